@@ -1,0 +1,1 @@
+"""The Midas engine: discovery, evaluation and monitoring of alpha features. Knows no terminal."""

@@ -1,0 +1,306 @@
+"""Settings: frozen dataclasses, layered defaults < `midas.toml` < `MIDAS_*` environment < flags.
+
+One place says what can be set; an unknown key is an error that names the nearest one.
+Environment names join section and key: `MIDAS_COSTS_FEE_BPS=4`, `MIDAS_KB=./my-kb`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+import tomllib
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from midas_engine.errors import SettingsError
+
+
+@dataclass(frozen=True, slots=True)
+class DslLimits:
+    """What an expression may weigh. Depth and look-back are the original system's.
+
+    Attributes:
+        depth: Operator nesting.
+        nodes: Operators, columns and literals together.
+        lookback_bars: The longest single window or shift.
+        text_bytes: UTF-8 length of the text.
+        total_lookback_bars: Bars of past the whole expression may need.
+        min_share: Share of valid bars a rolling window needs to give a value.
+    """
+
+    depth: int = 7
+    nodes: int = 200
+    lookback_bars: int = 168
+    text_bytes: int = 4096
+    total_lookback_bars: int = 2000
+    min_share: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class CostSettings:
+    """What trading costs, in basis points of traded notional, one way."""
+
+    fee_bps: float = 4.0
+    half_spread_bps: float = 1.0
+    slippage_bps: float = 1.0
+
+    @property
+    def one_way_bps(self) -> float:
+        """Fee, half spread and slippage together."""
+        return self.fee_bps + self.half_spread_bps + self.slippage_bps
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationSettings:
+    """How candidates are scored.
+
+    Attributes:
+        horizons: Forward-return horizons in bars; the first is the target unless `target` is set.
+        confirmation_share: Share of the history kept for confirmation.
+        holdout_share: Share kept sealed, at the end.
+        embargo_bars: Bars skipped between parts, beside the purge of h bars.
+        workers: Worker processes; 0 computes in a thread.
+        candidate_seconds: Wall time one candidate may take.
+    """
+
+    horizons: tuple[int, ...] = (1, 4, 8, 24, 48)
+    target: int = 1
+    confirmation_share: float = 0.2
+    holdout_share: float = 0.15
+    embargo_bars: int = 48
+    workers: int = 1
+    candidate_seconds: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSettings:
+    """Which model, and how much of it. Keys come from the environment only."""
+
+    provider: str = "local"
+    model: str = ""
+    base_url: str = ""
+    max_tokens: int = 2000
+    session_calls: int = 60
+    session_usd: float = 2.0
+    day_usd: float = 10.0
+    deadline_seconds: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorSettings:
+    """The online loop.
+
+    Attributes:
+        arl0_bars: Bars between false alarms of a healthy feature.
+        kill_policy: manual, confirm or auto.
+        diagnoses_per_day: Upper bound on background diagnoses.
+        expected_slippage_bps: Used where a fill brings no expectation of its own.
+    """
+
+    arl0_bars: int = 8760
+    kill_policy: str = "confirm"
+    diagnoses_per_day: int = 12
+    expected_slippage_bps: float = 1.0
+    callback_seconds: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class TerminalSettings:
+    """The terminal."""
+
+    theme: str = "midas-dark"
+    refresh_hz: float = 4.0
+    ascii: bool = False
+    keys: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything Midas can be told. Build it with `load_settings`."""
+
+    kb: str = "./midas-kb"
+    data: str = "sample"
+    seed: int = 7
+    read_only: bool = False
+    dsl: DslLimits = DslLimits()
+    costs: CostSettings = CostSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+    model: ModelSettings = ModelSettings()
+    monitor: MonitorSettings = MonitorSettings()
+    terminal: TerminalSettings = TerminalSettings()
+
+    @property
+    def kb_path(self) -> Path:
+        """The knowledge base's folder."""
+        return Path(self.kb).expanduser()
+
+
+_RANGES: dict[str, tuple[float, float]] = {
+    "dsl.depth": (1, 64),
+    "dsl.nodes": (1, 10_000),
+    "dsl.lookback_bars": (1, 100_000),
+    "dsl.text_bytes": (1, 1_000_000),
+    "dsl.total_lookback_bars": (1, 1_000_000),
+    "dsl.min_share": (0.01, 1.0),
+    "costs.fee_bps": (-10, 1000),
+    "costs.half_spread_bps": (0, 1000),
+    "costs.slippage_bps": (0, 1000),
+    "evaluation.confirmation_share": (0.0, 0.6),
+    "evaluation.holdout_share": (0.0, 0.6),
+    "evaluation.embargo_bars": (0, 10_000),
+    "evaluation.workers": (0, 256),
+    "evaluation.candidate_seconds": (0.1, 3600),
+    "evaluation.target": (1, 10_000),
+    "model.max_tokens": (1, 1_000_000),
+    "model.session_calls": (0, 100_000),
+    "model.session_usd": (0, 100_000),
+    "model.day_usd": (0, 100_000),
+    "model.deadline_seconds": (1, 3600),
+    "monitor.arl0_bars": (24, 10_000_000),
+    "monitor.diagnoses_per_day": (0, 10_000),
+    "monitor.callback_seconds": (0.1, 3600),
+    "monitor.expected_slippage_bps": (0, 1000),
+    "terminal.refresh_hz": (0.5, 20),
+}
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "model.provider": ("local", "mock", "openai", "anthropic", "compatible"),
+    "monitor.kill_policy": ("manual", "confirm", "auto"),
+}
+
+
+def load_settings(
+    *,
+    file: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    flags: Mapping[str, Any] | None = None,
+) -> Settings:
+    """Settings from defaults, then file, then environment, then flags.
+
+    Args:
+        file: A TOML file; None looks for `midas.toml` in the working folder.
+        environ: The environment; None reads the process's.
+        flags: Dotted keys, e.g. `{"kb": "./kb", "model.provider": "openai"}`; None values are skipped.
+
+    Raises:
+        SettingsError: An unknown key, a wrong type or a value out of range, naming where it stood.
+    """
+    layers: list[tuple[str, dict[str, Any]]] = []
+    path = file if file is not None else Path("midas.toml")
+    if path.is_file():
+        layers.append((str(path), _flatten(_read_toml(path))))
+    elif file is not None:
+        raise SettingsError(f"settings file {file} does not exist", hint="leave --config out to use the defaults")
+    layers.append(("the environment", _from_environment(os.environ if environ is None else environ)))
+    layers.append(("the command line", {k: v for k, v in (flags or {}).items() if v is not None}))
+    merged: dict[str, Any] = {}
+    for origin, values in layers:
+        for key, value in values.items():
+            merged[key] = _checked(key, value, origin)
+    settings = _apply(Settings(), merged)
+    if settings.evaluation.confirmation_share + settings.evaluation.holdout_share > 0.7:
+        raise SettingsError(
+            "evaluation.confirmation_share and evaluation.holdout_share leave less than 30 % of the history for research",
+            hint="lower one of them",
+        )
+    return settings
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise SettingsError(f"{path} cannot be read: {error}", hint="it must be UTF-8 TOML") from error
+
+
+def known_keys() -> dict[str, Any]:
+    """Every dotted key with its type."""
+    keys: dict[str, Any] = {}
+    hints = typing.get_type_hints(Settings)
+    for item in dataclasses.fields(Settings):
+        kind = hints[item.name]
+        if dataclasses.is_dataclass(kind):
+            sub = typing.get_type_hints(kind)
+            for inner in dataclasses.fields(kind):
+                keys[f"{item.name}.{inner.name}"] = sub[inner.name]
+        else:
+            keys[item.name] = kind
+    return keys
+
+
+def _flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, dict) and name != "terminal.keys":
+            flat.update(_flatten(value, f"{name}."))
+        else:
+            flat[name] = value
+    return flat
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    names = {"MIDAS_" + key.replace(".", "_").upper(): key for key in known_keys() if key != "terminal.keys"}
+    return {names[name]: value for name, value in environ.items() if name in names}
+
+
+def _checked(key: str, value: Any, origin: str) -> Any:
+    keys = known_keys()
+    if key not in keys:
+        near = difflib.get_close_matches(key, keys, n=1)
+        raise SettingsError(
+            f"unknown setting {key!r} in {origin}",
+            hint=f"did you mean {near[0]!r}?" if near else "known: " + ", ".join(sorted(keys)),
+        )
+    value = _converted(key, keys[key], value, origin)
+    if key in _RANGES and not _RANGES[key][0] <= value <= _RANGES[key][1]:
+        low, high = _RANGES[key]
+        raise SettingsError(f"{key} = {value} in {origin} is out of range", hint=f"use {low:g} to {high:g}")
+    if key in _CHOICES and value not in _CHOICES[key]:
+        raise SettingsError(f"{key} = {value!r} in {origin}", hint="one of " + ", ".join(_CHOICES[key]))
+    return value
+
+
+def _converted(key: str, kind: Any, value: Any, origin: str) -> Any:
+    wrong = SettingsError(f"{key} = {value!r} in {origin} is not of type {getattr(kind, '__name__', kind)}")
+    try:
+        if kind is bool:
+            if isinstance(value, str):
+                return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}[value.lower()]
+            if isinstance(value, bool):
+                return value
+            raise wrong
+        if kind is int and not isinstance(value, bool | float):
+            return int(value)
+        if kind is float and not isinstance(value, bool):
+            return float(value)
+        if kind is str and isinstance(value, str | Path):
+            return str(value)
+        if typing.get_origin(kind) is tuple:
+            items = value.split(",") if isinstance(value, str) else value
+            numbers = tuple(int(v) for v in items)
+            if not numbers or min(numbers) < 1:
+                raise wrong
+            return numbers
+        if typing.get_origin(kind) is dict and isinstance(value, dict):
+            return {str(k): str(v) for k, v in value.items()}
+    except (KeyError, ValueError, TypeError):
+        pass
+    raise wrong
+
+
+def _apply(settings: Settings, merged: dict[str, Any]) -> Settings:
+    sections: dict[str, dict[str, Any]] = {}
+    top: dict[str, Any] = {}
+    for key, value in merged.items():
+        section, _, name = key.rpartition(".")
+        if section:
+            sections.setdefault(section, {})[name] = value
+        else:
+            top[name] = value
+    for section, values in sections.items():
+        top[section] = dataclasses.replace(getattr(settings, section), **values)
+    return dataclasses.replace(settings, **top)

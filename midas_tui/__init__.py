@@ -1,0 +1,1 @@
+"""The Midas terminal: sees the engine only through its public names."""
