@@ -1,0 +1,45 @@
+"""The shared dataclasses. The engine's `models` under the documented path."""
+
+from typing import TYPE_CHECKING
+
+from midas._face import forward
+
+if TYPE_CHECKING:
+    from midas_engine.models import (
+        AgentVerdict,
+        Alert,
+        AlertStatus,
+        DailyReport,
+        DiagnoseResult,
+        Estimate,
+        EvaluationResult,
+        FeatureMetrics,
+        FeatureRecord,
+        FeatureState,
+        FoldScore,
+        GateCheck,
+        LearningDocument,
+        MultiAgentResult,
+        PipelineSummary,
+        Severity,
+    )
+
+__all__ = [
+    "AgentVerdict",
+    "Alert",
+    "AlertStatus",
+    "DailyReport",
+    "DiagnoseResult",
+    "Estimate",
+    "EvaluationResult",
+    "FeatureMetrics",
+    "FeatureRecord",
+    "FeatureState",
+    "FoldScore",
+    "GateCheck",
+    "LearningDocument",
+    "MultiAgentResult",
+    "PipelineSummary",
+    "Severity",
+]
+__getattr__ = forward("midas_engine.models", __all__)

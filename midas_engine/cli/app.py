@@ -1,0 +1,45 @@
+"""The `midas` group: which verbs there are, where they live and how the help page orders them."""
+
+from __future__ import annotations
+
+import click
+
+from midas_engine.cli.context import LazyGroup
+
+_HERE = "midas_engine.cli.verbs"
+
+VERBS = {
+    "warmup": f"{_HERE}.warmup:warmup",
+}
+
+SECTIONS: dict[str, tuple[str, ...]] = {}
+
+
+def _version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        from importlib.metadata import version
+
+        click.echo(f"midas {version('midas-alpha')}")
+        ctx.exit()
+
+
+@click.group(
+    cls=LazyGroup,
+    name="midas",
+    verbs=VERBS,
+    sections=SECTIONS,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option(
+    "--version", is_flag=True, expose_value=False, is_eager=True, callback=_version, help="Print the version."
+)
+@click.pass_context
+def app(ctx: click.Context) -> None:
+    """Find, watch and retire predictive features on crypto perpetual futures.
+
+    Nothing here needs a key or a network: real market data is bundled, and so is a researcher that searches on its own.
+    The terminal is `midas-tui`.
+    """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())

@@ -1,0 +1,168 @@
+"""What every verb shares: the options that are understood everywhere, and the settings they make."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from midas_engine.cli.output import to_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from midas_engine.settings import Settings
+
+
+@dataclass
+class Shared:
+    """The options understood before and after every verb. The one nearest to the verb wins."""
+
+    kb: str | None = None
+    data: str | None = None
+    config: str | None = None
+    as_json: bool = False
+    debug: bool = False
+    secrets: list[str] = field(default_factory=list)
+
+    def settings(self, **flags: Any) -> Settings:
+        """Defaults < settings file < environment < these options < `flags` (dots written as double underscores)."""
+        from midas_engine.settings import load_settings
+
+        dotted = {name.replace("__", "."): value for name, value in flags.items()}
+        file = Path(self.config) if self.config is not None else None
+        return load_settings(file=file, flags={"kb": self.kb, "data": self.data, **dotted})
+
+    def show(self, document: Any, text: Callable[[], str]) -> None:
+        """Print `document` as JSON, or `text()` for a person."""
+        click.echo(to_json(document) if self.as_json else text())
+
+    def note(self, message: str) -> None:
+        """A remark for a person; on standard error, so that it never mixes with a result."""
+        if not self.as_json:
+            click.echo(message, err=True)
+
+
+pass_shared = click.make_pass_decorator(Shared, ensure=True)
+
+
+def _store(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+    if value is not None and value is not False and param.name is not None:
+        setattr(ctx.ensure_object(Shared), param.name, value)
+
+
+def shared_options() -> list[click.Parameter]:
+    """Fresh copies of the options that every group and every verb carries."""
+    common: dict[str, Any] = {"expose_value": False, "callback": _store, "is_eager": True}
+    return [
+        click.Option(["--kb", "kb"], metavar="PATH", help="Knowledge base folder [default: ./midas-kb].", **common),
+        click.Option(
+            ["--data", "data"],
+            metavar="SOURCE",
+            help="sample, sample-1m, synthetic, synthetic:SEED, or a file or folder [default: sample].",
+            **common,
+        ),
+        click.Option(
+            ["--config", "config"], metavar="FILE", help="Settings file [default: midas.toml if there].", **common
+        ),
+        click.Option(["--json", "as_json"], is_flag=True, help="Print one JSON document.", **common),
+        click.Option(["--debug", "debug"], is_flag=True, help="Show the traceback of an error.", **common),
+    ]
+
+
+class _SharedOptions(click.Command):
+    """A command that carries the shared options and lists them apart from its own."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.shared = shared_options()
+        self.params.extend(self.shared)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Own options first, then those understood everywhere."""
+        own = [r for p in self.get_params(ctx) if p not in self.shared and (r := p.get_help_record(ctx))]
+        everywhere = [r for p in self.shared if (r := p.get_help_record(ctx))]
+        for title, records in (("Options", own), ("Options everywhere, before or after the verb", everywhere)):
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records)
+        if isinstance(self, click.Group):
+            self.format_commands(ctx, formatter)
+
+
+class Verb(_SharedOptions):
+    """A verb with an example in its help."""
+
+    def __init__(self, *args: Any, example: str | Sequence[str] = (), **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.examples = (example,) if isinstance(example, str) else tuple(example)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The examples, as they are typed."""
+        if self.examples:
+            with formatter.section("Example" if len(self.examples) == 1 else "Examples"):
+                for line in self.examples:
+                    formatter.write(f"{'':>{formatter.current_indent}}{line}\n")
+
+
+class LazyGroup(_SharedOptions, click.Group):
+    """A group whose verbs live in modules that are imported when asked for.
+
+    Args:
+        verbs: Verb name -> "module:attribute".
+        sections: Title -> verb names, for the help page; verbs left out come under "Commands".
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        verbs: dict[str, str] | None = None,
+        sections: dict[str, tuple[str, ...]] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.verbs = verbs or {}
+        self.sections = sections or {}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Verbs in the order they were listed, then those registered directly."""
+        return [*self.verbs, *(name for name in super().list_commands(ctx) if name not in self.verbs)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the verb's module and take the verb from it."""
+        if cmd_name not in self.verbs:
+            return super().get_command(ctx, cmd_name)
+        import importlib
+
+        module, _, attribute = self.verbs[cmd_name].partition(":")
+        command = getattr(importlib.import_module(module), attribute)
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{self.verbs[cmd_name]} is not a command")
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The verb named by the first argument; an unknown one is answered with the nearest."""
+        if self.get_command(ctx, args[0]) is None:
+            import difflib
+
+            from midas_engine.cli.output import clean
+
+            names = self.list_commands(ctx)
+            near = difflib.get_close_matches(args[0], names, n=1, cutoff=0.5)
+            ask = f"did you mean {near[0]!r}?" if near else "one of: " + ", ".join(names)
+            raise click.UsageError(f"no such verb {clean(args[0])[:60]!r}; {ask}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The verbs by section."""
+        listed = {name for names in self.sections.values() for name in names}
+        rest = tuple(name for name in self.list_commands(ctx) if name not in listed)
+        for title, names in [*self.sections.items(), ("Commands", rest)]:
+            rows = [(n, c.get_short_help_str(70)) for n in names if (c := self.get_command(ctx, n)) is not None]
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)

@@ -1,0 +1,147 @@
+"""From arguments to an exit code: the one place where failures become messages.
+
+| code | meaning |
+| --- | --- |
+| 0 | done |
+| 1 | done, and the answer is no (a failed check) |
+| 2 | wrong usage or settings |
+| 3 to 9 | a named refusal; see `midas_engine.errors` |
+| 70 | a fault in Midas |
+| 74 | a file could not be read or written |
+| 130, 143 | interrupted, terminated |
+| 141 | the reader of the output went away |
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from typing import Any
+
+import click
+
+from midas_engine.cli.app import app
+from midas_engine.cli.context import Shared
+from midas_engine.cli.output import clean, clean_block, redact, to_json
+from midas_engine.errors import ExpressionError, MidasError
+
+EXIT_FAULT = 70
+EXIT_FILE = 74
+EXIT_INTERRUPTED = 130
+EXIT_PIPE = 141
+
+
+def run(argv: list[str] | None = None) -> int:
+    """Run `argv` and return the exit code; every failure has been told by then."""
+    arguments = sys.argv[1:] if argv is None else argv
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="replace")
+    shared = Shared()
+    try:
+        code = _invoke(arguments, shared)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        code = _reader_gone()
+    return code
+
+
+def _invoke(arguments: list[str], shared: Shared) -> int:
+    try:
+        result = app.main(arguments, prog_name="midas", standalone_mode=False, obj=shared)
+    except click.exceptions.Exit as leave:
+        return leave.exit_code
+    except click.Abort as stop:
+        return _aborted(stop, shared)
+    except KeyboardInterrupt:
+        return _say(shared, "Interrupted", "interrupted", "", EXIT_INTERRUPTED)
+    except click.ClickException as error:
+        if "--json" in arguments:  # parsing may have failed before the option was read
+            shared.as_json = True
+        return _usage(error, shared)
+    except SystemExit as leave:  # click leaves this way when the reader of the output is gone
+        return _reader_gone() if leave.code == 1 else int(leave.code or 0)
+    except BrokenPipeError:
+        raise
+    except MidasError as error:
+        return _refusal(error, shared)
+    except OSError as error:
+        return _file_trouble(error, shared)
+    except Exception as error:  # the last line of defence
+        return _fault(error, shared)
+    return result if isinstance(result, int) else 0
+
+
+def _reader_gone() -> int:
+    """Nobody reads any more: point the stream elsewhere so that the interpreter's last flush is quiet."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return EXIT_PIPE
+
+
+def _aborted(stop: click.Abort, shared: Shared) -> int:
+    if isinstance(stop.__cause__, EOFError):
+        hint = "answer on a terminal, or give the option that answers beforehand (see --help)"
+        return _say(shared, "Unanswered", "the question was not answered", hint, 2)
+    return _say(shared, "Interrupted", "interrupted", "", EXIT_INTERRUPTED)
+
+
+def _usage(error: click.ClickException, shared: Shared) -> int:
+    ctx = getattr(error, "ctx", None)
+    where = ctx.command_path if ctx is not None else "midas"
+    return _say(shared, "UsageError", error.format_message(), f"try: {where} --help", error.exit_code)
+
+
+def _refusal(error: MidasError, shared: Shared) -> int:
+    _trace(shared)
+    extra: dict[str, Any] = {}
+    message = error.message
+    caret = ""
+    if isinstance(error, ExpressionError) and error.text:
+        extra = {"expression": error.text[:200], "column": error.position + 1, "length": error.length}
+        message = f"{message} (column {error.position + 1})"
+        caret = error.caret
+    return _say(shared, type(error).__name__, message, error.hint, error.exit_code, caret=caret, **extra)
+
+
+def _file_trouble(error: OSError, shared: Shared) -> int:
+    _trace(shared)
+    reason = error.strerror or type(error).__name__
+    named = f"{error.filename}: {reason}" if error.filename else reason
+    hints = {
+        errno.ENOSPC: "free some space and try again; nothing half-written was kept",
+        errno.EACCES: "check the owner and the permissions of the folder",
+        errno.EROFS: "the file system is read-only; choose another folder with --kb",
+    }
+    return _say(shared, type(error).__name__, named, hints.get(error.errno or 0, "check the path"), EXIT_FILE)
+
+
+def _fault(error: Exception, shared: Shared) -> int:
+    _trace(shared)
+    message = f"Midas failed unexpectedly: {type(error).__name__}: {error}"[:500]
+    hint = "this is a fault in Midas; run the same command with --debug and report what it prints"
+    return _say(shared, "Fault", message, hint, EXIT_FAULT)
+
+
+def _trace(shared: Shared) -> None:
+    if shared.debug:
+        import traceback
+
+        click.echo(clean_block(redact(traceback.format_exc(), shared.secrets)), err=True)
+
+
+def _say(shared: Shared, kind: str, message: str, hint: str, code: int, *, caret: str = "", **extra: Any) -> int:
+    message = redact(message, shared.secrets)
+    hint = redact(hint, shared.secrets)
+    if shared.as_json:
+        document = {"error": {"type": kind, "message": message, "hint": hint, "exit_code": code, **extra}}
+        click.echo(to_json(document))
+        return code
+    lines = [f"error: {clean(message)}"]
+    if caret:
+        lines.append(clean_block(redact(caret, shared.secrets)))
+    if hint:
+        lines.append(f"  hint: {clean(hint)}")
+    click.echo("\n".join(lines), err=True)
+    return code

@@ -1,0 +1,131 @@
+"""What leaves the program as text: one sanitiser, one JSON form, one redaction, small tables.
+
+Names, errors, documents and model output are untrusted. Every character that can move a cursor,
+change a title, reverse a line or hide is replaced before it reaches a terminal; what is stored
+stays as it was.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+from enum import Enum
+from pathlib import PurePath
+from typing import Any
+
+import click
+
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+# C0 but tab and newline, DEL, C1, soft hyphen, Arabic letter mark, zero-width, bidi and line separators, BOM,
+# lone surrogates (undecodable bytes of the command line), invisible tag characters.
+_CONTROL = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e007f]"
+)
+_BREAKS = re.compile(r"[\r\n\t\x0b\x0c\x85\u2028\u2029]+")
+_KEYS = re.compile(r"\b(?:sk|pk|key)-[A-Za-z0-9_-]{8,}")
+_SECRET_NAMES = re.compile(r"(?:API_?KEY|SECRET|TOKEN|PASSWORD)$", re.IGNORECASE)
+
+
+def clean(text: object) -> str:
+    """`text` on one line: line breaks become spaces, control characters become visible marks.
+
+    Example:
+        >>> clean("bell" + chr(7) + " next" + chr(10) + "line")
+        'bell� next line'
+    """
+    return _CONTROL.sub(REPLACEMENT, _BREAKS.sub(" ", str(text)))
+
+
+def clean_block(text: object) -> str:
+    """`text` with its lines and tabs kept and everything else as `clean`. Safe chunk by chunk."""
+    return _CONTROL.sub(REPLACEMENT, str(text).replace("\r\n", "\n"))
+
+
+def redact(text: str, extra: Iterable[str] = ()) -> str:
+    """`text` without secrets: values of key-like environment variables, `extra`, and what looks like a key."""
+    secrets = {v for k, v in os.environ.items() if _SECRET_NAMES.search(k) and len(v) >= 6}
+    secrets.update(s for s in extra if s)
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, "[redacted]")
+    return _KEYS.sub("[redacted]", text)
+
+
+def plain(value: Any) -> Any:
+    """`value` as JSON types. NaN and infinities become null; arrays become lists; unknown objects their text."""
+    if value is None or isinstance(value, bool | int | str) and not isinstance(value, Enum):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Enum):
+        return plain(value.value)
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(v) for v in value]
+    if isinstance(value, PurePath):
+        return str(value)
+    if hasattr(value, "tolist"):  # numpy scalars and arrays, without importing numpy
+        return plain(value.tolist())
+    return str(value)
+
+
+def to_json(document: Any) -> str:
+    """One JSON document. ASCII only, so that no character of it can act on a terminal."""
+    return json.dumps(plain(document), indent=2, allow_nan=False, ensure_ascii=True)
+
+
+def number(value: float | None, digits: int = 4, *, sign: bool = False) -> str:
+    """`value` with fixed decimals; a dash where it is unknown."""
+    if value is None or not math.isfinite(value):
+        return "-"
+    return f"{value:{'+' if sign else ''}.{digits}f}"
+
+
+def moment(at: datetime | None) -> str:
+    """`at` to the minute, UTC; a dash where it is unknown."""
+    return "-" if at is None else f"{at:%Y-%m-%d %H:%M}"
+
+
+def table(rows: Sequence[Sequence[object]], head: Sequence[str] = (), *, indent: str = "  ", right: str = "") -> str:
+    """Aligned columns. Cells are cleaned; the last column is not padded.
+
+    Args:
+        rows: Cells; every row has the same length.
+        head: Column titles.
+        indent: What stands before every line.
+        right: Letters by column, "r" aligns to the right; missing letters align to the left.
+    """
+    cells = [[clean(c) for c in row] for row in rows]
+    if head:
+        cells.insert(0, list(head))
+    if not cells:
+        return ""
+    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
+    lines = []
+    for row in cells:
+        parts = [
+            text.rjust(width) if right[i : i + 1] == "r" else text.ljust(width)
+            for i, (text, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append((indent + "  ".join(parts)).rstrip())
+    return "\n".join(lines)
+
+
+def verdict(passed: bool) -> str:
+    """PASS or FAIL, coloured on a terminal that wants colour."""
+    return paint("PASS", "green") if passed else paint("FAIL", "red")
+
+
+def paint(text: str, colour: str) -> str:
+    """`text` in colour; click takes the colour off when the output is no terminal."""
+    return text if os.environ.get("NO_COLOR") else click.style(text, fg=colour)

@@ -1,0 +1,85 @@
+"""What holds for every test: a clean environment, no network but loopback, the same random numbers every time."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import socket
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def _isolate_environment() -> None:
+    """Before anything is imported: no keys, no settings, no proxies, a home of our own.
+
+    Child processes inherit it. Caches that are dear to rebuild (matplotlib's fonts) stay with the project.
+    """
+    for name in list(os.environ):
+        upper = name.upper()
+        if upper.startswith(("MIDAS_", "OPENAI_", "ANTHROPIC_", "XDG_")) or upper.endswith(("_PROXY", "_API_KEY")):
+            del os.environ[name]
+    home = tempfile.mkdtemp(prefix="midas-tests-home-")
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    os.environ["HOME"] = home
+    os.environ["MPLCONFIGDIR"] = str(ROOT / ".pytest_cache" / "matplotlib")
+    os.environ["MPLBACKEND"] = "Agg"
+    os.environ["NO_COLOR"] = "1"
+
+
+_isolate_environment()
+
+from hypothesis import HealthCheck, settings  # noqa: E402
+
+settings.register_profile(
+    "midas", derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("midas")
+
+
+class NetworkRefusedError(RuntimeError):
+    """A test tried to leave this machine."""
+
+
+def _is_local(family: int, address: Any) -> bool:
+    if family == getattr(socket, "AF_UNIX", -1):
+        return True
+    host = address[0] if isinstance(address, tuple) and address else ""
+    return host in ("localhost", "::1", "") or str(host).startswith("127.")
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sockets reach loopback and Unix addresses only; names other than localhost are not even resolved."""
+    connect, connect_ex, resolve = socket.socket.connect, socket.socket.connect_ex, socket.getaddrinfo
+
+    def guarded_connect(self: socket.socket, address: Any) -> None:
+        if not _is_local(self.family, address):
+            raise NetworkRefusedError(f"a test tried to connect to {address!r}; only loopback is allowed")
+        connect(self, address)
+
+    def guarded_connect_ex(self: socket.socket, address: Any) -> int:
+        if not _is_local(self.family, address):
+            raise NetworkRefusedError(f"a test tried to connect to {address!r}; only loopback is allowed")
+        return connect_ex(self, address)
+
+    def guarded_resolve(host: Any, *args: Any, **kwargs: Any) -> Any:
+        name = host.decode() if isinstance(host, bytes) else host
+        if name is not None and not _is_local(socket.AF_INET, (name,)):
+            raise NetworkRefusedError(f"a test tried to look up {name!r}; only loopback is allowed")
+        return resolve(host, *args, **kwargs)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded_connect)
+    monkeypatch.setattr(socket.socket, "connect_ex", guarded_connect_ex)
+    monkeypatch.setattr(socket, "getaddrinfo", guarded_resolve)
+
+
+@pytest.fixture
+def root() -> Path:
+    """The project's folder."""
+    return ROOT
