@@ -61,7 +61,9 @@ def test_a_refusal_in_json(failing: Any, capsys: Any) -> None:
 
 
 def test_a_bad_expression_is_underlined(failing: Any, capsys: Any) -> None:
-    failing(ExpressionSyntaxError("a parenthesis is not closed", text="cs_rank(close", position=7, length=1, hint="add )"))
+    failing(
+        ExpressionSyntaxError("a parenthesis is not closed", text="cs_rank(close", position=7, length=1, hint="add )")
+    )
     ran = call_midas(capsys, "boom")
     assert ran.err.splitlines() == [
         "error: a parenthesis is not closed (column 8)",
@@ -90,9 +92,7 @@ def test_an_unexpected_failure_is_one_line_and_says_how_to_report(failing: Any, 
     assert "Traceback" not in ran.err
 
 
-def test_debug_shows_the_traceback_without_secrets(
-    failing: Any, capsys: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_debug_shows_the_traceback_without_secrets(failing: Any, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sentinel-key-12345")
     failing(RuntimeError("header x-api-key: sentinel-key-12345"))
     for args in (["boom", "--debug"], ["--debug", "boom"], ["boom", "--debug", "--json"]):

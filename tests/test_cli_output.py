@@ -34,7 +34,8 @@ HOSTILE = {
 
 def _acts_on_a_terminal(text: str) -> bool:
     return any(
-        ord(c) < 0x20 and c not in "\n\t"
+        ord(c) < 0x20
+        and c not in "\n\t"
         or 0x7F <= ord(c) <= 0x9F
         or 0x202A <= ord(c) <= 0x202E
         or 0x2066 <= ord(c) <= 0x2069

@@ -1,0 +1,68 @@
+"""How the verbs reach the engine: the knowledge base, the pipeline and the panel that the settings name."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from midas_engine.errors import KnowledgeBaseError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from midas_engine.journal import Journal
+    from midas_engine.kb import KnowledgeBase
+    from midas_engine.promoter import FeaturePromoter
+    from midas_engine.settings import Settings
+
+JOURNAL_NAME = "journal.sqlite"
+
+
+def journal_path(settings: Settings) -> Path:
+    """The journal's file, beside the documents of the knowledge base."""
+    return settings.kb_path / JOURNAL_NAME
+
+
+def require_base(settings: Settings) -> None:
+    """Refuse when there is no knowledge base yet, so that a typo in --kb does not create one.
+
+    Raises:
+        KnowledgeBaseError: Nothing is there.
+    """
+    if not settings.kb_path.is_dir():
+        raise KnowledgeBaseError(
+            f"there is no knowledge base at {settings.kb_path}",
+            hint="`midas demo` and `midas discover GOAL` create one; --kb PATH names another",
+        )
+
+
+def open_base(settings: Settings, *, read_only: bool = False, create: bool = False) -> KnowledgeBase:
+    """The knowledge base; created and seeded only with `create`."""
+    if not create:
+        require_base(settings)
+    from midas_engine.kb import KnowledgeBase
+
+    return KnowledgeBase(settings.kb_path, read_only=read_only or settings.read_only)
+
+
+@contextmanager
+def open_journal(settings: Settings) -> Iterator[Journal]:
+    """The journal, closed again at the end."""
+    from midas_engine.journal import Journal
+
+    journal = Journal(journal_path(settings))
+    try:
+        yield journal
+    finally:
+        journal.close()
+
+
+@contextmanager
+def open_pipeline(settings: Settings, *, create: bool = False) -> Iterator[FeaturePromoter]:
+    """The pipeline with its journal, so that every action can be undone."""
+    from midas_engine.promoter import FeaturePromoter
+
+    base = open_base(settings, create=create)
+    with open_journal(settings) as journal:
+        yield FeaturePromoter(base, journal, actor="operator")

@@ -1,0 +1,122 @@
+"""A verdict as text: every figure with its error, then the six agents and what they advise."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from midas_engine.cli.output import clean, number, paint, table, verdict
+
+if TYPE_CHECKING:
+    from midas_engine.models import AgentVerdict, Estimate, EvaluationResult, MultiAgentResult
+
+
+def estimate(value: Estimate, digits: int = 4) -> list[str]:
+    """Point, standard error and 90 % interval as three cells."""
+    error = f"± {number(value.se, digits)}" if math.isfinite(value.se) else ""
+    known = math.isfinite(value.low) and math.isfinite(value.high)
+    span = f"[{number(value.low, digits, sign=True)}, {number(value.high, digits, sign=True)}]" if known else ""
+    return [number(value.value, digits, sign=True), error, span]
+
+
+def scorecard(result: MultiAgentResult) -> str:
+    """The whole verdict, about sixty lines."""
+    e = result.evaluation
+    blocks = [
+        table(_headline(e), ("", "value", "± se", "90 % interval"), right="lrll"),
+        _costs(e),
+        _by_horizon(e),
+        _folds(e),
+        _regimes(e),
+        *(["Warnings\n" + "\n".join(f"  {clean(w)}" for w in e.warnings)] if e.warnings else []),
+        _conclusion(result),
+        "\n".join(_agent(v) for v in result.verdicts),
+    ]
+    return "\n\n".join(block for block in blocks if block)
+
+
+def _headline(e: EvaluationResult) -> list[list[str]]:
+    half_life = estimate(e.half_life_hours, 1)
+    if not e.half_life_known:
+        half_life[0] = "unknown"
+    return [
+        ["rank IC", *estimate(e.rank_ic)],
+        ["IC (Pearson)", *estimate(e.ic)],
+        ["score per bar", *estimate(e.score)],
+        ["score t", number(e.score_t, 2, sign=True), "", f"p = {number(e.score_p, 4)}"],
+        ["IR, annual", *estimate(e.ir, 2)],
+        ["half-life, hours", *half_life],
+        ["marginal IC", *estimate(e.marginal_ic)[:2], f"t = {number(e.marginal_t, 2)}"],
+        ["in-sample IC", *estimate(e.is_ic)],
+        ["out-of-sample IC", *estimate(e.oos_ic)],
+        ["overfit IS/OOS", number(e.overfit_ratio, 2), "", f"z = {number(e.overfit_z, 2)}"],
+        ["smallest detectable IC", number(e.smallest_detectable_ic), "", ""],
+        ["effective breadth", number(e.effective_breadth, 1), "", f"{e.symbols} symbols"],
+        ["bars scored", str(e.bars_scored), "", f"coverage {e.coverage:.1%}" if math.isfinite(e.coverage) else ""],
+        ["composite", number(e.composite_score, 3), "", "0 to 1; ranks, never accepts"],
+    ]
+
+
+def _costs(e: EvaluationResult) -> str:
+    rows = [
+        ["turnover per bar", number(e.turnover, 3), "share of gross"],
+        ["gross", number(e.gross_bps, 3, sign=True), "bps per bar and unit gross"],
+        ["net of costs and funding", number(e.net_bps, 3, sign=True), "bps per bar and unit gross"],
+        ["net per trade", number(e.net_bps_per_trade, 2, sign=True), "bps"],
+        ["one-way cost", number(e.cost_bps, 2), "bps of traded notional"],
+        ["effective IC", number(e.effective_ic, 4, sign=True), "rank IC x net / gross"],
+        ["break-even IC", number(e.break_even_ic, 4), ""],
+        [
+            "largest correlation",
+            number(e.max_correlation, 2),
+            f"with {e.most_correlated}" if e.most_correlated else "no deployed feature",
+        ],
+    ]
+    return f"Trading\n{table(rows, right='lr')}"
+
+
+def _by_horizon(e: EvaluationResult) -> str:
+    rows = [[name, *estimate(value)] for name, value in e.ic_by_horizon.items()]
+    return f"Rank IC by horizon\n{table(rows, right='lr')}" if rows else ""
+
+
+def _folds(e: EvaluationResult) -> str:
+    rows = [
+        [f.start[:10], f.end[:10], number(f.mean, 4, sign=True), f"± {number(f.se)}", number(f.t, 2), str(f.bars)]
+        for f in e.folds
+    ]
+    head = ("from", "to", "score", "± se", "t", "bars")
+    return f"Purged folds\n{table(rows, head, right='llrlrr')}" if rows else ""
+
+
+def _regimes(e: EvaluationResult) -> str:
+    rows = [[name, *estimate(value), str(e.regime_bars.get(name, 0))] for name, value in e.ic_by_regime.items()]
+    if not rows:
+        return ""
+    head = ("", "IC", "± se", "90 % interval", "bars")
+    return f"By regime (equal across regimes: p = {number(e.regime_q_p, 3)})\n{table(rows, head, right='lrllr')}"
+
+
+def _conclusion(result: MultiAgentResult) -> str:
+    if result.overall_pass:
+        word = paint("ACCEPTED", "green")
+    elif result.statistical_pass:
+        word = paint("REFUSED on economic grounds", "yellow")
+    else:
+        word = paint("REFUSED", "red")
+    trials = f"{result.trials} candidate{'s' if result.trials != 1 else ''} tried"
+    return f"{word}   score t {number(result.evaluation.score_t, 2)} against {number(result.line_t, 2)} ({trials})"
+
+
+def _agent(v: AgentVerdict) -> str:
+    lines = [f"{verdict(v.passed)} {v.agent:<18} {number(v.score, 2)}  {clean(v.summary)}"]
+    for gate in v.gates:
+        mark = " " if gate.passed else "x"
+        detail = f"  {clean(gate.detail)}" if gate.detail else ""
+        lines.append(f"   {mark} {gate.name} {_short(gate.value)} {gate.comparison} {_short(gate.threshold)}{detail}")
+    lines.extend(f"     -> {clean(s)}" for s in v.suggestions)
+    return "\n".join(lines)
+
+
+def _short(value: float) -> str:
+    return f"{value:.4g}" if math.isfinite(value) else "unknown"

@@ -1,0 +1,1 @@
+"""`midas evaluate EXPR`: every figure of one expression and the six verdicts."""
