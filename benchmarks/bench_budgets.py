@@ -1,0 +1,157 @@
+"""The budgets a user feels, as measured here: start-up, first paint, one verdict, a loop that never blocks.
+
+    python benchmarks/bench_budgets.py [--rounds 5] [--check]
+
+Times are medians of fresh processes, beside their ratio to `python -c pass` in the same run, because
+machines differ. With `--check` the exit code is 1 when a budget is passed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import fcntl
+import os
+import pty
+import select
+import signal
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyte
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROOT = Path(__file__).resolve().parent.parent
+EXPRESSION = "cs_rank(ts_mean(funding_rate, 24))"
+
+
+@dataclass(frozen=True)
+class Budget:
+    """One figure with what it may be."""
+
+    name: str
+    measured: float
+    allowed: float | None
+
+    @property
+    def kept(self) -> bool:
+        """Whether the figure is within what it may be."""
+        return self.allowed is None or self.measured <= self.allowed
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm-256color", "COLORTERM": "truecolor"}
+
+
+def _fresh_process(*command: str) -> Callable[[], float]:
+    def once() -> float:
+        start = time.perf_counter()
+        subprocess.run([sys.executable, *command], cwd=ROOT, env=_environment(), capture_output=True, check=True)
+        return time.perf_counter() - start
+
+    return once
+
+
+def first_paint(columns: int = 120, lines: int = 32, limit: float = 30.0) -> float:
+    """Seconds from exec until `midas-tui` has drawn text on at least three lines of a real terminal."""
+    screen = pyte.Screen(columns, lines)
+    stream = pyte.ByteStream(screen)
+    with tempfile.TemporaryDirectory() as kb:
+        start = time.perf_counter()
+        pid, terminal = pty.fork()
+        if pid == 0:
+            command = [sys.executable, "-m", "midas_tui", "--replay", "sample", "--kb", kb]
+            os.chdir(ROOT)
+            os.execve(sys.executable, command, _environment())
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+        try:
+            while time.perf_counter() - start < limit:
+                ready, _, _ = select.select([terminal], [], [], 0.5)
+                if ready:
+                    stream.feed(os.read(terminal, 65536))
+                    if sum(1 for line in screen.display if line.strip()) >= 3:
+                        return time.perf_counter() - start
+        finally:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            os.close(terminal)
+    raise RuntimeError(f"midas-tui drew nothing in {limit} s:\n" + "\n".join(screen.display))
+
+
+async def _longest_pause() -> float:
+    """The longest the event loop was held while a discovery session ran, after its first second."""
+    from midas_engine.cli.verbs.discover import make_stream
+    from midas_engine.settings import load_settings
+
+    with tempfile.TemporaryDirectory() as kb:
+        settings = load_settings(file=None, environ={}, flags={"kb": kb, "data": "sample"})
+        longest = 0.0
+        running = True
+
+        async def heartbeat() -> None:
+            nonlocal longest
+            while running:
+                before = time.perf_counter()
+                await asyncio.sleep(0.005)
+                longest = max(longest, time.perf_counter() - before - 0.005)
+
+        async with make_stream(settings, "short-term reversal", iterations=1, candidates=3) as events:
+            beat = asyncio.create_task(heartbeat())
+            async for _ in events:
+                pass
+            running = False
+            await beat
+    return longest
+
+
+def measure(rounds: int) -> list[Budget]:
+    """Every budget, interleaved round by round so that a busy moment touches all alike."""
+    contenders: dict[str, tuple[Callable[[], float], float | None]] = {
+        "python -c pass": (_fresh_process("-c", "pass"), None),
+        "midas --help": (_fresh_process("-m", "midas", "--help"), 0.3),
+        "midas-tui, first paint": (first_paint, 0.6),
+        "midas evaluate, sample, warm cache": (
+            _fresh_process("-m", "midas", "evaluate", EXPRESSION, "--data", "sample", "--kb", "/nonexistent", "--json"),
+            3.0,
+        ),
+    }
+    times: dict[str, list[float]] = {name: [] for name in contenders}
+    for once, _ in contenders.values():
+        once()  # warms the disk cache and the kernel cache
+    for _ in range(rounds):
+        for name, (once, _allowed) in contenders.items():
+            times[name].append(once())
+    found = [Budget(name, statistics.median(times[name]), allowed) for name, (_, allowed) in contenders.items()]
+    found.append(Budget("event loop held, longest, discovery session", asyncio.run(_longest_pause()), 0.05))
+    return found
+
+
+def main() -> int:
+    """Measure, print, and say whether every budget was kept."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--check", action="store_true", help="exit 1 when a budget is passed")
+    arguments = parser.parse_args()
+    budgets = measure(arguments.rounds)
+    base = budgets[0].measured
+    print("| what | measured | budget | x python -c pass | |")
+    print("| --- | ---: | ---: | ---: | --- |")
+    for b in budgets:
+        allowed = "" if b.allowed is None else f"{b.allowed * 1000:,.0f} ms"
+        mark = "" if b.allowed is None else ("kept" if b.kept else "OVER")
+        print(f"| {b.name} | {b.measured * 1000:,.0f} ms | {allowed} | {b.measured / base:.1f} | {mark} |")
+    return 1 if arguments.check and not all(b.kept for b in budgets) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
