@@ -1,1 +1,74 @@
 """`midas dsl`: what the expression language knows, and what it makes of an expression."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from midas_engine.cli.context import LazyGroup, Shared, Verb, pass_shared
+from midas_engine.cli.output import clean, clean_block, table
+
+
+@click.group(cls=LazyGroup)
+def dsl() -> None:
+    """The expression language: its operators, and what it makes of an expression."""
+
+
+@dsl.command("list", cls=Verb, example="midas dsl list")
+@pass_shared
+def list_operators(shared: Shared) -> None:
+    """List every operator with its arguments and what it does."""
+    from midas_engine.dsl import OPERATORS
+
+    operators = [OPERATORS[name] for name in sorted(OPERATORS)]
+    shared.show(
+        [{"name": o.name, "signature": o.signature, "doc": o.doc, "example": o.example} for o in operators],
+        lambda: table([[o.signature, o.doc] for o in operators], ("operator", "meaning")),
+    )
+
+
+@dsl.command("explain", cls=Verb, example='midas dsl explain "cs_rank(-delta(close, 4))"')
+@click.argument("expression")
+@pass_shared
+def explain_expression(shared: Shared, expression: str) -> None:
+    """Say what an expression computes, what it needs and what its canonical form is."""
+    from midas_engine.dsl import explain, parse
+
+    settings = shared.settings()
+    columns = _columns(settings.data)
+    parsed = parse(expression, columns=columns, limits=settings.dsl)
+    text = explain(expression, columns=columns)
+    document: dict[str, Any] = {
+        "expression": parsed.text,
+        "canonical": parsed.canonical,
+        "hash": parsed.hash,
+        "columns": sorted(parsed.columns),
+        "lookback_bars": parsed.lookback,
+        "explanation": text,
+    }
+    shared.show(document, lambda: clean_block(text))
+
+
+@dsl.command("audit", cls=Verb, example='midas dsl audit "cs_rank(-delta(close, 4))" --data sample')
+@click.argument("expression")
+@pass_shared
+def audit_expression(shared: Shared, expression: str) -> None:
+    """Run an expression on truncated and corrupted futures: what changes the past sees the future."""
+    from midas_engine.dsl import audit
+    from midas_engine.market import load_panel
+
+    settings = shared.settings()
+    report = audit(expression, load_panel(settings.data))
+    shared.show(report, lambda: clean_block(str(report)))
+    if not report.ok:
+        raise click.exceptions.Exit(1)
+
+
+def _columns(source: str) -> tuple[str, ...] | None:
+    from midas_engine.market import load_panel
+
+    return tuple(load_panel(source).columns)
+
+
+__all__ = ["clean", "dsl"]

@@ -1,1 +1,44 @@
 """`midas evaluate EXPR`: every figure of one expression and the six verdicts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from midas_engine.cli.context import Shared, Verb, pass_shared
+from midas_engine.cli.judging import Judged, judge_expression
+
+if TYPE_CHECKING:
+    from midas_engine.market import Panel
+
+
+@click.command(
+    cls=Verb,
+    example=(
+        'midas evaluate "cs_rank(ts_mean(funding_rate, 24))" --data sample',
+        'midas evaluate "-ts_zscore(close, 24)" --horizon 4 --existing "cs_rank(returns)" --json',
+    ),
+)
+@click.argument("expression")
+@click.option("--horizon", type=click.IntRange(1), metavar="BARS", help="Target horizon [default: from the settings].")
+@click.option("--existing", multiple=True, metavar="EXPR", help="Compare with this expression too; may be repeated.")
+@click.option(
+    "--part",
+    type=click.Choice(["research", "confirmation", "all"]),
+    default="research",
+    show_default=True,
+    help="Which part of the history is scored.",
+)
+@click.option("--trials", type=click.IntRange(1), help="Candidates tried so far; draws the line of acceptance.")
+@pass_shared
+def evaluate(
+    shared: Shared, expression: str, horizon: int | None, existing: tuple[str, ...], part: str, trials: int | None
+) -> None:
+    """Score one expression: every metric with its error, then the six verdicts.
+
+    The research part of the history is scored, so that the parts kept for confirmation stay unseen.
+    """
+    settings = shared.settings(evaluation__target=horizon)
+    judged = judge_expression(settings, expression, existing=existing, part=part, trials=trials)
+    shared.show(judged.document, lambda: _text(judged))
