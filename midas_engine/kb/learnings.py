@@ -1,0 +1,222 @@
+"""Learning documents: what a session or a diagnosis taught, as Markdown that people read and prompts quote."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+from midas_engine.errors import DocumentDamagedError, KnowledgeBaseError, NameRefusedError
+from midas_engine.kb.documents import moment, seal
+from midas_engine.kb.files import Entry, FileTree
+from midas_engine.kb.frontmatter import Document, clean, decode, parse, render
+from midas_engine.kb.names import slugify
+from midas_engine.models import LearningDocument
+
+FOLDER = "knowledge/learnings"
+REVOKED = f"{FOLDER}/revoked"
+LOOPS = ("offline", "online")
+
+MAX_LINE = 300
+MAX_PROSE = 8_000
+MAX_BODY = 60_000
+MAX_ITEMS = 200
+MAX_METRICS = 200
+
+_SECTIONS = {
+    "pattern_identified": "Pattern identified",
+    "what_worked": "What worked",
+    "what_failed": "What failed",
+    "recommendation": "Recommendation",
+}
+_LINES = ("title", "loop", "result", "research_goal", "regime", "session_id", "feature", "provenance")
+_LISTS = ("expressions", "accepted", "tags")
+_NOTES = "Notes"
+# Bold fields of the original's documents, by the snake case of what stood between the stars.
+_ORIGINAL = {"goal": "research_goal", "pattern": "pattern_identified", "failed": "what_failed", "worked": "what_worked"}
+
+
+def bounded(document: LearningDocument) -> LearningDocument:
+    """The document as it will be stored: lines are lines, text is cut at its bound and says so."""
+    changes: dict[str, Any] = {key: _line(getattr(document, key)) for key in _LINES}
+    changes |= {key: _prose(getattr(document, key)) for key in _SECTIONS}
+    for key in _LISTS:
+        limit = 4096 if key == "expressions" else MAX_LINE
+        changes[key] = tuple(_line(str(item), limit) for item in getattr(document, key)[:MAX_ITEMS])
+    changes["body"] = _cut(_plain(document.body).strip(), MAX_BODY)
+    changes["metrics"] = clean(dict(list(document.metrics.items())[:MAX_METRICS]))
+    at = document.created_at
+    changes["created_at"] = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    if changes["loop"] not in LOOPS:
+        raise DocumentDamagedError(f"a learning belongs to the loop offline or online, not {changes['loop'][:40]!r}")
+    return dataclasses.replace(document, **changes)
+
+
+def _plain(text: str) -> str:
+    return str(clean(str(text))).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _line(text: str, limit: int = MAX_LINE) -> str:
+    return _cut(" ".join(_plain(text).split()), limit)
+
+
+def _prose(text: str) -> str:
+    # Top headings are the document's own; in prose they would be taken for its sections.
+    return _cut(re.sub(r"^[ \t]*#{1,2}(?=[ \t])", "###", _plain(text), flags=re.MULTILINE).strip(), MAX_PROSE)
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 8].rstrip() + " … [cut]"
+
+
+def learning_text(document: LearningDocument) -> str:
+    """The file of a bounded learning."""
+    fields: dict[str, Any] = {key: getattr(document, key) for key in _LINES if getattr(document, key)}
+    fields["created_at"] = document.created_at.isoformat()
+    fields |= {key: list(getattr(document, key)) for key in _LISTS if getattr(document, key)}
+    if document.metrics:
+        fields["metrics"] = document.metrics
+    fields = clean(fields)
+    parts = [f"# {document.title}"]
+    for key, title in _SECTIONS.items():
+        if getattr(document, key):
+            parts += [f"## {title}", getattr(document, key)]
+    if document.body:
+        parts += [f"## {_NOTES}", document.body]
+    body = "\n" + "\n\n".join(parts) + "\n"
+    fields["seal"] = seal(fields, body)
+    return render(fields, body)
+
+
+def learning_from_document(document: Document, path: str, changed_at: datetime) -> LearningDocument:
+    """The learning in a parsed file, the original's form included.
+
+    Raises:
+        DocumentDamagedError: A field has the wrong type.
+    """
+    fields: dict[str, Any] = dict(document.fields)
+    if document.style != "front matter":
+        for name, key in _ORIGINAL.items():
+            if name in fields:
+                fields.setdefault(key, fields[name])
+        for key in _LISTS:
+            if isinstance(fields.get(key), str):
+                fields[key] = [item.strip(" `") for item in fields[key].split(",")]
+    loop = path.removeprefix(f"{FOLDER}/").split("/")[0]
+    values: dict[str, Any] = {key: _as_text(fields, key) for key in _LINES}
+    values["loop"] = values["loop"] if values["loop"] in LOOPS else (loop if loop in LOOPS else "offline")
+    values["title"] = values["title"] or document.title or path.rpartition("/")[2].removesuffix(".md")
+    values |= {key: _as_list(fields, key) for key in _LISTS}
+    metrics = fields.get("metrics") or {}
+    values["metrics"] = metrics if isinstance(metrics, dict) else {}
+    sections, notes = _split(document.body)
+    for key, title in _SECTIONS.items():
+        values[key] = sections.get(title.lower()) or (_as_text(fields, key) if key in fields else "")
+    known = any(title.lower() in sections for title in _SECTIONS.values())
+    values["body"] = notes if notes is not None else "" if document.style == "front matter" else document.body.strip()
+    if document.style == "front matter" and notes is None and not known:
+        values["body"] = re.sub(r"\A\s*# [^\n]*\n?", "", document.body).strip()
+    try:
+        created = moment(fields, "created_at") or moment(fields, "date") or changed_at
+    except DocumentDamagedError:
+        if document.style == "front matter":
+            raise
+        created = changed_at
+    return LearningDocument(created_at=created, path=path, **values)
+
+
+def _split(body: str) -> tuple[dict[str, str], str | None]:
+    head, mark, notes = body.partition(f"\n## {_NOTES}\n")
+    pieces = re.split(r"^## +(.+?) *$", head, flags=re.MULTILINE)
+    sections = {title.strip().lower(): text.strip() for title, text in zip(pieces[1::2], pieces[2::2], strict=True)}
+    return sections, notes.strip() if mark else None
+
+
+def _sequence(path: str) -> int:
+    """Which of the same-second learnings of one title this is."""
+    match = re.search(r"-([0-9]{1,6})\.md\Z", path)
+    return int(match[1]) if match else 1
+
+
+def _as_text(fields: dict[str, Any], key: str) -> str:
+    value = fields.get(key)
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int | float):
+        return str(value)
+    raise DocumentDamagedError(f"`{key}` is not text")
+
+
+def _as_list(fields: dict[str, Any], key: str) -> tuple[str, ...]:
+    value = fields.get(key)
+    if value is None:
+        return ()
+    if not isinstance(value, list) or not all(isinstance(v, str | int | float) for v in value):
+        raise DocumentDamagedError(f"`{key}` is not a list of texts")
+    return tuple(str(v) for v in value)
+
+
+class LearningShelf:
+    """Writes and lists learnings; needs the store's lock to write."""
+
+    def __init__(self, tree: FileTree) -> None:
+        self._tree = tree
+
+    def save(self, document: LearningDocument) -> LearningDocument:
+        """Write a learning under a name of its own; returns it as stored, with its path."""
+        stored = bounded(document)
+        stem = f"{stored.created_at:%Y%m%d-%H%M%S}-{slugify(stored.title, fallback='learning', limit=48)}"
+        data = learning_text(stored).encode()
+        taken = {entry.path.rpartition("/")[2] for entry in self._tree.entries(f"{FOLDER}/{stored.loop}")}
+        for number in range(1, 100_000):
+            name = f"{stem}.md" if number == 1 else f"{stem}-{number}.md"
+            if name in taken:
+                continue
+            path = f"{FOLDER}/{stored.loop}/{name}"
+            try:
+                self._tree.write(path, data, replace=False)
+            except FileExistsError:
+                continue
+            return dataclasses.replace(stored, path=path)
+        raise KnowledgeBaseError(f"there are too many learnings called {stem}")
+
+    def read(self, entry: Entry) -> LearningDocument | str:
+        """The learning of a file, or why it cannot be read."""
+        return self._tree.cached(entry, "learning", lambda _: self._load(entry))
+
+    def _load(self, entry: Entry) -> LearningDocument | str:
+        if entry.kind != "file":
+            return f"it is a {entry.kind}, not a regular file"
+        changed_at = datetime.fromtimestamp(entry.changed_ns / 1e9, UTC)
+        try:
+            return learning_from_document(parse(decode(self._tree.read(entry.path))), entry.path, changed_at)
+        except FileNotFoundError:
+            return "it vanished while it was read"
+        except KnowledgeBaseError as error:
+            return str(error)
+
+    def all(self, loop: str | None = None) -> list[LearningDocument]:
+        """Every readable learning, newest first; damaged and revoked ones are left out."""
+        found: list[LearningDocument] = []
+        for each in LOOPS if loop is None else (loop,):
+            if each not in LOOPS:
+                raise NameRefusedError(f"there is no loop {each[:40]!r}", hint="offline or online")
+            for entry in self._tree.walk(f"{FOLDER}/{each}"):
+                if entry.path.endswith(".md"):
+                    learning = self.read(entry)
+                    if isinstance(learning, LearningDocument):
+                        found.append(learning)
+        return sorted(found, key=lambda d: (d.created_at, _sequence(d.path), d.path), reverse=True)
+
+    def revoke(self, path: str) -> str:
+        """Set a learning aside so that no prompt quotes it again; returns where it is now."""
+        if not path.startswith(FOLDER) or path.startswith(REVOKED):
+            raise NameRefusedError(f"{path[:120]!r} is not a learning", hint=f"it lies under {FOLDER}/")
+        data = self._tree.read(path)
+        target = f"{REVOKED}/{path.rpartition('/')[2]}"
+        self._tree.write(target, data)
+        self._tree.remove(path)
+        return target

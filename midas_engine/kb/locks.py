@@ -1,0 +1,176 @@
+"""Who may write: one lock per knowledge base across processes, threads and tasks, with a named holder.
+
+The kernel's lock dies with its process, so a killed holder blocks nobody. The holder's name is a
+remark in a file beside the lock; only the lock itself decides.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from midas_engine.clock import Clock, WallClock
+from midas_engine.errors import LockTimeoutError
+
+DEFAULT_TIMEOUT = 10.0
+_POLL = 0.01
+
+_Owner = tuple[int, object]
+
+
+def _me() -> _Owner:
+    """Who is asking: this thread and, in an event loop, this task. Two tasks are two owners."""
+    try:
+        task: object = asyncio.current_task()
+    except RuntimeError:
+        task = None
+    return threading.get_ident(), task
+
+
+class StoreLock:
+    """An exclusive lock, re-entrant for the task (or thread) that holds it.
+
+    Hold it around synchronous work only: a task that awaits inside makes the others time out.
+
+    Args:
+        path: The lock file. Its holder is named in `<path>` with the suffix `.holder`.
+        clock: Times the holder's remark.
+        timeout: Seconds to wait by default.
+    """
+
+    def __init__(self, path: Path, *, clock: Clock | None = None, timeout: float = DEFAULT_TIMEOUT) -> None:
+        self.path = path
+        self.timeout = timeout
+        self._clock = clock or WallClock()
+        self._wall = WallClock()
+        self._inside = threading.Lock()
+        self._owner: _Owner | None = None
+        self._depth = 0
+
+    @contextlib.contextmanager
+    def hold(self, timeout: float | None = None) -> Iterator[None]:
+        """Hold the lock for the length of a `with` block.
+
+        Raises:
+            LockTimeoutError: Somebody else kept it; says who.
+        """
+        me = _me()
+        if self._owner == me:
+            self._depth += 1
+            try:
+                yield
+            finally:
+                self._depth -= 1
+            return
+        file_lock = self._acquire(me, self.timeout if timeout is None else timeout)
+        try:
+            yield
+        finally:
+            self._owner = None
+            try:
+                file_lock.release()
+            finally:
+                self._inside.release()
+
+    def _acquire(self, me: _Owner, timeout: float) -> FileLock:
+        start = self._wall.monotonic()
+        owner = self._owner
+        if owner is not None and owner[0] == me[0]:
+            # Waiting would block the very thread that has to finish; fail at once instead of after the timeout.
+            raise LockTimeoutError(
+                "another task of this program holds the knowledge base",
+                hint="hold the lock around synchronous work only, or do the work in a thread",
+            )
+        if not self._inside.acquire(timeout=max(timeout, 0)):
+            raise self._refusal(timeout)
+        # An instance per holder: filelock is re-entrant per instance, which would let two tasks in together.
+        file_lock = FileLock(str(self.path), mode=0o600, thread_local=False)
+        try:
+            left = max(0.0, timeout - (self._wall.monotonic() - start))
+            file_lock.acquire(timeout=left, poll_interval=_POLL)
+        except Timeout as error:
+            self._inside.release()
+            raise self._refusal(timeout) from error
+        except BaseException:
+            self._inside.release()
+            raise
+        self._owner = me
+        self._sign()
+        return file_lock
+
+    def _refusal(self, timeout: float) -> LockTimeoutError:
+        holder = self.holder()
+        return LockTimeoutError(
+            f"{self.path.parent} is in use by {holder}; waited {timeout:g} s",
+            hint="wait for it to finish, or stop that process and try again; its lock ends with it",
+        )
+
+    def _sign(self) -> None:
+        note = {
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+            "program": Path(sys.argv[0] or "python").name[:60],
+            "since": self._clock.now().isoformat(timespec="seconds"),
+        }
+        # Only a remark for the loser's message: no fsync, and a full disk must not fail the holder.
+        with contextlib.suppress(OSError):
+            handle = os.open(self._holder_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _NOFOLLOW, 0o600)
+            try:
+                os.write(handle, json.dumps(note).encode())
+            finally:
+                os.close(handle)
+
+    @property
+    def _holder_path(self) -> Path:
+        return self.path.with_name(self.path.stem + ".holder.lock")
+
+    def holder(self) -> str:
+        """Who holds it, as far as the remark says."""
+        try:
+            handle = os.open(self._holder_path, os.O_RDONLY | _NOFOLLOW | getattr(os, "O_NONBLOCK", 0))
+            try:
+                note = json.loads(os.read(handle, 4096))
+            finally:
+                os.close(handle)
+            host = "" if note["host"] == socket.gethostname() else f" on {str(note['host'])[:60]}"
+            return f"{str(note['program'])[:60]} (process {int(note['pid'])}{host}, since {str(note['since'])[:30]})"
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            return "another process"
+
+
+_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
+
+
+class Claim:
+    """A role that one process has to itself until it lets go or dies, such as the monitor of a base."""
+
+    def __init__(self, path: Path, role: str, *, clock: Clock | None = None) -> None:
+        self.role = role
+        self._lock = StoreLock(path, clock=clock)
+        self._stack = contextlib.ExitStack()
+        try:
+            self._stack.enter_context(self._lock.hold(timeout=0))
+        except LockTimeoutError as error:
+            raise LockTimeoutError(
+                f"{path.parent} already has a {role}: {self._lock.holder()}",
+                hint="stop that one first, or open this one with --read-only",
+            ) from error
+
+    def release(self) -> None:
+        """Let another process take the role."""
+        self._stack.close()
+
+    def __enter__(self) -> Claim:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()

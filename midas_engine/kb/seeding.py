@@ -1,0 +1,102 @@
+"""What first run leaves on disk: the folders, the skills, the prompts, the thresholds, the schema version."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from importlib import resources
+from importlib.resources.abc import Traversable
+from typing import Any
+
+from midas_engine.errors import DocumentDamagedError, StoreVersionError
+from midas_engine.kb.files import FileTree
+from midas_engine.kb.thresholds import PATH as THRESHOLDS
+from midas_engine.kb.thresholds import default_thresholds, strict_json
+
+SCHEMA = 1
+SCHEMA_PATH = "schema.json"
+DSL_SKILL = "skills/midas-dsl.md"
+
+FOLDERS = (
+    "skills",
+    "knowledge/features/candidates",
+    "knowledge/features/deployed",
+    "knowledge/features/archived",
+    "knowledge/learnings/offline",
+    "knowledge/learnings/online",
+    "knowledge/regimes",
+    "proposer/prompts",
+    "reports/daily",
+    "reports/diagnoses",
+)
+PROMPTS = ("plan", "generate", "refine", "learn", "diagnose")
+
+
+def written_seeds() -> dict[str, bytes]:
+    """The seeds that people wrote, by relative path."""
+    root = resources.files("midas_engine.kb") / "seeds"
+    return dict(_files(root, ""))
+
+
+def _files(folder: Traversable, prefix: str) -> Iterator[tuple[str, bytes]]:
+    for item in sorted(folder.iterdir(), key=lambda i: i.name):
+        if item.is_dir():
+            if item.name != "__pycache__":
+                yield from _files(item, f"{prefix}{item.name}/")
+        elif item.name.endswith((".md", ".json")):
+            yield f"{prefix}{item.name}", item.read_bytes()
+
+
+def generated_seeds() -> dict[str, bytes]:
+    """The seeds that the program knows best: the language's own description and the evaluator's gates."""
+    seeds = {THRESHOLDS: (json.dumps(default_thresholds(), indent=2) + "\n").encode()}
+    try:  # TEMPORARY until midas_engine.dsl is complete
+        from midas_engine.dsl import skill_document
+    except ImportError:
+        return seeds
+    return seeds | {DSL_SKILL: skill_document().encode()}
+
+
+def seed_paths() -> tuple[str, ...]:
+    """Every seeded path."""
+    return (*written_seeds(), DSL_SKILL, THRESHOLDS)
+
+
+def plant(tree: FileTree) -> list[str]:
+    """Make missing folders and missing seeds; what is there stays. Returns the paths written."""
+    for folder in FOLDERS:
+        tree.make_folder(folder)
+    written: list[str] = []
+    missing = [path for path in seed_paths() if tree.entry(path) is None]
+    if missing:
+        seeds = written_seeds()
+        if DSL_SKILL in missing or THRESHOLDS in missing:
+            seeds |= generated_seeds()
+        for path in (p for p in missing if p in seeds):
+            tree.write(path, seeds[path])
+            written.append(path)
+    if tree.entry(SCHEMA_PATH) is None:
+        tree.write(SCHEMA_PATH, (json.dumps({"schema": SCHEMA, "format": "midas knowledge base"}) + "\n").encode())
+        written.append(SCHEMA_PATH)
+    return written
+
+
+def check_schema(tree: FileTree) -> str:
+    """Why this program must not write to the base; empty when it may."""
+    try:
+        record: Any = strict_json(tree.read(SCHEMA_PATH, limit=10_000).decode())
+        version = record["schema"]
+        if isinstance(version, bool) or not isinstance(version, int):
+            raise ValueError("the schema is not a whole number")
+    except FileNotFoundError:
+        return ""
+    except (ValueError, KeyError, TypeError, DocumentDamagedError) as error:
+        return f"{SCHEMA_PATH} cannot be read ({error}), so the base's version is unknown"
+    if version > SCHEMA:
+        return f"the base was written by a newer Midas (schema {version}; this one knows {SCHEMA})"
+    return ""
+
+
+def refuse_newer(reason: str) -> StoreVersionError:
+    """The error for a write into a base that must not be written."""
+    return StoreVersionError(reason, hint="update Midas, or use another --kb; reading works as it is")
