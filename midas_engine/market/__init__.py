@@ -7,15 +7,36 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from midas_engine.market.forward import forward_return_frame, forward_returns, horizon_name
+    from midas_engine.market.funding import align_funding
     from midas_engine.market.panel import Panel
+    from midas_engine.market.regimes import regime_labels, trend_labels
+    from midas_engine.market.sources import load_panel
+    from midas_engine.market.synthetic import PlantedFeature, SyntheticMarket
 
-__all__ = ["Panel", "forward_return_frame", "forward_returns", "horizon_name"]
+__all__ = [
+    "Panel",
+    "PlantedFeature",
+    "SyntheticMarket",
+    "align_funding",
+    "forward_return_frame",
+    "forward_returns",
+    "horizon_name",
+    "load_panel",
+    "regime_labels",
+    "trend_labels",
+]
 
 _HOMES = {
     "Panel": "panel",
+    "PlantedFeature": "synthetic",
+    "SyntheticMarket": "synthetic",
+    "align_funding": "funding",
     "forward_return_frame": "forward",
     "forward_returns": "forward",
     "horizon_name": "forward",
+    "load_panel": "sources",
+    "regime_labels": "regimes",
+    "trend_labels": "regimes",
 }
 
 

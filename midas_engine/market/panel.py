@@ -254,9 +254,8 @@ class Panel:
         if frame.empty:
             raise DataFormatError("the frame has no rows")
         stamps = pd.to_datetime(frame["timestamp"], utc=True).dt.tz_localize(None).astype("datetime64[ns]")
-        names = frame["symbol"].astype(str) if "symbol" in frame.columns else pd.Series("ASSET", index=frame.index)
-        symbols = list(dict.fromkeys(names))
-        times = np.sort(stamps.unique()).astype("datetime64[ns]")
+        cols, symbols = _symbol_codes(frame)
+        times = np.unique(stamps.to_numpy())
         seconds = _bar_seconds(times, bar)
         start = times[0]
         offsets = (stamps.to_numpy() - start) / np.timedelta64(seconds, "s")
@@ -267,11 +266,9 @@ class Panel:
                 f"{off_grid.size} timestamps are off the {seconds} s grid, first {stamps.iloc[off_grid[0]]}",
                 hint="run `midas data check` on the file, or give the bar length",
             )
-        place = {name: i for i, name in enumerate(symbols)}
-        cols = names.map(place).to_numpy(dtype=np.int64)
         bars = int(rows.max()) + 1
         flat = rows * len(symbols) + cols
-        if len(np.unique(flat)) != len(flat):
+        if np.bincount(flat).max() > 1:
             first = frame.index[pd.Series(flat).duplicated().to_numpy()][0]
             raise DataDefectError(f"two rows for one bar and symbol, first at row {first}", hint="run `midas data check`")
         grid = start + np.arange(bars) * np.timedelta64(seconds, "s")
@@ -345,6 +342,17 @@ class Panel:
         panel = cls.from_frame(table.to_pandas(), bar)
         names = meta.get(b"midas.symbols", b"").decode().split(",")
         return panel.select(names) if set(names) == set(panel.symbols) else panel
+
+
+def _symbol_codes(frame: pd.DataFrame) -> tuple[NDArray[np.int64], list[str]]:
+    import pandas as pd
+
+    if "symbol" not in frame.columns:
+        return np.zeros(len(frame), dtype=np.int64), ["ASSET"]
+    codes, names = pd.factorize(frame["symbol"])
+    if (codes < 0).any():
+        raise DataDefectError(f"row {frame.index[int(np.argmax(codes < 0))]} has no symbol")
+    return codes.astype(np.int64), [str(n) for n in names]
 
 
 def _instant(when: Any) -> np.datetime64:

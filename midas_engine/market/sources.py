@@ -1,0 +1,77 @@
+"""Where panels come from: `load_panel("sample")`, `"sample-1m"`, `"synthetic[:SEED]"` or a path."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from midas_engine.errors import DataFormatError
+from midas_engine.market.funding import align_funding
+from midas_engine.market.panel import Panel
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SAMPLE = Path(__file__).parent / "sample"
+NAMED = ("sample", "sample-1m", "synthetic", "synthetic:SEED")
+
+
+def load_panel(source: str | Path) -> Panel:
+    """The panel that `source` names.
+
+    Args:
+        source: `sample` (33 real perpetuals, hourly, 2025-02 to 2026-03), `sample-1m` (one week of
+            BTC minutes), `synthetic` or `synthetic:SEED` (known truth), or a Parquet/CSV file or a
+            folder made by `midas data import`.
+
+    Raises:
+        DataFormatError: The name is unknown, or the file is not in a layout Midas reads.
+    """
+    name = str(source)
+    if name == "sample":
+        return with_funding(_read(SAMPLE / "perps_1h.parquet"), _read(SAMPLE / "funding.parquet"))
+    if name == "sample-1m":
+        return Panel.from_frame(_read(SAMPLE / "btc_1m.parquet"), 60)
+    if name == "synthetic" or name.startswith("synthetic:"):
+        return _synthetic(name)
+    return _from_path(Path(source))
+
+
+def with_funding(bars: pd.DataFrame, settlements: pd.DataFrame) -> Panel:
+    """A panel of bars with `funding_rate` and `funding_paid` beside them."""
+    panel = Panel.from_frame(bars)
+    return Panel(
+        panel.timestamps,
+        panel.symbols,
+        {**panel.fields, **align_funding(panel, settlements)},
+        panel.bar_seconds,
+    )
+
+
+def _read(path: Path) -> pd.DataFrame:
+    import pyarrow.parquet as pq
+
+    return pq.read_table(path).to_pandas()
+
+
+def _synthetic(name: str) -> Panel:
+    from midas_engine.market.synthetic import SyntheticMarket
+
+    _, _, seed = name.partition(":")
+    if seed and not seed.isdigit():
+        raise DataFormatError(f"{name!r}: the seed must be a whole number", hint="e.g. synthetic:7")
+    return SyntheticMarket(int(seed or 7)).panel()
+
+
+def _from_path(path: Path) -> Panel:
+    if path.is_dir():
+        path = path / "panel.parquet"
+    if not path.exists():
+        raise DataFormatError(
+            f"no data at {path}", hint=f"give a path, or one of {', '.join(NAMED)}; `midas data import` makes panels"
+        )
+    if path.suffix.lower() == ".parquet":
+        return Panel.load(path)
+    from midas_engine.market.importers import read_any
+
+    return read_any([path])
