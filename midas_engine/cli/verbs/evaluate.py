@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
 from midas_engine.cli.context import Shared, Verb, pass_shared
 from midas_engine.cli.judging import Judged, judge_expression
-
-if TYPE_CHECKING:
-    from midas_engine.market import Panel
+from midas_engine.cli.output import clean
+from midas_engine.cli.scorecard import scorecard
 
 
 @click.command(
@@ -42,3 +39,12 @@ def evaluate(
     settings = shared.settings(evaluation__target=horizon)
     judged = judge_expression(settings, expression, existing=existing, part=part, trials=trials)
     shared.show(judged.document, lambda: _text(judged))
+
+
+def _text(judged: Judged) -> str:
+    span = f"{clean(judged.source)}, {judged.part}: {judged.bars[0]} to {judged.bars[1]} UTC"
+    compared = f", compared with {', '.join(map(clean, judged.compared))}" if judged.compared else ""
+    head = [clean(judged.expression), f"{span}, bars of {judged.bar_hours:g} h{compared}"]
+    if judged.canonical != judged.expression:
+        head.insert(1, f"= {clean(judged.canonical)}")
+    return "\n".join(head) + "\n\n" + scorecard(judged.verdict)

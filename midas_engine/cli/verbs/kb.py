@@ -6,7 +6,9 @@ import click
 
 from midas_engine.cli.context import LazyGroup, Shared, Verb, pass_shared
 from midas_engine.cli.engine import open_base
-from midas_engine.cli.output import clean
+from midas_engine.cli.output import clean, paint
+
+_COLOURS = {"error": "red", "warning": "yellow"}
 
 
 @click.group(cls=LazyGroup)
@@ -17,12 +19,22 @@ def kb() -> None:
 @kb.command("check", cls=Verb, example="midas kb check --kb ./midas-kb")
 @pass_shared
 def check(shared: Shared) -> None:
-    """Read every document and name what is damaged. Exit code 1 when something is."""
+    """Read every document and the journal, and name what is damaged.
+
+    The exit code is 1 when something cannot be used.
+    """
     settings = shared.settings()
     problems = open_base(settings, read_only=True).check()
-    shared.show(
-        {"kb": settings.kb, "ok": not problems, "problems": problems},
-        lambda: "\n".join(clean(p) for p in problems) or f"{clean(settings.kb)}: every document reads well.",
-    )
-    if problems:
+    ok = all(p.severity != "error" for p in problems)
+
+    def text() -> str:
+        lines = [
+            f"{paint(p.severity, _COLOURS.get(p.severity, 'white'))}  {clean(p.path)}: {clean(p.message)}\n"
+            f"  {clean(p.advice)}"
+            for p in problems
+        ]
+        return "\n".join(lines or [f"{clean(settings.kb)}: every document reads well."])
+
+    shared.show({"kb": settings.kb, "ok": ok, "problems": problems}, text)
+    if not ok:
         raise click.exceptions.Exit(1)

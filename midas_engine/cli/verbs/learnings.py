@@ -15,11 +15,13 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Verb, example="midas learnings --kb ./midas-kb --n 5")
-@click.option("--n", "count", type=click.IntRange(1, 10_000), default=5, show_default=True, help="How many, newest first.")
+@click.option(
+    "--n", "count", type=click.IntRange(1, 10_000), default=5, show_default=True, help="How many, newest first."
+)
 @click.option("--loop", type=click.Choice(["offline", "online"]), help="Only those of one loop.")
 @pass_shared
 def learnings(shared: Shared, count: int, loop: str | None) -> None:
-    """Print the most recent learning documents."""
+    """Print the most recent learning documents, newest first."""
     base = open_base(shared.settings(), read_only=True)
     documents = base.learnings(n=count, loop=loop)
     shared.show(documents, lambda: "\n\n".join(_one(d) for d in documents) or "No learnings yet.")

@@ -1,0 +1,115 @@
+"""From the settings and an expression to a verdict: the array path, no pandas between text and figures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from midas_engine.models import MultiAgentResult
+    from midas_engine.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A verdict and what it was given on.
+
+    Attributes:
+        bars: First and last bar of the part that was scored, as text.
+        compared: Names of the features it was compared with.
+    """
+
+    expression: str
+    canonical: str
+    source: str
+    part: str
+    bars: tuple[str, str]
+    bar_hours: float
+    compared: tuple[str, ...]
+    verdict: MultiAgentResult
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """For machines: where it comes from, then the whole verdict."""
+        from midas_engine.cli.output import plain
+
+        return {
+            "expression": self.expression,
+            "canonical": self.canonical,
+            "data": self.source,
+            "part": self.part,
+            "from": self.bars[0],
+            "to": self.bars[1],
+            "bar_hours": self.bar_hours,
+            "compared_with": list(self.compared),
+            **plain(self.verdict),
+        }
+
+
+def judge_expression(
+    settings: Settings,
+    expression: str,
+    *,
+    existing: Sequence[str] = (),
+    part: str = "research",
+    trials: int | None = None,
+    name: str = "",
+) -> Judged:
+    """Score `expression` on the data and by the thresholds that the settings name.
+
+    Deployed features of the knowledge base are what it is compared with, and `existing` expressions too.
+
+    Raises:
+        ExpressionError: The expression is refused.
+        DataError: The data cannot be used.
+        SettingsError: The thresholds are wrong.
+    """
+    from midas_engine.dsl import FeatureEngine, parse
+    from midas_engine.evaluator import EvaluationContext, evaluate_values, judge, split_parts
+    from midas_engine.market import load_panel, regime_labels
+
+    parse(expression, limits=settings.dsl)  # a typing mistake is told before the data is read
+    thresholds, deployed = _from_base(settings)
+    panel = load_panel(settings.data)
+    engine = FeatureEngine(panel, limits=settings.dsl, features=deployed)
+    parsed = parse(expression, columns=panel.columns, limits=settings.dsl, features=deployed)
+    chosen = settings.evaluation
+    longest = max(*chosen.horizons, chosen.target)
+    rows = None if part == "all" else split_parts(panel.T, longest, chosen).named(part)
+    others = {n: engine.values(e) for n, e in {**deployed, **{e: e for e in existing}}.items() if n != name}
+    context = EvaluationContext.from_panel(
+        panel,
+        horizons=chosen.horizons,
+        target=chosen.target,
+        costs=settings.costs,
+        existing=others,
+        regimes=regime_labels(panel),
+        rows=rows,
+        part="research" if part == "all" else part,
+        embargo_bars=chosen.embargo_bars,
+    )
+    result = evaluate_values(engine.values(expression), context, name=name or expression)
+    times = panel.timestamps if rows is None else panel.timestamps[rows]
+    return Judged(
+        expression=parsed.text,
+        canonical=parsed.canonical,
+        source=settings.data,
+        part=part,
+        bars=(str(times[0])[:16], str(times[-1])[:16]),
+        bar_hours=panel.hours_per_bar,
+        compared=tuple(others),
+        verdict=judge(result, thresholds, trials or 1),
+    )
+
+
+def _from_base(settings: Settings) -> tuple[Mapping[str, Any] | None, dict[str, str]]:
+    """Thresholds and deployed features of the knowledge base, if there is one."""
+    if not settings.kb_path.is_dir():
+        return None, {}
+    from midas_engine.cli.engine import open_base
+    from midas_engine.models import FeatureState
+
+    base = open_base(settings, read_only=True)
+    return base.thresholds(), {r.name: r.expression for r in base.features(FeatureState.DEPLOYED)}
