@@ -324,6 +324,19 @@ class KnowledgeBase:
         except FileNotFoundError as error:
             raise KnowledgeBaseError(f"there is no document {path}", hint="`midas status` shows the base") from error
 
+    def read_raw(self, path: str) -> bytes:
+        """The bytes of a document, whatever they are.
+
+        Raises:
+            FileNotFoundError: There is none.
+            DocumentDamagedError: It is too large, a link or a special file.
+        """
+        return self._tree.read(check_relative(self.relative(path)))
+
+    def occupied(self, path: str) -> bool:
+        """Whether anything, even a link, lies at a relative path."""
+        return self._tree.entry(path) is not None
+
     def read_document(self, path: str) -> tuple[dict[str, Any], str]:
         """Front matter and body of a document."""
         document = parse(self.read_text(path))

@@ -1,0 +1,315 @@
+"""The journal: one SQLite file beside the knowledge base that restart, replay, reports and audit read."""
+
+from __future__ import annotations
+
+import dataclasses
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from midas_engine.clock import Clock, WallClock
+from midas_engine.errors import JournalError
+from midas_engine.events import Event, from_dict, to_dict
+from midas_engine.journal.database import Database, is_damage
+from midas_engine.journal.salvage import salvage
+from midas_engine.journal.schema import PRUNABLE, Row, blob_checksum, stamp
+from midas_engine.journal.tables import Tables
+from midas_engine.models import Alert, FeatureMetrics, ModelUsage, SessionSummary
+
+MAX_STATE_BYTES = 200_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One action on the pipeline, as it was carried out.
+
+    Attributes:
+        id: Unique; appending it twice is appending it once.
+        action: promote, demote, reject, kill, pause, resume, shadow, redeploy, rollback, undo, redo...
+        body: What the promoter needs to undo it.
+    """
+
+    id: str
+    at: datetime
+    action: str
+    feature: str
+    actor: str = ""
+    reason: str = ""
+    body: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    seq: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PendingKill:
+    """A kill that is on disk and whose callback has not confirmed yet."""
+
+    id: str
+    feature: str
+    reason: str
+    at: datetime
+    attempts: int = 0
+
+
+class Journal:
+    """Append-only, checksummed tables and a key-value store for detector states.
+
+    Several processes may share the file. Every method is thread-safe and short; from an event loop
+    use `AsyncJournal`, or `asyncio.to_thread`.
+
+    Args:
+        path: The SQLite file; made when missing.
+        clock: Stamps what brings no time of its own.
+        read_only: Never write.
+
+    Raises:
+        JournalError: The file cannot be opened, or belongs to a newer Midas.
+    """
+
+    def __init__(self, path: str | Path, *, clock: Clock | None = None, read_only: bool = False) -> None:
+        self.path = Path(path)
+        self.clock = clock or WallClock()
+        self.notices: list[str] = []
+        try:
+            self._database = Database(self.path, read_only=read_only)
+        except JournalError as error:
+            if read_only or not is_damage(error):
+                raise
+            self.notices.append(salvage(self.path, self.clock))
+            self._database = Database(self.path)
+        self.tables = Tables(self._database, self.clock)
+
+    @property
+    def read_only(self) -> bool:
+        """Whether writes are refused."""
+        return self._database.read_only
+
+    # -- actions and kills -----------------------------------------------------------------------
+
+    def append_action(
+        self,
+        action: str,
+        feature: str,
+        *,
+        id: str = "",
+        at: datetime | None = None,
+        actor: str = "",
+        reason: str = "",
+        body: Mapping[str, Any] | None = None,
+    ) -> bool:
+        """Append an action, safe from a power cut; False when its id is there already."""
+        content = {"actor": actor, "reason": reason, **(body or {})}
+        entry = (id or secrets.token_hex(8), at or self.clock.now(), feature, action, content)
+        return self.tables.append("actions", [entry], durable=True) == 1
+
+    def actions(self, *, feature: str | None = None, limit: int | None = None) -> list[Action]:
+        """Actions, oldest first; with `limit`, the newest ones (still oldest first)."""
+        rows = self.tables.rows("actions", key=feature, limit=limit, newest=limit is not None)
+        return [_action(row) for row in (reversed(rows) if limit is not None else rows)]
+
+    def pending_kills(self) -> list[PendingKill]:
+        """Kills whose callback has not confirmed, oldest first: to be called again after a restart."""
+        pending: dict[str, PendingKill] = {}
+        for row in self.tables.rows("actions", kinds=("kill", "kill_confirmed", "kill_attempted")):
+            if row.kind == "kill":
+                pending[row.id] = PendingKill(row.id, row.key, str(row.body.get("reason", "")), row.at)
+            elif row.kind == "kill_confirmed":
+                pending.pop(str(row.body.get("kill_id", "")), None)
+            elif (kill := pending.get(str(row.body.get("kill_id", "")))) is not None:
+                pending[kill.id] = dataclasses.replace(kill, attempts=kill.attempts + 1)
+        return list(pending.values())
+
+    def confirm_kill(self, kill: PendingKill) -> None:
+        """The callback has run: the kill is not pending any more."""
+        self.append_action("kill_confirmed", kill.feature, id=f"confirmed-{kill.id}", body={"kill_id": kill.id})
+
+    def kill_attempted(self, kill: PendingKill, error: str) -> None:
+        """The callback failed; it stays pending."""
+        self.append_action("kill_attempted", kill.feature, reason=error[:500], body={"kill_id": kill.id})
+
+    # -- events ----------------------------------------------------------------------------------
+
+    def record_event(self, event: Event) -> None:
+        """Append one event."""
+        self.record_events([event])
+
+    def record_events(self, events: Iterable[Event]) -> None:
+        """Append many events in one transaction."""
+        self.tables.append("events", [("", e.at, _subject(e), type(e).__name__, to_dict(e)) for e in events])
+
+    def events(
+        self,
+        *kinds: type[Event],
+        since: datetime | None = None,
+        until: datetime | None = None,
+        subject: str | None = None,
+        limit: int | None = None,
+    ) -> list[Event]:
+        """Events, oldest first; with `limit`, the newest ones. What a newer version wrote is left out."""
+        names = tuple(kind.__name__ for kind in kinds)
+        rows = self.tables.rows(
+            "events", key=subject, kinds=names, since=since, until=until, limit=limit, newest=limit is not None
+        )
+        found: list[Event] = []
+        for row in reversed(rows) if limit is not None else rows:
+            try:
+                found.append(from_dict(row.body))
+            except (ValueError, TypeError, KeyError):
+                continue
+        return found
+
+    # -- figures ---------------------------------------------------------------------------------
+
+    def record_metrics(self, metrics: Iterable[FeatureMetrics]) -> None:
+        """Append the metrics of one or more features."""
+        self.tables.append("metrics", [("", m.at, m.feature, m.status, _fields(m)) for m in metrics])
+
+    def metrics(
+        self, feature: str, *, since: datetime | None = None, until: datetime | None = None, limit: int | None = None
+    ) -> list[Row]:
+        """A feature's metrics, oldest first; with `limit`, the newest ones."""
+        rows = self.tables.rows(
+            "metrics", key=feature, since=since, until=until, limit=limit, newest=limit is not None
+        )
+        return rows[::-1] if limit is not None else rows
+
+    def record_alert(self, alert: Alert, action: str = "") -> None:
+        """Append an alert's present form; `alerts` gives the newest form of each."""
+        self.tables.append("alerts", [("", alert.last_seen_at, alert.id, action or alert.status.value, _fields(alert))])
+
+    def alerts(self, *, since: datetime | None = None, limit: int | None = None) -> list[Row]:
+        """The newest form of each alert, in the order in which they were first written."""
+        newest: dict[str, Row] = {}
+        for row in self.tables.rows("alerts", since=since):
+            newest[row.key] = row
+        found = list(newest.values())
+        return found if limit is None else found[-limit:] if limit > 0 else []
+
+    def record_session(self, summary: SessionSummary, *, at: datetime | None = None) -> None:
+        """Append a discovery session's present form; `sessions` gives the newest form of each."""
+        entry = ("", at or self.clock.now(), summary.session_id, summary.status, _fields(summary))
+        self.tables.append("sessions", [entry])
+
+    def sessions(self, *, limit: int | None = None) -> list[Row]:
+        """The newest form of each session, in the order in which they began."""
+        newest: dict[str, Row] = {}
+        for row in self.tables.rows("sessions"):
+            newest[row.key] = row
+        found = list(newest.values())
+        return found if limit is None else found[-limit:] if limit > 0 else []
+
+    def record_model_call(self, usage: ModelUsage, *, session_id: str = "", at: datetime | None = None) -> None:
+        """Append what a model call cost."""
+        entry = ("", at or self.clock.now(), session_id, usage.model, _fields(usage))
+        self.tables.append("model_calls", [entry])
+
+    def model_spend(self, *, since: datetime, until: datetime | None = None) -> tuple[int, float]:
+        """Model calls and US dollars since an instant."""
+        rows = self.tables.rows("model_calls", since=since, until=until)
+        return len(rows), sum(float(row.body.get("cost_usd") or 0.0) for row in rows)
+
+    def record_bar(self, at: datetime, body: Mapping[str, Any], *, key: str = "bar") -> bool:
+        """Append a bar that was processed; False when this bar is there already."""
+        return self.tables.append("bars", [(f"{key}:{stamp(at)}", at, key, "bar", body)]) == 1
+
+    def last_bar(self, *, key: str = "bar") -> datetime | None:
+        """The newest bar that was recorded."""
+        found = self._database.fetch("SELECT max(at) FROM bars WHERE key = ?", (key,))[0][0]
+        return datetime.fromisoformat(found) if found else None
+
+    def record_shadow(self, feature: str, at: datetime, body: Mapping[str, Any]) -> bool:
+        """Append to the forward record of a feature in shadow; one entry per feature and bar."""
+        return self.tables.append("shadow", [(f"{feature}:{stamp(at)}", at, feature, "forward", body)]) == 1
+
+    def shadow_record(self, feature: str, *, since: datetime | None = None) -> list[Row]:
+        """The forward record of a feature, oldest first."""
+        return self.tables.rows("shadow", key=feature, since=since)
+
+    # -- states ----------------------------------------------------------------------------------
+
+    def put_state(self, key: str, value: bytes, *, at: datetime | None = None, durable: bool = False) -> None:
+        """Store bytes under a key, replacing what was there."""
+        self.put_states({key: value}, at=at, durable=durable)
+
+    def put_states(self, states: Mapping[str, bytes], *, at: datetime | None = None, durable: bool = False) -> None:
+        """Store several states in one transaction: after a crash all are new or all are old."""
+        when = stamp(at or self.clock.now())
+        for key, value in states.items():
+            if len(value) > MAX_STATE_BYTES:
+                raise JournalError(f"the state {key!r} has {len(value):,} bytes, more than {MAX_STATE_BYTES:,}")
+        with self._database.write(durable=durable) as connection:
+            connection.executemany(
+                "INSERT INTO states (key, at, value, checksum) VALUES (?, ?, ?, ?) ON CONFLICT (key) DO UPDATE "
+                "SET at = excluded.at, value = excluded.value, checksum = excluded.checksum",
+                [(key, when, value, blob_checksum(key, when, value)) for key, value in states.items()],
+            )
+
+    def get_state(self, key: str) -> bytes | None:
+        """The bytes under a key; None when there are none or they are damaged (then `notices` says so)."""
+        found = self._database.fetch("SELECT at, value, checksum FROM states WHERE key = ?", (key,))
+        if not found:
+            return None
+        at, value, seal = found[0]
+        if not isinstance(value, bytes) or blob_checksum(key, str(at), value) != seal:
+            self.notices.append(f"the state {key!r} is damaged and is not used")
+            return None
+        return value
+
+    def state_keys(self, prefix: str = "") -> list[str]:
+        """The keys that start with `prefix`."""
+        return [row[0] for row in self._database.fetch("SELECT key FROM states ORDER BY key") if row[0].startswith(prefix)]
+
+    def drop_state(self, key: str) -> None:
+        """Forget a state."""
+        with self._database.write() as connection:
+            connection.execute("DELETE FROM states WHERE key = ?", (key,))
+
+    # -- upkeep ----------------------------------------------------------------------------------
+
+    def prune(self, keep_days: float | Mapping[str, float]) -> dict[str, int]:
+        """Remove what is older than `keep_days` (one number, or by table); the actions always stay."""
+        wanted = keep_days if isinstance(keep_days, Mapping) else dict.fromkeys(PRUNABLE, keep_days)
+        now = self.clock.now()
+        return {table: self.tables.prune(table, now - timedelta(days=days)) for table, days in wanted.items()}
+
+    def verify(self) -> list[str]:
+        """Every fault in the file, in words; empty when it is sound."""
+        pages = [str(row[0]) for row in self._database.fetch("PRAGMA quick_check(20)") if row[0] != "ok"]
+        return [*self.notices, *pages, *self.tables.verify()]
+
+    def quarantined(self) -> list[tuple[str, int, str]]:
+        """Rows that are set aside: table, position, reason."""
+        query = "SELECT table_name, seq, reason FROM quarantine ORDER BY table_name, seq"
+        return [(str(t), int(s), str(r)) for t, s, r in self._database.fetch(query)]
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _action(row: Row) -> Action:
+    body = dict(row.body)
+    actor, reason = str(body.pop("actor", "")), str(body.pop("reason", ""))
+    return Action(row.id, row.at, row.kind, row.key, actor, reason, body, row.seq)
+
+
+def _subject(event: Event) -> str:
+    """What an event is about: the first of its names that it has."""
+    for name in ("feature", "session_id", "name", "path"):
+        value = getattr(event, name, None)
+        if isinstance(value, str) and value:
+            return value
+    inner = getattr(event, "alert", None) or getattr(event, "metrics", None)
+    return str(getattr(inner, "feature", ""))
+
+
+def _fields(thing: Any) -> dict[str, Any]:
+    return dataclasses.asdict(thing)

@@ -1,0 +1,90 @@
+"""What to do with a journal file that SQLite cannot read: keep the wreck, save every row that still can be read."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from midas_engine.clock import Clock
+from midas_engine.errors import JournalError
+from midas_engine.journal.database import Database
+from midas_engine.journal.schema import TABLES
+
+_COLUMNS = "seq, id, at, key, kind, body, prev, checksum"
+
+
+def salvage(path: Path, clock: Clock) -> str:
+    """Set the damaged file aside and build a new one from its readable rows; returns what happened.
+
+    Raises:
+        JournalError: Another process is salvaging, or the folder cannot be written.
+    """
+    lock = FileLock(str(path) + ".lock", mode=0o600)
+    try:
+        with lock.acquire(timeout=30):
+            return _salvage(path, clock)
+    except Timeout as error:
+        raise JournalError(f"another process is salvaging {path}", hint="wait for it and try again") from error
+    except OSError as error:
+        raise JournalError(f"the damaged journal {path} cannot be set aside: {error.strerror or error}") from error
+
+
+def _salvage(path: Path, clock: Clock) -> str:
+    with contextlib.suppress(JournalError):  # the process before us may have done it
+        Database(path).close()
+        return "another process salvaged the journal"
+    wreck = _free(path.with_name(f"{path.name}.damaged-{clock.now():%Y%m%dT%H%M%S}"))
+    os.rename(path, wreck)
+    for tail in ("-wal", "-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(f"{path}{tail}", f"{wreck}{tail}")
+    fresh = Database(path)
+    saved = 0
+    try:
+        with contextlib.closing(sqlite3.connect(f"{wreck.resolve().as_uri()}?mode=ro", uri=True)) as old:
+            for table in TABLES:
+                saved += _copy_rows(old, fresh, table)
+            saved += _copy_states(old, fresh)
+    except sqlite3.Error:
+        pass  # not even the header is left
+    finally:
+        fresh.close()
+    return f"the journal was damaged: {saved} rows were saved, the wreck is {wreck.name}"
+
+
+def _free(path: Path) -> Path:
+    for number in range(1000):
+        candidate = path if number == 0 else path.with_name(f"{path.name}-{number}")
+        if not candidate.exists():
+            return candidate
+    raise JournalError(f"there are too many wrecks like {path.name}", hint="remove the old ones")
+
+
+def _copy_rows(old: sqlite3.Connection, fresh: Database, table: str) -> int:
+    """Every row that can be read: forwards until the damage, then backwards until it."""
+    found: dict[int, tuple[object, ...]] = {}
+    for order in ("ASC", "DESC"):
+        with contextlib.suppress(sqlite3.Error):
+            for row in old.execute(f"SELECT {_COLUMNS} FROM {table} NOT INDEXED ORDER BY seq {order}"):
+                if row[0] in found:
+                    break
+                found[int(row[0])] = row
+    with fresh.write(durable=True) as connection:
+        connection.executemany(
+            f"INSERT OR IGNORE INTO {table} ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [found[seq] for seq in sorted(found)],
+        )
+    return len(found)
+
+
+def _copy_states(old: sqlite3.Connection, fresh: Database) -> int:
+    rows: list[tuple[object, ...]] = []
+    with contextlib.suppress(sqlite3.Error):
+        rows.extend(old.execute("SELECT key, at, value, checksum FROM states"))
+    with fresh.write(durable=True) as connection:
+        connection.executemany("INSERT OR IGNORE INTO states (key, at, value, checksum) VALUES (?, ?, ?, ?)", rows)
+    return len(rows)

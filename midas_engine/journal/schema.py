@@ -1,0 +1,125 @@
+"""The journal's tables and how a row is sealed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+SCHEMA = 1
+
+# One shape for every append-only table: who and what in columns that are searched, the rest in `body`.
+# The trial ledger keeps a table of its own in the same file (`midas_engine.evaluator`).
+TABLES = (
+    "actions",
+    "events",
+    "metrics",
+    "alerts",
+    "sessions",
+    "model_calls",
+    "bars",
+    "shadow",
+)
+# Each row of this one carries the checksum of the row before it: a removed or reordered row shows.
+CHAINED = frozenset({"actions"})
+# What retention may remove. Actions are the record; they stay.
+PRUNABLE = ("events", "metrics", "bars", "model_calls", "shadow")
+
+CREATE = "\n".join(
+    [
+        "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;",
+        *(
+            f"""CREATE TABLE IF NOT EXISTS {table} (
+                seq INTEGER PRIMARY KEY AUTOINCREMENT,
+                id TEXT,
+                at TEXT NOT NULL,
+                key TEXT NOT NULL,
+                kind TEXT NOT NULL,
+                body TEXT NOT NULL,
+                prev TEXT NOT NULL DEFAULT '',
+                checksum TEXT NOT NULL
+            );
+            CREATE INDEX IF NOT EXISTS {table}_key ON {table} (key, seq);
+            CREATE INDEX IF NOT EXISTS {table}_at ON {table} (at);
+            CREATE UNIQUE INDEX IF NOT EXISTS {table}_id ON {table} (id) WHERE id IS NOT NULL;"""
+            for table in TABLES
+        ),
+        """CREATE TABLE IF NOT EXISTS states (
+            key TEXT PRIMARY KEY, at TEXT NOT NULL, value BLOB NOT NULL, checksum TEXT NOT NULL
+        ) WITHOUT ROWID;""",
+        """CREATE TABLE IF NOT EXISTS quarantine (
+            table_name TEXT NOT NULL, seq INTEGER NOT NULL, at TEXT NOT NULL, reason TEXT NOT NULL,
+            PRIMARY KEY (table_name, seq)
+        ) WITHOUT ROWID;""",
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of an append-only table.
+
+    Attributes:
+        seq: Its position; rises, never reused.
+        id: The writer's own id; writing it twice is one row. May be empty.
+        at: When, UTC.
+        key: What it is about: a feature, a session, an alert id.
+        kind: The action, the event type and so on.
+        body: The rest.
+    """
+
+    seq: int
+    id: str
+    at: datetime
+    key: str
+    kind: str
+    body: dict[str, Any]
+
+
+def stamp(at: datetime) -> str:
+    """An instant as the journal writes it: UTC, fixed width, so that text order is time order."""
+    if at.tzinfo is None:
+        raise ValueError("the journal takes timezone-aware times only")
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f+00:00")
+
+
+def pack(body: Mapping[str, Any]) -> str:
+    """JSON without NaN: what is not finite becomes null."""
+    try:
+        return json.dumps(body, separators=(",", ":"), allow_nan=False, default=_plain)
+    except ValueError:
+        return json.dumps(_finite(body), separators=(",", ":"), allow_nan=False, default=_plain)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(k): _finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(v) for v in value]
+    return value
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    if hasattr(value, "item"):
+        return _finite(value.item())
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    raise TypeError(f"a value of type {type(value).__name__} cannot go into the journal")
+
+
+def checksum(table: str, parts: tuple[str, ...]) -> str:
+    """What seals a row: its table and every column but the sequence number."""
+    return hashlib.blake2b("\x1f".join((table, *parts)).encode(), digest_size=12).hexdigest()
+
+
+def blob_checksum(key: str, at: str, value: bytes) -> str:
+    """What seals a state."""
+    return hashlib.blake2b(f"{key}\x1f{at}\x1f".encode() + value, digest_size=12).hexdigest()

@@ -1,0 +1,107 @@
+"""What an action would do, for the dialog that asks before it is done."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from midas_engine.errors import MidasError, TransitionError
+from midas_engine.kb.features import feature_path
+from midas_engine.kb.names import split_version
+from midas_engine.kb.store import KnowledgeBase
+from midas_engine.models import FeatureRecord, FeatureState
+from midas_engine.promoter.rules import RULES, state_after, unmet_gates
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """The effect of an action, before it is taken.
+
+    Attributes:
+        changes: On disk, as ("write" | "remove", path), in the order a reader should see them.
+        unmet: Gates that the saved figures do not meet, in words.
+        refusal: Why it is not possible; empty when it is.
+        command: The same action on the command line.
+    """
+
+    action: str
+    name: str
+    before: str = ""
+    after: str = ""
+    changes: tuple[tuple[str, str], ...] = ()
+    unmet: tuple[str, ...] = ()
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    needs_reason: bool = False
+    undoable: bool = True
+    level: int = 1
+    refusal: str = ""
+    command: str = ""
+
+    @property
+    def possible(self) -> bool:
+        """Nothing stands in the way."""
+        return not self.refusal
+
+
+def make_preview(kb: KnowledgeBase, action: str, name: str) -> Preview:
+    """Look at what `action` on `name` would change, without changing it."""
+    if action not in RULES:
+        raise TransitionError(f"there is no action {action!r}", hint="one of " + ", ".join(RULES))
+    rule = RULES[action]
+    needs = rule.needs_reason
+    try:
+        record = kb.feature(name)
+        needs = needs or (action == "redeploy" and record.killed)
+        if action == "kill" and record.killed:
+            raise TransitionError(f"{name} is killed already")
+        after = state_after(action, record)
+        changes = _changes(kb, action, record, after)
+        refusal = ""
+        if kb.read_only:
+            refusal = f"the knowledge base is read-only: {kb.read_only_reason}"
+    except MidasError as error:
+        return Preview(action, name, refusal=str(error), needs_reason=needs, undoable=rule.undoable, level=rule.level)
+    unmet = unmet_gates(record) if action in ("promote", "redeploy") else ()
+    command = ["midas", action, name, "--kb", str(kb.path)]
+    if needs:
+        command += ["--reason", "..."]
+    if unmet:
+        command += ["--force"]
+    return Preview(
+        action,
+        name,
+        record.state.value,
+        after.value,
+        changes,
+        unmet,
+        dict(record.metrics),
+        needs,
+        rule.undoable,
+        rule.level,
+        refusal,
+        shlex.join(command),
+    )
+
+
+def _changes(kb: KnowledgeBase, action: str, record: FeatureRecord, after: FeatureState) -> tuple[tuple[str, str], ...]:
+    changes: list[tuple[str, str]] = []
+    base = split_version(record.name)[0]
+    live = [r for r in kb.features(FeatureState.DEPLOYED) if split_version(r.name)[0] == base and r.name != record.name]
+    if action == "promote" and live:
+        raise TransitionError(f"{live[0].name} is deployed, another version of it", hint=f"redeploy {record.name}")
+    if action == "redeploy":
+        for other in live:
+            changes += [("write", feature_path(other.name, FeatureState.ARCHIVED)), ("remove", other.path)]
+    target = feature_path(record.name, after)
+    changes.append(("write", target))
+    if target != record.path:
+        changes.append(("remove", record.path))
+    if action == "rollback":
+        back = [n for n in reversed(record.lineage) if (r := kb.find_feature(n)) and r.state is FeatureState.ARCHIVED]
+        if not back:
+            raise TransitionError(f"{record.name} replaced nothing that can come back")
+        old = kb.feature(back[0])
+        changes += [("write", feature_path(old.name, FeatureState.DEPLOYED)), ("remove", old.path)]
+    return tuple(changes)

@@ -1,0 +1,114 @@
+"""Which action is allowed from which state, and what it asks for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from midas_engine.errors import TransitionError
+from midas_engine.models import FeatureRecord, FeatureState
+
+C, S, D, A = FeatureState.CANDIDATE, FeatureState.SHADOW, FeatureState.DEPLOYED, FeatureState.ARCHIVED
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One action of the pipeline.
+
+    Attributes:
+        after: State before -> state after.
+        needs_reason: Refused without a reason.
+        undoable: `undo` can take it back.
+        level: The terminal's confirmation level: 0 none, 1 dialog, 2 typed name.
+    """
+
+    after: dict[FeatureState, FeatureState]
+    needs_reason: bool = False
+    undoable: bool = True
+    level: int = 1
+
+
+RULES: dict[str, Rule] = {
+    "promote": Rule({C: D, S: D}),
+    "shadow": Rule({C: S}),
+    "demote": Rule({D: A, S: C}, needs_reason=True),
+    "reject": Rule({C: A, S: A}, needs_reason=True),
+    "kill": Rule({D: A, S: A}, needs_reason=True, undoable=False, level=2),
+    "pause": Rule({D: D, S: S}),
+    "resume": Rule({D: D, S: S}),
+    "redeploy": Rule({C: D, S: D, A: D}),
+    "rollback": Rule({D: A}),
+}
+
+_HINTS = {
+    ("promote", D): "it is deployed already",
+    ("promote", A): "an archived feature comes back with redeploy",
+    ("demote", C): "a candidate is refused with reject",
+    ("demote", A): "it is archived already",
+    ("reject", D): "a deployed feature is retired with demote",
+    ("reject", A): "it is archived already",
+    ("kill", C): "a candidate is refused with reject; it is not live",
+    ("kill", A): "it is archived already; nothing of it is live",
+    ("shadow", D): "it is live already",
+    ("shadow", A): "propose it again as a candidate",
+    ("pause", C): "only live features can be paused",
+    ("pause", A): "only live features can be paused",
+    ("redeploy", D): "it is deployed already; resume it if it is paused",
+}
+
+
+def state_after(action: str, record: FeatureRecord) -> FeatureState:
+    """Where `action` takes the feature.
+
+    Raises:
+        TransitionError: The action is not allowed from its state.
+    """
+    rule = RULES[action]
+    if record.state not in rule.after:
+        raise TransitionError(
+            f"{record.name} is {'killed' if record.killed else record.state.value}: {action} is not possible",
+            hint=_HINTS.get((action, record.state), f"{action} takes " + ", ".join(s.value for s in rule.after)),
+        )
+    if action == "pause" and record.paused:
+        raise TransitionError(f"{record.name} is paused already", hint="resume it, or leave it")
+    if action == "resume" and not record.paused:
+        raise TransitionError(f"{record.name} is not paused", hint="pause it first")
+    return rule.after[record.state]
+
+
+def check_reason(action: str, reason: str, record: FeatureRecord) -> str:
+    """The reason as it is kept: one line, bounded.
+
+    Raises:
+        TransitionError: The action needs one and there is none.
+    """
+    if not isinstance(reason, str):
+        raise TransitionError(f"the reason for {action} must be text, not {type(reason).__name__}")
+    line = " ".join(reason.encode("utf-8", "replace").decode().split())[:1000]
+    needed = RULES[action].needs_reason or (action == "redeploy" and record.killed)
+    if needed and not line:
+        raise TransitionError(f"{action} needs a reason", hint='say why, such as --reason "IC below zero in LOW_VOL"')
+    return line
+
+
+def unmet_gates(record: FeatureRecord) -> tuple[str, ...]:
+    """The gates that the figures saved with the feature did not meet, in words.
+
+    Reads `gates` (a list of mappings with name, value, comparison, threshold, passed), `failed_agents`
+    (names, as a list or joined by commas) and `overall_pass`, whichever the record has.
+    """
+    metrics: dict[str, Any] = record.metrics
+    gates = metrics.get("gates")
+    found = [_words(g) for g in gates if isinstance(g, dict) and g.get("passed") is False] if isinstance(gates, list) else []
+    failed = metrics.get("failed_agents")
+    if not found and failed:
+        found = [f.strip() for f in failed.split(",")] if isinstance(failed, str) else [str(f) for f in failed]
+    if not found and metrics.get("overall_pass") is False:
+        found = ["the evaluation did not pass"]
+    return tuple(f for f in found if f)
+
+
+def _words(gate: dict[str, Any]) -> str:
+    value, threshold = gate.get("value"), gate.get("threshold")
+    figures = [f"{v:.4g}" if isinstance(v, int | float) and not isinstance(v, bool) else "unknown" for v in (value, threshold)]
+    return f"{gate.get('name', 'gate')} {figures[0]}, needs {gate.get('comparison', '')} {figures[1]}"
