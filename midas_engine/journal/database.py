@@ -6,12 +6,14 @@ import contextlib
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from midas_engine.errors import JournalError
 from midas_engine.journal.schema import CREATE, SCHEMA
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 BUSY_SECONDS = 15.0
 # Looking at every page when the file is opened costs about 2 ms a megabyte; beyond this the checksums must do.

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from midas_engine.clock import Clock, WallClock
 from midas_engine.errors import JournalError
@@ -17,7 +17,9 @@ from midas_engine.journal.database import Database, is_damage
 from midas_engine.journal.salvage import salvage
 from midas_engine.journal.schema import PRUNABLE, Row, blob_checksum, stamp
 from midas_engine.journal.tables import Tables
-from midas_engine.models import Alert, FeatureMetrics, ModelUsage, SessionSummary
+
+if TYPE_CHECKING:
+    from midas_engine.models import Alert, FeatureMetrics, ModelUsage, SessionSummary
 
 MAX_STATE_BYTES = 200_000_000
 
@@ -170,9 +172,7 @@ class Journal:
         self, feature: str, *, since: datetime | None = None, until: datetime | None = None, limit: int | None = None
     ) -> list[Row]:
         """A feature's metrics, oldest first; with `limit`, the newest ones."""
-        rows = self.tables.rows(
-            "metrics", key=feature, since=since, until=until, limit=limit, newest=limit is not None
-        )
+        rows = self.tables.rows("metrics", key=feature, since=since, until=until, limit=limit, newest=limit is not None)
         return rows[::-1] if limit is not None else rows
 
     def record_alert(self, alert: Alert, action: str = "") -> None:
@@ -259,7 +259,9 @@ class Journal:
 
     def state_keys(self, prefix: str = "") -> list[str]:
         """The keys that start with `prefix`."""
-        return [row[0] for row in self._database.fetch("SELECT key FROM states ORDER BY key") if row[0].startswith(prefix)]
+        return [
+            row[0] for row in self._database.fetch("SELECT key FROM states ORDER BY key") if row[0].startswith(prefix)
+        ]
 
     def drop_state(self, key: str) -> None:
         """Forget a state."""

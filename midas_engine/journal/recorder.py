@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from midas_engine.errors import JournalError
 from midas_engine.events import Event, FeatureTicked, ReplayMoved, TokensStreamed
-from midas_engine.journal.journal import Journal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from midas_engine.journal.journal import Journal
 
 T = TypeVar("T")
 

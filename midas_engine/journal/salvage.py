@@ -5,14 +5,18 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from midas_engine.clock import Clock
 from midas_engine.errors import JournalError
 from midas_engine.journal.database import Database
 from midas_engine.journal.schema import TABLES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from midas_engine.clock import Clock
 
 _COLUMNS = "seq, id, at, key, kind, body, prev, checksum"
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from midas_engine.clock import Clock
 from midas_engine.errors import JournalError
-from midas_engine.journal.database import Database
 from midas_engine.journal.schema import CHAINED, PRUNABLE, TABLES, Row, checksum, pack, stamp
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from midas_engine.clock import Clock
+    from midas_engine.journal.database import Database
 
 Entry = tuple[str, datetime, str, str, Mapping[str, Any]]
 _COLUMNS = "seq, coalesce(id, ''), at, key, kind, body, prev, checksum"

@@ -12,9 +12,12 @@ import os
 import re
 import secrets
 import stat
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from midas_engine.errors import DocumentDamagedError, KnowledgeBaseError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FILE_MODE = 0o600
 FOLDER_MODE = 0o700

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from midas_engine.errors import KnowledgeBaseError
 from midas_engine.kb.documents import seal_state
-from midas_engine.kb.files import Entry, FileTree
 from midas_engine.kb.frontmatter import decode, heading, parse
+
+if TYPE_CHECKING:
+    from midas_engine.kb.files import Entry, FileTree
 
 _KINDS = (
     ("knowledge/features/", "feature"),
@@ -60,7 +63,7 @@ class Catalogue:
         for top in ("knowledge", "proposer", "reports", "skills"):
             for entry in self._tree.walk(top):
                 if entry.kind != "file" or entry.path.endswith(_SUFFIXES):
-                    title, damaged = self._tree.cached(entry, "title", lambda _, e=entry: self._title(e))
+                    title, damaged = self._tree.cached(entry, "title", self._title)
                     at = datetime.fromtimestamp(entry.changed_ns / 1e9, UTC)
                     found.append(DocumentInfo(entry.path, title, kind_of(entry.path), at, damaged))
         return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,14 +11,16 @@ from midas_engine.kb import seeding
 from midas_engine.kb.catalogue import kind_of
 from midas_engine.kb.documents import seal_state
 from midas_engine.kb.features import FOLDERS
-from midas_engine.kb.files import FileTree
 from midas_engine.kb.frontmatter import decode, parse
 from midas_engine.kb.names import check_name, check_relative, split_version
-from midas_engine.kb.transaction import Transactions
 from midas_engine.models import FeatureState
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from midas_engine.kb.files import FileTree
     from midas_engine.kb.store import KnowledgeBase
+    from midas_engine.kb.transaction import Transactions
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,9 @@ def check(kb: KnowledgeBase, tree: FileTree, transactions: Transactions) -> list
 
 def _store(kb: KnowledgeBase, transactions: Transactions) -> Iterator[Problem]:
     if kb.read_only_reason and "read-only" not in kb.read_only_reason:
-        yield Problem(seeding.SCHEMA_PATH, kb.read_only_reason, "reading works; to write, update Midas or mend the cause")
+        yield Problem(
+            seeding.SCHEMA_PATH, kb.read_only_reason, "reading works; to write, update Midas or mend the cause"
+        )
     if kb.swept:
         yield Problem(
             ".", f"{kb.swept} temporary file(s) of a writer that died were removed", "nothing to do", severity="note"
@@ -65,7 +68,9 @@ def _store(kb: KnowledgeBase, transactions: Transactions) -> Iterator[Problem]:
         strays = []
     for name in strays:
         yield Problem(
-            f".midas/{name}", "a change that was cut off could not be read and was not made", "repeat it, delete this file"
+            f".midas/{name}",
+            "a change that was cut off could not be read and was not made",
+            "repeat it, delete this file",
         )
 
 
@@ -78,7 +83,9 @@ def _layout(tree: FileTree) -> Iterator[Problem]:
             yield Problem(folder, f"a {entry.kind} stands where a folder belongs", "move it elsewhere")
     for path in seeding.seed_paths():
         if tree.entry(path) is None:
-            yield Problem(path, "a seeded document is missing", "open the base once for writing; it comes back", "warning")
+            yield Problem(
+                path, "a seeded document is missing", "open the base once for writing; it comes back", "warning"
+            )
 
 
 def _documents(tree: FileTree) -> Iterator[Problem]:
@@ -116,7 +123,7 @@ def _features(kb: KnowledgeBase) -> Iterator[Problem]:
         message, _, hint = record.damaged.partition("\n  hint: ")
         yield Problem(record.path, message, hint or "mend the file, or move it out of the base")
     sound = kb.features()
-    live = {}
+    live: dict[str, str] = {}
     for record in sound:
         if record.state is FeatureState.DEPLOYED:
             base = split_version(record.name)[0]
@@ -131,7 +138,9 @@ def _features(kb: KnowledgeBase) -> Iterator[Problem]:
                     severity="note",
                 )
         if record.killed and record.state is not FeatureState.ARCHIVED:
-            yield Problem(record.path, "it is killed but not archived", f"`midas kill {record.name} --reason ...` again")
+            yield Problem(
+                record.path, "it is killed but not archived", f"`midas kill {record.name} --reason ...` again"
+            )
     by_path = {r.path: r for r in sound}
     for state in (FeatureState.CANDIDATE, FeatureState.DEPLOYED, FeatureState.ARCHIVED):
         for record in (r for p, r in by_path.items() if p.startswith(FOLDERS[state])):
@@ -145,8 +154,10 @@ def _feature_file(kb: KnowledgeBase, path: str, state: FeatureState) -> Iterator
     except KnowledgeBaseError:
         return
     said = fields.get("state", state.value)
-    if document.style == "front matter" and said != state.value and not (
-        state is FeatureState.CANDIDATE and said == FeatureState.SHADOW
+    if (
+        document.style == "front matter"
+        and said != state.value
+        and not (state is FeatureState.CANDIDATE and said == FeatureState.SHADOW)
     ):
         yield Problem(path, f"the file says {said!r}; its folder says {state.value}", "the folder counts", "warning")
     if not seal_state(document)[1]:
@@ -164,5 +175,7 @@ def _thresholds(kb: KnowledgeBase) -> Iterator[Problem]:
         kb.thresholds()
     except SettingsError as error:
         yield Problem(
-            "knowledge/thresholds.json", error.message, error.hint or "mend the key; until then the last good set is used"
+            "knowledge/thresholds.json",
+            error.message,
+            error.hint or "mend the key; until then the last good set is used",
         )

@@ -6,14 +6,16 @@ import dataclasses
 import hashlib
 import json
 import math
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from midas_engine.errors import DocumentDamagedError, NameRefusedError
 from midas_engine.kb.frontmatter import Document, clean, decode, parse, render
 from midas_engine.kb.names import check_name, split_version
 from midas_engine.models import FeatureRecord, FeatureState
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 MAX_EXPRESSION = 4096
 MAX_HISTORY = 200

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from midas_engine.errors import DocumentDamagedError, KnowledgeBaseError, NameRefusedError
 from midas_engine.kb.documents import damaged_feature, feature_from_bytes
-from midas_engine.kb.files import Entry, FileTree
 from midas_engine.kb.frontmatter import decode, parse
-from midas_engine.kb.locks import StoreLock
 from midas_engine.kb.names import check_name
-from midas_engine.kb.transaction import Transactions
 from midas_engine.models import FeatureRecord, FeatureState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from midas_engine.kb.files import Entry, FileTree
+    from midas_engine.kb.locks import StoreLock
+    from midas_engine.kb.transaction import Transactions
 
 FOLDERS: dict[FeatureState, str] = {
     FeatureState.CANDIDATE: "knowledge/features/candidates",
@@ -57,9 +61,11 @@ class FeatureShelf:
         decided = dict(pending.files) if pending else {}
         records: list[FeatureRecord] = []
         for folder in _STATES:
-            for entry in self._tree.entries(folder):
-                if entry.path not in decided and (entry.path.endswith(".md") or entry.kind != "file"):
-                    records.append(self._tree.cached(entry, "feature", lambda _, e=entry: self._read(e)))
+            records.extend(
+                self._tree.cached(entry, "feature", self._read)
+                for entry in self._tree.entries(folder)
+                if entry.path not in decided and (entry.path.endswith(".md") or entry.kind != "file")
+            )
         for path, text in decided.items():
             folder, _, file = path.rpartition("/")
             if text is not None and folder in _STATES:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from midas_engine.errors import KnowledgeBaseError
 from midas_engine.kb.atomic import (
@@ -23,6 +22,9 @@ from midas_engine.kb.atomic import (
     sync_folder,
 )
 from midas_engine.kb.names import check_relative
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 T = TypeVar("T")
 Signature = tuple[int, int, int]
@@ -168,13 +170,13 @@ class FileTree:
             else:
                 yield entry
 
-    def cached(self, entry: Entry, kind: object, load: Callable[[str], T]) -> T:
-        """`load(path)`, remembered until the file changes. `kind` tells loaders of one file apart."""
+    def cached(self, entry: Entry, kind: object, load: Callable[[Entry], T]) -> T:
+        """`load(entry)`, remembered until the file changes. `kind` tells loaders of one file apart."""
         key = (entry.path, kind)
         known = self._cache.get(key)
         if known is not None and known[0] == entry.signature:
             return known[1]  # type: ignore[return-value]
-        value = load(entry.path)
+        value = load(entry)
         if len(self._cache) > 20_000:
             self._cache.clear()
         self._cache[key] = (entry.signature, value)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import dataclasses
 import re
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from midas_engine.errors import DocumentDamagedError, KnowledgeBaseError, NameRefusedError
 from midas_engine.kb.documents import moment, seal
-from midas_engine.kb.files import Entry, FileTree
 from midas_engine.kb.frontmatter import Document, clean, decode, parse, render
 from midas_engine.kb.names import slugify
 from midas_engine.models import LearningDocument
+
+if TYPE_CHECKING:
+    from midas_engine.kb.files import Entry, FileTree
 
 FOLDER = "knowledge/learnings"
 REVOKED = f"{FOLDER}/revoked"
@@ -185,7 +187,7 @@ class LearningShelf:
 
     def read(self, entry: Entry) -> LearningDocument | str:
         """The learning of a file, or why it cannot be read."""
-        return self._tree.cached(entry, "learning", lambda _: self._load(entry))
+        return self._tree.cached(entry, "learning", self._load)
 
     def _load(self, entry: Entry) -> LearningDocument | str:
         if entry.kind != "file":

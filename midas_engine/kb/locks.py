@@ -13,13 +13,16 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
 from midas_engine.clock import Clock, WallClock
 from midas_engine.errors import LockTimeoutError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 DEFAULT_TIMEOUT = 10.0
 _POLL = 0.01

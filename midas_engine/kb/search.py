@@ -5,15 +5,46 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from midas_engine.models import LearningDocument
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from midas_engine.models import LearningDocument
 
 # Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond" (2009), section 3.2.
 _K1 = 1.2
 _B = 0.75
-_STOP = frozenset("a an and are as at be by for from has in is it its of on or that the this to was were with".split())
+_STOP = frozenset(
+    [
+        "a",
+        "an",
+        "and",
+        "are",
+        "as",
+        "at",
+        "be",
+        "by",
+        "for",
+        "from",
+        "has",
+        "in",
+        "is",
+        "it",
+        "its",
+        "of",
+        "on",
+        "or",
+        "that",
+        "the",
+        "this",
+        "to",
+        "was",
+        "were",
+        "with",
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True)

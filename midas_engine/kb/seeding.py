@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from importlib import resources
-from importlib.resources.abc import Traversable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from midas_engine.errors import DocumentDamagedError, StoreVersionError
-from midas_engine.kb.files import FileTree
 from midas_engine.kb.thresholds import PATH as THRESHOLDS
 from midas_engine.kb.thresholds import default_thresholds, strict_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from importlib.resources.abc import Traversable
+
+    from midas_engine.kb.files import FileTree
 
 SCHEMA = 1
 SCHEMA_PATH = "schema.json"

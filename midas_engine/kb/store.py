@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +32,7 @@ from midas_engine.models import FeatureRecord, FeatureState, LearningDocument
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import AsyncIterator, Iterator
 
     from midas_engine.kb.check import Problem
 
@@ -125,7 +125,9 @@ class KnowledgeBase:
             return
         if "newer Midas" in self.read_only_reason or "version is unknown" in self.read_only_reason:
             raise seeding.refuse_newer(f"{self.path}: {self.read_only_reason}")
-        raise ReadOnlyError(f"{self.path}: {self.read_only_reason}", hint="open it without --read-only, on a writable disk")
+        raise ReadOnlyError(
+            f"{self.path}: {self.read_only_reason}", hint="open it without --read-only, on a writable disk"
+        )
 
     def claim(self, role: str) -> Claim:
         """Take a role that only one process may have on this base, such as "monitor".
@@ -242,7 +244,8 @@ class KnowledgeBase:
             there = {r.path: r for r in self._features.all() if r.name == record.name}
             if there and not (replace and set(there) == {path}):
                 raise TransitionError(
-                    f"{record.name} is already there as {next(iter(there))}", hint="choose another name; nothing is overwritten"
+                    f"{record.name} is already there as {next(iter(there))}",
+                    hint="choose another name; nothing is overwritten",
                 )
             body = self._features.body(there[path]) if there else None
             return self._tree.write(path, feature_text(record, body).encode())

@@ -13,14 +13,17 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from midas_engine.errors import DocumentDamagedError, KnowledgeBaseError
 from midas_engine.kb.atomic import atomic_write, disk_error, durable_unlink, read_bytes, sync_folder
-from midas_engine.kb.files import FileTree
 from midas_engine.kb.names import check_relative
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from midas_engine.kb.files import FileTree
 
 _FOLDER = ".midas"
 _LIMIT = 20_000_000

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from midas_engine.kb.atomic import is_temp, read_bytes
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import AsyncIterator
 
 DEBOUNCE_MS = 150
 _SUFFIXES = (".md", ".json", ".png", ".csv")
@@ -70,7 +70,9 @@ def watched(relative: Path) -> bool:
     return relative.suffix in _SUFFIXES
 
 
-async def watch(root: Path, *, stop: asyncio.Event | None = None, debounce_ms: int = DEBOUNCE_MS) -> AsyncIterator[tuple[str, ...]]:
+async def watch(
+    root: Path, *, stop: asyncio.Event | None = None, debounce_ms: int = DEBOUNCE_MS
+) -> AsyncIterator[tuple[str, ...]]:
     """Batches of relative paths whose content changed, until `stop` is set.
 
     The folder is watched, not its files: editors and atomic writers replace files. A watch that the
@@ -80,7 +82,7 @@ async def watch(root: Path, *, stop: asyncio.Event | None = None, debounce_ms: i
 
     from watchfiles import awatch
 
-    root = root.resolve()
+    root = await asyncio.to_thread(root.resolve)
     prints = Fingerprints(root)
     await asyncio.to_thread(prints.learn)
     try:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from midas_engine.errors import JournalError, KnowledgeBaseError, UndoError
 from midas_engine.journal.journal import Action, Journal, PendingKill
 from midas_engine.kb.documents import feature_from_bytes, feature_text
 from midas_engine.kb.features import feature_path
-from midas_engine.kb.store import KnowledgeBase
 from midas_engine.kb.transaction import Change, digest
 from midas_engine.models import FeatureRecord, FeatureState
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from midas_engine.kb.store import KnowledgeBase
 
 # Actions that undo steps over: they are bookkeeping, or the work of the loops.
 _STEPPED_OVER = frozenset({"kill_confirmed", "kill_attempted", "save", "calibrate", "restore"})
@@ -152,7 +155,9 @@ class ActionLedger:
             raise UndoError("there is nothing to redo" + (f" for {name}" if name else ""))
         return self._reverse("redo", undone[-1], "before", "after", at=at, actor=actor, redoes=undone[-1].id)
 
-    def _reverse(self, verb: str, action: Action, now: str, then: str, *, at: datetime, actor: str, **extra: Any) -> Carried:
+    def _reverse(
+        self, verb: str, action: Action, now: str, then: str, *, at: datetime, actor: str, **extra: Any
+    ) -> Carried:
         expected: dict[str, str | None] = dict(action.body.get(now, {}))
         target: dict[str, str | None] = dict(action.body.get(then, {}))
         for path, text in expected.items():

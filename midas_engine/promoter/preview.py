@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from midas_engine.errors import MidasError, TransitionError
 from midas_engine.kb.features import feature_path
 from midas_engine.kb.names import split_version
-from midas_engine.kb.store import KnowledgeBase
 from midas_engine.models import FeatureRecord, FeatureState
 from midas_engine.promoter.rules import RULES, state_after, unmet_gates
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from midas_engine.kb.store import KnowledgeBase
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from midas_engine.clock import Clock
 from midas_engine.errors import DocumentDamagedError, TransitionError
-from midas_engine.events import Event, FaultReported, FeatureMoved
-from midas_engine.journal.journal import Action, Journal, PendingKill
-from midas_engine.kb.features import feature_path
 from midas_engine.kb.names import check_name, split_version, version_name
-from midas_engine.kb.store import KnowledgeBase
-from midas_engine.models import FeatureRecord, FeatureState, PipelineSummary
-from midas_engine.promoter.ledger import ActionLedger, Carried, Step
-from midas_engine.promoter.preview import Preview, make_preview
+from midas_engine.models import FeatureRecord, FeatureState
+from midas_engine.promoter.core import PipelineCore
+from midas_engine.promoter.ledger import Step
 from midas_engine.promoter.rules import check_reason, state_after, unmet_gates
 
+if TYPE_CHECKING:
+    from midas_engine.events import FeatureMoved
 
-class FeaturePromoter:
+
+class FeaturePromoter(PipelineCore):
     """Moves features between states: one change on disk each, journalled, undoable except kill.
 
     Every action takes the base's lock, so several processes may act at once, and is complete when
@@ -33,83 +29,6 @@ class FeaturePromoter:
         actor: Who acts, for the record.
         on_event: Told of every move, after it is on disk.
     """
-
-    def __init__(
-        self,
-        kb: KnowledgeBase,
-        journal: Journal | None = None,
-        *,
-        clock: Clock | None = None,
-        actor: str = "operator",
-        on_event: Callable[[Event], None] | None = None,
-    ) -> None:
-        self.kb = kb
-        self.clock = clock or kb.clock
-        self.actor = actor
-        self._own_journal = journal is None
-        self.journal = journal or Journal(kb.journal_path, clock=self.clock, read_only=kb.read_only)
-        self._on_event = on_event
-        self._ledger = ActionLedger(kb, self.journal)
-        if not kb.read_only and not kb.transactions.idle:
-            with kb.lock():
-                self._ledger.settle()
-
-    def close(self) -> None:
-        """Close the journal, if it was opened here."""
-        if self._own_journal:
-            self.journal.close()
-
-    # -- reading ---------------------------------------------------------------------------------
-
-    def list_candidates(self) -> list[str]:
-        """Names of the candidates."""
-        return self._names(FeatureState.CANDIDATE)
-
-    def list_shadow(self) -> list[str]:
-        """Names of the features that run in shadow."""
-        return self._names(FeatureState.SHADOW)
-
-    def list_deployed(self) -> list[str]:
-        """Names of the deployed features, paused ones included."""
-        return self._names(FeatureState.DEPLOYED)
-
-    def list_archived(self) -> list[str]:
-        """Names of the archived features, killed ones included."""
-        return self._names(FeatureState.ARCHIVED)
-
-    def _names(self, state: FeatureState) -> list[str]:
-        return [record.name for record in self.kb.features(state)]
-
-    def feature_status(self, name: str) -> FeatureRecord:
-        """The feature with its state, figures and history.
-
-        Raises:
-            TransitionError: There is none.
-        """
-        return self.kb.feature(name)
-
-    def pipeline_summary(self) -> PipelineSummary:
-        """All features by state, from one look at the disk."""
-        records = self.kb.features()
-        by_state = {state: tuple(r for r in records if r.state is state) for state in FeatureState}
-        return PipelineSummary(
-            by_state[FeatureState.CANDIDATE],
-            by_state[FeatureState.SHADOW],
-            by_state[FeatureState.DEPLOYED],
-            by_state[FeatureState.ARCHIVED],
-        )
-
-    def preview(self, action: str, name: str) -> Preview:
-        """What an action would change on disk, which gates are not met, and whether it is possible at all."""
-        return make_preview(self.kb, action, name)
-
-    def pending_kills(self) -> list[PendingKill]:
-        """Kills whose callback has not confirmed, to be called again after a restart."""
-        return self._ledger.pending_kills()
-
-    def undoable(self) -> Action | None:
-        """The action that `undo` would take back; None when there is none."""
-        return self._ledger.undoable()
 
     # -- moving ----------------------------------------------------------------------------------
 
@@ -125,7 +44,9 @@ class FeaturePromoter:
             self._settle()
             there = self._there(record.name)
             if there:
-                raise TransitionError(f"{record.name} is there already: {there}", hint="nothing is overwritten; choose another name")
+                raise TransitionError(
+                    f"{record.name} is there already: {there}", hint="nothing is overwritten; choose another name"
+                )
             now = self.clock.now()
             fresh = dataclasses.replace(
                 record,
@@ -263,7 +184,8 @@ class FeaturePromoter:
             previous = next((r for n in reversed(current.lineage) if (r := self._archived(n)) is not None), None)
             if previous is None:
                 raise TransitionError(
-                    f"{current.name} replaced nothing that can come back", hint="demote it, or redeploy an archived version"
+                    f"{current.name} replaced nothing that can come back",
+                    hint="demote it, or redeploy an archived version",
                 )
             text = check_reason("rollback", reason, current) or f"rolled back from {current.name}"
             steps = [
@@ -277,10 +199,10 @@ class FeaturePromoter:
         return record if record and record.state is FeatureState.ARCHIVED and not record.killed else None
 
     def _incumbent(self, name: str) -> FeatureRecord | None:
+        """The deployed version of what `name` is a version of; `name` itself before the others."""
         base = split_version(name)[0]
-        live = [r for r in self.kb.features(FeatureState.DEPLOYED) if split_version(r.name)[0] == base and r.name != name]
-        own = [r for r in self.kb.features(FeatureState.DEPLOYED) if r.name == name]
-        return (own or live or [None])[0]
+        live = [r for r in self.kb.features(FeatureState.DEPLOYED) if split_version(r.name)[0] == base]
+        return min(live, key=lambda r: r.name != name, default=None)
 
     def _refuse_second_version(self, record: FeatureRecord) -> None:
         live = self._incumbent(record.name)
@@ -325,100 +247,3 @@ class FeaturePromoter:
             if record is None:
                 raise TransitionError(f"the journal has no copy of {name}", hint="mend the file by hand")
             return self._carry("restore", [Step(record, record)], reason="the file was damaged")
-
-    # -- the common part -------------------------------------------------------------------------
-
-    def _settle(self) -> None:
-        self._report(self._ledger.settle())
-
-    def _record(self, name: str, *, or_last_known: bool = False) -> FeatureRecord:
-        check_name(name)
-        self._settle()
-        try:
-            return self.kb.feature(name)
-        except DocumentDamagedError:
-            known = self._ledger.last_known(name) if or_last_known else None
-            if known is None:
-                raise
-            return known
-
-    def _everything(self) -> list[FeatureRecord]:
-        return [*self.kb.features(), *self.kb.damaged_features()]
-
-    def _there(self, name: str) -> str:
-        return next((r.path for r in self._everything() if r.name == name), "")
-
-    def _move(self, action: str, record: FeatureRecord, after: FeatureState, reason: str, **changes: Any) -> FeatureRecord:
-        text = check_reason(action, reason, record)
-        return self._carry(action, [self._step(action, record, after, text, **changes)], reason=text)
-
-    def _retired(self, record: FeatureRecord, reason: str, action: str) -> Step:
-        return self._step(action, record, FeatureState.ARCHIVED, reason, paused=False)
-
-    def _step(self, action: str, record: FeatureRecord, after: FeatureState, reason: str, **changes: Any) -> Step:
-        now = self.clock.now()
-        entry = {
-            "at": now.isoformat(timespec="seconds"),
-            "action": action,
-            "from": record.state.value,
-            "to": after.value,
-            "actor": self.actor,
-        }
-        if reason:
-            entry["reason"] = reason
-        changed = dataclasses.replace(
-            record, state=after, reason=reason or record.reason, history=(*record.history, entry), **changes
-        )
-        return Step(record, self._stamped(changed))
-
-    def _stamped(self, record: FeatureRecord) -> FeatureRecord:
-        now = self.clock.now()
-        late = record.changed_at is not None and record.changed_at > now  # a clock that was set back
-        return dataclasses.replace(record, changed_at=record.changed_at if late else now, damaged="")
-
-    def _carry(self, action: str, steps: list[Step], *, reason: str, feature: str = "") -> FeatureRecord:
-        last = steps[-1].after
-        for step in steps:
-            target = feature_path(step.after.name, step.after.state)
-            taken = self.kb.occupied(target)
-            if taken and (step.before is None or step.before.path != target):
-                raise TransitionError(f"{target} is in the way", hint="see `midas kb check`; nothing was changed")
-        carried = self._ledger.carry_out(
-            action, feature or last.name, steps, at=self.clock.now(), actor=self.actor, reason=reason
-        )
-        self._tell(carried)
-        return dataclasses.replace(last, path=feature_path(last.name, last.state))
-
-    def _tell(self, carried: Carried) -> FeatureMoved:
-        self._report(carried.fault)
-        events = [
-            FeatureMoved(
-                at=carried.at,
-                feature=name,
-                action=carried.action,
-                before=before,
-                after=after,
-                reason=carried.reason,
-                actor=carried.actor,
-            )
-            for name, before, after in carried.moves
-        ]
-        if self._on_event is not None:
-            for event in events:
-                self._on_event(event)
-        return events[-1]
-
-    def _report(self, fault: str) -> None:
-        if fault and self._on_event is not None:
-            self._on_event(
-                FaultReported(
-                    at=self.clock.now(),
-                    where="journal",
-                    message=fault,
-                    hint="the change itself is on disk; it goes into the journal when that works again",
-                )
-            )
-
-    def path_of(self, record: FeatureRecord) -> Path:
-        """The file of a feature."""
-        return self.kb.path / record.path

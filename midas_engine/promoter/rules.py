@@ -99,7 +99,11 @@ def unmet_gates(record: FeatureRecord) -> tuple[str, ...]:
     """
     metrics: dict[str, Any] = record.metrics
     gates = metrics.get("gates")
-    found = [_words(g) for g in gates if isinstance(g, dict) and g.get("passed") is False] if isinstance(gates, list) else []
+    found = (
+        [_words(g) for g in gates if isinstance(g, dict) and g.get("passed") is False]
+        if isinstance(gates, list)
+        else []
+    )
     failed = metrics.get("failed_agents")
     if not found and failed:
         found = [f.strip() for f in failed.split(",")] if isinstance(failed, str) else [str(f) for f in failed]
@@ -110,5 +114,7 @@ def unmet_gates(record: FeatureRecord) -> tuple[str, ...]:
 
 def _words(gate: dict[str, Any]) -> str:
     value, threshold = gate.get("value"), gate.get("threshold")
-    figures = [f"{v:.4g}" if isinstance(v, int | float) and not isinstance(v, bool) else "unknown" for v in (value, threshold)]
+    figures = [
+        f"{v:.4g}" if isinstance(v, int | float) and not isinstance(v, bool) else "unknown" for v in (value, threshold)
+    ]
     return f"{gate.get('name', 'gate')} {figures[0]}, needs {gate.get('comparison', '')} {figures[1]}"
