@@ -1,0 +1,97 @@
+"""Buffers: a pool that reuses pages, and a byte-bounded cache of computed parts."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Hashable
+
+import numpy as np
+
+from midas_engine.dsl.registry import Array
+
+
+class Pool:
+    """Reuses [T, S] buffers: fresh pages cost more than most operators.
+
+    Args:
+        shape: Of every buffer.
+        keep: Buffers kept between calls.
+    """
+
+    def __init__(self, shape: tuple[int, int], keep: int = 4) -> None:
+        self.shape = shape
+        self.keep = keep
+        self._lent: set[int] = set()
+        self._free: list[Array] = []
+        self._lock = threading.Lock()
+
+    def take(self) -> Array:
+        """A buffer with undefined content."""
+        with self._lock:
+            array = self._free.pop() if self._free else np.empty(self.shape)
+            self._lent.add(id(array))
+        return array
+
+    def give(self, array: Array) -> None:
+        """Take a lent buffer back; anything else is left alone."""
+        with self._lock:
+            if id(array) in self._lent:
+                self._lent.discard(id(array))
+                self._free.append(array)
+
+    def forget(self, array: Array) -> None:
+        """The buffer now belongs to somebody else."""
+        with self._lock:
+            self._lent.discard(id(array))
+
+    def drop(self) -> None:
+        """Let go of all but a few free buffers."""
+        with self._lock:
+            del self._free[self.keep :]
+
+
+class ValueCache:
+    """Least recently used values within a byte budget; safe to share between threads."""
+
+    def __init__(self, budget: int) -> None:
+        self.budget = budget
+        self.used = 0
+        self.hits = 0
+        self.misses = 0
+        self._entries: OrderedDict[Hashable, Array] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable) -> Array | None:
+        """The value, or None."""
+        with self._lock:
+            value = self._entries.get(key)
+            if value is None:
+                self.misses += 1
+            else:
+                self.hits += 1
+                self._entries.move_to_end(key)
+            return value
+
+    def put(self, key: Hashable, value: Array) -> bool:
+        """Keep a value, read-only from now on; False when it is larger than a quarter of the budget."""
+        if value.nbytes > self.budget // 4:
+            return False
+        with self._lock:
+            value.flags.writeable = False
+            old = self._entries.pop(key, None)
+            self.used += value.nbytes - (old.nbytes if old is not None else 0)
+            self._entries[key] = value
+            while self.used > self.budget:
+                _, dropped = self._entries.popitem(last=False)
+                self.used -= dropped.nbytes
+        return True
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._entries.clear()
+            self.used = 0
+
+    def __len__(self) -> int:
+        return len(self._entries)

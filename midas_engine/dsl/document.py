@@ -1,0 +1,136 @@
+"""Words about the language, written from the registry so that they cannot drift from it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from midas_engine.dsl.expression import as_expression
+from midas_engine.dsl.measures import complexity
+from midas_engine.dsl.nodes import Call, Column, Node, Number, number_text
+from midas_engine.dsl.registry import OPERATORS, Operator
+from midas_engine.dsl.units import units_warnings
+from midas_engine.settings import DslLimits
+
+_TITLES = {
+    "arithmetic": "Arithmetic",
+    "logic": "Comparisons and conditions",
+    "time_series": "Time series",
+    "cross_section": "Cross-section",
+    "technical": "Technical indicators",
+}
+COLUMN_DOCS = {
+    "open": "first price of the bar",
+    "high": "highest price",
+    "low": "lowest price",
+    "close": "last price",
+    "volume": "base quantity traded",
+    "quote_volume": "quote value traded",
+    "vwap": "quote_volume / volume where it is not stored",
+    "trades": "number of trades",
+    "bid_volume": "base quantity bid",
+    "ask_volume": "base quantity offered",
+    "taker_buy_volume": "base quantity bought by takers",
+    "open_interest": "contracts outstanding at the close of the bar",
+    "funding_rate": "last funding rate settled by the close of the bar",
+    "mark_close": "mark price at the close of the bar",
+    "returns": "close / previous close - 1",
+}
+
+
+def explain(expr: Any, columns: Collection[str] | None = None) -> str:
+    """An expression in words: its tree with a line on each operator, what it needs and what is doubtful.
+
+    Args:
+        expr: Text or `Expression`.
+        columns: The columns that exist; None accepts any.
+
+    Raises:
+        ExpressionError: It is refused.
+    """
+    expression = as_expression(expr, columns=columns)
+    weight = complexity(expression)
+    lines = [expression.text, "", *_tree(expression.ast, "", "")]
+    lines += [
+        "",
+        f"columns    {', '.join(expression.columns) or 'none'}",
+        f"memory     {expression.lookback} bars of past"
+        + (" (recursive: older bars weigh less than 1e-9)" if expression.recursive else ""),
+        f"weight     {weight.nodes} nodes, {weight.operators} operators, {weight.free_parameters} chosen numbers, "
+        f"depth {weight.depth}",
+        f"canonical  {expression.canonical}",
+        f"hash       {expression.hash}   family {expression.family}",
+    ]
+    if expression.lineage:
+        lines.append(f"built on   {', '.join(expression.lineage)}")
+    lines += [f"units      {w.message} (column {w.position + 1})" for w in units_warnings(expression)]
+    return "\n".join(lines)
+
+
+def _tree(node: Node, first: str, rest: str) -> list[str]:
+    if isinstance(node, Number):
+        return [first + number_text(node.value)]
+    if isinstance(node, Column):
+        about = COLUMN_DOCS.get(node.name, "a column of the data")
+        return [f"{first}{node.name}  - {about}"]
+    operator = OPERATORS[node.op]
+    literals = ", ".join(
+        f"{p.name}={number_text(v)}" for p, v in zip(operator.literals, node.params, strict=True)
+    )
+    lines = [f"{first}{node.op}{f'({literals})' if literals else ''}  - {operator.doc}"]
+    for i, arg in enumerate(node.args):
+        last = i == len(node.args) - 1
+        lines += _tree(arg, rest + ("└─ " if last else "├─ "), rest + ("   " if last else "│  "))
+    return lines
+
+
+def skill_document() -> str:
+    """The language as a Markdown document, for people and for models that write expressions."""
+    limits = DslLimits()
+    lines = [
+        "# The Midas expression language",
+        "",
+        "One expression is one feature: a number for every bar and symbol, computed from that bar and the past.",
+        "",
+        "- A window or shift is a positive integer written out, in bars. Nothing can reach forward.",
+        f"- Limits: {limits.depth} operators deep, {limits.nodes} nodes, windows up to {limits.lookback_bars} bars, "
+        f"{limits.text_bytes} bytes of text.",
+        "- Names are lower case. `+ - * / **`, `< <= > >= == !=`, `and or not` and brackets may be written as usual.",
+        "- Missing is NaN. A window gives a value when at least half of its bars are valid; division by zero, the",
+        "  logarithm of 0 or less and overflow are NaN. No value is ever infinite.",
+        "- A condition is 1 or 0; anything greater than 0 counts as true.",
+        "- Cross-sectional operators compare the symbols of one bar and are refused on one symbol.",
+        "- A saved feature can be used by its name.",
+        "",
+        "## Columns",
+        "",
+        "Those of the data at hand, usually:",
+        "",
+        "| column | meaning |",
+        "| --- | --- |",
+        *(f"| `{name}` | {text} |" for name, text in COLUMN_DOCS.items()),
+    ]
+    for family, title in _TITLES.items():
+        lines += ["", f"## {title}", "", "| operator | meaning | past (bars) | example |", "| --- | --- | --- | --- |"]
+        lines += [_row(o) for o in OPERATORS.values() if o.family == family]
+    return "\n".join(lines) + "\n"
+
+
+def _row(operator: Operator) -> str:
+    spelled = f"`{operator.signature}`" + (f" or `{operator.infix}`" if operator.infix else "")
+    memory = "0"
+    if operator.literals:
+        example = _first_call(as_expression(operator.example).ast, operator.name)
+        memory = "grows with the window" if example is None else str(operator.memory(example.params))
+        if operator.recursive:
+            memory += ", fading"
+        memory += " in the example" if memory not in ("0", "grows with the window") else ""
+    return f"| {spelled} | {operator.doc.replace('|', chr(92) + '|')} | {memory} | `{operator.example}` |"
+
+
+def _first_call(node: Node, name: str) -> Call | None:
+    if not isinstance(node, Call):
+        return None
+    if node.op == name:
+        return node
+    return next((found for a in node.args if (found := _first_call(a, name)) is not None), None)

@@ -1,0 +1,160 @@
+"""Rolling rank, median and quantile."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from midas_engine.dsl.jit import kernel
+from midas_engine.dsl.registry import Array, Operator, Params, State, number, register, series, window
+
+
+@kernel("xiiwpw")
+def _rank(x: Any, n: int, need: int, ws: Any, pos: Any, out: Any) -> None:
+    # Counting beats every ordered structure here: comparisons run across symbols, or across the
+    # window when there is one symbol, several to an instruction.
+    rows, symbols = x.shape
+    counts, below = ws[0], ws[1]
+    if pos[1] == 0:
+        pos[1] = 1
+        for i in range(n):
+            for s in range(symbols):
+                ws[2 + i, s] = np.nan
+    j = pos[0]
+    flat = ws.reshape(ws.size)
+    for t in range(rows):
+        xr, b, o = x[t], ws[2 + j], out[t]
+        for s in range(symbols):
+            v, old, count = xr[s], b[s], counts[s]
+            count -= 1.0 if old == old else 0.0
+            count += 1.0 if v == v else 0.0
+            counts[s] = count
+            b[s] = v
+            below[s] = 0.0
+        if symbols == 1:
+            v = xr[0]
+            hits = 0
+            for i in range(2, n + 2):
+                u = flat[i]
+                hits += (1 if u < v else 0) + (1 if u <= v else 0)
+            below[0] = float(hits)
+        else:
+            for i in range(n):
+                past = ws[2 + i]
+                for s in range(symbols):
+                    u, v, h = past[s], xr[s], below[s]
+                    h += 1.0 if u < v else 0.0
+                    h += 1.0 if u <= v else 0.0
+                    below[s] = h
+        for s in range(symbols):
+            v, h, count = xr[s], below[s], counts[s]
+            r = (h + 1.0) * 0.5 / count
+            o[s] = r if v == v and count >= need else np.nan
+        j += 1
+        if j == n:
+            j = 0
+    pos[0] = j
+
+
+@kernel("xiifwpw")
+def _quantile(x: Any, n: int, need: int, q: float, ws: Any, pos: Any, out: Any) -> None:
+    # One sorted row a symbol: [count, ring of n, sorted n].
+    rows, symbols = x.shape
+    if pos[1] == 0:
+        pos[1] = 1
+        for s in range(symbols):
+            ws[s, 0] = 0.0
+            for i in range(1, n + 1):
+                ws[s, i] = np.nan
+    start = pos[0]
+    for s in range(symbols):
+        w = ws[s]
+        ring, ordered = w[1 : n + 1], w[n + 1 :]
+        count = int(w[0])
+        j = start
+        for t in range(rows):
+            v, old = x[t, s], ring[j]
+            ring[j] = v
+            if old == old:
+                lo, hi = 0, count
+                while lo < hi:
+                    mid = (lo + hi) >> 1
+                    if ordered[mid] < old:
+                        lo = mid + 1
+                    else:
+                        hi = mid
+                count -= 1
+                for i in range(lo, count):
+                    ordered[i] = ordered[i + 1]
+            if v == v:
+                lo, hi = 0, count
+                while lo < hi:
+                    mid = (lo + hi) >> 1
+                    if ordered[mid] < v:
+                        lo = mid + 1
+                    else:
+                        hi = mid
+                for i in range(count, lo, -1):
+                    ordered[i] = ordered[i - 1]
+                ordered[lo] = v
+                count += 1
+            if count >= need:
+                place = q * (count - 1)
+                k = int(place)
+                a = ordered[k]
+                b = ordered[min(k + 1, count - 1)]
+                r = a + (place - k) * (b - a)
+                out[t, s] = r if r - r == 0.0 else np.nan
+            else:
+                out[t, s] = np.nan
+            j += 1
+            if j == n:
+                j = 0
+        w[0] = float(count)
+    pos[0] = (start + rows) % n
+
+
+def _ts_rank(args: Sequence[Any], params: Params, need: int, state: State | None, out: Array) -> None:
+    assert state is not None
+    _rank(args[0], int(params[0]), need, state.workspace, state.counters, out)
+
+
+def _ts_median(args: Sequence[Any], params: Params, need: int, state: State | None, out: Array) -> None:
+    assert state is not None
+    _quantile(args[0], int(params[0]), need, 0.5, state.workspace, state.counters, out)
+
+
+def _ts_quantile(args: Sequence[Any], params: Params, need: int, state: State | None, out: Array) -> None:
+    assert state is not None
+    _quantile(args[0], int(params[0]), need, float(params[1]), state.workspace, state.counters, out)
+
+
+def _rank_rows(params: Params) -> int:
+    return 2 + int(params[0])
+
+
+def _sorted_rows(params: Params) -> int:
+    return 1 + 2 * int(params[0])
+
+
+def _memory(params: Params) -> int:
+    return int(params[0]) - 1
+
+
+register(
+    Operator("ts_rank", "time_series", (series(), window(low=2)),
+             "Rank of this bar's value among the last n, in (0, 1], ties averaged.", "ts_rank(volume, 48)", "pure",
+             memory=_memory, run=_ts_rank, state_rows=_rank_rows, scale="free", shift_free=True)
+)  # fmt: skip
+register(
+    Operator("ts_median", "time_series", (series(), window()), "Median of the valid bars of the last n.",
+             "close / ts_median(close, 24) - 1", "first", memory=_memory, run=_ts_median, state_rows=_sorted_rows,
+             by_symbol=True, scale="out", odd=True)
+)  # fmt: skip
+register(
+    Operator("ts_quantile", "time_series", (series(), window(), number("q", 0.5, 0.0, 1.0)),
+             "Quantile q of the valid bars of the last n, linearly interpolated.", "ts_quantile(volume, 48, 0.9)",
+             "first", memory=_memory, run=_ts_quantile, state_rows=_sorted_rows, by_symbol=True, scale="out")
+)  # fmt: skip
