@@ -1,0 +1,226 @@
+"""The six agents: each reads some figures and its thresholds, and says pass or fail, how well, and what to do.
+
+A suggestion on the research part may quote figures, because the proposer sees that part. On the confirmation and
+holdout parts it never does: a number that reaches a prompt is a number that is fitted.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from midas_engine.models import AgentVerdict, EvaluationResult, GateCheck
+
+Line = Mapping[str, Any]
+Agent = Callable[[EvaluationResult, Line, float], AgentVerdict]
+
+_COMPARE: dict[str, Callable[[float, float], bool]] = {
+    ">=": lambda a, b: a >= b,
+    ">": lambda a, b: a > b,
+    "<=": lambda a, b: a <= b,
+    "<": lambda a, b: a < b,
+}
+
+
+def check(name: str, value: float, comparison: str, threshold: float, detail: str = "") -> GateCheck:
+    """One gate; a value that is not a number never passes."""
+    passed = value == value and _COMPARE[comparison](value, threshold)
+    return GateCheck(name, float(value), comparison, float(threshold), bool(passed), detail)
+
+
+def _clip(x: float) -> float:
+    return min(max(x, 0.0), 1.0) if math.isfinite(x) else 0.0
+
+
+def _verdict(
+    agent: str,
+    result: EvaluationResult,
+    gates: list[GateCheck],
+    score: float,
+    summary: str,
+    suggestions: list[str],
+    economic: bool = False,
+) -> AgentVerdict:
+    if result.extra.get("part", "research") != "research":
+        suggestions = []
+    passed = all(g.passed for g in gates)
+    return AgentVerdict(agent, passed, _clip(score), tuple(gates), summary, tuple(suggestions), economic)
+
+
+def predictive_power(result: EvaluationResult, line: Line, line_t: float) -> AgentVerdict:
+    """Effect size, significance at the session line, information ratio, plausibility, enough bars."""
+    rank = result.rank_ic.value
+    gates = [
+        check("bars_scored", result.bars_scored, ">=", line["min_bars"], f"coverage {result.coverage:.1%}"),
+        check("rank_ic", rank, ">=", line["min_rank_ic"]),
+        check("score_t", result.score_t, ">=", line_t, "session line"),
+        check("ir", result.ir.value, ">=", line["min_ir"], f"lower 90 % bound {result.ir.low:.2f}"),
+        check("plausible_ic", abs(rank), "<=", line["max_plausible_ic"], "implausible above: look for a leak"),
+    ]
+    tips = []
+    if not gates[0].passed:
+        tips.append(_coverage_tip(result))
+    elif not gates[4].passed:
+        tips.append(
+            f"implausible: |rank IC| {abs(rank):.2f} at the target horizon; look for a leak of the future into the feature"
+        )
+    elif result.score_t < -2.0 and rank < 0.0:
+        tips.append(
+            f"flip the sign: the score is negative (t {result.score_t:.1f}); the flipped feature counts as another trial"
+        )
+    else:
+        if not gates[2].passed:
+            tips.append(
+                f"score t {result.score_t:.2f} is under the session line {line_t:.2f}; "
+                f"this sample can tell an IC of {result.smallest_detectable_ic:.3f} from zero: "
+                "look for a stronger effect, more symbols or a longer history"
+            )
+        if not gates[1].passed:
+            tips.append(
+                f"rank IC {rank:.4f} is under {line['min_rank_ic']:g}: sharpen the signal (normalise, combine, condition on volume or volatility)"
+            )
+    return _verdict(
+        "predictive_power", result, gates, result.score_t / (2.0 * line_t), _power_words(result, line_t), tips
+    )
+
+
+def _power_words(result: EvaluationResult, line_t: float) -> str:
+    if result.extra.get("empty"):
+        return f"refused: {result.warnings[-1] if result.warnings else 'nothing to score'} (coverage {result.coverage:.1%})"
+    return f"rank IC {result.rank_ic.value:.4f} +- {result.rank_ic.se:.4f}, t {result.score_t:.2f} against {line_t:.2f}, IR {result.ir.value:.2f}"
+
+
+def _coverage_tip(result: EvaluationResult) -> str:
+    why = result.warnings[-1] if result.warnings else "too few bars"
+    return f"{why}: only {result.bars_scored} bars scored (coverage {result.coverage:.1%}); shorten look-backs or use columns that are filled"
+
+
+def decay_analysis(result: EvaluationResult, line: Line, _: float) -> AgentVerdict:
+    """Half-life; refused only when the whole interval lies below the threshold."""
+    least = line["min_half_life_hours"]
+    high = result.half_life_hours.high
+    if math.isnan(high) and not result.extra.get("empty") and result.score_t == result.score_t:
+        high = math.inf  # no curve could be fitted: nothing says that it decays
+    gate = check("half_life_hours", high, ">=", least, "upper end of the 90 % interval")
+    value = result.half_life_hours.value
+    known = result.half_life_known
+    words = f"half-life {value:.1f} h [{result.half_life_hours.low:.1f}, {high:.1f}]" if known else "half-life unknown"
+    tips = (
+        []
+        if gate.passed
+        else [f"the effect is gone within {least:g} h: smooth the feature (ts_mean, ema) or use slower inputs"]
+    )
+    score = value / (4.0 * least) if known and least > 0 else 0.5
+    return _verdict("decay_analysis", result, [gate], score if gate.passed else 0.0, words, tips)
+
+
+def trading_cost(result: EvaluationResult, line: Line, _: float) -> AgentVerdict:
+    """Whether it earns after fees, spread, slippage and funding, and how much it trades."""
+    gates = [
+        check(
+            "effective_ic", result.effective_ic, ">", line["min_effective_ic"], f"net {result.net_bps:.3f} bps per bar"
+        ),
+        check("turnover", result.turnover, "<=", line["max_turnover"], "mean absolute change per bar at unit gross"),
+    ]
+    tips = []
+    if result.gross_bps > 0.0 and not gates[0].passed:
+        tips.append(
+            f"gross {result.gross_bps:.2f} bps a bar does not pay for turnover {result.turnover:.2f} at {result.cost_bps:g} bps: "
+            f"trade less (break-even IC {result.break_even_ic:.3f}); smooth with ema or ts_mean, or forecast a longer horizon"
+        )
+    if not gates[1].passed and result.turnover == result.turnover:
+        tips.append(
+            f"turnover {result.turnover:.2f} a bar is above {line['max_turnover']:g}: use longer windows or smooth the feature"
+        )
+    share = result.net_bps / result.gross_bps if result.gross_bps > 0.0 else 0.0
+    words = f"net {result.net_bps:.2f} of gross {result.gross_bps:.2f} bps a bar, turnover {result.turnover:.2f}"
+    return _verdict("trading_cost", result, gates, share, words, tips, economic=True)
+
+
+def diversification(result: EvaluationResult, line: Line, _: float) -> AgentVerdict:
+    """Whether it is new, and adds to what is deployed."""
+    gates = [
+        check("max_correlation", result.max_correlation, "<=", line["max_correlation"], result.most_correlated),
+        check("marginal_ic", result.marginal_ic.value, ">", line["min_marginal_ic"], "after the deployed features"),
+        check("marginal_t", result.marginal_t, ">=", line["min_marginal_t"]),
+    ]
+    tips = []
+    if not gates[0].passed and result.most_correlated:
+        tips.append(
+            f"correlation {result.max_correlation:.2f} with {result.most_correlated}: use other columns or another horizon"
+        )
+    elif result.extra.get("deployed") and not all(g.passed for g in gates[1:]):
+        tips.append(
+            f"marginal IC {result.marginal_ic.value:.4f} (t {result.marginal_t:.1f}): the deployed features already carry most of it; neutralise against them or look elsewhere"
+        )
+    words = f"largest correlation {result.max_correlation:.2f}" + (
+        f" ({result.most_correlated})" if result.most_correlated else ""
+    )
+    score = 0.5 * _clip(1.0 - result.max_correlation) + 0.5 * _clip(result.marginal_t / 5.0)
+    return _verdict(
+        "diversification", result, gates, score, f"{words}, marginal IC {result.marginal_ic.value:.4f}", tips
+    )
+
+
+def overfit_detection(result: EvaluationResult, line: Line, _: float) -> AgentVerdict:
+    """Whether later data agrees with earlier data."""
+    positive = sum(f.mean > 0.0 for f in result.folds)
+    oos_t = float(result.extra.get("oos_t", math.nan))
+    gates = [
+        check("overfit_z", result.overfit_z, "<", line["max_overfit_z"], "(IS - OOS) in standard errors"),
+        check("oos_t", oos_t, ">", line["min_oos_t"]),
+        check("positive_folds", positive, ">=", line["min_positive_folds"], f"of {len(result.folds)} purged folds"),
+    ]
+    tips = []
+    if not gates[0].passed and result.overfit_z == result.overfit_z:
+        tips.append(
+            f"the score fell from {result.is_ic.value:.4f} to {result.oos_ic.value:.4f} (z {result.overfit_z:.1f}): use fewer windows and parameters"
+        )
+    elif result.score_t > 0.0 and not all(g.passed for g in gates):
+        tips.append(
+            f"positive in {positive} of {len(result.folds)} folds, out-of-sample t {oos_t:.1f}: the effect is not steady; look for a mechanism that lasts"
+        )
+    words = f"in sample {result.is_ic.value:.4f}, out of sample {result.oos_ic.value:.4f} (t {oos_t:.2f}), {positive} of {len(result.folds)} folds positive"
+    return _verdict("overfit_detection", result, gates, oos_t / 5.0, words, tips)
+
+
+def regime_robustness(result: EvaluationResult, line: Line, _: float) -> AgentVerdict:
+    """Whether every regime agrees."""
+    if result.extra.get("empty"):
+        return _verdict(
+            "regime_robustness",
+            result,
+            [check("regime_t", math.nan, ">=", line["min_regime_t"])],
+            0.0,
+            "nothing to score",
+            [],
+        )
+    figures = {n: e for n, e in result.ic_by_regime.items() if e.se > 0.0}
+    if not figures:
+        return _verdict("regime_robustness", result, [], 0.5, "no regime with 300 scored bars: not tested", [])
+    worst = min(figures, key=lambda n: figures[n].value / figures[n].se)
+    worst_t = figures[worst].value / figures[worst].se
+    gates = [check("regime_t", worst_t, ">=", line["min_regime_t"], worst)]
+    if len(figures) > 1:
+        gates.append(check("regime_q_p", result.regime_q_p, ">=", line["min_regime_q_p"], "Cochran's Q"))
+    values = [e.value for e in figures.values()]
+    tips = []
+    if not all(g.passed for g in gates):
+        tips.append(
+            f"IC {figures[worst].value:.4f} in {worst} (t {worst_t:.1f}), {max(values):.4f} in the best regime: condition the feature on volatility, or scale it by volatility"
+        )
+    words = (
+        f"IC from {min(values):.4f} to {max(values):.4f} over {len(figures)} regimes, worst t {worst_t:.2f} in {worst}"
+    )
+    return _verdict("regime_robustness", result, gates, (worst_t + 1.64) / 4.0, words, tips)
+
+
+AGENTS: dict[str, Agent] = {
+    "predictive_power": predictive_power,
+    "decay_analysis": decay_analysis,
+    "trading_cost": trading_cost,
+    "diversification": diversification,
+    "overfit_detection": overfit_detection,
+    "regime_robustness": regime_robustness,
+}

@@ -1,0 +1,245 @@
+"""The pieces of an evaluation: each turns arrays into the few numbers one agent reads."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from midas_engine.evaluator.byte_cache import mask_key
+from midas_engine.evaluator.context import EvaluationContext
+from midas_engine.models import NO_ESTIMATE, Estimate, FoldScore
+from midas_engine.stats._jit import Floats, Ints
+from midas_engine.stats.bar_scores import BarScores
+from midas_engine.stats.book import break_even_ic, effective_ic, run_book
+from midas_engine.stats.bootstrap import block_length, bootstrap_se
+from midas_engine.stats.decay import LAGS, fit_half_life, half_life_known, lagged_means
+from midas_engine.stats.hac import (
+    degrees_of_freedom,
+    group_moments,
+    hac_lag,
+    hac_mean,
+    mean_error,
+    moments,
+    one_sided_p,
+    overlap_correction,
+)
+from midas_engine.stats.positions import positions
+from midas_engine.stats.ranks import sort_rows
+from midas_engine.stats.regimes import cochran_q
+
+Z90 = 1.6448536269514722
+BOOTSTRAP_BEYOND = 24
+"""Horizons in bars beyond which the block bootstrap gives a second opinion."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One feature on its way through: values [T, S], ranked rows with their order, and its bar scores."""
+
+    values: Floats
+    rows: Floats
+    order: Ints
+    key: bytes
+    bars: BarScores
+    horizon: int
+    count: int
+    coverage: float
+
+
+def estimate(value: float, se: float) -> Estimate:
+    """A value with its 90 % interval."""
+    return Estimate(value, se, value - Z90 * se, value + Z90 * se)
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreFigures:
+    """Mean of u with everything its significance needs."""
+
+    mean: float
+    se: float
+    t: float
+    p: float
+    dof: float
+    count: int
+    variance: float
+    long_run: float
+    correction: float
+
+
+def score_figures(u: Floats, horizon: int, persistence: float) -> ScoreFigures:
+    """Significance of mean(u): HAC, and beyond 24 bars the weaker of HAC and block bootstrap."""
+    lag = hac_lag(horizon)
+    correction = overlap_correction(horizon, lag, persistence)
+    count, mean, variance, long_run = moments(u, lag)
+    _, se, t = mean_error(count, mean, long_run, correction)
+    if horizon > BOOTSTRAP_BEYOND:
+        other = bootstrap_se(u, block_length(horizon))
+        if other > se:
+            se, t = other, mean / other
+    dof = degrees_of_freedom(count, lag)
+    return ScoreFigures(mean, se, t, one_sided_p(t, dof), dof, count, variance, long_run * correction, correction)
+
+
+def horizon_ics(candidate: Candidate, context: EvaluationContext) -> dict[str, Estimate]:
+    """Plain rank IC at every horizon with its HAC error."""
+    found = {}
+    for h in sorted({*context.horizons, candidate.horizon}):
+        series = context.against(candidate.rows, candidate.order, candidate.key, h)
+        found[context.horizon_name(h)] = estimate(*hac_mean(series, hac_lag(h))[:2])
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class DecayFigures:
+    """Half-life in hours, and whether its interval spans a factor of 8 or less."""
+
+    hours: Estimate
+    known: bool
+
+
+def decay_figures(candidate: Candidate, context: EvaluationContext, variance: float) -> DecayFigures:
+    """Half-life of the score against single bars up to 47 steps later; a step is an hour, or a bar when longer."""
+    stride = max(1, round(1.0 / context.hours_per_bar))
+    lags = min(LAGS, context.T // (4 * stride))
+    z, cross = candidate.bars.z_f, context.cross
+    if lags < 3:
+        return DecayFigures(NO_ESTIMATE, False)
+    own, _ = lagged_means(z, z, cross, lags, stride)
+    means, counts = lagged_means(z, context.bar_scores, cross, lags, stride)
+    symbols = candidate.bars.cells / max(candidate.count, 1)
+    half, low, high, _ = fit_half_life(means, counts / symbols, variance, own)
+    step = stride * context.hours_per_bar
+    known = half_life_known(low, high)
+    # Ends the likelihood does not bound are shown as such: 0 and infinity.
+    figures = Estimate(half * step, math.nan, low * step, high * step)
+    return DecayFigures(figures, known)
+
+
+def persistence(z: Floats, cross: bool) -> float:
+    """The feature's autocorrelation from one bar to the next, in normal scores."""
+    return float(lagged_means(z, z, cross, 2, 1)[0][1]) if z.size > 2 else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class BookFigures:
+    """Costs in basis points per bar and unit gross; see `EvaluationResult`."""
+
+    turnover: float
+    held_turnover: float
+    gross_bps: float
+    funding_bps: float
+    net_bps: float
+    net_bps_per_trade: float
+    cost_bps: float
+    effective_ic: float
+    break_even_ic: float
+
+
+def book_figures(candidate: Candidate, context: EvaluationContext, ic: float) -> BookFigures:
+    """Turnover, gross, costs and what is left."""
+    horizon, one_way = candidate.horizon, context.costs.one_way_bps
+    p = positions(candidate.bars.z_f, context.cross)
+    book = run_book(p, context.horizon(horizon).forward, context.paid(horizon), horizon)
+    gross, funding, held = book.gross_bps, book.funding_bps, book.held_turnover
+    net = gross - held * one_way - funding
+    return BookFigures(
+        turnover=book.turnover,
+        held_turnover=held,
+        gross_bps=gross,
+        funding_bps=funding,
+        net_bps=net,
+        net_bps_per_trade=net / held if held > 0.0 else math.nan,
+        cost_bps=one_way,
+        effective_ic=effective_ic(ic, gross, net),
+        break_even_ic=break_even_ic(held * horizon, one_way, context.sigma_bps(horizon)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Diversification:
+    """What the feature shares with the deployed ones, and what it adds."""
+
+    max_correlation: float
+    most_correlated: str
+    marginal: Estimate
+    marginal_t: float
+
+
+def diversification(
+    candidate: Candidate, context: EvaluationContext, rank: Estimate, score_t: float
+) -> Diversification:
+    """Largest absolute rank correlation, and the same IC and t on the residual."""
+    deployed = context.deployed
+    if not deployed.names:
+        return Diversification(0.0, "", rank, score_t)
+    found = deployed.correlations(candidate.rows, candidate.order, context.minimum)
+    size = np.where(np.isnan(found), -1.0, np.abs(found))
+    best = int(np.argmax(size))
+    largest = float(size[best]) if size[best] >= 0 else math.nan
+    rest = deployed.residual(candidate.bars.z_f, mask_key(candidate.bars.z_f))
+    if np.isnan(rest).all():
+        return Diversification(largest, deployed.names[best], estimate(0.0, math.nan), 0.0)
+    order = sort_rows(rest)
+    key = mask_key(rest)
+    scores = context.score(rest, order, key, candidate.horizon)
+    series = context.against(rest, order, key, candidate.horizon)
+    lag = hac_lag(candidate.horizon)
+    t = hac_mean(scores.u, lag)[2]
+    return Diversification(largest, deployed.names[best], estimate(*hac_mean(series, lag)[:2]), t)
+
+
+@dataclass(frozen=True, slots=True)
+class FoldFigures:
+    """Scores of the five folds, and of the in-sample and out-of-sample sides."""
+
+    folds: tuple[FoldScore, ...]
+    inside: Estimate
+    outside: Estimate
+    outside_t: float
+    ratio: float
+    z: float
+
+
+def fold_figures(u: Floats, horizon: int, context: EvaluationContext, correction: float) -> FoldFigures:
+    """Means of u over purged, embargoed folds; the ratio only where both sides exceed two errors."""
+    lag = hac_lag(horizon)
+    split = context.folds
+    rows = group_moments(u, split.codes, len(split.spans), lag).tolist()
+    folds = []
+    for (start, end), (count, mean, _, long_run) in zip(context.fold_names, rows, strict=True):
+        _, se, t = mean_error(count, mean, long_run, correction)
+        folds.append(FoldScore(start, end, mean, se, t, int(count)))
+    inside, outside = group_moments(u, split.sides, 2, lag).tolist()
+    _, in_se, in_t = mean_error(inside[0], inside[1], inside[3], correction)
+    _, out_se, out_t = mean_error(outside[0], outside[1], outside[3], correction)
+    shown = abs(in_t) > 2.0 and abs(out_t) > 2.0
+    z = (inside[1] - outside[1]) / math.hypot(in_se, out_se) if in_se > 0.0 and out_se > 0.0 else math.nan
+    ratio = inside[1] / outside[1] if shown else math.nan
+    return FoldFigures(tuple(folds), estimate(inside[1], in_se), estimate(outside[1], out_se), out_t, ratio, z)
+
+
+@dataclass(frozen=True, slots=True)
+class RegimeFigures:
+    """Mean score of every regime with its error, its bars, and Cochran's p over the regimes long enough."""
+
+    ics: dict[str, Estimate]
+    bars: dict[str, int]
+    q_p: float
+
+
+def regime_figures(u: Floats, horizon: int, context: EvaluationContext, correction: float) -> RegimeFigures:
+    """Means of u by regime; regimes under 300 bars are counted but not given a figure."""
+    from midas_engine.stats.regimes import MINIMUM_BARS
+
+    if context.regime_codes is None or not context.regime_names:
+        return RegimeFigures({}, {}, math.nan)
+    rows = group_moments(u, context.regime_codes, len(context.regime_names), hac_lag(horizon)).tolist()
+    ics, bars = {}, {}
+    for name, (count, mean, _, long_run) in zip(context.regime_names, rows, strict=True):
+        bars[name] = int(count)
+        if count >= MINIMUM_BARS:
+            ics[name] = estimate(*mean_error(count, mean, long_run, correction)[:2])
+    q_p = cochran_q([e.value for e in ics.values()], [e.se for e in ics.values()])[1]
+    return RegimeFigures(ics, bars, q_p)
