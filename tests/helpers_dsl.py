@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from midas_engine.market.panel import Panel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Array = npt.NDArray[np.float64]
 COLUMNS = ("open", "high", "low", "close", "volume", "quote_volume", "trades", "funding_rate", "open_interest")

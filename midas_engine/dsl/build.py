@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Collection, Iterable
+from typing import TYPE_CHECKING
 
 from midas_engine.dsl.nodes import Call, Column, Node, Number, number_text
 from midas_engine.dsl.registry import OPERATORS, Kind, Operator, Param
-from midas_engine.dsl.tokens import Token
 from midas_engine.errors import (
     ExpressionError,
     ExpressionTypeError,
@@ -16,7 +15,12 @@ from midas_engine.errors import (
     LookAheadError,
     UnknownNameError,
 )
-from midas_engine.settings import DslLimits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable
+
+    from midas_engine.dsl.tokens import Token
+    from midas_engine.settings import DslLimits
 
 INFIX = {
     "+": "add", "-": "sub", "*": "mul", "/": "div", "**": "power", "<": "lt", "<=": "le", ">": "gt", ">=": "ge",
@@ -25,7 +29,9 @@ INFIX = {
 # A chain of one of these is one level deep however long it is.
 _CHAINS = ({"add", "sub"}, {"mul", "div"}, {"and"}, {"or"})
 # Names of things only the future knows.
-_FUTURE = re.compile(r"(fwd|forward|future|next|lead|target|label|tomorrow)(_|$)|ret_\d+[mhd]?$|.*_(fwd|forward|future|lead|next)(_|$)")
+_FUTURE = re.compile(
+    r"(fwd|forward|future|next|lead|target|label|tomorrow)(_|$)|ret_\d+[mhd]?$|.*_(fwd|forward|future|lead|next)(_|$)"
+)
 # Trees are walked recursively; the interpreter's stack allows far more than this.
 _HEIGHT = 200
 
@@ -182,7 +188,9 @@ class Builder:
             )  # fmt: skip
         spelled = self.text[node.position : node.end] if 0 <= node.end <= len(self.text) else ""
         if node.end and not (spelled.isascii() and spelled.isdigit()) and self._owns(node, spelled):
-            raise self._error(ExpressionTypeError, f"{what} must be a whole number of bars", node.position, node.end, example)
+            raise self._error(
+                ExpressionTypeError, f"{what} must be a whole number of bars", node.position, node.end, example
+            )
         if node.value > self.limits.lookback_bars:
             raise self._error(
                 LimitError, f"{what} is {node.value:.6g} bars, more than the limit dsl.lookback_bars = "
@@ -191,9 +199,7 @@ class Builder:
             )  # fmt: skip
         if node.value < max(1, param.low) or not float(node.value).is_integer():
             least = int(max(1, param.low))
-            raise self._error(
-                ExpressionTypeError, f"{what} must be at least {least}", node.position, node.end, example
-            )
+            raise self._error(ExpressionTypeError, f"{what} must be at least {least}", node.position, node.end, example)
         return int(node.value)
 
     def _owns(self, node: Number, spelled: str) -> bool:
@@ -268,5 +274,7 @@ class Builder:
         near = difflib.get_close_matches(name.lower()[:40], names, n=1, cutoff=0.6)
         return f"did you mean {near[0]}?" if near else ""
 
-    def _error(self, kind: type[ExpressionError], message: str, start: int, end: int, hint: str = "") -> ExpressionError:
+    def _error(
+        self, kind: type[ExpressionError], message: str, start: int, end: int, hint: str = ""
+    ) -> ExpressionError:
         return kind(message, text=self.text, position=start, length=max(1, end - start), hint=hint)

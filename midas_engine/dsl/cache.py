@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from midas_engine.dsl.registry import Array
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from midas_engine.dsl.registry import Array
 
 
 class Pool:

@@ -226,7 +226,9 @@ def _split(text: str) -> tuple[list[str], list[str]]:
     """Numerator and denominator of a product's text, at bracket depth zero."""
     if not (text.startswith("[") and text.endswith("]")):
         return [text], []
-    over, under, depth, start = [], [], 0, 1
+    over: list[str] = []
+    under: list[str] = []
+    depth, start = 0, 1
     target = over
     for i in range(1, len(text)):
         c = text[i]

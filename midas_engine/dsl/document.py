@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from midas_engine.dsl.expression import as_expression
 from midas_engine.dsl.measures import complexity
@@ -11,6 +10,9 @@ from midas_engine.dsl.nodes import Call, Column, Node, Number, number_text
 from midas_engine.dsl.registry import OPERATORS, Operator
 from midas_engine.dsl.units import units_warnings
 from midas_engine.settings import DslLimits
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 _TITLES = {
     "arithmetic": "Arithmetic",
@@ -50,14 +52,14 @@ def explain(expr: Any, columns: Collection[str] | None = None) -> str:
     """
     expression = as_expression(expr, columns=columns)
     weight = complexity(expression)
+    fading = " (recursive: older bars weigh less than 1e-9)" if expression.recursive else ""
+    chosen = f"{weight.free_parameters} chosen numbers"
     lines = [expression.text, "", *_tree(expression.ast, "", "")]
     lines += [
         "",
         f"columns    {', '.join(expression.columns) or 'none'}",
-        f"memory     {expression.lookback} bars of past"
-        + (" (recursive: older bars weigh less than 1e-9)" if expression.recursive else ""),
-        f"weight     {weight.nodes} nodes, {weight.operators} operators, {weight.free_parameters} chosen numbers, "
-        f"depth {weight.depth}",
+        f"memory     {expression.lookback} bars of past{fading}",
+        f"weight     {weight.nodes} nodes, {weight.operators} operators, {chosen}, depth {weight.depth}",
         f"canonical  {expression.canonical}",
         f"hash       {expression.hash}   family {expression.family}",
     ]
@@ -74,9 +76,7 @@ def _tree(node: Node, first: str, rest: str) -> list[str]:
         about = COLUMN_DOCS.get(node.name, "a column of the data")
         return [f"{first}{node.name}  - {about}"]
     operator = OPERATORS[node.op]
-    literals = ", ".join(
-        f"{p.name}={number_text(v)}" for p, v in zip(operator.literals, node.params, strict=True)
-    )
+    literals = ", ".join(f"{p.name}={number_text(v)}" for p, v in zip(operator.literals, node.params, strict=True))
     lines = [f"{first}{node.op}{f'({literals})' if literals else ''}  - {operator.doc}"]
     for i, arg in enumerate(node.args):
         last = i == len(node.args) - 1
@@ -93,8 +93,8 @@ def skill_document() -> str:
         "One expression is one feature: a number for every bar and symbol, computed from that bar and the past.",
         "",
         "- A window or shift is a positive integer written out, in bars. Nothing can reach forward.",
-        f"- Limits: {limits.depth} operators deep, {limits.nodes} nodes, windows up to {limits.lookback_bars} bars, "
-        f"{limits.text_bytes} bytes of text.",
+        f"- Limits: {limits.depth} operators deep, {limits.nodes} nodes, {limits.text_bytes} bytes of text,",
+        f"  windows up to {limits.lookback_bars} bars.",
         "- Names are lower case. `+ - * / **`, `< <= > >= == !=`, `and or not` and brackets may be written as usual.",
         "- Missing is NaN. A window gives a value when at least half of its bars are valid; division by zero, the",
         "  logarithm of 0 or less and overflow are NaN. No value is ever infinite.",

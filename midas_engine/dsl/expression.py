@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from midas_engine.dsl.canonical_form import canonical_text, family_text, text_hash
 from midas_engine.dsl.nodes import Call, Node, columns_of, walk
 from midas_engine.dsl.parser import parse_tree
 from midas_engine.dsl.registry import OPERATORS
-from midas_engine.dsl.tokens import Token
-from midas_engine.errors import ExpressionError
+from midas_engine.errors import ExpressionError, ExpressionTypeError
 from midas_engine.settings import DslLimits
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from midas_engine.dsl.tokens import Token
 
 _COMPOSITION_DEPTH = 16
 
@@ -88,7 +91,12 @@ def parse(
     known = limits if limits is not None else DslLimits()
     resolver = _Resolver(columns, known, features or {})
     ast = parse_tree(text, columns=columns, limits=known, resolve=resolver)
-    return Expression(text, ast, columns_of(ast), memory_of(ast), tuple(sorted(resolver.lineage)))
+    used = columns_of(ast)
+    if not used:
+        raise ExpressionTypeError(
+            "the expression reads no column: it is the same number everywhere", text=text, length=len(text.rstrip())
+        )
+    return Expression(text, ast, used, memory_of(ast), tuple(sorted(resolver.lineage)))
 
 
 def memory_of(node: Node) -> int:

@@ -5,11 +5,14 @@ The property test that batch equals stream draws from it, and so does the search
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from midas_engine.dsl.registry import OPERATORS, Kind, Operator
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    import numpy as np
 
 WINDOWS = (1, 2, 3, 4, 6, 8, 12, 24, 48, 72, 168)
 _CONSTANTS = ("0.5", "1", "2", "-1", "0.001", "100", "1e-6")

@@ -7,8 +7,10 @@ Inputs are typed read-only, so that a panel's protected arrays and pooled buffer
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _LOCK = threading.RLock()
 KERNELS: list[Kernel] = []
@@ -49,6 +51,7 @@ class Kernel:
             return self._compiled
 
     def __call__(self, *args: Any) -> None:
+        """Run it."""
         (self._compiled or self.compile())(*args)
 
 

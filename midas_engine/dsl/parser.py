@@ -6,7 +6,7 @@ Windows and shifts are positive integer literals and nothing else; that is why n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING
 
 from midas_engine.dsl.build import Builder
 from midas_engine.dsl.nodes import Call, Node, Number
@@ -14,6 +14,9 @@ from midas_engine.dsl.registry import OPERATORS
 from midas_engine.dsl.tokens import Kind, Token, tokenize
 from midas_engine.errors import ExpressionSyntaxError, LimitError
 from midas_engine.settings import DslLimits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
 
 _POWER = 70
 _UNARY = 60
@@ -65,7 +68,9 @@ class _Parser:
 
     def whole(self) -> Node:
         if self.tokens[0].kind is Kind.END:
-            raise ExpressionSyntaxError("the expression is empty", text=self.text, hint="for example: returns(close, 24)")
+            raise ExpressionSyntaxError(
+                "the expression is empty", text=self.text, hint="for example: returns(close, 24)"
+            )
         node = self.expression(0)
         token = self.tokens[self.at]
         if token.kind is not Kind.END:
@@ -109,9 +114,12 @@ class _Parser:
         signs: list[Token] = []
         while True:
             token = self.tokens[self.at]
-            if token.text in ("-", "+") and token.kind is Kind.SYMBOL:
-                signs.append(token)
-            elif token.text == "not" and self.tokens[self.at + 1].text != "(":
+            if (
+                token.text in ("-", "+")
+                and token.kind is Kind.SYMBOL
+                or token.text == "not"
+                and self.tokens[self.at + 1].text != "("
+            ):
                 signs.append(token)
             else:
                 break

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from midas_engine.dsl.nodes import Call, Column, Node, Number
 from midas_engine.dsl.parser import expanded
 from midas_engine.dsl.registry import OPERATORS, Operator, Params
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +87,15 @@ class _Planner:
     def call(self, node: Call) -> int:
         operator = OPERATORS[node.op]
         sources = tuple(self.visit(a) for a in node.args)
-        if operator.commutative and len(sources) == 2 and sources[0] > sources[1]:
-            # Exact: a commutative operator gives the same bits either way.
+        swappable = operator.commutative and operator.state_rows is None
+        if swappable and sources[0] > sources[1]:
+            # Exact: these give the same bits either way. Rolling pairs do not, so they are left as written.
             sources = (sources[1], sources[0])
         need = operator.need(node.params, self.min_shares.get(node.op, self.min_share))
         identity = (node.op, sources, node.params, need)
         if identity not in self.index:
             parts = [self.steps[s].key for s in sources]
-            if operator.commutative:
+            if swappable:
                 parts.sort()
             literals = [repr(p) for p in node.params] + ([f"need={need}"] if need else [])
             key = f"{node.op}({','.join(parts + literals)})"

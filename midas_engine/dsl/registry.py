@@ -176,7 +176,18 @@ class Operator:
 class Registry(Mapping[str, Operator]):
     """Operators by name; the families load at first look."""
 
-    _MODULES = ("arithmetic", "logic", "shifts", "moments", "pairs", "extrema", "order", "weighted", "cross", "technical")
+    _MODULES = (
+        "arithmetic",
+        "logic",
+        "shifts",
+        "moments",
+        "pairs",
+        "extrema",
+        "order",
+        "weighted",
+        "cross",
+        "technical",
+    )
 
     def __init__(self) -> None:
         self._entries: dict[str, Operator] = {}

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +13,13 @@ from midas_engine.dsl.engine import refuse_cross_section
 from midas_engine.dsl.expression import Expression, parse
 from midas_engine.dsl.nodes import Column, Number
 from midas_engine.dsl.plan import Plan, build_plan
-from midas_engine.dsl.registry import Array, State
 from midas_engine.errors import ExpressionError, UnknownNameError
 from midas_engine.settings import DslLimits
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from midas_engine.dsl.registry import Array, State
 
 # Columns a panel derives; a stream derives them from the same inputs in the same way.
 _DERIVED = {"vwap": "quote_volume / volume", "returns": "returns(close, 1)"}
@@ -129,7 +132,9 @@ class StreamEngine:
         rows: list[tuple[Array, Array]] = []
         for i, name in self._inputs:
             if name not in bar_values:
-                raise UnknownNameError(f"the bar has no column {name!r}", hint="there are: " + ", ".join(sorted(bar_values)))
+                raise UnknownNameError(
+                    f"the bar has no column {name!r}", hint="there are: " + ", ".join(sorted(bar_values))
+                )
             row = np.asarray(bar_values[name], dtype=np.float64)
             if row.shape != (size,):
                 raise ExpressionError(f"column {name!r} of the bar has shape {row.shape}, expected ({size},)")
@@ -182,7 +187,10 @@ class StreamEngine:
             ) from error
         bars = meta.pop("bars", None) if isinstance(meta, dict) else None
         fits = all(
-            w.shape == s.workspace.shape and c.shape == s.counters.shape and w.dtype == np.float64 and c.dtype == np.int64
+            w.shape == s.workspace.shape
+            and c.shape == s.counters.shape
+            and w.dtype == np.float64
+            and c.dtype == np.int64
             for (w, c), s in zip(loaded.values(), self._states.values(), strict=True)
         )
         if meta != self._identity() or not isinstance(bars, int) or not fits:

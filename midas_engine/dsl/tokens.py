@@ -15,7 +15,15 @@ _ONE = frozenset("+-*/<>(),")
 # A float64 needs 17 significant digits; 40 leaves room for zeros and an exponent.
 _NUMBER_CHARACTERS = 40
 _NAME_CHARACTERS = 80
-_LOOKALIKES = {"\u2212": "-", "\u2013": "-", "\u2014": "-", "\u00d7": "*", "\u00f7": "/", "\u2264": "<=", "\u2265": ">="}
+_LOOKALIKES = {
+    "\u2212": "-",
+    "\u2013": "-",
+    "\u2014": "-",
+    "\u00d7": "*",
+    "\u00f7": "/",
+    "\u2264": "<=",
+    "\u2265": ">=",
+}
 _HINTS = {
     "=": "compare with ==; an expression has no assignments",
     "^": "write ** for a power",

@@ -93,5 +93,9 @@ def describe(unit: Unit) -> str:
     """A unit in words."""
     if unit in _NAMES:
         return _NAMES[unit]
-    parts = [f"{name}^{power:g}" if power != 1 else name for name, power in zip(("price", "volume"), unit, strict=True) if power]
+    parts = [
+        f"{name}^{power:g}" if power != 1 else name
+        for name, power in zip(("price", "volume"), unit, strict=True)
+        if power
+    ]
     return "·".join(parts)

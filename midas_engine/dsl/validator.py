@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from midas_engine.dsl.expression import Expression, parse
 from midas_engine.dsl.units import units_warnings
 from midas_engine.errors import ExpressionError
 from midas_engine.settings import DslLimits
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
 
 
 @dataclass(frozen=True, slots=True)

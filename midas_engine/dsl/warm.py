@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from midas_engine.dsl.jit import KERNELS
 from midas_engine.dsl.registry import OPERATORS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def warm_kernels(progress: Callable[[int, int, str], None] | None = None) -> int:

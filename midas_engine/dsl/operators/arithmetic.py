@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from midas_engine.dsl.operators.numeric import finite
 from midas_engine.dsl.registry import Array, Operator, Params, Run, State, number, register, series
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 
 def _ufunc(function: Callable[..., Any]) -> Run:

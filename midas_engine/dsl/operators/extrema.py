@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from midas_engine.dsl.jit import kernel
 from midas_engine.dsl.registry import Array, Operator, Params, Run, State, register, series, window
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @kernel("xiifwpw")
@@ -158,12 +160,12 @@ register(
              memory=_memory, run=_value(-1.0), state_rows=_rows, scale="out")
 )  # fmt: skip
 register(
-    Operator("ts_argmax", "time_series", _ARGS, "Bars since the highest of the last n, 0 = this bar; the latest of ties.",
+    Operator("ts_argmax", "time_series", _ARGS, "Bars since the highest of the last n, 0 now; the latest of ties.",
              "ts_argmax(high, 24)", "bars", memory=_memory, run=_age(1.0), state_rows=_arg_rows, scale="free",
              shift_free=True)
 )  # fmt: skip
 register(
-    Operator("ts_argmin", "time_series", _ARGS, "Bars since the lowest of the last n, 0 = this bar; the latest of ties.",
+    Operator("ts_argmin", "time_series", _ARGS, "Bars since the lowest of the last n, 0 now; the latest of ties.",
              "ts_argmin(low, 24)", "bars", memory=_memory, run=_age(-1.0), state_rows=_arg_rows, scale="free",
              shift_free=True)
 )  # fmt: skip

@@ -13,13 +13,15 @@ costs more than all the arithmetic.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from midas_engine.dsl.jit import kernel
 from midas_engine.dsl.registry import Array, Operator, Params, Run, State, register, series, window
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _PREFIX = 8  # rows before the block's values
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from midas_engine.dsl.registry import Array
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from midas_engine.dsl.registry import Array
 
 
 class _Flag:

@@ -5,13 +5,15 @@ Only bars where both are valid count.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from midas_engine.dsl.jit import kernel
 from midas_engine.dsl.registry import Array, Operator, Params, Run, State, register, series, window
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @kernel("xxiiiwpw")
