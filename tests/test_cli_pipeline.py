@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-Midas = "Callable[..., Ran]"
-
 
 @pytest.fixture
 def base(tmp_path: Path) -> Path:
@@ -48,7 +46,7 @@ def _states(midas: Callable[..., Ran]) -> dict[str, list[str]]:
 def test_status_shows_what_is_there(midas: Callable[..., Ran]) -> None:
     ran = midas("status")
     assert ran.code == 0
-    for text in ("Candidates (2)", "carry", "+0.0312" if "+0.0312" in ran.out else "0.0312", "4.25", "Deployed: none"):
+    for text in ("Candidates (2)", "carry", "+0.0312", "+4.25", "Deployed: none"):
         assert text in ran.out
 
 
@@ -96,15 +94,68 @@ def test_a_kill_wants_the_name_typed(midas: Callable[..., Ran]) -> None:
 
 def test_a_kill_asks_on_standard_input(base: Path) -> None:
     run_midas("promote", "carry", "--kb", str(base))
-    unanswered = run_midas("kill", "carry", "--kb", str(base))
+    command = ("kill", "carry", "--reason", "flipped", "--kb", str(base))
+    unanswered = run_midas(*command)
     assert unanswered.code == 2
     assert "not answered" in unanswered.err
-    wrong = run_midas("kill", "carry", "--kb", str(base), stdin="yes\n")
+    without = run_midas("kill", "carry", "--kb", str(base), stdin="carry\n")
+    assert without.code == 7
+    assert "Type its name" not in without.err  # refused before anything is asked
+    wrong = run_midas(*command, stdin="yes\n")
     assert wrong.code == 6
-    right = run_midas("kill", "carry", "--kb", str(base), stdin="carry\n")
+    right = run_midas(*command, stdin="carry\n")
     assert right.code == 0
     assert "final" in right.err
-    assert "carry: archived (killed)" in right.out
+    assert "carry: archived (killed) - flipped" in right.out
+
+
+def test_a_dry_run_changes_nothing(midas: Callable[..., Ran], base: Path) -> None:
+    def content() -> dict[str, bytes]:
+        return {str(p): p.read_bytes() for p in base.rglob("*.md")}
+
+    before = content()
+    shown = midas("promote", "carry", "--dry-run")
+    assert shown.code == 0
+    assert "candidate -> deployed" in shown.out
+    assert "carry.md" in shown.out
+    assert midas("reject", "carry", "--dry-run", "--json").document["dry_run"] is True
+    refused = midas("demote", "carry", "--dry-run")
+    assert refused.code == 1
+    assert "not possible" in refused.out
+    assert content() == before
+
+
+def test_a_gate_that_was_not_met_needs_force(base: Path, midas: Callable[..., Ran]) -> None:
+    with open_pipeline(load_settings(environ={}, flags={"kb": str(base)})) as promoter:
+        metrics = {"overall_pass": False, "failed_agents": "trading_cost"}
+        promoter.save_candidate(FeatureRecord("costly", "close", FeatureState.CANDIDATE, metrics=metrics))
+    refused = midas("promote", "costly")
+    assert refused.code == 7
+    assert "trading_cost" in refused.err
+    assert "--force" in refused.err
+    assert midas("promote", "costly", "--force").code == 0
+
+
+def test_a_version_replaces_and_is_rolled_back(base: Path, midas: Callable[..., Ran]) -> None:
+    midas("promote", "carry")
+    with open_pipeline(load_settings(environ={}, flags={"kb": str(base)})) as promoter:
+        promoter.propose_version("carry", "cs_rank(-ts_mean(funding_rate, 8))", "smoother")
+    assert midas("redeploy", "carry@2", "--reason", "fix").code == 0
+    assert _states(midas)["deployed"] == ["carry@2"]
+    assert "carry: deployed" in midas("rollback", "carry").out
+    assert _states(midas)["deployed"] == ["carry"]
+
+
+def test_one_damaged_file_does_not_hide_the_others(base: Path, midas: Callable[..., Ran]) -> None:
+    (base / "knowledge/features/candidates/noise.md").write_bytes(b"\xff\xfe\x00rubbish \x1b[2J")
+    ran = midas("status")
+    assert ran.code == 0
+    assert "carry" in ran.out
+    assert "Damaged (1)" in ran.out
+    assert "\x1b" not in ran.out
+    checked = midas("kb", "check")
+    assert checked.code == 1
+    assert "noise" in checked.out
 
 
 @pytest.mark.parametrize(
@@ -116,7 +167,7 @@ def test_a_kill_asks_on_standard_input(base: Path) -> None:
         (["promote", "../../escaped"], 6, "refused"),
         (["promote", ""], 6, "empty"),
         (["reject", "x\x1b[2J"], 6, "refused"),
-        (["kill", "missing", "--yes", "missing"], 7, "missing"),
+        (["kill", "missing", "--reason", "x", "--yes", "missing"], 7, "missing"),
         (["promote"], 2, "NAME"),
     ],
 )

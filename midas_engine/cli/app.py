@@ -9,10 +9,49 @@ from midas_engine.cli.context import LazyGroup
 _HERE = "midas_engine.cli.verbs"
 
 VERBS = {
+    "status": f"{_HERE}.status:status",
+    "evaluate": f"{_HERE}.evaluate:evaluate",
+    "learnings": f"{_HERE}.learnings:learnings",
+    **{
+        action: f"{_HERE}.pipeline:{action}"
+        for action in (
+            "promote",
+            "shadow",
+            "demote",
+            "reject",
+            "kill",
+            "pause",
+            "resume",
+            "redeploy",
+            "rollback",
+            "undo",
+            "redo",
+        )
+    },
+    "data": f"{_HERE}.data:data",
+    "dsl": f"{_HERE}.dsl:dsl",
+    "kb": f"{_HERE}.kb:kb",
     "warmup": f"{_HERE}.warmup:warmup",
 }
 
-SECTIONS: dict[str, tuple[str, ...]] = {}
+SECTIONS: dict[str, tuple[str, ...]] = {
+    "Research": ("evaluate", "learnings"),
+    "Pipeline": (
+        "status",
+        "promote",
+        "shadow",
+        "demote",
+        "reject",
+        "pause",
+        "resume",
+        "redeploy",
+        "rollback",
+        "kill",
+        "undo",
+        "redo",
+    ),
+    "Data, language, upkeep": ("data", "dsl", "kb", "warmup"),
+}
 
 
 def _version(ctx: click.Context, param: click.Parameter, value: bool) -> None:

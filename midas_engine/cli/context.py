@@ -162,7 +162,7 @@ class LazyGroup(_SharedOptions, click.Group):
         listed = {name for names in self.sections.values() for name in names}
         rest = tuple(name for name in self.list_commands(ctx) if name not in listed)
         for title, names in [*self.sections.items(), ("Commands", rest)]:
-            rows = [(n, c.get_short_help_str(70)) for n in names if (c := self.get_command(ctx, n)) is not None]
+            rows = [(n, c.get_short_help_str(120)) for n in names if (c := self.get_command(ctx, n)) is not None]
             if rows:
                 with formatter.section(title):
                     formatter.write_dl(rows)

@@ -9,19 +9,10 @@ from midas_engine.errors import KnowledgeBaseError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
-    from midas_engine.journal import Journal
     from midas_engine.kb import KnowledgeBase
     from midas_engine.promoter import FeaturePromoter
     from midas_engine.settings import Settings
-
-JOURNAL_NAME = "journal.sqlite"
-
-
-def journal_path(settings: Settings) -> Path:
-    """The journal's file, beside the documents of the knowledge base."""
-    return settings.kb_path / JOURNAL_NAME
 
 
 def require_base(settings: Settings) -> None:
@@ -47,22 +38,12 @@ def open_base(settings: Settings, *, read_only: bool = False, create: bool = Fal
 
 
 @contextmanager
-def open_journal(settings: Settings) -> Iterator[Journal]:
-    """The journal, closed again at the end."""
-    from midas_engine.journal import Journal
-
-    journal = Journal(journal_path(settings))
-    try:
-        yield journal
-    finally:
-        journal.close()
-
-
-@contextmanager
 def open_pipeline(settings: Settings, *, create: bool = False) -> Iterator[FeaturePromoter]:
-    """The pipeline with its journal, so that every action can be undone."""
+    """The pipeline with the base's journal, so that every action can be undone; closed at the end."""
     from midas_engine.promoter import FeaturePromoter
 
-    base = open_base(settings, create=create)
-    with open_journal(settings) as journal:
-        yield FeaturePromoter(base, journal, actor="operator")
+    promoter = FeaturePromoter(open_base(settings, create=create), actor="operator")
+    try:
+        yield promoter
+    finally:
+        promoter.close()

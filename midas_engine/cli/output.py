@@ -12,6 +12,7 @@ import json
 import math
 import os
 import re
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from enum import Enum
@@ -119,6 +120,20 @@ def table(rows: Sequence[Sequence[object]], head: Sequence[str] = (), *, indent:
         ]
         lines.append((indent + "  ".join(parts)).rstrip())
     return "\n".join(lines)
+
+
+def ask(question: str) -> str:
+    """One line from the person at the keyboard; the question goes to standard error.
+
+    Raises:
+        EOFError: There is nobody: the input ended before a line came.
+    """
+    click.echo(f"{question}: ", nl=False, err=True)
+    line = sys.stdin.readline()
+    if not line:
+        click.echo(err=True)
+        raise EOFError
+    return line.rstrip("\n")
 
 
 def verdict(passed: bool) -> str:

@@ -1,180 +1,198 @@
-"""The pipeline from the command line: status, and every action that moves a feature."""
+"""The actions that move a feature. Every one is one change on disk, journalled, and undoable except kill."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from midas_engine.cli.context import Shared, Verb, pass_shared
-from midas_engine.cli.engine import open_base, open_pipeline
-from midas_engine.cli.output import clean, moment, number, table
-from midas_engine.errors import NameRefusedError
+from midas_engine.cli.engine import open_pipeline
+from midas_engine.cli.output import ask, clean, table
+from midas_engine.cli.verbs.status import marks
+from midas_engine.errors import DocumentDamagedError, NameRefusedError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from midas_engine.events import FeatureMoved
     from midas_engine.models import FeatureRecord
-    from midas_engine.promoter import FeaturePromoter
+    from midas_engine.promoter import FeaturePromoter, Preview
 
+    Act = Callable[[FeaturePromoter], FeatureRecord]
+
+_name = click.argument("name")
 _reason = click.option("--reason", default="", metavar="TEXT", help="Why; kept in the feature's history.")
+_dry_run = click.option("--dry-run", is_flag=True, help="Show what would change on disk, and change nothing.")
+_force = click.option("--force", is_flag=True, help="Go on although its figures do not meet every gate.")
 
 
-@click.command(cls=Verb, example=("midas status --kb ./midas-kb", "midas status --json"))
-@pass_shared
-def status(shared: Shared) -> None:
-    """Show the feature pipeline: candidates, shadow, deployed and archived features."""
-    settings = shared.settings()
-    if not settings.kb_path.is_dir():
-        shared.show(
-            {"kb": settings.kb, "exists": False},
-            lambda: (
-                f"There is no knowledge base at {clean(settings.kb)} yet.\n"
-                "`midas demo` and `midas discover GOAL` create one; --kb PATH names another."
-            ),
-        )
-        return
-    from midas_engine.promoter import FeaturePromoter
-
-    summary = FeaturePromoter(open_base(settings, read_only=True)).pipeline_summary()
-    columns = {
-        "Candidates": summary.candidates,
-        "Shadow": summary.shadow,
-        "Deployed": summary.deployed,
-        "Archived": summary.archived,
-    }
-    shared.show(
-        {"kb": settings.kb, "exists": True, **{title.lower(): records for title, records in columns.items()}},
-        lambda: "\n".join([f"Knowledge base {clean(settings.kb)}", *(_column(t, r) for t, r in columns.items())]),
-    )
+def _move(shared: Shared, action: str, name: str, dry_run: bool, act: Act) -> None:
+    """Carry an action out, or show what it would do."""
+    with open_pipeline(shared.settings()) as promoter:
+        if dry_run:
+            preview = promoter.preview(action, name)
+            shared.show({"dry_run": True, **_flat(preview)}, lambda: _previewed(preview))
+            if not preview.possible:
+                raise click.exceptions.Exit(1)
+            return
+        record = act(promoter)
+    shared.show({"action": action, "feature": record}, lambda: _moved(record))
 
 
-def _column(title: str, records: tuple[FeatureRecord, ...]) -> str:
-    if not records:
-        return f"\n{title}: none"
-    rows = [
-        [
-            r.name,
-            _figure(r, "rank_ic"),
-            _figure(r, "score_t", 2),
-            _marks(r),
-            moment(r.changed_at or r.created_at),
-            clean(r.expression)[:60] or clean(r.damaged)[:60],
-        ]
-        for r in records
-    ]
-    head = ("name", "rank IC", "t", "", "changed (UTC)", "expression")
-    return f"\n{title} ({len(records)})\n{table(rows, head, right='lrr')}"
+def _moved(record: FeatureRecord) -> str:
+    noted = marks(record)
+    reason = f" - {clean(record.reason)}" if record.reason else ""
+    return f"{clean(record.name)}: {record.state.value}{f' ({noted})' if noted else ''}{reason}"
 
 
-def _figure(record: FeatureRecord, key: str, digits: int = 4) -> str:
-    value = record.metrics.get(key)
-    return number(float(value), digits) if isinstance(value, int | float) else "-"
+def _flat(preview: Preview) -> dict[str, Any]:
+    from midas_engine.cli.output import plain
+
+    return {**plain(preview), "possible": preview.possible}
 
 
-def _marks(record: FeatureRecord) -> str:
-    marks = {"damaged": bool(record.damaged), "killed": record.killed, "paused": record.paused}
-    return " ".join(name for name, on in marks.items() if on)
-
-
-def _moved(shared: Shared, promoter: FeaturePromoter, verb: str, name: str) -> None:
-    record = promoter.feature_status(name)
-    document: dict[str, Any] = {"action": verb, "feature": record}
-    shared.show(document, lambda: f"{record.name}: {record.state.value}{_suffix(record)}")
-
-
-def _suffix(record: FeatureRecord) -> str:
-    marks = _marks(record)
-    return (f" ({marks})" if marks else "") + (f" - {clean(record.reason)}" if record.reason else "")
+def _previewed(preview: Preview) -> str:
+    if not preview.possible:
+        return f"{preview.action} {clean(preview.name)} is not possible: {clean(preview.refusal)}"
+    lines = [f"{preview.action} {clean(preview.name)}: {preview.before} -> {preview.after}"]
+    lines.extend(f"  gate not met: {clean(gate)}" for gate in preview.unmet)
+    lines.append(table(preview.changes))
+    lines.append("  can be undone" if preview.undoable else "  can NOT be undone")
+    return "\n".join(lines)
 
 
 @click.command(cls=Verb, example="midas promote vwap_zscore_mean_rev --kb ./midas-kb")
-@click.argument("name")
+@_name
 @_reason
-@click.option("--force", is_flag=True, help="Promote although a gate refused; the override is recorded.")
+@_force
+@_dry_run
 @pass_shared
-def promote(shared: Shared, name: str, reason: str, force: bool) -> None:
-    """Promote a candidate: it is watched live from now on."""
-    with open_pipeline(shared.settings()) as promoter:
-        promoter.promote(name, reason=reason, force=force)
-        _moved(shared, promoter, "promote", name)
+def promote(shared: Shared, name: str, reason: str, force: bool, dry_run: bool) -> None:
+    """Deploy a candidate: it is watched live from now on."""
+    _move(shared, "promote", name, dry_run, lambda p: p.promote(name, reason=reason, force=force))
+
+
+@click.command(cls=Verb, example="midas shadow vwap_zscore_mean_rev")
+@_name
+@_reason
+@_dry_run
+@pass_shared
+def shadow(shared: Shared, name: str, reason: str, dry_run: bool) -> None:
+    """Let a candidate run live beside the deployed features, with a record of its own."""
+    _move(shared, "shadow", name, dry_run, lambda p: p.shadow(name, reason))
 
 
 @click.command(cls=Verb, example='midas demote vwap_zscore_mean_rev --reason "IC < 0 in LOW_VOL regime"')
-@click.argument("name")
+@_name
 @_reason
+@_dry_run
 @pass_shared
-def demote(shared: Shared, name: str, reason: str) -> None:
+def demote(shared: Shared, name: str, reason: str, dry_run: bool) -> None:
     """Retire a live feature to the archive. Can be undone."""
-    with open_pipeline(shared.settings()) as promoter:
-        promoter.demote(name, reason)
-        _moved(shared, promoter, "demote", name)
+    _move(shared, "demote", name, dry_run, lambda p: p.demote(name, reason))
 
 
 @click.command(cls=Verb, example='midas reject noisy_ob_imbalance --reason "overfit ratio 2.4"')
-@click.argument("name")
+@_name
 @_reason
+@_dry_run
 @pass_shared
-def reject(shared: Shared, name: str, reason: str) -> None:
+def reject(shared: Shared, name: str, reason: str, dry_run: bool) -> None:
     """Send a candidate to the archive. Can be undone."""
-    with open_pipeline(shared.settings()) as promoter:
-        promoter.reject(name, reason)
-        _moved(shared, promoter, "reject", name)
+    _move(shared, "reject", name, dry_run, lambda p: p.reject(name, reason))
 
 
 @click.command(cls=Verb, example="midas kill vwap_zscore_mean_rev --reason flipped --yes vwap_zscore_mean_rev")
-@click.argument("name")
+@_name
 @_reason
 @click.option("--yes", "answer", metavar="NAME", help="The feature's name once more, instead of typing it when asked.")
+@_dry_run
 @pass_shared
-def kill(shared: Shared, name: str, reason: str, answer: str | None) -> None:
+def kill(shared: Shared, name: str, reason: str, answer: str | None, dry_run: bool) -> None:
     """Stop a feature for good. A kill cannot be undone, so the name must be typed once more."""
-    with open_pipeline(shared.settings()) as promoter:
-        record = promoter.feature_status(name)
-        if answer is None:
-            text = f"Killing {clean(record.name)} is final. Type its name to go on"
-            answer = click.prompt(text, default="", show_default=False, err=True)
-        if answer != name:
+    from midas_engine.promoter.rules import check_reason
+
+    def confirmed(promoter: FeaturePromoter) -> FeatureRecord:
+        with suppress(DocumentDamagedError):  # a feature whose file is damaged can still be killed
+            check_reason("kill", reason, promoter.feature_status(name))  # refused before anything is asked
+        typed = answer
+        if typed is None:
+            text = f"Killing {clean(name)} is final. Type its name to go on"
+            typed = ask(text)
+        if typed != name:
             raise NameRefusedError(
-                f"{answer!r} is not {name!r}; nothing was killed", hint="type the feature's name exactly"
+                f"{typed!r} is not {name!r}; nothing was killed", hint="type the feature's name exactly"
             )
-        promoter.kill(name, reason)
-        _moved(shared, promoter, "kill", name)
+        return promoter.kill(name, reason)
+
+    _move(shared, "kill", name, dry_run, confirmed)
 
 
 @click.command(cls=Verb, example="midas pause vwap_zscore_mean_rev --reason 'exchange maintenance'")
-@click.argument("name")
+@_name
 @_reason
+@_dry_run
 @pass_shared
-def pause(shared: Shared, name: str, reason: str) -> None:
+def pause(shared: Shared, name: str, reason: str, dry_run: bool) -> None:
     """Set a live feature aside without retiring it."""
-    with open_pipeline(shared.settings()) as promoter:
-        promoter.pause(name, reason)
-        _moved(shared, promoter, "pause", name)
+    _move(shared, "pause", name, dry_run, lambda p: p.pause(name, reason))
 
 
 @click.command(cls=Verb, example="midas resume vwap_zscore_mean_rev")
-@click.argument("name")
+@_name
 @_reason
+@_dry_run
 @pass_shared
-def resume(shared: Shared, name: str, reason: str) -> None:
+def resume(shared: Shared, name: str, reason: str, dry_run: bool) -> None:
     """Take a paused feature up again."""
-    with open_pipeline(shared.settings()) as promoter:
-        promoter.resume(name, reason)
-        _moved(shared, promoter, "resume", name)
+    _move(shared, "resume", name, dry_run, lambda p: p.resume(name, reason))
 
 
-@click.command(cls=Verb, example="midas undo")
+@click.command(cls=Verb, example="midas redeploy vwap_zscore_mean_rev@2 --reason 'fix for the June break'")
+@_name
+@_reason
+@_force
+@_dry_run
 @pass_shared
-def undo(shared: Shared) -> None:
-    """Take the last pipeline action back. A kill stays."""
+def redeploy(shared: Shared, name: str, reason: str, force: bool, dry_run: bool) -> None:
+    """Put a version in place of the live one, or bring an archived feature back, in one swap."""
+    _move(shared, "redeploy", name, dry_run, lambda p: p.redeploy(name, reason, force=force))
+
+
+@click.command(cls=Verb, example="midas rollback vwap_zscore_mean_rev")
+@_name
+@_reason
+@_dry_run
+@pass_shared
+def rollback(shared: Shared, name: str, reason: str, dry_run: bool) -> None:
+    """Put back the version that the live one replaced."""
+    _move(shared, "rollback", name, dry_run, lambda p: p.rollback(name, reason))
+
+
+@click.command(cls=Verb, example=("midas undo", "midas undo vwap_zscore_mean_rev"))
+@click.argument("name", required=False)
+@pass_shared
+def undo(shared: Shared, name: str | None) -> None:
+    """Take the last action back, or the last one on NAME. A kill stays."""
     with open_pipeline(shared.settings()) as promoter:
-        done = promoter.undo()
-        shared.show({"action": "undo", "undone": done}, lambda: f"Undone: {clean(done)}")
+        event = promoter.undo(name)
+    _reversed(shared, "undo", event)
 
 
 @click.command(cls=Verb, example="midas redo")
+@click.argument("name", required=False)
 @pass_shared
-def redo(shared: Shared) -> None:
+def redo(shared: Shared, name: str | None) -> None:
     """Do again what the last undo took back."""
     with open_pipeline(shared.settings()) as promoter:
-        done = promoter.redo()
-        shared.show({"action": "redo", "redone": done}, lambda: f"Done again: {clean(done)}")
+        event = promoter.redo(name)
+    _reversed(shared, "redo", event)
+
+
+def _reversed(shared: Shared, word: str, event: FeatureMoved) -> None:
+    document = {"action": word, "feature": event.feature, "what": event.action}
+    document |= {"before": event.before, "after": event.after, "reason": event.reason}
+    before, after = event.before or "not there", event.after or "not there"
+    shared.show(document, lambda: f"{clean(event.feature)}: {before} -> {after} ({event.action})")

@@ -1,0 +1,79 @@
+"""`midas status`: the pipeline at one look."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from midas_engine.cli.context import Shared, Verb, pass_shared
+from midas_engine.cli.engine import open_base
+from midas_engine.cli.output import clean, moment, number, table
+
+if TYPE_CHECKING:
+    from midas_engine.models import FeatureRecord
+
+
+@click.command(cls=Verb, example=("midas status --kb ./midas-kb", "midas status --json"))
+@pass_shared
+def status(shared: Shared) -> None:
+    """Show the feature pipeline: candidates, shadow, deployed and archived features."""
+    settings = shared.settings()
+    if not settings.kb_path.is_dir():
+        nothing = (
+            f"There is no knowledge base at {clean(settings.kb)} yet.\n"
+            "`midas demo` and `midas discover GOAL` create one; --kb PATH names another."
+        )
+        shared.show({"kb": settings.kb, "exists": False}, lambda: nothing)
+        return
+    base = open_base(settings, read_only=True)
+    columns = {
+        title: base.features(state)
+        for title, state in (
+            ("Candidates", "candidate"),
+            ("Shadow", "shadow"),
+            ("Deployed", "deployed"),
+            ("Archived", "archived"),
+        )
+    }
+    damaged = base.damaged_features()
+    document = {"kb": settings.kb, "exists": True, **{t.lower(): r for t, r in columns.items()}, "damaged": damaged}
+
+    def text() -> str:
+        blocks = [f"Knowledge base {clean(settings.kb)}", *(_column(t, r) for t, r in columns.items())]
+        if damaged:
+            rows = [[r.path or r.name, r.damaged] for r in damaged]
+            blocks.append(f"\nDamaged ({len(damaged)}); `midas kb check` says what to do\n{table(rows)}")
+        return "\n".join(blocks)
+
+    shared.show(document, text)
+
+
+def _column(title: str, records: list[FeatureRecord]) -> str:
+    if not records:
+        return f"\n{title}: none"
+    rows = [
+        [
+            r.name,
+            _figure(r, "rank_ic"),
+            _figure(r, "score_t", 2),
+            marks(r),
+            moment(r.changed_at or r.created_at),
+            clean(r.expression)[:60],
+        ]
+        for r in records
+    ]
+    return f"\n{title} ({len(records)})\n" + table(
+        rows, ("name", "rank IC", "t", "", "changed (UTC)", "expression"), right="lrr"
+    )
+
+
+def _figure(record: FeatureRecord, key: str, digits: int = 4) -> str:
+    value = record.metrics.get(key)
+    return number(float(value), digits, sign=True) if isinstance(value, int | float) else "-"
+
+
+def marks(record: FeatureRecord) -> str:
+    """What sets a feature apart from others in its state: killed, paused, damaged."""
+    found = {"damaged": bool(record.damaged), "killed": record.killed, "paused": record.paused}
+    return " ".join(name for name, on in found.items() if on)
