@@ -51,6 +51,20 @@ def kind_of(path: str) -> str:
     return next((kind for prefix, kind in _KINDS if path.startswith(prefix)), "other")
 
 
+def _title_and_damage(entry: Entry, data: bytes) -> tuple[str, str]:
+    name = entry.path.rpartition("/")[2]
+    try:
+        text = decode(data)
+        if not entry.path.endswith(".md"):
+            return name, ""
+        document = parse(text)
+    except KnowledgeBaseError as error:
+        return name, str(error)
+    whole = seal_state(document)[0] or kind_of(entry.path) != "feature"
+    title = document.title or heading(document.body) or name.removesuffix(".md")
+    return title[:200], "" if whole else "the front matter is not what Midas wrote"
+
+
 class Catalogue:
     """Lists documents, remembering what it read until a file changes."""
 
@@ -63,7 +77,7 @@ class Catalogue:
         for top in ("knowledge", "proposer", "reports", "skills"):
             for entry in self._tree.walk(top):
                 if entry.kind != "file" or entry.path.endswith(_SUFFIXES):
-                    title, damaged = self._tree.cached(entry, "title", self._title)
+                    title, damaged = self._title(entry)
                     at = datetime.fromtimestamp(entry.changed_ns / 1e9, UTC)
                     found.append(DocumentInfo(entry.path, title, kind_of(entry.path), at, damaged))
         return found
@@ -73,17 +87,11 @@ class Catalogue:
         if entry.kind != "file":
             return name, f"it is a {entry.kind}, not a regular file"
         try:
-            text = decode(self._tree.read(entry.path))
-            if not entry.path.endswith(".md"):
-                return name, ""
-            document = parse(text)
+            return self._tree.cached(entry, "title", _title_and_damage)
         except FileNotFoundError:
             return name, "it vanished while it was read"
         except KnowledgeBaseError as error:
             return name, str(error)
-        whole = seal_state(document)[0] or kind_of(entry.path) != "feature"
-        title = document.title or heading(document.body) or name.removesuffix(".md")
-        return title[:200], "" if whole else "the front matter is not what Midas wrote"
 
     def text(self, info: DocumentInfo) -> str:
         """The text of a listed document; empty when it is gone or damaged by now."""

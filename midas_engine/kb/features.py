@@ -62,7 +62,7 @@ class FeatureShelf:
         records: list[FeatureRecord] = []
         for folder in _STATES:
             records.extend(
-                self._tree.cached(entry, "feature", self._read)
+                self._read(entry)
                 for entry in self._tree.entries(folder)
                 if entry.path not in decided and (entry.path.endswith(".md") or entry.kind != "file")
             )
@@ -78,7 +78,9 @@ class FeatureShelf:
         if entry.kind != "file":
             return damaged_feature(name, state, entry.path, f"it is a {entry.kind}, not a regular file")
         try:
-            return feature_from_bytes(self._tree.read(entry.path), name, state, entry.path)
+            return self._tree.cached(
+                entry, "feature", lambda e, data: feature_from_bytes(data, name, state, e.path)
+            )
         except FileNotFoundError:
             return damaged_feature(name, state, entry.path, "it vanished while it was read")
         except KnowledgeBaseError as error:

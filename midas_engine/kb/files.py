@@ -170,13 +170,25 @@ class FileTree:
             else:
                 yield entry
 
-    def cached(self, entry: Entry, kind: object, load: Callable[[Entry], T]) -> T:
-        """`load(entry)`, remembered until the file changes. `kind` tells loaders of one file apart."""
+    def cached(self, entry: Entry, kind: object, parse: Callable[[Entry, bytes], T]) -> T:
+        """What `parse` makes of a file's bytes, remembered until the file changes.
+
+        A read that fails is not remembered: the disk may do better next time.
+
+        Args:
+            entry: The file as its folder listed it.
+            kind: Tells the parsers of one file apart.
+            parse: Depends on nothing but the bytes and the entry.
+
+        Raises:
+            FileNotFoundError: It vanished.
+            DocumentDamagedError: It cannot be read.
+        """
         key = (entry.path, kind)
         known = self._cache.get(key)
         if known is not None and known[0] == entry.signature:
             return known[1]  # type: ignore[return-value]
-        value = load(entry)
+        value = parse(entry, self.read(entry.path))
         if len(self._cache) > 20_000:
             self._cache.clear()
         self._cache[key] = (entry.signature, value)

@@ -161,6 +161,14 @@ def _as_list(fields: dict[str, Any], key: str) -> tuple[str, ...]:
     return tuple(str(v) for v in value)
 
 
+def _learning_or_damage(entry: Entry, data: bytes) -> LearningDocument | str:
+    changed_at = datetime.fromtimestamp(entry.changed_ns / 1e9, UTC)
+    try:
+        return learning_from_document(parse(decode(data)), entry.path, changed_at)
+    except KnowledgeBaseError as error:
+        return str(error)
+
+
 class LearningShelf:
     """Writes and lists learnings; needs the store's lock to write."""
 
@@ -187,14 +195,10 @@ class LearningShelf:
 
     def read(self, entry: Entry) -> LearningDocument | str:
         """The learning of a file, or why it cannot be read."""
-        return self._tree.cached(entry, "learning", self._load)
-
-    def _load(self, entry: Entry) -> LearningDocument | str:
         if entry.kind != "file":
             return f"it is a {entry.kind}, not a regular file"
-        changed_at = datetime.fromtimestamp(entry.changed_ns / 1e9, UTC)
         try:
-            return learning_from_document(parse(decode(self._tree.read(entry.path))), entry.path, changed_at)
+            return self._tree.cached(entry, "learning", _learning_or_damage)
         except FileNotFoundError:
             return "it vanished while it was read"
         except KnowledgeBaseError as error:

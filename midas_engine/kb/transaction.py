@@ -109,7 +109,9 @@ class Transactions:
         """Finish a change that a dead writer left; returns it. A damaged pending file is set aside."""
         try:
             change = self.pending()
-        except DocumentDamagedError:
+        except DocumentDamagedError as error:
+            if isinstance(error.__cause__, OSError):
+                raise  # the disk cannot read it now; what was decided must not be dropped for that
             with contextlib.suppress(OSError):
                 os.rename(self._pending, self._folder / f"pending-damaged-{secrets.token_hex(4)}.json")
                 sync_folder(self._folder)
