@@ -1,0 +1,46 @@
+"""The online loop: figures, alerts, diagnoses and kills of live features. Names are imported when first used."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from midas_engine.monitor.alerts import AlertEngine
+    from midas_engine.monitor.engine import EngineConfig, MonitorEngine
+    from midas_engine.monitor.kill import KillSwitch
+    from midas_engine.monitor.online import OnlineMonitor
+    from midas_engine.monitor.thresholds import AlertThresholds, merge_thresholds
+    from midas_engine.stats.sequential import Reference
+
+_HOMES = {
+    "AlertEngine": "midas_engine.monitor.alerts",
+    "AlertThresholds": "midas_engine.monitor.thresholds",
+    "EngineConfig": "midas_engine.monitor.engine",
+    "KillSwitch": "midas_engine.monitor.kill",
+    "MonitorEngine": "midas_engine.monitor.engine",
+    "OnlineMonitor": "midas_engine.monitor.online",
+    "Reference": "midas_engine.stats.sequential",
+    "merge_thresholds": "midas_engine.monitor.thresholds",
+}
+
+__all__ = [
+    "AlertEngine",
+    "AlertThresholds",
+    "EngineConfig",
+    "KillSwitch",
+    "MonitorEngine",
+    "OnlineMonitor",
+    "Reference",
+    "merge_thresholds",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

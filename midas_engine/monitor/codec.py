@@ -1,0 +1,53 @@
+"""State as bytes: named arrays in one npz, read back without pickle and only when it is whole."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from midas_engine.errors import MonitorError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+_META = "meta.json"
+
+
+def pack(meta: Mapping[str, Any], arrays: Mapping[str, NDArray[np.generic]]) -> bytes:
+    """One npz of `arrays` with `meta` (JSON) beside them."""
+    buffer = io.BytesIO()
+    text = np.frombuffer(json.dumps(dict(meta)).encode(), np.uint8)
+    np.savez(buffer, **{_META: text}, **dict(arrays))  # type: ignore[arg-type]
+    return buffer.getvalue()
+
+
+def unpack(blob: bytes) -> tuple[dict[str, Any], dict[str, NDArray[np.generic]]]:
+    """What `pack` wrote; MonitorError when the bytes are damaged or are something else."""
+    try:
+        with np.load(io.BytesIO(blob), allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        meta = json.loads(arrays.pop(_META).tobytes())
+    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise MonitorError(
+            f"the monitor's saved state cannot be read: {error}", hint="without it, it starts fresh"
+        ) from error
+    if not isinstance(meta, dict):
+        raise MonitorError("the monitor's saved state has no header")
+    return meta, arrays
+
+
+def prefixed(prefix: str, arrays: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]:
+    """`arrays` with names `prefix/name`."""
+    return {f"{prefix}/{name}": array for name, array in arrays.items()}
+
+
+def under(prefix: str, arrays: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]:
+    """The inverse of `prefixed`."""
+    head = f"{prefix}/"
+    return {name[len(head) :]: array for name, array in arrays.items() if name.startswith(head)}

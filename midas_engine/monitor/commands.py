@@ -1,0 +1,118 @@
+"""What an operator may tell the monitor, and ask of it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+from midas_engine.errors import MonitorError
+from midas_engine.monitor.report import daily_report
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import date
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from midas_engine.bus import EventBus
+    from midas_engine.clock import Clock
+    from midas_engine.events import Event
+    from midas_engine.models import Alert, DailyReport, FeatureMetrics
+    from midas_engine.monitor.alerts import AlertEngine
+    from midas_engine.monitor.fleet import Fleet
+    from midas_engine.monitor.kill import KillSwitch
+    from midas_engine.monitor.protocols import DocumentStore
+    from midas_engine.stats.sequential import Reference
+
+
+class OperatorCommands(ABC):
+    """Commands and queries of `OnlineMonitor`; its parts are set by the monitor itself."""
+
+    alert_engine: AlertEngine
+    bus: EventBus
+    clock: Clock
+    fleet: Fleet
+    kb: DocumentStore | None
+    kills: KillSwitch
+
+    # -- commands --------------------------------------------------------------------------------
+
+    async def kill(self, name: str, *, reason: str, actor: str = "operator") -> bool:
+        """Stop a feature for good; False when it was killed before. See `KillSwitch.kill`."""
+        if name not in self.fleet.names and name not in self.kills.killed:
+            raise MonitorError(f"feature {name!r} is not monitored", hint="monitored: " + ", ".join(self.fleet.names))
+        if self.fleet.built and name in self.fleet.names:
+            self.fleet.engine.set_live(name, False)
+        at = self.clock.now()
+        killed = await self.kills.kill(name, reason=reason, actor=actor, at=at)
+        self.fleet.kill_wanted.pop(name, None)
+        return killed
+
+    async def pause(self, name: str) -> None:
+        """Take a feature's position off; its figures go on, its alerts keep quiet."""
+        await self._set_paused(name, True)
+
+    async def resume(self, name: str) -> None:
+        """Undo `pause`."""
+        await self._set_paused(name, False)
+
+    async def _set_paused(self, name: str, paused: bool) -> None:
+        if name not in self.fleet.names:
+            raise MonitorError(f"feature {name!r} is not monitored")
+        (self.fleet.paused.add if paused else self.fleet.paused.discard)(name)
+        self.fleet.apply_live()
+        await self._snapshot()
+
+    async def watch(self, names: Sequence[str], references: Mapping[str, Reference | float] | None = None) -> None:
+        """Monitor exactly `names` from now on; those that stay keep everything they have seen."""
+        self._publish(self.fleet.resize(names, references or {}, self.clock.now()))
+        await self._snapshot()
+
+    async def acknowledge(self, alert_id: str, actor: str = "operator") -> Alert:
+        """Mark a running alert as seen."""
+        return await self._command(self.alert_engine.acknowledge(alert_id, self.clock.now(), actor))
+
+    async def snooze(self, alert_id: str, hours: float) -> Alert:
+        """Silence a running alert for `hours`."""
+        return await self._command(self.alert_engine.snooze(alert_id, hours, self.clock.now()))
+
+    async def _command(self, events: Sequence[Event]) -> Alert:
+        self._publish(events)
+        await self._snapshot()
+        alert: Alert = events[-1].alert  # type: ignore[attr-defined]
+        return alert
+
+    @abstractmethod
+    async def _snapshot(self) -> None:
+        """Save the state now: a command must survive a crash right after it."""
+
+    def _publish(self, events: Sequence[Event]) -> None:
+        for event in events:
+            self.bus.publish(event)
+
+    # -- queries ---------------------------------------------------------------------------------
+
+    def alerts(self, *, include_resolved: bool = False) -> list[Alert]:
+        """Running alerts, newest first; with the resolved ones that are still kept, if asked."""
+        return self.alert_engine.alerts(include_resolved=include_resolved)
+
+    def metrics(self, name: str) -> FeatureMetrics:
+        """Figures of a feature after the last bar."""
+        return self.fleet.metrics(name, self.fleet.last_bar)
+
+    def all_metrics(self) -> list[FeatureMetrics]:
+        """Figures of every feature after the last bar."""
+        return [self.metrics(name) for name in self.fleet.names] if self.fleet.built else []
+
+    def history(self, name: str) -> dict[str, NDArray[np.generic]]:
+        """Arrays for the charts: at, ic_5d, ic_30d, slippage_ratio, pnl_bps, score, log_s; oldest first."""
+        return self.fleet.engine.history(name)
+
+    def generate_daily_report(self, day: date | str) -> DailyReport:
+        """The Markdown report of one UTC day, written to ``reports/daily/`` when there is a knowledge base.
+
+        Args:
+            day: A date or its ISO text, e.g. "2025-01-15".
+        """
+        return daily_report(self, day)

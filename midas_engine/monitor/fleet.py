@@ -1,0 +1,291 @@
+"""The fleet: engine, bar stream and episodes of all live features, and what one bar does to them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from midas_engine.errors import MonitorError
+from midas_engine.events import KillProposed
+from midas_engine.models import Severity
+from midas_engine.monitor.codec import prefixed, under
+from midas_engine.monitor.engine import EngineConfig, MonitorEngine
+from midas_engine.monitor.ledger import DayLedger
+from midas_engine.monitor.metrics import feature_metrics
+from midas_engine.monitor.stream import Arrival, BarStream
+from midas_engine.stats.sequential import Reference
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from numpy.typing import NDArray
+
+    from midas_engine.events import Event
+    from midas_engine.models import FeatureMetrics
+    from midas_engine.monitor.alerts import AlertEngine
+    from midas_engine.monitor.kill import KillSwitch
+    from midas_engine.monitor.pending import Pair
+
+    Floats = NDArray[np.float64]
+
+_WARM_BARS = 72
+_RECOVERED_SHARE = 0.5
+
+
+class Fleet:
+    """Everything about the live features that a restart must bring back.
+
+    Built once the number of symbols is known. `arrive`, `score` and `judge` are the three steps of a bar; they do
+    no input or output, so that a replay after a crash takes exactly the same way.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        references: Mapping[str, Reference | float],
+        config: EngineConfig,
+        alerts: AlertEngine,
+        kills: KillSwitch,
+        policy: str,
+    ) -> None:
+        if len(set(names)) != len(names):
+            raise MonitorError("a feature is named twice")
+        self.names = list(names)
+        self.references = {name: as_reference(given) for name, given in references.items()}
+        self.config, self.alerts, self.kills, self.policy = config, alerts, kills, policy
+        self.days = DayLedger(self.names)
+        self.paused: set[str] = set()
+        self.kill_wanted: dict[str, str] = {}
+        self._engine: MonitorEngine | None = None
+        self._stream: BarStream | None = None
+        self._values: Floats | None = None
+        self._turn = self._missing = 0
+        self._decayed: list[str] = []
+        self._doomed: list[str] = []
+
+    # -- parts -----------------------------------------------------------------------------------
+
+    @property
+    def built(self) -> bool:
+        """The number of symbols is known."""
+        return self._engine is not None
+
+    @property
+    def engine(self) -> MonitorEngine:
+        """The figures; MonitorError before the first bar."""
+        if self._engine is None:
+            raise MonitorError("no bar has come yet", hint="call process_update first, or give symbols=")
+        return self._engine
+
+    @property
+    def stream(self) -> BarStream:
+        """The bars; MonitorError before the first one."""
+        if self._stream is None:
+            raise MonitorError("no bar has come yet", hint="call process_update first, or give symbols=")
+        return self._stream
+
+    def build(self, symbols: int) -> None:
+        """Make the parts for bars of `symbols` symbols."""
+        self._engine = MonitorEngine(self.names, symbols=symbols, references=self.references, config=self.config)
+        self._stream = BarStream(len(self.names), symbols, self.config.bar_seconds, longest_gap=self._engine.long)
+        self.apply_live()
+
+    def apply_live(self) -> None:
+        """Give the engine who trades: not the paused, not the killed."""
+        if self._engine is not None:
+            for name in self.names:
+                self._engine.set_live(name, name not in self.paused and name not in self.kills.killed)
+
+    @property
+    def last_bar(self) -> datetime:
+        """Open time of the newest bar; MonitorError before the first one."""
+        if self.stream.last is None:
+            raise MonitorError("no bar has come yet", hint="call process_update first")
+        return self.stream.open_time(self.stream.last)
+
+    def resize(self, names: Sequence[str], references: Mapping[str, Reference | float], at: datetime) -> list[Event]:
+        """Watch exactly `names`; what stays keeps its history."""
+        if len(set(names)) != len(names):
+            raise MonitorError("a feature is named twice")
+        old = list(self.names)
+        self.references |= {name: as_reference(given) for name, given in references.items()}
+        rows = [old.index(name) if name in old else -1 for name in names]
+        self.names = list(names)
+        self.alerts.select(rows)
+        self.days.select(rows, names)
+        if self._engine is not None:
+            self._engine.resize(names, self.references)
+            self.stream.select(rows)
+        self._values = None
+        self.apply_live()
+        return [event for name in old if name not in names for event in self.alerts.forget(name, at)]
+
+    # -- one bar ---------------------------------------------------------------------------------
+
+    def arrive(self, meta: Mapping[str, Any], arrays: Mapping[str, Any]) -> Arrival:
+        """Put a bar on the grid."""
+        fills = (arrays["fills"][0], arrays["fills"][1])
+        index, values, regime = int(meta["index"]), arrays["values"], str(meta["regime"])
+        if meta["own"]:
+            arrival = self.stream.close(index, values, arrays["returns"], fills, regime)
+        else:
+            returns = arrays["returns"] if meta["labelled"] else None
+            arrival = self.stream.follow(index, values, returns, fills, regime)
+        if arrival.new:
+            self._values = arrays["values"]
+            self.engine.observe(arrays["values"])
+            self._missing = arrival.missing
+        return arrival
+
+    def score(self, pair: Pair) -> None:
+        """Take one pair into every figure and detector."""
+        engine = self.engine
+        at = np.datetime64(self.stream.open_time(pair.index).replace(tzinfo=None), "ns")
+        returns = pair.returns if pair.returns is not None else np.full(engine.symbols, np.nan)
+        engine.update(at, pair.values, returns, regime=pair.regime, fills=pair.fills)
+        for row in np.flatnonzero(engine.bank.decay_fired):
+            self._decayed.append(self.names[row])
+        for row in np.flatnonzero(engine.bank.kill_fired):
+            self._doomed.append(self.names[row])
+
+    def judge(self, at: datetime) -> list[Event]:
+        """Rules, detectors and episodes after the pairs of a bar."""
+        engine = self.engine
+        active = [n not in self.paused and n not in self.kills.killed for n in self.names]
+        columns = engine.columns()
+        decayed = [n for n in dict.fromkeys(self._decayed) if n not in self.kills.killed]
+        events = self.alerts.update(
+            at,
+            self.names,
+            columns,
+            decayed=decayed,
+            recovered=self._recovered(columns),
+            level=engine.bank.threshold,
+            active=np.array(active, np.bool_),
+        )
+        for name in dict.fromkeys(self._doomed):
+            if name in self.kills.killed or name in self.kill_wanted:
+                continue
+            floor = float(engine.bank.floor[engine.row(name)])
+            reason = f"the e-detector says its score is below {floor:.4f}, the floor of its promise and its costs"
+            self.kill_wanted[name] = reason
+            events.append(KillProposed(at=at, feature=name, source="detector", reason=reason))
+        self._decayed, self._doomed = [], []
+        self.days.bar(at, engine.regime, columns["pnl_bps"], columns["pnl_net_bps"], self._missing)
+        self.days.note(at, events)
+        return events
+
+    def _recovered(self, columns: Mapping[str, Floats]) -> list[str]:
+        with np.errstate(invalid="ignore"):
+            back = columns["ic_30d"] >= np.maximum(_RECOVERED_SHARE * columns["reference"], 2.0 * columns["ic_30d_se"])
+        return [self.names[row] for row in np.flatnonzero(back)]
+
+    def replay(self, meta: Mapping[str, Any], arrays: Mapping[str, Any]) -> list[Event]:
+        """A bar written before a crash: the same steps, nothing published."""
+        if not self.built:
+            self.build(arrays["values"].shape[1])
+        if arrays["values"].shape != (len(self.names), self.stream.symbols):
+            raise MonitorError("bars saved before the restart are of another set of features")
+        arrival = self.arrive(meta, arrays)
+        if not arrival.new:
+            return []
+        for pair in arrival.pairs:
+            self.score(pair)
+        return self.judge(self.stream.open_time(int(meta["index"])))
+
+    def to_kill(self) -> list[tuple[str, str]]:
+        """Features the e-detector condemned and the policy lets it stop."""
+        if self.policy != "auto":
+            return []
+        return [(name, reason) for name, reason in self.kill_wanted.items() if name not in self.kills.killed]
+
+    # -- what is shown ---------------------------------------------------------------------------
+
+    def status(self, row: int) -> str:
+        """Status of one feature; see `FeatureMetrics.status`."""
+        name = self.names[row]
+        if name in self.kills.killed:
+            return "killed"
+        if name in self.paused:
+            return "paused"
+        open_ = [e.alert for (owner, _), e in self.alerts.episodes.items() if owner == name]
+        if any(a.alert_type == "stale_data" for a in open_):
+            return "stale"
+        if any(a.severity is Severity.CRITICAL for a in open_):
+            return "critical"
+        if any(a.severity is Severity.WARNING for a in open_):
+            return "warning"
+        if self.engine.bars < _WARM_BARS:
+            return "warming"
+        return "healthy" if np.isfinite(self.engine.bank.base[row]) else "uncalibrated"
+
+    def metrics(self, name: str, at: datetime) -> FeatureMetrics:
+        """Figures of one feature after the last bar."""
+        row = self.engine.row(name)
+        value = float("nan")
+        if self._values is not None:
+            known = self._values[row][np.isfinite(self._values[row])]
+            value = float(known.mean()) if len(known) else value
+        outlook = self.engine.outlook(row)
+        return feature_metrics(self.engine, row, at, status=self.status(row), value=value, outlook=outlook)
+
+    def ticks(self, at: datetime, most: int) -> Iterator[FeatureMetrics]:
+        """Figures of the features the screen should hear of: all, or those with alerts and the others in turn."""
+        if len(self.names) <= most:
+            yield from (self.metrics(name, at) for name in self.names)
+            return
+        loud = list(dict.fromkeys(owner for owner, _ in self.alerts.episodes if owner in self.names))[: most // 2]
+        yield from (self.metrics(name, at) for name in loud)
+        for _ in range(most - len(loud)):
+            self._turn = (self._turn + 1) % len(self.names)
+            yield self.metrics(self.names[self._turn], at)
+
+    def count_alerts(self) -> tuple[int, int]:
+        """Running episodes: warnings and criticals."""
+        levels = [e.alert.severity for e in self.alerts.episodes.values()]
+        return levels.count(Severity.WARNING), levels.count(Severity.CRITICAL)
+
+    # -- restart ---------------------------------------------------------------------------------
+
+    def state(self) -> tuple[dict[str, Any], dict[str, NDArray[np.generic]]]:
+        """Header and arrays for the snapshot."""
+        meta = {
+            "names": self.names,
+            "symbols": self.stream.symbols,
+            "alerts": self.alerts.state(),
+            "paused": sorted(self.paused),
+            "kill_wanted": self.kill_wanted,
+            "days": self.days.state(),
+        }
+        engine = np.frombuffer(self.engine.state(), np.uint8)
+        return meta, {"engine": engine, **prefixed("stream", self.stream.arrays())}
+
+    def restore(self, meta: Mapping[str, Any], arrays: Mapping[str, NDArray[np.generic]]) -> None:
+        """Go on from `state`, with the features of then; `reconcile` brings those of now."""
+        self.names = [str(name) for name in meta["names"]]
+        self.build(int(meta["symbols"]))
+        self.days = DayLedger(self.names)
+        self.days.restore(meta["days"])
+        self.engine.restore(arrays["engine"].tobytes())
+        self.stream.load(under("stream", arrays))
+        self.alerts.restore(meta["alerts"])
+        self.paused = set(meta["paused"])
+        self.kill_wanted = dict(meta["kill_wanted"])
+        self.apply_live()
+
+    def reconcile(self, names: Sequence[str], at: datetime) -> list[Event]:
+        """After a restart: watch `names`, and take over promises that changed while the monitor was down."""
+        events = [] if names == self.names else self.resize(names, {}, at)
+        if self.built:
+            for row, name in enumerate(self.names):
+                given, held = self.references.get(name), self.engine.bank.base[row]
+                if given is not None and given.usable and not np.isclose(given.score, held):
+                    self.engine.calibrate(name, given)
+        return events
+
+
+def as_reference(given: Reference | float) -> Reference:
+    """A `Reference` from itself or from an expected score."""
+    return given if isinstance(given, Reference) else Reference(float(given))

@@ -1,0 +1,303 @@
+"""OnlineMonitor: from bar to verdict. The next bar never waits for a model or a callback."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from midas_engine.bus import EventBus
+from midas_engine.clock import WallClock
+from midas_engine.events import BarProcessed, BarRefused, FaultReported, FeatureTicked, FeedGapped
+from midas_engine.monitor.alerts import AlertEngine
+from midas_engine.monitor.commands import OperatorCommands
+from midas_engine.monitor.engine import EngineConfig
+from midas_engine.monitor.fills import read_fills
+from midas_engine.monitor.fleet import Fleet
+from midas_engine.monitor.inputs import count_symbols, read_returns, read_time, read_values
+from midas_engine.monitor.kill import KillSwitch
+from midas_engine.monitor.recovery import Recovery
+from midas_engine.settings import CostSettings, MonitorSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+    from types import TracebackType
+
+    from midas_engine.clock import Clock
+    from midas_engine.events import Event
+    from midas_engine.monitor.diagnosis.agent import DiagnoseAgent
+    from midas_engine.monitor.protocols import DocumentStore, Retirer, StateStore
+    from midas_engine.stats.sequential import Reference
+
+TICKS_PER_BAR = 256
+_FUTURE_BARS = 1
+_YIELD_EVERY = 16
+
+
+class OnlineMonitor(OperatorCommands):
+    """Watches live features bar by bar: figures, alerts, kills, reports.
+
+    Two ways to hand over a bar:
+
+    * `process_update`: values with the return that *follows* them (`forward_return`), as a replay knows it. The
+      pair is used when the next bar comes, so no alarm can depend on a return that was not known yet.
+    * `process_bar`: values with the returns of the bar that has *just closed*; they are the label of the values
+      of the bar before.
+
+    Args:
+        features: Names to watch.
+        references: What each feature promised (a `Reference`, or its expected score as a number).
+        symbols: How many symbols a bar has; None learns it from the first bar.
+        bar_seconds: Size of a bar.
+        alert_thresholds: Partial overrides of the alert thresholds.
+        on_kill: Called with a feature's name after its kill is on disk.
+        kb: Where learnings and reports are written; None keeps them in memory.
+        journal: Where state is kept over a restart; None: nowhere.
+        promoter: Archives a killed feature.
+        bus: Where events are published.
+        expressions: Formula of each feature, for diagnoses.
+
+    Example:
+        >>> import asyncio
+        >>> async def run():
+        ...     async with OnlineMonitor(["signal_a"]) as monitor:
+        ...         for hour in range(24):
+        ...             await monitor.process_update(f"2025-01-01T{hour:02d}:00", {"signal_a": hour % 7}, 0.001)
+        ...         return monitor.metrics("signal_a").bars
+        >>> asyncio.run(run())
+        23
+    """
+
+    def __init__(
+        self,
+        features: Sequence[str],
+        *,
+        references: Mapping[str, Reference | float] | None = None,
+        symbols: int | None = None,
+        bar_seconds: int = 3600,
+        costs: CostSettings | None = None,
+        settings: MonitorSettings | None = None,
+        alert_thresholds: Mapping[str, Any] | None = None,
+        on_kill: Callable[[str], Any] | None = None,
+        kb: DocumentStore | None = None,
+        journal: StateStore | None = None,
+        promoter: Retirer | None = None,
+        diagnostics: DiagnoseAgent | None = None,
+        bus: EventBus | None = None,
+        clock: Clock | None = None,
+        expressions: Mapping[str, str] | None = None,
+    ) -> None:
+        self.settings = settings or MonitorSettings()
+        self.bus = bus or EventBus()
+        self.clock: Clock = clock or WallClock()
+        self.kb, self.diagnostics = kb, diagnostics
+        self.expressions = dict(expressions or {})
+        config = EngineConfig(
+            bar_seconds=bar_seconds,
+            one_way_bps=(costs or CostSettings()).one_way_bps,
+            expected_slippage_bps=self.settings.expected_slippage_bps,
+            arl0_bars=float(self.settings.arl0_bars),
+        )
+        self.alert_engine = AlertEngine(alert_thresholds)
+        self.kills = KillSwitch(
+            bus=self.bus,
+            clock=self.clock,
+            on_kill=on_kill,
+            journal=journal,
+            promoter=promoter,
+            seconds=self.settings.callback_seconds,
+        )
+        self.fleet = Fleet(features, references or {}, config, self.alert_engine, self.kills, self.settings.kill_policy)
+        self.recovery = Recovery(journal)
+        self.market_context: dict[str, Any] = {}
+        self._lock = asyncio.Lock()
+        self._started = False
+        self._journal_down = False
+        if symbols is not None:
+            self.fleet.build(symbols)
+
+    # -- life ------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Come up where the last run ended: windows, detectors, episodes, kills. Called by the first bar too."""
+        if self._started:
+            return
+        self._started = True
+        self.kills.load()
+        wanted = list(self.fleet.names)
+        saved = self.recovery.load()
+        if saved is not None:
+            self.fleet.restore(*saved)
+        events: list[Event] = []
+        for meta, arrays in self.recovery.bars_after():
+            events = self.fleet.replay(meta, arrays)
+        # all but the newest bar were published before the stop; its events carry the same ids as then
+        self._publish(events)
+        self._publish(self.fleet.reconcile(wanted, self.clock.now()))
+        await self._execute_kills()
+        self.kills.resume()
+
+    async def close(self) -> None:
+        """Save the state and stop what runs in the background."""
+        if self._started:
+            await self._snapshot()
+        if self.diagnostics is not None:
+            await self.diagnostics.close()
+        await self.kills.close()
+
+    async def __aenter__(self) -> OnlineMonitor:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    # -- bars ------------------------------------------------------------------------------------
+
+    async def process_update(
+        self,
+        timestamp: Any,
+        feature_values: Mapping[str, Any],
+        forward_return: Any = None,
+        fills: Any = None,
+        regime: str = "",
+        market_context: Mapping[str, Any] | None = None,
+    ) -> BarProcessed | None:
+        """Take one completed bar with the return that follows it.
+
+        Args:
+            timestamp: Open time of the bar (UTC; see `read_time`).
+            feature_values: ``{name: number}`` for one series, ``{name: array [S]}`` for a panel.
+            forward_return: The one-bar return after this bar; an array [S] for a panel. None: not known yet, give
+                it with a repeat of the same bar or let it lapse; NaN: known to be absent.
+            fills: Executions, see `read_fills`, e.g. ``{"slippage_bps": 3.2}``.
+            regime: Label of the market regime.
+            market_context: Anything a diagnosis may want to know.
+
+        Returns:
+            What happened, or None when the bar was refused or only completed an earlier one.
+        """
+        return await self._take(timestamp, feature_values, forward_return, fills, regime, market_context, own=False)
+
+    async def process_bar(
+        self,
+        at: Any,
+        values: Mapping[str, Any],
+        returns: Any,
+        fills: Any = None,
+        regime: str = "",
+        market_context: Mapping[str, Any] | None = None,
+    ) -> BarProcessed | None:
+        """Take the bar that has just closed: its values, and its own returns, which label the bar before."""
+        return await self._take(at, values, returns, fills, regime, market_context, own=True)
+
+    async def _take(
+        self,
+        moment: Any,
+        values: Mapping[str, Any],
+        returns: Any,
+        fills: Any,
+        regime: str,
+        context: Mapping[str, Any] | None,
+        *,
+        own: bool,
+    ) -> BarProcessed | None:
+        await self.start()
+        async with self._lock:
+            began = self.clock.monotonic()
+            at = read_time(moment)
+            if not self.fleet.built:
+                self.fleet.build(count_symbols(values, returns))
+            stream = self.fleet.stream
+            index = stream.index(at)
+            ahead = (at - self.clock.now()).total_seconds()
+            if ahead > _FUTURE_BARS * stream.bar_seconds:
+                self._refuse(at, "its time lies in the future")
+                return None
+            clean = read_values(values, self.fleet.names, stream.symbols)
+            label, absurd = (None, 0) if returns is None else read_returns(returns, stream.symbols)
+            costs = read_fills(fills, self.fleet.names, self.settings.expected_slippage_bps)
+            if absurd:
+                self._fault(at, f"{absurd} impossible return(s) on the bar of {at:%Y-%m-%d %H:%M} were left out")
+            if own and label is None:
+                label = np.full(stream.symbols, np.nan)
+            meta = {"index": index, "regime": str(regime), "own": own, "labelled": label is not None}
+            arrays = {"values": clean, "returns": label if label is not None else np.zeros(0), "fills": np.array(costs)}
+            await self._write_ahead(meta, arrays)
+            self.market_context = dict(context or {})
+            arrival = self.fleet.arrive(meta, arrays)
+            if arrival.refused:
+                self._refuse(at, arrival.refused)
+                return None
+            if arrival.missing > 0:
+                first = stream.open_time(index - arrival.missing)
+                self.bus.publish(FeedGapped(at=at, first_missing=first, missing_bars=arrival.missing))
+            if not arrival.new:
+                return None
+            for place, pair in enumerate(arrival.pairs):
+                self.fleet.score(pair)
+                if place % _YIELD_EVERY == _YIELD_EVERY - 1:
+                    await asyncio.sleep(0)  # a long gap is written out without holding the loop
+            opened = stream.open_time(index)
+            events = self.fleet.judge(opened)
+            self._publish(events)
+            await self._execute_kills()
+            self._diagnose(events, opened)
+            done = self._tick(opened, regime, self.clock.monotonic() - began)
+        if self.recovery.due:
+            await self._snapshot()
+        return done
+
+    async def _execute_kills(self) -> None:
+        for name, reason in self.fleet.to_kill():
+            await self.kill(name, reason=reason, actor="detector")
+
+    def _tick(self, at: datetime, regime: str, seconds: float) -> BarProcessed:
+        for metrics in self.fleet.ticks(at, TICKS_PER_BAR):
+            self.bus.publish(FeatureTicked(at=at, metrics=metrics))
+        warnings, criticals = self.fleet.count_alerts()
+        done = BarProcessed(
+            at=at,
+            bar_at=at,
+            regime=regime,
+            features=len(self.fleet.names),
+            warnings=warnings,
+            criticals=criticals,
+            seconds=seconds,
+            symbols=self.fleet.stream.symbols,
+        )
+        self.bus.publish(done)
+        return done
+
+    def _diagnose(self, events: Sequence[Event], at: datetime) -> None:
+        if self.diagnostics is not None:
+            self.diagnostics.consider(events, self.fleet, at, self.expressions, self.market_context)
+
+    def _refuse(self, at: datetime, reason: str) -> None:
+        self.bus.publish(BarRefused(at=at, bar_at=at, reason=reason))
+
+    def _fault(self, at: datetime, message: str, severity: str = "warning") -> None:
+        self.bus.publish(FaultReported(at=at, where="monitor", message=message, severity=severity))
+
+    # -- state -----------------------------------------------------------------------------------
+
+    async def _write_ahead(self, meta: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
+        try:
+            await self.recovery.note(meta, arrays)
+            self._journal_down = False
+        except Exception as error:
+            if not self._journal_down:
+                self._fault(self.clock.now(), f"state cannot be written, going on in memory: {error}", "critical")
+            self._journal_down = True
+
+    async def _snapshot(self) -> None:
+        if not self.fleet.built:
+            return
+        try:
+            await self.recovery.snapshot(*self.fleet.state())
+        except Exception as error:
+            self._fault(self.clock.now(), f"the monitor's snapshot could not be written: {error}", "critical")
