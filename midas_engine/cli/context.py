@@ -107,6 +107,32 @@ class Verb(_SharedOptions):
                     formatter.write(f"{'':>{formatter.current_indent}}{line}\n")
 
 
+class ExpressionVerb(Verb):
+    """A verb whose argument is an expression, which may start with a minus: `midas evaluate "-delta(close, 4)"`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read `args` with expressions that look like short options moved behind a `--`."""
+        takes_value = {
+            name: not p.is_flag
+            for p in self.params
+            if isinstance(p, click.Option)
+            for name in (*p.opts, *p.secondary_opts)
+        }
+        options: list[str] = []
+        expressions: list[str] = []
+        waiting = iter(args)
+        for arg in waiting:
+            if arg == "--":
+                expressions.extend(waiting)
+            elif arg.startswith("-") and not arg.startswith("--") and arg != "-h":
+                expressions.append(arg)
+            else:
+                options.append(arg)
+                if takes_value.get(arg):
+                    options.extend(value for value in (next(waiting, None),) if value is not None)
+        return super().parse_args(ctx, [*options, *(["--", *expressions] if expressions else [])])
+
+
 class LazyGroup(_SharedOptions, click.Group):
     """A group whose verbs live in modules that are imported when asked for.
 

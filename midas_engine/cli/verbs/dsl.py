@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from midas_engine.cli.context import LazyGroup, Shared, Verb, pass_shared
-from midas_engine.cli.output import clean, clean_block, table
+from midas_engine.cli.context import ExpressionVerb, LazyGroup, Shared, Verb, pass_shared
+from midas_engine.cli.output import clean_block, table
 
 
 @click.group(cls=LazyGroup)
@@ -28,7 +28,7 @@ def list_operators(shared: Shared) -> None:
     )
 
 
-@dsl.command("explain", cls=Verb, example='midas dsl explain "cs_rank(-delta(close, 4))"')
+@dsl.command("explain", cls=ExpressionVerb, example='midas dsl explain "cs_rank(-delta(close, 4))"')
 @click.argument("expression")
 @pass_shared
 def explain_expression(shared: Shared, expression: str) -> None:
@@ -50,7 +50,7 @@ def explain_expression(shared: Shared, expression: str) -> None:
     shared.show(document, lambda: clean_block(text))
 
 
-@dsl.command("audit", cls=Verb, example='midas dsl audit "cs_rank(-delta(close, 4))" --data sample')
+@dsl.command("audit", cls=ExpressionVerb, example='midas dsl audit "cs_rank(-delta(close, 4))" --data sample')
 @click.argument("expression")
 @pass_shared
 def audit_expression(shared: Shared, expression: str) -> None:
@@ -69,6 +69,3 @@ def _columns(source: str) -> tuple[str, ...] | None:
     from midas_engine.market import load_panel
 
     return tuple(load_panel(source).columns)
-
-
-__all__ = ["clean", "dsl"]

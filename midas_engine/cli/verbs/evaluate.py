@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import click
 
-from midas_engine.cli.context import Shared, Verb, pass_shared
+from midas_engine.cli.context import ExpressionVerb, Shared, pass_shared
 from midas_engine.cli.judging import Judged, judge_expression
 from midas_engine.cli.output import clean
 from midas_engine.cli.scorecard import scorecard
 
 
 @click.command(
-    cls=Verb,
+    cls=ExpressionVerb,
     example=(
         'midas evaluate "cs_rank(ts_mean(funding_rate, 24))" --data sample',
         'midas evaluate "-ts_zscore(close, 24)" --horizon 4 --existing "cs_rank(returns)" --json',
