@@ -51,8 +51,12 @@ def _verdict(
 def predictive_power(result: EvaluationResult, line: Line, line_t: float) -> AgentVerdict:
     """Effect size, significance at the session line, information ratio, plausibility, enough bars."""
     rank = result.rank_ic.value
+    event = result.extra.get("event")
+    enough = check("bars_scored", result.bars_scored, ">=", line["min_bars"], f"coverage {result.coverage:.1%}")
+    if event:
+        enough = check("events", event["events"], ">=", line["min_events"], f"{event['triggers']} triggers")
     gates = [
-        check("bars_scored", result.bars_scored, ">=", line["min_bars"], f"coverage {result.coverage:.1%}"),
+        enough,
         check("rank_ic", rank, ">=", line["min_rank_ic"]),
         check("score_t", result.score_t, ">=", line_t, "session line"),
         check("ir", result.ir.value, ">=", line["min_ir"], f"lower 90 % bound {result.ir.low:.2f}"),
@@ -63,7 +67,8 @@ def predictive_power(result: EvaluationResult, line: Line, line_t: float) -> Age
         tips.append(_coverage_tip(result))
     elif not gates[4].passed:
         tips.append(
-            f"implausible: |rank IC| {abs(rank):.2f} at the target horizon; look for a leak of the future into the feature"
+            f"implausible: |rank IC| {abs(rank):.2f} at the target horizon; "
+            "look for a leak of the future into the feature"
         )
     elif result.score_t < -2.0 and rank < 0.0:
         tips.append(
@@ -78,7 +83,8 @@ def predictive_power(result: EvaluationResult, line: Line, line_t: float) -> Age
             )
         if not gates[1].passed:
             tips.append(
-                f"rank IC {rank:.4f} is under {line['min_rank_ic']:g}: sharpen the signal (normalise, combine, condition on volume or volatility)"
+                f"rank IC {rank:.4f} is under {line['min_rank_ic']:g}: "
+                "sharpen the signal (normalise, combine, condition on volume or volatility)"
             )
     return _verdict(
         "predictive_power", result, gates, result.score_t / (2.0 * line_t), _power_words(result, line_t), tips
@@ -87,13 +93,16 @@ def predictive_power(result: EvaluationResult, line: Line, line_t: float) -> Age
 
 def _power_words(result: EvaluationResult, line_t: float) -> str:
     if result.extra.get("empty"):
-        return f"refused: {result.warnings[-1] if result.warnings else 'nothing to score'} (coverage {result.coverage:.1%})"
-    return f"rank IC {result.rank_ic.value:.4f} +- {result.rank_ic.se:.4f}, t {result.score_t:.2f} against {line_t:.2f}, IR {result.ir.value:.2f}"
+        why = result.warnings[-1] if result.warnings else "nothing to score"
+        return f"refused: {why} (coverage {result.coverage:.1%})"
+    rank = f"rank IC {result.rank_ic.value:.4f} +- {result.rank_ic.se:.4f}"
+    return f"{rank}, t {result.score_t:.2f} against {line_t:.2f}, IR {result.ir.value:.2f}"
 
 
 def _coverage_tip(result: EvaluationResult) -> str:
     why = result.warnings[-1] if result.warnings else "too few bars"
-    return f"{why}: only {result.bars_scored} bars scored (coverage {result.coverage:.1%}); shorten look-backs or use columns that are filled"
+    known = f"{result.bars_scored} bars scored (coverage {result.coverage:.1%})"
+    return f"{why}: {known}; shorten look-backs or use columns that are filled"
 
 
 def decay_analysis(result: EvaluationResult, line: Line, _: float) -> AgentVerdict:
@@ -126,12 +135,14 @@ def trading_cost(result: EvaluationResult, line: Line, _: float) -> AgentVerdict
     tips = []
     if result.gross_bps > 0.0 and not gates[0].passed:
         tips.append(
-            f"gross {result.gross_bps:.2f} bps a bar does not pay for turnover {result.turnover:.2f} at {result.cost_bps:g} bps: "
-            f"trade less (break-even IC {result.break_even_ic:.3f}); smooth with ema or ts_mean, or forecast a longer horizon"
+            f"gross {result.gross_bps:.2f} bps a bar does not pay for turnover {result.turnover:.2f} "
+            f"at {result.cost_bps:g} bps (break-even IC {result.break_even_ic:.3f}): "
+            "trade less: smooth with ema or ts_mean, or forecast a longer horizon"
         )
     if not gates[1].passed and result.turnover == result.turnover:
         tips.append(
-            f"turnover {result.turnover:.2f} a bar is above {line['max_turnover']:g}: use longer windows or smooth the feature"
+            f"turnover {result.turnover:.2f} a bar is above {line['max_turnover']:g}: "
+            "use longer windows or smooth the feature"
         )
     share = result.net_bps / result.gross_bps if result.gross_bps > 0.0 else 0.0
     words = f"net {result.net_bps:.2f} of gross {result.gross_bps:.2f} bps a bar, turnover {result.turnover:.2f}"
@@ -148,11 +159,13 @@ def diversification(result: EvaluationResult, line: Line, _: float) -> AgentVerd
     tips = []
     if not gates[0].passed and result.most_correlated:
         tips.append(
-            f"correlation {result.max_correlation:.2f} with {result.most_correlated}: use other columns or another horizon"
+            f"correlation {result.max_correlation:.2f} with {result.most_correlated}: "
+            "use other columns or another horizon"
         )
     elif result.extra.get("deployed") and not all(g.passed for g in gates[1:]):
         tips.append(
-            f"marginal IC {result.marginal_ic.value:.4f} (t {result.marginal_t:.1f}): the deployed features already carry most of it; neutralise against them or look elsewhere"
+            f"marginal IC {result.marginal_ic.value:.4f} (t {result.marginal_t:.1f}): "
+            "the deployed features already carry most of it; neutralise against them or look elsewhere"
         )
     words = f"largest correlation {result.max_correlation:.2f}" + (
         f" ({result.most_correlated})" if result.most_correlated else ""
@@ -175,13 +188,16 @@ def overfit_detection(result: EvaluationResult, line: Line, _: float) -> AgentVe
     tips = []
     if not gates[0].passed and result.overfit_z == result.overfit_z:
         tips.append(
-            f"the score fell from {result.is_ic.value:.4f} to {result.oos_ic.value:.4f} (z {result.overfit_z:.1f}): use fewer windows and parameters"
+            f"the score fell from {result.is_ic.value:.4f} to {result.oos_ic.value:.4f} (z {result.overfit_z:.1f}): "
+            "use fewer windows and parameters"
         )
     elif result.score_t > 0.0 and not all(g.passed for g in gates):
         tips.append(
-            f"positive in {positive} of {len(result.folds)} folds, out-of-sample t {oos_t:.1f}: the effect is not steady; look for a mechanism that lasts"
+            f"positive in {positive} of {len(result.folds)} folds, out-of-sample t {oos_t:.1f}: "
+            "the effect is not steady; look for a mechanism that lasts"
         )
-    words = f"in sample {result.is_ic.value:.4f}, out of sample {result.oos_ic.value:.4f} (t {oos_t:.2f}), {positive} of {len(result.folds)} folds positive"
+    sides = f"in sample {result.is_ic.value:.4f}, out of sample {result.oos_ic.value:.4f} (t {oos_t:.2f})"
+    words = f"{sides}, {positive} of {len(result.folds)} folds positive"
     return _verdict("overfit_detection", result, gates, oos_t / 5.0, words, tips)
 
 
@@ -208,7 +224,8 @@ def regime_robustness(result: EvaluationResult, line: Line, _: float) -> AgentVe
     tips = []
     if not all(g.passed for g in gates):
         tips.append(
-            f"IC {figures[worst].value:.4f} in {worst} (t {worst_t:.1f}), {max(values):.4f} in the best regime: condition the feature on volatility, or scale it by volatility"
+            f"IC {figures[worst].value:.4f} in {worst} (t {worst_t:.1f}), {max(values):.4f} in the best regime: "
+            "condition the feature on volatility, or scale it by volatility"
         )
     words = (
         f"IC from {min(values):.4f} to {max(values):.4f} over {len(figures)} regimes, worst t {worst_t:.2f} in {worst}"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -14,8 +13,12 @@ from midas_engine.evaluator.fingerprint import frame_mark, labels_mark
 from midas_engine.evaluator.frames import Grid, grid_of, horizon_bars
 from midas_engine.evaluator.metrics import evaluate_values
 from midas_engine.evaluator.thresholds import validate_thresholds
-from midas_engine.models import EvaluationResult
 from midas_engine.settings import CostSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from midas_engine.models import EvaluationResult
 
 _KEEP = 2  # contexts remembered: research and confirmation of one data set
 

@@ -8,7 +8,6 @@ time series ([S, T]); see `midas_engine.stats.bar_scores`.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -27,6 +26,8 @@ from midas_engine.stats.ranks import own_ranks, rank_rows, sort_rows
 from midas_engine.stats.scale import lagged_scale
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from numpy.typing import NDArray
 
     from midas_engine.market import Panel
@@ -92,6 +93,7 @@ class EvaluationContext:
     horizon_names: dict[int, str] = field(default_factory=dict)
     _horizons: dict[int, Horizon] = field(default_factory=dict)
     _scaled: dict[int, tuple[Floats, Ints, int]] = field(default_factory=dict)
+    _extra: dict[int, Floats] = field(default_factory=dict)
     _existing: dict[str, Floats] = field(default_factory=dict)
     _cache: dict[str, Any] = field(default_factory=dict)
     _masked: ByteCache = field(default_factory=ByteCache)
@@ -239,20 +241,35 @@ class EvaluationContext:
         """Forward returns over `bars` with their order."""
         found = self._horizons.get(bars)
         if found is None:
-            if bars not in self.returns:
-                raise EvaluationError(
-                    f"no forward return over {bars} bars", hint="horizons: " + ", ".join(map(str, self.returns))
-                )
-            rows = self.lay(self.returns[bars])
-            found = self._horizons[bars] = Horizon(bars, self.returns[bars], rows, sort_rows(rows))
+            values = self.forward(bars)
+            rows = self.lay(values)
+            found = self._horizons[bars] = Horizon(bars, values, rows, sort_rows(rows))
         return found
+
+    def _compound(self, bars: int) -> None:
+        """Add a horizon from single-bar returns (an event's hold may be none of those that were given)."""
+        if bars < 1 or 1 not in self.returns:
+            raise EvaluationError(
+                f"no forward return over {bars} bars", hint="horizons: " + ", ".join(map(str, self.horizons))
+            )
+        growth = np.log1p(self.returns[1])
+        total = np.full(growth.shape, np.nan)
+        if bars <= self.T:
+            total[: self.T - bars + 1] = sum(growth[k : self.T - bars + 1 + k] for k in range(bars))
+        self._extra[bars] = np.expm1(total)
+
+    def forward(self, bars: int) -> Floats:
+        """Forward returns over `bars` [T, S]."""
+        if bars not in self.returns and bars not in self._extra:
+            self._compound(bars)
+        return self.returns[bars] if bars in self.returns else self._extra[bars]
 
     def scaled(self, bars: int) -> tuple[Floats, Ints, int]:
         """Forward returns over their lagged scale: rows, order, and how many cells could be scored."""
         found = self._scaled.get(bars)
         if found is None:
             with np.errstate(invalid="ignore", divide="ignore"):
-                rows = self.lay(self.returns[bars] / self.scale)
+                rows = self.lay(self.forward(bars) / self.scale)
             ok = ~np.isnan(rows)
             if self.cross:
                 rows = np.where(ok.sum(axis=1, keepdims=True) >= CROSS_MINIMUM, rows, np.nan)

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from midas_engine.evaluator.byte_cache import ByteCache
-from midas_engine.stats._jit import Floats
 from midas_engine.stats.correlation import Known, Singles, correlations, standard_ranks
 from midas_engine.stats.marginal import Regressors, past_factors, residuals
 from midas_engine.stats.normal_scores import scores_of_ranks
 from midas_engine.stats.ranks import own_ranks, sort_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from midas_engine.evaluator.context import EvaluationContext
+    from midas_engine.stats._jit import Floats, Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ class Deployed:
             regressors = Regressors.build([np.ascontiguousarray(scores[:, c]) for c in cells])
         return cls(names, ranks, known, regressors, cells, ByteCache())
 
-    def correlations(self, f_rows: Floats, f_order: Floats, minimum: int) -> Floats:
+    def correlations(self, f_rows: Floats, f_order: Ints, minimum: int) -> Floats:
         """Rank correlation of a candidate with each of the K."""
         return correlations(standard_ranks(f_rows, f_order, minimum), self.ranks, self.known)
 

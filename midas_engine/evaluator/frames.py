@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from midas_engine.errors import EvaluationError
-from midas_engine.stats._jit import Floats
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from midas_engine.stats._jit import Floats
 
 DEFAULT_BAR_SECONDS = 3600.0
 _UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "t": 60.0, "h": 3600.0, "hr": 3600.0, "d": 86_400.0, "w": 604_800.0}
@@ -146,7 +149,7 @@ def numeric(values: pd.Series[Any], what: str) -> Floats:
 
 
 def horizon_bars(name: object, bar_seconds: float) -> int | None:
-    """Bars of a column named after its horizon (`ret_5m`, `ret_1h`, `fwd_24h`, `ret_1d`, `ret_12bars`); None if it is not.
+    """Bars of a column named after its horizon: `ret_5m`, `fwd_24h`, `ret_1d`, `ret_12bars`; None if it is not.
 
     Example:
         >>> horizon_bars("ret_24h", 3600.0), horizon_bars("ret_5m", 60.0), horizon_bars("score", 60.0)

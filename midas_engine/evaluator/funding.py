@@ -7,10 +7,14 @@ a level only moves when a settlement brings a new rate.
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
-from midas_engine.stats._jit import Floats
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from midas_engine.stats._jit import Floats
 
 INTERVALS_HOURS = (8, 4, 2, 1)
 _STRETCH_HOURS = 24 * 30  # intervals change over time for some symbols; a month at a time follows them

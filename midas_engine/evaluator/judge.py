@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from scipy.special import ndtri
 
@@ -18,6 +17,9 @@ from midas_engine.models import EvaluationResult, MultiAgentResult
 from midas_engine.stats.deflation import session_p
 from midas_engine.stats.hac import t_line
 from midas_engine.stats.power import smallest_detectable_ic
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @cache

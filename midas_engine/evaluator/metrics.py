@@ -14,33 +14,48 @@ Definitions (docs of the modules of `midas_engine.stats` give formulas and sourc
 from __future__ import annotations
 
 import math
-from typing import Any
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from midas_engine.evaluator.byte_cache import mask_key
 from midas_engine.evaluator.composite import composite_score
-from midas_engine.evaluator.context import EvaluationContext
 from midas_engine.evaluator.pieces import (
+    BookFigures,
     Candidate,
+    DecayFigures,
+    Diversification,
+    ScoreFigures,
     book_figures,
     decay_figures,
     diversification,
     estimate,
     fold_figures,
-    horizon_ics,
+    horizon_ic,
     persistence,
     regime_figures,
     score_figures,
 )
-from midas_engine.models import NO_ESTIMATE, EvaluationResult
-from midas_engine.stats._jit import Floats
+from midas_engine.models import NO_ESTIMATE, Estimate, EvaluationResult
 from midas_engine.stats.bar_scores import linear_scores
 from midas_engine.stats.deflation import session_p
 from midas_engine.stats.hac import hac_lag, hac_mean, t_line
 from midas_engine.stats.information_ratio import information_ratio
 from midas_engine.stats.power import effective_breadth, smallest_detectable_ic
 from midas_engine.stats.ranks import sort_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from midas_engine.evaluator.context import EvaluationContext
+    from midas_engine.stats._jit import Floats
+
+PARALLEL_CELLS = 100_000
+"""Cells of a panel from which threads pay."""
 
 FEWEST_BARS = 60
 """Scored bars below which no figure is given at all; the gate on bars is a threshold of its own."""
@@ -86,23 +101,40 @@ def evaluate_values(
 
 
 def assemble(
-    candidate: Candidate, context: EvaluationContext, name: str, notes: list[str], **extra: Any
+    candidate: Candidate,
+    context: EvaluationContext,
+    name: str,
+    notes: list[str],
+    score: ScoreFigures | None = None,
+    effect: Estimate | None = None,
+    **extra: Any,
 ) -> EvaluationResult:
-    """All figures of a candidate whose bars are scored."""
+    """All figures of a candidate whose bars are scored.
+
+    Args:
+        candidate: The feature with its bar scores.
+        context: What it is scored against.
+        name: For messages.
+        notes: Warnings so far.
+        score: Significance when it is not the HAC's (event features).
+        effect: Effect size when it is not the plain rank IC (event features).
+        extra: Added to the result's `extra`.
+    """
     target, bars = candidate.horizon, candidate.bars
     lag = hac_lag(target)
-    memory = persistence(bars.z_f, context.cross) if target > 1 else 0.0
-    score = score_figures(bars.u, target, memory)
-    decay = decay_figures(candidate, context, score.variance)
-    by_horizon = horizon_ics(candidate, context)
-    rank = by_horizon[context.horizon_name(target)]
+    if score is None:
+        score = score_figures(bars.u, target, persistence(bars.z_f, context.cross) if target > 1 else 0.0)
+    rest = _heavy(candidate, context, score)
+    by_horizon, decay, mixed = rest.by_horizon, rest.decay, rest.mixed
+    rank = by_horizon[context.horizon_name(target)] if effect is None else effect
     linear = linear_scores(candidate.rows, context.horizon(target).rows, context.minimum, context.cross)
-    book = book_figures(candidate, context, rank.value)
-    mixed = diversification(candidate, context, rank, score.t)
+    book = rest.book.judged(rank.value)
+    if mixed is None:
+        mixed = Diversification(0.0, "", rank, score.t)
     folds = fold_figures(bars.u, target, context, score.correction)
-    regimes = regime_figures(bars.u, target, context, score.correction)
+    regimes = regime_figures(bars, target, context, score.correction)
     long_run = score.variance if target == 1 else score.long_run
-    ratio = information_ratio(score.mean, long_run, score.count, context.bars_per_year)
+    ratio = information_ratio(score.mean, long_run, score.count, _scored_per_year(bars.u, score.count, context))
     notes.extend(_notes(candidate, context))
     return EvaluationResult(
         feature_name=name,
@@ -159,6 +191,47 @@ def assemble(
             **extra,
         },
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Heavy:
+    by_horizon: dict[str, Estimate]
+    decay: DecayFigures
+    book: BookFigures
+    mixed: Diversification | None
+
+
+def _heavy(candidate: Candidate, context: EvaluationContext, score: ScoreFigures) -> _Heavy:
+    """The figures that cost time, in threads when the panel is large enough to pay for them.
+
+    The kernels release the interpreter lock. On one series of a year of hours the whole evaluation takes two
+    milliseconds and handing work to threads would take longer than the work.
+    """
+    jobs: list[Callable[[], Any]] = [
+        lambda: decay_figures(candidate, context, score.variance),
+        lambda: book_figures(candidate, context),
+        lambda: diversification(candidate, context),
+    ]
+    horizons = sorted({*context.horizons, candidate.horizon})
+    jobs += [partial(horizon_ic, candidate, context, h) for h in horizons]
+    if candidate.rows.size >= PARALLEL_CELLS:
+        done = [future.result() for future in [_pool().submit(job) for job in jobs]]
+    else:
+        done = [job() for job in jobs]
+    names = [context.horizon_name(h) for h in horizons]
+    return _Heavy(dict(zip(names, done[3:], strict=True)), done[0], done[1], done[2])
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max_workers=min(6, os.cpu_count() or 1), thread_name_prefix="midas-figures")
+
+
+def _scored_per_year(u: Floats, count: int, context: EvaluationContext) -> float:
+    """Bars a year that are scored: all of them for most features, the triggered ones for an event."""
+    known = np.flatnonzero(u == u)
+    span = int(known[-1] - known[0]) + 1 if known.size else 1
+    return context.bars_per_year * count / span
 
 
 def empty_result(

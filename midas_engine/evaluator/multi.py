@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from midas_engine.evaluator.judge import judge
 from midas_engine.evaluator.thresholds import validate_thresholds
-from midas_engine.models import MultiAgentResult
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
 
     from midas_engine.evaluator.alpha import AlphaEvaluator
+    from midas_engine.models import MultiAgentResult
 
 
 class TrialCounter(Protocol):

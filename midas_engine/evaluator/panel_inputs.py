@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,13 +9,15 @@ import numpy as np
 
 from midas_engine.errors import EvaluationError
 from midas_engine.evaluator.funding import funding_paid
-from midas_engine.stats._jit import Floats
 from midas_engine.stats.scale import lagged_scale
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from midas_engine.market import Panel
+    from midas_engine.stats._jit import Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,10 @@ def panel_inputs(panel: Panel, horizons: Sequence[int], rows: slice | None) -> P
         base = panel.values("volume")[start:stop] * part
         volume = base if volume is None else np.where(np.isnan(volume), base, volume)
     paid = None
-    if "funding_rate" in panel.columns:
+    if "funding_paid" in panel.columns:
+        paid = np.zeros(part.shape)  # what the bar that follows pays; the part's last bar is not held further
+        paid[:-1] = np.nan_to_num(panel.values("funding_paid")[start + 1 : stop])
+    elif "funding_rate" in panel.columns:
         paid = funding_paid(panel.values("funding_rate"), panel.timestamps, float(panel.bar_seconds))[start:stop]
     return PanelInputs(
         start=start,

@@ -33,13 +33,12 @@ class Parts:
         """Rows of the part called "research", "confirmation" or "holdout"."""
         if part not in ("research", "confirmation", "holdout"):
             raise EvaluationError(f"no part {part!r}", hint="research, confirmation or holdout")
-        rows: slice = getattr(self, part)
-        return rows
+        return {"research": self.research, "confirmation": self.confirmation, "holdout": self.holdout}[part]
 
     @staticmethod
     def bars(rows: slice) -> int:
         """Length of a part."""
-        return max(0, rows.stop - rows.start)
+        return max(0, int(rows.stop) - int(rows.start))
 
 
 def split_parts(

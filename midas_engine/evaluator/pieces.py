@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from midas_engine.evaluator.byte_cache import mask_key
-from midas_engine.evaluator.context import EvaluationContext
 from midas_engine.models import NO_ESTIMATE, Estimate, FoldScore
-from midas_engine.stats._jit import Floats, Ints
-from midas_engine.stats.bar_scores import BarScores
 from midas_engine.stats.book import break_even_ic, effective_ic, run_book
 from midas_engine.stats.bootstrap import block_length, bootstrap_se
 from midas_engine.stats.decay import LAGS, fit_half_life, half_life_known, lagged_means
@@ -27,7 +25,12 @@ from midas_engine.stats.hac import (
 )
 from midas_engine.stats.positions import positions
 from midas_engine.stats.ranks import sort_rows
-from midas_engine.stats.regimes import cochran_q
+from midas_engine.stats.regimes import MINIMUM_BARS, cochran_q
+
+if TYPE_CHECKING:
+    from midas_engine.evaluator.context import EvaluationContext
+    from midas_engine.stats._jit import Floats, Ints
+    from midas_engine.stats.bar_scores import BarScores
 
 Z90 = 1.6448536269514722
 BOOTSTRAP_BEYOND = 24
@@ -82,13 +85,10 @@ def score_figures(u: Floats, horizon: int, persistence: float) -> ScoreFigures:
     return ScoreFigures(mean, se, t, one_sided_p(t, dof), dof, count, variance, long_run * correction, correction)
 
 
-def horizon_ics(candidate: Candidate, context: EvaluationContext) -> dict[str, Estimate]:
-    """Plain rank IC at every horizon with its HAC error."""
-    found = {}
-    for h in sorted({*context.horizons, candidate.horizon}):
-        series = context.against(candidate.rows, candidate.order, candidate.key, h)
-        found[context.horizon_name(h)] = estimate(*hac_mean(series, hac_lag(h))[:2])
-    return found
+def horizon_ic(candidate: Candidate, context: EvaluationContext, horizon: int) -> Estimate:
+    """Plain rank IC at a horizon with its HAC error."""
+    series = context.against(candidate.rows, candidate.order, candidate.key, horizon)
+    return estimate(*hac_mean(series, hac_lag(horizon))[:2])
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +133,15 @@ class BookFigures:
     net_bps: float
     net_bps_per_trade: float
     cost_bps: float
-    effective_ic: float
     break_even_ic: float
+    effective_ic: float = math.nan
+
+    def judged(self, ic: float) -> BookFigures:
+        """The same with the share of a rank IC that is left after costs."""
+        return replace(self, effective_ic=effective_ic(ic, self.gross_bps, self.net_bps))
 
 
-def book_figures(candidate: Candidate, context: EvaluationContext, ic: float) -> BookFigures:
+def book_figures(candidate: Candidate, context: EvaluationContext) -> BookFigures:
     """Turnover, gross, costs and what is left."""
     horizon, one_way = candidate.horizon, context.costs.one_way_bps
     p = positions(candidate.bars.z_f, context.cross)
@@ -152,7 +156,6 @@ def book_figures(candidate: Candidate, context: EvaluationContext, ic: float) ->
         net_bps=net,
         net_bps_per_trade=net / held if held > 0.0 else math.nan,
         cost_bps=one_way,
-        effective_ic=effective_ic(ic, gross, net),
         break_even_ic=break_even_ic(held * horizon, one_way, context.sigma_bps(horizon)),
     )
 
@@ -167,13 +170,11 @@ class Diversification:
     marginal_t: float
 
 
-def diversification(
-    candidate: Candidate, context: EvaluationContext, rank: Estimate, score_t: float
-) -> Diversification:
-    """Largest absolute rank correlation, and the same IC and t on the residual."""
+def diversification(candidate: Candidate, context: EvaluationContext) -> Diversification | None:
+    """Largest absolute rank correlation, and the same IC and t on the residual; None when nothing is deployed."""
     deployed = context.deployed
     if not deployed.names:
-        return Diversification(0.0, "", rank, score_t)
+        return None
     found = deployed.correlations(candidate.rows, candidate.order, context.minimum)
     size = np.where(np.isnan(found), -1.0, np.abs(found))
     best = int(np.argmax(size))
@@ -229,17 +230,34 @@ class RegimeFigures:
     q_p: float
 
 
-def regime_figures(u: Floats, horizon: int, context: EvaluationContext, correction: float) -> RegimeFigures:
-    """Means of u by regime; regimes under 300 bars are counted but not given a figure."""
-    from midas_engine.stats.regimes import MINIMUM_BARS
+def regime_figures(bars: BarScores, horizon: int, context: EvaluationContext, correction: float) -> RegimeFigures:
+    """Score of every regime; regimes under 300 bars are counted but not given a figure.
 
+    For time series the mean of u is divided by the size of both normal scores inside the regime, which makes it
+    the correlation within the regime: a regime chosen for its volatility has larger scaled returns than the
+    lagged scale expected, and would otherwise show a larger score for the same strength of relation. Across
+    symbols both have unit size on every bar already.
+    """
     if context.regime_codes is None or not context.regime_names:
         return RegimeFigures({}, {}, math.nan)
-    rows = group_moments(u, context.regime_codes, len(context.regime_names), hac_lag(horizon)).tolist()
-    ics, bars = {}, {}
-    for name, (count, mean, _, long_run) in zip(context.regime_names, rows, strict=True):
-        bars[name] = int(count)
-        if count >= MINIMUM_BARS:
-            ics[name] = estimate(*mean_error(count, mean, long_run, correction)[:2])
+    names, codes = context.regime_names, context.regime_codes
+    rows = group_moments(bars.u, codes, len(names), hac_lag(horizon)).tolist()
+    sizes = np.ones(len(names)) if context.cross else _sizes(bars, codes, len(names))
+    ics, counts = {}, {}
+    for name, (count, mean, _, long_run), size in zip(names, rows, sizes.tolist(), strict=True):
+        counts[name] = int(count)
+        if count >= MINIMUM_BARS and size > 0.0:
+            ics[name] = estimate(*mean_error(count, mean / size, long_run / size**2, correction)[:2])
     q_p = cochran_q([e.value for e in ics.values()], [e.se for e in ics.values()])[1]
-    return RegimeFigures(ics, bars, q_p)
+    return RegimeFigures(ics, counts, q_p)
+
+
+def _sizes(bars: BarScores, codes: Ints, groups: int) -> Floats:
+    """Root mean square of z_f times that of z_r over the cells of each regime."""
+    known = (bars.z_f == bars.z_f) & (bars.z_r == bars.z_r)
+    group = np.broadcast_to(np.where(codes < 0, groups, codes), known.shape)[known]
+    cells = np.maximum(np.bincount(group, minlength=groups + 1)[:groups], 1)
+    f = np.bincount(group, bars.z_f[known] ** 2, minlength=groups + 1)[:groups]
+    r = np.bincount(group, bars.z_r[known] ** 2, minlength=groups + 1)[:groups]
+    sizes: Floats = np.sqrt(f * r) / cells
+    return sizes

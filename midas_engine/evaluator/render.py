@@ -83,8 +83,10 @@ def render(result: MultiAgentResult) -> str:
     r = result.evaluation
     lines = [
         f"{r.feature_name or 'feature'}",
-        f"  horizon {r.horizon_bars} bars, {r.bars_scored} bars scored, {r.symbols} symbol{'s' if r.symbols != 1 else ''}, "
-        f"coverage {r.coverage:.1%}, {r.extra.get('part', 'research')} part",
+        (
+            f"  horizon {r.horizon_bars} bars, {r.bars_scored} bars scored, "
+            f"{r.symbols} symbol{'s' if r.symbols != 1 else ''}, coverage {r.coverage:.1%}, {r.extra.get('part', 'research')} part"
+        ),
         "",
     ]
     lines += [f"  {name:<28} {value:>10}  {note}".rstrip() for name, value, note in _rows(r)]

@@ -8,10 +8,12 @@ additions and two thousand of them a few milliseconds.
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from midas_engine.stats._jit import Floats
+if TYPE_CHECKING:
+    from midas_engine.stats._jit import Floats
 
 DEFAULT_SEED = 20_240_229
 
@@ -49,11 +51,13 @@ def bootstrap_means(
         short = n - ends[:, -1]
         extra = rng.integers(0, n, resamples)
         sums = (running[starts + lengths] - running[starts]).sum(axis=1) + running[extra + short] - running[extra]
-        return mean + sums / n
+        stationary_means: Floats = mean + sums / n
+        return stationary_means
     lengths = np.full(blocks, block)
     lengths[-1] = n - block * (blocks - 1)
     sums = (running[starts + lengths] - running[starts]).sum(axis=1)
-    return mean + sums / n
+    means: Floats = mean + sums / n
+    return means
 
 
 def bootstrap_se(u: Floats, block: int, *, resamples: int = 2000, seed: int = DEFAULT_SEED) -> float:

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from midas_engine.stats._jit import Floats, fast_kernel
 from midas_engine.stats.cholesky import factorise, forward
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 LAGS = 48
 GRID = np.exp2(np.linspace(-2.0, 12.0, 85))
@@ -60,7 +63,8 @@ def _overlaps(a: NDArray[np.bool_], b: NDArray[np.bool_], step: int, lags: int) 
     if run_a and run_b:
         shifts = np.arange(lags) * step
         shared = np.minimum(run_a[1], run_b[1] - shifts) - np.maximum(run_a[0], run_b[0] - shifts)
-        return np.maximum(shared, 0).astype(np.float64)
+        found: Floats = np.maximum(shared, 0).astype(np.float64)
+        return found
     counts = np.zeros(lags)
     _lagged_sums(a.astype(np.float64), b.astype(np.float64), step, lags, counts)
     return counts
@@ -94,7 +98,8 @@ def lagged_means(a: Floats, b: Floats, cross: bool, lags: int = LAGS, stride: in
 @lru_cache(maxsize=4)
 def _distances(lags: int) -> NDArray[np.int64]:
     index = np.arange(lags)
-    return np.abs(index[:, None] - index[None, :])
+    distances: NDArray[np.int64] = np.abs(index[:, None] - index[None, :])
+    return distances
 
 
 @lru_cache(maxsize=4)

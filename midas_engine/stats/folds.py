@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from midas_engine.stats._jit import Ints
+if TYPE_CHECKING:
+    from midas_engine.stats._jit import Ints
 
 FOLDS = 5
 OUT_OF_SAMPLE = 2

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from midas_engine.stats._jit import Floats, fast_kernel
 from midas_engine.stats.cholesky import factorise, solve
-from midas_engine.stats.correlation import Singles
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from midas_engine.stats.correlation import Singles
 
 _RIDGE = 1e-4
 EXPLAINED = 0.999

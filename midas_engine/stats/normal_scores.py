@@ -9,10 +9,14 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from midas_engine.stats._jit import Floats, Ints, kernel, owned
 from midas_engine.stats.ranks import own_ranks, sort_rows
+
+
+Offsets = NDArray[np.int64]
 
 
 @lru_cache(maxsize=256)
@@ -23,7 +27,7 @@ def score_table(n: int) -> Floats:
 
 
 @lru_cache(maxsize=8)
-def _small_tables(limit: int) -> tuple[Floats, Floats]:
+def _small_tables(limit: int) -> tuple[Floats, Offsets]:
     offsets = np.zeros(limit + 1, np.int64)
     parts = []
     at = 0
@@ -34,7 +38,7 @@ def _small_tables(limit: int) -> tuple[Floats, Floats]:
     return np.concatenate(parts), offsets
 
 
-def tables_for(counts: Ints, width: int) -> tuple[Floats, Floats]:
+def tables_for(counts: Ints, width: int) -> tuple[Floats, Offsets]:
     """One flat table and the offset of each row's part of it, for rows of `counts` joint cells out of `width`."""
     if counts.size == 1:
         return score_table(max(int(counts[0]), 1)), np.zeros(1, np.int64)
@@ -55,7 +59,7 @@ def tables_for(counts: Ints, width: int) -> tuple[Floats, Floats]:
 
 
 @kernel
-def score_rows(ranks: Ints, counts: Ints, table: Floats, starts: Floats, minimum: int, out: Floats) -> None:
+def score_rows(ranks: Ints, counts: Ints, table: Floats, starts: Offsets, minimum: int, out: Floats) -> None:
     """Standardised normal scores of doubled ranks; NaN on rows too short or without variance. [R, N] -> [R, N]."""
     rows, n = ranks.shape
     for i in range(rows):
@@ -99,4 +103,5 @@ def normal_scores(values: Floats, minimum: int = 2) -> Floats:
     """
     row = owned(values).reshape(1, -1)
     ranks, counts = own_ranks(row, sort_rows(row))
-    return scores_of_ranks(ranks, counts, minimum)[0]
+    scores: Floats = scores_of_ranks(ranks, counts, minimum)[0]
+    return scores

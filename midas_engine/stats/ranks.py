@@ -8,6 +8,7 @@ follow by one walk along the order, so five horizons cost one sort of the featur
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from midas_engine.stats._jit import Floats, Ints, kernel, owned
 
@@ -33,7 +34,7 @@ def sort_rows(values: Floats) -> Ints:
 
 
 @kernel
-def _pack(values: Floats, keys: Floats, bits: np.uint64) -> None:
+def _pack(values: Floats, keys: NDArray[np.uint64], bits: np.uint64) -> None:
     one = np.uint64(1)
     top = one << np.uint64(63)
     low = (one << bits) - one
@@ -51,7 +52,7 @@ def _pack(values: Floats, keys: Floats, bits: np.uint64) -> None:
 
 
 @kernel
-def _unpack(values: Floats, keys: Floats, bits: np.uint64, order: Ints) -> bool:
+def _unpack(values: Floats, keys: NDArray[np.uint64], bits: np.uint64, order: Ints) -> bool:
     """Positions of the sorted keys, insertion-sorted by value; False when that would take too long."""
     n = values.size
     low = (np.uint64(1) << bits) - np.uint64(1)
@@ -88,8 +89,7 @@ def rank_rows(f: Floats, f_order: Ints, r: Floats, out: Ints, counts: Ints) -> N
         y = r[i]
         order = f_order[i]
         ranks = out[i]
-        for j in range(n):
-            ranks[j] = -1
+        ranks[:] = -1
         k = 0
         position = 0
         while k < n:
@@ -119,7 +119,7 @@ def rank_rows(f: Floats, f_order: Ints, r: Floats, out: Ints, counts: Ints) -> N
 
 
 def joint_ranks(f: Floats, f_order: Ints, r: Floats, r_order: Ints) -> tuple[Ints, Ints, Ints]:
-    """Doubled ranks of f and of r over their joint cells, and the joint count of every row. Shapes: [R, N], [R, N], [R]."""
+    """Doubled ranks of f and of r over their joint cells, and the joint count of every row. Shapes: [R, N] twice, [R]."""
     f_ranks = np.empty(f.shape, np.int32)
     r_ranks = np.empty(f.shape, np.int32)
     counts = np.empty(f.shape[0], np.int32)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from scipy.special import chdtrc
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MINIMUM_BARS = 300
 """Scored bars a regime needs before it is judged."""
