@@ -1,0 +1,113 @@
+"""`midas-tui`: parse, refuse what is no terminal, paint first, start the engine after."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from midas_engine.settings import Settings
+    from midas_tui.port import RuntimePort
+
+EPILOG = """examples:
+  midas-tui --replay                   replay the bundled real perpetuals, no key, no network
+  midas-tui --replay synthetic --speed 8
+                                       replay a market whose truth is known: one signal decays, one flips
+  midas-tui --kb ./midas-kb            your pipeline, discovery on the sample
+  midas-tui --data live:binance        live bars (needs the extra: pip install 'midas-alpha[live]')
+
+keys: 1-5 modes, ? help, : palette, q quit. In a replay: space plays, [ and ] jump between alerts."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    p = argparse.ArgumentParser(
+        prog="midas-tui", description="The Midas terminal.", epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    p.add_argument("--kb", metavar="PATH", help="knowledge base (default ./midas-kb)")
+    p.add_argument("--data", metavar="SOURCE", help="sample, synthetic[:SEED], a path, or live:EXCHANGE")
+    p.add_argument(
+        "--replay", nargs="?", const="sample", metavar="SOURCE", help="replay a recording instead of live bars (default: sample)"
+    )
+    p.add_argument("--synthetic", action="store_true", help="short for --replay synthetic")
+    p.add_argument("--speed", type=float, default=None, metavar="X", help="replay speed in bars a second (default 4)")
+    p.add_argument("--play", action="store_true", help="start the replay playing")
+    p.add_argument("--read-only", action="store_true", help="refuse every action that changes the pipeline")
+    p.add_argument("--ascii", action="store_true", help="no characters beyond ASCII")
+    p.add_argument("--theme", metavar="NAME", help="midas-dark, midas-light, midas-contrast, or one of Textual's")
+    p.add_argument("--config", metavar="FILE", type=Path, help="settings file (default ./midas.toml)")
+    p.add_argument("--mode", choices=("live", "pipeline", "discovery", "learnings", "alerts"), help="mode to start in")
+    p.add_argument("--serve", action="store_true", help="serve the terminal to a browser on 127.0.0.1 (needs textual-serve)")
+    p.add_argument("--exit-when-ready", action="store_true", help=argparse.SUPPRESS)
+    return p
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the terminal; returns the exit code."""
+    args = parser().parse_args(argv)
+    from midas_engine.errors import MidasError
+
+    try:
+        settings = _settings(args)
+    except MidasError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return error.exit_code
+    if args.serve:
+        return _serve([a for a in (argv if argv is not None else sys.argv[1:]) if a != "--serve"])
+    if not (sys.stdout.isatty() and sys.stdin.isatty()):
+        sys.stderr.write("midas-tui needs a terminal. Run `midas-tui --replay` in one, or `midas --help` in a pipe.\n")
+        return 2
+    return _run(args, settings)
+
+
+def _settings(args: argparse.Namespace) -> Settings:
+    from midas_engine.settings import load_settings
+
+    flags = {
+        "kb": args.kb,
+        "data": args.data,
+        "read_only": True if args.read_only else None,
+        "terminal.ascii": True if args.ascii else None,
+        "terminal.theme": args.theme,
+    }
+    return load_settings(file=args.config, flags=flags)
+
+
+def _run(args: argparse.Namespace, settings: Settings) -> int:
+    import signal
+
+    from midas_tui.app import MidasApp
+
+    replay = "synthetic" if args.synthetic else args.replay
+
+    def make_runtime() -> RuntimePort:
+        from midas_engine.runtime import Runtime
+
+        return Runtime(settings, replay=replay, speed=args.speed, play=args.play)
+
+    app = MidasApp(make_runtime, settings, mode=args.mode or "live", exit_when_ready=args.exit_when_ready)
+    for name in ("SIGTERM", "SIGHUP"):
+        # Leaving through the app restores the terminal and stops the engine in order.
+        signal.signal(getattr(signal, name), lambda *_: app.exit(143))
+    code = app.run()
+    return int(code or 0)
+
+
+def _serve(argv: list[str]) -> int:
+    try:
+        from textual_serve.server import Server
+    except ImportError:
+        sys.stderr.write("error: --serve needs textual-serve\n  hint: pip install 'midas-alpha[serve]'\n")
+        return 2
+    import shlex
+
+    Server(f"{shlex.quote(sys.executable)} -m midas_tui {shlex.join(argv)}", host="127.0.0.1", port=8000).serve()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,94 @@
+"""How numbers are written: signed, never bare where an interval exists, never wider than asked."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from midas_engine.models import Estimate
+    from midas_tui.theme import Glyphs
+
+NOTHING = "--"
+
+
+def number(value: float, digits: int = 3, *, signed: bool = True) -> str:
+    """A figure, `--` where unknown.
+
+    Example:
+        >>> number(0.0312), number(float("nan")), number(-12.0, 0)
+        ('+0.031', '--', '-12')
+    """
+    if not math.isfinite(value):
+        return NOTHING
+    return f"{value:+.{digits}f}" if signed else f"{value:.{digits}f}"
+
+
+def with_error(estimate: Estimate, digits: int = 3) -> str:
+    """Value and standard error: `+0.031±.008`."""
+    if not math.isfinite(estimate.value):
+        return NOTHING
+    if not math.isfinite(estimate.se):
+        return f"{estimate.value:+.{digits}f}±?"
+    return f"{estimate.value:+.{digits}f}±{f'{estimate.se:.{digits}f}'.removeprefix('0')}"
+
+
+def days(value: float) -> str:
+    """A number of days, short: `41d`."""
+    if not math.isfinite(value):
+        return NOTHING
+    return f"{value:.0f}d" if value >= 10 else f"{value:.1f}d"
+
+
+def clock_time(at: datetime | None, *, date: bool = True) -> str:
+    """`01-15 08:00`, or `08:00`."""
+    if at is None:
+        return NOTHING
+    return at.strftime("%m-%d %H:%M" if date else "%H:%M")
+
+
+def elide(text: str, width: int, ellipsis: str = "…") -> str:
+    """`text` cut in the middle to `width`: names differ at both ends.
+
+    Example:
+        >>> elide("vwap_zscore_mean_rev", 12)
+        'vwap_z…n_rev'
+    """
+    if len(text) <= width:
+        return text
+    if width <= 1:
+        return text[:width]
+    left = (width - 1 + 1) // 2
+    right = width - 1 - left
+    return text[:left] + ellipsis + (text[-right:] if right else "")
+
+
+def sparkline(values: Sequence[float], width: int, glyphs: Glyphs) -> str:
+    """The last `width` values as one line of blocks; spaces where unknown."""
+    shown = list(values)[-width:]
+    known = [v for v in shown if math.isfinite(v)]
+    if not known:
+        return " " * width
+    low, high = min(known), max(known)
+    span = (high - low) or 1.0
+    top = len(glyphs.spark) - 1
+    line = "".join(glyphs.spark[round((v - low) / span * top)] if math.isfinite(v) else " " for v in shown)
+    return line.rjust(width)
+
+
+def ratio_bar(ratio: float, width: int, glyphs: Glyphs, gates: Sequence[float] = (0.5, 0.7), top: float = 1.5) -> str:
+    """A bar from 0 to `top` with a tick at each gate."""
+    cells = [" "] * width
+    if math.isfinite(ratio):
+        filled = max(0.0, min(ratio, top)) / top * width
+        for i in range(int(filled)):
+            cells[i] = glyphs.bar
+        if filled - int(filled) >= 0.5 and int(filled) < width:
+            cells[int(filled)] = glyphs.half
+    for gate in gates:
+        place = min(width - 1, int(gate / top * width))
+        cells[place] = glyphs.gate
+    return "".join(cells)

@@ -1,0 +1,1 @@
+"""Dialogs: one generic question, a few special ones."""

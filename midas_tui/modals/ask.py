@@ -1,0 +1,159 @@
+"""The question every destructive or reversible action asks, and the ones it reuses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Button, Input, Static
+
+from midas_tui.sanitise import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from textual import events
+    from textual.app import ComposeResult
+
+# A key meant for the pane below must not answer a dialog that has just opened.
+DEAF_SECONDS = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a dialog asks.
+
+    Attributes:
+        title: In the border.
+        body: Lines of (text, role).
+        confirm: Label of the button that acts.
+        reason_label: Ask for a reason under this label; empty asks for none.
+        reason_required: The reason may not be empty.
+        typed_name: The user must type exactly this before the action is possible.
+        danger: Final or loud: coloured, and keys are ignored for the first moments.
+    """
+
+    title: str
+    body: Sequence[tuple[str, str]]
+    confirm: str = "Yes"
+    reason_label: str = ""
+    reason_required: bool = False
+    typed_name: str = ""
+    danger: bool = False
+    initial: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the user said."""
+
+    confirmed: bool
+    reason: str = ""
+    extra: dict[str, str] = field(default_factory=dict)
+
+
+class AskModal(ModalScreen[Answer]):
+    """One generic dialog: Cancel has the focus, the body scrolls, the buttons are always visible."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "cancel", "cancel", id="ask.cancel"),
+        Binding("n", "cancel", "cancel", show=False, id="ask.no"),
+        Binding("y", "confirm", "confirm", id="ask.yes"),
+        Binding("left,h", "app.focus_previous", "previous", show=False, id="ask.left"),
+        Binding("right,l", "app.focus_next", "next", show=False, id="ask.right"),
+    ]
+    DEFAULT_CSS = """
+    AskModal { align: center middle; background: $background 60%; }
+    AskModal > Vertical { width: 72; max-width: 95%; height: auto; max-height: 95%; border: round $accent;
+        background: $surface; padding: 0 1; border-title-color: $accent; }
+    AskModal.danger > Vertical { border: round $crit; border-title-color: $crit; }
+    AskModal VerticalScroll { height: auto; max-height: 12; }
+    AskModal Input { margin: 0; border: tall $frame; height: 3; }
+    AskModal Horizontal { height: 3; align-horizontal: right; }
+    AskModal Button { margin: 0 1; min-width: 12; }
+    AskModal .hint { color: $warn; height: 1; }
+    """
+
+    def __init__(self, question: Question) -> None:
+        super().__init__(classes="danger" if question.danger else "")
+        self.question = question
+        self._opened = 0.0
+
+    def compose(self) -> ComposeResult:
+        """Body, inputs, buttons."""
+        q = self.question
+        with Vertical() as box:
+            box.border_title = Content(clean(q.title, newlines=False))
+            with VerticalScroll(can_focus=False):
+                styled = [(f"{clean(text)}\n", f"${role}" if role else "") for text, role in q.body]
+                yield Static(Content.assemble(*styled), markup=False)
+            if q.reason_label:
+                yield Input(value=q.initial, placeholder=q.reason_label, id="reason", max_length=500)
+            if q.typed_name:
+                yield Input(placeholder=f"type {q.typed_name} to confirm", id="typed", max_length=200)
+            yield Static("", classes="hint", id="hint", markup=False)
+            with Horizontal():
+                yield Button("Cancel", id="cancel")
+                yield Button(q.confirm, id="confirm", variant="error" if q.danger else "primary")
+
+    def on_mount(self) -> None:
+        """Cancel has the focus, except where text must be typed first."""
+        self._opened = self.app.clock_seconds() if hasattr(self.app, "clock_seconds") else 0.0
+        self.query_one("#confirm", Button).disabled = not self._ready()
+        if self.question.typed_name:
+            self.query_one("#typed", Input).focus()
+        elif self.question.reason_label:
+            self.query_one("#reason", Input).focus()
+        else:
+            self.query_one("#cancel", Button).focus()
+
+    def _deaf(self) -> bool:
+        if not self.question.danger or not hasattr(self.app, "clock_seconds"):
+            return False
+        return bool(self.app.clock_seconds() - self._opened < DEAF_SECONDS)
+
+    def on_key(self, event: events.Key) -> None:
+        """Ignore what was typed before the dialog could be read."""
+        if self._deaf():
+            event.stop()
+            event.prevent_default()
+
+    def _ready(self) -> bool:
+        q = self.question
+        if q.typed_name and self.query_one("#typed", Input).value != q.typed_name:
+            return False
+        return not (q.reason_required and not self.query_one("#reason", Input).value.strip())
+
+    def on_input_changed(self) -> None:
+        """The button follows what is typed."""
+        self.query_one("#confirm", Button).disabled = not self._ready()
+
+    def on_input_submitted(self) -> None:
+        """Enter in a field confirms once everything is there."""
+        self.action_confirm()
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        """A button."""
+        if event.button.id == "confirm":
+            self.action_confirm()
+        else:
+            self.action_cancel()
+
+    def action_confirm(self) -> None:
+        """Act, when everything asked for is there."""
+        if self._deaf():
+            return
+        if not self._ready():
+            missing = "type the name exactly" if self.question.typed_name else "a reason is required"
+            self.query_one("#hint", Static).update(Content(missing))
+            return
+        reason = self.query_one("#reason", Input).value.strip() if self.question.reason_label else ""
+        self.dismiss(Answer(True, reason))
+
+    def action_cancel(self) -> None:
+        """Do nothing."""
+        self.dismiss(Answer(False))

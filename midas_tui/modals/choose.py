@@ -1,0 +1,114 @@
+"""Small dialogs that return one thing: a choice, a line of text, or nothing but reading."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Input, Static
+
+from midas_tui.sanitise import clean
+from midas_tui.widgets.line_table import Column, LineTable
+from midas_tui.widgets.scrolling import SCROLL_BINDINGS, ScrollKeys
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from textual.app import ComposeResult
+
+_FRAME = """
+    {0} {{ align: center middle; background: $background 60%; }}
+    {0} > Vertical {{ width: 72; max-width: 95%; height: auto; max-height: 95%; border: round $accent;
+        background: $surface; padding: 0 1; border-title-color: $accent; border-subtitle-color: $muted; }}
+"""
+
+
+class ChooseModal(ModalScreen[str]):
+    """Choose one of a few; dismisses with its key, "" for none."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "none", "cancel", id="choose.cancel")]
+    DEFAULT_CSS = _FRAME.format("ChooseModal") + "ChooseModal LineTable { height: auto; max-height: 16; min-height: 3; }"
+
+    def __init__(self, title: str, choices: Sequence[tuple[str, str]]) -> None:
+        super().__init__()
+        self._title = title
+        self._choices = list(choices)
+
+    def compose(self) -> ComposeResult:
+        """A list."""
+        with Vertical() as box:
+            box.border_title = Content(clean(self._title, newlines=False))
+            box.border_subtitle = "enter choose   esc cancel"
+            table = LineTable([Column("text", "", 20, right=False, grow=True)], header=False, id="choices")
+            table.styles.height = min(16, max(3, len(self._choices)))
+            yield table
+
+    def on_mount(self) -> None:
+        """Fill and focus."""
+        table = self.query_one("#choices", LineTable)
+        table.set_rows([(key, {"text": (text, "")}) for key, text in self._choices])
+        table.focus()
+
+    def on_line_table_opened(self, event: LineTable.Opened) -> None:
+        """Chosen."""
+        self.dismiss(event.key or "")
+
+    def action_none(self) -> None:
+        """Nothing."""
+        self.dismiss("")
+
+
+class LineModal(ModalScreen[str]):
+    """Ask for one line of text; dismisses with it, "" for none."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "none", "cancel", id="line.cancel")]
+    DEFAULT_CSS = _FRAME.format("LineModal") + "LineModal Static { height: auto; color: $muted; }"
+
+    def __init__(self, title: str, placeholder: str, *, note: str = "", initial: str = "") -> None:
+        super().__init__()
+        self._title, self._placeholder, self._note, self._initial = title, placeholder, note, initial
+
+    def compose(self) -> ComposeResult:
+        """A field."""
+        with Vertical() as box:
+            box.border_title = Content(clean(self._title, newlines=False))
+            box.border_subtitle = "enter accept   esc cancel"
+            yield Input(value=self._initial, placeholder=self._placeholder, id="line", max_length=500)
+            if self._note:
+                yield Static(self._note, markup=False)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Accepted."""
+        self.dismiss(event.value.strip())
+
+    def action_none(self) -> None:
+        """Nothing."""
+        self.dismiss("")
+
+
+class TextScroll(ScrollKeys, VerticalScroll):
+    """Scrolling text with the usual keys."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*SCROLL_BINDINGS]
+
+
+class TextModal(ModalScreen[None]):
+    """Read something."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,enter,q", "dismiss", "close", id="text.close")]
+    DEFAULT_CSS = _FRAME.format("TextModal") + "TextModal TextScroll { height: auto; max-height: 30; }"
+
+    def __init__(self, title: str, content: Content) -> None:
+        super().__init__()
+        self._title, self._content = title, content
+
+    def compose(self) -> ComposeResult:
+        """The text."""
+        with Vertical() as box:
+            box.border_title = Content(clean(self._title, newlines=False))
+            box.border_subtitle = "esc close"
+            with TextScroll():
+                yield Static(self._content, markup=False)

@@ -1,0 +1,135 @@
+"""What the terminal needs of the engine: one object, these methods. `midas_engine.runtime.Runtime` is it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from midas_engine.bus import EventBus
+    from midas_engine.events import ReplayMoved
+    from midas_engine.models import Alert, FeatureMetrics, PipelineSummary, SessionSummary
+
+
+class Document(Protocol):
+    """One file of the knowledge base as the tree shows it."""
+
+    @property
+    def path(self) -> str: ...  # noqa: D102
+    @property
+    def title(self) -> str: ...  # noqa: D102
+    @property
+    def kind(self) -> str: ...  # noqa: D102
+    @property
+    def damaged(self) -> str: ...  # noqa: D102
+
+
+class Preview(Protocol):
+    """What an action would change, for the dialog that asks."""
+
+    @property
+    def changes(self) -> Sequence[str]: ...  # noqa: D102
+    @property
+    def warnings(self) -> Sequence[str]: ...  # noqa: D102
+    @property
+    def command(self) -> str: ...  # noqa: D102
+    @property
+    def undoable(self) -> bool: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True)
+class ChartData:
+    """Recent bars of one feature: times and one series of floats per figure (NaN where unknown)."""
+
+    at: Sequence[datetime]
+    series: Mapping[str, Sequence[float]]
+
+
+class RuntimePort(Protocol):
+    """The engine, seen from the terminal. Methods that touch disk or models are async."""
+
+    @property
+    def bus(self) -> EventBus: ...  # noqa: D102
+    @property
+    def mode(self) -> str:
+        """LIVE, OFFLINE or REPLAY; READ-ONLY is `read_only`."""
+        ...
+
+    @property
+    def read_only(self) -> bool: ...  # noqa: D102
+    @property
+    def source(self) -> str: ...  # noqa: D102
+    @property
+    def phase(self) -> str:
+        """starting, warming, running, degraded or stopping."""
+        ...
+
+    def now(self) -> datetime: ...  # noqa: D102
+    async def start(self) -> None: ...  # noqa: D102
+    async def stop(self) -> None: ...  # noqa: D102
+
+    # pipeline
+    async def pipeline(self) -> PipelineSummary: ...  # noqa: D102
+    async def preview(self, action: str, name: str) -> Preview: ...  # noqa: D102
+    async def act(self, action: str, name: str, reason: str = "") -> str:
+        """promote, demote, reject, kill, pause, resume, shadow, redeploy or rollback; says what happened."""
+        ...
+
+    async def undo(self) -> str: ...  # noqa: D102
+    async def redo(self) -> str: ...  # noqa: D102
+
+    # monitoring
+    def metrics(self) -> Mapping[str, FeatureMetrics]: ...  # noqa: D102
+    def chart(self, name: str) -> ChartData | None: ...  # noqa: D102
+    def alerts(self, *, include_resolved: bool = False) -> Sequence[Alert]: ...  # noqa: D102
+    async def acknowledge(self, alert_id: str) -> str: ...  # noqa: D102
+    async def snooze(self, alert_id: str, hours: float) -> str: ...  # noqa: D102
+    async def diagnose(self, feature: str) -> str: ...  # noqa: D102
+
+    # discovery
+    def sessions(self) -> Sequence[SessionSummary]: ...  # noqa: D102
+    def providers(self) -> Sequence[str]: ...  # noqa: D102
+    async def start_session(self, goal: str, provider: str = "") -> str: ...  # noqa: D102
+    async def cancel_session(self) -> str: ...  # noqa: D102
+
+    # documents
+    async def documents(self) -> Sequence[Document]: ...  # noqa: D102
+    async def read_document(self, path: str) -> str: ...  # noqa: D102
+    async def related(self, path: str) -> Sequence[str]: ...  # noqa: D102
+    def document_file(self, path: str) -> str:
+        """Absolute path of a document, for an editor."""
+        ...
+
+    # replay; None when the source is no recording
+    @property
+    def replay(self) -> ReplayPort | None: ...  # noqa: D102
+    def status(self) -> Mapping[str, Any]:
+        """Queues, drops and lag, for the log drawer."""
+        ...
+
+
+class ReplayPort(Protocol):
+    """The replay bar's engine."""
+
+    @property
+    def playing(self) -> bool: ...  # noqa: D102
+    @property
+    def speed(self) -> float: ...  # noqa: D102
+    @property
+    def position(self) -> int: ...  # noqa: D102
+    @property
+    def total(self) -> int: ...  # noqa: D102
+    def play(self) -> None: ...  # noqa: D102
+    async def pause(self) -> None: ...  # noqa: D102
+    async def step(self, bars: int = 1) -> None: ...  # noqa: D102
+    def faster(self) -> None: ...  # noqa: D102
+    def slower(self) -> None: ...  # noqa: D102
+    async def seek(self, position: int) -> None: ...  # noqa: D102
+    async def seek_time(self, at: datetime) -> None: ...  # noqa: D102
+    async def next_alert(self) -> bool: ...  # noqa: D102
+    async def previous_alert(self) -> bool: ...  # noqa: D102
+    async def restart(self) -> None: ...  # noqa: D102
+    @property
+    def moved(self) -> ReplayMoved: ...  # noqa: D102

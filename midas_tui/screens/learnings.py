@@ -1,0 +1,197 @@
+"""Learnings: the knowledge base as a tree, documents that follow their files, links and a way back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+
+from midas_engine.errors import MidasError
+from midas_tui.screens.base import ModeScreen
+from midas_tui.widgets.document_view import DocumentView, headings
+from midas_tui.widgets.line_table import Cell, Column, LineTable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from textual.app import ComposeResult
+    from textual.widget import Widget
+
+    from midas_tui.port import Document
+
+TREE_COLUMNS = (Column("sign", "", 1), Column("title", "document", 20, right=False, grow=True))
+TOC_COLUMNS = (Column("title", "contents", 18, right=False, grow=True),)
+
+
+class LearningsScreen(ModeScreen):
+    """Tree, document, contents and related documents."""
+
+    mode_name: ClassVar[str] = "learnings"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("t", "toc", "contents", id="learnings.toc"),
+        Binding("backspace", "previous", "back", id="learnings.back"),
+        Binding("right_square_bracket", "changed(1)", "next changed", key_display="]", id="learnings.next_changed"),
+        Binding(
+            "left_square_bracket", "changed(-1)", "previous changed", key_display="[", show=False, id="learnings.prev_changed"
+        ),
+        Binding("e", "edit", "edit", id="learnings.edit"),
+        Binding("l", "link", "links", show=False, id="learnings.link"),
+    ]
+    CSS = """
+    LearningsScreen .pane { border: round $frame; border-title-color: $muted; }
+    LearningsScreen .pane:focus { border: round $accent; border-title-color: $accent; }
+    LearningsScreen #tree { width: 1fr; max-width: 46; }
+    LearningsScreen #document { width: 3fr; }
+    LearningsScreen #side { width: 1fr; max-width: 36; display: none; }
+    LearningsScreen.-wide #side, LearningsScreen.toc #side { display: block; }
+    LearningsScreen.-narrow #tree { max-width: 28; }
+    LearningsScreen.-narrow.toc #tree { display: none; }
+    LearningsScreen.-short .pane { border: none; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._documents: Sequence[Document] = ()
+        self._history: list[str] = []
+        self._shown = ""
+        self._links: list[str] = []
+
+    def compose_body(self) -> ComposeResult:
+        """Tree, document, contents."""
+        glyphs = self.midas.glyphs
+        with Horizontal():
+            yield LineTable(TREE_COLUMNS, empty="the knowledge base is empty", glyphs=glyphs, header=False, id="tree", classes="pane")
+            yield DocumentView(id="document")
+            with Vertical(id="side"):
+                yield LineTable(TOC_COLUMNS, empty="no headings", glyphs=glyphs, header=False, id="toc", classes="pane")
+                yield LineTable(TOC_COLUMNS, empty="nothing related", glyphs=glyphs, header=False, id="related", classes="pane")
+
+    def on_mount(self) -> None:
+        """Frames and titles."""
+        self.query_one("#document", DocumentView).add_class("pane")
+        self.query_one("#toc").border_title = "contents"
+        self.query_one("#related").border_title = "related"
+        super().on_mount()
+
+    def first_focus(self) -> Widget:
+        """The tree."""
+        return self.query_one("#tree", LineTable)
+
+    def flush(self, topics: set[str]) -> None:
+        """Read the list again; reload the shown document when its file changed."""
+        if topics & {"all", "documents"} and self.runtime is not None:
+            self.run_worker(self._reload(), exclusive=True, group="tree")
+
+    async def _reload(self) -> None:
+        if self.runtime is None:
+            return
+        self._documents = await self.runtime.documents()
+        self._flush_tree()
+        if self._shown:
+            await self._open(self._shown, remember=False)
+
+    def _flush_tree(self) -> None:
+        rows: list[tuple[str, dict[str, Cell]]] = []
+        folder = ""
+        changed = self.store.changed_documents
+        glyphs = self.midas.glyphs
+        for doc in self._documents:
+            if self.needle and self.needle not in f"{doc.title} {doc.path}".lower():
+                continue
+            place = doc.path.rpartition("/")[0]
+            if place != folder:
+                folder = place
+                rows.append((f"{place}/", {"sign": ("", ""), "title": (f"{place}/", "accent")}))
+            sign, role = (glyphs.killed, "crit") if doc.damaged else (glyphs.warning, "warn") if doc.path in changed else ("", "")
+            rows.append((doc.path, {"sign": (sign, role), "title": (f"  {doc.title}", "crit" if doc.damaged else "")}))
+        tree = self.query_one("#tree", LineTable)
+        tree.set_rows(rows)
+        news = sum(d.path in changed for d in self._documents)
+        tree.border_title = self.chip(f"knowledge base {len(self._documents)}" + (f", {news} changed" if news else ""))
+
+    async def _open(self, path: str, *, remember: bool = True) -> None:
+        if self.runtime is None or path.endswith("/"):
+            return
+        view = self.query_one("#document", DocumentView)
+        try:
+            text = await self.runtime.read_document(path)
+        except MidasError as error:
+            text = f"# This document cannot be shown\n\n```\n{error}\n```\n"
+        if remember and self._shown and self._shown != path:
+            self._history.append(self._shown)
+        fresh = path != self._shown
+        self._shown = path
+        self.store.changed_documents.pop(path, None)
+        await view.show_document(path, text)
+        view.border_title = path
+        toc = [(f"{i}", {"title": ("  " * (level - 1) + title, "")}) for i, (level, title) in enumerate(headings(text))]
+        self.query_one("#toc", LineTable).set_rows(toc)
+        if fresh:
+            self._links = [*view.links]
+            related = await self.runtime.related(path)
+            rows: list[tuple[str, dict[str, Cell]]] = [(f"[[{name}", {"title": (f"[[{name}]]", "accent")}) for name in self._links]
+            rows += [(other, {"title": (other.rpartition("/")[2], "muted")}) for other in related]
+            self.query_one("#related", LineTable).set_rows(rows)
+
+    async def on_line_table_highlighted(self, event: LineTable.Highlighted) -> None:
+        """The tree's cursor opens documents as it moves."""
+        if event.table.id == "tree" and event.key and event.table.has_focus and event.key != self._shown:
+            self.run_worker(self._open(event.key), exclusive=True, group="open")
+
+    async def on_line_table_opened(self, event: LineTable.Opened) -> None:
+        """Enter: to the document, to a heading, or along a link."""
+        key = event.key or ""
+        view = self.query_one("#document", DocumentView)
+        if event.table.id == "toc":
+            view.jump_to(headings(view.text)[int(key)][1])
+            view.focus()
+        elif event.table.id == "related":
+            await self._follow(key.removeprefix("[["))
+        else:
+            await self._open(key)
+            view.focus()
+
+    async def _follow(self, target: str) -> None:
+        names = (target, f"{target}.md")
+        for doc in self._documents:
+            if doc.path in names or doc.path.rpartition("/")[2] in names or doc.title == target:
+                await self._open(doc.path)
+                return
+        self.notify(f"no document {target}", severity="warning", markup=False)
+
+    async def open_path(self, path: str) -> None:
+        """Show a document from elsewhere (an alert, a session)."""
+        await self._reload()
+        await self._open(path)
+        self.query_one("#tree", LineTable).move_to(path)
+
+    def action_toc(self) -> None:
+        """Show or hide the contents."""
+        self.toggle_class("toc")
+        if self.has_class("toc"):
+            self.query_one("#toc").focus()
+
+    async def action_previous(self) -> None:
+        """Back to the document before."""
+        if self._history:
+            await self._open(self._history.pop(), remember=False)
+
+    async def action_changed(self, by: int) -> None:
+        """The next or previous document that changed."""
+        paths = [d.path for d in self._documents if d.path in self.store.changed_documents]
+        if not paths:
+            self.notify("nothing changed", markup=False)
+            return
+        await self._open(paths[0 if by > 0 else -1])
+        self._flush_tree()
+
+    def action_link(self) -> None:
+        """To the links and related documents."""
+        self.add_class("toc")
+        self.query_one("#related").focus()
+
+    def action_edit(self) -> None:
+        """Open the document in $EDITOR."""
+        if self._shown:
+            self.midas.edit_document(self._shown)

@@ -1,0 +1,215 @@
+"""What the screens show: the newest state, folded from the event stream. Knows no widget."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from midas_engine import events as ev
+from midas_tui.sanitise import StreamCleaner, clean
+
+if TYPE_CHECKING:
+    from midas_engine.models import Alert, FeatureMetrics, PipelineSummary
+
+SPARK_POINTS = 60
+STREAM_LINES = 2000
+FAULTS = 500
+
+
+@dataclass(slots=True)
+class TrialRow:
+    """One expression of a session as the iteration tree shows it."""
+
+    key: str
+    iteration: int
+    name: str
+    expression: str
+    status: str
+    note: str = ""
+    scored: ev.CandidateScored | None = None
+
+
+@dataclass(slots=True)
+class SessionView:
+    """One discovery session as the screen shows it: its state, its text, its trials."""
+
+    session_id: str
+    goal: str = ""
+    researcher: str = ""
+    status: str = "running"
+    iteration: int = 0
+    max_iterations: int = 0
+    phase: str = ""
+    accepted: tuple[str, ...] = ()
+    reason: str = ""
+    tokens: int = 0
+    cost_usd: float = 0.0
+    trials: dict[str, TrialRow] = field(default_factory=dict)
+    lines: deque[tuple[str, str]] = field(default_factory=lambda: deque(maxlen=STREAM_LINES))
+    dropped: int = 0
+    cleaner: StreamCleaner = field(default_factory=StreamCleaner)
+
+    def add_text(self, text: str, role: str = "") -> None:
+        """Append streamed text: whole lines and the growing last one."""
+        parts = self.cleaner.feed(text).split("\n")
+        if self.lines and self.lines[-1][1] == role and role == "":
+            self.lines[-1] = (self.lines[-1][0] + parts[0], role)
+            parts = parts[1:]
+        for part in parts:
+            self._append(part, role)
+
+    def add_line(self, text: str, role: str) -> None:
+        """Append a line of our own (a heading, a verdict)."""
+        while self.lines and not self.lines[-1][0].strip() and not self.lines[-1][1]:
+            self.lines.pop()
+        self._append(clean(text, newlines=False), role)
+        self._append("", "")
+
+    def _append(self, text: str, role: str) -> None:
+        if len(self.lines) == STREAM_LINES:
+            self.dropped += 1
+        self.lines.append((text, role))
+
+
+class Store:
+    """The newest state of everything. `apply` folds one event in; `take_dirty` says which topics changed.
+
+    Topics: metrics, alerts, pipeline, session, documents, replay, bar, phase, faults.
+    """
+
+    def __init__(self) -> None:
+        self.metrics: dict[str, FeatureMetrics] = {}
+        self.sparks: dict[str, deque[float]] = {}
+        self.alerts: dict[str, Alert] = {}
+        self.pipeline: PipelineSummary | None = None
+        self.sessions: dict[str, SessionView] = {}
+        self.replay: ev.ReplayMoved | None = None
+        self.bar: ev.BarProcessed | None = None
+        self.phase = ("starting", "", float("nan"))
+        self.faults: deque[ev.FaultReported] = deque(maxlen=FAULTS)
+        self.changed_documents: dict[str, None] = {}
+        self.seen_events = 0
+        self._dirty: set[str] = set()
+
+    def mark(self, *topics: str) -> None:
+        """Say that topics changed."""
+        self._dirty.update(topics)
+
+    def take_dirty(self) -> set[str]:
+        """Topics that changed since the last call."""
+        dirty, self._dirty = self._dirty, set()
+        return dirty
+
+    @property
+    def open_alerts(self) -> list[Alert]:
+        """Running episodes, loudest and newest first."""
+        order = {"critical": 0, "warning": 1, "info": 2}
+        running = [a for a in self.alerts.values() if a.active]
+        return sorted(running, key=lambda a: (order[a.severity], -a.last_seen_at.timestamp(), a.feature))
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """Running criticals and warnings that are neither acknowledged nor snoozed."""
+        loud = [a for a in self.alerts.values() if a.status == "open"]
+        return sum(a.severity == "critical" for a in loud), sum(a.severity == "warning" for a in loud)
+
+    @property
+    def running_session(self) -> SessionView | None:
+        """The session that runs, if one does."""
+        return next((s for s in self.sessions.values() if s.status == "running"), None)
+
+    def reset_live(self, alerts: list[Alert], metrics: dict[str, FeatureMetrics]) -> None:
+        """Take the engine's own state whole: at start, and after replay went back in time."""
+        self.alerts = {a.id: a for a in alerts}
+        self.metrics = dict(metrics)
+        self.mark("alerts", "metrics")
+
+    def apply(self, event: ev.Event) -> None:
+        """Fold one event in."""
+        self.seen_events += 1
+        if isinstance(event, ev.FeatureTicked):
+            metrics = event.metrics
+            self.metrics[metrics.feature] = metrics
+            self.sparks.setdefault(metrics.feature, deque(maxlen=SPARK_POINTS)).append(metrics.ic_5d.value)
+            self.mark("metrics")
+        elif isinstance(event, ev.BarProcessed):
+            self.bar = event
+            self.mark("bar")
+        elif isinstance(event, ev.AlertRaised | ev.AlertUpdated | ev.AlertChanged | ev.AlertResolved):
+            self.alerts[event.alert.id] = event.alert
+            self.mark("alerts")
+        elif isinstance(event, ev.SessionEvent):
+            self._apply_session(event)
+        elif isinstance(event, ev.ReplayMoved):
+            self.replay = event
+            self.mark("replay")
+        elif isinstance(event, ev.FeatureMoved | ev.KillProposed):
+            self.mark("pipeline")
+        elif isinstance(event, ev.DocumentChanged):
+            self.changed_documents.update(dict.fromkeys(event.paths))
+            self.mark("documents", "pipeline")
+        elif isinstance(event, ev.LearningWritten | ev.ReportWritten):
+            self.mark("documents")
+        elif isinstance(event, ev.RuntimeChanged):
+            self.phase = (event.phase, event.detail, event.progress)
+            self.mark("phase")
+        elif isinstance(event, ev.FaultReported):
+            self.faults.append(event)
+            self.mark("faults")
+        elif isinstance(event, ev.DiagnosisStarted | ev.DiagnosisFinished):
+            self.mark("alerts", "documents")
+
+    def _apply_session(self, event: ev.SessionEvent) -> None:
+        view = self.sessions.setdefault(event.session_id, SessionView(event.session_id))
+        self.mark("session")
+        match event:
+            case ev.SessionStarted():
+                view.goal, view.researcher = event.goal, event.researcher
+                view.max_iterations = event.max_iterations
+                view.add_line(f"goal: {event.goal}", "accent")
+            case ev.PhaseStarted():
+                view.iteration, view.phase = event.iteration, event.phase
+                view.add_line(f"{event.iteration}. {event.phase}", "muted")
+            case ev.TokensStreamed():
+                view.tokens += 1
+                view.add_text(event.text)
+            case ev.PlanMade():
+                view.add_line(f"hypothesis: {event.hypothesis}", "accent")
+            case ev.ExpressionProposed():
+                key = f"{event.iteration}/{event.name}"
+                view.trials[key] = TrialRow(key, event.iteration, event.name, event.expression, "proposed", event.rationale)
+            case ev.ExpressionRefused():
+                key = f"{event.iteration}/!{len(view.trials)}"
+                view.trials[key] = TrialRow(
+                    key, event.iteration, event.name or "refused", event.expression, "refused", event.reason
+                )
+                view.add_line(f"refused: {event.expression}: {event.reason.splitlines()[0]}", "warn")
+            case ev.CandidateScored():
+                self._apply_score(view, event)
+            case ev.CandidateAccepted():
+                view.accepted = (*view.accepted, event.name)
+                view.add_line(f"accepted: {event.name} = {event.expression}", "ok")
+                self.mark("pipeline")
+            case ev.ModelCalled():
+                view.cost_usd += event.cost_usd
+            case ev.SessionEnded():
+                view.add_text(view.cleaner.flush())
+                view.status, view.reason = event.result, event.reason
+                view.add_line(f"{event.result}: {event.reason or f'{event.tried} tried'}", "accent")
+                self.mark("documents", "pipeline")
+            case _:
+                pass
+
+    @staticmethod
+    def _apply_score(view: SessionView, event: ev.CandidateScored) -> None:
+        key = f"{event.iteration}/{event.name}"
+        row = view.trials.get(key) or TrialRow(key, event.iteration, event.name, event.expression, "")
+        row.status = "accepted" if event.accepted else "repeat" if event.repeated else "rejected"
+        row.scored = event
+        view.trials[key] = row
+        verdict = "passes" if event.accepted else "fails"
+        view.add_line(
+            f"{event.name}: t {event.score_t:+.2f} against {event.line_t:.2f}, IC {event.rank_ic:+.3f}: {verdict}",
+            "ok" if event.accepted else "muted",
+        )

@@ -1,0 +1,1 @@
+"""Widgets: each draws one thing from data it is given; none knows the engine."""

@@ -1,0 +1,207 @@
+"""A Markdown document as lines: sections are rendered once, cached by width and content, in slices.
+
+The Markdown widget mounts a widget a block: 200 kB take a minute. This shows the first screen at
+once, keeps the scroll position over a reload, and re-renders only the section that changed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.console import Console
+from rich.markdown import Markdown
+from rich.segment import Segment
+from rich.style import Style
+from rich.theme import Theme as RichTheme
+from textual.binding import BindingType
+from textual.geometry import Size
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from midas_tui.sanitise import clean
+from midas_tui.widgets.scrolling import SCROLL_BINDINGS, ScrollKeys
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SLICE_SECONDS = 0.012
+_HEADING = re.compile(r"^(#{1,3}) +(.*)$")
+_LINK = re.compile(r"\[\[([^\]\n]{1,200})\]\]")
+# Long sections (a table of a thousand rows) are cut at blank lines, so that one slice stays short.
+_PIECE_CHARS = 6_000
+
+
+def split_sections(text: str) -> list[str]:
+    """Pieces of Markdown that can be rendered alone: at headings, and at blank lines of long sections."""
+    pieces: list[str] = []
+    current: list[str] = []
+    size = 0
+    fenced = False
+    for line in text.split("\n"):
+        if line.lstrip().startswith(("```", "~~~")):
+            fenced = not fenced
+        starts = not fenced and (line.startswith(("# ", "## ")) or (size > _PIECE_CHARS and not line.strip()))
+        if starts and current:
+            pieces.append("\n".join(current))
+            current, size = [], 0
+        current.append(line)
+        size += len(line) + 1
+    if current:
+        pieces.append("\n".join(current))
+    return pieces
+
+
+def front_matter_split(text: str) -> tuple[str, str]:
+    """YAML front matter (as an indented block) and the body."""
+    if text.startswith("---\n"):
+        end = text.find("\n---", 4)
+        if end > 0:
+            return text[4:end], text[end + 4 :].lstrip("\n")
+    return "", text
+
+
+def headings(text: str) -> list[tuple[int, str]]:
+    """Level and title of every heading outside code fences."""
+    found: list[tuple[int, str]] = []
+    fenced = False
+    for line in text.split("\n"):
+        if line.lstrip().startswith(("```", "~~~")):
+            fenced = not fenced
+        match = None if fenced else _HEADING.match(line)
+        if match:
+            found.append((len(match[1]), clean(match[2], newlines=False)))
+    return found
+
+
+class DocumentView(ScrollKeys, ScrollView, can_focus=True):
+    """Shows one document; `show_document` may be called again with changed text."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*SCROLL_BINDINGS]
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"document--heading", "document--code", "document--muted", "document--changed"}
+    DEFAULT_CSS = """
+    DocumentView { height: 1fr; background: $background; overflow-x: hidden; scrollbar-size-vertical: 1; padding: 0 1; }
+    DocumentView > .document--heading { color: $accent; text-style: bold; }
+    DocumentView > .document--code { color: $ok; }
+    DocumentView > .document--muted { color: $muted; }
+    DocumentView > .document--changed { text-style: reverse; }
+    """
+
+    def __init__(self, *, empty: str = "choose a document", id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._empty = empty
+        self.path = ""
+        self.text = ""
+        self._cache: dict[tuple[int, str], list[Strip]] = {}
+        self._lines: list[Strip] = []
+        self._starts: list[tuple[str, int]] = []
+        self._generation = 0
+
+    async def show_document(self, path: str, text: str) -> None:
+        """Render `text`; a reload of the same path keeps the scroll position."""
+        same = path == self.path
+        offset = self.scroll_offset.y
+        self.path, self.text = path, text
+        await self._render_sections(keep=offset if same else 0)
+
+    async def _render_sections(self, keep: int) -> None:
+        self._generation += 1
+        generation = self._generation
+        width = max(20, self.size.width - 3)
+        lines: list[Strip] = []
+        starts: list[tuple[str, int]] = []
+        used: dict[tuple[int, str], list[Strip]] = {}
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        matter, body = front_matter_split(clean(self.text))
+        pieces = ([f"```yaml\n{matter}\n```"] if matter else []) + split_sections(body)
+        for piece in pieces:
+            key = (width, piece)
+            strips = self._cache.get(key)
+            if strips is None:
+                strips = self._render_piece(piece, width)
+            used[key] = strips
+            starts += [(title, len(lines)) for _, title in headings(piece)[:1]]
+            lines.extend(strips)
+            if loop.time() - began > SLICE_SECONDS:
+                self._publish(lines, starts, keep)
+                await asyncio.sleep(0)
+                if generation != self._generation:
+                    return
+                began = loop.time()
+        self._cache = used
+        self._publish(lines, starts, keep)
+
+    def _publish(self, lines: list[Strip], starts: list[tuple[str, int]], keep: int) -> None:
+        self._lines, self._starts = list(lines), list(starts)
+        self.virtual_size = Size(self.size.width, max(1, len(self._lines)))
+        if len(lines) > keep:
+            self.scroll_to(y=keep, animate=False, immediate=True)
+        self.refresh()
+
+    def _rich(self, name: str) -> Style:
+        return self.get_component_rich_style(f"document--{name}", partial=True)
+
+    def _render_piece(self, piece: str, width: int) -> list[Strip]:
+        heading, code, muted = self._rich("heading"), self._rich("code"), self._rich("muted")
+        theme = RichTheme(
+            {
+                "markdown.h1": heading,
+                "markdown.h2": heading,
+                "markdown.h3": heading,
+                "markdown.code": code,
+                "markdown.code_block": code,
+                "markdown.item.bullet": muted,
+                "markdown.hr": muted,
+                "markdown.h1.border": muted,
+            }
+        )
+        console = Console(width=width, force_terminal=True, color_system="truecolor", theme=theme, legacy_windows=False)
+        # No hyperlinks: a link is text here, and only [[names]] are followed, inside the base.
+        markdown = Markdown(piece, hyperlinks=False, code_theme="ansi_dark")
+        base = self.rich_style
+        rendered = console.render_lines(markdown, console.options, pad=False, style=base)
+        strips = [Strip([Segment(s.text, _shown(s.style, base)) for s in line]) for line in rendered]
+        return [*strips, Strip.blank(width, base)]
+
+    def on_resize(self) -> None:
+        """Wrap at the new width."""
+        if self.text:
+            self.run_worker(self._render_sections(keep=self.scroll_offset.y), exclusive=True, group="document")
+        self.refresh()
+
+    def notify_style_update(self) -> None:
+        """Colours changed: render anew."""
+        self._cache.clear()
+        super().notify_style_update()
+        if self.text and self.is_mounted:
+            self.run_worker(self._render_sections(keep=self.scroll_offset.y), exclusive=True, group="document")
+
+    def render_line(self, y: int) -> Strip:
+        """One line."""
+        width, base = self.size.width, self.rich_style
+        if not self._lines:
+            text = self._empty if y == 0 and not self.text else ""
+            return Strip([Segment(text, base + self._rich("muted"))]).adjust_cell_length(width, base)
+        index = y + self.scroll_offset.y
+        if index >= len(self._lines):
+            return Strip.blank(width, base)
+        return self._lines[index].adjust_cell_length(width, base)
+
+    def jump_to(self, title: str) -> None:
+        """Scroll to the heading `title`."""
+        for name, line in self._starts:
+            if name == title:
+                self.scroll_to(y=line, animate=False)
+                return
+
+    @property
+    def links(self) -> Sequence[str]:
+        """Names in [[double brackets]], in order, each once."""
+        return list(dict.fromkeys(_LINK.findall(self.text)))
+
+
+def _shown(style: Style | None, base: Style) -> Style:
+    shown = base + style if style else base
+    return shown.without_color + base if shown.link else shown
