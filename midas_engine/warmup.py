@@ -24,7 +24,7 @@ def warm_everything(progress: Progress | None = None) -> int:
     Returns:
         How many steps there were: the kernels of the language, the two layouts of the evaluator, the monitor.
     """
-    from midas_engine.dsl import warm_kernels
+    from midas_engine.dsl.warm import warm_kernels
 
     rest = {
         "verdict on a panel": lambda: _verdict(12),

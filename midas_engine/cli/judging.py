@@ -56,10 +56,13 @@ def judge_expression(
     part: str = "research",
     trials: int | None = None,
     name: str = "",
+    gate: str = "",
+    hold: int = 0,
 ) -> Judged:
     """Score `expression` on the data and by the thresholds that the settings name.
 
     Deployed features of the knowledge base are what it is compared with, and `existing` expressions too.
+    With a `gate` only the bars where that expression is above zero are scored, over `hold` bars each.
 
     Raises:
         ExpressionError: The expression is refused.
@@ -76,7 +79,7 @@ def judge_expression(
     engine = FeatureEngine(panel, limits=settings.dsl, features=deployed)
     parsed = parse(expression, columns=panel.columns, limits=settings.dsl, features=deployed)
     chosen = settings.evaluation
-    longest = max(*chosen.horizons, chosen.target)
+    longest = max(*chosen.horizons, chosen.target, hold)
     rows = None if part == "all" else split_parts(panel.T, longest, chosen).named(part)
     others = {n: engine.values(e) for n, e in {**deployed, **{e: e for e in existing}}.items() if n != name}
     context = EvaluationContext.from_panel(
@@ -90,7 +93,8 @@ def judge_expression(
         part="research" if part == "all" else part,
         embargo_bars=chosen.embargo_bars,
     )
-    result = evaluate_values(engine.values(expression), context, name=name or expression)
+    triggers = engine.values(gate) if gate else None
+    result = evaluate_values(engine.values(expression), context, name or expression, gate=triggers, hold=hold)
     times = panel.timestamps if rows is None else panel.timestamps[rows]
     return Judged(
         expression=parsed.text,

@@ -25,6 +25,7 @@ def scorecard(result: MultiAgentResult) -> str:
     blocks = [
         table(_headline(e), ("", "value", "± se", "90 % interval"), right="lrll"),
         _costs(e),
+        _event(e),
         _by_horizon(e),
         _folds(e),
         _regimes(e),
@@ -47,10 +48,10 @@ def _headline(e: EvaluationResult) -> list[list[str]]:
         ["IR, annual", *estimate(e.ir, 2)],
         ["half-life, hours", *half_life],
         ["marginal IC", *estimate(e.marginal_ic)[:2], f"t = {number(e.marginal_t, 2)}"],
-        ["in-sample IC", *estimate(e.is_ic)],
-        ["out-of-sample IC", *estimate(e.oos_ic)],
+        ["in-sample score", *estimate(e.is_ic)],
+        ["out-of-sample score", *estimate(e.oos_ic)],
         ["overfit IS/OOS", number(e.overfit_ratio, 2), "", f"z = {number(e.overfit_z, 2)}"],
-        ["smallest detectable IC", number(e.smallest_detectable_ic), "", ""],
+        ["smallest detectable IC", number(e.smallest_detectable_ic), "", "80 % power at the line"],
         ["effective breadth", number(e.effective_breadth, 1), "", f"{e.symbols} symbols"],
         ["bars scored", str(e.bars_scored), "", f"coverage {e.coverage:.1%}" if math.isfinite(e.coverage) else ""],
         ["composite", number(e.composite_score, 3), "", "0 to 1; ranks, never accepts"],
@@ -61,6 +62,7 @@ def _costs(e: EvaluationResult) -> str:
     rows = [
         ["turnover per bar", number(e.turnover, 3), "share of gross"],
         ["gross", number(e.gross_bps, 3, sign=True), "bps per bar and unit gross"],
+        ["funding paid", number(_extra(e, "funding_bps"), 3, sign=True), "bps per bar and unit gross"],
         ["net of costs and funding", number(e.net_bps, 3, sign=True), "bps per bar and unit gross"],
         ["net per trade", number(e.net_bps_per_trade, 2, sign=True), "bps"],
         ["one-way cost", number(e.cost_bps, 2), "bps of traded notional"],
@@ -73,6 +75,20 @@ def _costs(e: EvaluationResult) -> str:
         ],
     ]
     return f"Trading\n{table(rows, right='lr')}"
+
+
+def _extra(e: EvaluationResult, key: str) -> float:
+    value = e.extra.get(key)
+    return float(value) if isinstance(value, int | float) else math.nan
+
+
+def _event(e: EvaluationResult) -> str:
+    """Figures per trigger, when the feature is scored on the bars of a gate only."""
+    found = e.extra.get("event")
+    if not isinstance(found, dict):
+        return ""
+    rows = [[name.replace("_", " "), number(float(v), 3)] for name, v in found.items() if isinstance(v, int | float)]
+    return f"On triggers\n{table(rows, right='lr')}"
 
 
 def _by_horizon(e: EvaluationResult) -> str:
@@ -93,7 +109,7 @@ def _regimes(e: EvaluationResult) -> str:
     rows = [[name, *estimate(value), str(e.regime_bars.get(name, 0))] for name, value in e.ic_by_regime.items()]
     if not rows:
         return ""
-    head = ("", "IC", "± se", "90 % interval", "bars")
+    head = ("", "score", "± se", "90 % interval", "bars")
     return f"By regime (equal across regimes: p = {number(e.regime_q_p, 3)})\n{table(rows, head, right='lrllr')}"
 
 

@@ -36,9 +36,8 @@ def explain_expression(shared: Shared, expression: str) -> None:
     from midas_engine.dsl import explain, parse
 
     settings = shared.settings()
-    columns = _columns(settings.data)
-    parsed = parse(expression, columns=columns, limits=settings.dsl)
-    text = explain(expression, columns=columns)
+    parsed = parse(expression, columns=_columns(shared), limits=settings.dsl)
+    text = explain(parsed)
     document: dict[str, Any] = {
         "expression": parsed.text,
         "canonical": parsed.canonical,
@@ -65,7 +64,12 @@ def audit_expression(shared: Shared, expression: str) -> None:
         raise click.exceptions.Exit(1)
 
 
-def _columns(source: str) -> tuple[str, ...] | None:
-    from midas_engine.market import load_panel
+def _columns(shared: Shared) -> tuple[str, ...]:
+    """The columns of --data when it is given, else every column the language knows."""
+    if shared.data is not None:
+        from midas_engine.market import load_panel
 
-    return tuple(load_panel(source).columns)
+        return load_panel(shared.data).columns
+    from midas_engine.dsl.document import COLUMN_DOCS
+
+    return tuple(COLUMN_DOCS)

@@ -15,11 +15,14 @@ from midas_engine.cli.scorecard import scorecard
     example=(
         'midas evaluate "cs_rank(ts_mean(funding_rate, 24))" --data sample',
         'midas evaluate "-ts_zscore(close, 24)" --horizon 4 --existing "cs_rank(returns)" --json',
+        'midas evaluate "-returns" --gate "ts_zscore(volume, 168) > 3" --hold 4',
     ),
 )
 @click.argument("expression")
 @click.option("--horizon", type=click.IntRange(1), metavar="BARS", help="Target horizon [default: from the settings].")
 @click.option("--existing", multiple=True, metavar="EXPR", help="Compare with this expression too; may be repeated.")
+@click.option("--gate", default="", metavar="EXPR", help="Score only the bars where this is above zero.")
+@click.option("--hold", type=click.IntRange(0), default=0, metavar="BARS", help="With --gate: bars held.")
 @click.option(
     "--part",
     type=click.Choice(["research", "confirmation", "all"]),
@@ -30,14 +33,21 @@ from midas_engine.cli.scorecard import scorecard
 @click.option("--trials", type=click.IntRange(1), help="Candidates tried so far; draws the line of acceptance.")
 @pass_shared
 def evaluate(
-    shared: Shared, expression: str, horizon: int | None, existing: tuple[str, ...], part: str, trials: int | None
+    shared: Shared,
+    expression: str,
+    horizon: int | None,
+    existing: tuple[str, ...],
+    gate: str,
+    hold: int,
+    part: str,
+    trials: int | None,
 ) -> None:
     """Score one expression: every metric with its error, then the six verdicts.
 
     The research part of the history is scored, so that the parts kept for confirmation stay unseen.
     """
     settings = shared.settings(evaluation__target=horizon)
-    judged = judge_expression(settings, expression, existing=existing, part=part, trials=trials)
+    judged = judge_expression(settings, expression, existing=existing, part=part, trials=trials, gate=gate, hold=hold)
     shared.show(judged.document, lambda: _text(judged))
 
 
