@@ -207,15 +207,20 @@ class _Dumper(yaml.SafeDumper):
 
 # PyYAML takes 1e5 for text and would write the text '1e5' bare; it must not come back as a number.
 _Dumper.add_implicit_resolver("tag:midas,number", re.compile(rf"^(?:{_INT.pattern}|{_FLOAT.pattern})$"), None)
-_Dumper.add_representer(
-    str, lambda dumper, value: dumper.represent_scalar(_TEXT, value, style="|" if "\n" in value else None)
-)
+_Dumper.add_representer(str, lambda dumper, value: dumper.represent_scalar(_TEXT, value, style=_style(value)))
 _Dumper.add_representer(
     list,
     lambda dumper, value: dumper.represent_sequence(
         "tag:yaml.org,2002:seq", value, flow_style=not any(isinstance(v, dict | list) for v in value)
     ),
 )
+
+
+def _style(text: str) -> str | None:
+    """Blocks for lines, escapes for what YAML would fold or strip, else as it comes."""
+    if any(not c.isprintable() and c != "\n" for c in text):
+        return '"'
+    return "|" if "\n" in text else None
 
 
 def render(fields: Mapping[str, Any], body: str) -> str:

@@ -52,12 +52,12 @@ def _files(folder: Traversable, prefix: str) -> Iterator[tuple[str, bytes]]:
 
 def generated_seeds() -> dict[str, bytes]:
     """The seeds that the program knows best: the language's own description and the evaluator's gates."""
-    seeds = {THRESHOLDS: (json.dumps(default_thresholds(), indent=2) + "\n").encode()}
-    try:  # TEMPORARY until midas_engine.dsl is complete
-        from midas_engine.dsl import skill_document
-    except ImportError:
-        return seeds
-    return seeds | {DSL_SKILL: skill_document().encode()}
+    from midas_engine.dsl import skill_document
+
+    return {
+        DSL_SKILL: skill_document().encode(),
+        THRESHOLDS: (json.dumps(default_thresholds(), indent=2) + "\n").encode(),
+    }
 
 
 def seed_paths() -> tuple[str, ...]:
@@ -75,7 +75,7 @@ def plant(tree: FileTree) -> list[str]:
         seeds = written_seeds()
         if DSL_SKILL in missing or THRESHOLDS in missing:
             seeds |= generated_seeds()
-        for path in (p for p in missing if p in seeds):
+        for path in missing:
             tree.write(path, seeds[path])
             written.append(path)
     if tree.entry(SCHEMA_PATH) is None:
@@ -103,3 +103,19 @@ def check_schema(tree: FileTree) -> str:
 def refuse_newer(reason: str) -> StoreVersionError:
     """The error for a write into a base that must not be written."""
     return StoreVersionError(reason, hint="update Midas, or use another --kb; reading works as it is")
+
+
+def replant(tree: FileTree) -> None:
+    """Write every seed anew, edits included: for the repository's own `kb/` after a seed changed."""
+    for path, data in (written_seeds() | generated_seeds()).items():
+        tree.write(path, data)
+    plant(tree)
+
+
+if __name__ == "__main__":
+    import sys
+    from pathlib import Path
+
+    from midas_engine.kb.files import FileTree
+
+    replant(FileTree(Path(sys.argv[1]).resolve()))
