@@ -1,0 +1,94 @@
+"""The README cannot drift: every verb is in it and has help and an example; what it shows exists and runs."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import TYPE_CHECKING
+
+import click
+import pytest
+
+from midas_engine.cli.app import app
+from midas_engine.cli.context import LazyGroup, Verb
+from tests.helpers_cli import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def _verbs(group: click.Group, prefix: str = "") -> Iterator[tuple[str, click.Command]]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            yield from _verbs(command, f"{prefix}{name} ")
+        else:
+            yield f"{prefix}{name}", command
+
+
+VERBS = dict(_verbs(app))
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_is_in_the_readme(verb: str) -> None:
+    assert re.search(rf"`midas {re.escape(verb)}\b", README), f"`midas {verb}` is not in the README"
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help_and_an_example_that_parses(verb: str) -> None:
+    command = VERBS[verb]
+    assert isinstance(command, Verb)
+    assert command.help
+    assert len(command.get_short_help_str(200)) <= 120
+    assert command.examples
+    for example in command.examples:
+        words = shlex.split(example)
+        assert words[: 1 + len(verb.split())] == ["midas", *verb.split()]
+        command.make_context(verb, words[1 + len(verb.split()) :])
+
+
+def test_every_option_has_help() -> None:
+    for verb, command in VERBS.items():
+        for parameter in command.params:
+            if isinstance(parameter, click.Option):
+                assert parameter.help, f"midas {verb} {parameter.opts}"
+
+
+def test_every_verb_takes_the_shared_options() -> None:
+    for verb, command in VERBS.items():
+        options = {name for p in command.params for name in p.opts}
+        assert {"--kb", "--data", "--config", "--json", "--debug"} <= options, verb
+
+
+def test_the_help_page_puts_every_verb_in_a_section() -> None:
+    assert isinstance(app, LazyGroup)
+    listed = [name for names in app.sections.values() for name in names]
+    assert sorted(listed) == sorted(app.verbs)
+    assert len(set(listed)) == len(listed)
+
+
+def test_commands_shown_are_commands() -> None:
+    shown = re.findall(r"^(?:\$ )?(?:midas|python -m midas) (.+?)(?:\s+#.*)?$", README, flags=re.MULTILINE)
+    assert shown
+    for line in shown:
+        words = shlex.split(line)
+        name = " ".join(words[:2]) if " ".join(words[:2]) in VERBS else words[0]
+        assert name in VERBS, line
+        VERBS[name].make_context(name, words[len(name.split()) :])
+
+
+def test_make_targets_shown_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in re.findall(r"^make ([a-z]+)", README, flags=re.MULTILINE):
+        assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
+
+
+def test_linked_files_exist() -> None:
+    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", README):
+        assert (ROOT / target).exists(), target
+    for folder in re.findall(r"`([a-z_]+/)`", README):
+        assert (ROOT / folder).is_dir(), folder
