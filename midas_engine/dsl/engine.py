@@ -8,6 +8,7 @@ import numpy as np
 
 from midas_engine.dsl.cache import Pool, ValueCache
 from midas_engine.dsl.expression import Expression, parse
+from midas_engine.dsl.lanes import run_cut
 from midas_engine.dsl.nodes import Number
 from midas_engine.dsl.plan import Plan, Step, build_plan
 from midas_engine.dsl.registry import OPERATORS, Array
@@ -66,6 +67,7 @@ class FeatureEngine:
         self.cache = cache
         self._columns = frozenset(panel.columns)
         self._pool = Pool(panel.shape)
+        self._clean: dict[str, Array] = {}
 
     def parse(self, expr: str | Expression) -> Expression:
         """The checked expression, against this panel's columns and the known features.
@@ -164,8 +166,14 @@ class FeatureEngine:
         return sorted(wanted)
 
     def _column(self, name: str) -> Array:
-        array: Array = self.panel.values(name)
-        return array
+        """A column; infinities in the data are missing values."""
+        if name not in self._clean:
+            array: Array = self.panel.values(name)
+            infinite = np.isinf(array)
+            if infinite.any():
+                array = np.where(infinite, np.nan, array)
+            self._clean[name] = array
+        return self._clean[name]
 
     def _step(self, step: Step, values: list[Any], out: Array) -> None:
         operator = step.operator
@@ -181,8 +189,9 @@ class FeatureEngine:
         run = operator.batch
         if run is not None and operator.literals and int(step.params[0]) >= self.panel.T:
             run = None
-        state = None if run is not None else operator.new_state(step.params, self.panel.S)
-        (run or operator.run)(args, step.params, step.need, state, out)  # type: ignore[misc]
+        if not (operator.blocked and run_cut(operator, args, step.params, step.need, out)):
+            state = None if run is not None else operator.new_state(step.params, self.panel.S)
+            (run or operator.run)(args, step.params, step.need, state, out)  # type: ignore[misc]
         for array in borrowed:
             self._pool.give(array)
 

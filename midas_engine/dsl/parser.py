@@ -6,10 +6,11 @@ Windows and shifts are positive integer literals and nothing else; that is why n
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from midas_engine.dsl.build import Builder
-from midas_engine.dsl.nodes import Call, Node, Number
+from midas_engine.dsl.nodes import Call, Column, Node, Number
 from midas_engine.dsl.registry import OPERATORS
 from midas_engine.dsl.tokens import Kind, Token, tokenize
 from midas_engine.errors import ExpressionSyntaxError, LimitError
@@ -188,14 +189,22 @@ class _Parser:
         )
 
 
-def expand_template(template: str, arguments: dict[str, Node]) -> Node:
-    """The tree of a registry template with its parameters replaced."""
-
-    def resolve(name: str, token: Token) -> Node | None:
-        return arguments.get(name)
-
+@lru_cache(maxsize=1024)
+def _template(op: str, params: tuple[int | float, ...]) -> Node:
+    """An operator's template with its literals filled in; its series arguments are columns named `$name`."""
+    operator = OPERATORS[op]
+    values: dict[str, Node] = {p.name: Column(f"${p.name}") for p in operator.params[: operator.arity]}
+    values |= {p.name: Number(float(v)) for p, v in zip(operator.literals, params, strict=True)}
     limits = DslLimits(depth=64, nodes=10_000, lookback_bars=10**6, total_lookback_bars=10**7)
-    return parse_tree(template, columns=(), limits=limits, resolve=resolve)
+    return parse_tree(operator.expand, columns=(), limits=limits, resolve=lambda name, token: values.get(name))
+
+
+def _filled(node: Node, values: dict[str, Node]) -> Node:
+    if isinstance(node, Column):
+        return values.get(node.name, node)
+    if isinstance(node, Call):
+        return Call(node.op, tuple(_filled(a, values) for a in node.args), node.params, node.position, node.end)
+    return node
 
 
 def expanded(node: Node) -> Node:
@@ -211,9 +220,8 @@ def expanded(node: Node) -> Node:
         operator = OPERATORS[current.op]
         result: Node
         if operator.expand:
-            values: list[Node] = [*args, *(Number(float(p)) for p in current.params)]
-            names = [p.name for p in operator.params]
-            result = visit(expand_template(operator.expand, dict(zip(names, values, strict=True))))
+            values = {f"${p.name}": a for p, a in zip(operator.params, args, strict=False)}
+            result = visit(_filled(_template(current.op, current.params), values))
         else:
             unchanged = all(a is b for a, b in zip(args, current.args, strict=True))
             result = current if unchanged else Call(current.op, args, current.params, current.position, current.end)

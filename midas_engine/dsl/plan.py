@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from midas_engine.dsl.nodes import Call, Column, Node, Number
 from midas_engine.dsl.parser import expanded
 from midas_engine.dsl.registry import OPERATORS, Operator, Params
@@ -87,6 +89,10 @@ class _Planner:
     def call(self, node: Call) -> int:
         operator = OPERATORS[node.op]
         sources = tuple(self.visit(a) for a in node.args)
+        if operator.state_rows is None and operator.family != "cross_section":
+            constants = [leaf.value for s in sources if isinstance(leaf := self.steps[s].leaf, Number)]
+            if len(constants) == len(sources):
+                return self.visit(Number(_fold(operator, constants, node.params)))
         swappable = operator.commutative and operator.state_rows is None
         if swappable and sources[0] > sources[1]:
             # Exact: these give the same bits either way. Rolling pairs do not, so they are left as written.
@@ -105,3 +111,11 @@ class _Planner:
     def add(self, step: Step) -> int:
         self.steps.append(step)
         return len(self.steps) - 1
+
+
+def _fold(operator: Operator, constants: list[float], params: Params) -> float:
+    """An operator on literals, computed by the operator itself; NaN where it is undefined."""
+    out = np.empty((1, 1))
+    assert operator.run is not None
+    operator.run([np.full((1, 1), c) for c in constants], params, 0, None, out)
+    return float(out[0, 0])

@@ -95,11 +95,13 @@ class Operator:
         run: `run(args, params, need, state, out)` writes `out` [T, S]; args are arrays or floats.
         state_rows: Rows of the state's workspace from the literal parameters; None for stateless operators.
         by_symbol: The workspace is [S, rows] instead of [rows, S].
+        blocked: The state depends on the last n bars and the place in the block only, so a history may be cut
+            at whole blocks.
         batch: A faster whole-history form of `run` with bit-equal results; None uses `run`.
         expand: A template over the parameter names; such an operator is computed as what it expands to.
         scalars: Series arguments may reach `run` as plain floats.
         infix: The symbol it may be written with.
-        min_bars: Fewest valid bars a window needs whatever its share.
+        min_bars: Fewest valid bars a window needs whatever its share; 0 where validity is not counted.
         min_share: Share of valid bars a window needs; None takes the limits' setting.
         recursive: Its past reaches beyond the window, fading.
         commutative: Arguments may be swapped.
@@ -121,6 +123,7 @@ class Operator:
     run: Run | None = None
     state_rows: Callable[[Params], int] | None = None
     by_symbol: bool = False
+    blocked: bool = False
     batch: Run | None = None
     expand: str = ""
     scalars: bool = False
@@ -159,7 +162,7 @@ class Operator:
     def need(self, params: Params, share: float) -> int:
         """Valid bars a window needs to give a value."""
         windows = [int(v) for p, v in zip(self.literals, params, strict=True) if p.kind is Kind.WINDOW]
-        if not windows:
+        if not windows or not self.min_bars:
             return 0
         wanted = self.min_share if self.min_share is not None else share
         return max(self.min_bars, int(np.ceil(wanted * windows[0] - 1e-9)))

@@ -21,13 +21,24 @@ def _rank(x: Any, out: Any) -> None:
         size = 0
         for s in range(symbols):
             size += 1 if xr[s] == xr[s] else 0
+        total = 0
         for s in range(symbols):
             v = xr[s]
-            hits = 0
+            less = 0
             for i in range(symbols):
-                u = xr[i]
-                hits += (1 if u < v else 0) + (1 if u <= v else 0)
-            r = (hits + 1.0) * 0.5 / size
+                less += 1 if xr[i] < v else 0
+            total += less
+            o[s] = less
+        # Without ties the counts are 0, 1, ..., size - 1; only a row with ties pays for a second count.
+        tied = total != size * (size - 1) // 2
+        for s in range(symbols):
+            v = xr[s]
+            equal = 1
+            if tied:
+                equal = 0
+                for i in range(symbols):
+                    equal += 1 if xr[i] == v else 0
+            r = (o[s] + 0.5 * (equal + 1.0)) / size
             o[s] = r if v == v and size >= 2 else np.nan
 
 

@@ -153,19 +153,19 @@ _ARGS = (series(), window())
 
 register(
     Operator("ts_max", "time_series", _ARGS, "Highest valid value of the last n bars.", "ts_max(high, 24)", "first",
-             memory=_memory, run=_value(1.0), state_rows=_rows, scale="out")
+             memory=_memory, run=_value(1.0), state_rows=_rows, blocked=True, scale="out")
 )  # fmt: skip
 register(
     Operator("ts_min", "time_series", _ARGS, "Lowest valid value of the last n bars.", "ts_min(low, 24)", "first",
-             memory=_memory, run=_value(-1.0), state_rows=_rows, scale="out")
+             memory=_memory, run=_value(-1.0), state_rows=_rows, blocked=True, scale="out")
 )  # fmt: skip
 register(
     Operator("ts_argmax", "time_series", _ARGS, "Bars since the highest of the last n, 0 now; the latest of ties.",
-             "ts_argmax(high, 24)", "bars", memory=_memory, run=_age(1.0), state_rows=_arg_rows, scale="free",
+             "ts_argmax(high, 24)", "bars", memory=_memory, run=_age(1.0), state_rows=_arg_rows, blocked=True, scale="free",
              shift_free=True)
 )  # fmt: skip
 register(
     Operator("ts_argmin", "time_series", _ARGS, "Bars since the lowest of the last n, 0 now; the latest of ties.",
-             "ts_argmin(low, 24)", "bars", memory=_memory, run=_age(-1.0), state_rows=_arg_rows, scale="free",
+             "ts_argmin(low, 24)", "bars", memory=_memory, run=_age(-1.0), state_rows=_arg_rows, blocked=True, scale="free",
              shift_free=True)
 )  # fmt: skip

@@ -148,7 +148,7 @@ def _memory(params: Params) -> int:
 register(
     Operator("ts_rank", "time_series", (series(), window(low=2)),
              "Rank of this bar's value among the last n, in (0, 1], ties averaged.", "ts_rank(volume, 48)", "pure",
-             memory=_memory, run=_ts_rank, state_rows=_rank_rows, scale="free", shift_free=True)
+             memory=_memory, run=_ts_rank, state_rows=_rank_rows, blocked=True, scale="free", shift_free=True)
 )  # fmt: skip
 register(
     Operator("ts_median", "time_series", (series(), window()), "Median of the valid bars of the last n.",

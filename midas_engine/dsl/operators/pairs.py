@@ -31,7 +31,6 @@ def _co_moment(x: Any, y: Any, n: int, need: int, mode: int, ws: Any, pos: Any, 
         for s in range(symbols):
             v, w, cv, cw = xr[s], yr[s], cx2[s], cy2[s]
             sx, sy, sxx, syy, sxy, count = px[s], py[s], pxx[s], pyy[s], pxy[s], pc[s]
-            qx, qy, qxx, qyy, qxy, ka, rx, ry = ax[s], ay[s], axx[s], ayy[s], axy[s], k[s], cx1[s], cy1[s]
             both = v + w
             ok = both == both
             v = v if ok else np.nan
@@ -60,18 +59,34 @@ def _co_moment(x: Any, y: Any, n: int, need: int, mode: int, ws: Any, pos: Any, 
             pyy[s] = syy
             pxy[s] = sxy
             pc[s] = count
-            rx = rx if ka > 0.0 else cv
-            ry = ry if ka > 0.0 else cw
-            f = cv - rx
-            g = cw - ry
-            size = ka + count
-            mx = qx + sx + count * f
-            my = qy + sy + count * g
-            mxy = qxy + sxy + f * sy + g * sx + count * f * g
-            cxy = mxy - mx * (my / size)
-            if mode == 0:
-                r = cxy / (size - 1.0)
-            else:
+        # A second loop: one loop over so many rows is more than the compiler will vectorise.
+        if mode == 0:
+            for s in range(symbols):
+                cv, cw, rx, ry, count, ka = cx2[s], cy2[s], cx1[s], cy1[s], pc[s], k[s]
+                sx, sy, sxy, qx, qy, qxy = px[s], py[s], pxy[s], ax[s], ay[s], axy[s]
+                rx = rx if ka > 0.0 else cv
+                ry = ry if ka > 0.0 else cw
+                f = cv - rx
+                g = cw - ry
+                size = ka + count
+                mx = qx + sx + count * f
+                my = qy + sy + count * g
+                mxy = qxy + sxy + f * sy + g * sx + count * f * g
+                r = (mxy - mx * (my / size)) / (size - 1.0)
+                o[s] = r if size >= need and r - r == 0.0 else np.nan
+        else:
+            for s in range(symbols):
+                cv, cw, rx, ry, count, ka = cx2[s], cy2[s], cx1[s], cy1[s], pc[s], k[s]
+                sx, sy, sxy, qx, qy, qxy = px[s], py[s], pxy[s], ax[s], ay[s], axy[s]
+                sxx, syy, qxx, qyy = pxx[s], pyy[s], axx[s], ayy[s]
+                rx = rx if ka > 0.0 else cv
+                ry = ry if ka > 0.0 else cw
+                f = cv - rx
+                g = cw - ry
+                size = ka + count
+                mx = qx + sx + count * f
+                my = qy + sy + count * g
+                mxy = qxy + sxy + f * sy + g * sx + count * f * g
                 vxx = qxx + sxx + f * (2.0 * sx + count * f)
                 vyy = qyy + syy + g * (2.0 * sy + count * g)
                 mxx = vxx - mx * (mx / size)
@@ -79,12 +94,11 @@ def _co_moment(x: Any, y: Any, n: int, need: int, mode: int, ws: Any, pos: Any, 
                 # Rounding noise of a flat window is not a correlation.
                 mxx = mxx if mxx > 1e-14 * vxx else 0.0
                 myy = myy if myy > 1e-14 * vyy else 0.0
-                r = cxy / (np.sqrt(mxx) * np.sqrt(myy))
+                r = (mxy - mx * (my / size)) / (np.sqrt(mxx) * np.sqrt(myy))
                 finite = r - r == 0.0
                 r = r if r < 1.0 else 1.0
                 r = r if r > -1.0 else -1.0
-                r = r if finite else np.nan
-            o[s] = r if size >= need and r - r == 0.0 else np.nan
+                o[s] = r if size >= need and finite else np.nan
         j += 1
         if j == n:
             j = 0
@@ -163,12 +177,12 @@ def _memory(params: Params) -> int:
 register(
     Operator("ts_cov", "time_series", (series("x"), series("y"), window(low=2)),
              "Sample covariance (n - 1) over the last n.", "ts_cov(returns(close, 1), funding_rate, 48)",
-             "product", memory=_memory, run=_pair(0), state_rows=_rows, min_bars=2, commutative=True,
+             "product", memory=_memory, run=_pair(0), state_rows=_rows, blocked=True, min_bars=2, commutative=True,
              scale="out", shift_free=True, odd=True, symmetric_pair=True)
 )  # fmt: skip
 register(
     Operator("ts_corr", "time_series", (series("x"), series("y"), window(low=2)),
              "Pearson correlation over the last n; NaN when either is flat.", "ts_corr(close, volume, 48)", "pure",
-             memory=_memory, run=_pair(1), state_rows=_rows, min_bars=2, commutative=True, scale="free",
+             memory=_memory, run=_pair(1), state_rows=_rows, blocked=True, min_bars=2, commutative=True, scale="free",
              shift_free=True, odd=True, symmetric_pair=True)
 )  # fmt: skip

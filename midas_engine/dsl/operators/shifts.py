@@ -63,11 +63,11 @@ def _span(params: Params) -> int:
 
 register(
     Operator("delay", "time_series", (series(), window()), "The value n bars ago.", "delay(close, 24)", "first",
-             memory=_span, run=_delay, batch=_delay_batch, state_rows=_span, scale="out", odd=True)
+             memory=_span, run=_delay, batch=_delay_batch, state_rows=_span, min_bars=0, scale="out", odd=True)
 )  # fmt: skip
 register(
     Operator("delta", "time_series", (series(), window()), "Change over n bars.", "delta(close, 24)", "first",
-             memory=_span, run=_delta, batch=_delta_batch, state_rows=_span, scale="out", odd=True,
+             memory=_span, run=_delta, batch=_delta_batch, state_rows=_span, min_bars=0, scale="out", odd=True,
              shift_free=True)
 )  # fmt: skip
 register(

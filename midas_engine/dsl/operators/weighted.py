@@ -156,7 +156,7 @@ register(
     Operator("ts_decay_linear", "time_series", (series(), window()),
              "Weighted mean of the last n; the newest bar weighs n, the oldest 1; valid bars only.",
              "ts_decay_linear(returns(close, 1), 12)", "first", memory=_span, run=_decay_linear,
-             state_rows=_decay_rows, scale="out", odd=True)
+             state_rows=_decay_rows, blocked=True, scale="out", odd=True)
 )  # fmt: skip
 register(
     Operator("ema", "time_series", (series(), window()),

@@ -1,0 +1,70 @@
+"""Streaming: time a bar of many live features over many symbols, and whether it stays flat.
+
+Run: `python benchmarks/bench_stream.py`. Wall time on one thread.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+
+from helpers_dsl import COLUMNS
+
+from midas_engine.dsl import StreamEngine, random_expression
+from midas_engine.settings import DslLimits
+
+LIMITS = DslLimits(depth=12, total_lookback_bars=100_000)
+
+
+def bar(rng: np.random.Generator, symbols: int, price: np.ndarray) -> dict[str, np.ndarray]:
+    price *= np.exp(rng.normal(0, 0.01, symbols))
+    values = {name: price * (1 + rng.normal(0, 0.001, symbols)) for name in COLUMNS}
+    for row in values.values():
+        row[rng.random(symbols) < 0.002] = np.nan
+    return values
+
+
+def measure(features: int, symbols: int, bars: int, seed: int = 3) -> None:
+    rng = np.random.default_rng(seed)
+    texts: dict[str, str] = {}
+    while len(texts) < features:
+        text = random_expression(rng, COLUMNS, 3)
+        if text not in COLUMNS:
+            texts[f"f{len(texts)}"] = text
+    names = [f"S{i}" for i in range(symbols)]
+    engine = StreamEngine(texts, COLUMNS, names, limits=LIMITS)
+    price = np.full(symbols, 100.0)
+    times = np.empty(bars)
+    for t in range(bars):
+        values = bar(rng, symbols, price)
+        start = time.perf_counter()
+        engine.update(values)
+        times[t] = time.perf_counter() - start
+    times *= 1e3
+    warm = times[min(bars // 4, 168) :]
+    first, last = warm[: len(warm) // 3], warm[-len(warm) // 3 :]
+    state = len(engine.state()) / 2**20
+    print(
+        f"{features:5d} features x {symbols:4d} symbols  {engine.node_count:5d} nodes  median {np.median(warm):8.2f} ms  "
+        f"p99 {np.percentile(warm, 99):8.2f}  max {warm.max():8.2f}  last third / first third "
+        f"{np.median(last) / np.median(first):.2f}  state {state:.1f} MB"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--bars", type=int, default=600)
+    bars = parser.parse_args().bars
+    measure(10, 20, bars)
+    measure(50, 20, bars)
+    measure(500, 200, bars)
+
+
+if __name__ == "__main__":
+    main()
