@@ -19,8 +19,8 @@ import time
 import numpy as np
 
 from midas_engine.evaluator.context import EvaluationContext
-from midas_engine.evaluator.judge import judge
 from midas_engine.evaluator.metrics import evaluate_values
+from midas_engine.evaluator.verdict import judge
 
 BARS = 8760
 START = np.datetime64("2024-01-01", "ns")
@@ -70,7 +70,9 @@ def context_of(returns: np.ndarray, regimes: np.ndarray, horizons=(1,), target: 
 
 
 def calibration(worlds: int, each: int, seed: int) -> None:
-    print(f"\np-values on noise: share below 5 %, {worlds} worlds x {each} features of 8,760 bars, seeds {seed}..{seed + worlds - 1}")
+    print(
+        f"\np-values on noise: share below 5 %, {worlds} worlds x {each} features of 8,760 bars, seeds {seed}..{seed + worlds - 1}"
+    )
     print("   h   memory   one-sided   two-sided   (bar 3.5-7.5 %)   90 % error of a cell")
     for h in (1, 4, 24):
         for rho in (0.0, 0.9, 0.98):
@@ -88,7 +90,10 @@ def calibration(worlds: int, each: int, seed: int) -> None:
 
 
 def noise(sessions: int, seed: int) -> None:
-    for label, count, trials in (("one session of 1,000", 1000 * sessions, 1000), ("sessions of 60, per 1,000", 1000 * sessions, 60)):
+    for label, count, trials in (
+        ("one session of 1,000", 1000 * sessions, 1000),
+        ("sessions of 60, per 1,000", 1000 * sessions, 60),
+    ):
         statistical = overall = 0
         results = []
         for w in range(20 * sessions):
@@ -102,7 +107,9 @@ def noise(sessions: int, seed: int) -> None:
             verdict = judge(result, trials=trials)
             statistical += verdict.statistical_pass
             overall += verdict.overall_pass
-        print(f"noise, {label}: {statistical / sessions:.2f} statistical, {overall / sessions:.2f} overall accepted of {count // sessions} (seeds {seed}..{seed + 20 * sessions - 1})")
+        print(
+            f"noise, {label}: {statistical / sessions:.2f} statistical, {overall / sessions:.2f} overall accepted of {count // sessions} (seeds {seed}..{seed + 20 * sessions - 1})"
+        )
 
 
 def planted(
@@ -136,7 +143,9 @@ def recall(worlds: int, seed: int) -> None:
                     for g in a.gates:
                         gates.setdefault(g.name, []).append(g.passed)
             weak = "  ".join(f"{n} {np.mean(x):.2f}" for n, x in gates.items() if np.mean(x) < 0.97)
-            print(f"  memory {rho:.2f}  IC {ic:.2f}  recall {passed:.3f} (bar {bar:.2f})  overall {np.mean([v.overall_pass for v in verdicts]):.2f}  t {np.mean([v.evaluation.score_t for v in verdicts]):.2f}  rank IC {np.mean([v.evaluation.rank_ic.value for v in verdicts]):.4f}  Pearson {np.mean([v.evaluation.ic.value for v in verdicts]):.4f}   {weak}")
+            print(
+                f"  memory {rho:.2f}  IC {ic:.2f}  recall {passed:.3f} (bar {bar:.2f})  overall {np.mean([v.overall_pass for v in verdicts]):.2f}  t {np.mean([v.evaluation.score_t for v in verdicts]):.2f}  rank IC {np.mean([v.evaluation.rank_ic.value for v in verdicts]):.4f}  Pearson {np.mean([v.evaluation.ic.value for v in verdicts]):.4f}   {weak}"
+            )
 
 
 def panel(worlds: int, seed: int) -> None:
@@ -151,7 +160,9 @@ def panel(worlds: int, seed: int) -> None:
             t.append(verdict.evaluation.score_t)
             passed.append(verdict.statistical_pass)
             breadth.append(verdict.evaluation.effective_breadth)
-        print(f"  {symbols:2d} symbols, common share {common:.1f}: mean t {np.mean(t):6.2f}  breadth {np.mean(breadth):5.1f}  t / sqrt(breadth) {np.mean(t) / math.sqrt(np.mean(breadth)):.2f}  recall {np.mean(passed):.2f}")
+        print(
+            f"  {symbols:2d} symbols, common share {common:.1f}: mean t {np.mean(t):6.2f}  breadth {np.mean(breadth):5.1f}  t / sqrt(breadth) {np.mean(t) / math.sqrt(np.mean(breadth)):.2f}  recall {np.mean(passed):.2f}"
+        )
 
 
 def main() -> None:

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from midas_engine.evaluator.adapters import check_data, checked_compute
     from midas_engine.evaluator.alpha import AlphaEvaluator
     from midas_engine.evaluator.context import EvaluationContext
-    from midas_engine.evaluator.judge import judge, session_line
     from midas_engine.evaluator.metrics import evaluate_values
     from midas_engine.evaluator.multi import MultiAgentEvaluator
     from midas_engine.evaluator.parts import Parts, split_parts
-    from midas_engine.evaluator.render import render, to_dict
+    from midas_engine.evaluator.rendering import render, to_dict
     from midas_engine.evaluator.thresholds import DEFAULT_THRESHOLDS, validate_thresholds
+    from midas_engine.evaluator.verdict import judge, session_line
 
 _HOMES = {
     "AlphaEvaluator": "alpha",
@@ -36,11 +36,11 @@ _HOMES = {
     "check_data": "adapters",
     "checked_compute": "adapters",
     "evaluate_values": "metrics",
-    "judge": "judge",
-    "render": "render",
-    "session_line": "judge",
+    "judge": "verdict",
+    "render": "rendering",
+    "session_line": "verdict",
     "split_parts": "parts",
-    "to_dict": "render",
+    "to_dict": "rendering",
     "validate_thresholds": "thresholds",
 }
 

@@ -72,7 +72,8 @@ def predictive_power(result: EvaluationResult, line: Line, line_t: float) -> Age
         )
     elif result.score_t < -2.0 and rank < 0.0:
         tips.append(
-            f"flip the sign: the score is negative (t {result.score_t:.1f}); the flipped feature counts as another trial"
+            f"flip the sign: the score is negative (t {result.score_t:.1f}); "
+            "the flipped feature counts as another trial"
         )
     else:
         if not gates[2].passed:

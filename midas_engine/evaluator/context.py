@@ -17,6 +17,7 @@ import numpy as np
 from midas_engine.errors import EvaluationError
 from midas_engine.evaluator.byte_cache import ByteCache
 from midas_engine.evaluator.deployed import Deployed
+from midas_engine.evaluator.layout import Horizon, codes, finite, is_cross, ranks_over, rows_of
 from midas_engine.settings import CostSettings
 from midas_engine.stats._jit import Floats, Ints, owned
 from midas_engine.stats.bar_scores import CROSS_MINIMUM, SERIES_MINIMUM, BarScores, combine, rank_scores
@@ -33,25 +34,6 @@ if TYPE_CHECKING:
     from midas_engine.market import Panel
 
 SECONDS_PER_YEAR = 365.0 * 86_400.0
-CROSS_SHARE = 0.5
-"""Share of the traded bars that need 10 symbols for a panel to be scored as a cross-section."""
-
-
-@dataclass(slots=True)
-class Horizon:
-    """Forward returns over one horizon.
-
-    Attributes:
-        bars: The horizon.
-        forward: [T, S].
-        rows: The same in the layout that is ranked.
-        order: Its order.
-    """
-
-    bars: int
-    forward: Floats
-    rows: Floats
-    order: Ints
 
 
 @dataclass
@@ -122,7 +104,7 @@ class EvaluationContext:
         """
         if not returns:
             raise EvaluationError("there are no forward returns to score against")
-        arrays = {int(h): _finite(r) for h, r in sorted(returns.items())}
+        arrays = {int(h): finite(r) for h, r in sorted(returns.items())}
         shape = (len(timestamps), len(symbols))
         for h, r in arrays.items():
             if r.shape != shape:
@@ -134,7 +116,7 @@ class EvaluationContext:
             )
         base = next(iter(arrays))
         scale = lagged_scale(arrays[base], base) if "scale" not in more else more.pop("scale")
-        codes, names = _codes(regimes, shape[0])
+        numbers, names = codes(regimes, shape[0])
         context = cls(
             timestamps=np.asarray(timestamps).astype("datetime64[ns]"),
             symbols=tuple(symbols),
@@ -143,12 +125,12 @@ class EvaluationContext:
             bar_seconds=bar_seconds,
             costs=CostSettings() if costs is None else costs,
             scale=scale,
-            cross=_is_cross(arrays[chosen]),
+            cross=is_cross(arrays[chosen]),
             part=part,
             embargo_bars=embargo_bars,
             funding=None if funding is None else np.nan_to_num(owned(funding)),
             regime_names=names,
-            regime_codes=codes,
+            regime_codes=numbers,
             **more,
         )
         context._existing = {name: context._own(values, name) for name, values in (existing or {}).items()}
@@ -186,7 +168,7 @@ class EvaluationContext:
             target=horizons[0] if target is None else target,
             bar_seconds=float(panel.bar_seconds),
             costs=costs,
-            existing={n: _rows_of(v, bars, start, stop) for n, v in (existing or {}).items()},
+            existing={n: rows_of(v, bars, start, stop) for n, v in (existing or {}).items()},
             regimes=cut,
             funding=inputs.funding,
             part=part,
@@ -290,7 +272,7 @@ class EvaluationContext:
         ranks = np.empty(rows.shape, np.int32)
         counts = np.empty(rows.shape[0], np.int32)
         rank_rows(rows, order, data.rows, ranks, counts)
-        others = self._masked.get((key, bars, "raw"), lambda: _ranks_over(data.rows, data.order, rows))
+        others = self._masked.get((key, bars, "raw"), lambda: ranks_over(data.rows, data.order, rows))
         return rank_scores(ranks, others, counts, self.minimum, self.cross)
 
     def score(self, rows: Floats, order: Ints, key: bytes, bars: int) -> BarScores:
@@ -302,7 +284,7 @@ class EvaluationContext:
         z_f = scores_of_ranks(ranks, counts, self.minimum)
         z_r = self._masked.get(
             (key, bars, "scaled"),
-            lambda: scores_of_ranks(_ranks_over(scaled, scaled_order, rows), counts, self.minimum),
+            lambda: scores_of_ranks(ranks_over(scaled, scaled_order, rows), counts, self.minimum),
         )
         return combine(z_f, z_r, self.cross)
 
@@ -375,41 +357,3 @@ class EvaluationContext:
                 hint="one row a bar and one column a symbol",
             )
         return array
-
-
-def _ranks_over(rows: Floats, order: Ints, where: Floats) -> Ints:
-    ranks = np.empty(rows.shape, np.int32)
-    rank_rows(rows, order, where, ranks, np.empty(rows.shape[0], np.int32))
-    return ranks
-
-
-def _finite(values: Floats) -> Floats:
-    array = np.array(values, dtype=np.float64, order="C")
-    if array.ndim == 1:
-        array = array.reshape(-1, 1)
-    array[~np.isfinite(array)] = np.nan
-    return array
-
-
-def _rows_of(values: Floats, bars: int, start: int, stop: int) -> Floats:
-    array = np.asarray(values, dtype=np.float64)
-    return array[start:stop] if array.shape[0] == bars else array
-
-
-def _is_cross(forward: Floats) -> bool:
-    if forward.shape[1] < CROSS_MINIMUM:
-        return False
-    counts = (~np.isnan(forward)).sum(axis=1)
-    traded = counts > 0
-    return bool((counts[traded] >= CROSS_MINIMUM).mean() >= CROSS_SHARE) if traded.any() else False
-
-
-def _codes(regimes: Sequence[str] | NDArray[Any] | None, bars: int) -> tuple[Ints | None, tuple[str, ...]]:
-    if regimes is None:
-        return None, ()
-    if len(regimes) != bars:
-        raise EvaluationError(f"{len(regimes)} regime labels for {bars} bars")
-    labels = [str(x) if isinstance(x, str) else "" for x in regimes]
-    names = tuple(sorted({x for x in labels if x}))
-    index = {name: i for i, name in enumerate(names)}
-    return np.array([index.get(x, -1) for x in labels], dtype=np.int32), names

@@ -21,7 +21,8 @@ def _weights(size: int) -> NDArray[np.uint64]:
 def array_mark(values: NDArray[Any]) -> int:
     """A number that changes when any element does: a sum of bit patterns with random odd weights, modulo 2^64."""
     bits = np.ascontiguousarray(values, dtype=np.float64).reshape(-1).view(np.uint64)
-    return int((bits * _weights(bits.size)).sum())
+    mixed = bits ^ (bits >> np.uint64(29))  # else an even number of flipped signs would cancel out
+    return int((mixed * _weights(bits.size)).sum())
 
 
 def frame_mark(frame: pd.DataFrame | pd.Series[Any]) -> tuple[object, ...]:

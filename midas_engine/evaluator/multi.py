@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from midas_engine.evaluator.judge import judge
 from midas_engine.evaluator.thresholds import validate_thresholds
+from midas_engine.evaluator.verdict import judge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

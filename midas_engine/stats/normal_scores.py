@@ -15,7 +15,6 @@ from scipy.special import ndtri
 from midas_engine.stats._jit import Floats, Ints, kernel, owned
 from midas_engine.stats.ranks import own_ranks, sort_rows
 
-
 Offsets = NDArray[np.int64]
 
 

@@ -7,10 +7,14 @@ follow by one walk along the order, so five horizons cost one sort of the featur
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from numpy.typing import NDArray
 
 from midas_engine.stats._jit import Floats, Ints, kernel, owned
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 def sort_rows(values: Floats) -> Ints:
@@ -119,7 +123,7 @@ def rank_rows(f: Floats, f_order: Ints, r: Floats, out: Ints, counts: Ints) -> N
 
 
 def joint_ranks(f: Floats, f_order: Ints, r: Floats, r_order: Ints) -> tuple[Ints, Ints, Ints]:
-    """Doubled ranks of f and of r over their joint cells, and the joint count of every row. Shapes: [R, N] twice, [R]."""
+    """Doubled ranks of f and r over their joint cells, and the joint count of every row. Shapes: [R, N] twice, [R]."""
     f_ranks = np.empty(f.shape, np.int32)
     r_ranks = np.empty(f.shape, np.int32)
     counts = np.empty(f.shape[0], np.int32)

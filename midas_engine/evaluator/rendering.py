@@ -85,7 +85,8 @@ def render(result: MultiAgentResult) -> str:
         f"{r.feature_name or 'feature'}",
         (
             f"  horizon {r.horizon_bars} bars, {r.bars_scored} bars scored, "
-            f"{r.symbols} symbol{'s' if r.symbols != 1 else ''}, coverage {r.coverage:.1%}, {r.extra.get('part', 'research')} part"
+            f"{r.symbols} symbol{'s' if r.symbols != 1 else ''}, "
+            f"coverage {r.coverage:.1%}, {r.extra.get('part', 'research')} part"
         ),
         "",
     ]

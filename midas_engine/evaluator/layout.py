@@ -1,0 +1,82 @@
+"""Small array chores of the evaluation context."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from midas_engine.errors import EvaluationError
+from midas_engine.stats.bar_scores import CROSS_MINIMUM
+from midas_engine.stats.ranks import rank_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from midas_engine.stats._jit import Floats, Ints
+
+CROSS_SHARE = 0.5
+"""Share of the traded bars that need 10 symbols for a panel to be scored as a cross-section."""
+
+
+@dataclass(slots=True)
+class Horizon:
+    """Forward returns over one horizon.
+
+    Attributes:
+        bars: The horizon.
+        forward: [T, S].
+        rows: The same in the layout that is ranked.
+        order: Its order.
+    """
+
+    bars: int
+    forward: Floats
+    rows: Floats
+    order: Ints
+
+
+def ranks_over(rows: Floats, order: Ints, where: Floats) -> Ints:
+    """Doubled ranks of rows over the cells where both it and `where` are known."""
+    ranks = np.empty(rows.shape, np.int32)
+    rank_rows(rows, order, where, ranks, np.empty(rows.shape[0], np.int32))
+    return ranks
+
+
+def finite(values: Floats) -> Floats:
+    """A copy [T, S] with infinities as missing."""
+    array = np.array(values, dtype=np.float64, order="C")
+    if array.ndim == 1:
+        array = array.reshape(-1, 1)
+    array[~np.isfinite(array)] = np.nan
+    return array
+
+
+def rows_of(values: Floats, bars: int, start: int, stop: int) -> Floats:
+    """The rows of a part, whether the values cover the whole panel or only the part."""
+    array = np.asarray(values, dtype=np.float64)
+    return array[start:stop] if array.shape[0] == bars else array
+
+
+def is_cross(forward: Floats) -> bool:
+    """Whether enough bars have the 10 symbols that a cross-section needs."""
+    if forward.shape[1] < CROSS_MINIMUM:
+        return False
+    counts = (~np.isnan(forward)).sum(axis=1)
+    traded = counts > 0
+    return bool((counts[traded] >= CROSS_MINIMUM).mean() >= CROSS_SHARE) if traded.any() else False
+
+
+def codes(regimes: Sequence[str] | NDArray[Any] | None, bars: int) -> tuple[Ints | None, tuple[str, ...]]:
+    """Code of every bar's label, -1 where empty, and the labels they index."""
+    if regimes is None:
+        return None, ()
+    if len(regimes) != bars:
+        raise EvaluationError(f"{len(regimes)} regime labels for {bars} bars")
+    labels = [str(x) if isinstance(x, str) else "" for x in regimes]
+    names = tuple(sorted({x for x in labels if x}))
+    index = {name: i for i, name in enumerate(names)}
+    return np.array([index.get(x, -1) for x in labels], dtype=np.int32), names
