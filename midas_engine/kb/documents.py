@@ -94,7 +94,7 @@ def standard_body(record: FeatureRecord) -> str:
         lines += [f"| {_cell(k)} | {_cell(f'{v:.6g}' if isinstance(v, float) else v)} |" for k, v in flat.items()]
         lines += [""]
     lines += ["## Notes", ""]
-    return clean("\n".join(lines))  # type: ignore[no-any-return]
+    return str(clean("\n".join(lines))).replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _cell(value: object) -> str:

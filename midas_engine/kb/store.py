@@ -114,6 +114,7 @@ class KnowledgeBase:
             StoreVersionError: The base belongs to a newer Midas.
         """
         self._refuse_when_read_only()
+        self._tree.check_anchor()  # before the lock, which would make the folder anew
         try:
             with self._lock.hold(timeout):
                 yield

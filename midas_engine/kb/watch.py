@@ -87,7 +87,7 @@ async def watch(
     await asyncio.to_thread(prints.learn)
     try:
         async for changes in awatch(
-            root, stop_event=stop, debounce=debounce_ms, step=20, recursive=True, raise_interrupt=False
+            root, stop_event=stop, debounce=debounce_ms, step=20, recursive=True
         ):
             batch = await asyncio.to_thread(prints.changed, {Path(path) for _, path in changes})
             if batch:
