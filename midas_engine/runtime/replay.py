@@ -20,7 +20,9 @@ from midas_engine.events import Event, ReplayMoved, to_dict
 if TYPE_CHECKING:
     from midas_engine.clock import Clock, ManualClock
 
-CHECKPOINT_BARS = 24
+CHECKPOINT_BARS = 96
+# A jump of at most this many bars shows each of them; a longer one shows only where it lands.
+STEPS_SHOWN = 24
 # Seconds a burst of bars may hold the event loop before it lets others run.
 BURST_SECONDS = 0.012
 SPEEDS: tuple[float, ...] = (0.5, 1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -29,8 +31,8 @@ SPEEDS: tuple[float, ...] = (0.5, 1, 2, 4, 8, 16, 32, 64, 128, 256)
 class ReplayStage(Protocol):
     """What a replay drives: one recorded bar at a time, with a state that can be put back."""
 
-    def run_bar(self, index: int) -> list[Event]:
-        """Process bar `index`; the events it caused, in order."""
+    def run_bar(self, index: int, *, shown: bool) -> list[Event]:
+        """Process bar `index`; the events it caused, in order (alerts only when not `shown`)."""
         ...
 
     def state(self) -> bytes:
@@ -126,13 +128,11 @@ class ReplayControl:
         async with self._busy:
             if target < self._next:
                 self._rewind(target)
-                await self._run_until(target, shown=False)
-                self._republish()
-            elif target - self._next > CHECKPOINT_BARS:
-                await self._run_until(target - 1, shown=False)
-                await self._run_until(target, shown=True)
-            else:
-                await self._run_until(target, shown=True)
+                # The position is told first: what follows replaces what the screen holds.
+                self._announce(target)
+            if target - self._next > 1:
+                await self._run_until(target - 1, shown=target - self._next <= STEPS_SHOWN)
+            await self._run_until(target, shown=True)
             self._announce()
 
     async def seek_time(self, at: datetime) -> None:
@@ -210,7 +210,7 @@ class ReplayControl:
                 self._states[self._next] = self._stage.state()
                 bisect.insort(self._marks, self._next)
             index = self._next
-            events = self._stage.run_bar(index)
+            events = self._stage.run_bar(index, shown=shown)
             self._next += 1
             if shown:
                 self._clock.set(self._closed_at(index))
@@ -230,32 +230,25 @@ class ReplayControl:
         self._stage.restore(self._states[mark])
         self._next = mark
 
-    def _republish(self) -> None:
-        """Show the newest bar again after going back: its events replace what the screen holds."""
-        if self._next <= self._start:
-            return
-        last = self._next - 1
-        self._rewind(last + 1)
-        while self._next < last:
-            self._stage.run_bar(self._next)
-            self._next += 1
-        for event in self._stage.run_bar(last):
-            self._publish(event)
-        self._next = last + 1
-
     def _closed_at(self, index: int) -> datetime:
         return datetime.fromtimestamp(self._times[index].timestamp() + self._bar_seconds, tz=self._times[index].tzinfo)
 
-    def _announce(self) -> None:
-        self._publish(
-            ReplayMoved(
-                at=self._clock.now(),
-                position=self.position,
-                total=self.total,
-                speed=self.speed,
-                playing=self.playing,
-                bar_at=self.bar_at,
-            )
+    @property
+    def moved(self) -> ReplayMoved:
+        """Where the replay stands."""
+        return self._moved(self.position)
+
+    def _announce(self, target: int | None = None) -> None:
+        self._publish(self._moved(self.position if target is None else max(0, target - self._start)))
+
+    def _moved(self, position: int) -> ReplayMoved:
+        return ReplayMoved(
+            at=self._clock.now(),
+            position=position,
+            total=self.total,
+            speed=self.speed,
+            playing=self.playing,
+            bar_at=self.bar_at,
         )
 
 

@@ -1,0 +1,88 @@
+"""Around every call: a deadline of our own, named errors, a circuit that opens after repeated failures."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from midas_engine.errors import ModelError, ModelKeyError, ModelTruncatedError
+
+if TYPE_CHECKING:
+    from midas_engine.clock import Clock
+
+T = TypeVar("T")
+
+FAILURES_TO_OPEN = 4
+REST_SECONDS = 60.0
+
+
+class Circuit:
+    """Refuses calls for a minute after four failures in a row, so that an outage costs no retry storm."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._failures = 0
+        self._open_until = 0.0
+
+    def check(self) -> None:
+        """ModelError while the circuit is open."""
+        left = self._open_until - self._clock.monotonic()
+        if left > 0:
+            raise ModelError(
+                f"the model failed {self._failures} times in a row; no further call for {left:.0f} s",
+                hint="check the provider's status; the session keeps what it has",
+            )
+
+    def failed(self) -> None:
+        """Count a failure."""
+        self._failures += 1
+        if self._failures >= FAILURES_TO_OPEN:
+            self._open_until = self._clock.monotonic() + REST_SECONDS
+
+    def succeeded(self) -> None:
+        """Close the circuit."""
+        self._failures = 0
+
+
+async def guarded(
+    call: Callable[[], Awaitable[T]], *, provider: str, deadline_seconds: float, sdk_error: type[Exception], transport: type[Exception]
+) -> T:
+    """Run one call and name what goes wrong.
+
+    The SDKs leak their transport's errors and JSON errors out of streams, so all three kinds are caught.
+
+    Raises:
+        ModelKeyError, ModelTruncatedError, ModelError.
+    """
+    try:
+        async with asyncio.timeout(deadline_seconds):
+            return await call()
+    except TimeoutError as error:
+        raise ModelError(
+            f"{provider} did not finish within {deadline_seconds:g} s", hint="raise model.deadline_seconds, or try later"
+        ) from error
+    except (ModelKeyError, ModelTruncatedError):
+        raise
+    except sdk_error as error:
+        raise _named(error, provider) from error
+    except (transport, ValueError) as error:
+        raise ModelError(
+            f"the connection to {provider} broke in mid-reply ({type(error).__name__})", hint="the partial reply was dropped; try again"
+        ) from error
+
+
+def _named(error: Exception, provider: str) -> ModelError:
+    status = getattr(error, "status_code", None)
+    kind = type(error).__name__
+    if status in (401, 403):
+        return ModelKeyError(f"{provider} refused the API key ({status})", hint="check the key in the environment")
+    if status == 404:
+        return ModelError(f"{provider} does not know this model (404)", hint="set model.model, or --model")
+    if status == 429:
+        return ModelError(f"{provider} is rate-limiting (429) after the retries", hint="wait, or lower the session's calls")
+    if status == 400:
+        return ModelError(f"{provider} refused the request (400)", hint="the prompt may be too long for the model's context")
+    if isinstance(status, int):
+        return ModelError(f"{provider} failed with {status} after the retries", hint="try later")
+    return ModelError(f"{provider} could not be reached ({kind})", hint="check the network; the local researcher needs none")

@@ -1,0 +1,103 @@
+"""Replies are data: one fenced JSON object, bounded, typed, with nothing assumed."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from midas_engine.errors import ModelReplyError
+
+MAX_REPLY = 200_000
+MAX_STRING = 8_000
+MAX_ITEMS = 64
+_FENCE = re.compile(r"```[ \t]*(?:json|JSON)?[ \t]*\r?\n(.*?)\r?\n?[ \t]*```", re.DOTALL)
+
+
+def parse_reply(text: str, fields: Mapping[str, type | tuple[type, ...]], *, optional: frozenset[str] = frozenset()) -> dict[str, Any]:
+    """The JSON object of a reply, checked against `fields`.
+
+    Args:
+        text: The whole reply: one fenced block, or nothing but the object.
+        fields: Name -> type. `str`, `int`, `float`, `bool`, `list`, or a tuple of them. A float takes a
+            whole number; a bool takes only true and false; a list holds strings or objects.
+        optional: Fields that may be missing.
+
+    Raises:
+        ModelReplyError: More or less than one block, bad JSON, duplicate keys, NaN, a missing field or a
+            wrong type; the message can be shown to the model.
+
+    Example:
+        >>> parse_reply('```json\\n{"kill": false}\\n```', {"kill": bool})
+        {'kill': False}
+    """
+    if len(text) > MAX_REPLY:
+        raise ModelReplyError(f"the reply has {len(text):,} characters, at most {MAX_REPLY:,} are read")
+    record = _load(_block(text))
+    if not isinstance(record, dict):
+        raise ModelReplyError(f"the JSON must be an object, not {type(record).__name__}")
+    checked: dict[str, Any] = {}
+    for name, kind in fields.items():
+        if name not in record:
+            if name in optional:
+                continue
+            raise ModelReplyError(f"the field {name!r} is missing", hint="fields: " + ", ".join(fields))
+        checked[name] = _typed(name, record[name], kind if isinstance(kind, tuple) else (kind,))
+    return checked
+
+
+def _block(text: str) -> str:
+    blocks = _FENCE.findall(text)
+    if len(blocks) == 1:
+        return str(blocks[0])
+    bare = text.strip()
+    if not blocks and bare.startswith("{") and bare.endswith("}"):
+        return bare
+    if not blocks:
+        raise ModelReplyError("the reply has no fenced JSON block", hint="reply with exactly one ```json block")
+    raise ModelReplyError(f"the reply has {len(blocks)} fenced blocks, exactly one is wanted")
+
+
+def _load(block: str) -> Any:
+    try:
+        return json.loads(block, object_pairs_hook=_unique, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise ModelReplyError(f"the JSON cannot be read: {error}") from error
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"the key {key!r} stands twice")
+        found[key] = value
+    return found
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _typed(name: str, value: Any, kinds: tuple[type, ...]) -> Any:
+    if isinstance(value, bool):
+        if bool in kinds:
+            return value
+    elif isinstance(value, str) and str in kinds:
+        return _text(value)
+    elif (isinstance(value, int) and int in kinds) or value is None and type(None) in kinds:
+        return value
+    elif isinstance(value, int | float) and float in kinds and math.isfinite(value):
+        return float(value)
+    elif isinstance(value, list) and list in kinds:
+        if len(value) > MAX_ITEMS:
+            raise ModelReplyError(f"the list {name!r} has {len(value)} items, at most {MAX_ITEMS} are read")
+        return [_text(v) if isinstance(v, str) else v for v in value]
+    wanted = " or ".join("null" if k is type(None) else k.__name__ for k in kinds)
+    raise ModelReplyError(f"the field {name!r} must be {wanted}, not {json.dumps(value, default=str)[:60]}")
+
+
+def _text(value: str) -> str:
+    # NUL and lone surrogates cannot be written to disk; everything else is kept and shown as data.
+    return value.replace("\x00", "").encode("utf-8", "replace").decode()[:MAX_STRING]

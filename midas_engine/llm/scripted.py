@@ -1,0 +1,43 @@
+"""A client that replies from a script: for tests and for the mock provider."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from midas_engine.errors import ModelError
+from midas_engine.llm.client import ModelReply, ModelRequest, OnText
+
+Answer = str | Exception | Callable[[ModelRequest], str]
+
+
+class ScriptedClient:
+    """Replies in order; an exception in the script is raised, a function is called with the request.
+
+    Attributes:
+        requests: What was asked, oldest first.
+    """
+
+    provider = "mock"
+
+    def __init__(self, answers: Iterable[Answer], *, model: str = "scripted") -> None:
+        self.model = model
+        self._answers = iter(answers)
+        self.requests: list[ModelRequest] = []
+
+    async def complete(self, request: ModelRequest, on_text: OnText | None = None) -> ModelReply:
+        """The next answer, streamed in words."""
+        self.requests.append(request)
+        try:
+            answer = next(self._answers)
+        except StopIteration:
+            raise ModelError("the script has no further answer") from None
+        if isinstance(answer, Exception):
+            raise answer
+        text = answer if isinstance(answer, str) else answer(request)
+        if on_text is not None:
+            for word in text.split(" "):
+                on_text(word + " ")
+        return ModelReply(text, self.provider, self.model, len(request.prompt) // 4, len(text) // 4)
+
+    async def close(self) -> None:
+        """Nothing to let go of."""

@@ -1,0 +1,333 @@
+"""`Runtime`: opens the base, the journal and the data, watches, discovers, and obeys commands."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from midas_engine.bus import EventBus
+from midas_engine.clock import WallClock
+from midas_engine.errors import MidasError, MonitorError, ReadOnlyError
+from midas_engine.events import DocumentChanged, Event, FaultReported, RuntimeChanged
+from midas_engine.models import FeatureState
+from midas_engine.runtime.documents import Documents
+from midas_engine.runtime.pipeline import PipelineCommands
+from midas_engine.runtime.sessions import Sessions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
+
+    from midas_engine.clock import Clock
+    from midas_engine.journal import Journal
+    from midas_engine.kb import KnowledgeBase
+    from midas_engine.market import Panel
+    from midas_engine.models import Alert, FeatureMetrics, SessionSummary
+    from midas_engine.promoter import FeaturePromoter
+    from midas_engine.runtime.replay import ReplayControl
+    from midas_engine.runtime.stage import FleetStage
+    from midas_engine.runtime.watch import Recording
+    from midas_engine.settings import Settings
+
+CHART_FIGURES = ("ic_5d", "ic_30d", "slippage_ratio", "pnl_bps", "score", "log_s")
+
+
+class Runtime(PipelineCommands, Documents, Sessions):
+    """Everything in one event loop: `async with Runtime(settings) as midas: ...`.
+
+    Args:
+        settings: From `load_settings`.
+        replay: A data source to replay ("sample", "synthetic", a path); None watches the data's end.
+        speed: Replay speed, bars a second.
+        play: Start the replay playing.
+        clock: Wall time; injected in tests.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        replay: str | None = None,
+        speed: float | None = None,
+        play: bool = False,
+        clock: Clock | None = None,
+    ) -> None:
+        self.settings = settings
+        self.bus = EventBus()
+        self.clock: Clock = clock or WallClock()
+        self.mode = "REPLAY" if replay is not None else "OFFLINE"
+        self.read_only = settings.read_only
+        self.source = replay if replay is not None else settings.data
+        self.phase = "starting"
+        self.panel: Panel | None = None
+        self.replay: ReplayControl | None = None
+        self._speed = speed if speed is not None else 4.0
+        self._play = play
+        self._kb: KnowledgeBase | None = None
+        self._journal: Journal | None = None
+        self._promoter: FeaturePromoter | None = None
+        self._stage: FleetStage | None = None
+        self._stage_clock: Clock = self.clock
+        self._recording: Recording | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._untap: Callable[[], None] | None = None
+        self._watch_lock = asyncio.Lock()
+        self._init_sessions()
+
+    # -- life ------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Open everything; returns when the first state can be shown.
+
+        Raises:
+            MidasError: The base, the journal or the data cannot be used; says why.
+        """
+        self.bus.bind(asyncio.get_running_loop())
+        self._change("starting", "opening the knowledge base")
+        await asyncio.to_thread(self._open_store)
+        self._untap = self.bus.tap(self._record)
+        self._change("starting", f"loading {self.source}")
+        self.panel = await asyncio.to_thread(_load, self.source)
+        await self.watch_again()
+        self.background(self._follow_files(), "files")
+        self._change("running")
+
+    async def stop(self) -> None:
+        """Cancel what runs, write what must be written, close. Safe to call twice."""
+        if self.phase == "stopped":
+            return
+        self._change("stopping")
+        await self.close_sessions()
+        if self.replay is not None:
+            await self.replay.pause()
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._untap is not None:
+            self._untap()
+        await asyncio.to_thread(self._close_store)
+        self.phase = "stopped"
+
+    async def __aenter__(self) -> Runtime:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    def _open_store(self) -> None:
+        from midas_engine.journal import Journal
+        from midas_engine.kb import KnowledgeBase
+        from midas_engine.promoter import FeaturePromoter
+
+        self._kb = KnowledgeBase(self.settings.kb_path, read_only=self.settings.read_only, clock=self.clock)
+        if self._kb.read_only and not self.read_only:
+            self.read_only = True
+            self.fault("knowledge base", f"opened read-only: {self._kb.read_only_reason}", "actions are refused")
+        if self._kb.path.is_dir():
+            self._journal = Journal(self._kb.journal_path, clock=self.clock, read_only=self._kb.read_only)
+            self._promoter = FeaturePromoter(self._kb, self._journal, clock=self.clock, on_event=self.bus.publish_threadsafe)
+
+    def _close_store(self) -> None:
+        if self._promoter is not None:
+            self._promoter.close()
+        if self._journal is not None:
+            self._journal.close()
+
+    @property
+    def kb(self) -> KnowledgeBase:
+        """The knowledge base; MidasError before `start`."""
+        if self._kb is None:
+            raise MidasError("Midas is still starting")
+        return self._kb
+
+    @property
+    def promoter(self) -> FeaturePromoter:
+        """The pipeline; refuses before `start` and on a base that is not there."""
+        if self._promoter is None:
+            raise ReadOnlyError("there is no knowledge base to change", hint="start without --read-only to make one")
+        return self._promoter
+
+    @property
+    def journal(self) -> Journal | None:
+        """The journal, once open."""
+        return self._journal
+
+    # -- helpers shared by the parts -------------------------------------------------------------
+
+    def background(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """Run `work` supervised: a failure is reported, never swallowed."""
+        task = asyncio.get_running_loop().create_task(self._supervised(work, name), name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _supervised(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        try:
+            await work
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            hint = error.hint if isinstance(error, MidasError) else "the rest of Midas goes on"
+            self.fault(name, f"{type(error).__name__}: {error}", hint)
+
+    def fault(self, where: str, message: str, hint: str = "") -> None:
+        """Report something that failed and was survived; from any thread."""
+        event = FaultReported(at=self.clock.now(), where=where, message=message, hint=hint)
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            self.bus.publish_threadsafe(event)
+        else:
+            self.bus.publish(event)
+
+    def _change(self, phase: str, detail: str = "", progress: float = float("nan")) -> None:
+        self.phase = phase
+        self.bus.publish(RuntimeChanged(at=self.clock.now(), phase=phase, detail=detail, progress=progress))
+
+    def now(self) -> datetime:
+        """Engine time: of the replay in a replay, else the wall's."""
+        return self._stage_clock.now()
+
+    def refuse_changes(self) -> None:
+        """Raise when this runtime may not change the pipeline."""
+        if self.mode == "REPLAY":
+            raise ReadOnlyError("a replay changes nothing", hint="start midas-tui without --replay")
+        if self.read_only:
+            raise ReadOnlyError("opened read-only", hint="start without --read-only")
+
+    def _record(self, event: Event) -> None:
+        """Sessions, faults and moves go to the journal of a base that may be written; replays are nobody's past."""
+        if self._recorder is not None and self.mode != "REPLAY":
+            self._recorder.take(event)
+
+    async def _follow_files(self) -> None:
+        if not self.kb.path.is_dir():
+            return
+        async for paths in self.kb.watch():
+            self.bus.publish(DocumentChanged(at=self.clock.now(), paths=paths))
+
+    # -- watching --------------------------------------------------------------------------------
+
+    async def watch_again(self) -> None:
+        """Build the book anew and show its state: at start, and after the pipeline changed."""
+        from midas_engine.runtime import watch
+
+        async with self._watch_lock:
+            panel = self.panel
+            if panel is None:
+                return
+            self._change("warming", "computing features")
+            records = [
+                r
+                for state in (FeatureState.DEPLOYED, FeatureState.SHADOW)
+                for r in (await asyncio.to_thread(self.kb.features, state) if self.kb.path.is_dir() else [])
+            ]
+            replaying = self.mode == "REPLAY"
+            recording = await asyncio.to_thread(
+                watch.prepare, panel, records, self.settings, source=self.source, replay=replaying
+            )
+            self._recording = recording
+            for problem in recording.problems:
+                self.fault("monitor", problem, "import data that has the columns, or demote the feature")
+            if replaying:
+                await self._begin_replay(recording)
+            elif recording.book:
+                await self._catch_up(recording)
+            else:
+                self._stage = None
+            self._change("running")
+
+    async def _begin_replay(self, recording: Recording) -> None:
+        from midas_engine.runtime import watch
+
+        control, self._stage, self._stage_clock = watch.replay_control(
+            recording, self.settings, self.bus.publish, self.clock
+        )
+        control.speed = self._speed
+        self.replay = control
+        await control.warm_up(lambda share: self._change("warming", "the monitor", share))
+        await control.step(1)
+        self.background(watch.scan_alerts(recording, self.settings, self.clock, control.mark_alerts), "alert scan")
+        if self._play:
+            control.play()
+
+    async def _catch_up(self, recording: Recording) -> None:
+        from midas_engine.clock import ManualClock
+        from midas_engine.runtime import watch
+
+        stage = await watch.catch_up(
+            recording, self.settings, self.clock, lambda share: self._change("warming", "catching up", share)
+        )
+        self._stage = stage
+        self._stage_clock = ManualClock(watch.end_of(recording.panel))
+        for event in stage.run_bar(stage.bars - 1, shown=True):
+            self.bus.publish(event)
+
+    def metrics(self) -> Mapping[str, FeatureMetrics]:
+        """Newest figures of every watched feature."""
+        if self._stage is None or not self._stage.fleet.names:
+            return {}
+        fleet = self._stage.fleet
+        with contextlib.suppress(MonitorError):
+            return {name: fleet.metrics(name, fleet.last_bar) for name in fleet.names}
+        return {}
+
+    def chart(self, name: str) -> Any:
+        """Recent bars of a feature for the charts; None when it is not watched."""
+        from midas_engine.runtime.documents import ChartData
+
+        if self._stage is None or name not in self._stage.fleet.names:
+            return None
+        arrays = self._stage.fleet.engine.history(name)
+        return ChartData({figure: arrays[figure].tolist() for figure in CHART_FIGURES})
+
+    def alerts(self, *, include_resolved: bool = False) -> Sequence[Alert]:
+        """Episodes, newest first."""
+        return self._stage.alerts.alerts(include_resolved=include_resolved) if self._stage is not None else []
+
+    async def acknowledge(self, alert_id: str) -> str:
+        """Mark an episode as seen."""
+        for event in self._watched().alerts.acknowledge(alert_id, self.now()):
+            self.bus.publish(event)
+        return "acknowledged"
+
+    async def snooze(self, alert_id: str, hours: float) -> str:
+        """Silence an episode for `hours`."""
+        for event in self._watched().alerts.snooze(alert_id, hours, self.now()):
+            self.bus.publish(event)
+        return f"snoozed for {hours:g} h"
+
+    async def diagnose(self, feature: str) -> str:
+        """Ask for a diagnosis of a feature, in the background."""
+        from midas_engine.runtime.diagnosing import begin_diagnosis
+
+        return await begin_diagnosis(self, self._watched(), feature)
+
+    def _watched(self) -> FleetStage:
+        if self._stage is None:
+            raise MonitorError("nothing is watched", hint="promote a candidate first")
+        return self._stage
+
+    # -- status ----------------------------------------------------------------------------------
+
+    def status(self) -> Mapping[str, Any]:
+        """Queues, drops and what runs, for the log."""
+        figures: dict[str, Any] = {"phase": self.phase, "events published": self.bus.published}
+        for s in self.bus.stats:
+            figures[f"queue {s.name}"] = f"{s.depth} waiting, peak {s.peak}, {s.replaced} replaced, {s.over_bound} over bound"
+        figures["background"] = ", ".join(sorted(t.get_name() for t in self._tasks)) or "nothing"
+        if self.panel is not None:
+            figures["data"] = repr(self.panel)
+        return figures
+
+    def session_summaries(self) -> Sequence[SessionSummary]:
+        """Sessions of this run, newest first."""
+        return self.sessions()
+
+
+def _load(source: str) -> Panel:
+    from midas_engine.market import load_panel
+
+    return load_panel(source)
