@@ -11,6 +11,7 @@ _HERE = "midas_engine.cli.verbs"
 VERBS = {
     "status": f"{_HERE}.status:status",
     "evaluate": f"{_HERE}.evaluate:evaluate",
+    "explain": f"{_HERE}.explain:explain",
     "learnings": f"{_HERE}.learnings:learnings",
     **{
         action: f"{_HERE}.pipeline:{action}"
@@ -35,7 +36,7 @@ VERBS = {
 }
 
 SECTIONS: dict[str, tuple[str, ...]] = {
-    "Research": ("evaluate", "learnings"),
+    "Research": ("evaluate", "explain", "learnings"),
     "Pipeline": (
         "status",
         "promote",
