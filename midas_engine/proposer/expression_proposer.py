@@ -1,0 +1,47 @@
+"""`ExpressionProposer`: the original system's name and verbs over a researcher, blocking."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from midas_engine.dsl.validator import DSLValidator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from midas_engine.proposer.protocol import Plan, Proposal, Researcher, ResearchContext, TrialResult
+
+
+def _quiet(_: str) -> None:
+    return None
+
+
+class ExpressionProposer:
+    """Plan, generate and refine with any researcher; every expression that comes back is valid.
+
+    Args:
+        researcher: Who proposes.
+        on_text: Receives the researcher's words.
+    """
+
+    def __init__(self, researcher: Researcher, *, on_text: Callable[[str], None] = _quiet) -> None:
+        self.researcher = researcher
+        self._on_text = on_text
+
+    def plan(self, context: ResearchContext) -> Plan:
+        """The plan of one iteration."""
+        return asyncio.run(self.researcher.plan(context, self._on_text))
+
+    def generate(self, context: ResearchContext, plan: Plan, count: int = 3) -> list[Proposal]:
+        """Valid proposals; those that are not are left out."""
+        proposals = asyncio.run(self.researcher.write(context, plan, count, self._on_text))
+        validator = DSLValidator(context.columns, context.limits)
+        return [p for p in proposals if validator.validate(p.expression).ok]
+
+    def refine(self, context: ResearchContext, proposal: Proposal, result: TrialResult) -> Proposal | None:
+        """A changed proposal, or None."""
+        found = asyncio.run(self.researcher.refine(context, proposal, result, self._on_text))
+        if found is None or not DSLValidator(context.columns, context.limits).validate(found.expression).ok:
+            return None
+        return found

@@ -1,0 +1,181 @@
+"""A language model as researcher, through the prompts of the knowledge base."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from midas_engine.errors import ModelReplyError
+from midas_engine.llm.budget import Budget
+from midas_engine.llm.client import ModelReply, ModelRequest
+from midas_engine.llm.replies import parse_reply
+from midas_engine.proposer import prompts
+from midas_engine.proposer.protocol import DiagnosisDraft, LearningDraft, Plan, Proposal
+
+if TYPE_CHECKING:
+    from midas_engine.llm.client import ModelClient
+    from midas_engine.proposer.protocol import DiagnosisBrief, OnText, ResearchContext, TrialResult
+
+T = TypeVar("T")
+_PROPOSAL: dict[str, type] = {"name": str, "expression": str, "rationale": str, "gate": str, "hold": int}
+_PROPOSAL_OPTIONAL = frozenset({"rationale", "gate", "hold"})
+
+
+class LLMResearcher:
+    """Asks a model. A reply that cannot be read gets one repair round, then a named failure.
+
+    Args:
+        client: The provider.
+        budget: Refuses the call that would be too many.
+        on_reply: Told of every reply, for the journal.
+    """
+
+    def __init__(
+        self, client: ModelClient, budget: Budget, *, on_reply: Callable[[ModelRequest, ModelReply], None] | None = None
+    ) -> None:
+        self._client = client
+        self._budget = budget
+        self._on_reply = on_reply
+        self.name = f"{client.provider}:{client.model}"
+
+    async def plan(self, context: ResearchContext, on_text: OnText) -> Plan:
+        """See `Researcher.plan`."""
+
+        def read(text: str) -> Plan:
+            found = parse_reply(text, {"hypothesis": str, "approach": str, "avoid": list}, optional=frozenset({"approach", "avoid"}))
+            if not found["hypothesis"].strip():
+                raise ModelReplyError("the hypothesis is empty")
+            return Plan(found["hypothesis"], found.get("approach", ""), _strings(found.get("avoid", [])))
+
+        return await self._ask("plan", prompts.context_values(context), context, on_text, read)
+
+    async def write(self, context: ResearchContext, plan: Plan, count: int, on_text: OnText) -> list[Proposal]:
+        """See `Researcher.write`."""
+        values = prompts.context_values(context) | {
+            "count": str(count),
+            "plan": f"{plan.hypothesis}\n{plan.approach}\navoid: {'; '.join(plan.avoid)}",
+        }
+
+        def read(text: str) -> list[Proposal]:
+            items = parse_reply(text, {"candidates": list})["candidates"]
+            if not items:
+                raise ModelReplyError("the list of candidates is empty")
+            return [_proposal(item) for item in items[:count]]
+
+        return await self._ask("generate", values, context, on_text, read)
+
+    async def refine(
+        self, context: ResearchContext, proposal: Proposal, result: TrialResult, on_text: OnText
+    ) -> Proposal | None:
+        """See `Researcher.refine`."""
+        values = prompts.context_values(context) | {
+            "name": proposal.name,
+            "expression": proposal.expression,
+            "rationale": prompts.quoted(proposal.rationale, proposal.name),
+            "verdicts": "\n".join(result.verdicts),
+            "suggestions": "\n".join(result.suggestions) or "none",
+        }
+
+        def read(text: str) -> Proposal | None:
+            fields: dict[str, type | tuple[type, ...]] = {**_PROPOSAL}
+            fields |= {"name": (str, type(None)), "expression": (str, type(None))}
+            found = parse_reply(text, fields, optional=_PROPOSAL_OPTIONAL | {"name"})
+            if not found["expression"]:
+                return None
+            return _proposal(found | {"name": found.get("name") or proposal.name})
+
+        return await self._ask("refine", values, context, on_text, read)
+
+    async def learn(self, context: ResearchContext, outcome: str, on_text: OnText) -> LearningDraft:
+        """See `Researcher.learn`."""
+        fields = {
+            "title": str, "pattern_identified": str, "what_worked": str, "what_failed": str, "recommendation": str, "tags": list,
+        }  # fmt: skip
+
+        def read(text: str) -> LearningDraft:
+            found = parse_reply(text, fields, optional=frozenset({"what_worked", "what_failed", "recommendation", "tags"}))
+            found["tags"] = _strings(found.get("tags", []))[:12]
+            return LearningDraft(**found)
+
+        return await self._ask("learn", prompts.context_values(context) | {"outcome": outcome}, context, on_text, read)
+
+    async def diagnose(self, brief: DiagnosisBrief, on_text: OnText) -> DiagnosisDraft:
+        """See `Researcher.diagnose`."""
+        values = {
+            "feature": brief.feature,
+            "expression": brief.expression,
+            "alert": brief.alert,
+            "cause": brief.cause,
+            "confidence": f"{brief.confidence:.2f}",
+            "figures": "\n".join(brief.figures),
+            "regime": brief.regime,
+            "learnings": prompts.learnings_text(brief.learnings),
+            "columns": ", ".join(brief.columns),
+            "operators": prompts.operators_text(),
+        }
+        fields: dict[str, type | tuple[type, ...]] = {
+            "root_cause": str, "evidence": list, "fix_expression": (str, type(None)), "fix_reason": str, "kill": bool,
+            "kill_reason": str, "learning": str,
+        }  # fmt: skip
+
+        def read(text: str) -> DiagnosisDraft:
+            found = parse_reply(
+                text, fields, optional=frozenset({"evidence", "fix_expression", "fix_reason", "kill", "kill_reason", "learning"})
+            )
+            found["evidence"] = _strings(found.get("evidence", []))
+            found["fix_expression"] = found.get("fix_expression") or ""
+            return DiagnosisDraft(**found)
+
+        return await self._ask("diagnose", values, brief, on_text, read)
+
+    async def close(self) -> None:
+        """Close the client."""
+        await self._client.close()
+
+    async def _ask(
+        self, name: str, values: dict[str, str], context: Any, on_text: OnText, read: Callable[[str], T]
+    ) -> T:
+        template = context.prompt(name) if context.prompt is not None else "\n".join(f"{k}: {{{{{k}}}}}" for k in values)
+        request = ModelRequest(prompts.fill(template, values), prompts.SYSTEM, context.max_tokens, name)
+        text = await self._call(request, on_text)
+        try:
+            return read(text)
+        except ModelReplyError as error:
+            on_text(f"\n(the reply could not be read: {error.message}; asking once more)\n")
+            repair = (
+                f"{request.prompt}\n\nYour last reply could not be used: {error.message}. {error.hint}\n"
+                f"It was:\n{prompts.quoted(text, 'reply')}\n\nReply again, with exactly one valid JSON block."
+            )
+            text = await self._call(ModelRequest(repair, prompts.SYSTEM, context.max_tokens, f"{name} repair"), on_text)
+            try:
+                return read(text)
+            except ModelReplyError as second:
+                raise ModelReplyError(
+                    f"{self.name} gave no usable reply to {name!r}, twice: {second.message}", hint="try another model"
+                ) from second
+
+    async def _call(self, request: ModelRequest, on_text: OnText) -> str:
+        self._budget.reserve()
+        reply = await self._client.complete(request, on_text)
+        self._budget.charge(reply.cost_usd)
+        if self._on_reply is not None:
+            self._on_reply(request, reply)
+        return reply.text
+
+
+def _strings(items: list[Any]) -> tuple[str, ...]:
+    return tuple(item for item in items if isinstance(item, str) and item.strip())
+
+
+def _proposal(item: Any) -> Proposal:
+    if not isinstance(item, dict):
+        raise ModelReplyError("every candidate must be an object with name and expression")
+    found: dict[str, Any] = {}
+    for key, kind in _PROPOSAL.items():
+        value = item.get(key)
+        if value is None and key in _PROPOSAL_OPTIONAL:
+            continue
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise ModelReplyError(f"the candidate's {key!r} must be {kind.__name__}")
+        found[key] = value
+    return Proposal(**found)

@@ -1,0 +1,289 @@
+"""A researcher without a model: a typed search over families of signals that learns within and across sessions."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from midas_engine.dsl.expression import canonical
+from midas_engine.dsl.generate import random_expression
+from midas_engine.dsl.validator import DSLValidator
+from midas_engine.errors import ExpressionError
+from midas_engine.proposer.families import FAMILIES, Template, families_of
+from midas_engine.proposer.protocol import DiagnosisDraft, LearningDraft, Plan, Proposal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from midas_engine.proposer.protocol import DiagnosisBrief, OnText, ResearchContext, TrialResult
+
+SMOOTHING = (1, 6, 12, 24, 48, 72)
+# Below this |t| a result is noise not worth a descendant: each costs a trial.
+WORTH_T = 1.5
+_NUMBER = re.compile(r"(?<=, )(\d+)(?=[,)])")
+
+
+class LocalResearcher:
+    """Searches templates x windows x transforms, keeps to the goal's families first, improves what nearly passed.
+
+    It is told only research figures, as a model is. Flipped signs, changed windows and smoothed versions are
+    trials like any other. What earlier learnings name as failed is not tried again; what they name as accepted is
+    built on.
+
+    Args:
+        seed: The same seed, goal and data give the same session.
+    """
+
+    name = "local"
+
+    def __init__(self, seed: int = 7) -> None:
+        self._rng = np.random.default_rng(seed)
+        self._seen: set[str] = set()
+        self._stories: dict[str, str] = {}
+        self._plan_kind = "explore"
+
+    async def plan(self, context: ResearchContext, on_text: OnText) -> Plan:
+        """Explore at first; later improve the best of what was tried, or move to the next family."""
+        families = self._families(context)
+        best = _ranked(context.results)[:1]
+        on_text(f"goal: {context.goal}\nfamilies that speak to it: {', '.join(families)}\n")
+        known = [d for d in context.learnings if d.accepted]
+        if known:
+            on_text(f"{len(known)} earlier session(s) accepted something; starting near {known[0].accepted[0]}\n")
+        if not best or abs(best[0].score_t) < WORTH_T:
+            self._plan_kind = "explore"
+            family = families[(context.iteration - 1) % len(families)]
+            story = next(iter(FAMILIES[family])).story
+            text = f"explore {family}: {story}"
+        else:
+            self._plan_kind = "improve"
+            top = best[0]
+            text = f"build on {top.expression} (t {top.score_t:+.2f}): {_remedy(top)}"
+        on_text(text + "\n")
+        return Plan(text, f"families in order: {', '.join(families)}", tuple(r.expression for r in context.results[-20:]))
+
+    async def write(self, context: ResearchContext, plan: Plan, count: int, on_text: OnText) -> list[Proposal]:
+        """`count` new, valid expressions: descendants of what nearly passed, then fresh templates."""
+        self._remember(context)
+        validator = DSLValidator(context.columns, context.limits)
+        chosen: list[Proposal] = []
+        descendants = self._descendants(context) if self._plan_kind == "improve" else iter(())
+        for proposal in self._mixed(descendants, self._fresh(context), count):
+            key = self._new_key(proposal.expression, context)
+            if key is None or not validator.validate(proposal.expression).ok:
+                continue
+            self._seen.add(key)
+            chosen.append(proposal)
+            on_text(f"{proposal.name} = {proposal.expression}\n  {proposal.rationale}\n")
+            if len(chosen) == count:
+                break
+        return chosen
+
+    async def refine(
+        self, context: ResearchContext, proposal: Proposal, result: TrialResult, on_text: OnText
+    ) -> Proposal | None:
+        """One change that answers the verdicts, when the signal is there at all."""
+        self._remember(context)
+        if not math.isfinite(result.score_t) or abs(result.score_t) < WORTH_T:
+            on_text(f"{proposal.name}: t {result.score_t:+.2f} is noise; not worth another trial\n")
+            return None
+        validator = DSLValidator(context.columns, context.limits)
+        for changed in self._changes(result, context):
+            key = self._new_key(changed.expression, context)
+            if key is not None and validator.validate(changed.expression).ok:
+                self._seen.add(key)
+                on_text(f"{proposal.name} failed {', '.join(result.failed_agents)}: {changed.rationale}\n")
+                return changed
+        return None
+
+    async def learn(self, context: ResearchContext, outcome: str, on_text: OnText) -> LearningDraft:
+        """What the figures say, by family."""
+        ranked = _ranked(context.results)
+        scored = [r for r in context.results if not r.refused]
+        passed = [r for r in scored if r.passed]
+        by_family: dict[str, list[float]] = {}
+        for r in scored:
+            by_family.setdefault(self._family_of(r), []).append(r.score_t)
+        lines = [f"{name}: best t {max(ts, key=abs):+.2f} in {len(ts)} tries" for name, ts in by_family.items()]
+        pattern = "; ".join(lines) or "nothing could be scored"
+        failures: dict[str, int] = {}
+        for r in scored:
+            for agent in r.failed_agents:
+                failures[agent] = failures.get(agent, 0) + 1
+        often = ", ".join(f"{a} ({n} of {len(scored)})" for a, n in sorted(failures.items(), key=lambda kv: -kv[1])[:3])
+        near = [r for r in ranked if not r.passed][:1]
+        on_text(f"tried {len(scored)}; {pattern}\n")
+        family = max(by_family, key=lambda k: max(map(abs, by_family[k])), default="nothing")
+        return LearningDraft(
+            title=f"{family} on {context.goal}"[:90],
+            pattern_identified=pattern,
+            what_worked="; ".join(r.line for r in passed[:4]),
+            what_failed=(near[0].line + ". " if near else "") + (f"gates that refused most: {often}" if often else ""),
+            recommendation=f"next: {_remedy(near[0])} on {near[0].expression}" if near else "try another family",
+            tags=tuple(dict.fromkeys([family, *families_of(context.goal)]))[:8],
+        )
+
+    async def diagnose(self, brief: DiagnosisBrief, on_text: OnText) -> DiagnosisDraft:
+        """A template per cause, resting on the figures given."""
+        from midas_engine.proposer.local_diagnosis import explain_cause
+
+        draft = explain_cause(brief)
+        on_text(draft.root_cause + "\n")
+        return draft
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+    # -- what to try -----------------------------------------------------------------------------
+
+    def _families(self, context: ResearchContext) -> list[str]:
+        wanted = families_of(context.goal)
+        usable = [f for f in wanted if any(_fits(t, context) for t in FAMILIES[f])]
+        rest = [f for f in FAMILIES if f not in usable and any(_fits(t, context) for t in FAMILIES[f])]
+        # After the goal's own families come to nothing the others are next: a session that could
+        # only repeat itself is wasted.
+        return usable or rest
+
+    def _fresh(self, context: ResearchContext) -> Iterator[Proposal]:
+        families = self._families(context)
+        start = (context.iteration - 1) % len(families) if families else 0
+        order = families[start:] + families[:start]
+        for attempt in range(200):
+            if order and attempt < 150:
+                templates = [t for t in FAMILIES[order[attempt % len(order)]] if _fits(t, context)]
+                yield self._from_template(templates[int(self._rng.integers(len(templates)))], context)
+            else:
+                exclude = () if context.cross else ("cross_section",)
+                text = random_expression(self._rng, list(context.columns), 3, max_window=context.limits.lookback_bars, exclude=exclude)
+                yield Proposal(self._name("random"), self._normalised(text, context, 1), "a random expression of the grammar")
+
+    def _from_template(self, template: Template, context: ResearchContext) -> Proposal:
+        windows = [w for w in template.windows if w <= context.limits.lookback_bars] or [template.windows[0]]
+        a = int(self._rng.choice(windows))
+        b = int(self._rng.choice([w for w in (24, 48, 72, 168) if w <= context.limits.lookback_bars] or [a]))
+        smooth = int(self._rng.choice(SMOOTHING))
+        core = template.core.format(a=a, b=b)
+        name = self._name(f"{template.name}_{a}" + (f"_s{smooth}" if smooth > 1 else ""))
+        self._stories[name] = template.name
+        return Proposal(name, self._normalised(core, context, smooth), template.story)
+
+    def _normalised(self, core: str, context: ResearchContext, smooth: int) -> str:
+        if smooth > 1:
+            core = f"ts_mean({core}, {smooth})"
+        if context.cross:
+            return f"cs_rank({core})" if self._rng.random() < 0.5 else f"cs_zscore({core})"
+        return f"ts_zscore({core}, {int(self._rng.choice([72, 168]))})" if self._rng.random() < 0.7 else core
+
+    def _descendants(self, context: ResearchContext) -> Iterator[Proposal]:
+        ranked = [r for r in _ranked(context.results) if abs(r.score_t) >= WORTH_T]
+        for result in ranked[:3]:
+            yield from self._changes(result, context)
+        for first, second in zip(ranked, ranked[1:], strict=False):
+            a, b = _signed(first), _signed(second)
+            rank = "cs_rank" if context.cross else "ts_zscore"
+            tail = "" if context.cross else ", 168"
+            yield Proposal(
+                self._name("blend"),
+                f"{rank}({a}{tail}) + {rank}({b}{tail})",
+                f"the two strongest so far, t {first.score_t:+.2f} and {second.score_t:+.2f}, rest on different moves",
+            )
+
+    def _changes(self, result: TrialResult, context: ResearchContext) -> Iterator[Proposal]:
+        expression, t = result.expression, result.score_t
+        base = re.sub(r"_v\d+$", "", result.name)
+        if t < 0:
+            yield Proposal(self._name(base + "_flip"), _negated(expression), f"the sign was wrong: t {t:+.2f}")
+            return
+        if "trading_cost" in result.failed_agents or "decay_analysis" in result.failed_agents:
+            for n in (24, 48, 72, 168, 12):
+                if n <= context.limits.lookback_bars:
+                    yield Proposal(self._name(f"{base}_s{n}"), f"ts_mean({expression}, {n})", f"turnover {result.turnover:.2f} eats it: hold longer")
+        if "diversification" in result.failed_agents and context.cross and context.existing:
+            other = next(iter(context.existing.values()))
+            yield Proposal(self._name(base + "_residual"), f"cs_neutralize({expression}, {other})", "keep what the live book does not have")
+        if "regime_robustness" in result.failed_agents:
+            calm = f"if_else(ts_rank(ts_std(returns(close, 1), 24), 168) < 0.67, {expression}, 0)"
+            yield Proposal(self._name(base + "_calm"), calm, "it fails in one regime: stand aside in the loudest third")
+        for factor in (2.0, 0.5):
+            text = _NUMBER.sub(lambda m, f=factor: str(min(context.limits.lookback_bars, max(2, round(int(m[1]) * f)))), expression)  # type: ignore[misc]
+            yield Proposal(self._name(f"{base}_w"), text, f"windows times {factor:g}: is it the length or the idea")
+
+    def _mixed(self, first: Iterable[Proposal], second: Iterable[Proposal], count: int) -> Iterator[Proposal]:
+        """Two thirds descendants, one third fresh: improving alone would never leave its hill."""
+        a, b = iter(first), iter(second)
+        turn = 0
+        while True:
+            source = b if turn % 3 == 2 else a
+            turn += 1
+            item = next(source, None)
+            if item is None:
+                yield from b
+                return
+            yield item
+
+    # -- memory ----------------------------------------------------------------------------------
+
+    def _remember(self, context: ResearchContext) -> None:
+        for expression in [r.expression for r in context.results] + [e for d in context.learnings for e in d.expressions]:
+            try:
+                self._seen.add(canonical(expression))
+            except ExpressionError:
+                continue  # an old learning may use what this data or version lacks
+
+    def _new_key(self, expression: str, context: ResearchContext) -> str | None:
+        try:
+            key = canonical(expression)
+        except ExpressionError:
+            return None
+        return None if key in self._seen else key
+
+    def _name(self, base: str) -> str:
+        slug = re.sub(r"[^a-z0-9_]+", "_", base.lower())[:60].strip("_") or "idea"
+        name, n = slug, 1
+        while name in self._stories:
+            n += 1
+            name = f"{slug}_v{n}"
+        self._stories[name] = slug
+        return name
+
+    @staticmethod
+    def _family_of(result: TrialResult) -> str:
+        for family, templates in FAMILIES.items():
+            if any(result.name.startswith(t.name) for t in templates):
+                return family
+        return result.name.split("_")[0]
+
+
+def _fits(template: Template, context: ResearchContext) -> bool:
+    return set(template.needs) <= set(context.columns)
+
+
+def _ranked(results: Iterable[TrialResult]) -> list[TrialResult]:
+    scored = [r for r in results if not r.refused and math.isfinite(r.score_t)]
+    return sorted(scored, key=lambda r: (not r.passed, -abs(r.score_t)))
+
+
+def _negated(expression: str) -> str:
+    return expression[1:] if expression.startswith("-cs_") else f"-({expression})"
+
+
+def _signed(result: TrialResult) -> str:
+    return result.expression if result.score_t > 0 else _negated(result.expression)
+
+
+def _remedy(result: TrialResult) -> str:
+    if result.score_t < 0:
+        return "flip the sign"
+    for agent, remedy in (
+        ("trading_cost", "smooth it, so that it trades less"),
+        ("diversification", "take out what the book already has"),
+        ("regime_robustness", "stand aside in the regime that hurts"),
+        ("overfit_detection", "simplify it"),
+        ("decay_analysis", "slow it down"),
+    ):
+        if agent in result.failed_agents:
+            return remedy
+    return "vary its windows"

@@ -1,0 +1,177 @@
+"""What every researcher is asked and answers. Nothing here ever holds a confirmation or holdout figure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from midas_engine.settings import DslLimits
+
+if TYPE_CHECKING:
+    from midas_engine.models import LearningDocument
+
+OnText = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one iteration is about."""
+
+    hypothesis: str
+    approach: str = ""
+    avoid: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """One expression to try; with a gate it acts only where the gate is above zero, for `hold` bars."""
+
+    name: str
+    expression: str
+    rationale: str = ""
+    gate: str = ""
+    hold: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TrialResult:
+    """What became of one proposal, on the research part only.
+
+    Attributes:
+        passed: Every gate held on the research part.
+        verdicts: One line an agent.
+        refused: Why it was never scored; empty when it was.
+    """
+
+    iteration: int
+    name: str
+    expression: str
+    passed: bool = False
+    score_t: float = float("nan")
+    rank_ic: float = float("nan")
+    line_t: float = float("nan")
+    composite: float = 0.0
+    turnover: float = float("nan")
+    net_bps: float = float("nan")
+    failed_agents: tuple[str, ...] = ()
+    verdicts: tuple[str, ...] = ()
+    suggestions: tuple[str, ...] = ()
+    refused: str = ""
+    rationale: str = ""
+
+    @property
+    def line(self) -> str:
+        """The result in one line, as prompts and learnings show it."""
+        if self.refused:
+            return f"{self.expression}: refused ({self.refused.splitlines()[0]})"
+        fate = "passed" if self.passed else "failed " + ", ".join(self.failed_agents)
+        return (
+            f"{self.expression}: t {self.score_t:+.2f} (line {self.line_t:.2f}), IC {self.rank_ic:+.4f}, "
+            f"turnover {self.turnover:.2f}, net {self.net_bps:+.2f} bps: {fate}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ResearchContext:
+    """Everything a researcher may know.
+
+    Attributes:
+        columns: Columns of the data that is there.
+        cross: The data is a panel wide enough for cross-sectional operators.
+        market: One line on the data: bars, symbols, span of the research part.
+        prompt: Gives the text of a prompt template by name.
+        skills: Skill documents by name.
+        results: What this session tried so far.
+        learnings: What earlier sessions taught, most relevant first.
+    """
+
+    goal: str
+    columns: tuple[str, ...]
+    cross: bool = True
+    regime: str = ""
+    market: str = ""
+    horizons: str = ""
+    iteration: int = 1
+    limits: DslLimits = field(default_factory=DslLimits)
+    existing: Mapping[str, str] = field(default_factory=dict)
+    thresholds: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    skills: Mapping[str, str] = field(default_factory=dict)
+    results: Sequence[TrialResult] = ()
+    learnings: Sequence[LearningDocument] = ()
+    prompt: Callable[[str], str] | None = None
+    max_tokens: int = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class LearningDraft:
+    """What a session taught, in the researcher's words; figures are added by the program."""
+
+    title: str
+    pattern_identified: str = ""
+    what_worked: str = ""
+    what_failed: str = ""
+    recommendation: str = ""
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DiagnosisBrief:
+    """What a diagnosis rests on: the deterministic class and its figures, rendered with ids."""
+
+    feature: str
+    expression: str
+    alert: str
+    cause: str
+    confidence: float
+    figures: tuple[str, ...]
+    regime: str = ""
+    columns: tuple[str, ...] = ()
+    learnings: Sequence[LearningDocument] = ()
+    prompt: Callable[[str], str] | None = None
+    max_tokens: int = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class DiagnosisDraft:
+    """A researcher's explanation. `kill` is a proposal; it can never stop a feature."""
+
+    root_cause: str
+    evidence: tuple[str, ...] = ()
+    fix_expression: str = ""
+    fix_reason: str = ""
+    kill: bool = False
+    kill_reason: str = ""
+    learning: str = ""
+
+
+class Researcher(Protocol):
+    """Plans, writes, refines, learns, diagnoses."""
+
+    name: str
+
+    async def plan(self, context: ResearchContext, on_text: OnText) -> Plan:
+        """The plan of one iteration."""
+        ...
+
+    async def write(self, context: ResearchContext, plan: Plan, count: int, on_text: OnText) -> list[Proposal]:
+        """At most `count` expressions that test the plan."""
+        ...
+
+    async def refine(
+        self, context: ResearchContext, proposal: Proposal, result: TrialResult, on_text: OnText
+    ) -> Proposal | None:
+        """A changed expression after a refusal, or None when it is not worth another trial."""
+        ...
+
+    async def learn(self, context: ResearchContext, outcome: str, on_text: OnText) -> LearningDraft:
+        """What the session taught."""
+        ...
+
+    async def diagnose(self, brief: DiagnosisBrief, on_text: OnText) -> DiagnosisDraft:
+        """Why a live feature failed, from the figures given."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of what is held."""
+        ...
