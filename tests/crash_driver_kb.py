@@ -16,7 +16,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from helpers_kb import learning, record
 from helpers_kb_faults import at_call, die
-
 from midas_engine.kb.store import KnowledgeBase
 from midas_engine.promoter.promoter import FeaturePromoter
 
@@ -105,7 +104,9 @@ def run(scenario: str, folder: Path, stride: int) -> dict[str, object]:
         promoter = FeaturePromoter(kb)
         assert picture(kb) == found
         rows = len(promoter.journal.actions())
-        assert rows == (actions_before if found == before else actions_after), f"{scenario} at call {number}: {rows} rows"
+        assert rows == (actions_before if found == before else actions_after), (
+            f"{scenario} at call {number}: {rows} rows"
+        )
         assert not promoter.journal.verify()
         assert not list(work.rglob("*.tmp")), f"{scenario} at call {number}: a stray temporary file"
         assert kb.transactions.idle

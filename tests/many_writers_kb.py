@@ -9,7 +9,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from helpers_kb import learning, record
-
 from midas_engine.errors import TransitionError
 from midas_engine.kb.store import KnowledgeBase
 from midas_engine.promoter.promoter import FeaturePromoter

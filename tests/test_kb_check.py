@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from helpers_kb import learning, record
 
+from helpers_kb import learning, record
 from midas_engine.kb.store import KnowledgeBase
 from midas_engine.models import FeatureState
 from midas_engine.promoter.promoter import FeaturePromoter
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture
@@ -84,7 +87,9 @@ def test_the_state_of_the_pipeline_is_looked_at(kb: KnowledgeBase) -> None:
     deployed = kb.path / "knowledge/features/deployed"
     kb.write_feature(record("bare", state=FeatureState.DEPLOYED, expected_score=None))
     kb.write_feature(record("carry@2", state=FeatureState.DEPLOYED, version=2))
-    (deployed / "hand.md").write_text("---\nname: hand\nstate: candidate\nexpression: close\nexpected_score: 0.1\n---\n")
+    (deployed / "hand.md").write_text(
+        "---\nname: hand\nstate: candidate\nexpression: close\nexpected_score: 0.1\n---\n"
+    )
     messages = {(p.path.rpartition("/")[2], p.message) for p in kb.check()}
     assert ("carry@2.md", "carry is deployed too") in messages
     assert ("bare.md", "it has no expected score, so it can be watched but never called dead") in messages

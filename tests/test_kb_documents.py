@@ -7,10 +7,10 @@ import math
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from helpers_kb import START, learning, record
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers_kb import START, learning, record
 from midas_engine.errors import DocumentDamagedError, NameRefusedError
 from midas_engine.kb.documents import feature_from_bytes, feature_text, seal_state
 from midas_engine.kb.frontmatter import decode, parse
@@ -151,7 +151,9 @@ def test_a_feature_needs_its_name_and_an_expression(text: str, words: str) -> No
 
 
 def test_naive_and_foreign_times_become_utc() -> None:
-    text = "---\nname: carry\nexpression: close\ncreated_at: '2026-01-02'\nchanged_at: '2026-01-02T05:00:00+02:00'\n---\n"
+    text = (
+        "---\nname: carry\nexpression: close\ncreated_at: '2026-01-02'\nchanged_at: '2026-01-02T05:00:00+02:00'\n---\n"
+    )
     found = _read(text)
     assert found.created_at == datetime(2026, 1, 2, tzinfo=UTC)
     assert found.changed_at == datetime(2026, 1, 2, 3, tzinfo=UTC)
@@ -166,7 +168,8 @@ def test_the_folder_counts_and_not_what_the_file_says() -> None:
 
 
 def test_a_feature_of_the_original_is_read() -> None:
-    text = "# Feature: vwap\n\n**Status:** deployed\n**Expression:** `ts_zscore(close / vwap, 24)`\n**Created:** 2025-01-15\n"
+    fields = ("**Status:** deployed", "**Expression:** `ts_zscore(close / vwap, 24)`", "**Created:** 2025-01-15")
+    text = "# Feature: vwap\n\n" + "\n".join(fields) + "\n"
     found = _read(text, "vwap", FeatureState.DEPLOYED)
     assert not found.damaged
     assert found.expression == "ts_zscore(close / vwap, 24)"
@@ -204,15 +207,30 @@ def test_a_learning_comes_back_as_it_was_stored(document: LearningDocument) -> N
 
 
 PROSE = st.text(st.characters(exclude_categories=["Cs"]), max_size=120) | st.sampled_from(
-    ["## What failed\nx", "# Notes", "---\na: 1\n---", "**Result:** success", "```\n## Notes\n```", "\n## Notes\n", "a\r\n## b"]
+    [
+        "## What failed\nx",
+        "# Notes",
+        "---\na: 1\n---",
+        "**Result:** success",
+        "```\n## Notes\n```",
+        "\n## Notes\n",
+        "a\r\n## b",
+    ]
 )
 
 
 @given(PROSE, PROSE, PROSE, PROSE, PROSE, PROSE)
-def test_a_learning_with_any_text_comes_back(title: str, pattern: str, worked: str, failed: str, advice: str, body: str) -> None:
+def test_a_learning_with_any_text_comes_back(
+    title: str, pattern: str, worked: str, failed: str, advice: str, body: str
+) -> None:
     stored = bounded(
         learning(
-            title=title, pattern_identified=pattern, what_worked=worked, what_failed=failed, recommendation=advice, body=body
+            title=title,
+            pattern_identified=pattern,
+            what_worked=worked,
+            what_failed=failed,
+            recommendation=advice,
+            body=body,
         )
     )
     found = _again(stored)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from typing import Any
@@ -22,7 +23,9 @@ SCALARS = (
     | st.text(CHARACTERS, max_size=40)
 )
 VALUES = st.recursive(
-    SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(CHARACTERS, max_size=8), inner, max_size=4), max_leaves=12
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(CHARACTERS, max_size=8), inner, max_size=4),
+    max_leaves=12,
 )
 
 
@@ -52,10 +55,8 @@ def test_any_text_is_a_document_or_is_refused(text: str) -> None:
 
 @given(st.binary(max_size=300))
 def test_any_bytes_are_text_or_are_refused(data: bytes) -> None:
-    try:
+    with contextlib.suppress(DocumentDamagedError):
         assert "\r" not in decode(data)
-    except DocumentDamagedError:
-        pass
 
 
 def test_numbers_that_are_not_finite_come_back() -> None:
@@ -71,12 +72,16 @@ def test_only_true_and_false_are_booleans(word: str) -> None:
     assert parse_yaml("killed: false") == {"killed": False}
 
 
-@pytest.mark.parametrize("text", ["0x1F", "0o17", "1_000", "1:30", "2026-01-01", "1,5", "+.5.", "e5", "08", "--1", "1e"])
+@pytest.mark.parametrize(
+    "text", ["0x1F", "0o17", "1_000", "1:30", "2026-01-01", "1,5", "+.5.", "e5", "08", "--1", "1e"]
+)
 def test_other_spellings_of_numbers_and_dates_stay_text(text: str) -> None:
     assert parse_yaml(f"value: {text}")["value"] == text
 
 
-@pytest.mark.parametrize(("text", "value"), [("1", 1), ("-7", -7), ("1e-5", 1e-5), ("1.5", 1.5), (".5", 0.5), ("~", None)])
+@pytest.mark.parametrize(
+    ("text", "value"), [("1", 1), ("-7", -7), ("1e-5", 1e-5), ("1.5", 1.5), (".5", 0.5), ("~", None)]
+)
 def test_plain_numbers_are_numbers(text: str, value: object) -> None:
     assert parse_yaml(f"value: {text}")["value"] == value
 
@@ -143,7 +148,9 @@ def test_byte_order_mark_and_line_ends_are_tolerated() -> None:
 
 
 def test_the_originals_bold_fields_are_read() -> None:
-    document = parse("# VWAP\n\n**Status:** deployed\n- **Rank IC**: 0.031\n**Expression:** `neg(close)`\nand **bold** text\n")
+    document = parse(
+        "# VWAP\n\n**Status:** deployed\n- **Rank IC**: 0.031\n**Expression:** `neg(close)`\nand **bold** text\n"
+    )
     assert document.style == "bold"
     assert document.fields == {"status": "deployed", "rank_ic": "0.031", "expression": "neg(close)"}
     assert document.title == "VWAP"

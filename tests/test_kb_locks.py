@@ -11,15 +11,18 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from helpers_kb import learning, record
 
+from helpers_kb import learning, record
 from midas_engine.errors import LockTimeoutError
 from midas_engine.kb.locks import Claim, StoreLock
 from midas_engine.kb.store import KnowledgeBase
 from midas_engine.promoter.promoter import FeaturePromoter
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 HOLDER = """
 import sys

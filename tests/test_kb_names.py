@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import unicodedata
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from helpers_kb import record
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers_kb import record
 from midas_engine.errors import KnowledgeBaseError, MidasError, NameRefusedError
 from midas_engine.kb.names import check_name, check_relative, slugify, split_version, version_name
 from midas_engine.kb.store import KnowledgeBase
 from midas_engine.promoter.promoter import FeaturePromoter
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 HOSTILE = [
     "",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,10 +13,26 @@ from midas_engine.evaluator.thresholds import DEFAULT_THRESHOLDS
 from midas_engine.kb.seeding import FOLDERS, PROMPTS, generated_seeds, seed_paths, written_seeds
 from midas_engine.kb.store import KnowledgeBase
 
-COLUMNS = (
-    "open high low close volume vwap trades bid_volume ask_volume taker_buy_volume quote_volume open_interest "
-    "funding_rate mark_close returns"
-).split()
+if TYPE_CHECKING:
+    from pathlib import Path
+
+COLUMNS = [
+    "open",
+    "high",
+    "low",
+    "close",
+    "volume",
+    "vwap",
+    "trades",
+    "bid_volume",
+    "ask_volume",
+    "taker_buy_volume",
+    "quote_volume",
+    "open_interest",
+    "funding_rate",
+    "mark_close",
+    "returns",
+]
 
 
 def _files(folder: Path) -> dict[str, bytes]:

@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 
 import pytest
-from helpers_kb import learning, record
 
+from helpers_kb import learning, record
 from midas_engine.kb.store import KnowledgeBase
 from midas_engine.kb.watch import Fingerprints, watch, watched
 from midas_engine.promoter.promoter import FeaturePromoter

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 BUSY_SECONDS = 15.0
 # Looking at every page when the file is opened costs about 2 ms a megabyte; beyond this the checksums must do.
 _QUICK_CHECK_BYTES = 64_000_000
+_SMALLEST = 512  # bytes of the smallest page
 
 
 class Database:
@@ -47,6 +48,8 @@ class Database:
             if not self.read_only and not self.path.exists():
                 with contextlib.suppress(FileExistsError):
                     os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            if 0 < self.path.stat().st_size < _SMALLEST:
+                raise sqlite3.DatabaseError("file is not a database: it is cut short")  # SQLite takes it for a new one
             mode = "ro" if self.read_only else "rw"
             connection = sqlite3.connect(
                 f"{self.path.resolve().as_uri()}?mode={mode}",
@@ -56,6 +59,8 @@ class Database:
                 timeout=BUSY_SECONDS,
                 cached_statements=256,
             )
+            # A flipped bit may leave text that is not UTF-8: it has to reach the checksum, not raise before it.
+            connection.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
             self._prepare(connection)
         except sqlite3.Error as error:
             if connection is not None:

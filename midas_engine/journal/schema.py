@@ -115,11 +115,16 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"a value of type {type(value).__name__} cannot go into the journal")
 
 
+def sound(text: str) -> str:
+    """Text that the database can hold: a lone surrogate becomes a question mark."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
 def checksum(table: str, parts: tuple[str, ...]) -> str:
     """What seals a row: its table and every column but the sequence number."""
-    return hashlib.blake2b("\x1f".join((table, *parts)).encode(), digest_size=12).hexdigest()
+    return hashlib.blake2b("\x1f".join((table, *parts)).encode("utf-8", "surrogateescape"), digest_size=12).hexdigest()
 
 
 def blob_checksum(key: str, at: str, value: bytes) -> str:
     """What seals a state."""
-    return hashlib.blake2b(f"{key}\x1f{at}\x1f".encode() + value, digest_size=12).hexdigest()
+    return hashlib.blake2b(f"{key}\x1f{at}\x1f".encode("utf-8", "surrogateescape") + value, digest_size=12).hexdigest()

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from midas_engine.errors import JournalError
-from midas_engine.journal.schema import CHAINED, PRUNABLE, TABLES, Row, checksum, pack, stamp
+from midas_engine.journal.schema import CHAINED, PRUNABLE, TABLES, Row, checksum, pack, sound, stamp
 
 if TYPE_CHECKING:
     import sqlite3
@@ -37,7 +37,7 @@ class Tables:
         A row whose id is there already is left out: writing twice is writing once.
         """
         _known(table)
-        rows = [(e[0], stamp(e[1]), e[2], e[3], pack(e[4])) for e in entries]
+        rows = [(sound(e[0]), stamp(e[1]), sound(e[2]), sound(e[3]), pack(e[4])) for e in entries]
         for row in rows:
             if len(row[4]) > MAX_BODY:
                 raise JournalError(f"an entry for {table} has {len(row[4]):,} characters, more than {MAX_BODY:,}")

@@ -78,9 +78,7 @@ class FeatureShelf:
         if entry.kind != "file":
             return damaged_feature(name, state, entry.path, f"it is a {entry.kind}, not a regular file")
         try:
-            return self._tree.cached(
-                entry, "feature", lambda e, data: feature_from_bytes(data, name, state, e.path)
-            )
+            return self._tree.cached(entry, "feature", lambda e, data: feature_from_bytes(data, name, state, e.path))
         except FileNotFoundError:
             return damaged_feature(name, state, entry.path, "it vanished while it was read")
         except KnowledgeBaseError as error:

@@ -86,9 +86,7 @@ async def watch(
     prints = Fingerprints(root)
     await asyncio.to_thread(prints.learn)
     try:
-        async for changes in awatch(
-            root, stop_event=stop, debounce=debounce_ms, step=20, recursive=True
-        ):
+        async for changes in awatch(root, stop_event=stop, debounce=debounce_ms, step=20, recursive=True):
             batch = await asyncio.to_thread(prints.changed, {Path(path) for _, path in changes})
             if batch:
                 yield batch

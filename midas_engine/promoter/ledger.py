@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from midas_engine.kb.store import KnowledgeBase
 
 # Actions that undo steps over: they are bookkeeping, or the work of the loops.
-_STEPPED_OVER = frozenset({"kill_confirmed", "kill_attempted", "save", "calibrate", "restore"})
+_STEPPED_OVER = frozenset({"kill_confirmed", "kill_attempted", "save", "restore"})
 _FINAL = frozenset({"kill"})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import TYPE_CHECKING, Any
 
 from midas_engine.errors import DocumentDamagedError, TransitionError
@@ -61,14 +62,25 @@ class FeaturePromoter(PipelineCore):
             )
             return self._carry("save", [Step(None, fresh)], reason="")
 
-    def promote(self, name: str, reason: str = "", force: bool = False) -> FeatureRecord:
+    def promote(
+        self,
+        name: str,
+        reason: str = "",
+        force: bool = False,
+        *,
+        expected_score: float | None = None,
+        breadth: float | None = None,
+    ) -> FeatureRecord:
         """Deploy a candidate or a feature in shadow.
 
         Args:
             name: The feature.
             reason: Kept with it.
             force: Deploy although its figures do not meet every gate.
+            expected_score: The reference score, where it is measured only now; see `calibrate`.
+            breadth: The effective breadth that goes with it.
         """
+        reference = _reference(name, expected_score, breadth)
         with self.kb.lock():
             record = self._record(name)
             after = state_after("promote", record)
@@ -78,7 +90,7 @@ class FeaturePromoter(PipelineCore):
                 raise TransitionError(
                     f"{name} does not meet: {'; '.join(unmet)}", hint="deploy it all the same with force (--force)"
                 )
-            return self._move("promote", record, after, reason)
+            return self._move("promote", record, after, reason, **reference)
 
     def shadow(self, name: str, reason: str = "") -> FeatureRecord:
         """Let a candidate run live beside the deployed features, with a forward record of its own."""
@@ -114,10 +126,11 @@ class FeaturePromoter(PipelineCore):
 
     def calibrate(self, name: str, expected_score: float, breadth: float | None = None) -> FeatureRecord:
         """Store the reference score (confirmation part, shrunk) that the live detectors compare with."""
+        reference = _reference(name, expected_score, breadth)
         with self.kb.lock():
             record = self._record(name)
-            changed = dataclasses.replace(record, expected_score=float(expected_score), breadth=breadth)
-            return self._carry("calibrate", [Step(record, self._stamped(changed))], reason="")
+            changed = self._stamped(dataclasses.replace(record, **reference))
+            return self._carry("calibrate", [Step(record, changed)], reason="")
 
     def _simple(self, action: str, name: str, reason: str, **changes: Any) -> FeatureRecord:
         with self.kb.lock():
@@ -247,3 +260,11 @@ class FeaturePromoter(PipelineCore):
             if record is None:
                 raise TransitionError(f"the journal has no copy of {name}", hint="mend the file by hand")
             return self._carry("restore", [Step(record, record)], reason="the file was damaged")
+
+
+def _reference(name: str, expected_score: float | None, breadth: float | None) -> dict[str, Any]:
+    given = {"expected_score": expected_score, "breadth": breadth}
+    changes = {key: float(value) for key, value in given.items() if value is not None}
+    if not all(math.isfinite(value) for value in changes.values()):
+        raise TransitionError(f"{name}: a reference score must be a finite number", hint="score more bars")
+    return changes
