@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from midas_engine.monitor.alerts import AlertEngine
+    from midas_engine.monitor.detector import DecayDetector, decay_detector
     from midas_engine.monitor.engine import EngineConfig, MonitorEngine
     from midas_engine.monitor.kill import KillSwitch
     from midas_engine.monitor.online import OnlineMonitor
@@ -16,22 +17,26 @@ if TYPE_CHECKING:
 _HOMES = {
     "AlertEngine": "midas_engine.monitor.alerts",
     "AlertThresholds": "midas_engine.monitor.thresholds",
+    "DecayDetector": "midas_engine.monitor.detector",
     "EngineConfig": "midas_engine.monitor.engine",
     "KillSwitch": "midas_engine.monitor.kill",
     "MonitorEngine": "midas_engine.monitor.engine",
     "OnlineMonitor": "midas_engine.monitor.online",
     "Reference": "midas_engine.stats.sequential",
+    "decay_detector": "midas_engine.monitor.detector",
     "merge_thresholds": "midas_engine.monitor.thresholds",
 }
 
 __all__ = [
     "AlertEngine",
     "AlertThresholds",
+    "DecayDetector",
     "EngineConfig",
     "KillSwitch",
     "MonitorEngine",
     "OnlineMonitor",
     "Reference",
+    "decay_detector",
     "merge_thresholds",
 ]
 

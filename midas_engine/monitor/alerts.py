@@ -88,10 +88,9 @@ class AlertEngine:
         for name in decayed:
             events.extend(self._hold(at, DETECTOR, name, 2, level, threshold=level))
         back = set(recovered)
-        for name in names:
-            episode = self.episodes.get((name, DETECTOR.name))
-            if episode is not None and episode.alert.last_seen_at != at:
-                events.extend(self._clear(at, (name, DETECTOR.name)) if name in back else [])
+        for key, episode in list(self.episodes.items()):
+            if key[1] == DETECTOR.name and episode.alert.last_seen_at != at and key[0] in back:
+                events.extend(self._clear(at, key))
         fleet = self.episodes.get(FLEET_KEY)
         if fleet is not None and len(self.episodes) <= self.thresholds.max_open // 2:
             events.extend(self._clear(at, FLEET_KEY))

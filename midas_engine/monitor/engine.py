@@ -14,6 +14,7 @@ from midas_engine.monitor.codec import pack, prefixed, under, unpack
 from midas_engine.monitor.correlation import IcWindows
 from midas_engine.monitor.fills import Slippage
 from midas_engine.monitor.history import ChartHistory
+from midas_engine.monitor.portfolio import PortfolioDetector
 from midas_engine.monitor.presence import Presence
 from midas_engine.monitor.profile import CrossCorrelation, LagProfile, RegimeScores
 from midas_engine.monitor.ring import MeanRing
@@ -21,6 +22,7 @@ from midas_engine.monitor.windows import DAY_HOURS, LONG_HOURS, SHORT_HOURS, bar
 from midas_engine.settings import CostSettings
 from midas_engine.stats.causal_score import CROSS_MINIMUM, CausalScorer
 from midas_engine.stats.sequential import Reference, SequentialBank
+from midas_engine.stats.sequential_delay import outlook
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 STATE_VERSION = 1
 _HALF_LIFE_EVERY = 24
+_YEAR_SECONDS = 8760 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,7 @@ class MonitorEngine:
         self.scores = MeanRing(count, self.short)
         self.history_ring = ChartHistory(count, self.config.history_bars)
         self.bank = SequentialBank([self.references.get(n) for n in self.names], arl0=self.config.arl0_bars)
+        self.portfolio = PortfolioDetector(self.config.arl0_bars, self.long)
         self.live = np.ones(count)
         self.half_life = np.full(count, np.nan)
         self.bars = 0
@@ -150,6 +154,7 @@ class MonitorEngine:
         self.correlations.update(self.scorer.z)
         self.scores.update(u)
         self.bank.update(u, w)
+        self.portfolio.update(u, w, self.bank.base, self.live)
         self.bars += 1
         self.regime = regime
         if self.bars % _HALF_LIFE_EVERY == 0:
@@ -227,10 +232,18 @@ class MonitorEngine:
 
     def outlook(self, row: int) -> dict[str, float]:
         """Expected days to detect a drop and a flip and false alarms a year of one feature; empty: uncalibrated."""
-        base = float(self.bank.base[row])
+        base, size = float(self.bank.base[row]), self.config.bar_seconds
         if not np.isfinite(base):
             return {}
-        return {}
+        found = outlook(
+            base, float(self.bank.variance[row]), arl0=self.config.arl0_bars, bars_per_year=_YEAR_SECONDS / size
+        )
+        days = size / 86_400.0
+        return {
+            "days_to_detect_drop": found.drop_bars * days,
+            "days_to_detect_flip": found.flip_bars * days,
+            "false_alarms_per_year": found.false_alarms_per_year,
+        }
 
     def history(self, name: str) -> dict[str, NDArray[np.generic]]:
         """Recent ``at``, ``ic_5d``, ``ic_30d``, ``slippage_ratio``, ``pnl_bps``, ``score``, ``log_s`` of a feature."""
@@ -305,7 +318,7 @@ class MonitorEngine:
             "bar_seconds": self.config.bar_seconds,
         }
         arrays: dict[str, NDArray[np.generic]] = {"live": self.live, "half_life": self.half_life}
-        for name, part in {**self._parts(), "bank": self.bank}.items():
+        for name, part in {**self._parts(), "bank": self.bank, "portfolio": self.portfolio}.items():
             arrays.update(prefixed(name, part.arrays()))
         return pack(meta, arrays)
 
@@ -325,7 +338,7 @@ class MonitorEngine:
             )
         wanted, references = list(self.names), dict(self.references)
         self.resize([str(name) for name in meta["names"]])
-        for name, part in {**self._parts(), "bank": self.bank}.items():
+        for name, part in {**self._parts(), "bank": self.bank, "portfolio": self.portfolio}.items():
             part.load(under(name, arrays))
         self.live = np.ascontiguousarray(arrays["live"], np.float64)
         self.half_life = np.ascontiguousarray(arrays["half_life"], np.float64)

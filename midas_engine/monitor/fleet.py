@@ -13,6 +13,7 @@ from midas_engine.monitor.codec import prefixed, under
 from midas_engine.monitor.engine import EngineConfig, MonitorEngine
 from midas_engine.monitor.ledger import DayLedger
 from midas_engine.monitor.metrics import feature_metrics
+from midas_engine.monitor.portfolio import PORTFOLIO
 from midas_engine.monitor.stream import Arrival, BarStream
 from midas_engine.stats.sequential import Reference
 
@@ -147,6 +148,8 @@ class Fleet:
         engine.update(at, pair.values, returns, regime=pair.regime, fills=pair.fills)
         for row in np.flatnonzero(engine.bank.decay_fired):
             self._decayed.append(self.names[row])
+        if engine.portfolio.fired:
+            self._decayed.append(PORTFOLIO)
         for row in np.flatnonzero(engine.bank.kill_fired):
             self._doomed.append(self.names[row])
 
@@ -180,7 +183,8 @@ class Fleet:
     def _recovered(self, columns: Mapping[str, Floats]) -> list[str]:
         with np.errstate(invalid="ignore"):
             back = columns["ic_30d"] >= np.maximum(_RECOVERED_SHARE * columns["reference"], 2.0 * columns["ic_30d_se"])
-        return [self.names[row] for row in np.flatnonzero(back)]
+        names = [self.names[row] for row in np.flatnonzero(back)]
+        return [*names, PORTFOLIO] if self.engine.portfolio.recovered else names
 
     def replay(self, meta: Mapping[str, Any], arrays: Mapping[str, Any]) -> list[Event]:
         """A bar written before a crash: the same steps, nothing published."""

@@ -41,9 +41,9 @@ _KEEP_RETURN = forget_factor(RETURN_HALF_LIFE)
 def standardise_step(values: Floats, moments: Floats, breaks: Counts, z: Floats) -> None:
     """Z of `values` [F, S] against their own past, which then takes them in.
 
-    `moments` [F, S, 4]: weight, mean, variance, fast variance. z is clipped at 3 and NaN while the past is
+    `moments` [F, S, 5]: weight, mean, variance, fast mean, fast variance. z is clipped at 3 and NaN while the past is
     shorter than 48 values, where the value is missing or where it never moved. A variance that fell a
-    hundredfold in scale is a change of unit: the slow one restarts from the fast one and `breaks` counts it.
+    hundredfold in scale is a change of unit: `breaks` counts it and the past starts anew.
     """
     for f in range(values.shape[0]):
         for s in range(values.shape[1]):
@@ -51,11 +51,13 @@ def standardise_step(values: Floats, moments: Floats, breaks: Counts, z: Floats)
             z[f, s] = np.nan
             if not math.isfinite(x):
                 continue
-            weight, mean, variance, fast = moments[f, s, 0], moments[f, s, 1], moments[f, s, 2], moments[f, s, 3]
+            weight, mean, variance = moments[f, s, 0], moments[f, s, 1], moments[f, s, 2]
+            near, fast = moments[f, s, 3], moments[f, s, 4]
             deviation = x - mean
             warm = weight >= FEATURE_WARM * 0.95
-            if warm and variance > 0.0 and variance > 1e-24 * mean * mean:
-                sd = math.sqrt(variance)
+            moving = warm and variance > 0.0 and variance > 1e-24 * mean * mean
+            sd = math.sqrt(variance) if moving else 0.0
+            if moving:
                 z[f, s] = min(max(deviation / sd, -CLIP), CLIP)
                 deviation = min(max(deviation, -_WINSOR * sd), _WINSOR * sd)
             weight = weight * _KEEP + 1.0
@@ -63,11 +65,16 @@ def standardise_step(values: Floats, moments: Floats, breaks: Counts, z: Floats)
             mean += rate * deviation
             variance = (1.0 - rate) * (variance + rate * deviation * deviation)
             pace = max(rate, 1.0 - _KEEP_FAST)
-            fast = (1.0 - pace) * (fast + pace * deviation * deviation)
-            if warm and 0.0 < fast < _BREAK * variance:
-                variance = fast
+            step = x - near
+            if moving:
+                step = min(max(step, -_WINSOR * sd), _WINSOR * sd)
+            near += pace * step
+            fast = (1.0 - pace) * (fast + pace * step * step)
+            if moving and 0.0 < fast < _BREAK * variance:
+                mean, variance, weight, fast = near, 0.0, 0.0, 0.0
                 breaks[f] += 1
-            moments[f, s, 0], moments[f, s, 1], moments[f, s, 2], moments[f, s, 3] = weight, mean, variance, fast
+            moments[f, s, 0], moments[f, s, 1], moments[f, s, 2] = weight, mean, variance
+            moments[f, s, 3], moments[f, s, 4] = near, fast
 
 
 @njit(cache=True, nogil=True)

@@ -67,7 +67,7 @@ class CausalScorer:
     def __init__(self, features: int, symbols: int) -> None:
         self.cross = symbols >= CROSS_MINIMUM
         self.symbols = symbols
-        self.moments = np.zeros((features, symbols, 4))
+        self.moments = np.zeros((features, symbols, 5))
         self.breaks = np.zeros(features, np.int64)
         self.scale = np.zeros((symbols, 2))
         self._size(features)
@@ -103,7 +103,7 @@ class CausalScorer:
 
     def select(self, rows: Sequence[int]) -> None:
         """Keep the features `rows`, in that order; -1 adds a new one."""
-        fresh = np.zeros((1, self.symbols, 4))
+        fresh = np.zeros((1, self.symbols, 5))
         self.moments = np.concatenate([fresh if r < 0 else self.moments[r : r + 1] for r in rows] or [fresh[:0]])
         self.breaks = np.array([0 if r < 0 else self.breaks[r] for r in rows], np.int64)
         self._size(len(rows))

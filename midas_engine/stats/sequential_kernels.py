@@ -19,14 +19,23 @@ VARIANCE_MEMORY = 8760.0  # bars; a year of hourly bars
 
 @njit(cache=True, nogil=True)
 def likelihood_step(
-    u: Floats, w: Floats, base: Floats, alternatives: Floats, variance: Floats, odds: Floats, level: float, fired: Flags
+    u: Floats,
+    w: Floats,
+    base: Floats,
+    alternatives: Floats,
+    weights: Floats,
+    variance: Floats,
+    odds: Floats,
+    start: float,
+    level: float,
+    fired: Flags,
 ) -> None:
     """Take one bar's scores into the Shiryaev-Roberts statistics of F features and K alternatives.
 
     R_k <- (1 + R_k) exp(l_k), l_k the Gaussian log-likelihood ratio of slope alternatives[f, k] against base[f]:
     theta (u - w (alternative + base) / 2), theta = (alternative - base) / variance. A feature fires when the
-    mean of its R_k reaches `level`; its statistics then start again from zero. Features whose `base` is not
-    finite, and bars without a score, are left alone.
+    mean of its R_k under `weights` (which sum to one) reaches `level`; its statistics then go back to `start`.
+    Features whose `base` is not finite, and bars without a score, are left alone.
     """
     kinds = alternatives.shape[1]
     for f in range(u.shape[0]):
@@ -39,11 +48,11 @@ def likelihood_step(
             to_slope = alternatives[f, k]
             step = (to_slope - from_slope) / variance[f] * (score - 0.5 * weight * (to_slope + from_slope))
             odds[f, k] = (1.0 + odds[f, k]) * math.exp(min(max(step, -20.0), 20.0))
-            total += odds[f, k]
-        if total / kinds >= level:
+            total += weights[k] * odds[f, k]
+        if total >= level:
             fired[f] = True
             for k in range(kinds):
-                odds[f, k] = 0.0
+                odds[f, k] = start
 
 
 @njit(cache=True, nogil=True)

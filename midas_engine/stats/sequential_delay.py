@@ -1,0 +1,70 @@
+"""How long a detector will take: expected delay from strength, breadth and run length, for the gauge.
+
+The delay in bars times d^2, d the slope in standard deviations of one bar's score, depends on d^2 A alone (A the
+promised run length): Brownian scaling. The table was simulated with the detector itself, known reference, after 2,000
+healthy bars; `benchmarks/sim_delay_table.py` prints it again beside the numbers here. In between it is read on log
+scales.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+STRENGTH = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0)
+DROP_DELAY = (0.483, 0.782, 1.226, 1.859, 2.659, 3.623, 4.677, 5.972, 7.497, 9.034, 10.325, 12.213)
+FLIP_DELAY = (0.335, 0.479, 0.664, 0.898, 1.162, 1.481, 1.820, 2.216, 2.586, 2.981, 3.394, 3.929)
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What to expect of a detector.
+
+    Attributes:
+        drop_bars: Expected bars from the moment the edge is gone to the alarm.
+        flip_bars: Expected bars from the moment the edge has turned against you.
+        false_alarms_per_year: How often a healthy feature is called.
+    """
+
+    drop_bars: float
+    flip_bars: float
+    false_alarms_per_year: float
+
+
+def outlook(slope: float, variance: float, *, arl0: float = 8760.0, bars_per_year: float = 8760.0) -> Outlook:
+    """Expected delays of the critical test for a feature of strength `slope`.
+
+    Args:
+        slope: Expected score per bar, as in `Reference.score`.
+        variance: Variance of one bar's score: about 1 for one symbol, 1 / effective breadth for a panel.
+        arl0: Promised bars between false alarms.
+        bars_per_year: Bars scored in a year.
+
+    Example:
+        >>> one, ten = outlook(0.05, 1.0), outlook(0.05, 0.1)
+        >>> round(one.drop_bars / ten.drop_bars, 1)  # breadth 10
+        4.3
+    """
+    if not (slope > 0 and variance > 0 and math.isfinite(slope) and math.isfinite(variance)):
+        return Outlook(math.nan, math.nan, bars_per_year / arl0)
+    power = slope * slope / variance
+    place = math.log(power * arl0)
+    grid = np.log(STRENGTH)
+    drop, flip = (float(np.exp(_extended(place, grid, np.log(table)))) / power for table in (DROP_DELAY, FLIP_DELAY))
+    return Outlook(min(drop, arl0), min(flip, arl0), bars_per_year / arl0)
+
+
+def _extended(place: float, grid: Floats, values: Floats) -> float:
+    """Linear interpolation that goes on with the last slope beyond either end."""
+    if place <= grid[0]:
+        rate = (values[1] - values[0]) / (grid[1] - grid[0])
+        return float(values[0] + rate * (place - grid[0]))
+    if place >= grid[-1]:
+        rate = (values[-1] - values[-2]) / (grid[-1] - grid[-2])
+        return float(values[-1] + rate * (place - grid[-1]))
+    return float(np.interp(place, grid, values))
