@@ -15,7 +15,6 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from helpers_dsl import COLUMNS
-
 from midas_engine.dsl import StreamEngine, random_expression
 from midas_engine.settings import DslLimits
 
@@ -50,10 +49,11 @@ def measure(features: int, symbols: int, bars: int, seed: int = 3) -> None:
     warm = times[min(bars // 4, 168) :]
     first, last = warm[: len(warm) // 3], warm[-len(warm) // 3 :]
     state = len(engine.state()) / 2**20
+    trend = np.median(last) / np.median(first)
     print(
-        f"{features:5d} features x {symbols:4d} symbols  {engine.node_count:5d} nodes  median {np.median(warm):8.2f} ms  "
-        f"p99 {np.percentile(warm, 99):8.2f}  max {warm.max():8.2f}  last third / first third "
-        f"{np.median(last) / np.median(first):.2f}  state {state:.1f} MB"
+        f"{features:5d} features x {symbols:4d} symbols  {engine.node_count:5d} nodes  "
+        f"median {np.median(warm):8.2f} ms  p99 {np.percentile(warm, 99):8.2f}  max {warm.max():8.2f}  "
+        f"last third / first third {trend:.2f}  state {state:.1f} MB"
     )
 
 

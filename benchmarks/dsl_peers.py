@@ -3,6 +3,8 @@
 Every peer gets the common sub-expressions of one expression once, as a careful user would write it.
 """
 
+# ruff: noqa: D102 - the methods are named after the operators they compute
+
 from __future__ import annotations
 
 import os
@@ -247,7 +249,9 @@ class Polars(Peer):
         wide = pl.concat(
             [f.rename({n: f"{k}{n}" for n in names}) for k, f in zip("xyz", frames, strict=False)], how="horizontal"
         )
-        return wide.select([make(*(pl.col(f"{k}{n}") for k, _ in zip("xyz", frames, strict=False))).alias(n) for n in names])
+        return wide.select(
+            [make(*(pl.col(f"{k}{n}") for k, _ in zip("xyz", frames, strict=False))).alias(n) for n in names]
+        )
 
     def both(self, x: Any, y: Any, make: Any) -> Any:
         if isinstance(x, float) and isinstance(y, float):

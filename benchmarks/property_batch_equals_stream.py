@@ -46,7 +46,7 @@ def run(n: int, seed: int, group: int = 50, quiet: bool = False) -> dict[str, in
         columns = (*COLUMNS, "vwap", "returns")
         texts = {}
         for i in range(min(group, n - counts["expressions"])):
-            texts[f"f{i}"] = random_expression(rng, columns, int(rng.integers(1, 6)), exclude=exclude)
+            texts[f"f{i}"] = random_expression(rng, columns, int(rng.integers(1, 6)), exclude=exclude, limits=LIMITS)
         engine = FeatureEngine(panel, limits=LIMITS, cache_bytes=0)
         stream = StreamEngine(texts, tuple(panel.fields), panel.symbols, limits=LIMITS)
         streamed = {name: np.empty(panel.shape) for name in texts}

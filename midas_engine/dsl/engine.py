@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from midas_engine.market.panel import Panel
 
 DEFAULT_CACHE_BYTES = 256 * 2**20
+_PLANS = 512
 _SHARED_CACHE = ValueCache(DEFAULT_CACHE_BYTES)
 
 
@@ -68,6 +69,7 @@ class FeatureEngine:
         self._columns = frozenset(panel.columns)
         self._pool = Pool(panel.shape)
         self._clean: dict[str, Array] = {}
+        self._plans: dict[str | int, tuple[str | Expression, Plan]] = {}
 
     def parse(self, expr: str | Expression) -> Expression:
         """The checked expression, against this panel's columns and the known features.
@@ -89,11 +91,7 @@ class FeatureEngine:
             ExpressionTypeError: A cross-sectional operator on one symbol: there is nothing to compare
                 with, and silent NaN would look like a bad feature.
         """
-        expression = self.parse(expr)
-        plan = build_plan([expression.ast], self.limits.min_share, self.min_shares)
-        if self.panel.S == 1:
-            refuse_cross_section(expression, plan)
-        return self._run(plan)[0]
+        return self._run(self._planned(expr))[0]
 
     def many(self, exprs: list[str | Expression]) -> list[Array]:
         """Several features at once; their common parts are computed once."""
@@ -111,6 +109,21 @@ class FeatureEngine:
         return series
 
     # -- execution -----------------------------------------------------------------------------
+
+    def _planned(self, expr: str | Expression) -> Plan:
+        """The plan of one expression; the latest few hundred are remembered."""
+        key = expr if isinstance(expr, str) else id(expr)
+        known = self._plans.get(key)
+        if known is None:
+            expression = self.parse(expr)
+            plan = build_plan([expression.ast], self.limits.min_share, self.min_shares)
+            if self.panel.S == 1:
+                refuse_cross_section(expression, plan)
+            if len(self._plans) >= _PLANS:
+                self._plans.clear()
+            # The asked expression is kept so that its id stays its own.
+            known = self._plans[key] = (expr, plan)
+        return known[1]
 
     def _run(self, plan: Plan) -> list[Array]:
         values: list[Any] = [None] * len(plan.steps)

@@ -5,9 +5,13 @@ The property test that batch equals stream draws from it, and so does the search
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
+from midas_engine.dsl.expression import parse
 from midas_engine.dsl.registry import OPERATORS, Kind, Operator
+from midas_engine.errors import LimitError
+from midas_engine.settings import DslLimits
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -15,6 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 WINDOWS = (1, 2, 3, 4, 6, 8, 12, 24, 48, 72, 168)
+_TRIES = 20
 _CONSTANTS = ("0.5", "1", "2", "-1", "0.001", "100", "1e-6")
 
 
@@ -26,6 +31,7 @@ def random_expression(
     max_window: int = 168,
     exclude: Collection[str] = (),
     infix_share: float = 0.5,
+    limits: DslLimits | None = None,
 ) -> str:
     """One random valid expression.
 
@@ -36,13 +42,20 @@ def random_expression(
         max_window: Longest window or shift.
         exclude: Operators or families left out, e.g. `("cross_section",)` for one symbol.
         infix_share: How often a symbol is written where an operator has one.
+        limits: The limits it must meet; None takes the defaults.
 
     Example:
         >>> random_expression(np.random.default_rng(3), ["close", "volume"], 2)  # doctest: +SKIP
         'ts_rank(volume / close, 24)'
     """
     allowed = [o for o in OPERATORS.values() if o.name not in exclude and o.family not in exclude]
-    return _Writer(rng, list(columns), allowed, max_window, infix_share).write(max_depth)
+    known = limits if limits is not None else DslLimits()
+    writer = _Writer(rng, list(columns), allowed, min(max_window, known.lookback_bars), infix_share)
+    for depth in [max_depth] * _TRIES + list(range(max_depth, -1, -1)):
+        text = writer.write(depth)
+        with contextlib.suppress(LimitError):
+            return parse(text, columns=columns, limits=known).text
+    raise LimitError("no expression this random fits the limits", hint="allow longer windows or more nodes")
 
 
 class _Writer:

@@ -161,11 +161,11 @@ register(
 )  # fmt: skip
 register(
     Operator("ts_argmax", "time_series", _ARGS, "Bars since the highest of the last n, 0 now; the latest of ties.",
-             "ts_argmax(high, 24)", "bars", memory=_memory, run=_age(1.0), state_rows=_arg_rows, blocked=True, scale="free",
-             shift_free=True)
+             "ts_argmax(high, 24)", "bars", memory=_memory, run=_age(1.0), state_rows=_arg_rows, blocked=True,
+             scale="free", shift_free=True)
 )  # fmt: skip
 register(
     Operator("ts_argmin", "time_series", _ARGS, "Bars since the lowest of the last n, 0 now; the latest of ties.",
-             "ts_argmin(low, 24)", "bars", memory=_memory, run=_age(-1.0), state_rows=_arg_rows, blocked=True, scale="free",
-             shift_free=True)
+             "ts_argmin(low, 24)", "bars", memory=_memory, run=_age(-1.0), state_rows=_arg_rows, blocked=True,
+             scale="free", shift_free=True)
 )  # fmt: skip

@@ -275,14 +275,14 @@ register(
 register(
     Operator("ts_std", "time_series", (series(), window(low=2)),
              "Sample standard deviation (n - 1) of the valid bars of the last n; exactly 0 when flat.",
-             "ts_std(returns(close, 1), 24)", "first", memory=_memory, run=_second(0), state_rows=_tables(3), blocked=True,
-             min_bars=2, scale="out", shift_free=True, even=True)
+             "ts_std(returns(close, 1), 24)", "first", memory=_memory, run=_second(0), state_rows=_tables(3),
+             blocked=True, min_bars=2, scale="out", shift_free=True, even=True)
 )  # fmt: skip
 register(
     Operator("ts_zscore", "time_series", (series(), window(low=2)),
              "(x - ts_mean) / ts_std over the last n; NaN when flat.", "ts_zscore(close, 24)", "pure",
-             memory=_memory, run=_second(1), state_rows=_tables(3), blocked=True, min_bars=2, scale="free", shift_free=True,
-             odd=True)
+             memory=_memory, run=_second(1), state_rows=_tables(3), blocked=True, min_bars=2, scale="free",
+             shift_free=True, odd=True)
 )  # fmt: skip
 register(
     Operator("ts_skew", "time_series", (series(), window(low=3)),

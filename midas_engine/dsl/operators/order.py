@@ -43,13 +43,22 @@ def _rank(x: Any, n: int, need: int, ws: Any, pos: Any, out: Any) -> None:
                 hits += (1 if u < v else 0) + (1 if u <= v else 0)
             below[0] = float(hits)
         else:
-            for i in range(n):
-                past = ws[2 + i]
+            # Four bars a sweep, so that the running counts are loaded and stored a quarter as often.
+            whole = n - n % 4
+            for i in range(2, whole + 2, 4):
+                p, q, u, w = ws[i], ws[i + 1], ws[i + 2], ws[i + 3]
                 for s in range(symbols):
-                    u, v, h = past[s], xr[s], below[s]
-                    h += 1.0 if u < v else 0.0
-                    h += 1.0 if u <= v else 0.0
-                    below[s] = h
+                    v, a, c, d, e = xr[s], p[s], q[s], u[s], w[s]
+                    h = (1.0 if a < v else 0.0) + (1.0 if a <= v else 0.0)
+                    h += (1.0 if c < v else 0.0) + (1.0 if c <= v else 0.0)
+                    h += (1.0 if d < v else 0.0) + (1.0 if d <= v else 0.0)
+                    h += (1.0 if e < v else 0.0) + (1.0 if e <= v else 0.0)
+                    below[s] += h
+            for i in range(whole + 2, n + 2):
+                past = ws[i]
+                for s in range(symbols):
+                    a, v = past[s], xr[s]
+                    below[s] += (1.0 if a < v else 0.0) + (1.0 if a <= v else 0.0)
         for s in range(symbols):
             v, h, count = xr[s], below[s], counts[s]
             r = (h + 1.0) * 0.5 / count
