@@ -4,7 +4,7 @@ Worlds of the statistics page: hourly bars, Student-t(4) returns, clustered vola
 volatility-tercile regimes. Every row of output names its seeds; the same command prints the same table.
 
     python benchmarks/sim_evaluator.py calibration   # p-values on noise, h = 1 / 4 / 24, memory 0 / 0.9 / 0.98
-    python benchmarks/sim_evaluator.py noise         # noise candidates accepted, one session of 1,000 and sessions of 60
+    python benchmarks/sim_evaluator.py noise         # noise accepted, one session of 1,000 and sessions of 60
     python benchmarks/sim_evaluator.py recall        # planted IC 0.02 / 0.03 / 0.05 at N = 60
     python benchmarks/sim_evaluator.py panel         # 20 symbols against one
     python benchmarks/sim_evaluator.py all
@@ -70,9 +70,8 @@ def context_of(returns: np.ndarray, regimes: np.ndarray, horizons=(1,), target: 
 
 
 def calibration(worlds: int, each: int, seed: int) -> None:
-    print(
-        f"\np-values on noise: share below 5 %, {worlds} worlds x {each} features of 8,760 bars, seeds {seed}..{seed + worlds - 1}"
-    )
+    seeds = f"seeds {seed}..{seed + worlds - 1}"
+    print(f"\np-values on noise: share below 5 %, {worlds} worlds x {each} features of 8,760 bars, {seeds}")
     print("   h   memory   one-sided   two-sided   (bar 3.5-7.5 %)   90 % error of a cell")
     for h in (1, 4, 24):
         for rho in (0.0, 0.9, 0.98):
@@ -90,25 +89,23 @@ def calibration(worlds: int, each: int, seed: int) -> None:
 
 
 def noise(sessions: int, seed: int) -> None:
-    for label, count, trials in (
-        ("one session of 1,000", 1000 * sessions, 1000),
-        ("sessions of 60, per 1,000", 1000 * sessions, 60),
-    ):
-        statistical = overall = 0
-        results = []
-        for w in range(20 * sessions):
-            returns, scale, regimes = world(seed + w)
-            context = context_of(returns * scale[:, None], regimes)
-            rng = np.random.default_rng([seed, w, 77])
-            for i in range(50):
-                rho = (0.0, 0.5, 0.9, 0.95, 0.98)[i % 5]
-                results.append(evaluate_values(ar1(rng, rho, (BARS,)), context))
-        for result in results:
-            verdict = judge(result, trials=trials)
-            statistical += verdict.statistical_pass
-            overall += verdict.overall_pass
+    results = []
+    for w in range(20 * sessions):
+        returns, scale, regimes = world(seed + w)
+        context = context_of(returns * scale[:, None], regimes)
+        rng = np.random.default_rng([seed, w, 77])
+        for i in range(50):
+            rho = (0.0, 0.5, 0.9, 0.95, 0.98)[i % 5]
+            results.append(evaluate_values(ar1(rng, rho, (BARS,)), context))
+    print()
+    for label, trials in (("one session of 1,000", 1000), ("sessions of 60, per 1,000", 60)):
+        verdicts = [judge(result, trials=trials) for result in results]
+        statistical = sum(v.statistical_pass for v in verdicts) / sessions
+        overall = sum(v.overall_pass for v in verdicts) / sessions
+        line = sum(v.verdicts[0].gates[2].passed for v in verdicts) / sessions
         print(
-            f"noise, {label}: {statistical / sessions:.2f} statistical, {overall / sessions:.2f} overall accepted of {count // sessions} (seeds {seed}..{seed + 20 * sessions - 1})"
+            f"noise, {label}: {statistical:.2f} statistical, {overall:.2f} overall accepted "
+            f"({line:.2f} over the session line alone; seeds {seed}..{seed + 20 * sessions - 1})"
         )
 
 
@@ -143,8 +140,12 @@ def recall(worlds: int, seed: int) -> None:
                     for g in a.gates:
                         gates.setdefault(g.name, []).append(g.passed)
             weak = "  ".join(f"{n} {np.mean(x):.2f}" for n, x in gates.items() if np.mean(x) < 0.97)
+            seen = [v.evaluation for v in verdicts]
             print(
-                f"  memory {rho:.2f}  IC {ic:.2f}  recall {passed:.3f} (bar {bar:.2f})  overall {np.mean([v.overall_pass for v in verdicts]):.2f}  t {np.mean([v.evaluation.score_t for v in verdicts]):.2f}  rank IC {np.mean([v.evaluation.rank_ic.value for v in verdicts]):.4f}  Pearson {np.mean([v.evaluation.ic.value for v in verdicts]):.4f}   {weak}"
+                f"  memory {rho:.2f}  IC {ic:.2f}  recall {passed:.3f} (bar {bar:.2f})  "
+                f"overall {np.mean([v.overall_pass for v in verdicts]):.2f}  t {np.mean([e.score_t for e in seen]):.2f}  "
+                f"rank IC {np.mean([e.rank_ic.value for e in seen]):.4f}  "
+                f"Pearson {np.mean([e.ic.value for e in seen]):.4f}   {weak}"
             )
 
 
@@ -160,8 +161,10 @@ def panel(worlds: int, seed: int) -> None:
             t.append(verdict.evaluation.score_t)
             passed.append(verdict.statistical_pass)
             breadth.append(verdict.evaluation.effective_breadth)
+        per_market = np.mean(t) / math.sqrt(np.mean(breadth))
         print(
-            f"  {symbols:2d} symbols, common share {common:.1f}: mean t {np.mean(t):6.2f}  breadth {np.mean(breadth):5.1f}  t / sqrt(breadth) {np.mean(t) / math.sqrt(np.mean(breadth)):.2f}  recall {np.mean(passed):.2f}"
+            f"  {symbols:2d} symbols, common share {common:.1f}: mean t {np.mean(t):6.2f}  "
+            f"breadth {np.mean(breadth):5.1f}  t / sqrt(breadth) {per_market:.2f}  recall {np.mean(passed):.2f}"
         )
 
 

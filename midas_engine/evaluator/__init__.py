@@ -20,10 +20,15 @@ if TYPE_CHECKING:
     from midas_engine.evaluator.adapters import check_data, checked_compute
     from midas_engine.evaluator.alpha import AlphaEvaluator
     from midas_engine.evaluator.context import EvaluationContext
+    from midas_engine.evaluator.explanation import explain
+    from midas_engine.evaluator.holdout import SealedHoldout, confirmation_gates
+    from midas_engine.evaluator.ledger import TrialKey, TrialLedger
     from midas_engine.evaluator.metrics import evaluate_values
     from midas_engine.evaluator.multi import MultiAgentEvaluator
     from midas_engine.evaluator.parts import Parts, split_parts
     from midas_engine.evaluator.rendering import render, to_dict
+    from midas_engine.evaluator.sheet import tearsheet_figures
+    from midas_engine.evaluator.tearsheet import tearsheet_html, write_tearsheet
     from midas_engine.evaluator.thresholds import DEFAULT_THRESHOLDS, validate_thresholds
     from midas_engine.evaluator.verdict import judge, session_line
 
@@ -33,15 +38,23 @@ _HOMES = {
     "EvaluationContext": "context",
     "MultiAgentEvaluator": "multi",
     "Parts": "parts",
+    "SealedHoldout": "holdout",
+    "TrialKey": "ledger",
+    "TrialLedger": "ledger",
     "check_data": "adapters",
     "checked_compute": "adapters",
+    "confirmation_gates": "holdout",
     "evaluate_values": "metrics",
+    "explain": "explanation",
     "judge": "verdict",
     "render": "rendering",
     "session_line": "verdict",
     "split_parts": "parts",
+    "tearsheet_figures": "sheet",
+    "tearsheet_html": "tearsheet",
     "to_dict": "rendering",
     "validate_thresholds": "thresholds",
+    "write_tearsheet": "tearsheet",
 }
 
 __all__ = [
@@ -50,15 +63,23 @@ __all__ = [
     "EvaluationContext",
     "MultiAgentEvaluator",
     "Parts",
+    "SealedHoldout",
+    "TrialKey",
+    "TrialLedger",
     "check_data",
     "checked_compute",
+    "confirmation_gates",
     "evaluate_values",
+    "explain",
     "judge",
     "render",
     "session_line",
     "split_parts",
+    "tearsheet_figures",
+    "tearsheet_html",
     "to_dict",
     "validate_thresholds",
+    "write_tearsheet",
 ]
 
 
