@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from midas_engine.clock import WallClock
 from midas_engine.errors import KnowledgeBaseError
 from midas_engine.kb.atomic import (
     FOLDER_MODE,
@@ -27,8 +28,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 T = TypeVar("T")
-Signature = tuple[int, int, int]
+Signature = tuple[int, int, int, int]
 
+# A file may be written again within one tick of the file system's clock, and look unchanged: as git does with its
+# index, what changed this recently is read again.
+_RACY_NS = 50_000_000
 MAX_ENTRIES = 50_000
 MAX_LEVELS = 6
 
@@ -53,6 +57,7 @@ class FileTree:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._wall = WallClock()
         self._identity: tuple[int, int] | None = None
         self._cache: dict[tuple[str, object], tuple[Signature, object]] = {}
 
@@ -189,9 +194,11 @@ class FileTree:
         if known is not None and known[0] == entry.signature:
             return known[1]  # type: ignore[return-value]
         value = parse(entry, self.read(entry.path))
-        if len(self._cache) > 20_000:
-            self._cache.clear()
-        self._cache[key] = (entry.signature, value)
+        age_ns = self._wall.now().timestamp() * 1e9 - entry.changed_ns
+        if age_ns < 0 or age_ns > _RACY_NS:
+            if len(self._cache) > 20_000:
+                self._cache.clear()
+            self._cache[key] = (entry.signature, value)
         return value
 
     def sweep(self) -> int:
@@ -218,4 +225,4 @@ def _entry(path: str, info: os.stat_result) -> Entry:
         if stat.S_ISLNK(mode)
         else "special"
     )
-    return Entry(path, kind, info.st_size, info.st_mtime_ns, (info.st_ino, info.st_mtime_ns, info.st_size))
+    return Entry(path, kind, info.st_size, info.st_mtime_ns, (info.st_ino, info.st_mtime_ns, info.st_ctime_ns, info.st_size))

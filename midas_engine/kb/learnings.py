@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import re
 from datetime import UTC, datetime
@@ -179,19 +180,19 @@ class LearningShelf:
         """Write a learning under a name of its own; returns it as stored, with its path."""
         stored = bounded(document)
         stem = f"{stored.created_at:%Y%m%d-%H%M%S}-{slugify(stored.title, fallback='learning', limit=48)}"
-        data = learning_text(stored).encode()
-        taken = {entry.path.rpartition("/")[2] for entry in self._tree.entries(f"{FOLDER}/{stored.loop}")}
+        path = self._write_new(f"{FOLDER}/{stored.loop}/{stem}", learning_text(stored).encode())
+        return dataclasses.replace(stored, path=path)
+
+    def _write_new(self, stem: str, data: bytes) -> str:
+        """Write under `stem`, numbered when that is taken; returns the path."""
+        taken = {entry.path for entry in self._tree.entries(stem.rpartition("/")[0])}
         for number in range(1, 100_000):
-            name = f"{stem}.md" if number == 1 else f"{stem}-{number}.md"
-            if name in taken:
-                continue
-            path = f"{FOLDER}/{stored.loop}/{name}"
-            try:
-                self._tree.write(path, data, replace=False)
-            except FileExistsError:
-                continue
-            return dataclasses.replace(stored, path=path)
-        raise KnowledgeBaseError(f"there are too many learnings called {stem}")
+            path = f"{stem}.md" if number == 1 else f"{stem}-{number}.md"
+            if path not in taken:
+                with contextlib.suppress(FileExistsError):
+                    self._tree.write(path, data, replace=False)
+                    return path
+        raise KnowledgeBaseError(f"there are too many documents called {stem}")
 
     def read(self, entry: Entry) -> LearningDocument | str:
         """The learning of a file, or why it cannot be read."""
@@ -222,7 +223,6 @@ class LearningShelf:
         if not path.startswith(FOLDER) or path.startswith(REVOKED):
             raise NameRefusedError(f"{path[:120]!r} is not a learning", hint=f"it lies under {FOLDER}/")
         data = self._tree.read(path)
-        target = f"{REVOKED}/{path.rpartition('/')[2]}"
-        self._tree.write(target, data)
+        target = self._write_new(f"{REVOKED}/{path.rpartition('/')[2].removesuffix('.md')}", data)
         self._tree.remove(path)
         return target

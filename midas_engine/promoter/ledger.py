@@ -133,7 +133,7 @@ class ActionLedger:
         Raises:
             UndoError: There is none, it is final, or its files changed since.
         """
-        done, _ = _stacks(self._journal.actions(), name)
+        done, _ = self._stacks(name)
         if not done:
             raise UndoError("there is nothing to undo" + (f" for {name}" if name else ""))
         last = done[-1]
@@ -150,7 +150,7 @@ class ActionLedger:
         Raises:
             UndoError: There is nothing to redo, or its files changed since.
         """
-        _, undone = _stacks(self._journal.actions(), name)
+        _, undone = self._stacks(name)
         if not undone:
             raise UndoError("there is nothing to redo" + (f" for {name}" if name else ""))
         return self._reverse("redo", undone[-1], "before", "after", at=at, actor=actor, redoes=undone[-1].id)
@@ -170,9 +170,19 @@ class ActionLedger:
         reason = f"{verb} {action.action}"
         return self._commit(verb, action.feature, target, moves, at=at, actor=actor, reason=reason, **extra)
 
+    def _stacks(self, name: str | None) -> tuple[list[Action], list[Action]]:
+        """What can be undone and redone, from as much of the journal's end as that takes."""
+        window = 64
+        while True:
+            actions = self._journal.actions(limit=window)
+            done, undone, whole = _stacks(actions, name)
+            if len(actions) < window or (whole and done):
+                return done, undone
+            window *= 8
+
     def undoable(self) -> Action | None:
         """The action that `undo` would take back; None when it would refuse."""
-        done, _ = _stacks(self._journal.actions(), None)
+        done, _ = self._stacks(None)
         return done[-1] if done and done[-1].action not in _FINAL else None
 
     # -- what the journal still knows ------------------------------------------------------------
@@ -204,28 +214,27 @@ class ActionLedger:
         return list(pending.values())
 
 
-def _stacks(actions: Sequence[Action], name: str | None) -> tuple[list[Action], list[Action]]:
-    """What can be undone and what can be redone, newest last."""
+def _stacks(actions: Sequence[Action], name: str | None) -> tuple[list[Action], list[Action], bool]:
+    """What can be undone and what can be redone, newest last; and whether all that is referred to was there."""
     done: list[Action] = []
     undone: list[Action] = []
     by_id: dict[str, Action] = {}
+    whole = True
     for action in actions:
         if action.action in _STEPPED_OVER or not action.body.get("after"):
             continue
         if name is not None and name not in {m[0] for m in action.body.get("moves", [])}:
             continue
-        if action.action == "undo":
-            origin = by_id.get(str(action.body.get("undoes", "")))
-            if origin in done:
-                done.remove(origin)
-                undone.append(origin)
-        elif action.action == "redo":
-            origin = by_id.get(str(action.body.get("redoes", "")))
-            if origin in undone:
-                undone.remove(origin)
-                done.append(origin)
+        if action.action in ("undo", "redo"):
+            source, target = (done, undone) if action.action == "undo" else (undone, done)
+            origin = by_id.get(str(action.body.get("undoes") or action.body.get("redoes") or ""))
+            if origin is None:
+                whole = False
+            elif origin in source:
+                source.remove(origin)
+                target.append(origin)
         else:
             by_id[action.id] = action
             done.append(action)
             undone.clear()
-    return done, undone
+    return done, undone, whole
