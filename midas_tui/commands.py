@@ -30,11 +30,6 @@ GOALS = (
     "momentum that survives costs",
     "volatility and range signals",
 )
-REASON_NEEDED = {"demote", "reject", "kill"}
-PAST = {
-    "promote": "promoted", "demote": "demoted", "reject": "rejected", "kill": "killed", "pause": "paused",
-    "resume": "resumed", "shadow": "put into shadow", "redeploy": "redeployed", "rollback": "rolled back",
-}  # fmt: skip
 
 
 class Commands(App[int]):
@@ -99,8 +94,8 @@ class Commands(App[int]):
         except MidasError as error:
             self.say(str(error), bad=True)
             return
-        body: list[tuple[str, str]] = [(f"{change}", "") for change in preview.changes]
-        body += [(f"! {warning}", "warn") for warning in preview.warnings]
+        body: list[tuple[str, str]] = [(f"{verb:<7}{path}", "") for verb, path in preview.changes]
+        body += [(f"not met: {gate}", "warn") for gate in preview.unmet]
         live = runtime.metrics().get(name)
         if live is not None:
             body.append((f"live: {live.status}, ic 5d {live.ic_5d.value:+.3f}, 1-day {live.pnl_1d_bps:+.1f} bps", "muted"))
@@ -114,8 +109,8 @@ class Commands(App[int]):
                     title=f"{action} {name}",
                     body=body,
                     confirm=action.capitalize(),
-                    reason_label="reason" if action in REASON_NEEDED else "",
-                    reason_required=action in REASON_NEEDED,
+                    reason_label="reason" if preview.needs_reason else "",
+                    reason_required=preview.needs_reason,
                     typed_name=name if kill else "",
                     danger=kill,
                 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -30,21 +29,22 @@ class Preview(Protocol):
     """What an action would change, for the dialog that asks."""
 
     @property
-    def changes(self) -> Sequence[str]: ...  # noqa: D102
+    def changes(self) -> Sequence[tuple[str, str]]: ...  # noqa: D102
     @property
-    def warnings(self) -> Sequence[str]: ...  # noqa: D102
+    def unmet(self) -> Sequence[str]: ...  # noqa: D102
+    @property
+    def needs_reason(self) -> bool: ...  # noqa: D102
     @property
     def command(self) -> str: ...  # noqa: D102
     @property
     def undoable(self) -> bool: ...  # noqa: D102
 
 
-@dataclass(frozen=True, slots=True)
-class ChartData:
-    """Recent bars of one feature: times and one series of floats per figure (NaN where unknown)."""
+class ChartData(Protocol):
+    """Recent bars of one feature: a series of floats per figure, oldest first, NaN where unknown."""
 
-    at: Sequence[datetime]
-    series: Mapping[str, Sequence[float]]
+    @property
+    def series(self) -> Mapping[str, Sequence[float]]: ...  # noqa: D102
 
 
 class RuntimePort(Protocol):

@@ -30,7 +30,7 @@ def calibrate_from_data(promoter: FeaturePromoter, name: str, panel: Panel, sett
     """
     from midas_engine.dsl import FeatureEngine
     from midas_engine.evaluator.parts import split_parts
-    from midas_engine.runtime.reference import measure_reference
+    from midas_engine.evaluator.promise import measure_reference
 
     record = promoter.feature_status(name)
     if record.expected_score is not None:

@@ -1,0 +1,204 @@
+"""`OfflineCompoundLoop`: Plan -> Write -> Assess -> Refine -> Learn, as an async stream of typed events."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from midas_engine import events as ev
+from midas_engine.clock import WallClock
+from midas_engine.errors import MidasError, SessionError
+from midas_engine.loops.config import OfflineLoopConfig
+from midas_engine.loops.session import Session
+
+if TYPE_CHECKING:
+    from midas_engine.clock import Clock
+    from midas_engine.kb import KnowledgeBase
+    from midas_engine.loops.assessors import Assessor
+    from midas_engine.models import LearningDocument
+    from midas_engine.promoter import FeaturePromoter
+    from midas_engine.proposer.protocol import Researcher
+    from midas_engine.settings import Settings
+
+
+class OfflineCompoundLoop:
+    """Discovers features. `stream` yields events as they happen; `run` is the original's blocking form.
+
+    Args:
+        kb: Where candidates and learnings go.
+        make_researcher: Called with every session: a researcher remembers within one.
+        promoter: Saves candidates; None writes them through `kb`.
+        config: The session's budget.
+        settings: Costs, parts, limits; None takes the defaults.
+        existing_features: For `run`: deployed features as a frame.
+        spread_cost_bps: For `run`: the original's one cost number.
+    """
+
+    def __init__(
+        self,
+        kb: KnowledgeBase,
+        make_researcher: Callable[[], Researcher],
+        *,
+        promoter: FeaturePromoter | None = None,
+        config: OfflineLoopConfig | None = None,
+        settings: Settings | None = None,
+        clock: Clock | None = None,
+        existing_features: Any = None,
+        spread_cost_bps: float | None = None,
+    ) -> None:
+        from midas_engine.settings import Settings as Defaults
+
+        self.kb = kb
+        self.config = config or OfflineLoopConfig()
+        self.settings = settings or Defaults()
+        self.clock: Clock = clock or WallClock()
+        self._make_researcher = make_researcher
+        self._promoter = promoter
+        self._existing_features = existing_features
+        self._spread = spread_cost_bps
+        self._task: asyncio.Task[None] | None = None
+        self._cancelled = False
+        self.last_learning: LearningDocument | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether a session runs."""
+        return self._task is not None and not self._task.done()
+
+    async def stream(
+        self, goal: str, assessor: Assessor, *, regime: str = "", existing: Mapping[str, str] | None = None
+    ) -> AsyncIterator[ev.Event]:
+        """Run one session; ends with `SessionEnded`, whatever happens.
+
+        Cancelling through `cancel` (or leaving the iteration) writes the learning of what was tried.
+
+        Args:
+            goal: What to look for.
+            assessor: Judges the expressions.
+            regime: Regime of interest, for the prompts.
+            existing: Deployed features, name -> expression; None reads them from the knowledge base.
+
+        Raises:
+            SessionError: A session runs already, or the goal is empty.
+        """
+        if self.running:
+            raise SessionError("a session runs already", hint="cancel it, or wait for its end")
+        if not goal.strip():
+            raise SessionError("the research goal is empty", hint='say what to look for, such as "funding carry on majors"')
+        queue: asyncio.Queue[ev.Event | None] = asyncio.Queue()
+        session = Session(self, goal.strip()[:500], assessor, regime, existing, queue.put_nowait)
+        self._cancelled = False
+        self._task = asyncio.get_running_loop().create_task(self._guard(session, queue), name="discovery")
+        try:
+            while (event := await queue.get()) is not None:
+                yield event
+            await self._task
+        finally:
+            if not self._task.done():
+                self._cancelled = True
+                self._task.cancel()
+                await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _guard(self, session: Session, queue: asyncio.Queue[ev.Event | None]) -> None:
+        try:
+            await session.run()
+        finally:
+            self.last_learning = session.learning
+            queue.put_nowait(None)
+
+    def cancel(self) -> bool:
+        """Stop the running session; it still writes its learning. False when none runs."""
+        if not self.running or self._task is None:
+            return False
+        self._cancelled = True
+        self._task.cancel()
+        return True
+
+    # -- for sessions ----------------------------------------------------------------------------
+
+    def new_researcher(self) -> Researcher:
+        """A researcher for one session."""
+        return self._make_researcher()
+
+    async def save_candidate(self, record: Any) -> str:
+        """Write an accepted expression; returns the path."""
+        if self._promoter is not None:
+            saved = await asyncio.to_thread(self._promoter.save_candidate, record)
+            return saved.path
+        return str(await asyncio.to_thread(self.kb.write_feature, record))
+
+    # -- the original's form ---------------------------------------------------------------------
+
+    def run(
+        self,
+        research_goal: str,
+        existing_factors: Sequence[str] | Mapping[str, str] | None = None,
+        data_fn: Callable[[], Any] | None = None,
+        regime: str = "",
+    ) -> LearningDocument:
+        """One session on a user's own engine, blocking; returns its learning.
+
+        Args:
+            research_goal: What to look for.
+            existing_factors: Names (or name -> expression) of the features to be different from.
+            data_fn: Returns (compute, forward_returns, regime_labels); None uses the settings' data.
+            regime: Regime of interest.
+
+        Raises:
+            MidasError: The session failed for good; what it learned is on disk all the same.
+        """
+        assessor = self._assessor_for(data_fn)
+        known = self._expressions(existing_factors)
+
+        async def consume() -> ev.SessionEnded | None:
+            ended = None
+            async for event in self.stream(research_goal, assessor, regime=regime, existing=known):
+                if self.config.verbose:
+                    _print_event(event)
+                if isinstance(event, ev.SessionEnded):
+                    ended = event
+            return ended
+
+        ended = _run_blocking(consume)
+        if self.last_learning is None:
+            raise SessionError(f"the session left no learning: {ended.reason if ended else 'it did not start'}")
+        return self.last_learning
+
+    def _assessor_for(self, data_fn: Callable[[], Any] | None) -> Assessor:
+        from midas_engine.loops.assessors import AdapterAssessor, PanelAssessor
+
+        if data_fn is not None:
+            return AdapterAssessor(data_fn, self.settings, existing=self._existing_features, spread_cost_bps=self._spread)
+        from midas_engine.market import load_panel
+
+        return PanelAssessor(load_panel(self.settings.data), self.settings)
+
+    def _expressions(self, factors: Sequence[str] | Mapping[str, str] | None) -> dict[str, str] | None:
+        if factors is None:
+            return None
+        if isinstance(factors, Mapping):
+            return dict(factors)
+        return {name: self.kb.feature(name).expression for name in factors}
+
+
+def _run_blocking(make: Callable[[], Any]) -> Any:
+    """Run a coroutine to its end, from a plain call or from inside a running loop's thread."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(make())
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(lambda: asyncio.run(make())).result()
+
+
+def _print_event(event: ev.Event) -> None:
+    with contextlib.suppress(MidasError):
+        if isinstance(event, ev.TokensStreamed):
+            sys.stdout.write(event.text)
+        else:
+            sys.stdout.write(f"{type(event).__name__}\n")

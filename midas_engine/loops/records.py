@@ -1,0 +1,154 @@
+"""What a session leaves behind: trial results, candidate records, learning documents."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from midas_engine.events import AgentRow
+from midas_engine.models import FeatureRecord, FeatureState, LearningDocument
+from midas_engine.proposer.protocol import TrialResult
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from midas_engine.loops.assessors import Promise
+    from midas_engine.models import MultiAgentResult
+    from midas_engine.proposer.protocol import LearningDraft, Proposal
+
+
+def trial_result(iteration: int, proposal: Proposal, result: MultiAgentResult) -> TrialResult:
+    """What the researcher is told: research figures and verdicts."""
+    e = result.evaluation
+    verdicts = tuple(f"{v.agent}: {'pass' if v.passed else 'FAIL'} {v.score:.2f}, {v.summary}" for v in result.verdicts)
+    return TrialResult(
+        iteration,
+        proposal.name,
+        proposal.expression,
+        passed=result.overall_pass,
+        score_t=e.score_t,
+        rank_ic=e.rank_ic.value,
+        line_t=result.line_t,
+        composite=result.composite_score,
+        turnover=e.turnover,
+        net_bps=e.net_bps,
+        failed_agents=result.failed_agents,
+        verdicts=verdicts,
+        suggestions=result.suggestions,
+        rationale=proposal.rationale,
+    )
+
+
+def agent_rows(result: MultiAgentResult) -> tuple[AgentRow, ...]:
+    """The scorecard's rows."""
+    return tuple(AgentRow(agent=v.agent, passed=v.passed, score=v.score, summary=v.summary) for v in result.verdicts)
+
+
+def flat_figures(result: MultiAgentResult, prefix: str = "") -> dict[str, Any]:
+    """The figures kept with a candidate; NaN is left out."""
+    e = result.evaluation
+    figures: dict[str, Any] = {
+        "rank_ic": e.rank_ic.value,
+        "rank_ic_se": e.rank_ic.se,
+        "score_t": e.score_t,
+        "score_p": e.score_p,
+        "ir": e.ir.value,
+        "half_life_hours": e.half_life_hours.value,
+        "turnover": e.turnover,
+        "net_bps": e.net_bps,
+        "effective_ic": e.effective_ic,
+        "max_correlation": e.max_correlation,
+        "marginal_ic": e.marginal_ic.value,
+        "oos_ic": e.oos_ic.value,
+        "effective_breadth": e.effective_breadth,
+        "bars_scored": e.bars_scored,
+    }
+    return {prefix + k: round(v, 8) for k, v in figures.items() if isinstance(v, int) or math.isfinite(v)}
+
+
+def candidate_record(
+    proposal: Proposal,
+    research: MultiAgentResult,
+    confirmation: MultiAgentResult,
+    holdout: MultiAgentResult | None,
+    promise: Promise,
+    *,
+    name: str,
+    session_id: str,
+    hypothesis: str,
+    at: datetime,
+) -> FeatureRecord:
+    """The document of an accepted expression, with the figures of every part and what it promises."""
+    metrics = flat_figures(research)
+    metrics |= {"composite": round(research.composite_score, 6), "line_t": round(research.line_t, 4), "trials": research.trials}
+    metrics |= flat_figures(confirmation, "confirmation_")
+    if holdout is not None:
+        metrics |= flat_figures(holdout, "holdout_")
+    expected, variance, bars = promise
+    if expected is not None:
+        metrics["reference_bars"] = bars
+    metrics["overall_pass"] = True
+    return FeatureRecord(
+        name=name,
+        expression=proposal.expression,
+        state=FeatureState.CANDIDATE,
+        created_at=at,
+        changed_at=at,
+        hypothesis=proposal.rationale or hypothesis,
+        session_id=session_id,
+        expected_score=expected,
+        breadth=1.0 / variance if expected is not None and variance > 0 else None,
+        gate=proposal.gate,
+        hold_bars=proposal.hold,
+        metrics=metrics,
+    )
+
+
+def learning_document(
+    draft: LearningDraft | None,
+    *,
+    goal: str,
+    result: str,
+    reason: str,
+    results: Sequence[TrialResult],
+    accepted: Sequence[str],
+    researcher: str,
+    regime: str,
+    session_id: str,
+    at: datetime,
+    confirmed_failures: int,
+) -> LearningDocument:
+    """The learning of a session. Figures are written by the program; the researcher's words stand beside them."""
+    scored = [r for r in results if not r.refused]
+    best = max(scored, key=lambda r: r.score_t if math.isfinite(r.score_t) else -math.inf, default=None)
+    lines = ["| expression | t | IC | verdict |", "| --- | --- | --- | --- |"]
+    for r in results:
+        fate = r.refused.splitlines()[0] if r.refused else "passed" if r.passed else "failed " + ", ".join(r.failed_agents)
+        lines.append(f"| `{r.expression.replace('|', '/')}` | {r.score_t:+.2f} | {r.rank_ic:+.4f} | {fate.replace('|', '/')} |")
+    body = "## Everything that was tried\n\n" + "\n".join(lines) if results else "Nothing was tried."
+    if reason:
+        body = f"{reason}\n\n{body}"
+    figures: dict[str, Any] = {"tried": len(results), "scored": len(scored), "accepted": len(accepted)}
+    figures["passed_research_only"] = confirmed_failures
+    if best is not None and math.isfinite(best.score_t):
+        figures |= {"best_t": round(best.score_t, 3), "best_ic": round(best.rank_ic, 5), "line_t": round(best.line_t, 3)}
+    return LearningDocument(
+        title=draft.title if draft is not None else f"{result}: {goal}"[:90],
+        loop="offline",
+        result=result,
+        created_at=at,
+        research_goal=goal,
+        pattern_identified=draft.pattern_identified if draft is not None else "",
+        what_worked=draft.what_worked if draft is not None else "",
+        what_failed=draft.what_failed if draft is not None else "",
+        recommendation=draft.recommendation if draft is not None else "",
+        regime=regime,
+        session_id=session_id,
+        expressions=tuple(r.expression for r in results),
+        accepted=tuple(accepted),
+        tags=draft.tags if draft is not None else (),
+        provenance=researcher,
+        metrics=figures,
+        body=body,
+    )

@@ -1,0 +1,138 @@
+"""What runs inside a worker process: one copy of the panel, one context a part, a verdict a call."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from midas_engine.errors import EvaluationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from midas_engine.market.panel import Panel
+    from midas_engine.models import MultiAgentResult
+    from midas_engine.settings import Settings
+
+_JUDGE: PanelJudge | None = None
+
+
+def share_panel(panel: Panel, folder: Path) -> None:
+    """Write a panel as plain .npy files that workers map."""
+    np.save(folder / "times.npy", panel.timestamps.astype(np.int64), allow_pickle=False)
+    for name, values in panel.fields.items():
+        np.save(folder / f"field-{name}.npy", values, allow_pickle=False)
+    (folder / "about.txt").write_text(f"{panel.bar_seconds}\n{chr(31).join(panel.symbols)}", encoding="utf-8")
+
+
+def read_panel(folder: Path) -> Panel:
+    """The panel that `share_panel` wrote."""
+    from midas_engine.market.panel import Panel
+
+    seconds, _, names = (folder / "about.txt").read_text(encoding="utf-8").partition("\n")
+    fields = {
+        path.stem.removeprefix("field-"): np.load(path, mmap_mode="r", allow_pickle=False)
+        for path in sorted(folder.glob("field-*.npy"))
+    }
+    times = np.load(folder / "times.npy", allow_pickle=False).astype("datetime64[ns]")
+    return Panel(times, names.split(chr(31)), fields, int(seconds))
+
+
+class PanelJudge:
+    """Computes an expression on a panel and judges it on one part; contexts are built once."""
+
+    def __init__(self, panel: Panel, settings: Settings, existing: Mapping[str, str]) -> None:
+        from midas_engine.dsl import FeatureEngine
+        from midas_engine.evaluator.parts import split_parts
+        from midas_engine.market.regimes import regime_labels
+
+        self.panel, self.settings = panel, settings
+        self.engine = FeatureEngine(panel, limits=settings.dsl, features=dict(existing))
+        evaluation = settings.evaluation
+        self.parts = split_parts(panel.T, max(evaluation.horizons), evaluation)
+        self._texts = dict(existing)
+        self._existing = {name: self.engine.values(text) for name, text in existing.items()}
+        self._regimes = regime_labels(panel)
+        self._contexts: dict[str, Any] = {}
+
+    def context(self, part: str) -> Any:
+        """The evaluation context of a part."""
+        from midas_engine.evaluator import EvaluationContext
+
+        if part not in self._contexts:
+            rows = self.parts.named(part)
+            if rows.stop - rows.start < 2:
+                raise EvaluationError(f"the data is too short for a {part} part", hint="import more history")
+            evaluation = self.settings.evaluation
+            self._contexts[part] = EvaluationContext.from_panel(
+                self.panel,
+                horizons=evaluation.horizons,
+                target=evaluation.target,
+                costs=self.settings.costs,
+                existing=self._existing,
+                regimes=self._regimes,
+                rows=rows,
+                part=part,
+                embargo_bars=evaluation.embargo_bars,
+            )
+        return self._contexts[part]
+
+    def judge(
+        self,
+        expression: str,
+        part: str,
+        trials: int,
+        thresholds: Mapping[str, Any],
+        name: str,
+        gate: str,
+        hold: int,
+        accepted: Mapping[str, str],
+    ) -> MultiAgentResult:
+        """The six verdicts on one part; `accepted` are features that this session found already."""
+        from midas_engine.evaluator import evaluate_values, judge
+
+        self._beside(accepted)
+        values = self.engine.values(expression)
+        gates = self.engine.values(gate) if gate else None
+        return judge(evaluate_values(values, self.context(part), name, gate=gates, hold=hold), thresholds, trials)
+
+    def _beside(self, accepted: Mapping[str, str]) -> None:
+        fresh = {n: t for n, t in accepted.items() if self._texts.get(n) != t}
+        if fresh:
+            # A find must differ from the session's other finds as it must from the live book.
+            self._texts |= fresh
+            self._existing |= {n: self.engine.values(t) for n, t in fresh.items()}
+            self._contexts.clear()
+
+    def promise(self, expression: str) -> tuple[float | None, float, float]:
+        """Expected score, variance of the score and bars, measured on the confirmation part."""
+        from midas_engine.evaluator.promise import measure_reference
+
+        reference, _ = measure_reference(self.panel, self.engine.values(expression), self.parts.confirmation)
+        return (None, float("nan"), 0.0) if reference is None else (reference.score, reference.variance, reference.variance_bars)
+
+
+def begin(folder: str, settings: Settings, existing: Mapping[str, str]) -> None:
+    """Called once in every new worker process."""
+    global _JUDGE
+    # A worker shares the machine with a terminal that must stay quick.
+    with_nice = getattr(os, "nice", None)
+    if with_nice is not None:
+        with_nice(5)
+    _JUDGE = PanelJudge(read_panel(Path(folder)), settings, existing)
+    _JUDGE.context("research")
+
+
+def judge_in_worker(*args: Any) -> MultiAgentResult:
+    """`PanelJudge.judge` of this process."""
+    assert _JUDGE is not None
+    return _JUDGE.judge(*args)
+
+
+def promise_in_worker(expression: str) -> tuple[float | None, float, float]:
+    """`PanelJudge.promise` of this process."""
+    assert _JUDGE is not None
+    return _JUDGE.promise(expression)

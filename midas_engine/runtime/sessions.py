@@ -1,0 +1,161 @@
+"""Discovery sessions of the runtime: one at a time, streamed to the bus, cancelled with their learning."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from midas_engine import events as ev
+from midas_engine.errors import ReadOnlyError, SessionError
+from midas_engine.models import ModelUsage, SessionSummary
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Sequence
+    from datetime import datetime
+
+    from midas_engine.bus import EventBus
+    from midas_engine.clock import Clock
+    from midas_engine.journal import Journal
+    from midas_engine.journal.recorder import EventRecorder
+    from midas_engine.kb import KnowledgeBase
+    from midas_engine.llm.client import ModelReply, ModelRequest
+    from midas_engine.loops import OfflineCompoundLoop
+    from midas_engine.market import Panel
+    from midas_engine.promoter import FeaturePromoter
+    from midas_engine.settings import Settings
+
+# A session in the terminal is short enough to watch; `midas discover` takes the budget it is given.
+SESSION_ITERATIONS = 6
+KEPT_SUMMARIES = 50
+
+
+class Sessions:
+    """The part of the runtime that discovers."""
+
+    bus: EventBus
+    clock: Clock
+    panel: Panel | None
+    settings: Settings
+    background: Callable[[Coroutine[Any, Any, None], str], Any]
+    now: Callable[[], datetime]
+
+    @property
+    def kb(self) -> KnowledgeBase:
+        """Given by the runtime."""
+        raise AttributeError("kb")
+
+    @property
+    def promoter(self) -> FeaturePromoter:
+        """Given by the runtime."""
+        raise AttributeError("promoter")
+
+    @property
+    def journal(self) -> Journal | None:
+        """Given by the runtime."""
+        raise AttributeError("journal")
+
+    def _init_sessions(self) -> None:
+        self._summaries: dict[str, SessionSummary] = {}
+        self._loop: OfflineCompoundLoop | None = None
+        self._session_task: asyncio.Task[None] | None = None
+        self._recorder: EventRecorder | None = None
+
+    def sessions(self) -> Sequence[SessionSummary]:
+        """Sessions of this run, newest first."""
+        return list(reversed(self._summaries.values()))
+
+    def providers(self) -> Sequence[str]:
+        """Researchers that can be used now; `local` needs no key."""
+        from midas_engine.llm.factory import available_providers
+
+        return available_providers()
+
+    async def start_session(self, goal: str, provider: str = "") -> str:
+        """Start a session in the background; its events go to the bus.
+
+        Raises:
+            SessionError: One runs already, or the data is not loaded yet.
+            ModelKeyError: The provider has no key.
+        """
+        if self._session_task is not None and not self._session_task.done():
+            raise SessionError("a session runs already", hint="c cancels it")
+        if self.panel is None:
+            raise SessionError("the data is not loaded yet", hint="try again in a moment")
+        if self.settings.read_only:
+            raise ReadOnlyError("opened read-only: a session writes candidates and learnings", hint="start without --read-only")
+        self._loop = await asyncio.to_thread(self._make_loop, provider)
+        self._session_task = self.background(self._discover(goal), "discovery")
+        return f"session started: {goal}"
+
+    def _make_loop(self, provider: str) -> OfflineCompoundLoop:
+        from midas_engine.loops import OfflineCompoundLoop, OfflineLoopConfig
+        from midas_engine.proposer.factory import make_researcher
+
+        spent = 0.0
+        if self.journal is not None:
+            day = self.clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
+            spent = self.journal.model_spend(since=day)[1]
+        researcher = make_researcher(self.settings, provider, day_spent_usd=spent, on_reply=self._on_reply)
+        config = OfflineLoopConfig(
+            max_iterations=SESSION_ITERATIONS, model=self.settings.model.model, max_tokens=self.settings.model.max_tokens
+        )
+        return OfflineCompoundLoop(
+            self.kb, lambda: researcher, promoter=self.promoter, config=config, settings=self.settings, clock=self.clock
+        )
+
+    def _on_reply(self, request: ModelRequest, reply: ModelReply) -> None:
+        session = next(iter(self.sessions()), None)
+        self.bus.publish(
+            ev.ModelCalled(
+                at=self.clock.now(), session_id=session.session_id if session else "", provider=reply.provider, model=reply.model,
+                tokens_in=reply.tokens_in, tokens_out=reply.tokens_out, cost_usd=reply.cost_usd, seconds=reply.seconds,
+            )
+        )  # fmt: skip
+        if self.journal is not None:
+            usage = ModelUsage(reply.provider, reply.model, reply.tokens_in, reply.tokens_out, reply.cost_usd, reply.seconds)
+            self.journal.record_model_call(usage, session_id=session.session_id if session else "", at=self.clock.now())
+
+    async def _discover(self, goal: str) -> None:
+        from midas_engine.loops import PanelAssessor
+
+        loop, panel = self._loop, self.panel
+        assert loop is not None
+        assert panel is not None
+        async for event in loop.stream(goal, PanelAssessor(panel, self.settings)):
+            self._note(event)
+            self.bus.publish(event)
+
+    def _note(self, event: ev.Event) -> None:
+        if isinstance(event, ev.SessionStarted):
+            self._summaries[event.session_id] = SessionSummary(
+                event.session_id, event.goal, event.researcher, event.at, max_iterations=event.max_iterations
+            )
+            for old in list(self._summaries)[:-KEPT_SUMMARIES]:
+                del self._summaries[old]
+        if not isinstance(event, ev.SessionEvent) or event.session_id not in self._summaries:
+            return
+        summary = self._summaries[event.session_id]
+        if isinstance(event, ev.PhaseStarted):
+            summary = dataclasses.replace(summary, iteration=event.iteration)
+        elif isinstance(event, ev.CandidateScored):
+            summary = dataclasses.replace(summary, tried=summary.tried + 1)
+        elif isinstance(event, ev.SessionEnded):
+            summary = dataclasses.replace(summary, status=event.result, result=event.reason, accepted=event.accepted)
+            if self.journal is not None and not self.settings.read_only:
+                self.journal.record_session(summary, at=event.at)
+        self._summaries[event.session_id] = summary
+
+    async def cancel_session(self) -> str:
+        """Cancel the running session; returns once its learning is written."""
+        if self._loop is None or not self._loop.cancel():
+            raise SessionError("no session runs")
+        task = self._session_task
+        if task is not None:
+            await asyncio.gather(task, return_exceptions=True)
+        return "session cancelled, its learning is written"
+
+    async def close_sessions(self) -> None:
+        """Cancel what runs, for shutdown."""
+        if self._loop is not None and self._loop.running:
+            await self.cancel_session()
