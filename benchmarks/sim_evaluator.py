@@ -143,7 +143,8 @@ def recall(worlds: int, seed: int) -> None:
             seen = [v.evaluation for v in verdicts]
             print(
                 f"  memory {rho:.2f}  IC {ic:.2f}  recall {passed:.3f} (bar {bar:.2f})  "
-                f"overall {np.mean([v.overall_pass for v in verdicts]):.2f}  t {np.mean([e.score_t for e in seen]):.2f}  "
+                f"overall {np.mean([v.overall_pass for v in verdicts]):.2f}  "
+                f"t {np.mean([e.score_t for e in seen]):.2f}  "
                 f"rank IC {np.mean([e.rank_ic.value for e in seen]):.4f}  "
                 f"Pearson {np.mean([e.ic.value for e in seen]):.4f}   {weak}"
             )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
     from midas_engine.events import Event
 
 
@@ -85,7 +86,8 @@ class Subscription:
         entry = self._order.popleft()
         self._delivered += 1
         if isinstance(entry, tuple) and entry[0] is None:
-            return entry[1]
+            lasting: Event = entry[1]
+            return lasting
         return self._latest.pop(entry)
 
     async def get(self) -> Event | None:
@@ -111,9 +113,7 @@ class Subscription:
     @property
     def stats(self) -> SubscriptionStats:
         """Depth and drops, for the status bar."""
-        return SubscriptionStats(
-            self.name, len(self._order), self._peak, self._delivered, self._replaced, self._over
-        )
+        return SubscriptionStats(self.name, len(self._order), self._peak, self._delivered, self._replaced, self._over)
 
 
 class EventBus:

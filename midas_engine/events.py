@@ -14,7 +14,8 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from midas_engine.models import Alert, DiagnoseResult, FeatureMetrics
+if typing.TYPE_CHECKING:
+    from midas_engine.models import Alert, DiagnoseResult, FeatureMetrics
 
 SCHEMA_VERSION = 1
 

@@ -11,12 +11,14 @@ import difflib
 import os
 import tomllib
 import typing
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from midas_engine.errors import SettingsError
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +205,8 @@ def load_settings(
     settings = _apply(Settings(), merged)
     if settings.evaluation.confirmation_share + settings.evaluation.holdout_share > 0.7:
         raise SettingsError(
-            "evaluation.confirmation_share and evaluation.holdout_share leave less than 30 % of the history for research",
+            "evaluation.confirmation_share and evaluation.holdout_share leave less than 30 % of the history "
+            "for research",
             hint="lower one of them",
         )
     return settings

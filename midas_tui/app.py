@@ -76,8 +76,22 @@ class MidasApp(Commands):
         Binding("ctrl+e", "header", "hide header", show=False, id="app.header"),
         Binding("comma", "replay('step_back')", "step back", key_display=",", show=False, id="replay.step_back"),
         Binding("full_stop", "replay('step')", "step", key_display=".", show=False, id="replay.step"),
-        Binding("left_square_bracket", "replay('previous_alert')", "previous alert", key_display="[", show=False, id="replay.previous_alert"),
-        Binding("right_square_bracket", "replay('next_alert')", "next alert", key_display="]", show=False, id="replay.next_alert"),
+        Binding(
+            "left_square_bracket",
+            "replay('previous_alert')",
+            "previous alert",
+            key_display="[",
+            show=False,
+            id="replay.previous_alert",
+        ),
+        Binding(
+            "right_square_bracket",
+            "replay('next_alert')",
+            "next alert",
+            key_display="]",
+            show=False,
+            id="replay.next_alert",
+        ),
         Binding("minus", "replay('slower')", "slower", key_display="-", show=False, id="replay.slower"),
         Binding("plus,equals_sign", "replay('faster')", "faster", key_display="+", show=False, id="replay.faster"),
         Binding("at", "go_to", "go to time", key_display="@", show=False, id="replay.go_to"),
@@ -137,7 +151,9 @@ class MidasApp(Commands):
             await runtime.start()
         except MidasError as error:
             self.store.phase = ("failed", error.message, float("nan"))
-            self.push_screen(AskModal(Question("Midas cannot start", [(str(error), "")], confirm="Quit")), self._give_up)
+            self.push_screen(
+                AskModal(Question("Midas cannot start", [(str(error), "")], confirm="Quit")), self._give_up
+            )
             return
         self.store.reset_live(list(runtime.alerts(include_resolved=True)), dict(runtime.metrics()))
         await self.reload_pipeline()

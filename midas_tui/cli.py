@@ -26,12 +26,19 @@ keys: 1-5 modes, ? help, : palette, q quit. In a replay: space plays, [ and ] ju
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     p = argparse.ArgumentParser(
-        prog="midas-tui", description="The Midas terminal.", epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="midas-tui",
+        description="The Midas terminal.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     p.add_argument("--kb", metavar="PATH", help="knowledge base (default ./midas-kb)")
     p.add_argument("--data", metavar="SOURCE", help="sample, synthetic[:SEED], a path, or live:EXCHANGE")
     p.add_argument(
-        "--replay", nargs="?", const="sample", metavar="SOURCE", help="replay a recording instead of live bars (default: sample)"
+        "--replay",
+        nargs="?",
+        const="sample",
+        metavar="SOURCE",
+        help="replay a recording instead of live bars (default: sample)",
     )
     p.add_argument("--synthetic", action="store_true", help="short for --replay synthetic")
     p.add_argument("--speed", type=float, default=None, metavar="X", help="replay speed in bars a second (default 4)")
@@ -41,7 +48,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--theme", metavar="NAME", help="midas-dark, midas-light, midas-contrast, or one of Textual's")
     p.add_argument("--config", metavar="FILE", type=Path, help="settings file (default ./midas.toml)")
     p.add_argument("--mode", choices=("live", "pipeline", "discovery", "learnings", "alerts"), help="mode to start in")
-    p.add_argument("--serve", action="store_true", help="serve the terminal to a browser on 127.0.0.1 (needs textual-serve)")
+    p.add_argument(
+        "--serve", action="store_true", help="serve the terminal to a browser on 127.0.0.1 (needs textual-serve)"
+    )
     p.add_argument("--exit-when-ready", action="store_true", help=argparse.SUPPRESS)
     return p
 

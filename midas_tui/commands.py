@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from textual.app import App, SuspendNotSupported
-from textual.content import Content
 
 from midas_engine.errors import MidasError
 from midas_tui.modals.ask import Answer, AskModal, Question
@@ -19,6 +18,8 @@ from midas_tui.sanitise import clean
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
+
+    from textual.content import Content
 
     from midas_tui.port import RuntimePort
     from midas_tui.store import Store
@@ -98,7 +99,9 @@ class Commands(App[int]):
         body += [(f"not met: {gate}", "warn") for gate in preview.unmet]
         live = runtime.metrics().get(name)
         if live is not None:
-            body.append((f"live: {live.status}, ic 5d {live.ic_5d.value:+.3f}, 1-day {live.pnl_1d_bps:+.1f} bps", "muted"))
+            body.append(
+                (f"live: {live.status}, ic 5d {live.ic_5d.value:+.3f}, 1-day {live.pnl_1d_bps:+.1f} bps", "muted")
+            )
         body.append((f"same as: {preview.command}", "muted"))
         if not preview.undoable:
             body.append(("final: cannot be undone; the kill callback fires at once", "crit"))
@@ -172,13 +175,19 @@ class Commands(App[int]):
         if runtime is None:
             return
         goal = await self.push_screen_wait(
-            LineModal("research goal", GOALS[0], note="enter alone takes the example; for example: " + "; ".join(GOALS[1:]))
+            LineModal(
+                "research goal", GOALS[0], note="enter alone takes the example; for example: " + "; ".join(GOALS[1:])
+            )
         )
         goal = goal or GOALS[0]
         providers = list(runtime.providers())
         provider = providers[0] if providers else ""
         if len(providers) > 1:
-            notes = {"local": "local: grammar search, no key", "openai": "openai (OPENAI_API_KEY)", "anthropic": "anthropic (ANTHROPIC_API_KEY)"}
+            notes = {
+                "local": "local: grammar search, no key",
+                "openai": "openai (OPENAI_API_KEY)",
+                "anthropic": "anthropic (ANTHROPIC_API_KEY)",
+            }
             provider = await self.push_screen_wait(ChooseModal("researcher", [(p, notes.get(p, p)) for p in providers]))
         if provider:
             await self.attempt(lambda r: r.start_session(goal, provider))

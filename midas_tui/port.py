@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
     from midas_engine.bus import EventBus
     from midas_engine.events import ReplayMoved
     from midas_engine.models import Alert, FeatureMetrics, PipelineSummary, SessionSummary

@@ -25,7 +25,7 @@ MAX_LINE = 10_000
 
 
 def clean(text: object, *, newlines: bool = True) -> str:
-    """`text` without control sequences; tabs become spaces, over-long lines are cut.
+    r"""`text` without control sequences; tabs become spaces, over-long lines are cut.
 
     Example:
         >>> clean("a\\x1b]52;c;ZXZpbA==\\x07b\\x1b[2Jc")

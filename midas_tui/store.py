@@ -178,7 +178,9 @@ class Store:
                 view.add_line(f"hypothesis: {event.hypothesis}", "accent")
             case ev.ExpressionProposed():
                 key = f"{event.iteration}/{event.name}"
-                view.trials[key] = TrialRow(key, event.iteration, event.name, event.expression, "proposed", event.rationale)
+                view.trials[key] = TrialRow(
+                    key, event.iteration, event.name, event.expression, "proposed", event.rationale
+                )
             case ev.ExpressionRefused():
                 key = f"{event.iteration}/!{len(view.trials)}"
                 view.trials[key] = TrialRow(

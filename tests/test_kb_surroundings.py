@@ -6,7 +6,10 @@ import hashlib
 import os
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SCRIPT = """
 import os, sys
@@ -60,12 +63,17 @@ def test_documents_are_the_same_to_the_byte_and_private_everywhere(tmp_path: Pat
 
 def test_opening_a_base_loads_no_heavy_library(tmp_path: Path, root: Path) -> None:
     script = (
-        "import sys; from midas_engine.kb import KnowledgeBase, check_name; from midas_engine.promoter import FeaturePromoter\n"
+        "import sys; from midas_engine.kb import KnowledgeBase, check_name\n"
+        "from midas_engine.promoter import FeaturePromoter\n"
         "kb = KnowledgeBase(sys.argv[1]); FeaturePromoter(kb).list_deployed(); kb.learnings(); kb.thresholds()\n"
         "heavy = {'numpy', 'pandas', 'scipy', 'numba', 'watchfiles', 'openai', 'anthropic', 'textual', 'rich'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
-    first = subprocess.run([sys.executable, "-c", script, str(tmp_path / "kb")], cwd=root, capture_output=True, check=True)
-    again = subprocess.run([sys.executable, "-c", script, str(tmp_path / "kb")], cwd=root, capture_output=True, check=True)
+    first = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "kb")], cwd=root, capture_output=True, check=True
+    )
+    again = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "kb")], cwd=root, capture_output=True, check=True
+    )
     assert first.returncode == 0
     assert again.stdout.decode().strip() == "[]"

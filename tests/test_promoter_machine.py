@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers_kb import START, record
-from helpers_promoter import ALLOWED
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from helpers_kb import START, record
+from helpers_promoter import ALLOWED
 from midas_engine.clock import ManualClock
 from midas_engine.errors import JournalError, PipelineError
 from midas_engine.kb.store import KnowledgeBase
@@ -56,7 +56,9 @@ class Pipeline(RuleBasedStateMachine):
         before = self.model.get(name)
         label = "" if before is None else "killed" if before[2] else "paused" if before[1] else before[0]
         if label == "paused" and before is not None and before[0] == "shadow":
-            wanted = {"promote": "deployed", "demote": "candidate", "reject": "archived", "kill": "archived"}.get(action)
+            wanted = {"promote": "deployed", "demote": "candidate", "reject": "archived", "kill": "archived"}.get(
+                action
+            )
             wanted = wanted or {"resume": "shadow", "redeploy": "deployed"}.get(action)
         else:
             wanted = ALLOWED.get((label, action))

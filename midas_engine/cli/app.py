@@ -10,6 +10,7 @@ _HERE = "midas_engine.cli.verbs"
 
 VERBS = {
     "status": f"{_HERE}.status:status",
+    "discover": f"{_HERE}.discover:discover",
     "evaluate": f"{_HERE}.evaluate:evaluate",
     "explain": f"{_HERE}.explain:explain",
     "learnings": f"{_HERE}.learnings:learnings",
@@ -36,7 +37,7 @@ VERBS = {
 }
 
 SECTIONS: dict[str, tuple[str, ...]] = {
-    "Research": ("evaluate", "explain", "learnings"),
+    "Research": ("discover", "evaluate", "explain", "learnings"),
     "Pipeline": (
         "status",
         "promote",

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     from midas_engine.dsl.registry import Array
 
+# Keys of parts seen once; a few hundred bytes each.
+_NOTES = 4096
+
 
 class Pool:
     """Reuses [T, S] buffers: fresh pages cost more than most operators.
@@ -63,6 +66,7 @@ class ValueCache:
         self.hits = 0
         self.misses = 0
         self._entries: OrderedDict[Hashable, Array] = OrderedDict()
+        self._notes: OrderedDict[Hashable, None] = OrderedDict()
         self._lock = threading.Lock()
 
     def get(self, key: Hashable) -> Array | None:
@@ -75,6 +79,19 @@ class ValueCache:
                 self.hits += 1
                 self._entries.move_to_end(key)
             return value
+
+    def wanted(self, key: Hashable) -> bool:
+        """Whether a part was computed before: what was needed twice will be needed again.
+
+        The first sight only leaves a note, so that parts of one expression do not flush the cache.
+        """
+        with self._lock:
+            if key in self._notes:
+                return True
+            self._notes[key] = None
+            if len(self._notes) > _NOTES:
+                self._notes.popitem(last=False)
+            return False
 
     def put(self, key: Hashable, value: Array) -> bool:
         """Keep a value, read-only from now on; False when it is larger than a quarter of the budget."""
@@ -94,6 +111,7 @@ class ValueCache:
         """Forget everything."""
         with self._lock:
             self._entries.clear()
+            self._notes.clear()
             self.used = 0
 
     def __len__(self) -> int:

@@ -140,9 +140,10 @@ class FeatureEngine:
             out = self._pool.take()
             self._step(step, values, out)
             values[i] = out
-            shared = caching and (plan.uses[i] > 1 or i in plan.outputs)
-            if shared and self.cache.put((self.panel.snapshot_id, step.key), out):
-                self._pool.forget(out)
+            if caching:
+                key = (self.panel.snapshot_id, step.key)
+                if self.cache.wanted(key) and self.cache.put(key, out):
+                    self._pool.forget(out)
             for source in step.sources:
                 waiting[source] -= 1
                 if not waiting[source] and plan.steps[source].leaf is None:

@@ -225,4 +225,6 @@ def _entry(path: str, info: os.stat_result) -> Entry:
         if stat.S_ISLNK(mode)
         else "special"
     )
-    return Entry(path, kind, info.st_size, info.st_mtime_ns, (info.st_ino, info.st_mtime_ns, info.st_ctime_ns, info.st_size))
+    return Entry(
+        path, kind, info.st_size, info.st_mtime_ns, (info.st_ino, info.st_mtime_ns, info.st_ctime_ns, info.st_size)
+    )

@@ -12,7 +12,16 @@ if TYPE_CHECKING:
     from midas_engine.llm.replies import parse_reply
     from midas_engine.llm.scripted import ScriptedClient
 
-__all__ = ["Budget", "ModelClient", "ModelReply", "ModelRequest", "ScriptedClient", "Secret", "make_client", "parse_reply"]
+__all__ = [
+    "Budget",
+    "ModelClient",
+    "ModelReply",
+    "ModelRequest",
+    "ScriptedClient",
+    "Secret",
+    "make_client",
+    "parse_reply",
+]
 
 _HOMES = {
     "Budget": "budget",

@@ -20,7 +20,9 @@ class AnthropicClient:
 
     provider = "anthropic"
 
-    def __init__(self, key: Secret, clock: Clock, *, model: str = "", base_url: str = "", deadline_seconds: float = 120.0) -> None:
+    def __init__(
+        self, key: Secret, clock: Clock, *, model: str = "", base_url: str = "", deadline_seconds: float = 120.0
+    ) -> None:
         self.model = model or DEFAULT_MODEL
         self._key, self._clock, self._base_url, self._deadline = key, clock, base_url, deadline_seconds
         self._circuit = Circuit(clock)
@@ -85,7 +87,9 @@ class AnthropicClient:
                 reason = event.delta.stop_reason or reason
                 tokens_out = event.usage.output_tokens
         if reason != "end_turn":
-            why = {"max_tokens": "it was longer than max_tokens", None: "the stream stopped"}.get(reason, f"stop reason {reason}")
+            why = {"max_tokens": "it was longer than max_tokens", None: "the stream stopped"}.get(
+                reason, f"stop reason {reason}"
+            )
             raise ModelTruncatedError(f"the reply of anthropic ended early: {why}", hint="nothing of it was used")
         return "".join(pieces), tokens_in, tokens_out
 

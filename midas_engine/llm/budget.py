@@ -75,7 +75,9 @@ class Budget:
         if self.spent_usd >= self.session_usd > 0 or (self.session_usd == 0 and self.spent_usd > 0):
             raise BudgetError(f"the session's budget of ${self.session_usd:g} is spent", hint="raise model.session_usd")
         if self.day_spent_usd + self.spent_usd >= self.day_usd:
-            raise BudgetError(f"the day's budget of ${self.day_usd:g} is spent", hint="raise model.day_usd, or wait a day")
+            raise BudgetError(
+                f"the day's budget of ${self.day_usd:g} is spent", hint="raise model.day_usd, or wait a day"
+            )
         self.calls += 1
 
     def charge(self, cost_usd: float) -> None:

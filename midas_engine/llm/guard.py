@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from midas_engine.errors import ModelError, ModelKeyError, ModelTruncatedError
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from midas_engine.clock import Clock
 
 T = TypeVar("T")
@@ -46,7 +47,12 @@ class Circuit:
 
 
 async def guarded(
-    call: Callable[[], Awaitable[T]], *, provider: str, deadline_seconds: float, sdk_error: type[Exception], transport: type[Exception]
+    call: Callable[[], Awaitable[T]],
+    *,
+    provider: str,
+    deadline_seconds: float,
+    sdk_error: type[Exception],
+    transport: type[Exception],
 ) -> T:
     """Run one call and name what goes wrong.
 
@@ -60,7 +66,8 @@ async def guarded(
             return await call()
     except TimeoutError as error:
         raise ModelError(
-            f"{provider} did not finish within {deadline_seconds:g} s", hint="raise model.deadline_seconds, or try later"
+            f"{provider} did not finish within {deadline_seconds:g} s",
+            hint="raise model.deadline_seconds, or try later",
         ) from error
     except (ModelKeyError, ModelTruncatedError):
         raise
@@ -68,7 +75,8 @@ async def guarded(
         raise _named(error, provider) from error
     except (transport, ValueError) as error:
         raise ModelError(
-            f"the connection to {provider} broke in mid-reply ({type(error).__name__})", hint="the partial reply was dropped; try again"
+            f"the connection to {provider} broke in mid-reply ({type(error).__name__})",
+            hint="the partial reply was dropped; try again",
         ) from error
 
 
@@ -80,9 +88,15 @@ def _named(error: Exception, provider: str) -> ModelError:
     if status == 404:
         return ModelError(f"{provider} does not know this model (404)", hint="set model.model, or --model")
     if status == 429:
-        return ModelError(f"{provider} is rate-limiting (429) after the retries", hint="wait, or lower the session's calls")
+        return ModelError(
+            f"{provider} is rate-limiting (429) after the retries", hint="wait, or lower the session's calls"
+        )
     if status == 400:
-        return ModelError(f"{provider} refused the request (400)", hint="the prompt may be too long for the model's context")
+        return ModelError(
+            f"{provider} refused the request (400)", hint="the prompt may be too long for the model's context"
+        )
     if isinstance(status, int):
         return ModelError(f"{provider} failed with {status} after the retries", hint="try later")
-    return ModelError(f"{provider} could not be reached ({kind})", hint="check the network; the local researcher needs none")
+    return ModelError(
+        f"{provider} could not be reached ({kind})", hint="check the network; the local researcher needs none"
+    )

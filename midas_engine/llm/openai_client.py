@@ -19,7 +19,14 @@ class OpenAIClient:
     """Chat completions, streamed. A reply counts only when it ended with `stop`."""
 
     def __init__(
-        self, key: Secret, clock: Clock, *, model: str = "", base_url: str = "", deadline_seconds: float = 120.0, provider: str = "openai"
+        self,
+        key: Secret,
+        clock: Clock,
+        *,
+        model: str = "",
+        base_url: str = "",
+        deadline_seconds: float = 120.0,
+        provider: str = "openai",
     ) -> None:
         self.provider = provider
         self.model = model or DEFAULT_MODEL
@@ -32,7 +39,9 @@ class OpenAIClient:
             try:
                 import openai
             except ImportError as error:
-                raise ModelError("the openai package is not installed", hint="pip install openai, or use --provider local") from error
+                raise ModelError(
+                    "the openai package is not installed", hint="pip install openai, or use --provider local"
+                ) from error
             self._client = openai.AsyncOpenAI(
                 api_key=self._key.reveal(), base_url=self._base_url or None, max_retries=2, timeout=self._deadline
             )
@@ -85,9 +94,15 @@ class OpenAIClient:
                 reason = choice.finish_reason or reason
         text = "".join(pieces)
         if reason != "stop":
-            why = {"length": "it was longer than max_tokens", None: "the stream stopped"}.get(reason, f"finish reason {reason}")
+            why = {"length": "it was longer than max_tokens", None: "the stream stopped"}.get(
+                reason, f"finish reason {reason}"
+            )
             raise ModelTruncatedError(f"the reply of {self.provider} ended early: {why}", hint="nothing of it was used")
-        counted = (usage.prompt_tokens, usage.completion_tokens) if usage is not None else (len(request.prompt) // 4, len(text) // 4)
+        counted = (
+            (usage.prompt_tokens, usage.completion_tokens)
+            if usage is not None
+            else (len(request.prompt) // 4, len(text) // 4)
+        )
         return text, counted[0], counted[1]
 
     async def close(self) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from midas_engine.errors import ModelReplyError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 MAX_REPLY = 200_000
 MAX_STRING = 8_000
@@ -16,8 +18,10 @@ MAX_ITEMS = 64
 _FENCE = re.compile(r"```[ \t]*(?:json|JSON)?[ \t]*\r?\n(.*?)\r?\n?[ \t]*```", re.DOTALL)
 
 
-def parse_reply(text: str, fields: Mapping[str, type | tuple[type, ...]], *, optional: frozenset[str] = frozenset()) -> dict[str, Any]:
-    """The JSON object of a reply, checked against `fields`.
+def parse_reply(
+    text: str, fields: Mapping[str, type | tuple[type, ...]], *, optional: frozenset[str] = frozenset()
+) -> dict[str, Any]:
+    r"""The JSON object of a reply, checked against `fields`.
 
     Args:
         text: The whole reply: one fenced block, or nothing but the object.

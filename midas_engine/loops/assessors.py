@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
@@ -17,6 +16,8 @@ from midas_engine.errors import EvaluationError
 from midas_engine.loops import worker
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from midas_engine.market.panel import Panel
     from midas_engine.models import MultiAgentResult
     from midas_engine.proposer.protocol import Proposal
@@ -108,8 +109,15 @@ class PanelAssessor:
     ) -> MultiAgentResult:
         """See `Assessor.judge`."""
         args = (
-            proposal.expression, part, trials, dict(thresholds), proposal.name, proposal.gate, proposal.hold, dict(accepted)
-        )  # fmt: skip
+            proposal.expression,
+            part,
+            trials,
+            dict(thresholds),
+            proposal.name,
+            proposal.gate,
+            proposal.hold,
+            dict(accepted),
+        )
         if self._local is not None:
             return await self._run(self._local.judge, args, proposal)
         return await self._run(worker.judge_in_worker, args, proposal)
@@ -133,12 +141,14 @@ class PanelAssessor:
         except TimeoutError as error:
             self._replace_pool()
             raise EvaluationError(
-                f"{proposal.name} took longer than {seconds:g} s", hint="simplify it, or raise evaluation.candidate_seconds"
+                f"{proposal.name} took longer than {seconds:g} s",
+                hint="simplify it, or raise evaluation.candidate_seconds",
             ) from error
         except BrokenProcessPool as error:
             self._replace_pool()
             raise EvaluationError(
-                f"the worker died while it judged {proposal.name}", hint="it may have run out of memory; the session goes on"
+                f"the worker died while it judged {proposal.name}",
+                hint="it may have run out of memory; the session goes on",
             ) from error
 
     def _replace_pool(self) -> None:
@@ -179,7 +189,14 @@ class AdapterAssessor:
         existing: Deployed features as columns, beside those named by expression.
     """
 
-    def __init__(self, data_fn: Callable[[], Any], settings: Settings, *, existing: Any = None, spread_cost_bps: float | None = None) -> None:
+    def __init__(
+        self,
+        data_fn: Callable[[], Any],
+        settings: Settings,
+        *,
+        existing: Any = None,
+        spread_cost_bps: float | None = None,
+    ) -> None:
         self._data_fn, self._settings = data_fn, settings
         self._frame, self._spread = existing, spread_cost_bps
         self.columns: tuple[str, ...] = ()
@@ -262,7 +279,9 @@ class AdapterAssessor:
         returns = self._data.forward_returns[self._rows(part)]
         feature = feature[feature.index.isin(returns.index)]
         regimes = self._data.regime_labels
-        return MultiAgentEvaluator(self._evaluator, thresholds=thresholds).evaluate(feature, returns, regimes, trials=trials)
+        return MultiAgentEvaluator(self._evaluator, thresholds=thresholds).evaluate(
+            feature, returns, regimes, trials=trials
+        )
 
     async def promise(self, proposal: Proposal) -> Promise:
         """Unknown here: the monitor measures it at promotion when the data is a panel."""

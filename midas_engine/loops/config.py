@@ -39,7 +39,9 @@ class OfflineLoopConfig:
         ):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-                raise SettingsError(f"OfflineLoopConfig.{name} = {value!r}", hint=f"a whole number from {low} to {high}")
+                raise SettingsError(
+                    f"OfflineLoopConfig.{name} = {value!r}", hint=f"a whole number from {low} to {high}"
+                )
 
     @property
     def planned_trials(self) -> int:

@@ -87,7 +87,9 @@ class OfflineCompoundLoop:
         if self.running:
             raise SessionError("a session runs already", hint="cancel it, or wait for its end")
         if not goal.strip():
-            raise SessionError("the research goal is empty", hint='say what to look for, such as "funding carry on majors"')
+            raise SessionError(
+                "the research goal is empty", hint='say what to look for, such as "funding carry on majors"'
+            )
         queue: asyncio.Queue[ev.Event | None] = asyncio.Queue()
         session = Session(self, goal.strip()[:500], assessor, regime, existing, queue.put_nowait)
         self._cancelled = False
@@ -171,7 +173,9 @@ class OfflineCompoundLoop:
         from midas_engine.loops.assessors import AdapterAssessor, PanelAssessor
 
         if data_fn is not None:
-            return AdapterAssessor(data_fn, self.settings, existing=self._existing_features, spread_cost_bps=self._spread)
+            return AdapterAssessor(
+                data_fn, self.settings, existing=self._existing_features, spread_cost_bps=self._spread
+            )
         from midas_engine.market import load_panel
 
         return PanelAssessor(load_panel(self.settings.data), self.settings)

@@ -81,7 +81,11 @@ def candidate_record(
 ) -> FeatureRecord:
     """The document of an accepted expression, with the figures of every part and what it promises."""
     metrics = flat_figures(research)
-    metrics |= {"composite": round(research.composite_score, 6), "line_t": round(research.line_t, 4), "trials": research.trials}
+    metrics |= {
+        "composite": round(research.composite_score, 6),
+        "line_t": round(research.line_t, 4),
+        "trials": research.trials,
+    }
     metrics |= flat_figures(confirmation, "confirmation_")
     if holdout is not None:
         metrics |= flat_figures(holdout, "holdout_")
@@ -124,15 +128,23 @@ def learning_document(
     best = max(scored, key=lambda r: r.score_t if math.isfinite(r.score_t) else -math.inf, default=None)
     lines = ["| expression | t | IC | verdict |", "| --- | --- | --- | --- |"]
     for r in results:
-        fate = r.refused.splitlines()[0] if r.refused else "passed" if r.passed else "failed " + ", ".join(r.failed_agents)
-        lines.append(f"| `{r.expression.replace('|', '/')}` | {r.score_t:+.2f} | {r.rank_ic:+.4f} | {fate.replace('|', '/')} |")
+        fate = (
+            r.refused.splitlines()[0] if r.refused else "passed" if r.passed else "failed " + ", ".join(r.failed_agents)
+        )
+        lines.append(
+            f"| `{r.expression.replace('|', '/')}` | {r.score_t:+.2f} | {r.rank_ic:+.4f} | {fate.replace('|', '/')} |"
+        )
     body = "## Everything that was tried\n\n" + "\n".join(lines) if results else "Nothing was tried."
     if reason:
         body = f"{reason}\n\n{body}"
     figures: dict[str, Any] = {"tried": len(results), "scored": len(scored), "accepted": len(accepted)}
     figures["passed_research_only"] = confirmed_failures
     if best is not None and math.isfinite(best.score_t):
-        figures |= {"best_t": round(best.score_t, 3), "best_ic": round(best.rank_ic, 5), "line_t": round(best.line_t, 3)}
+        figures |= {
+            "best_t": round(best.score_t, 3),
+            "best_ic": round(best.rank_ic, 5),
+            "line_t": round(best.line_t, 3),
+        }
     return LearningDocument(
         title=draft.title if draft is not None else f"{result}: {goal}"[:90],
         loop="offline",

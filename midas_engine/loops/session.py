@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from midas_engine import events as ev
@@ -24,6 +23,7 @@ from midas_engine.models import FeatureState, LearningDocument
 from midas_engine.proposer.protocol import LearningDraft, Plan, Proposal, ResearchContext, TrialResult
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from midas_engine.loops.assessors import Assessor
@@ -120,7 +120,13 @@ class Session:
             self._begin("plan")
             plan = await self._researcher.plan(self._context(), self._say)
             self._emit(
-                ev.PlanMade(at=self._now(), session_id=self.session_id, iteration=self._iteration, hypothesis=plan.hypothesis, approach=plan.approach)
+                ev.PlanMade(
+                    at=self._now(),
+                    session_id=self.session_id,
+                    iteration=self._iteration,
+                    hypothesis=plan.hypothesis,
+                    approach=plan.approach,
+                )
             )
             self._begin("write")
             proposals = await self._researcher.write(self._context(), plan, config.candidates_per_iter, self._say)
@@ -183,10 +189,20 @@ class Session:
     def _check(self, proposal: Proposal) -> tuple[Proposal, str] | None:
         """The proposal with a clean name, and its identity; None (and an event) when it is refused."""
         try:
-            expression = parse(proposal.expression, columns=self._assessor.columns, limits=self._loop.settings.dsl, features=self._existing)
+            expression = parse(
+                proposal.expression,
+                columns=self._assessor.columns,
+                limits=self._loop.settings.dsl,
+                features=self._existing,
+            )
             gate = ""
             if proposal.gate:
-                gate = parse(proposal.gate, columns=self._assessor.columns, limits=self._loop.settings.dsl, features=self._existing).canonical
+                gate = parse(
+                    proposal.gate,
+                    columns=self._assessor.columns,
+                    limits=self._loop.settings.dsl,
+                    features=self._existing,
+                ).canonical
         except ExpressionError as error:
             self._refuse(proposal, str(error))
             return None
@@ -194,7 +210,9 @@ class Session:
             name = check_name(proposal.name)
         except NameRefusedError:
             name = slugify(proposal.name) or "idea"
-        clean = Proposal(name, proposal.expression, proposal.rationale, proposal.gate, max(0, min(proposal.hold, 10_000)))
+        clean = Proposal(
+            name, proposal.expression, proposal.rationale, proposal.gate, max(0, min(proposal.hold, 10_000))
+        )
         return clean, f"{expression.canonical}|{gate}|{clean.hold}"
 
     async def _confirm(self, proposal: Proposal, plan: Plan, research: MultiAgentResult) -> bool:
@@ -220,7 +238,9 @@ class Session:
         self.accepted.append(name)
         self._found[name] = proposal.expression
         self._emit(
-            ev.CandidateAccepted(at=self._now(), session_id=self.session_id, name=name, expression=proposal.expression, path=path)
+            ev.CandidateAccepted(
+                at=self._now(), session_id=self.session_id, name=name, expression=proposal.expression, path=path
+            )
         )
         return True
 
@@ -235,12 +255,20 @@ class Session:
 
     def _say(self, text: str) -> None:
         self._emit(
-            ev.TokensStreamed(at=self._now(), session_id=self.session_id, iteration=self._iteration, phase=self._phase, text=text)
+            ev.TokensStreamed(
+                at=self._now(), session_id=self.session_id, iteration=self._iteration, phase=self._phase, text=text
+            )
         )
 
     def _refuse(self, proposal: Proposal, reason: str) -> None:
         self.results.append(
-            TrialResult(self._iteration, proposal.name[:80], proposal.expression[:500], refused=reason, rationale=proposal.rationale)
+            TrialResult(
+                self._iteration,
+                proposal.name[:80],
+                proposal.expression[:500],
+                refused=reason,
+                rationale=proposal.rationale,
+            )
         )
         self._emit(
             ev.ExpressionRefused(
@@ -249,7 +277,15 @@ class Session:
             )
         )  # fmt: skip
 
-    def _tell(self, proposal: Proposal, result: TrialResult, verdict: MultiAgentResult, *, accepted: bool = False, repeated: bool = False) -> None:
+    def _tell(
+        self,
+        proposal: Proposal,
+        result: TrialResult,
+        verdict: MultiAgentResult,
+        *,
+        accepted: bool = False,
+        repeated: bool = False,
+    ) -> None:
         self._emit(
             ev.CandidateScored(
                 at=self._now(), session_id=self.session_id, iteration=self._iteration, name=proposal.name,

@@ -112,7 +112,11 @@ class PanelJudge:
         from midas_engine.evaluator.promise import measure_reference
 
         reference, _ = measure_reference(self.panel, self.engine.values(expression), self.parts.confirmation)
-        return (None, float("nan"), 0.0) if reference is None else (reference.score, reference.variance, reference.variance_bars)
+        return (
+            (None, float("nan"), 0.0)
+            if reference is None
+            else (reference.score, reference.variance, reference.variance_bars)
+        )
 
 
 def begin(folder: str, settings: Settings, existing: Mapping[str, str]) -> None:

@@ -16,11 +16,14 @@ import pyarrow.parquet as pq
 
 START = "2025-02-01"
 MINUTES_START, MINUTES_END = "2023-07-24", "2023-07-31"
-SYMBOLS = (
-    "BTCUSDT ETHUSDT SOLUSDT XRPUSDT BNBUSDT DOGEUSDT ADAUSDT LINKUSDT AVAXUSDT LTCUSDT APTUSDT ATOMUSDT "
-    "1000PEPEUSDT SUIUSDT ENAUSDT DOTUSDT WLDUSDT OPUSDT ONDOUSDT 1000SHIBUSDT XMRUSDT "
-    "HYPEUSDT ASTERUSDT XPLUSDT PUMPUSDT FILUSDT DASHUSDT TAOUSDT ICPUSDT WLFIUSDT MONUSDT KITEUSDT LITUSDT"
-).split()
+# fmt: off
+SYMBOLS = [
+    "BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT", "BNBUSDT", "DOGEUSDT", "ADAUSDT", "LINKUSDT", "AVAXUSDT", "LTCUSDT",
+    "APTUSDT", "ATOMUSDT", "1000PEPEUSDT", "SUIUSDT", "ENAUSDT", "DOTUSDT", "WLDUSDT", "OPUSDT", "ONDOUSDT",
+    "1000SHIBUSDT", "XMRUSDT", "HYPEUSDT", "ASTERUSDT", "XPLUSDT", "PUMPUSDT", "FILUSDT", "DASHUSDT", "TAOUSDT",
+    "ICPUSDT", "WLFIUSDT", "MONUSDT", "KITEUSDT", "LITUSDT",
+]
+# fmt: on
 HERE = Path(__file__).parent / "sample"
 
 
@@ -41,7 +44,9 @@ def _write(frame: pd.DataFrame, path: Path) -> None:
     for column in ("volume", "quote_volume", "trades"):
         if column in frame:
             # Seven digits are more than a volume's own noise, and half the bytes.
-            frame[column] = frame[column].astype("Float64").to_numpy(dtype=np.float64, na_value=np.nan).astype(np.float32)
+            frame[column] = (
+                frame[column].astype("Float64").to_numpy(dtype=np.float64, na_value=np.nan).astype(np.float32)
+            )
     table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
     plain = [c for c in ("volume", "quote_volume", "trades") if c in frame]
     pq.write_table(
@@ -50,7 +55,7 @@ def _write(frame: pd.DataFrame, path: Path) -> None:
         compression="zstd",
         compression_level=19,
         use_dictionary=[c for c in frame.columns if c not in plain],
-        column_encoding={c: "BYTE_STREAM_SPLIT" for c in plain},
+        column_encoding=dict.fromkeys(plain, "BYTE_STREAM_SPLIT"),
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,8 @@ import numpy as np
 from midas_engine.errors import DataDefectError, DataFormatError, UnknownNameError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
     import pandas as pd
     from numpy.typing import NDArray
 
@@ -22,9 +23,7 @@ if TYPE_CHECKING:
 
 SECONDS_PER_YEAR = 365 * 86_400
 # Columns that are computed when the inputs are stored and the column itself is not.
-DERIVED: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {"vwap": ("quote_volume", "volume"), "returns": ("close",)}
-)
+DERIVED: Mapping[str, tuple[str, ...]] = MappingProxyType({"vwap": ("quote_volume", "volume"), "returns": ("close",)})
 
 
 class Panel:
@@ -80,12 +79,12 @@ class Panel:
     # -- shape and units -----------------------------------------------------------------------
 
     @property
-    def T(self) -> int:  # noqa: N802 - the field's own letter
+    def T(self) -> int:
         """Number of bars."""
         return len(self.timestamps)
 
     @property
-    def S(self) -> int:  # noqa: N802 - the field's own letter
+    def S(self) -> int:
         """Number of symbols."""
         return len(self.symbols)
 
@@ -123,7 +122,8 @@ class Panel:
         if not self.T:
             return "Panel(empty)"
         first, last = (str(t)[:16] for t in (self.timestamps[0], self.timestamps[-1]))
-        return f"Panel({self.T} bars of {self.bar_seconds} s x {self.S} symbols, {first} to {last} UTC, {', '.join(self.columns)})"
+        shape = f"{self.T} bars of {self.bar_seconds} s x {self.S} symbols"
+        return f"Panel({shape}, {first} to {last} UTC, {', '.join(self.columns)})"
 
     # -- values --------------------------------------------------------------------------------
 
@@ -137,7 +137,9 @@ class Panel:
             return self._fields[column]
         if column not in self._derived:
             if column not in self.columns:
-                raise UnknownNameError(f"no column {column!r} in this data", hint="there are: " + ", ".join(self.columns))
+                raise UnknownNameError(
+                    f"no column {column!r} in this data", hint="there are: " + ", ".join(self.columns)
+                )
             array = self._derive(column)
             array.flags.writeable = False
             self._derived[column] = array
@@ -190,7 +192,9 @@ class Panel:
         names = tuple(symbols) if symbols is not None else self.symbols
         missing = [n for n in names if n not in self.symbols]
         if missing:
-            raise UnknownNameError(f"no symbol {missing[0]!r} in this data", hint="there are: " + ", ".join(self.symbols))
+            raise UnknownNameError(
+                f"no symbol {missing[0]!r} in this data", hint="there are: " + ", ".join(self.symbols)
+            )
         kept = tuple(fields) if fields is not None else tuple(self._fields)
         for name in kept:
             if name not in self._fields:
@@ -250,7 +254,9 @@ class Panel:
         import pandas as pd
 
         if "timestamp" not in frame.columns:
-            raise DataFormatError("the frame has no `timestamp` column", hint="there are: " + ", ".join(map(str, frame.columns)))
+            raise DataFormatError(
+                "the frame has no `timestamp` column", hint="there are: " + ", ".join(map(str, frame.columns))
+            )
         if frame.empty:
             raise DataFormatError("the frame has no rows")
         stamps = pd.to_datetime(frame["timestamp"], utc=True).dt.tz_localize(None).astype("datetime64[ns]")
@@ -270,7 +276,9 @@ class Panel:
         flat = rows * len(symbols) + cols
         if np.bincount(flat).max() > 1:
             first = frame.index[pd.Series(flat).duplicated().to_numpy()][0]
-            raise DataDefectError(f"two rows for one bar and symbol, first at row {first}", hint="run `midas data check`")
+            raise DataDefectError(
+                f"two rows for one bar and symbol, first at row {first}", hint="run `midas data check`"
+            )
         grid = start + np.arange(bars) * np.timedelta64(seconds, "s")
         fields: dict[str, Matrix] = {}
         for column in frame.columns:

@@ -51,7 +51,8 @@ def with_funding(bars: pd.DataFrame, settlements: pd.DataFrame) -> Panel:
 def _read(path: Path) -> pd.DataFrame:
     import pyarrow.parquet as pq
 
-    return pq.read_table(path).to_pandas()
+    frame: pd.DataFrame = pq.read_table(path).to_pandas()
+    return frame
 
 
 def _synthetic(name: str) -> Panel:

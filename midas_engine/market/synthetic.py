@@ -170,7 +170,8 @@ class SyntheticMarket:
             state = VOL_PERSISTENCE * state + innovations[t]
             log_vol[t] = state
         level = np.array([0.6, 1.0, 1.8])[self.truth.regimes][:, None]
-        return BAR_VOL * level * np.exp(log_vol - VOL_SPREAD**2)
+        volatility: Matrix = BAR_VOL * level * np.exp(log_vol - VOL_SPREAD**2)
+        return volatility
 
     def _returns(
         self, volatility: Matrix, noise: Matrix, market: Matrix, funding: Matrix, shocks: Matrix, place: Matrix

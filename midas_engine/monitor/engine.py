@@ -12,6 +12,7 @@ from midas_engine.errors import MonitorError
 from midas_engine.monitor.book import Book
 from midas_engine.monitor.codec import pack, prefixed, under, unpack
 from midas_engine.monitor.correlation import IcWindows
+from midas_engine.monitor.evidence import EvidenceRing
 from midas_engine.monitor.fills import Slippage
 from midas_engine.monitor.history import ChartHistory
 from midas_engine.monitor.portfolio import PortfolioDetector
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 STATE_VERSION = 1
 _HALF_LIFE_EVERY = 24
+_LONG_LOOK_FEATURES = 1000  # a larger fleet looks back 30 days instead of 90
 _YEAR_SECONDS = 8760 * 3600.0
 
 
@@ -104,6 +106,7 @@ class MonitorEngine:
         self.lags = LagProfile(count, symbols, cross=self.cross)
         self.correlations = CrossCorrelation(count)
         self.scores = MeanRing(count, self.short)
+        self.evidence = EvidenceRing(count, (3 if count <= _LONG_LOOK_FEATURES else 1) * self.long)
         self.history_ring = ChartHistory(count, self.config.history_bars)
         self.bank = SequentialBank([self.references.get(n) for n in self.names], arl0=self.config.arl0_bars)
         self.portfolio = PortfolioDetector(self.config.arl0_bars, self.long)
@@ -153,6 +156,7 @@ class MonitorEngine:
         self.lags.update(self.scorer.z, self.scorer.z_return)
         self.correlations.update(self.scorer.z)
         self.scores.update(u)
+        self.evidence.update(u, w, regime)
         self.bank.update(u, w)
         self.portfolio.update(u, w, self.bank.base, self.live)
         self.bars += 1
@@ -304,6 +308,7 @@ class MonitorEngine:
             "lags": self.lags,
             "correlations": self.correlations,
             "scores": self.scores,
+            "evidence": self.evidence,
             "history": self.history_ring,
         }
 

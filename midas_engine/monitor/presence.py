@@ -1,12 +1,15 @@
-"""Is the input alive: coverage, missing values in a row, values frozen in place."""
+"""Is the input alive and in its usual unit: missing, frozen, out of range, collapsed."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numba import njit
 
 from midas_engine.monitor.ring import MeanRing
+from midas_engine.stats.causal_kernels import forget_factor
 from midas_engine.stats.sequential_rows import select_rows
 
 if TYPE_CHECKING:
@@ -17,30 +20,82 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Counts = NDArray[np.int64]
 
+FROZEN_BARS = 24
+WARM_BARS = 240
+OUTLIER_SD = 12.0
+_KEEP_SLOW = forget_factor(720)
+_KEEP_FAST = forget_factor(12)
+_KEEP_ODD = forget_factor(72)
+
+
+@njit(cache=True, nogil=True)
+def _observe(
+    values: Floats,
+    last: Floats,
+    still: Counts,
+    size: Floats,
+    seen: Floats,
+    missing: Counts,
+    frozen: Counts,
+    odd: Floats,
+) -> None:
+    """One bar into every lane. `size` [F, S, 3]: weight, slow and fast mean absolute step from bar to bar."""
+    features, symbols = values.shape
+    for f in range(features):
+        known = changed = comparable = outliers = 0
+        for s in range(symbols):
+            x = values[f, s]
+            if not math.isfinite(x):
+                continue
+            known += 1
+            before = last[f, s]
+            last[f, s] = x
+            if not math.isfinite(before):
+                continue
+            comparable += 1
+            step = abs(x - before)
+            if step > 0.0:
+                changed += 1
+                still[f, s] = 0
+            else:
+                still[f, s] += 1
+            weight, slow = size[f, s, 0], size[f, s, 1]
+            if weight > WARM_BARS * 0.85 and slow > 0.0 and step > OUTLIER_SD * slow:
+                outliers += 1
+                step = OUTLIER_SD * slow
+            weight = weight * _KEEP_SLOW + 1.0
+            size[f, s, 0] = weight
+            size[f, s, 1] = slow + (step - slow) / weight
+            size[f, s, 2] += max(1.0 / weight, 1.0 - _KEEP_FAST) * (step - size[f, s, 2])
+        seen[f] = known / symbols
+        missing[f] = 0 if known else missing[f] + 1
+        if known:
+            frozen[f] = frozen[f] + 1 if comparable and not changed else 0
+        odd[f] = odd[f] * _KEEP_ODD + (outliers / comparable if comparable else 0.0)
+
 
 class Presence:
-    """Coverage over the last five days and how long each feature has been missing or frozen.
+    """How each feature's values come in.
 
     Attributes:
         missing: Bars in a row without any value, [F].
         frozen: Bars in a row in which every value repeated the last one, [F].
+        outliers: Steps above twelve times the usual one, in bars, forgetting with a half-life of 72 bars, [F].
     """
 
     def __init__(self, features: int, symbols: int, bars: int) -> None:
         self.ring = MeanRing(features, bars)
         self.last = np.full((features, symbols), np.nan)
+        self.still = np.zeros((features, symbols), np.int64)
+        self.size = np.zeros((features, symbols, 3))
         self.missing, self.frozen = np.zeros(features, np.int64), np.zeros(features, np.int64)
+        self.outliers = np.zeros(features)
 
     def update(self, values: Floats) -> None:
         """Take one bar's values, [F, S]."""
-        known = np.isfinite(values)
-        share = known.mean(axis=1)
-        self.ring.update(share)
-        alive = known.any(axis=1)
-        self.missing = np.where(alive, 0, self.missing + 1)
-        same = alive & ~(known & (values != self.last)).any(axis=1) & (known & np.isfinite(self.last)).any(axis=1)
-        self.frozen = np.where(same, self.frozen + 1, np.where(alive, 0, self.frozen))
-        np.copyto(self.last, values, where=known)
+        seen = np.empty(len(values))
+        _observe(values, self.last, self.still, self.size, seen, self.missing, self.frozen, self.outliers)
+        self.ring.update(seen)
 
     def coverage(self) -> Floats:
         """Share of values present over the window, [F]."""
@@ -49,20 +104,32 @@ class Presence:
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.where(count > 0, np.where(known, self.ring.x, 0.0).sum(axis=1) / count, np.nan)
 
+    def stuck_share(self, row: int) -> float:
+        """Share of the symbols whose value has not moved for a day's worth of bars."""
+        return float((self.still[row] >= FROZEN_BARS).mean())
+
+    def collapsed_share(self, row: int) -> float:
+        """Share of the symbols that still move, but by less than a hundredth of the usual step."""
+        weight, slow, fast = (self.size[row, :, k] for k in range(3))
+        moving = self.still[row] < FROZEN_BARS
+        return float(((weight > WARM_BARS * 0.85) & moving & (fast < 0.01 * slow)).mean())
+
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """Everything a restart needs."""
         ring = {f"ring.{name}": value for name, value in self.ring.arrays().items()}
-        return {"last": self.last, "missing": self.missing, "frozen": self.frozen, **ring}
+        return {**{name: getattr(self, name) for name in _FIELDS}, **ring}
 
     def load(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
         """Take the state that `arrays` gave."""
-        self.last = np.ascontiguousarray(arrays["last"], np.float64)
-        self.missing = np.ascontiguousarray(arrays["missing"], np.int64)
-        self.frozen = np.ascontiguousarray(arrays["frozen"], np.int64)
+        for name in _FIELDS:
+            setattr(self, name, np.ascontiguousarray(arrays[name], getattr(self, name).dtype))
         self.ring.load({"x": arrays["ring.x"], "position": arrays["ring.position"]})
 
     def select(self, rows: Sequence[int]) -> None:
         """Keep the features `rows`, in that order; -1 adds a new one."""
         self.ring.select(rows)
-        self.last = select_rows(self.last, rows, np.nan)
-        self.missing, self.frozen = select_rows(self.missing, rows), select_rows(self.frozen, rows)
+        for name in _FIELDS:
+            setattr(self, name, select_rows(getattr(self, name), rows, np.nan if name == "last" else 0))
+
+
+_FIELDS = ("last", "still", "size", "missing", "frozen", "outliers")

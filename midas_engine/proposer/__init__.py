@@ -17,8 +17,8 @@ if TYPE_CHECKING:
         LearningDraft,
         Plan,
         Proposal,
-        Researcher,
         ResearchContext,
+        Researcher,
         TrialResult,
     )
 

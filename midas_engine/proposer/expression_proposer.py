@@ -10,7 +10,7 @@ from midas_engine.dsl.validator import DSLValidator
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from midas_engine.proposer.protocol import Plan, Proposal, Researcher, ResearchContext, TrialResult
+    from midas_engine.proposer.protocol import Plan, Proposal, ResearchContext, Researcher, TrialResult
 
 
 def _quiet(_: str) -> None:

@@ -38,7 +38,9 @@ def make_researcher(
 
         return LocalResearcher(settings.seed)
     if chosen not in ("openai", "anthropic", "compatible"):
-        raise SettingsError(f"there is no provider {chosen!r}", hint="one of local, mock, openai, anthropic, compatible")
+        raise SettingsError(
+            f"there is no provider {chosen!r}", hint="one of local, mock, openai, anthropic, compatible"
+        )
     from midas_engine.llm import Budget, make_client
     from midas_engine.proposer.llm_researcher import LLMResearcher
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from midas_engine.errors import ModelReplyError
-from midas_engine.llm.budget import Budget
 from midas_engine.llm.client import ModelReply, ModelRequest
 from midas_engine.llm.replies import parse_reply
 from midas_engine.proposer import prompts
 from midas_engine.proposer.protocol import DiagnosisDraft, LearningDraft, Plan, Proposal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from midas_engine.llm.budget import Budget
     from midas_engine.llm.client import ModelClient
     from midas_engine.proposer.protocol import DiagnosisBrief, OnText, ResearchContext, TrialResult
 
@@ -42,7 +43,9 @@ class LLMResearcher:
         """See `Researcher.plan`."""
 
         def read(text: str) -> Plan:
-            found = parse_reply(text, {"hypothesis": str, "approach": str, "avoid": list}, optional=frozenset({"approach", "avoid"}))
+            found = parse_reply(
+                text, {"hypothesis": str, "approach": str, "avoid": list}, optional=frozenset({"approach", "avoid"})
+            )
             if not found["hypothesis"].strip():
                 raise ModelReplyError("the hypothesis is empty")
             return Plan(found["hypothesis"], found.get("approach", ""), _strings(found.get("avoid", [])))
@@ -89,11 +92,18 @@ class LLMResearcher:
     async def learn(self, context: ResearchContext, outcome: str, on_text: OnText) -> LearningDraft:
         """See `Researcher.learn`."""
         fields = {
-            "title": str, "pattern_identified": str, "what_worked": str, "what_failed": str, "recommendation": str, "tags": list,
-        }  # fmt: skip
+            "title": str,
+            "pattern_identified": str,
+            "what_worked": str,
+            "what_failed": str,
+            "recommendation": str,
+            "tags": list,
+        }
 
         def read(text: str) -> LearningDraft:
-            found = parse_reply(text, fields, optional=frozenset({"what_worked", "what_failed", "recommendation", "tags"}))
+            found = parse_reply(
+                text, fields, optional=frozenset({"what_worked", "what_failed", "recommendation", "tags"})
+            )
             found["tags"] = _strings(found.get("tags", []))[:12]
             return LearningDraft(**found)
 
@@ -120,7 +130,9 @@ class LLMResearcher:
 
         def read(text: str) -> DiagnosisDraft:
             found = parse_reply(
-                text, fields, optional=frozenset({"evidence", "fix_expression", "fix_reason", "kill", "kill_reason", "learning"})
+                text,
+                fields,
+                optional=frozenset({"evidence", "fix_expression", "fix_reason", "kill", "kill_reason", "learning"}),
             )
             found["evidence"] = _strings(found.get("evidence", []))
             found["fix_expression"] = found.get("fix_expression") or ""
@@ -135,7 +147,9 @@ class LLMResearcher:
     async def _ask(
         self, name: str, values: dict[str, str], context: Any, on_text: OnText, read: Callable[[str], T]
     ) -> T:
-        template = context.prompt(name) if context.prompt is not None else "\n".join(f"{k}: {{{{{k}}}}}" for k in values)
+        template = (
+            context.prompt(name) if context.prompt is not None else "\n".join(f"{k}: {{{{{k}}}}}" for k in values)
+        )
         request = ModelRequest(prompts.fill(template, values), prompts.SYSTEM, context.max_tokens, name)
         text = await self._call(request, on_text)
         try:

@@ -10,6 +10,8 @@ from midas_engine.proposer.protocol import DiagnosisDraft
 if TYPE_CHECKING:
     from midas_engine.proposer.protocol import DiagnosisBrief
 
+_LABEL = re.compile(r"^\[?F\d+\]?:? *")
+
 _TEXTS: dict[str, tuple[str, str]] = {
     "data_fault": (
         "The input is at fault, not the signal: values are missing, frozen or rescaled",
@@ -43,7 +45,7 @@ def explain_cause(brief: DiagnosisBrief) -> DiagnosisDraft:
     text, advice = _TEXTS.get(brief.cause, _TEXTS["noise"])
     ids = [match[0] for line in brief.figures if (match := re.search(r"\[?F\d+\]?", line))]
     cited = " ".join(f"[{i.strip('[]')}]" for i in ids[:3])
-    evidence = tuple(f"{re.sub(r'^\[?F\d+\]?:? *', '', line)} [{i.strip('[]')}]" for line, i in zip(brief.figures, ids, strict=False))
+    evidence = tuple(f"{_LABEL.sub('', line)} [{i.strip('[]')}]" for line, i in zip(brief.figures, ids, strict=False))
     fix, why = _fix(brief)
     return DiagnosisDraft(
         root_cause=f"{text} {cited}".strip() + ".",

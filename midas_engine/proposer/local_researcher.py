@@ -63,7 +63,9 @@ class LocalResearcher:
             top = best[0]
             text = f"build on {top.expression} (t {top.score_t:+.2f}): {_remedy(top)}"
         on_text(text + "\n")
-        return Plan(text, f"families in order: {', '.join(families)}", tuple(r.expression for r in context.results[-20:]))
+        return Plan(
+            text, f"families in order: {', '.join(families)}", tuple(r.expression for r in context.results[-20:])
+        )
 
     async def write(self, context: ResearchContext, plan: Plan, count: int, on_text: OnText) -> list[Proposal]:
         """`count` new, valid expressions: descendants of what nearly passed, then fresh templates."""
@@ -157,8 +159,12 @@ class LocalResearcher:
                 yield self._from_template(templates[int(self._rng.integers(len(templates)))], context)
             else:
                 exclude = () if context.cross else ("cross_section",)
-                text = random_expression(self._rng, list(context.columns), 3, max_window=context.limits.lookback_bars, exclude=exclude)
-                yield Proposal(self._name("random"), self._normalised(text, context, 1), "a random expression of the grammar")
+                text = random_expression(
+                    self._rng, list(context.columns), 3, max_window=context.limits.lookback_bars, exclude=exclude
+                )
+                yield Proposal(
+                    self._name("random"), self._normalised(text, context, 1), "a random expression of the grammar"
+                )
 
     def _from_template(self, template: Template, context: ResearchContext) -> Proposal:
         windows = [w for w in template.windows if w <= context.limits.lookback_bars] or [template.windows[0]]
@@ -200,15 +206,25 @@ class LocalResearcher:
         if "trading_cost" in result.failed_agents or "decay_analysis" in result.failed_agents:
             for n in (24, 48, 72, 168, 12):
                 if n <= context.limits.lookback_bars:
-                    yield Proposal(self._name(f"{base}_s{n}"), f"ts_mean({expression}, {n})", f"turnover {result.turnover:.2f} eats it: hold longer")
+                    yield Proposal(
+                        self._name(f"{base}_s{n}"),
+                        f"ts_mean({expression}, {n})",
+                        f"turnover {result.turnover:.2f} eats it: hold longer",
+                    )
         if "diversification" in result.failed_agents and context.cross and context.existing:
             other = next(iter(context.existing.values()))
-            yield Proposal(self._name(base + "_residual"), f"cs_neutralize({expression}, {other})", "keep what the live book does not have")
+            yield Proposal(
+                self._name(base + "_residual"),
+                f"cs_neutralize({expression}, {other})",
+                "keep what the live book does not have",
+            )
         if "regime_robustness" in result.failed_agents:
             calm = f"if_else(ts_rank(ts_std(returns(close, 1), 24), 168) < 0.67, {expression}, 0)"
             yield Proposal(self._name(base + "_calm"), calm, "it fails in one regime: stand aside in the loudest third")
         for factor in (2.0, 0.5):
-            text = _NUMBER.sub(lambda m, f=factor: str(min(context.limits.lookback_bars, max(2, round(int(m[1]) * f)))), expression)  # type: ignore[misc]
+            text = _NUMBER.sub(
+                lambda m, f=factor: str(min(context.limits.lookback_bars, max(2, round(int(m[1]) * f)))), expression
+            )  # type: ignore[misc]
             yield Proposal(self._name(f"{base}_w"), text, f"windows times {factor:g}: is it the length or the idea")
 
     def _mixed(self, first: Iterable[Proposal], second: Iterable[Proposal], count: int) -> Iterator[Proposal]:
@@ -227,7 +243,9 @@ class LocalResearcher:
     # -- memory ----------------------------------------------------------------------------------
 
     def _remember(self, context: ResearchContext) -> None:
-        for expression in [r.expression for r in context.results] + [e for d in context.learnings for e in d.expressions]:
+        for expression in [r.expression for r in context.results] + [
+            e for d in context.learnings for e in d.expressions
+        ]:
             try:
                 self._seen.add(canonical(expression))
             except ExpressionError:

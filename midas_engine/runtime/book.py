@@ -9,8 +9,8 @@ import numpy as np
 
 from midas_engine.dsl import FeatureEngine
 from midas_engine.errors import MidasError
-from midas_engine.models import FeatureState
 from midas_engine.evaluator.promise import measure_reference, stored_reference
+from midas_engine.models import FeatureState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -11,13 +11,14 @@ import asyncio
 import bisect
 import hashlib
 import json
-from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from midas_engine.events import Event, ReplayMoved, to_dict
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from midas_engine.clock import Clock, ManualClock
 
 CHECKPOINT_BARS = 96
@@ -201,9 +202,7 @@ class ReplayControl:
         self.playing = False
         self._announce()
 
-    async def _run_until(
-        self, target: int, *, shown: bool, progress: Callable[[float], None] | None = None
-    ) -> None:
+    async def _run_until(self, target: int, *, shown: bool, progress: Callable[[float], None] | None = None) -> None:
         began = self._pace.monotonic()
         while self._next < target:
             if self._next % CHECKPOINT_BARS == 0 and self._next not in self._states:

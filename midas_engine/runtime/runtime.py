@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from midas_engine.bus import EventBus
@@ -18,6 +17,7 @@ from midas_engine.runtime.sessions import Sessions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
+    from datetime import datetime
 
     from midas_engine.clock import Clock
     from midas_engine.journal import Journal
@@ -127,7 +127,9 @@ class Runtime(PipelineCommands, Documents, Sessions):
             self.fault("knowledge base", f"opened read-only: {self._kb.read_only_reason}", "actions are refused")
         if self._kb.path.is_dir():
             self._journal = Journal(self._kb.journal_path, clock=self.clock, read_only=self._kb.read_only)
-            self._promoter = FeaturePromoter(self._kb, self._journal, clock=self.clock, on_event=self.bus.publish_threadsafe)
+            self._promoter = FeaturePromoter(
+                self._kb, self._journal, clock=self.clock, on_event=self.bus.publish_threadsafe
+            )
 
     def _close_store(self) -> None:
         if self._promoter is not None:
@@ -316,7 +318,9 @@ class Runtime(PipelineCommands, Documents, Sessions):
         """Queues, drops and what runs, for the log."""
         figures: dict[str, Any] = {"phase": self.phase, "events published": self.bus.published}
         for s in self.bus.stats:
-            figures[f"queue {s.name}"] = f"{s.depth} waiting, peak {s.peak}, {s.replaced} replaced, {s.over_bound} over bound"
+            figures[f"queue {s.name}"] = (
+                f"{s.depth} waiting, peak {s.peak}, {s.replaced} replaced, {s.over_bound} over bound"
+            )
         figures["background"] = ", ".join(sorted(t.get_name() for t in self._tasks)) or "nothing"
         if self.panel is not None:
             figures["data"] = repr(self.panel)

@@ -83,7 +83,9 @@ class Sessions:
         if self.panel is None:
             raise SessionError("the data is not loaded yet", hint="try again in a moment")
         if self.settings.read_only:
-            raise ReadOnlyError("opened read-only: a session writes candidates and learnings", hint="start without --read-only")
+            raise ReadOnlyError(
+                "opened read-only: a session writes candidates and learnings", hint="start without --read-only"
+            )
         self._loop = await asyncio.to_thread(self._make_loop, provider)
         self._session_task = self.background(self._discover(goal), "discovery")
         return f"session started: {goal}"
@@ -98,7 +100,9 @@ class Sessions:
             spent = self.journal.model_spend(since=day)[1]
         researcher = make_researcher(self.settings, provider, day_spent_usd=spent, on_reply=self._on_reply)
         config = OfflineLoopConfig(
-            max_iterations=SESSION_ITERATIONS, model=self.settings.model.model, max_tokens=self.settings.model.max_tokens
+            max_iterations=SESSION_ITERATIONS,
+            model=self.settings.model.model,
+            max_tokens=self.settings.model.max_tokens,
         )
         return OfflineCompoundLoop(
             self.kb, lambda: researcher, promoter=self.promoter, config=config, settings=self.settings, clock=self.clock
@@ -108,12 +112,20 @@ class Sessions:
         session = next(iter(self.sessions()), None)
         self.bus.publish(
             ev.ModelCalled(
-                at=self.clock.now(), session_id=session.session_id if session else "", provider=reply.provider, model=reply.model,
-                tokens_in=reply.tokens_in, tokens_out=reply.tokens_out, cost_usd=reply.cost_usd, seconds=reply.seconds,
+                at=self.clock.now(),
+                session_id=session.session_id if session else "",
+                provider=reply.provider,
+                model=reply.model,
+                tokens_in=reply.tokens_in,
+                tokens_out=reply.tokens_out,
+                cost_usd=reply.cost_usd,
+                seconds=reply.seconds,
             )
-        )  # fmt: skip
+        )
         if self.journal is not None:
-            usage = ModelUsage(reply.provider, reply.model, reply.tokens_in, reply.tokens_out, reply.cost_usd, reply.seconds)
+            usage = ModelUsage(
+                reply.provider, reply.model, reply.tokens_in, reply.tokens_out, reply.cost_usd, reply.seconds
+            )
             self.journal.record_model_call(usage, session_id=session.session_id if session else "", at=self.clock.now())
 
     async def _discover(self, goal: str) -> None:

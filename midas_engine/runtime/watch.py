@@ -69,7 +69,9 @@ class Recording:
         )  # fmt: skip
 
 
-def prepare(panel: Panel, records: Sequence[FeatureRecord], settings: Settings, *, source: str, replay: bool) -> Recording:
+def prepare(
+    panel: Panel, records: Sequence[FeatureRecord], settings: Settings, *, source: str, replay: bool
+) -> Recording:
     """Choose what is shown and what is watched; compute the values. Heavy: call it in a thread.
 
     A replay shows the last 60 days. Without deployed features it watches classics that held before them.
@@ -108,7 +110,9 @@ def replay_control(
     return control, stage, clock
 
 
-async def scan_alerts(recording: Recording, settings: Settings, pace: Clock, found: Callable[[Sequence[int]], None]) -> None:
+async def scan_alerts(
+    recording: Recording, settings: Settings, pace: Clock, found: Callable[[Sequence[int]], None]
+) -> None:
     """Run ahead of the screen, in small slices, to learn at which bars alerts will be raised."""
     stage = recording.stage(settings, pace)
     bars: list[int] = []
@@ -122,7 +126,9 @@ async def scan_alerts(recording: Recording, settings: Settings, pace: Clock, fou
             began = pace.monotonic()
 
 
-async def catch_up(recording: Recording, settings: Settings, pace: Clock, progress: Callable[[float], None]) -> FleetStage:
+async def catch_up(
+    recording: Recording, settings: Settings, pace: Clock, progress: Callable[[float], None]
+) -> FleetStage:
     """Run to the end of the data in small slices; the last bar's events are the caller's to take."""
     stage = recording.stage(settings, pace)
     began = pace.monotonic()

@@ -30,7 +30,9 @@ class ChooseModal(ModalScreen[str]):
     """Choose one of a few; dismisses with its key, "" for none."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "none", "cancel", id="choose.cancel")]
-    DEFAULT_CSS = _FRAME.format("ChooseModal") + "ChooseModal LineTable { height: auto; max-height: 16; min-height: 3; }"
+    DEFAULT_CSS = (
+        _FRAME.format("ChooseModal") + "ChooseModal LineTable { height: auto; max-height: 16; min-height: 3; }"
+    )
 
     def __init__(self, title: str, choices: Sequence[tuple[str, str]]) -> None:
         super().__init__()

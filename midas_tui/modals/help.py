@@ -62,7 +62,10 @@ class HelpModal(ModalScreen[None]):
         for i, (key, what, scope, name) in enumerate(self._entries):
             if needle.lower() in f"{key} {what} {scope} {name}".lower():
                 rows.append(
-                    (str(i), {"key": (key, "accent"), "what": (what, ""), "scope": (scope, "muted"), "id": (name, "muted")})
+                    (
+                        str(i),
+                        {"key": (key, "accent"), "what": (what, ""), "scope": (scope, "muted"), "id": (name, "muted")},
+                    )
                 )
         self.query_one("#keys", LineTable).set_rows(rows)
 

@@ -97,7 +97,10 @@ class AlertsScreen(ModeScreen):
         lines = (
             ("rule", f"{alert.rule or alert.alert_type} ({alert.severity})"),
             ("value against gate", f"{number(alert.value, 3)} against {gate} {alert.unit}"),
-            ("raised, last seen", f"{clock_time(alert.raised_at)}, {clock_time(alert.last_seen_at)}, {alert.count} bars"),
+            (
+                "raised, last seen",
+                f"{clock_time(alert.raised_at)}, {clock_time(alert.last_seen_at)}, {alert.count} bars",
+            ),
             ("state", f"{alert.status} {('by ' + alert.acknowledged_by) if alert.acknowledged_by else ''}"),
             ("diagnosis", alert.diagnosis or "none yet: D asks for one"),
         )

@@ -45,7 +45,9 @@ class DiscoveryScreen(ModeScreen):
     ]
     CSS = """
     DiscoveryScreen .pane { border: round $frame; border-title-color: $muted; }
-    DiscoveryScreen .pane:focus, DiscoveryScreen .pane:focus-within { border: round $accent; border-title-color: $accent; }
+    DiscoveryScreen .pane:focus, DiscoveryScreen .pane:focus-within {
+        border: round $accent; border-title-color: $accent;
+    }
     DiscoveryScreen #left { width: 2fr; }
     DiscoveryScreen #right { width: 3fr; }
     DiscoveryScreen #sessions { height: 1fr; max-height: 9; }
@@ -69,7 +71,11 @@ class DiscoveryScreen(ModeScreen):
         with Horizontal():
             with Vertical(id="left"):
                 yield LineTable(
-                    SESSION_COLUMNS, empty="r starts a session (no key needed)", glyphs=glyphs, id="sessions", classes="pane"
+                    SESSION_COLUMNS,
+                    empty="r starts a session (no key needed)",
+                    glyphs=glyphs,
+                    id="sessions",
+                    classes="pane",
                 )
                 yield LineTable(TRIAL_COLUMNS, empty="nothing tried yet", glyphs=glyphs, id="trials", classes="pane")
             with Vertical(id="right"):
@@ -126,7 +132,9 @@ class DiscoveryScreen(ModeScreen):
         trials.border_title = self.chip(f"tried {len(shown)}, passed {passed}")
         stream.show_lines(tuple(view.lines), view.dropped, view.session_id)
         cost = f", ${view.cost_usd:.4f}" if view.cost_usd else ""
-        stream.border_title = f"{view.researcher} {view.status} {view.iteration}/{view.max_iterations} {view.phase}{cost}"
+        stream.border_title = (
+            f"{view.researcher} {view.status} {view.iteration}/{view.max_iterations} {view.phase}{cost}"
+        )
         self._flush_score()
 
     def _flush_score(self) -> None:

@@ -33,7 +33,12 @@ class LearningsScreen(ModeScreen):
         Binding("backspace", "previous", "back", id="learnings.back"),
         Binding("right_square_bracket", "changed(1)", "next changed", key_display="]", id="learnings.next_changed"),
         Binding(
-            "left_square_bracket", "changed(-1)", "previous changed", key_display="[", show=False, id="learnings.prev_changed"
+            "left_square_bracket",
+            "changed(-1)",
+            "previous changed",
+            key_display="[",
+            show=False,
+            id="learnings.prev_changed",
         ),
         Binding("e", "edit", "edit", id="learnings.edit"),
         Binding("l", "link", "links", show=False, id="learnings.link"),
@@ -61,11 +66,20 @@ class LearningsScreen(ModeScreen):
         """Tree, document, contents."""
         glyphs = self.midas.glyphs
         with Horizontal():
-            yield LineTable(TREE_COLUMNS, empty="the knowledge base is empty", glyphs=glyphs, header=False, id="tree", classes="pane")
+            yield LineTable(
+                TREE_COLUMNS,
+                empty="the knowledge base is empty",
+                glyphs=glyphs,
+                header=False,
+                id="tree",
+                classes="pane",
+            )
             yield DocumentView(id="document")
             with Vertical(id="side"):
                 yield LineTable(TOC_COLUMNS, empty="no headings", glyphs=glyphs, header=False, id="toc", classes="pane")
-                yield LineTable(TOC_COLUMNS, empty="nothing related", glyphs=glyphs, header=False, id="related", classes="pane")
+                yield LineTable(
+                    TOC_COLUMNS, empty="nothing related", glyphs=glyphs, header=False, id="related", classes="pane"
+                )
 
     def on_mount(self) -> None:
         """Frames and titles."""
@@ -103,7 +117,13 @@ class LearningsScreen(ModeScreen):
             if place != folder:
                 folder = place
                 rows.append((f"{place}/", {"sign": ("", ""), "title": (f"{place}/", "accent")}))
-            sign, role = (glyphs.killed, "crit") if doc.damaged else (glyphs.warning, "warn") if doc.path in changed else ("", "")
+            sign, role = (
+                (glyphs.killed, "crit")
+                if doc.damaged
+                else (glyphs.warning, "warn")
+                if doc.path in changed
+                else ("", "")
+            )
             rows.append((doc.path, {"sign": (sign, role), "title": (f"  {doc.title}", "crit" if doc.damaged else "")}))
         tree = self.query_one("#tree", LineTable)
         tree.set_rows(rows)
@@ -130,7 +150,9 @@ class LearningsScreen(ModeScreen):
         if fresh:
             self._links = [*view.links]
             related = await self.runtime.related(path)
-            rows: list[tuple[str, dict[str, Cell]]] = [(f"[[{name}", {"title": (f"[[{name}]]", "accent")}) for name in self._links]
+            rows: list[tuple[str, dict[str, Cell]]] = [
+                (f"[[{name}", {"title": (f"[[{name}]]", "accent")}) for name in self._links
+            ]
             rows += [(other, {"title": (other.rpartition("/")[2], "muted")}) for other in related]
             self.query_one("#related", LineTable).set_rows(rows)
 

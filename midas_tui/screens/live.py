@@ -37,7 +37,16 @@ FEATURE_COLUMNS = (
     Column("spark", "ic 5d, 60 bars", 20, 6),
 )
 SORTS = ("severity", "name", "ic5d", "ratio", "slip", "bps")
-_SEVERITY = {"killed": 0, "critical": 1, "warning": 2, "stale": 3, "uncalibrated": 4, "warming": 5, "healthy": 6, "paused": 7}
+_SEVERITY = {
+    "killed": 0,
+    "critical": 1,
+    "warning": 2,
+    "stale": 3,
+    "uncalibrated": 4,
+    "warming": 5,
+    "healthy": 6,
+    "paused": 7,
+}
 
 
 class LiveScreen(ModeScreen):
@@ -174,7 +183,9 @@ class LiveScreen(ModeScreen):
                 (short, long), gates, f"5d {with_error(metrics.ic_5d)}  30d {with_error(metrics.ic_30d)}"
             )
             self.query_one("#slip-chart", Chart).show(
-                (slip,), (Gate(1.5, "1.5", "warn"), Gate(2.0, "2.0", "crit")), f"{_times(metrics.slippage_ratio)} of expected"
+                (slip,),
+                (Gate(1.5, "1.5", "warn"), Gate(2.0, "2.0", "crit")),
+                f"{_times(metrics.slippage_ratio)} of expected",
             )
         self.query_one("#facts", Static).update(_facts(metrics))
 
@@ -249,8 +260,14 @@ def _facts(m: FeatureMetrics) -> Content:
         ("days to notice death / flip", f"{days(m.days_to_detect_drop)} / {days(m.days_to_detect_flip)}"),
         ("false alarms a year", number(m.false_alarms_per_year, 1, signed=False)),
         ("kill ln E", f"{number(m.kill_log_e, 1)} / {number(m.decay_threshold, 1, signed=False)}"),
-        ("turnover, half-life", f"{number(m.turnover, 2, signed=False)} a bar, {number(m.half_life_hours, 0, signed=False)} h"),
-        ("net 1d, coverage", f"{number(m.pnl_net_1d_bps, 1)} bps, {m.coverage:.0%}" if math.isfinite(m.coverage) else "--"),
+        (
+            "turnover, half-life",
+            f"{number(m.turnover, 2, signed=False)} a bar, {number(m.half_life_hours, 0, signed=False)} h",
+        ),
+        (
+            "net 1d, coverage",
+            f"{number(m.pnl_net_1d_bps, 1)} bps, {m.coverage:.0%}" if math.isfinite(m.coverage) else "--",
+        ),
     )
     parts: list[tuple[str, str] | str] = []
     for label, value in lines:

@@ -301,6 +301,5 @@ def card_content(r: FeatureRecord, live: Any = None) -> Content:
         row("days to notice", f"death {days(live.days_to_detect_drop)}, flip {days(live.days_to_detect_flip)}")
     if r.history:
         parts.append(("\nhistory\n", "$accent"))
-        for entry in r.history[-12:]:
-            parts.append(f"{clean(' '.join(str(v) for v in entry.values()), newlines=False)}\n")
+        parts.extend(f"{clean(' '.join(map(str, entry.values())), newlines=False)}\n" for entry in r.history[-12:])
     return Content.assemble(*parts)

@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 from rich.console import Console
 from rich.markdown import Markdown
 from rich.segment import Segment
-from rich.style import Style
 from rich.theme import Theme as RichTheme
-from textual.binding import BindingType
 from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
@@ -25,6 +23,9 @@ from midas_tui.widgets.scrolling import SCROLL_BINDINGS, ScrollKeys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from rich.style import Style
+    from textual.binding import BindingType
 
 SLICE_SECONDS = 0.012
 _HEADING = re.compile(r"^(#{1,3}) +(.*)$")
@@ -79,7 +80,12 @@ class DocumentView(ScrollKeys, ScrollView, can_focus=True):
     """Shows one document; `show_document` may be called again with changed text."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*SCROLL_BINDINGS]
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"document--heading", "document--code", "document--muted", "document--changed"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "document--heading",
+        "document--code",
+        "document--muted",
+        "document--changed",
+    }
     DEFAULT_CSS = """
     DocumentView { height: 1fr; background: $background; overflow-x: hidden; scrollbar-size-vertical: 1; padding: 0 1; }
     DocumentView > .document--heading { color: $accent; text-style: bold; }

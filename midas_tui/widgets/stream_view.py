@@ -23,9 +23,7 @@ class StreamView(ScrollKeys, ScrollView, can_focus=True):
         *SCROLL_BINDINGS,
         Binding("t", "follow", "follow tail", id="stream.follow"),
     ]
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        f"stream--{role}" for role in ("ok", "warn", "crit", "muted", "accent")
-    }
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"stream--{role}" for role in ("ok", "warn", "crit", "muted", "accent")}
     DEFAULT_CSS = """
     StreamView { height: 1fr; background: $background; overflow-x: hidden; scrollbar-size-vertical: 1; }
     StreamView > .stream--ok { color: $ok; }

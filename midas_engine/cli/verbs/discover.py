@@ -1,0 +1,147 @@
+"""`midas discover GOAL`: one discovery session, streamed as it happens."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from midas_engine.cli.context import Shared, Verb, pass_shared
+from midas_engine.cli.narration import Narrator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from midas_engine.events import SessionEnded
+    from midas_engine.loops import OfflineLoopConfig
+    from midas_engine.settings import Settings
+
+PROVIDERS = ("local", "mock", "openai", "anthropic", "compatible")
+_SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143}
+
+
+def provider_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """--provider, --model and --api-key, as `discover` and `demo` take them."""
+    options = (
+        click.option("--provider", type=click.Choice(PROVIDERS), help="Who proposes [default: local, needs no key]."),
+        click.option("--model", metavar="NAME", help="Model name [default: the provider's]."),
+        click.option(
+            "--api-key", metavar="KEY", help="Better in the environment: a command line is visible to others."
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def take_key(shared: Shared, api_key: str | None) -> str | None:
+    """The key from the command line, with a warning, and never printed again."""
+    if api_key:
+        shared.secrets.append(api_key)
+        click.echo(
+            "warning: --api-key can be seen in the process list and in your shell's history; "
+            "OPENAI_API_KEY or ANTHROPIC_API_KEY in the environment cannot",
+            err=True,
+        )
+    return api_key or None
+
+
+@click.command(
+    cls=Verb,
+    example=(
+        'midas discover "short-term reversal after volume shocks" --provider local --data sample',
+        'midas discover "funding carry on majors" --provider openai --iterations 3',
+    ),
+)
+@click.argument("goal")
+@provider_options
+@click.option("--iterations", type=click.IntRange(1, 10_000), default=5, show_default=True, help="Plans at most.")
+@click.option("--candidates", type=click.IntRange(1, 100), default=3, show_default=True, help="Expressions a plan.")
+@click.option("--regime", default="", metavar="NAME", help="Regime of interest, such as HIGH_VOL.")
+@click.option("--seed", type=int, help="Seed of the local search.")
+@pass_shared
+def discover(
+    shared: Shared,
+    goal: str,
+    provider: str | None,
+    model: str | None,
+    api_key: str | None,
+    iterations: int,
+    candidates: int,
+    regime: str,
+    seed: int | None,
+) -> None:
+    """Search for features towards GOAL: plan, write, assess, refine, learn.
+
+    An accepted expression becomes a candidate; every session leaves a learning, also when it is interrupted.
+    """
+    from midas_engine.loops import OfflineLoopConfig
+
+    settings = shared.settings(model__provider=provider, model__model=model, seed=seed)
+    config = OfflineLoopConfig(
+        max_iterations=iterations,
+        candidates_per_iter=candidates,
+        model=settings.model.model,
+        max_tokens=settings.model.max_tokens,
+    )
+    key = take_key(shared, api_key)
+    code = asyncio.run(_session(shared, settings, goal, config, key, regime))
+    if code:
+        raise click.exceptions.Exit(code)
+
+
+async def _session(
+    shared: Shared, settings: Settings, goal: str, config: OfflineLoopConfig, api_key: str | None, regime: str
+) -> int:
+    from midas_engine.cli.discovery import discovery
+    from midas_engine.events import SessionEnded, to_dict
+
+    narrator = Narrator(quiet=shared.as_json)
+    kept: list[dict[str, Any]] = []
+    ended: SessionEnded | None = None
+    stopped: list[int] = []
+    async with discovery(settings, goal, config, api_key=api_key, regime=regime) as session:
+
+        def stop(number: signal.Signals) -> None:
+            stopped.append(_SIGNALS[number])
+            if not session.cancel():
+                raise KeyboardInterrupt
+
+        running = asyncio.get_running_loop()
+        for number in _SIGNALS:
+            running.add_signal_handler(number, stop, number)
+        try:
+            async for event in session:
+                narrator.tell(event)
+                if shared.as_json:
+                    kept.append(to_dict(event))
+                if isinstance(event, SessionEnded):
+                    ended = event
+        finally:
+            for number in _SIGNALS:
+                running.remove_signal_handler(number)
+    return _outcome(shared, ended, kept, stopped)
+
+
+def _outcome(shared: Shared, ended: SessionEnded | None, kept: list[dict[str, Any]], stopped: list[int]) -> int:
+    from midas_engine.errors import SessionError
+
+    if ended is None or (ended.result == "error" and not stopped):
+        raise SessionError(
+            f"the session failed: {ended.reason if ended else 'it did not start'}",
+            hint=f"what it learned is in {ended.learning_path}" if ended and ended.learning_path else "",
+        )
+    if shared.as_json:
+        document = {
+            "session": ended.session_id,
+            "result": ended.result,
+            "accepted": ended.accepted,
+            "tried": ended.tried,
+            "reason": ended.reason,
+            "learning": ended.learning_path,
+            "events": kept,
+        }
+        shared.show(document, str)
+    return stopped[0] if stopped else 0
