@@ -7,11 +7,9 @@ open time. Numbers carry their unit in the name (`_bps`, `_hours`, `_bars`, `_us
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import date, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from datetime import date, datetime
+from typing import Any
 
 
 class FeatureState(StrEnum):

@@ -1,0 +1,43 @@
+"""Events of the program itself: replay, phases, faults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from midas_engine.events.base import Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayMoved(Event):
+    """The replay's position, speed or state changed."""
+
+    position: int
+    total: int
+    speed: float
+    playing: bool
+    bar_at: datetime
+
+    @property
+    def replace_key(self) -> object | None:
+        """Only the newest position matters."""
+        return "replay"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuntimeChanged(Event):
+    """The runtime went to a new phase: starting, warming, running, degraded, stopping. `detail` says why."""
+
+    phase: str
+    detail: str = ""
+    progress: float = float("nan")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaultReported(Event):
+    """Something failed and was survived. `where` names the part; `hint` what to do."""
+
+    where: str
+    message: str
+    hint: str = ""
+    severity: str = "warning"
