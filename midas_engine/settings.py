@@ -12,6 +12,7 @@ import os
 import tomllib
 import typing
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,13 @@ class EvaluationSettings:
 
 @dataclass(frozen=True, slots=True)
 class ModelSettings:
-    """Which model, and how much of it. Keys come from the environment only."""
+    """Which model, and how much of it. Keys come from the environment only.
+
+    Attributes:
+        cutoffs: Date up to which a model has read about the market, by the name of the model, or of the provider
+            whose default model is used. Its sessions seal nothing before that date: only what came later
+            can it not remember.
+    """
 
     provider: str = "local"
     model: str = ""
@@ -90,6 +97,13 @@ class ModelSettings:
     session_usd: float = 2.0
     day_usd: float = 10.0
     deadline_seconds: float = 120.0
+    cutoffs: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def knowledge_ends(self) -> datetime | None:
+        """First instant that the model in use has not read about (UTC); None when none is set for it."""
+        text = self.cutoffs.get(self.model or self.provider)
+        return None if text is None else datetime.fromisoformat(text).replace(tzinfo=UTC) + timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +182,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "monitor.expected_slippage_bps": (0, 1000),
     "terminal.refresh_hz": (0.5, 20),
 }
+_NOT_SETTINGS = ("MIDAS_API_KEY",)  # read by the model clients, never stored
+_TABLES = ("terminal.keys", "model.cutoffs")  # their keys are the user's own; only a file can give them
 _CHOICES: dict[str, tuple[str, ...]] = {
     "model.provider": ("local", "mock", "openai", "anthropic", "compatible"),
     "monitor.kill_policy": ("manual", "confirm", "auto"),
@@ -238,7 +254,7 @@ def _flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in tree.items():
         name = f"{prefix}{key}"
-        if isinstance(value, dict) and name != "terminal.keys":
+        if isinstance(value, dict) and name not in _TABLES:
             flat.update(_flatten(value, f"{name}."))
         else:
             flat[name] = value
@@ -246,8 +262,15 @@ def _flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
-    names = {"MIDAS_" + key.replace(".", "_").upper(): key for key in known_keys() if key != "terminal.keys"}
-    return {names[name]: value for name, value in environ.items() if name in names}
+    names = {"MIDAS_" + key.replace(".", "_").upper(): key for key in known_keys() if key not in _TABLES}
+    given = {name: value for name, value in environ.items() if name.startswith("MIDAS_") and name not in _NOT_SETTINGS}
+    for name in given.keys() - names.keys():
+        near = difflib.get_close_matches(name, names, n=1)
+        raise SettingsError(
+            f"unknown setting {name} in the environment",
+            hint=f"did you mean {near[0]}?" if near else "unset it; `midas.toml` and the README list what can be set",
+        )
+    return {names[name]: value for name, value in given.items()}
 
 
 def _checked(key: str, value: Any, origin: str) -> Any:
@@ -289,7 +312,10 @@ def _converted(key: str, kind: Any, value: Any, origin: str) -> Any:
                 raise wrong
             return numbers
         if typing.get_origin(kind) is dict and isinstance(value, dict):
-            return {str(k): str(v) for k, v in value.items()}
+            table = {str(k): str(v) for k, v in value.items()}
+            if key == "model.cutoffs":
+                table = {k: date.fromisoformat(v).isoformat() for k, v in table.items()}
+            return table
     except (KeyError, ValueError, TypeError):
         pass
     raise wrong

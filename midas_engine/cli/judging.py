@@ -70,7 +70,7 @@ def judge_expression(
         SettingsError: The thresholds are wrong.
     """
     from midas_engine.dsl import FeatureEngine, parse
-    from midas_engine.evaluator import EvaluationContext, evaluate_values, judge, split_parts
+    from midas_engine.evaluator import EvaluationContext, evaluate_values, judge, split_history
     from midas_engine.market import load_panel, regime_labels
 
     parse(expression, limits=settings.dsl)  # a typing mistake is told before the data is read
@@ -80,7 +80,7 @@ def judge_expression(
     parsed = parse(expression, columns=panel.columns, limits=settings.dsl, features=deployed)
     chosen = settings.evaluation
     longest = max(*chosen.horizons, chosen.target, hold)
-    rows = None if part == "all" else split_parts(panel.T, longest, chosen).named(part)
+    rows = None if part == "all" else split_history(panel.timestamps, settings, longest).named(part)
     others = {n: engine.values(e) for n, e in {**deployed, **{e: e for e in existing}}.items() if n != name}
     context = EvaluationContext.from_panel(
         panel,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from midas_engine.evaluator.ledger import TrialKey, TrialLedger
     from midas_engine.evaluator.metrics import evaluate_values
     from midas_engine.evaluator.multi import MultiAgentEvaluator
-    from midas_engine.evaluator.parts import Parts, split_parts
+    from midas_engine.evaluator.parts import Parts, split_history, split_parts
     from midas_engine.evaluator.rendering import render, to_dict
     from midas_engine.evaluator.sheet import tearsheet_figures
     from midas_engine.evaluator.tearsheet import tearsheet_html, write_tearsheet
@@ -49,6 +49,7 @@ _HOMES = {
     "judge": "verdict",
     "render": "rendering",
     "session_line": "verdict",
+    "split_history": "parts",
     "split_parts": "parts",
     "tearsheet_figures": "sheet",
     "tearsheet_html": "tearsheet",
@@ -74,6 +75,7 @@ __all__ = [
     "judge",
     "render",
     "session_line",
+    "split_history",
     "split_parts",
     "tearsheet_figures",
     "tearsheet_html",

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from midas_engine.settings import EvaluationSettings
+    from midas_engine.settings import EvaluationSettings, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,3 +102,18 @@ def split_parts(
             hint="use more data, a shorter horizon or smaller shares",
         )
     return Parts(research, confirmation, holdout)
+
+
+def split_history(timestamps: NDArray[np.datetime64], settings: Settings, horizon: int) -> Parts:
+    """The three parts of a history under `settings`, the holdout after what the model in use may remember.
+
+    Args:
+        timestamps: Open times of the T bars, UTC.
+        settings: Shares, embargo, and the model's knowledge cut-off date if one is set.
+        horizon: Longest forward return in bars that is scored.
+
+    Raises:
+        EvaluationError: Nothing is left for one of the parts.
+    """
+    ends = settings.model.knowledge_ends
+    return split_parts(len(timestamps), horizon, settings.evaluation, timestamps=timestamps, holdout_from=ends)

@@ -216,7 +216,7 @@ class AdapterAssessor:
         import pandas as pd
 
         from midas_engine.evaluator.adapters import check_data
-        from midas_engine.evaluator.parts import split_parts
+        from midas_engine.evaluator.parts import split_history
         from midas_engine.stats.bar_scores import CROSS_MINIMUM
 
         self._data = data = check_data(self._data_fn)
@@ -231,8 +231,9 @@ class AdapterAssessor:
         self.market = f"{symbols} symbol(s), {len(bars)} bars of {data.bar_seconds / 60:g} minutes"
         self.horizons = str(data.forward_returns.columns[0])
         self.snapshot_id = f"user-{len(bars)}-{bars[0]}-{bars[-1]}"
-        evaluation = self._settings.evaluation
-        self._parts = split_parts(len(bars), max(evaluation.horizons), evaluation)
+        naive = bars if bars.tz is None else bars.tz_convert("UTC").tz_localize(None)
+        longest = max(self._settings.evaluation.horizons)
+        self._parts = split_history(naive.to_numpy(), self._settings, longest)
         self._bars = bars
         self._texts = existing
         self._build_evaluator()

@@ -46,13 +46,12 @@ class PanelJudge:
 
     def __init__(self, panel: Panel, settings: Settings, existing: Mapping[str, str]) -> None:
         from midas_engine.dsl import FeatureEngine
-        from midas_engine.evaluator.parts import split_parts
+        from midas_engine.evaluator.parts import split_history
         from midas_engine.market.regimes import regime_labels
 
         self.panel, self.settings = panel, settings
         self.engine = FeatureEngine(panel, limits=settings.dsl, features=dict(existing))
-        evaluation = settings.evaluation
-        self.parts = split_parts(panel.T, max(evaluation.horizons), evaluation)
+        self.parts = split_history(panel.timestamps, settings, max(settings.evaluation.horizons))
         self._texts = dict(existing)
         self._existing = {name: self.engine.values(text) for name, text in existing.items()}
         self._regimes = regime_labels(panel)

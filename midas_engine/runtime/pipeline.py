@@ -29,7 +29,7 @@ def calibrate_from_data(promoter: FeaturePromoter, name: str, panel: Panel, sett
     The confirmation part is the one its gates were judged on but no prompt ever saw.
     """
     from midas_engine.dsl import FeatureEngine
-    from midas_engine.evaluator.parts import split_parts
+    from midas_engine.evaluator.parts import split_history
     from midas_engine.evaluator.promise import measure_reference
 
     record = promoter.feature_status(name)
@@ -37,7 +37,7 @@ def calibrate_from_data(promoter: FeaturePromoter, name: str, panel: Panel, sett
         return f"expected score {record.expected_score:+.4f}"
     try:
         values = FeatureEngine(panel, limits=settings.dsl).values(record.expression)
-        parts = split_parts(panel.T, settings.evaluation.target, settings.evaluation)
+        parts = split_history(panel.timestamps, settings, max(settings.evaluation.horizons))
         reference, _ = measure_reference(panel, values, parts.confirmation)
     except (MidasError, EvaluationError) as error:
         return f"uncalibrated: {error.message}"
