@@ -1,0 +1,74 @@
+"""Following a panel file that a collector keeps writing."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from midas_engine.clock import ManualClock
+from midas_engine.errors import FeedError
+from midas_engine.market import Panel
+from midas_engine.market.feeds import ClosedBar, FileSource, PollingFeed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FIRST = np.datetime64("2025-03-01T00:00", "ns")
+
+
+def panel(bars: int) -> Panel:
+    times = FIRST + np.arange(bars) * np.timedelta64(1, "h")
+    close = 100.0 + np.arange(bars)[:, None] + np.array([0.0, 0.5])
+    paid = np.zeros((bars, 2))
+    paid[7::8] = 0.0003
+    fields = {
+        "close": close,
+        "volume": np.ones((bars, 2)),
+        "funding_paid": paid,
+        "funding_rate": np.full((bars, 2), 0.0003),
+    }
+    return Panel(times, ("AAA", "BBB"), fields, 3600)
+
+
+async def test_new_rows_of_the_file_are_new_bars(tmp_path: Path) -> None:
+    file = tmp_path / "bars.parquet"
+    panel(40).save(file)
+    clock = ManualClock(datetime(2025, 3, 2, 16, 0, 30, tzinfo=UTC))
+    feed = PollingFeed(FileSource(file), clock)
+    history = await feed.history(40)
+    assert (history.T, history.symbols) == (40, ("AAA", "BBB"))
+    np.testing.assert_array_equal(history.values("close"), panel(40).values("close"))
+    # before the first settlement the file tells of nothing is known
+    np.testing.assert_allclose(history.values("funding_paid")[7:], panel(40).values("funding_paid")[7:], rtol=1e-12)
+    assert np.isnan(history.values("funding_paid")[:7]).all()
+    seen: list[ClosedBar] = []
+
+    async def read() -> None:
+        async for bar in feed.bars():
+            seen.append(bar)  # noqa: PERF401 - the test looks at it while it grows
+
+    reader = asyncio.create_task(read())
+    panel(43).save(file)
+    clock.advance(3 * 3600)
+    while len(seen) < 3:  # files are read in a thread
+        await asyncio.sleep(0)
+        clock.advance(1)
+    reader.cancel()
+    with suppress(asyncio.CancelledError):
+        await reader
+    assert [bar.at.hour for bar in seen] == [16, 17, 18]
+    assert [bar.values["close"][1] for bar in seen] == [140.5, 141.5, 142.5]
+
+
+async def test_a_file_that_is_gone_or_torn_is_a_feed_error(tmp_path: Path) -> None:
+    file = tmp_path / "bars.parquet"
+    with pytest.raises(FeedError, match=r"bars\.parquet cannot be read"):
+        await FileSource(file).symbols()
+    file.write_bytes(b"PAR1 not really")
+    with pytest.raises(FeedError):
+        await FileSource(file).symbols()
