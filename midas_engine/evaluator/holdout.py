@@ -107,12 +107,35 @@ class SealedHoldout:
         """
         if context.part != "holdout":
             raise EvaluationError(f"a look at the holdout needs its context, not that of the {context.part} part")
-        earlier = next((look for look in self._ledger.looks() if look["key"] == key.digest), None)
+        earlier = self.earlier(key)
         if earlier is not None:
-            return self._told(earlier, repeated=True)
+            return earlier
         result = evaluate_values(values, context, name, gate=gate, hold=key.hold)
-        stream = self.state()
-        level = stream.level()
+        return self.charge(key, result, session=session, name=name)
+
+    def earlier(self, key: TrialKey) -> HoldoutLook | None:
+        """The stored answer of an earlier look for this key."""
+        found = next((look for look in self._ledger.looks() if look["key"] == key.digest), None)
+        return None if found is None else self._told(found, repeated=True)
+
+    def charge(self, key: TrialKey, result: EvaluationResult, *, session: str = "", name: str = "") -> HoldoutLook:
+        """Charge the look that `result` was, as the next test of the lifetime; a repeated key gets the stored answer.
+
+        Args:
+            key: The candidate.
+            result: Its figures on the holdout part, wherever they were computed.
+            session: Who is charged.
+            name: For the record.
+
+        Raises:
+            EvaluationError: The figures are of another part.
+        """
+        if result.extra.get("part") != "holdout":
+            raise EvaluationError(f"these figures are of the {result.extra.get('part', 'research')} part")
+        earlier = self.earlier(key)
+        if earlier is not None:
+            return earlier
+        level = self.state().level()
         p = result.score_p if math.isfinite(result.score_p) else 1.0
         body = {
             "name": name, "canonical": key.canonical, "snapshot": key.snapshot, "passed": p <= level, "p": p,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import shutil
 import tempfile
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
@@ -280,9 +281,11 @@ class AdapterAssessor:
         returns = self._data.forward_returns[self._rows(part)]
         feature = feature[feature.index.isin(returns.index)]
         regimes = self._data.regime_labels
-        return MultiAgentEvaluator(self._evaluator, thresholds=thresholds).evaluate(
+        verdict = MultiAgentEvaluator(self._evaluator, thresholds=thresholds).evaluate(
             feature, returns, regimes, trials=trials
         )
+        extra = {**verdict.evaluation.extra, "part": part}
+        return dataclasses.replace(verdict, evaluation=dataclasses.replace(verdict.evaluation, extra=extra))
 
     async def promise(self, proposal: Proposal) -> Promise:
         """Unknown here: the monitor measures it at promotion when the data is a panel."""

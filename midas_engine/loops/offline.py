@@ -16,6 +16,7 @@ from midas_engine.loops.session import Session
 
 if TYPE_CHECKING:
     from midas_engine.clock import Clock
+    from midas_engine.evaluator.ledger import TrialLedger
     from midas_engine.kb import KnowledgeBase
     from midas_engine.loops.assessors import Assessor
     from midas_engine.models import LearningDocument
@@ -33,6 +34,7 @@ class OfflineCompoundLoop:
         promoter: Saves candidates; None writes them through `kb`.
         config: The session's budget.
         settings: Costs, parts, limits; None takes the defaults.
+        ledger: Where trials and looks at the holdout are charged; None takes the knowledge base's journal.
         existing_features: For `run`: deployed features as a frame.
         spread_cost_bps: For `run`: the original's one cost number.
     """
@@ -46,6 +48,7 @@ class OfflineCompoundLoop:
         config: OfflineLoopConfig | None = None,
         settings: Settings | None = None,
         clock: Clock | None = None,
+        ledger: TrialLedger | None = None,
         existing_features: Any = None,
         spread_cost_bps: float | None = None,
     ) -> None:
@@ -55,6 +58,7 @@ class OfflineCompoundLoop:
         self.config = config or OfflineLoopConfig()
         self.settings = settings or Defaults()
         self.clock: Clock = clock or WallClock()
+        self.ledger = ledger
         self._make_researcher = make_researcher
         self._promoter = promoter
         self._existing_features = existing_features

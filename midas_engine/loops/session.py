@@ -18,6 +18,7 @@ from midas_engine.errors import (
     NameRefusedError,
 )
 from midas_engine.kb.names import check_name, slugify
+from midas_engine.loops.account import TrialAccount
 from midas_engine.loops.records import agent_rows, candidate_record, learning_document, trial_result
 from midas_engine.models import FeatureState, LearningDocument
 from midas_engine.proposer.protocol import LearningDraft, Plan, Proposal, ResearchContext, TrialResult
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
+    from midas_engine.evaluator.ledger import TrialKey
     from midas_engine.loops.assessors import Assessor
     from midas_engine.loops.offline import OfflineCompoundLoop
     from midas_engine.models import MultiAgentResult
@@ -57,7 +59,7 @@ class Session:
         self.results: list[TrialResult] = []
         self.accepted: list[str] = []
         self.learning: LearningDocument | None = None
-        self._verdicts: dict[str, tuple[TrialResult, MultiAgentResult]] = {}
+        self._verdicts: dict[TrialKey, tuple[TrialResult, MultiAgentResult]] = {}
         self._unconfirmed = 0
         self._found: dict[str, str] = {}
         self._iteration = 0
@@ -66,6 +68,7 @@ class Session:
         self._learnings: list[LearningDocument] = []
         self._skills: dict[str, str] = {}
         self._thresholds: dict[str, dict[str, object]] = {}
+        self._account: TrialAccount | None = None
 
     # -- the whole -------------------------------------------------------------------------------
 
@@ -112,6 +115,14 @@ class Session:
         if problem:
             self._say(f"thresholds.json was refused, the last good ones are used: {problem}\n")
         await self._assessor.start(self._existing)
+        self._account = await TrialAccount.open(
+            loop.ledger or kb.journal_path,
+            self.session_id,
+            self._assessor.snapshot_id,
+            loop.settings.evaluation.target,
+            loop.config.planned_trials,
+            loop.clock,
+        )
 
     async def _iterate(self) -> None:
         config = self._loop.config
@@ -156,7 +167,8 @@ class Session:
     # -- one trial -------------------------------------------------------------------------------
 
     async def _assess(self, proposal: Proposal, plan: Plan, came_from: str) -> TrialResult | None:
-        checked = self._check(proposal)
+        assert self._account is not None
+        checked = await self._check(proposal)
         if checked is None:
             return None
         proposal, key = checked
@@ -173,12 +185,14 @@ class Session:
         try:
             verdict = await self._assessor.judge(proposal, "research", self._trials, self._thresholds, self._found)
         except (EvaluationError, ExpressionError) as error:
-            self._refuse(proposal, error.message)
+            await self._refuse(proposal, error.message, "failed")
             return None
+        # Charged first: nobody hears a verdict that was not paid for.
+        await self._account.charge(key, verdict)
         result = trial_result(self._iteration, proposal, verdict)
         self.results.append(result)
         self._verdicts[key] = (result, verdict)
-        accepted = verdict.overall_pass and await self._confirm(proposal, plan, verdict)
+        accepted = verdict.overall_pass and await self._confirm(proposal, plan, verdict, key)
         self._tell(proposal, result, verdict, accepted=accepted)
         return result
 
@@ -186,7 +200,7 @@ class Session:
     def _trials(self) -> int:
         return max(self._loop.config.planned_trials, len(self.results) + 1)
 
-    def _check(self, proposal: Proposal) -> tuple[Proposal, str] | None:
+    async def _check(self, proposal: Proposal) -> tuple[Proposal, TrialKey] | None:
         """The proposal with a clean name, and its identity; None (and an event) when it is refused."""
         try:
             expression = parse(
@@ -204,7 +218,7 @@ class Session:
                     features=self._existing,
                 ).canonical
         except ExpressionError as error:
-            self._refuse(proposal, str(error))
+            await self._refuse(proposal, str(error), "invalid")
             return None
         try:
             name = check_name(proposal.name)
@@ -213,9 +227,10 @@ class Session:
         clean = Proposal(
             name, proposal.expression, proposal.rationale, proposal.gate, max(0, min(proposal.hold, 10_000))
         )
-        return clean, f"{expression.canonical}|{gate}|{clean.hold}"
+        assert self._account is not None
+        return clean, self._account.key(expression.canonical, gate, clean.hold)
 
-    async def _confirm(self, proposal: Proposal, plan: Plan, research: MultiAgentResult) -> bool:
+    async def _confirm(self, proposal: Proposal, plan: Plan, research: MultiAgentResult, key: TrialKey) -> bool:
         """The confirmation part, then one look at the holdout. None of their figures reaches the researcher."""
         confirmation = await self._assessor.judge(proposal, "confirmation", 1, self._thresholds, self._found)
         refused = [v.agent for v in confirmation.verdicts if v.agent in CONFIRMING and not v.passed]
@@ -227,6 +242,9 @@ class Session:
             holdout = await self._assessor.judge(proposal, "holdout", 1, self._thresholds, self._found)
         except EvaluationError:
             holdout = None  # a history too short for a holdout part has none to look at
+        if holdout is not None and not await self._holdout_held(key, holdout):
+            self._unconfirmed += 1
+            return False
         promise = await self._assessor.promise(proposal)
         kb = self._loop.kb
         name = await asyncio.to_thread(kb.free_name, proposal.name)
@@ -244,6 +262,15 @@ class Session:
         )
         return True
 
+    async def _holdout_held(self, key: TrialKey, holdout: MultiAgentResult) -> bool:
+        """Charge the look and say so; the operator sees the line of the lifetime, the researcher nothing."""
+        assert self._account is not None
+        look = await self._account.look(key, holdout)
+        again = ", answered from the ledger" if look.repeated else ""
+        fate = "held" if look.passed else "did not hold"
+        self._say(f"holdout look {look.number}{again}: {fate} (p had to reach {look.level:.2g})\n")
+        return look.passed
+
     # -- telling ---------------------------------------------------------------------------------
 
     def _now(self) -> datetime:
@@ -260,7 +287,9 @@ class Session:
             )
         )
 
-    def _refuse(self, proposal: Proposal, reason: str) -> None:
+    async def _refuse(self, proposal: Proposal, reason: str, outcome: str) -> None:
+        assert self._account is not None
+        await self._account.charge_unscored(proposal, reason, outcome)
         self.results.append(
             TrialResult(
                 self._iteration,
@@ -334,6 +363,8 @@ class Session:
             reason = f"{reason}; the learning could not be written: {error.message}".strip("; ")
         self.learning = document
         await self._assessor.close()
+        if self._account is not None:
+            await self._account.close()
         if self._researcher is not None:
             await self._researcher.close()
         self._emit(
