@@ -38,7 +38,7 @@ class DocumentStore(Protocol):
 class Retirer(Protocol):
     """The part of the promoter a kill needs."""
 
-    def kill(self, name: str, reason: str = "") -> Any:
+    def kill(self, name: str, reason: str) -> Any:
         """Archive `name` for good, with its record."""
         ...
 

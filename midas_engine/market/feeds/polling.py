@@ -58,10 +58,15 @@ class PollingFeed:
         """The source's name."""
         return self._source.name
 
+    @property
+    def bar_seconds(self) -> int:
+        """Length of a bar."""
+        return self._source.bar_seconds
+
     # -- history -----------------------------------------------------------------------------------
 
     async def history(self, bars: int) -> Panel:
-        """The last `bars` closed bars; the feed goes on where they end.
+        """The last `bars` closed bars, or as many as there are; the feed goes on where they end.
 
         Raises:
             FeedError: The source cannot be reached, or has no closed bar in that time.
@@ -77,6 +82,8 @@ class PollingFeed:
             )
         seen = {column for rows in found.values() for candle in rows for column in candle.values}
         self.columns = tuple(c for c in CANDLE_COLUMNS if c in seen) + tuple(sorted(seen - set(CANDLE_COLUMNS)))
+        # a source that goes back less far begins where its first bar is
+        begin = min(rows[0].opened_ms for rows in found.values() if rows) // self._step_ms * self._step_ms
         await self._settle(begin - _FUNDING_DAYS * 86_400_000)
         self._next_ms = end
         return self._panel(begin, end, found)

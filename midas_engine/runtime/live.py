@@ -1,0 +1,251 @@
+"""Live: closed bars of a feed through the streaming engine into the online monitor, over restarts and outages."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from midas_engine.dsl import FeatureEngine, StreamEngine
+from midas_engine.errors import MidasError
+from midas_engine.evaluator.promise import stored_reference
+from midas_engine.market.panel import Panel
+from midas_engine.market.regimes import regime_labels
+from midas_engine.monitor import OnlineMonitor
+from midas_engine.monitor.recovery import BAR_KEY, SNAPSHOT_KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from midas_engine.bus import EventBus
+    from midas_engine.clock import Clock
+    from midas_engine.journal import Journal
+    from midas_engine.kb import KnowledgeBase
+    from midas_engine.market.feeds import ClosedBar, PollingFeed
+    from midas_engine.models import FeatureRecord
+    from midas_engine.monitor.alerts import AlertEngine
+    from midas_engine.monitor.diagnosis.agent import DiagnoseAgent
+    from midas_engine.monitor.fleet import Fleet
+    from midas_engine.promoter import FeaturePromoter
+    from midas_engine.settings import Settings
+
+# Regimes rank a day's volatility within the quarter before it; the monitor's longest window is 30 days.
+HISTORY_HOURS = 24 * 92
+MOST_HISTORY_BARS = 6000
+_BARS = BAR_KEY.partition("{")[0]
+
+
+class LiveWatch:
+    """The online loop on a feed.
+
+    `begin` asks for the history, brings the monitor up to its end and returns; `run` follows the bars. A monitor
+    that was stopped goes on where its journal ends: the bars of the outage come from the history.
+
+    Args:
+        feed: Where bars come from.
+        settings: Limits, costs, monitor.
+        bus: Where events are published.
+        clock: Wall time.
+        kb: For learnings and reports.
+        journal: For the monitor's state; None keeps it in memory.
+        promoter: Archives what is killed.
+        diagnostics: Explains critical alarms.
+        on_kill: Called with a feature's name once its kill is on disk.
+    """
+
+    def __init__(
+        self,
+        feed: PollingFeed,
+        settings: Settings,
+        *,
+        bus: EventBus,
+        clock: Clock,
+        kb: KnowledgeBase | None = None,
+        journal: Journal | None = None,
+        promoter: FeaturePromoter | None = None,
+        diagnostics: DiagnoseAgent | None = None,
+        on_kill: Callable[[str], Any] | None = None,
+    ) -> None:
+        self._feed, self._settings, self._bus, self._clock = feed, settings, bus, clock
+        self._kb, self._journal, self._promoter = kb, journal, promoter
+        self._diagnostics, self._on_kill = diagnostics, on_kill
+        self._monitor: OnlineMonitor | None = None
+        self._stream: StreamEngine | None = None
+        self._turn = asyncio.Lock()
+        self.panel: Panel | None = None
+        self.problems: list[str] = []
+
+    @property
+    def monitor(self) -> OnlineMonitor:
+        """The monitor; MidasError before `begin`."""
+        if self._monitor is None:
+            raise MidasError("the live monitor has not begun")
+        return self._monitor
+
+    @property
+    def fleet(self) -> Fleet:
+        """The monitor's fleet, as a stage has one."""
+        return self.monitor.fleet
+
+    @property
+    def alerts(self) -> AlertEngine:
+        """The monitor's alerts, as a stage has them."""
+        return self.monitor.alert_engine
+
+    # -- coming up ---------------------------------------------------------------------------------
+
+    async def begin(self, records: Sequence[FeatureRecord], progress: Callable[[float], None] | None = None) -> Panel:
+        """Load the history and bring the monitor up to its last bar; gives the history.
+
+        Raises:
+            FeedError: The feed cannot be reached.
+        """
+        panel = await self._feed.history(min(MOST_HISTORY_BARS, HISTORY_HOURS * 3600 // self._feed.bar_seconds))
+        self.panel = panel
+        watched, values = await asyncio.to_thread(self._compute, panel, records)
+        self._monitor = OnlineMonitor(
+            [r.name for r in watched],
+            references=_references(watched),
+            symbols=panel.S,
+            bar_seconds=panel.bar_seconds,
+            costs=self._settings.costs,
+            settings=self._settings.monitor,
+            on_kill=self._on_kill,
+            kb=self._kb,
+            journal=None if self._journal is None else _StateOf(self._journal, self._feed.name, panel.symbols),
+            promoter=self._promoter,
+            diagnostics=self._diagnostics,
+            bus=self._bus,
+            clock=self._clock,
+            expressions={r.name: r.expression for r in watched},
+        )
+        await self._monitor.start()
+        await self._catch_up(panel, watched, values, progress)
+        await self._pause_as_recorded(watched)
+        return panel
+
+    async def _catch_up(
+        self,
+        panel: Panel,
+        watched: Sequence[FeatureRecord],
+        values: Mapping[str, NDArray[np.float64]],
+        progress: Callable[[float], None] | None,
+    ) -> None:
+        monitor = self.monitor
+        first = self._first_unseen(panel)
+        returns, regimes = panel.values("returns"), await asyncio.to_thread(regime_labels, panel)
+        policy, fresh = monitor.fleet.policy, first == 0
+        if fresh:
+            # What went before the first start warms the windows; it stops nothing.
+            monitor.fleet.policy = "manual"
+        for row in range(first, panel.T):
+            at = panel.timestamps[row]
+            await monitor.process_bar(
+                at, {r.name: values[r.name][row] for r in watched}, returns[row], regime=str(regimes[row])
+            )
+            if progress is not None and row % 24 == 0:
+                progress((row - first) / (panel.T - first))
+        monitor.fleet.policy = policy
+
+    def _first_unseen(self, panel: Panel) -> int:
+        last = self.monitor.fleet.stream.last
+        if last is None:
+            return 0
+        seen = np.datetime64(self.monitor.fleet.stream.open_time(last).replace(tzinfo=None), "ns")
+        return int(np.searchsorted(panel.timestamps, seen, side="right"))
+
+    def _compute(
+        self, panel: Panel, records: Sequence[FeatureRecord]
+    ) -> tuple[list[FeatureRecord], dict[str, NDArray[np.float64]]]:
+        """Who can be watched on this data, their values over it, and a streaming engine that stands at its end."""
+        engine = FeatureEngine(panel, limits=self._settings.dsl)
+        values: dict[str, NDArray[np.float64]] = {}
+        self.problems = []
+        for record in records:
+            try:
+                values[record.name] = engine.values(record.expression)
+            except MidasError as error:
+                self.problems.append(f"{record.name} cannot be computed on this data: {error.message}")
+        watched = [r for r in records if r.name in values]
+        stream = StreamEngine(
+            {r.name: r.expression for r in watched}, tuple(panel.fields), panel.symbols, limits=self._settings.dsl
+        )
+        stream.warm(panel.fields, panel.T)
+        self._stream = stream
+        return watched, values
+
+    async def _pause_as_recorded(self, records: Sequence[FeatureRecord]) -> None:
+        paused = {r.name for r in records if r.paused}
+        for name in self.fleet.names:
+            if (name in paused) != (name in self.fleet.paused):
+                await (self.monitor.pause(name) if name in paused else self.monitor.resume(name))
+
+    # -- going on ----------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Follow the feed until cancelled."""
+        async for bar in self._feed.bars():
+            async with self._turn:
+                await self._take(bar)
+
+    async def _take(self, bar: ClosedBar) -> None:
+        assert self.panel is not None
+        assert self._stream is not None
+        self.panel = panel = await asyncio.to_thread(_extended, self.panel, bar)
+        values = self._stream.update({name: column[-1] for name, column in panel.fields.items()})
+        regime = str((await asyncio.to_thread(regime_labels, panel))[-1])
+        await self.monitor.process_bar(bar.at, values, panel.values("returns")[-1], regime=regime)
+
+    async def rebook(self, records: Sequence[FeatureRecord]) -> None:
+        """Watch `records` from the next bar on: those that stay keep all they have seen."""
+        async with self._turn:
+            if self.panel is None:
+                return
+            watched, _ = await asyncio.to_thread(self._compute, self.panel, records)
+            names = [r.name for r in watched]
+            self.monitor.expressions.update({r.name: r.expression for r in watched})
+            if names != self.fleet.names:
+                await self.monitor.watch(names, _references(watched))
+            await self._pause_as_recorded(watched)
+
+    async def close(self) -> None:
+        """Save the monitor's state and let go of the feed."""
+        if self._monitor is not None:
+            await self._monitor.close()
+        await self._feed.close()
+
+
+class _StateOf:
+    """The journal's states, the monitor's own kept apart by feed and symbols: arrays of other symbols do not fit."""
+
+    def __init__(self, journal: Journal, feed: str, symbols: Sequence[str]) -> None:
+        self._journal = journal
+        self._mark = hashlib.sha256("\n".join((feed, *symbols)).encode()).hexdigest()[:12]
+
+    def _key(self, key: str) -> str:
+        own = key == SNAPSHOT_KEY or key.startswith(_BARS)
+        return f"live/{self._mark}/{key}" if own else key  # kills hold whatever the feed
+
+    def put_state(self, key: str, blob: bytes) -> None:
+        self._journal.put_state(self._key(key), blob)
+
+    def get_state(self, key: str) -> bytes | None:
+        return self._journal.get_state(self._key(key))
+
+
+def _references(records: Sequence[FeatureRecord]) -> dict[str, Any]:
+    found = {r.name: stored_reference(r) for r in records}
+    return {name: reference for name, reference in found.items() if reference is not None}
+
+
+def _extended(panel: Panel, bar: ClosedBar) -> Panel:
+    """The panel with `bar` at its end and, once long enough, one bar less at its start."""
+    drop = 1 if panel.T >= MOST_HISTORY_BARS else 0
+    stamp = np.datetime64(bar.at.replace(tzinfo=None), "ns")
+    none = np.full(panel.S, np.nan)
+    fields = {n: np.vstack([old[drop:], bar.values.get(n, none)[None, :]]) for n, old in panel.fields.items()}
+    return Panel(np.append(panel.timestamps[drop:], stamp), panel.symbols, fields, panel.bar_seconds)
