@@ -25,6 +25,7 @@
     * `JournalError`
     * `ModelError`               a language model call failed for good
         * `ModelKeyError`        no API key, or the provider refused it
+        * `ModelOutageError`     busy, down or out of reach; the same call may work later
         * `ModelReplyError`      the reply could not be parsed after one repair
         * `ModelTruncatedError`  the reply ended early; it is never parsed
         * `BudgetError`          the call, token or cost budget is spent
@@ -214,6 +215,10 @@ class ModelError(MidasError):
 
 class ModelKeyError(ModelError):
     """No API key, or the provider refused it."""
+
+
+class ModelOutageError(ModelError):
+    """The provider is busy, down or out of reach: the same call may work later."""
 
 
 class ModelReplyError(ModelError):

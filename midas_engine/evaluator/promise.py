@@ -36,10 +36,17 @@ def measure_reference(panel: Panel, values: NDArray[np.float64], rows: slice) ->
         The reference (None when too few bars could be scored or the score is not positive) and the
         t of the mean score; NaN when there is none.
     """
-    start, stop, _ = rows.indices(panel.T)
+    return reference_of(values, forward_returns(panel, (1,))[1], rows)
+
+
+def reference_of(
+    values: NDArray[np.float64], returns: NDArray[np.float64], rows: slice
+) -> tuple[Reference | None, float]:
+    """`measure_reference` on plain arrays: values [T, S] and the one-bar returns [T, S] that follow them."""
+    start, stop, _ = rows.indices(len(values))
     # A quarter of history warms the scorer: three half-lives of its slowest average.
     first = max(0, start - 3 * 720)
-    u, w = causal_scores(values[first:stop], forward_returns(panel, (1,))[1][first:stop])
+    u, w = causal_scores(values[first:stop], returns[first:stop])
     u, w = u[start - first :], w[start - first :]
     known = np.isfinite(u) & np.isfinite(w) & (w > 0)
     bars = int(known.sum())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from midas_engine.errors import ModelError, ModelTruncatedError
+from midas_engine.errors import ModelError, ModelOutageError, ModelTruncatedError
 from midas_engine.llm.budget import price_usd
 from midas_engine.llm.client import ModelReply, ModelRequest, OnText, Secret
 from midas_engine.llm.guard import Circuit, guarded
@@ -86,10 +86,10 @@ class AnthropicClient:
             elif event.type == "message_delta":
                 reason = event.delta.stop_reason or reason
                 tokens_out = event.usage.output_tokens
+        if reason is None:
+            raise ModelOutageError("the stream of anthropic stopped before its end", hint="nothing of it was used")
         if reason != "end_turn":
-            why = {"max_tokens": "it was longer than max_tokens", None: "the stream stopped"}.get(
-                reason, f"stop reason {reason}"
-            )
+            why = {"max_tokens": "it was longer than max_tokens"}.get(reason, f"stop reason {reason}")
             raise ModelTruncatedError(f"the reply of anthropic ended early: {why}", hint="nothing of it was used")
         return "".join(pieces), tokens_in, tokens_out
 

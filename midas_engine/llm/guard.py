@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING, TypeVar
 
-from midas_engine.errors import ModelError, ModelKeyError, ModelTruncatedError
+from midas_engine.errors import ModelError, ModelKeyError, ModelOutageError, ModelTruncatedError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from midas_engine.clock import Clock
 
 T = TypeVar("T")
+_KEY = re.compile(r"\b(?:sk|pk|key)-[A-Za-z0-9_*.-]{4,}")
 
 FAILURES_TO_OPEN = 4
 REST_SECONDS = 60.0
@@ -74,7 +76,7 @@ async def guarded(
     except sdk_error as error:
         raise _named(error, provider) from error
     except (transport, ValueError) as error:
-        raise ModelError(
+        raise ModelOutageError(
             f"the connection to {provider} broke in mid-reply ({type(error).__name__})",
             hint="the partial reply was dropped; try again",
         ) from error
@@ -88,15 +90,30 @@ def _named(error: Exception, provider: str) -> ModelError:
     if status == 404:
         return ModelError(f"{provider} does not know this model (404)", hint="set model.model, or --model")
     if status == 429:
-        return ModelError(
+        return ModelOutageError(
             f"{provider} is rate-limiting (429) after the retries", hint="wait, or lower the session's calls"
         )
     if status == 400:
         return ModelError(
-            f"{provider} refused the request (400)", hint="the prompt may be too long for the model's context"
+            f"{provider} refused the request (400){_detail(error)}",
+            hint="the prompt may be too long for the model's context",
+        )
+    if isinstance(status, int) and 400 <= status < 500 and status not in (408, 409):
+        return ModelError(
+            f"{provider} refused the request ({status}){_detail(error)}", hint="check the model's name and settings"
         )
     if isinstance(status, int):
-        return ModelError(f"{provider} failed with {status} after the retries", hint="try later")
-    return ModelError(
+        return ModelOutageError(f"{provider} failed with {status} after the retries", hint="try later")
+    return ModelOutageError(
         f"{provider} could not be reached ({kind})", hint="check the network; the local researcher needs none"
     )
+
+
+def _detail(error: Exception) -> str:
+    """What the provider said, short, without anything that looks like a key."""
+    body = getattr(error, "body", None)
+    inner = body.get("error", body) if isinstance(body, dict) else None
+    text = inner.get("message") if isinstance(inner, dict) else None
+    if not isinstance(text, str) or not text.strip():
+        return ""
+    return ": " + _KEY.sub("[redacted]", " ".join(text.split()))[:200]

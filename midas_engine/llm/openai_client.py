@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from midas_engine.errors import ModelError, ModelTruncatedError
+from midas_engine.errors import ModelError, ModelOutageError, ModelTruncatedError
 from midas_engine.llm.budget import price_usd
 from midas_engine.llm.client import ModelReply, ModelRequest, OnText, Secret
 from midas_engine.llm.guard import Circuit, guarded
@@ -93,10 +93,12 @@ class OpenAIClient:
                         on_text(piece)
                 reason = choice.finish_reason or reason
         text = "".join(pieces)
-        if reason != "stop":
-            why = {"length": "it was longer than max_tokens", None: "the stream stopped"}.get(
-                reason, f"finish reason {reason}"
+        if reason is None:
+            raise ModelOutageError(
+                f"the stream of {self.provider} stopped before its end", hint="nothing of it was used"
             )
+        if reason != "stop":
+            why = {"length": "it was longer than max_tokens"}.get(reason, f"finish reason {reason}")
             raise ModelTruncatedError(f"the reply of {self.provider} ended early: {why}", hint="nothing of it was used")
         counted = (
             (usage.prompt_tokens, usage.completion_tokens)

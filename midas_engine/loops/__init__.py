@@ -6,12 +6,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from midas_engine.loops.assessors import AdapterAssessor, Assessor, PanelAssessor
+    from midas_engine.loops.adapter import AdapterAssessor
+    from midas_engine.loops.assessors import Assessor, PanelAssessor
     from midas_engine.loops.config import OfflineLoopConfig
     from midas_engine.loops.offline import OfflineCompoundLoop
 
 _HOMES = {
-    "AdapterAssessor": "assessors",
+    "AdapterAssessor": "adapter",
     "Assessor": "assessors",
     "OfflineCompoundLoop": "offline",
     "OfflineLoopConfig": "config",

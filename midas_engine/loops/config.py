@@ -19,6 +19,7 @@ class OfflineLoopConfig:
         max_tokens: Longest model reply.
         verbose: `run` prints the events as they come.
         stop_after: End once this many candidates are accepted; 0 uses the whole budget.
+        use_learnings: Show the researcher what earlier sessions taught.
     """
 
     max_iterations: int = 10
@@ -28,6 +29,7 @@ class OfflineLoopConfig:
     verbose: bool = False
     refinements: int = 1
     stop_after: int = 0
+    use_learnings: bool = True
 
     def __post_init__(self) -> None:
         for name, low, high in (

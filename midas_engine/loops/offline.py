@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from midas_engine import events as ev
 from midas_engine.clock import WallClock
-from midas_engine.errors import MidasError, SessionError
+from midas_engine.errors import SessionError
 from midas_engine.loops.config import OfflineLoopConfig
+from midas_engine.loops.scribe import SessionScribe
 from midas_engine.loops.session import Session
 
 if TYPE_CHECKING:
     from midas_engine.clock import Clock
     from midas_engine.evaluator.ledger import TrialLedger
+    from midas_engine.journal import Journal
     from midas_engine.kb import KnowledgeBase
     from midas_engine.loops.assessors import Assessor
     from midas_engine.models import LearningDocument
     from midas_engine.promoter import FeaturePromoter
     from midas_engine.proposer.protocol import Researcher
     from midas_engine.settings import Settings
+
+T = TypeVar("T")
 
 
 class OfflineCompoundLoop:
@@ -35,6 +38,7 @@ class OfflineCompoundLoop:
         config: The session's budget.
         settings: Costs, parts, limits; None takes the defaults.
         ledger: Where trials and looks at the holdout are charged; None takes the knowledge base's journal.
+        journal: Where events, model calls and the session's summary are kept; None keeps none.
         existing_features: For `run`: deployed features as a frame.
         spread_cost_bps: For `run`: the original's one cost number.
     """
@@ -49,6 +53,7 @@ class OfflineCompoundLoop:
         settings: Settings | None = None,
         clock: Clock | None = None,
         ledger: TrialLedger | None = None,
+        journal: Journal | None = None,
         existing_features: Any = None,
         spread_cost_bps: float | None = None,
     ) -> None:
@@ -59,12 +64,12 @@ class OfflineCompoundLoop:
         self.settings = settings or Defaults()
         self.clock: Clock = clock or WallClock()
         self.ledger = ledger
+        self._journal = journal
         self._make_researcher = make_researcher
         self._promoter = promoter
         self._existing_features = existing_features
         self._spread = spread_cost_bps
         self._task: asyncio.Task[None] | None = None
-        self._cancelled = False
         self.last_learning: LearningDocument | None = None
 
     @property
@@ -96,17 +101,23 @@ class OfflineCompoundLoop:
             )
         queue: asyncio.Queue[ev.Event | None] = asyncio.Queue()
         session = Session(self, goal.strip()[:500], assessor, regime, existing, queue.put_nowait)
-        self._cancelled = False
         self._task = asyncio.get_running_loop().create_task(self._guard(session, queue), name="discovery")
+        scribe = SessionScribe(self._journal) if self._journal is not None else None
         try:
             while (event := await queue.get()) is not None:
+                if scribe is not None:
+                    await scribe.take(event)
                 yield event
             await self._task
         finally:
             if not self._task.done():
-                self._cancelled = True
                 self._task.cancel()
                 await asyncio.gather(self._task, return_exceptions=True)
+            if scribe is not None:
+                while not queue.empty():  # what was said after the reader left
+                    if (late := queue.get_nowait()) is not None:
+                        await scribe.take(late)
+                await scribe.close()
 
     async def _guard(self, session: Session, queue: asyncio.Queue[ev.Event | None]) -> None:
         try:
@@ -119,7 +130,6 @@ class OfflineCompoundLoop:
         """Stop the running session; it still writes its learning. False when none runs."""
         if not self.running or self._task is None:
             return False
-        self._cancelled = True
         self._task.cancel()
         return True
 
@@ -145,36 +155,47 @@ class OfflineCompoundLoop:
         data_fn: Callable[[], Any] | None = None,
         regime: str = "",
     ) -> LearningDocument:
-        """One session on a user's own engine, blocking; returns its learning.
+        """One session, blocking; returns its learning. May also be called where an event loop runs already.
 
         Args:
             research_goal: What to look for.
-            existing_factors: Names (or name -> expression) of the features to be different from.
+            existing_factors: Names (or name -> expression) of the features to be different from; None takes the
+                deployed ones.
             data_fn: Returns (compute, forward_returns, regime_labels); None uses the settings' data.
             regime: Regime of interest.
 
+        Returns:
+            The learning; its `result` is "success", "failed", "cancelled" or "error". It is on disk already.
+
         Raises:
-            MidasError: The session failed for good; what it learned is on disk all the same.
+            SessionError: The session could not start.
+            MidasError: What was given cannot be used; says what.
         """
-        assessor = self._assessor_for(data_fn)
-        known = self._expressions(existing_factors)
+        return _run_blocking(lambda: self.run_async(research_goal, existing_factors, data_fn, regime))
 
-        async def consume() -> ev.SessionEnded | None:
-            ended = None
-            async for event in self.stream(research_goal, assessor, regime=regime, existing=known):
-                if self.config.verbose:
-                    _print_event(event)
-                if isinstance(event, ev.SessionEnded):
-                    ended = event
-            return ended
-
-        ended = _run_blocking(consume)
+    async def run_async(
+        self,
+        research_goal: str,
+        existing_factors: Sequence[str] | Mapping[str, str] | None = None,
+        data_fn: Callable[[], Any] | None = None,
+        regime: str = "",
+    ) -> LearningDocument:
+        """`run`, awaited: the event loop stays free."""
+        known = await asyncio.to_thread(self._expressions, existing_factors)
+        assessor = await asyncio.to_thread(self._assessor_for, data_fn)
+        ended: ev.SessionEnded | None = None
+        async for event in self.stream(research_goal, assessor, regime=regime, existing=known):
+            if self.config.verbose:
+                _print_event(event)
+            if isinstance(event, ev.SessionEnded):
+                ended = event
         if self.last_learning is None:
             raise SessionError(f"the session left no learning: {ended.reason if ended else 'it did not start'}")
         return self.last_learning
 
     def _assessor_for(self, data_fn: Callable[[], Any] | None) -> Assessor:
-        from midas_engine.loops.assessors import AdapterAssessor, PanelAssessor
+        from midas_engine.loops.adapter import AdapterAssessor
+        from midas_engine.loops.assessors import PanelAssessor
 
         if data_fn is not None:
             return AdapterAssessor(
@@ -189,10 +210,12 @@ class OfflineCompoundLoop:
             return None
         if isinstance(factors, Mapping):
             return dict(factors)
+        if isinstance(factors, str):
+            factors = [factors]
         return {name: self.kb.feature(name).expression for name in factors}
 
 
-def _run_blocking(make: Callable[[], Any]) -> Any:
+def _run_blocking(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run a coroutine to its end, from a plain call or from inside a running loop's thread."""
     try:
         asyncio.get_running_loop()
@@ -205,8 +228,18 @@ def _run_blocking(make: Callable[[], Any]) -> Any:
 
 
 def _print_event(event: ev.Event) -> None:
-    with contextlib.suppress(MidasError):
-        if isinstance(event, ev.TokensStreamed):
-            sys.stdout.write(event.text)
-        else:
-            sys.stdout.write(f"{type(event).__name__}\n")
+    """One line an event; what a model wrote is shown as text, never obeyed by the terminal."""
+    if isinstance(event, ev.TokensStreamed):
+        sys.stdout.write(printable(event.text))
+    elif isinstance(event, ev.CandidateScored):
+        fate = "accepted" if event.accepted else "refused"
+        sys.stdout.write(f"{fate} {event.name}: rank IC {event.rank_ic:+.4f}, t {event.score_t:+.2f}\n")
+    elif isinstance(event, ev.PhaseStarted):
+        sys.stdout.write(f"-- {event.iteration}. {event.phase}\n")
+    elif isinstance(event, ev.SessionEnded):
+        sys.stdout.write(f"{event.result}: {event.tried} tried, accepted: {', '.join(event.accepted) or 'none'}\n")
+
+
+def printable(text: str) -> str:
+    """`text` with every character that could act on a terminal replaced."""
+    return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)

@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 from typing import TYPE_CHECKING
 
-from midas_engine import events as ev
 from midas_engine.dsl.expression import parse
 from midas_engine.errors import (
     BudgetError,
     EvaluationError,
     ExpressionError,
-    KnowledgeBaseError,
     MidasError,
-    ModelError,
     NameRefusedError,
 )
 from midas_engine.kb.names import check_name, slugify
 from midas_engine.loops.account import TrialAccount
-from midas_engine.loops.records import agent_rows, candidate_record, learning_document, trial_result
+from midas_engine.loops.records import candidate_record, learning_document, trial_result
+from midas_engine.loops.voice import Voice
 from midas_engine.models import FeatureState, LearningDocument
 from midas_engine.proposer.protocol import LearningDraft, Plan, Proposal, ResearchContext, TrialResult
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from datetime import datetime
+    from collections.abc import Callable, Coroutine, Mapping
 
     from midas_engine.evaluator.ledger import TrialKey
+    from midas_engine.events import Event
     from midas_engine.loops.assessors import Assessor
     from midas_engine.loops.offline import OfflineCompoundLoop
     from midas_engine.models import MultiAgentResult
@@ -49,9 +48,9 @@ class Session:
         assessor: Assessor,
         regime: str,
         existing: Mapping[str, str] | None,
-        emit: Callable[[ev.Event], None],
+        emit: Callable[[Event], None],
     ) -> None:
-        self._loop, self._assessor, self._emit = loop, assessor, emit
+        self._loop, self._assessor = loop, assessor
         self.goal, self._regime = goal, regime
         self._existing = dict(existing) if existing is not None else None
         stamp = f"{loop.clock.now():%Y%m%d-%H%M%S}"
@@ -59,11 +58,10 @@ class Session:
         self.results: list[TrialResult] = []
         self.accepted: list[str] = []
         self.learning: LearningDocument | None = None
+        self._voice = Voice(emit, loop.clock, self.session_id)
         self._verdicts: dict[TrialKey, tuple[TrialResult, MultiAgentResult]] = {}
         self._unconfirmed = 0
         self._found: dict[str, str] = {}
-        self._iteration = 0
-        self._phase = "plan"
         self._researcher: Researcher | None = None
         self._learnings: list[LearningDocument] = []
         self._skills: dict[str, str] = {}
@@ -87,62 +85,54 @@ class Session:
             result, reason = "error", f"{error.message}" + (f" ({error.hint})" if error.hint else "")
         except Exception as error:
             result, reason = "error", f"{type(error).__name__}: {error}"
-        # A second cancellation must not keep the learning from the disk.
-        await asyncio.shield(self._finish(result, reason))
+        self._voice.begin("learn")
+        draft: LearningDraft | None = None
+        with contextlib.suppress(asyncio.CancelledError):  # then the program's own figures are the learning
+            draft = await self._draft(result, reason)
+        await _to_the_end(self._finish(result, reason, draft))
 
     async def _prepare(self) -> None:
         loop = self._loop
-        kb = loop.kb
-        self._researcher = loop.new_researcher()
+        kb, config = loop.kb, loop.config
+        self._researcher = await asyncio.to_thread(loop.new_researcher)
+        # Only researchers that call a model have anything to tell.
+        listen = getattr(self._researcher, "listen", None)
+        if listen is not None:
+            listen(self._voice.model_called)
         if self._existing is None:
             deployed = await asyncio.to_thread(kb.features, FeatureState.DEPLOYED)
             self._existing = {r.name: r.expression for r in deployed}
         self._thresholds, problem = await asyncio.to_thread(kb.last_good_thresholds)
         self._skills = await asyncio.to_thread(kb.skills)
-        self._learnings = await asyncio.to_thread(kb.related_learnings, self.goal, RELATED_LEARNINGS)
-        self._emit(
-            ev.SessionStarted(
-                at=loop.clock.now(),
-                session_id=self.session_id,
-                goal=self.goal,
-                researcher=self._researcher.name,
-                model=loop.config.model,
-                regime=self._regime,
-                max_iterations=loop.config.max_iterations,
-                candidates_per_iter=loop.config.candidates_per_iter,
-            )
-        )
+        if config.use_learnings:
+            self._learnings = await asyncio.to_thread(kb.related_learnings, self.goal, RELATED_LEARNINGS)
+        self._voice.started(
+            self.goal, self._researcher.name, config.model, self._regime,
+            config.max_iterations, config.candidates_per_iter,
+        )  # fmt: skip
         if problem:
-            self._say(f"thresholds.json was refused, the last good ones are used: {problem}\n")
+            self._voice.say(f"thresholds.json was refused, the last good ones are used: {problem}\n")
         await self._assessor.start(self._existing)
         self._account = await TrialAccount.open(
             loop.ledger or kb.journal_path,
             self.session_id,
             self._assessor.snapshot_id,
             loop.settings.evaluation.target,
-            loop.config.planned_trials,
+            config.planned_trials,
             loop.clock,
         )
 
     async def _iterate(self) -> None:
-        config = self._loop.config
+        config, voice = self._loop.config, self._voice
         assert self._researcher is not None
-        for self._iteration in range(1, config.max_iterations + 1):
-            self._begin("plan")
-            plan = await self._researcher.plan(self._context(), self._say)
-            self._emit(
-                ev.PlanMade(
-                    at=self._now(),
-                    session_id=self.session_id,
-                    iteration=self._iteration,
-                    hypothesis=plan.hypothesis,
-                    approach=plan.approach,
-                )
-            )
-            self._begin("write")
-            proposals = await self._researcher.write(self._context(), plan, config.candidates_per_iter, self._say)
+        for voice.iteration in range(1, config.max_iterations + 1):
+            voice.begin("plan")
+            plan = await self._researcher.plan(self._context(), voice.say)
+            voice.planned(plan)
+            voice.begin("write")
+            proposals = await self._researcher.write(self._context(), plan, config.candidates_per_iter, voice.say)
             if not proposals:
-                self._say("no new expression to try\n")
+                voice.say("no new expression to try\n")
             for proposal in proposals[: config.candidates_per_iter]:
                 await self._try(proposal, plan)
                 if config.stop_after and len(self.accepted) >= config.stop_after:
@@ -156,13 +146,13 @@ class Session:
         for attempt in range(self._loop.config.refinements + 1):
             if current is None:
                 return
-            self._begin("assess")
+            self._voice.begin("assess")
             result = await self._assess(current, plan, came_from)
             if result is None or result.passed or attempt == self._loop.config.refinements:
                 return
-            self._begin("refine")
+            self._voice.begin("refine")
             came_from = current.name
-            current = await self._researcher.refine(self._context(), current, result, self._say)
+            current = await self._researcher.refine(self._context(), current, result, self._voice.say)
 
     # -- one trial -------------------------------------------------------------------------------
 
@@ -172,51 +162,37 @@ class Session:
         if checked is None:
             return None
         proposal, key = checked
-        self._emit(
-            ev.ExpressionProposed(
-                at=self._now(), session_id=self.session_id, iteration=self._iteration, name=proposal.name,
-                expression=proposal.expression, rationale=proposal.rationale, refined_from=came_from,
-            )
-        )  # fmt: skip
+        self._voice.proposed(proposal, came_from)
         known = self._verdicts.get(key)
         if known is not None:
-            self._tell(proposal, known[0], known[1], repeated=True)
+            self._voice.scored(proposal, known[0], known[1], accepted=False, repeated=True)
             return None
         try:
-            verdict = await self._assessor.judge(proposal, "research", self._trials, self._thresholds, self._found)
+            verdict = await self._judge(proposal, "research", self._trials)
         except (EvaluationError, ExpressionError) as error:
             await self._refuse(proposal, error.message, "failed")
             return None
         # Charged first: nobody hears a verdict that was not paid for.
         await self._account.charge(key, verdict)
-        result = trial_result(self._iteration, proposal, verdict)
+        result = trial_result(self._voice.iteration, proposal, verdict)
         self.results.append(result)
         self._verdicts[key] = (result, verdict)
         accepted = verdict.overall_pass and await self._confirm(proposal, plan, verdict, key)
-        self._tell(proposal, result, verdict, accepted=accepted)
+        self._voice.scored(proposal, result, verdict, accepted=accepted, repeated=False)
         return result
 
     @property
     def _trials(self) -> int:
         return max(self._loop.config.planned_trials, len(self.results) + 1)
 
+    async def _judge(self, proposal: Proposal, part: str, trials: int) -> MultiAgentResult:
+        return await self._assessor.judge(proposal, part, trials, self._thresholds, self._found)
+
     async def _check(self, proposal: Proposal) -> tuple[Proposal, TrialKey] | None:
         """The proposal with a clean name, and its identity; None (and an event) when it is refused."""
         try:
-            expression = parse(
-                proposal.expression,
-                columns=self._assessor.columns,
-                limits=self._loop.settings.dsl,
-                features=self._existing,
-            )
-            gate = ""
-            if proposal.gate:
-                gate = parse(
-                    proposal.gate,
-                    columns=self._assessor.columns,
-                    limits=self._loop.settings.dsl,
-                    features=self._existing,
-                ).canonical
+            canonical = self._canonical(proposal.expression)
+            gate = self._canonical(proposal.gate) if proposal.gate else ""
         except ExpressionError as error:
             await self._refuse(proposal, str(error), "invalid")
             return None
@@ -228,38 +204,54 @@ class Session:
             name, proposal.expression, proposal.rationale, proposal.gate, max(0, min(proposal.hold, 10_000))
         )
         assert self._account is not None
-        return clean, self._account.key(expression.canonical, gate, clean.hold)
+        return clean, self._account.key(canonical, gate, clean.hold)
+
+    def _canonical(self, text: str) -> str:
+        columns, limits = self._assessor.columns, self._loop.settings.dsl
+        return parse(text, columns=columns, limits=limits, features=self._existing).canonical
+
+    async def _refuse(self, proposal: Proposal, reason: str, outcome: str) -> None:
+        assert self._account is not None
+        await self._account.charge_unscored(proposal, reason, outcome)
+        self.results.append(
+            TrialResult(
+                self._voice.iteration,
+                proposal.name[:80],
+                proposal.expression[:500],
+                refused=reason,
+                rationale=proposal.rationale,
+            )
+        )
+        self._voice.refused(proposal, reason)
 
     async def _confirm(self, proposal: Proposal, plan: Plan, research: MultiAgentResult, key: TrialKey) -> bool:
         """The confirmation part, then one look at the holdout. None of their figures reaches the researcher."""
-        confirmation = await self._assessor.judge(proposal, "confirmation", 1, self._thresholds, self._found)
-        refused = [v.agent for v in confirmation.verdicts if v.agent in CONFIRMING and not v.passed]
-        if refused:
+        holdout: MultiAgentResult | None = None
+        try:
+            confirmation = await self._judge(proposal, "confirmation", 1)
+            if any(v.agent in CONFIRMING and not v.passed for v in confirmation.verdicts):
+                self._unconfirmed += 1
+                return False
+            if self._loop.settings.evaluation.holdout_share > 0:
+                holdout = await self._judge(proposal, "holdout", 1)
+            promise = await self._assessor.promise(proposal)
+        except EvaluationError as error:
+            # What could not be looked at is not confirmed.
+            self._voice.say(f"{proposal.name} could not be confirmed: {error.message}\n")
             self._unconfirmed += 1
             return False
-        holdout: MultiAgentResult | None
-        try:
-            holdout = await self._assessor.judge(proposal, "holdout", 1, self._thresholds, self._found)
-        except EvaluationError:
-            holdout = None  # a history too short for a holdout part has none to look at
         if holdout is not None and not await self._holdout_held(key, holdout):
             self._unconfirmed += 1
             return False
-        promise = await self._assessor.promise(proposal)
-        kb = self._loop.kb
-        name = await asyncio.to_thread(kb.free_name, proposal.name)
+        name = await asyncio.to_thread(self._loop.kb.free_name, proposal.name)
         record = candidate_record(
             proposal, research, confirmation, holdout, promise,
-            name=name, session_id=self.session_id, hypothesis=plan.hypothesis, at=self._now(),
+            name=name, session_id=self.session_id, hypothesis=plan.hypothesis, at=self._voice.now(),
         )  # fmt: skip
         path = await self._loop.save_candidate(record)
         self.accepted.append(name)
         self._found[name] = proposal.expression
-        self._emit(
-            ev.CandidateAccepted(
-                at=self._now(), session_id=self.session_id, name=name, expression=proposal.expression, path=path
-            )
-        )
+        self._voice.saved(name, proposal.expression, path)
         return True
 
     async def _holdout_held(self, key: TrialKey, holdout: MultiAgentResult) -> bool:
@@ -268,61 +260,8 @@ class Session:
         look = await self._account.look(key, holdout)
         again = ", answered from the ledger" if look.repeated else ""
         fate = "held" if look.passed else "did not hold"
-        self._say(f"holdout look {look.number}{again}: {fate} (p had to reach {look.level:.2g})\n")
+        self._voice.say(f"holdout look {look.number}{again}: {fate} (p had to reach {look.level:.2g})\n")
         return look.passed
-
-    # -- telling ---------------------------------------------------------------------------------
-
-    def _now(self) -> datetime:
-        return self._loop.clock.now()
-
-    def _begin(self, phase: str) -> None:
-        self._phase = phase
-        self._emit(ev.PhaseStarted(at=self._now(), session_id=self.session_id, iteration=self._iteration, phase=phase))
-
-    def _say(self, text: str) -> None:
-        self._emit(
-            ev.TokensStreamed(
-                at=self._now(), session_id=self.session_id, iteration=self._iteration, phase=self._phase, text=text
-            )
-        )
-
-    async def _refuse(self, proposal: Proposal, reason: str, outcome: str) -> None:
-        assert self._account is not None
-        await self._account.charge_unscored(proposal, reason, outcome)
-        self.results.append(
-            TrialResult(
-                self._iteration,
-                proposal.name[:80],
-                proposal.expression[:500],
-                refused=reason,
-                rationale=proposal.rationale,
-            )
-        )
-        self._emit(
-            ev.ExpressionRefused(
-                at=self._now(), session_id=self.session_id, iteration=self._iteration,
-                expression=proposal.expression[:500], reason=reason, name=proposal.name[:80],
-            )
-        )  # fmt: skip
-
-    def _tell(
-        self,
-        proposal: Proposal,
-        result: TrialResult,
-        verdict: MultiAgentResult,
-        *,
-        accepted: bool = False,
-        repeated: bool = False,
-    ) -> None:
-        self._emit(
-            ev.CandidateScored(
-                at=self._now(), session_id=self.session_id, iteration=self._iteration, name=proposal.name,
-                expression=proposal.expression, accepted=accepted, composite=result.composite, rank_ic=result.rank_ic,
-                score_t=result.score_t, line_t=result.line_t, trials=verdict.trials, agents=agent_rows(verdict),
-                suggestions=result.suggestions, repeated=repeated,
-            )
-        )  # fmt: skip
 
     def _context(self) -> ResearchContext:
         kb, config, assessor = self._loop.kb, self._loop.config, self._assessor
@@ -333,7 +272,7 @@ class Session:
             regime=self._regime,
             market=assessor.market,
             horizons=assessor.horizons,
-            iteration=self._iteration,
+            iteration=self._voice.iteration,
             limits=self._loop.settings.dsl,
             existing=self._existing or {},
             thresholds=self._thresholds,
@@ -346,41 +285,47 @@ class Session:
 
     # -- the end ---------------------------------------------------------------------------------
 
-    async def _finish(self, result: str, reason: str) -> None:
-        self._begin("learn")
-        draft = await self._draft(result, reason)
-        document = learning_document(
-            draft, goal=self.goal, result=result, reason=reason, results=self.results, accepted=self.accepted,
-            researcher=self._researcher.name if self._researcher is not None else "", regime=self._regime,
-            session_id=self.session_id, at=self._loop.clock.now(), confirmed_failures=self._unconfirmed,
-        )  # fmt: skip
-        path = ""
-        try:
-            saved = await asyncio.to_thread(self._loop.kb.save_learning, document)
-            path = self._loop.kb.relative(saved)
-            self._emit(ev.LearningWritten(at=self._now(), path=path, title=document.title, loop="offline"))
-        except KnowledgeBaseError as error:
-            reason = f"{reason}; the learning could not be written: {error.message}".strip("; ")
-        self.learning = document
-        await self._assessor.close()
-        if self._account is not None:
-            await self._account.close()
-        if self._researcher is not None:
-            await self._researcher.close()
-        self._emit(
-            ev.SessionEnded(
-                at=self._now(), session_id=self.session_id, result=result, accepted=tuple(self.accepted),
-                tried=len(self.results), reason=reason, learning_path=path,
-            )
-        )  # fmt: skip
-
     async def _draft(self, result: str, reason: str) -> LearningDraft | None:
         # After an outage or a cancellation the program's own figures are the learning: no further call.
         if self._researcher is None or result in ("error", "cancelled") or not self.results:
             return None
         outcome = f"{result}: {len(self.accepted)} accepted of {len(self.results)} tried. {reason}"
         try:
-            return await self._researcher.learn(self._context(), outcome, self._say)
-        except ModelError as error:
-            self._say(f"\n(no learning from the model: {error.message})\n")
+            return await self._researcher.learn(self._context(), outcome, self._voice.say)
+        except Exception as error:
+            told = error.message if isinstance(error, MidasError) else f"{type(error).__name__}: {error}"
+            self._voice.say(f"\n(no learning in the researcher's words: {told})\n")
             return None
+
+    async def _finish(self, result: str, reason: str, draft: LearningDraft | None) -> None:
+        kb, researcher = self._loop.kb, self._researcher
+        document = learning_document(
+            draft, goal=self.goal, result=result, reason=reason, results=self.results, accepted=self.accepted,
+            researcher=researcher.name if researcher is not None else "", regime=self._regime,
+            session_id=self.session_id, at=self._voice.now(), confirmed_failures=self._unconfirmed,
+        )  # fmt: skip
+        path = ""
+        try:
+            path = kb.relative(await asyncio.to_thread(kb.save_learning, document))
+            self._voice.learned(path, document.title)
+        except (MidasError, OSError) as error:
+            told = error.message if isinstance(error, MidasError) else str(error)
+            reason = f"{reason}; the learning could not be written: {told}".strip("; ")
+        self.learning = document
+        for part in (self._assessor, self._account, researcher):
+            if part is None:
+                continue
+            try:
+                await part.close()
+            except Exception as error:
+                self._voice.say(f"(closing failed: {type(error).__name__}: {error})\n")
+        self._voice.ended(result, tuple(self.accepted), len(self.results), reason, path)
+
+
+async def _to_the_end(work: Coroutine[object, object, None]) -> None:
+    """Await `work` whatever cancellations come meanwhile: a second Ctrl-C must not keep the learning from the disk."""
+    task = asyncio.ensure_future(work)
+    while not task.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.shield(task)
+    task.result()

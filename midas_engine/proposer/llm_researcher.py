@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from midas_engine.errors import ModelReplyError
+from midas_engine.clock import WallClock
+from midas_engine.errors import ModelOutageError, ModelReplyError
 from midas_engine.llm.client import ModelReply, ModelRequest
 from midas_engine.llm.replies import parse_reply
 from midas_engine.proposer import prompts
 from midas_engine.proposer.protocol import DiagnosisDraft, LearningDraft, Plan, Proposal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from midas_engine.clock import Clock
     from midas_engine.llm.budget import Budget
     from midas_engine.llm.client import ModelClient
     from midas_engine.proposer.protocol import DiagnosisBrief, OnText, ResearchContext, TrialResult
 
 T = TypeVar("T")
+OnReply = Callable[[ModelRequest, ModelReply], None]
+# After the SDK's own retries: long enough for a provider's hiccup, short enough for someone who watches.
+OUTAGE_WAITS = (5.0, 20.0)
 _PROPOSAL: dict[str, type] = {"name": str, "expression": str, "rationale": str, "gate": str, "hold": int}
 _PROPOSAL_OPTIONAL = frozenset({"rationale", "gate", "hold"})
 
@@ -28,16 +33,22 @@ class LLMResearcher:
     Args:
         client: The provider.
         budget: Refuses the call that would be too many.
-        on_reply: Told of every reply, for the journal.
+        on_reply: Told of every reply.
+        clock: Measures the waits after an outage.
     """
 
     def __init__(
-        self, client: ModelClient, budget: Budget, *, on_reply: Callable[[ModelRequest, ModelReply], None] | None = None
+        self, client: ModelClient, budget: Budget, *, on_reply: OnReply | None = None, clock: Clock | None = None
     ) -> None:
         self._client = client
         self._budget = budget
-        self._on_reply = on_reply
+        self._listeners = [on_reply] if on_reply is not None else []
+        self._clock: Clock = clock or WallClock()
         self.name = f"{client.provider}:{client.model}"
+
+    def listen(self, on_reply: OnReply) -> None:
+        """Tell `on_reply` of every reply from now on."""
+        self._listeners.append(on_reply)
 
     async def plan(self, context: ResearchContext, on_text: OnText) -> Plan:
         """See `Researcher.plan`."""
@@ -147,9 +158,9 @@ class LLMResearcher:
     async def _ask(
         self, name: str, values: dict[str, str], context: Any, on_text: OnText, read: Callable[[str], T]
     ) -> T:
-        template = (
-            context.prompt(name) if context.prompt is not None else "\n".join(f"{k}: {{{{{k}}}}}" for k in values)
-        )
+        template = "\n".join(f"{k}: {{{{{k}}}}}" for k in values)
+        if context.prompt is not None:
+            template = await asyncio.to_thread(context.prompt, name)
         request = ModelRequest(prompts.fill(template, values), prompts.SYSTEM, context.max_tokens, name)
         text = await self._call(request, on_text)
         try:
@@ -169,11 +180,20 @@ class LLMResearcher:
                 ) from second
 
     async def _call(self, request: ModelRequest, on_text: OnText) -> str:
-        self._budget.reserve()
-        reply = await self._client.complete(request, on_text)
+        """One reply, waiting out a short outage: the session goes on at the same candidate."""
+        for wait in (*OUTAGE_WAITS, None):
+            self._budget.reserve()
+            try:
+                reply = await self._client.complete(request, on_text)
+                break
+            except ModelOutageError as error:
+                if wait is None:
+                    raise
+                on_text(f"\n({error.message}; asking again in {wait:g} s)\n")
+                await self._clock.sleep(wait)
         self._budget.charge(reply.cost_usd)
-        if self._on_reply is not None:
-            self._on_reply(request, reply)
+        for listener in self._listeners:
+            listener(request, reply)
         return reply.text
 
 

@@ -222,9 +222,7 @@ class LocalResearcher:
             calm = f"if_else(ts_rank(ts_std(returns(close, 1), 24), 168) < 0.67, {expression}, 0)"
             yield Proposal(self._name(base + "_calm"), calm, "it fails in one regime: stand aside in the loudest third")
         for factor in (2.0, 0.5):
-            text = _NUMBER.sub(
-                lambda m, f=factor: str(min(context.limits.lookback_bars, max(2, round(int(m[1]) * f)))), expression
-            )  # type: ignore[misc]
+            text = _scaled(expression, factor, context.limits.lookback_bars)
             yield Proposal(self._name(f"{base}_w"), text, f"windows times {factor:g}: is it the length or the idea")
 
     def _mixed(self, first: Iterable[Proposal], second: Iterable[Proposal], count: int) -> Iterator[Proposal]:
@@ -273,6 +271,11 @@ class LocalResearcher:
             if any(result.name.startswith(t.name) for t in templates):
                 return family
         return result.name.split("_")[0]
+
+
+def _scaled(expression: str, factor: float, longest: int) -> str:
+    """The expression with its windows times `factor`, at least 2 and at most `longest`."""
+    return _NUMBER.sub(lambda m: str(min(longest, max(2, round(int(m[1]) * factor)))), expression)
 
 
 def _fits(template: Template, context: ResearchContext) -> bool:

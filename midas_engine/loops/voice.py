@@ -1,0 +1,124 @@
+"""What a session says: every event it emits, in one place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from midas_engine import events as ev
+from midas_engine.loops.records import agent_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from midas_engine.clock import Clock
+    from midas_engine.llm.client import ModelReply, ModelRequest
+    from midas_engine.models import MultiAgentResult
+    from midas_engine.proposer.protocol import Plan, Proposal, TrialResult
+
+
+class Voice:
+    """Emits a session's events, stamped with its id, the iteration and the phase it is in.
+
+    Args:
+        emit: Receives the events; must not block.
+        clock: Stamps them.
+        session_id: Whose they are.
+    """
+
+    def __init__(self, emit: Callable[[ev.Event], None], clock: Clock, session_id: str) -> None:
+        self._emit, self._clock, self._id = emit, clock, session_id
+        self.iteration = 0
+        self.phase = "plan"
+
+    def now(self) -> datetime:
+        """Engine time."""
+        return self._clock.now()
+
+    def started(self, goal: str, researcher: str, model: str, regime: str, iterations: int, candidates: int) -> None:
+        """The session begins."""
+        self._emit(
+            ev.SessionStarted(
+                at=self.now(), session_id=self._id, goal=goal, researcher=researcher, model=model, regime=regime,
+                max_iterations=iterations, candidates_per_iter=candidates,
+            )
+        )  # fmt: skip
+
+    def begin(self, phase: str) -> None:
+        """A phase begins."""
+        self.phase = phase
+        self._emit(ev.PhaseStarted(at=self.now(), session_id=self._id, iteration=self.iteration, phase=phase))
+
+    def say(self, text: str) -> None:
+        """Words, as they come."""
+        self._emit(
+            ev.TokensStreamed(at=self.now(), session_id=self._id, iteration=self.iteration, phase=self.phase, text=text)
+        )
+
+    def model_called(self, request: ModelRequest, reply: ModelReply) -> None:
+        """A model answered, and what it cost."""
+        self._emit(
+            ev.ModelCalled(
+                at=self.now(), session_id=self._id, provider=reply.provider, model=reply.model,
+                tokens_in=reply.tokens_in, tokens_out=reply.tokens_out, cost_usd=reply.cost_usd, seconds=reply.seconds,
+            )
+        )  # fmt: skip
+
+    def planned(self, plan: Plan) -> None:
+        """The plan of the iteration."""
+        self._emit(
+            ev.PlanMade(
+                at=self.now(), session_id=self._id, iteration=self.iteration, hypothesis=plan.hypothesis,
+                approach=plan.approach,
+            )
+        )  # fmt: skip
+
+    def proposed(self, proposal: Proposal, came_from: str) -> None:
+        """An expression is about to be scored."""
+        self._emit(
+            ev.ExpressionProposed(
+                at=self.now(), session_id=self._id, iteration=self.iteration, name=proposal.name,
+                expression=proposal.expression, rationale=proposal.rationale, refined_from=came_from,
+            )
+        )  # fmt: skip
+
+    def refused(self, proposal: Proposal, reason: str) -> None:
+        """An expression was refused before it had a score."""
+        self._emit(
+            ev.ExpressionRefused(
+                at=self.now(), session_id=self._id, iteration=self.iteration, expression=proposal.expression[:500],
+                reason=reason, name=proposal.name[:80],
+            )
+        )  # fmt: skip
+
+    def scored(
+        self, proposal: Proposal, result: TrialResult, verdict: MultiAgentResult, *, accepted: bool, repeated: bool
+    ) -> None:
+        """The six verdicts on the research part, and whether the later parts agreed."""
+        self._emit(
+            ev.CandidateScored(
+                at=self.now(), session_id=self._id, iteration=self.iteration, name=proposal.name,
+                expression=proposal.expression, accepted=accepted, composite=result.composite, rank_ic=result.rank_ic,
+                score_t=result.score_t, line_t=result.line_t, trials=verdict.trials, agents=agent_rows(verdict),
+                suggestions=result.suggestions, repeated=repeated,
+            )
+        )  # fmt: skip
+
+    def saved(self, name: str, expression: str, path: str) -> None:
+        """A candidate is on disk."""
+        self._emit(
+            ev.CandidateAccepted(at=self.now(), session_id=self._id, name=name, expression=expression, path=path)
+        )
+
+    def learned(self, path: str, title: str) -> None:
+        """The learning is on disk."""
+        self._emit(ev.LearningWritten(at=self.now(), path=path, title=title, loop="offline"))
+
+    def ended(self, result: str, accepted: tuple[str, ...], tried: int, reason: str, learning_path: str) -> None:
+        """The session is over; always the last word."""
+        self._emit(
+            ev.SessionEnded(
+                at=self.now(), session_id=self._id, result=result, accepted=accepted, tried=tried, reason=reason,
+                learning_path=learning_path,
+            )
+        )  # fmt: skip
