@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from midas_engine import events as ev
 from midas_engine.errors import ReadOnlyError, SessionError
-from midas_engine.models import ModelUsage, SessionSummary
+from midas_engine.models import SessionSummary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from midas_engine.journal import Journal
     from midas_engine.journal.recorder import EventRecorder
     from midas_engine.kb import KnowledgeBase
-    from midas_engine.llm.client import ModelReply, ModelRequest
     from midas_engine.loops import OfflineCompoundLoop
     from midas_engine.market import Panel
     from midas_engine.promoter import FeaturePromoter
@@ -98,35 +97,16 @@ class Sessions:
         if self.journal is not None:
             day = self.clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
             spent = self.journal.model_spend(since=day)[1]
-        researcher = make_researcher(self.settings, provider, day_spent_usd=spent, on_reply=self._on_reply)
+        researcher = make_researcher(self.settings, provider, day_spent_usd=spent)
         config = OfflineLoopConfig(
             max_iterations=SESSION_ITERATIONS,
             model=self.settings.model.model,
             max_tokens=self.settings.model.max_tokens,
         )
         return OfflineCompoundLoop(
-            self.kb, lambda: researcher, promoter=self.promoter, config=config, settings=self.settings, clock=self.clock
-        )
-
-    def _on_reply(self, request: ModelRequest, reply: ModelReply) -> None:
-        session = next(iter(self.sessions()), None)
-        self.bus.publish(
-            ev.ModelCalled(
-                at=self.clock.now(),
-                session_id=session.session_id if session else "",
-                provider=reply.provider,
-                model=reply.model,
-                tokens_in=reply.tokens_in,
-                tokens_out=reply.tokens_out,
-                cost_usd=reply.cost_usd,
-                seconds=reply.seconds,
-            )
-        )
-        if self.journal is not None:
-            usage = ModelUsage(
-                reply.provider, reply.model, reply.tokens_in, reply.tokens_out, reply.cost_usd, reply.seconds
-            )
-            self.journal.record_model_call(usage, session_id=session.session_id if session else "", at=self.clock.now())
+            self.kb, lambda: researcher, promoter=self.promoter, config=config, settings=self.settings,
+            clock=self.clock, journal=self.journal,
+        )  # fmt: skip
 
     async def _discover(self, goal: str) -> None:
         from midas_engine.loops import PanelAssessor
@@ -154,8 +134,6 @@ class Sessions:
             summary = dataclasses.replace(summary, tried=summary.tried + 1)
         elif isinstance(event, ev.SessionEnded):
             summary = dataclasses.replace(summary, status=event.result, result=event.reason, accepted=event.accepted)
-            if self.journal is not None and not self.settings.read_only:
-                self.journal.record_session(summary, at=event.at)
         self._summaries[event.session_id] = summary
 
     async def cancel_session(self) -> str:
