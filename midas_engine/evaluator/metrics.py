@@ -131,7 +131,7 @@ def assemble(
     book = rest.book.judged(rank.value)
     if mixed is None:
         mixed = Diversification(0.0, "", rank, score.t)
-    folds = fold_figures(bars.u, target, context, score.correction)
+    folds = fold_figures(bars, target, context, score.correction)
     regimes = regime_figures(bars, target, context, score.correction)
     long_run = score.variance if target == 1 else score.long_run
     ratio = information_ratio(score.mean, long_run, score.count, _scored_per_year(bars.u, score.count, context))

@@ -203,22 +203,38 @@ class FoldFigures:
     z: float
 
 
-def fold_figures(u: Floats, horizon: int, context: EvaluationContext, correction: float) -> FoldFigures:
-    """Means of u over purged, embargoed folds; the ratio only where both sides exceed two errors."""
-    lag = hac_lag(horizon)
+def fold_figures(bars: BarScores, horizon: int, context: EvaluationContext, correction: float) -> FoldFigures:
+    """Means of u over purged, embargoed folds; the ratio only where both sides exceed two errors.
+
+    For time series they are correlations within the fold, as those of regimes are (see `regime_figures`): a slow
+    feature's values are larger in one year than in the next, and its score with them, at the same strength of relation.
+    """
     split = context.folds
-    rows = group_moments(u, split.codes, len(split.spans), lag).tolist()
     folds = []
-    for (start, end), (count, mean, _, long_run) in zip(context.fold_names, rows, strict=True):
-        _, se, t = mean_error(count, mean, long_run, correction)
-        folds.append(FoldScore(start, end, mean, se, t, int(count)))
-    inside, outside = group_moments(u, split.sides, 2, lag).tolist()
-    _, in_se, in_t = mean_error(inside[0], inside[1], inside[3], correction)
-    _, out_se, out_t = mean_error(outside[0], outside[1], outside[3], correction)
+    for (start, end), (count, mean, se) in zip(
+        context.fold_names, _groups(bars, split.codes, len(split.spans), horizon, context, correction), strict=True
+    ):
+        folds.append(FoldScore(start, end, mean, se, mean / se if se > 0.0 else math.nan, int(count)))
+    inside, outside = _groups(bars, split.sides, 2, horizon, context, correction)
+    in_t, out_t = (mean / se if se > 0.0 else math.nan for _, mean, se in (inside, outside))
     shown = abs(in_t) > 2.0 and abs(out_t) > 2.0
-    z = (inside[1] - outside[1]) / math.hypot(in_se, out_se) if in_se > 0.0 and out_se > 0.0 else math.nan
+    both = inside[2] > 0.0 and outside[2] > 0.0
+    z = (inside[1] - outside[1]) / math.hypot(inside[2], outside[2]) if both else math.nan
     ratio = inside[1] / outside[1] if shown else math.nan
-    return FoldFigures(tuple(folds), estimate(inside[1], in_se), estimate(outside[1], out_se), out_t, ratio, z)
+    return FoldFigures(tuple(folds), estimate(*inside[1:]), estimate(*outside[1:]), out_t, ratio, z)
+
+
+def _groups(
+    bars: BarScores, codes: Ints, groups: int, horizon: int, context: EvaluationContext, correction: float
+) -> list[tuple[float, float, float]]:
+    """Bars, mean score and its error in every group; for time series over the size of both normal scores there."""
+    rows = group_moments(bars.u, codes, groups, hac_lag(horizon)).tolist()
+    sizes = [1.0] * groups if context.cross else _sizes(bars, codes, groups).tolist()
+    out = []
+    for (count, mean, _, long_run), size in zip(rows, sizes, strict=True):
+        scale = size if size > 0.0 else math.nan
+        out.append((count, *mean_error(count, mean / scale, long_run / scale**2, correction)[:2]))
+    return out
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,13 +257,12 @@ def regime_figures(bars: BarScores, horizon: int, context: EvaluationContext, co
     if context.regime_codes is None or not context.regime_names:
         return RegimeFigures({}, {}, math.nan)
     names, codes = context.regime_names, context.regime_codes
-    rows = group_moments(bars.u, codes, len(names), hac_lag(horizon)).tolist()
-    sizes = np.ones(len(names)) if context.cross else _sizes(bars, codes, len(names))
     ics, counts = {}, {}
-    for name, (count, mean, _, long_run), size in zip(names, rows, sizes.tolist(), strict=True):
+    groups = _groups(bars, codes, len(names), horizon, context, correction)
+    for name, (count, mean, se) in zip(names, groups, strict=True):
         counts[name] = int(count)
-        if count >= MINIMUM_BARS and size > 0.0:
-            ics[name] = estimate(*mean_error(count, mean / size, long_run / size**2, correction)[:2])
+        if count >= MINIMUM_BARS and mean == mean:
+            ics[name] = estimate(mean, se)
     q_p = cochran_q([e.value for e in ics.values()], [e.se for e in ics.values()])[1]
     return RegimeFigures(ics, counts, q_p)
 
