@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from midas_engine import events as ev
 from midas_engine.clock import WallClock
-from midas_engine.errors import SessionError
+from midas_engine.errors import ReadOnlyError, SessionError
 from midas_engine.loops.config import OfflineLoopConfig
 from midas_engine.loops.scribe import SessionScribe
 from midas_engine.loops.session import Session
@@ -79,7 +80,7 @@ class OfflineCompoundLoop:
 
     async def stream(
         self, goal: str, assessor: Assessor, *, regime: str = "", existing: Mapping[str, str] | None = None
-    ) -> AsyncIterator[ev.Event]:
+    ) -> AsyncGenerator[ev.Event, None]:
         """Run one session; ends with `SessionEnded`, whatever happens.
 
         Cancelling through `cancel` (or leaving the iteration) writes the learning of what was tried.
@@ -92,13 +93,9 @@ class OfflineCompoundLoop:
 
         Raises:
             SessionError: A session runs already, or the goal is empty.
+            ReadOnlyError: The knowledge base may not be written.
         """
-        if self.running:
-            raise SessionError("a session runs already", hint="cancel it, or wait for its end")
-        if not goal.strip():
-            raise SessionError(
-                "the research goal is empty", hint='say what to look for, such as "funding carry on majors"'
-            )
+        self.check_start(goal)
         queue: asyncio.Queue[ev.Event | None] = asyncio.Queue()
         session = Session(self, goal.strip()[:500], assessor, regime, existing, queue.put_nowait)
         self._task = asyncio.get_running_loop().create_task(self._guard(session, queue), name="discovery")
@@ -118,6 +115,26 @@ class OfflineCompoundLoop:
                     if (late := queue.get_nowait()) is not None:
                         await scribe.take(late)
                 await scribe.close()
+
+    def check_start(self, goal: str) -> None:
+        """Refuse what could not run.
+
+        Raises:
+            SessionError: A session runs already, or the goal is empty.
+            ReadOnlyError: The knowledge base may not be written.
+        """
+        if self.running:
+            raise SessionError("a session runs already", hint="cancel it, or wait for its end")
+        if not goal.strip():
+            raise SessionError(
+                "the research goal is empty", hint='say what to look for, such as "funding carry on majors"'
+            )
+        if self.kb.read_only:
+            raise ReadOnlyError(
+                f"a session writes candidates and learnings, and the knowledge base is read-only: "
+                f"{self.kb.read_only_reason}",
+                hint="leave read_only out, or give another knowledge base",
+            )
 
     async def _guard(self, session: Session, queue: asyncio.Queue[ev.Event | None]) -> None:
         try:
@@ -184,11 +201,12 @@ class OfflineCompoundLoop:
         known = await asyncio.to_thread(self._expressions, existing_factors)
         assessor = await asyncio.to_thread(self._assessor_for, data_fn)
         ended: ev.SessionEnded | None = None
-        async for event in self.stream(research_goal, assessor, regime=regime, existing=known):
-            if self.config.verbose:
-                _print_event(event)
-            if isinstance(event, ev.SessionEnded):
-                ended = event
+        async with aclosing(self.stream(research_goal, assessor, regime=regime, existing=known)) as events:
+            async for event in events:
+                if self.config.verbose:
+                    _print_event(event)
+                if isinstance(event, ev.SessionEnded):
+                    ended = event
         if self.last_learning is None:
             raise SessionError(f"the session left no learning: {ended.reason if ended else 'it did not start'}")
         return self.last_learning

@@ -1,0 +1,297 @@
+"""`create_midas()`: one knowledge base with its pipeline, its two loops and its journal, for Python."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from contextlib import aclosing
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from midas_engine.clock import WallClock
+from midas_engine.errors import MonitorError, TransitionError
+from midas_engine.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+    import pandas as pd
+
+    from midas_engine.bus import EventBus
+    from midas_engine.clock import Clock
+    from midas_engine.evaluator import MultiAgentEvaluator
+    from midas_engine.evaluator.ledger import TrialLedger
+    from midas_engine.events import Event
+    from midas_engine.kb import KnowledgeBase
+    from midas_engine.loops import OfflineCompoundLoop, OfflineLoopConfig
+    from midas_engine.loops.assessors import Assessor
+    from midas_engine.market.panel import Panel
+    from midas_engine.models import FeatureRecord
+    from midas_engine.monitor import OnlineMonitor
+    from midas_engine.promoter import FeaturePromoter
+    from midas_engine.proposer.protocol import Researcher
+
+
+class Midas:
+    """A knowledge base and everything that works on it. Build it with `create_midas`.
+
+    It holds an open journal: close it, or use it in a `with` or `async with` block. Without that the process's end
+    closes it, and nothing is lost.
+
+    Attributes:
+        settings: What everything here obeys.
+        kb: The knowledge base.
+        promoter: The pipeline: `promote`, `demote`, `reject`, `kill`, `undo`, `list_deployed`, ...
+        offline: The discovery loop: `run` blocks, `run_async` is awaited, `stream` yields events.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        api_key: str | None = None,
+        existing_features: pd.DataFrame | None = None,
+        spread_cost_bps: float | None = None,
+        offline_config: OfflineLoopConfig | None = None,
+        clock: Clock | None = None,
+        ledger: TrialLedger | None = None,
+    ) -> None:
+        from midas_engine.kb import KnowledgeBase
+        from midas_engine.loops import OfflineCompoundLoop, OfflineLoopConfig
+        from midas_engine.promoter import FeaturePromoter
+        from midas_engine.proposer import make_researcher
+
+        make_researcher(settings, api_key=api_key)  # a missing key is said before anything is made
+        self.settings = settings
+        self.clock: Clock = clock or WallClock()
+        self._api_key = api_key
+        self._existing_features, self._spread = existing_features, spread_cost_bps
+        config = offline_config or OfflineLoopConfig(model=settings.model.model, max_tokens=settings.model.max_tokens)
+        self.kb: KnowledgeBase = KnowledgeBase(settings.kb_path, read_only=settings.read_only, clock=self.clock)
+        self.promoter: FeaturePromoter = FeaturePromoter(self.kb, clock=self.clock)
+        self.offline: OfflineCompoundLoop = OfflineCompoundLoop(
+            self.kb,
+            self.make_researcher,
+            promoter=self.promoter,
+            config=config,
+            settings=settings,
+            clock=self.clock,
+            ledger=ledger,
+            journal=self.promoter.journal,
+            existing_features=existing_features,
+            spread_cost_bps=spread_cost_bps,
+        )
+
+    # -- life ------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Close the journal; safe to call twice."""
+        self.promoter.close()
+
+    def __enter__(self) -> Midas:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Midas:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await asyncio.to_thread(self.close)
+
+    def __repr__(self) -> str:
+        return f"Midas(kb={str(self.kb.path)!r}, provider={self.settings.model.provider!r})"
+
+    # -- offline ---------------------------------------------------------------------------------
+
+    def make_researcher(self) -> Researcher:
+        """A researcher of the settings' provider, with what is left of the day's budget.
+
+        Raises:
+            ModelKeyError: The provider has no key.
+        """
+        from midas_engine.proposer import make_researcher
+
+        today = self.clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
+        spent = self.promoter.journal.model_spend(since=today)[1]
+        return make_researcher(self.settings, api_key=self._api_key, day_spent_usd=spent)
+
+    async def discover(
+        self, goal: str, data: Panel | Assessor | None = None, *, regime: str = ""
+    ) -> AsyncGenerator[Event, None]:
+        """One discovery session as a stream of events; ends with `SessionEnded`, whatever happens.
+
+        Args:
+            goal: What to look for.
+            data: A panel, or anything that judges proposals; None loads the settings' data.
+            regime: Regime of interest.
+
+        Raises:
+            SessionError: A session runs already, or the goal is empty.
+            ReadOnlyError: The knowledge base may not be written.
+        """
+        from midas_engine.loops import PanelAssessor
+        from midas_engine.market import load_panel
+        from midas_engine.market.panel import Panel
+
+        self.offline.check_start(goal)
+        if data is None:
+            data = await asyncio.to_thread(load_panel, self.settings.data)
+        assessor = PanelAssessor(data, self.settings) if isinstance(data, Panel) else data
+        async with aclosing(self.offline.stream(goal, assessor, regime=regime)) as events:
+            async for event in events:
+                yield event
+
+    @cached_property
+    def evaluator(self) -> MultiAgentEvaluator:
+        """Scores a pandas feature: `midas.evaluator.evaluate(feature, forward_returns, regime_labels)`.
+
+        It reads the knowledge base's thresholds as they are when it is first asked for.
+        """
+        from midas_engine.evaluator import AlphaEvaluator, MultiAgentEvaluator
+
+        costs = self.settings.costs if self._spread is None else None
+        base = AlphaEvaluator(self._existing_features, self._spread, costs=costs, thresholds=self.kb.thresholds())
+        return MultiAgentEvaluator(base)
+
+    # -- online ----------------------------------------------------------------------------------
+
+    def build_online(
+        self,
+        feature_names: Sequence[str] | None = None,
+        on_kill: Callable[[str], Any] | None = None,
+        alert_thresholds: Mapping[str, Any] | None = None,
+        *,
+        symbols: int | None = None,
+        bar_seconds: int = 3600,
+        keep_state: bool = True,
+        bus: EventBus | None = None,
+        clock: Clock | None = None,
+    ) -> OnlineMonitor:
+        """A monitor of live features: `await monitor.process_update(...)` on each completed bar.
+
+        Features of the pipeline bring their formula and what they promised; other names are watched too, as
+        uncalibrated.
+
+        Args:
+            feature_names: What to watch; None takes the deployed features.
+            on_kill: Called with a feature's name once its kill is on disk.
+            alert_thresholds: Overrides of single alert thresholds, e.g. ``{"slippage_warning": 1.2}``.
+            symbols: Symbols a bar has; None learns it from the first bar.
+            bar_seconds: Size of a bar.
+            keep_state: Go on where the last monitor of this base ended, after a crash too. False: start afresh,
+                as for a backtest over bars that were seen before.
+            bus: Where events are published; None makes one: `monitor.bus`.
+            clock: Engine time, where it is not the wall's.
+
+        Raises:
+            MonitorError: There is nothing to watch.
+            SettingsError: A threshold is wrong.
+        """
+        from midas_engine.evaluator.promise import stored_reference
+        from midas_engine.monitor import OnlineMonitor
+
+        if isinstance(feature_names, str):
+            feature_names = [feature_names]
+        names = list(self.promoter.list_deployed() if feature_names is None else feature_names)
+        if not names:
+            raise MonitorError("there is no feature to watch", hint="promote a candidate: midas.promoter.promote(name)")
+        records = {name: record for name in names if (record := self._record(name)) is not None}
+        references = {n: ref for n, record in records.items() if (ref := stored_reference(record)) is not None}
+        return OnlineMonitor(
+            names,
+            references=references,
+            symbols=symbols,
+            bar_seconds=bar_seconds,
+            costs=self.settings.costs,
+            settings=self.settings.monitor,
+            alert_thresholds=alert_thresholds,
+            on_kill=on_kill,
+            kb=None if self.kb.read_only else self.kb,
+            journal=self.promoter.journal if keep_state and not self.kb.read_only else None,
+            promoter=None if self.kb.read_only else self.promoter,
+            bus=bus,
+            clock=clock or self.clock,
+            expressions={name: record.expression for name, record in records.items()},
+        )
+
+    def _record(self, name: str) -> FeatureRecord | None:
+        try:
+            return self.kb.feature(name)
+        except TransitionError:
+            return None  # a feature that lives in the user's engine only
+
+
+def create_midas(
+    kb_path: str | Path | None = None,
+    provider: str | None = None,
+    api_key: str | None = None,
+    existing_features: pd.DataFrame | None = None,
+    spread_cost_bps: float | None = None,
+    offline_config: OfflineLoopConfig | None = None,
+    *,
+    model: str | None = None,
+    data: str | None = None,
+    seed: int | None = None,
+    settings: Settings | None = None,
+    clock: Clock | None = None,
+) -> Midas:
+    """Open (or make and seed) a knowledge base and everything around it.
+
+    What is not given comes from `midas.toml` and the environment, then from the defaults: the base `./midas-kb` and
+    the local researcher, which needs no key.
+
+    Args:
+        kb_path: Folder of the knowledge base.
+        provider: local, mock, openai, anthropic or compatible.
+        api_key: The provider's key; better in the environment.
+        existing_features: Deployed features, one column each, that new ones must differ from.
+        spread_cost_bps: The whole one-way cost as one number, instead of fee, half spread and slippage.
+        offline_config: The budget of a discovery session.
+        model: Model name; the config's `model` if that names one.
+        data: Where sessions without a `data_fn` take their data.
+        seed: Seed of the local researcher.
+        settings: Complete settings; the arguments above still win.
+        clock: Engine time.
+
+    Raises:
+        ModelKeyError: The provider has no key.
+        KnowledgeBaseError: The folder cannot be used.
+        SettingsError: There is no such provider, or a setting is wrong.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder, create_midas(kb_path=folder) as midas:
+        ...     midas.promoter.list_deployed()
+        []
+    """
+    named = model or (offline_config.model if offline_config is not None else "") or None
+    flags = {
+        "kb": None if kb_path is None else str(kb_path),
+        "model.provider": provider,
+        "model.model": named,
+        "data": data,
+        "seed": seed,
+    }
+    return Midas(
+        load_settings(flags=flags) if settings is None else _with_flags(settings, flags),
+        api_key=api_key,
+        existing_features=existing_features,
+        spread_cost_bps=spread_cost_bps,
+        offline_config=offline_config,
+        clock=clock,
+    )
+
+
+def _with_flags(settings: Settings, flags: Mapping[str, Any]) -> Settings:
+    given = {key: value for key, value in flags.items() if value is not None}
+    inner = {key.partition(".")[2]: value for key, value in given.items() if "." in key}
+    outer = {key: value for key, value in given.items() if "." not in key}
+    return dataclasses.replace(settings, model=dataclasses.replace(settings.model, **inner), **outer)
