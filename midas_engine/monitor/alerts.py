@@ -203,6 +203,11 @@ class AlertEngine:
         until = at + timedelta(hours=hours)
         return self._change(alert_id_, at, "snooze", status=AlertStatus.SNOOZED, snoozed_until=until)
 
+    def reopen(self, alert_id_: str, at: datetime) -> list[Event]:
+        """Take an acknowledgement or a snooze back; MonitorError when the episode does not run."""
+        changes = {"status": AlertStatus.OPEN, "acknowledged_by": "", "snoozed_until": None}
+        return self._change(alert_id_, at, "reopen", **changes)
+
     def _change(self, wanted: str, at: datetime, action: str, **changes: Any) -> list[Event]:
         for episode in self.episodes.values():
             if episode.alert.id == wanted:

@@ -1,0 +1,164 @@
+"""The part of the runtime that is asked about live features, and told what to do with their alerts."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from midas_engine.errors import MonitorError
+from midas_engine.runtime.documents import ChartData
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from midas_engine.bus import EventBus
+    from midas_engine.models import Alert, FeatureMetrics
+    from midas_engine.runtime.live import LiveWatch
+    from midas_engine.runtime.stage import FleetStage
+
+CHART_FIGURES = ("ic_5d", "ic_30d", "slippage_ratio", "pnl_bps", "score", "log_s")
+LEAST_RECORD_BARS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Portfolio:
+    """The test on the mean score of all live features.
+
+    Attributes:
+        log_s: ln of its statistic; NaN with fewer than two promised features.
+        threshold: Where it calls.
+        features: How many features it watches.
+    """
+
+    log_s: float
+    threshold: float
+    features: int
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardRecord:
+    """What a feature did on the bars it was watched.
+
+    Attributes:
+        since: Open time of the first bar counted.
+        bars: How many bars have a score.
+        score: Mean causal score.
+        se: Its standard error, from bars taken as independent.
+        pnl_bps: Paper return of the fleet that is this feature's, summed, gross, bps.
+        forward: The bars came after the feature was frozen; False: recorded data, seen in hindsight.
+    """
+
+    since: datetime
+    bars: int
+    score: float
+    se: float
+    pnl_bps: float
+    forward: bool
+
+    @property
+    def t(self) -> float:
+        """Score over its standard error; NaN where there is none."""
+        return self.score / self.se if self.se > 0 else math.nan
+
+
+class Watching:
+    """Queries and alert commands; the runtime gives the stage."""
+
+    bus: EventBus
+    _stage: FleetStage | LiveWatch | None
+    _frozen_at: Mapping[str, datetime]
+
+    def now(self) -> datetime:
+        """Given by the runtime."""
+        raise NotImplementedError
+
+    def _watched(self) -> FleetStage | LiveWatch:
+        if self._stage is None:
+            raise MonitorError("nothing is watched", hint="promote a candidate first")
+        return self._stage
+
+    # -- queries ---------------------------------------------------------------------------------
+
+    def metrics(self) -> Mapping[str, FeatureMetrics]:
+        """Newest figures of every watched feature."""
+        if self._stage is None or not self._stage.fleet.names:
+            return {}
+        fleet = self._stage.fleet
+        with contextlib.suppress(MonitorError):
+            return {name: fleet.metrics(name, fleet.last_bar) for name in fleet.names}
+        return {}
+
+    def chart(self, name: str) -> ChartData | None:
+        """Recent bars of a feature for the charts; None when it is not watched."""
+        if self._stage is None or name not in self._stage.fleet.names:
+            return None
+        arrays = self._stage.fleet.engine.history(name)
+        return ChartData({figure: arrays[figure].tolist() for figure in CHART_FIGURES})
+
+    def portfolio(self) -> Portfolio | None:
+        """The portfolio detector; None before anything is watched."""
+        if self._stage is None or not self._stage.fleet.built:
+            return None
+        engine = self._stage.fleet.engine
+        promised = np.isfinite(engine.bank.base) & (engine.live > 0)
+        return Portfolio(engine.portfolio.log_s, engine.bank.threshold, int(promised.sum()))
+
+    def forward(self, name: str) -> ForwardRecord | None:
+        """What a watched feature did since it was frozen; None when no bar counts."""
+        if self._stage is None or name not in self._stage.fleet.names:
+            return None
+        arrays = self._stage.fleet.engine.history(name)
+        at, score, pnl = arrays["at"], arrays["score"].astype(np.float64), arrays["pnl_bps"].astype(np.float64)
+        frozen = self._frozen_at.get(name)
+        forward = False
+        if frozen is not None and len(at):
+            after = at >= np.datetime64(frozen.astimezone(UTC).replace(tzinfo=None), "ns")
+            forward = bool(after.any())
+            if forward:
+                at, score, pnl = at[after], score[after], pnl[after]
+        known = np.isfinite(score)
+        if known.sum() < LEAST_RECORD_BARS:
+            return None
+        found = score[known]
+        first = int(at[known][0].astype("datetime64[s]").astype(np.int64))
+        return ForwardRecord(
+            since=datetime.fromtimestamp(first, tz=UTC),
+            bars=len(found),
+            score=float(found.mean()),
+            se=float(found.std(ddof=1) / math.sqrt(len(found))),
+            pnl_bps=float(np.nansum(pnl)),
+            forward=forward,
+        )
+
+    def kill_proposals(self) -> Mapping[str, str]:
+        """Features that the e-detector condemned, and why; an operator decides."""
+        return dict(self._stage.fleet.kill_wanted) if self._stage is not None else {}
+
+    def alerts(self, *, include_resolved: bool = False) -> Sequence[Alert]:
+        """Episodes, newest first."""
+        return self._stage.alerts.alerts(include_resolved=include_resolved) if self._stage is not None else []
+
+    # -- the operator ----------------------------------------------------------------------------
+
+    async def acknowledge(self, alert_id: str) -> str:
+        """Mark an episode as seen; MonitorError when it does not run."""
+        for event in self._watched().alerts.acknowledge(alert_id, self.now()):
+            self.bus.publish(event)
+        return "acknowledged"
+
+    async def snooze(self, alert_id: str, hours: float) -> str:
+        """Silence an episode for `hours`; MonitorError when it does not run."""
+        for event in self._watched().alerts.snooze(alert_id, hours, self.now()):
+            self.bus.publish(event)
+        return f"snoozed for {hours:g} h"
+
+    async def reopen(self, alert_id: str) -> str:
+        """Take an acknowledgement or a snooze back; MonitorError when the episode has ended."""
+        for event in self._watched().alerts.reopen(alert_id, self.now()):
+            self.bus.publish(event)
+        return "open again"
