@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 SMOOTHING = (1, 6, 12, 24, 48, 72)
 # Below this |t| a result is noise not worth a descendant: each costs a trial.
 WORTH_T = 1.5
+_AVERAGE = re.compile(r"ts_mean\((.*), \d+\)$")
 _NUMBER = re.compile(r"(?<=, )(\d+)(?=[,)])")
 
 
@@ -44,6 +45,8 @@ class LocalResearcher:
         self._seen: set[str] = set()
         self._stories: dict[str, str] = {}
         self._plan_kind = "explore"
+        self._waiting: dict[str, list[Template]] = {}
+        self._been_through: set[str] = set()
 
     async def plan(self, context: ResearchContext, on_text: OnText) -> Plan:
         """Explore at first; later improve the best of what was tried, or move to the next family."""
@@ -155,8 +158,7 @@ class LocalResearcher:
         order = families[start:] + families[:start]
         for attempt in range(200):
             if order and attempt < 150:
-                templates = [t for t in FAMILIES[order[attempt % len(order)]] if _fits(t, context)]
-                yield self._from_template(templates[int(self._rng.integers(len(templates)))], context)
+                yield self._from_template(self._next_template(order[attempt % len(order)], context), context)
             else:
                 exclude = () if context.cross else ("cross_section",)
                 text = random_expression(
@@ -165,6 +167,17 @@ class LocalResearcher:
                 yield Proposal(
                     self._name("random"), self._normalised(text, context, 1), "a random expression of the grammar"
                 )
+
+    def _next_template(self, family: str, context: ResearchContext) -> Template:
+        """Every template of the family once, the classic first, before any comes again."""
+        waiting = self._waiting.setdefault(family, [])
+        if not waiting:
+            fitting = [t for t in FAMILIES[family] if _fits(t, context)]
+            if family in self._been_through:
+                fitting = [fitting[int(i)] for i in self._rng.permutation(len(fitting))]
+            self._been_through.add(family)
+            waiting.extend(fitting)
+        return waiting.pop(0)
 
     def _from_template(self, template: Template, context: ResearchContext) -> Proposal:
         windows = [w for w in template.windows if w <= context.limits.lookback_bars] or [template.windows[0]]
@@ -199,7 +212,7 @@ class LocalResearcher:
 
     def _changes(self, result: TrialResult, context: ResearchContext) -> Iterator[Proposal]:
         expression, t = result.expression, result.score_t
-        base = re.sub(r"_v\d+$", "", result.name)
+        base = re.sub(r"(_v\d+|_w)+$", "", result.name)
         if t < 0:
             yield Proposal(self._name(base + "_flip"), _negated(expression), f"the sign was wrong: t {t:+.2f}")
             return
@@ -207,8 +220,8 @@ class LocalResearcher:
             for n in (24, 48, 72, 168, 12):
                 if n <= context.limits.lookback_bars:
                     yield Proposal(
-                        self._name(f"{base}_s{n}"),
-                        f"ts_mean({expression}, {n})",
+                        self._name(re.sub(r"(_s\d+)*$", f"_s{n}", base, count=1)),
+                        _smoothed(expression, n),
                         f"turnover {result.turnover:.2f} eats it: hold longer",
                     )
         if "diversification" in result.failed_agents and context.cross and context.existing:
@@ -271,6 +284,24 @@ class LocalResearcher:
             if any(result.name.startswith(t.name) for t in templates):
                 return family
         return result.name.split("_")[0]
+
+
+def _smoothed(expression: str, bars: int) -> str:
+    """The expression averaged over `bars`; an average around it is replaced, not stacked upon."""
+    outer = _AVERAGE.match(expression)
+    if outer is not None and _balanced(outer[1]):
+        expression = outer[1]
+    return f"ts_mean({expression}, {bars})"
+
+
+def _balanced(text: str) -> bool:
+    """Whether every parenthesis of `text` closes one that was opened in it."""
+    depth = 0
+    for character in text:
+        depth += (character == "(") - (character == ")")
+        if depth < 0:
+            return False
+    return depth == 0
 
 
 def _scaled(expression: str, factor: float, longest: int) -> str:
