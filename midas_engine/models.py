@@ -323,7 +323,8 @@ class DiagnoseResult:
     """A diagnosis: the deterministic class first, then the researcher's words.
 
     `cause` is one of data_fault, cost, crowding, regime_shift, true_decay, noise. `kill_proposed`
-    is a proposal only: a model can never kill.
+    is a proposal only: a model can never kill. `fix_name` is the candidate version that was saved of the fix
+    (`name@2`), `fix_verdict` how it fared against the incumbent on the data after the break.
     """
 
     feature: str
@@ -342,6 +343,9 @@ class DiagnoseResult:
     researcher: str = ""
     learning_path: str = ""
     report_path: str = ""
+    learning: str = ""
+    fix_name: str = ""
+    fix_verdict: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from midas_engine.monitor.alerts import AlertEngine
     from midas_engine.monitor.detector import DecayDetector, decay_detector
+    from midas_engine.monitor.diagnosis.agent import DiagnoseAgent
     from midas_engine.monitor.engine import EngineConfig, MonitorEngine
     from midas_engine.monitor.kill import KillSwitch
     from midas_engine.monitor.online import OnlineMonitor
@@ -18,6 +19,7 @@ _HOMES = {
     "AlertEngine": "midas_engine.monitor.alerts",
     "AlertThresholds": "midas_engine.monitor.thresholds",
     "DecayDetector": "midas_engine.monitor.detector",
+    "DiagnoseAgent": "midas_engine.monitor.diagnosis.agent",
     "EngineConfig": "midas_engine.monitor.engine",
     "KillSwitch": "midas_engine.monitor.kill",
     "MonitorEngine": "midas_engine.monitor.engine",
@@ -31,6 +33,7 @@ __all__ = [
     "AlertEngine",
     "AlertThresholds",
     "DecayDetector",
+    "DiagnoseAgent",
     "EngineConfig",
     "KillSwitch",
     "MonitorEngine",

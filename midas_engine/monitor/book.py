@@ -9,6 +9,7 @@ import numpy as np
 from numba import njit
 
 from midas_engine.monitor.ring import MeanRing
+from midas_engine.stats.causal_kernels import forget_factor
 from midas_engine.stats.sequential_rows import select_rows
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
+_KEEP = forget_factor(720)
 _MEAN_ABS_NORMAL = math.sqrt(2.0 / math.pi)
 
 
@@ -58,6 +60,7 @@ class Book:
     Attributes:
         gross: Last bar's gross return, bps, [F].
         net: Last bar's net return, bps, [F].
+        habit: Weight, usual gross return (bps) and usual turnover a bar, half-life 720 bars, [F, 3].
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class Book:
         self.held = np.zeros((features, symbols))
         self.gross_ring, self.net_ring = MeanRing(features, day_bars), MeanRing(features, day_bars)
         self.turnover_ring = MeanRing(features, turn_bars)
+        self.habit = np.zeros((features, 3))
         self._size(features)
 
     def _size(self, features: int) -> None:
@@ -80,6 +84,12 @@ class Book:
         self.gross_ring.update(self.gross)
         self.net_ring.update(self.net)
         self.turnover_ring.update(self.turnover)
+        known = np.isfinite(self.gross) & np.isfinite(self.turnover)
+        weight = self.habit[:, 0] * _KEEP + known
+        self.habit[:, 0] = weight
+        for place, figure in ((1, self.gross), (2, self.turnover)):
+            step = np.where(known, figure - self.habit[:, place], 0.0)
+            self.habit[:, place] += step / np.maximum(weight, 1.0)
 
     def day(self) -> tuple[Floats, Floats]:
         """Gross and net over the last day, bps, [F] each."""
@@ -89,11 +99,12 @@ class Book:
         """Everything a restart needs."""
         rings = {"gross": self.gross_ring, "net": self.net_ring, "turnover": self.turnover_ring}
         nested = {f"{name}.{key}": value for name, ring in rings.items() for key, value in ring.arrays().items()}
-        return {"held": self.held, **nested}
+        return {"held": self.held, "habit": self.habit, **nested}
 
     def load(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
         """Take the state that `arrays` gave."""
         self.held = np.ascontiguousarray(arrays["held"], np.float64)
+        self.habit = np.ascontiguousarray(arrays["habit"], np.float64)
         for name, ring in (("gross", self.gross_ring), ("net", self.net_ring), ("turnover", self.turnover_ring)):
             ring.load({"x": arrays[f"{name}.x"], "position": arrays[f"{name}.position"]})
         self._last()
@@ -104,7 +115,7 @@ class Book:
 
     def select(self, rows: Sequence[int]) -> None:
         """Keep the features `rows`, in that order; -1 adds a flat one."""
-        self.held = select_rows(self.held, rows)
+        self.held, self.habit = select_rows(self.held, rows), select_rows(self.habit, rows)
         for ring in (self.gross_ring, self.net_ring, self.turnover_ring):
             ring.select(rows)
         self._last()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 FROZEN_BARS = 24
 WARM_BARS = 240
 OUTLIER_SD = 12.0
+BLOWN_STEP = 6.0
 _KEEP_SLOW = forget_factor(720)
 _KEEP_FAST = forget_factor(12)
 _KEEP_ODD = forget_factor(72)
@@ -38,11 +39,15 @@ def _observe(
     missing: Counts,
     frozen: Counts,
     odd: Floats,
+    habit: Floats,
 ) -> None:
-    """One bar into every lane. `size` [F, S, 3]: weight, slow and fast mean absolute step from bar to bar."""
+    """One bar into every lane. `size` [F, S, 3]: weight, slow and fast mean absolute step from bar to bar.
+
+    `habit` [F, 3]: weight, usual share of symbols present, usual share of them that do not move for a day.
+    """
     features, symbols = values.shape
     for f in range(features):
-        known = changed = comparable = outliers = 0
+        known = changed = comparable = outliers = stuck = 0
         for s in range(symbols):
             x = values[f, s]
             if not math.isfinite(x):
@@ -59,6 +64,8 @@ def _observe(
                 still[f, s] = 0
             else:
                 still[f, s] += 1
+                if still[f, s] >= FROZEN_BARS:
+                    stuck += 1
             weight, slow = size[f, s, 0], size[f, s, 1]
             if weight > WARM_BARS * 0.85 and slow > 0.0 and step > OUTLIER_SD * slow:
                 outliers += 1
@@ -72,6 +79,10 @@ def _observe(
         if known:
             frozen[f] = frozen[f] + 1 if comparable and not changed else 0
         odd[f] = odd[f] * _KEEP_ODD + (outliers / comparable if comparable else 0.0)
+        heavy = habit[f, 0] * _KEEP_SLOW + 1.0
+        habit[f, 0] = heavy
+        habit[f, 1] += (seen[f] - habit[f, 1]) / heavy
+        habit[f, 2] += (stuck / symbols - habit[f, 2]) / heavy
 
 
 class Presence:
@@ -81,6 +92,7 @@ class Presence:
         missing: Bars in a row without any value, [F].
         frozen: Bars in a row in which every value repeated the last one, [F].
         outliers: Steps above twelve times the usual one, in bars, forgetting with a half-life of 72 bars, [F].
+        habit: Weight, usual share of symbols present and usual share of them stuck, half-life 720 bars, [F, 3].
     """
 
     def __init__(self, features: int, symbols: int, bars: int) -> None:
@@ -90,29 +102,27 @@ class Presence:
         self.size = np.zeros((features, symbols, 3))
         self.missing, self.frozen = np.zeros(features, np.int64), np.zeros(features, np.int64)
         self.outliers = np.zeros(features)
+        self.habit = np.zeros((features, 3))
 
     def update(self, values: Floats) -> None:
         """Take one bar's values, [F, S]."""
         seen = np.empty(len(values))
-        _observe(values, self.last, self.still, self.size, seen, self.missing, self.frozen, self.outliers)
+        _observe(values, self.last, self.still, self.size, seen, self.missing, self.frozen, self.outliers, self.habit)
         self.ring.update(seen)
 
     def coverage(self) -> Floats:
         """Share of values present over the window, [F]."""
-        known = np.isfinite(self.ring.x)
-        count = known.sum(axis=1)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return np.where(count > 0, np.where(known, self.ring.x, 0.0).sum(axis=1) / count, np.nan)
+        return self.ring.average()
 
     def stuck_share(self, row: int) -> float:
         """Share of the symbols whose value has not moved for a day's worth of bars."""
         return float((self.still[row] >= FROZEN_BARS).mean())
 
-    def collapsed_share(self, row: int) -> float:
-        """Share of the symbols that still move, but by less than a hundredth of the usual step."""
+    def rescaled_share(self, row: int) -> float:
+        """Share of the symbols that move by less than a hundredth, or by more than six times, of the usual step."""
         weight, slow, fast = (self.size[row, :, k] for k in range(3))
-        moving = self.still[row] < FROZEN_BARS
-        return float(((weight > WARM_BARS * 0.85) & moving & (fast < 0.01 * slow)).mean())
+        moving = (self.still[row] < FROZEN_BARS) & (weight > WARM_BARS * 0.85)
+        return float((moving & ((fast < 0.01 * slow) | (fast > BLOWN_STEP * slow))).mean())
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """Everything a restart needs."""
@@ -132,4 +142,4 @@ class Presence:
             setattr(self, name, select_rows(getattr(self, name), rows, np.nan if name == "last" else 0))
 
 
-_FIELDS = ("last", "still", "size", "missing", "frozen", "outliers")
+_FIELDS = ("last", "still", "size", "missing", "frozen", "outliers", "habit")

@@ -8,7 +8,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from midas_engine.models import LearningDocument
+    from midas_engine.models import DiagnoseResult, LearningDocument
+    from midas_engine.monitor.diagnosis.classify import Finding
+    from midas_engine.monitor.diagnosis.snapshot import Snapshot
+    from midas_engine.proposer.protocol import DiagnosisBrief, DiagnosisDraft
 
 
 class StateStore(Protocol):
@@ -46,6 +49,14 @@ class Retirer(Protocol):
 class Diagnostician(Protocol):
     """A researcher that can explain a diagnosis; see `midas_engine.proposer`."""
 
-    async def diagnose(self, context: Any, on_text: Callable[[str], None] | None = None) -> Any:
+    async def diagnose(self, brief: DiagnosisBrief, on_text: Callable[[str], None]) -> DiagnosisDraft:
         """Root cause, evidence with figure ids, and what to do."""
+        ...
+
+
+class Mender(Protocol):
+    """Puts a fix to the same gates as the incumbent, on the data after the break."""
+
+    async def mend(self, snapshot: Snapshot, finding: Finding, result: DiagnoseResult) -> DiagnoseResult:
+        """The result with the fix that was tried, its candidate version and its verdict."""
         ...

@@ -1,0 +1,297 @@
+"""DiagnoseAgent: one diagnosis an episode, in the background, within a budget; no bar ever waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from midas_engine.errors import BudgetError, MidasError, MonitorError
+from midas_engine.events import (
+    AlertRaised,
+    DiagnosisFinished,
+    DiagnosisStarted,
+    FaultReported,
+    KillProposed,
+    LearningWritten,
+)
+from midas_engine.models import Severity
+from midas_engine.monitor.diagnosis.classify import classify
+from midas_engine.monitor.diagnosis.explain import assemble, local_draft, make_brief
+from midas_engine.monitor.diagnosis.papers import save_papers
+from midas_engine.monitor.diagnosis.snapshot import Snapshot, take_snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from datetime import date, datetime
+
+    from midas_engine.bus import EventBus
+    from midas_engine.clock import Clock
+    from midas_engine.events import Event
+    from midas_engine.models import Alert, DiagnoseResult, LearningDocument
+    from midas_engine.monitor.diagnosis.classify import Finding
+    from midas_engine.monitor.fleet import Fleet
+    from midas_engine.monitor.protocols import Diagnostician, DocumentStore, Mender
+
+# The IC ratio crosses its critical line in most healthy months: it is shown, but it asks nobody anything.
+DIAGNOSED_RULES = ("detector", "slippage")
+RELATED_LEARNINGS = 4
+LOCAL = "local"
+
+
+def deserves_diagnosis(alert: Alert) -> bool:
+    """Whether an episode starts a diagnosis by itself: a sequential test that called, or ruinous slippage."""
+    return alert.severity is Severity.CRITICAL and alert.rule in DIAGNOSED_RULES
+
+
+class DiagnoseAgent:
+    """Explains critical episodes: tests first, then a researcher, then papers in the knowledge base.
+
+    A researcher that fails, hangs or answers in a form that cannot be used costs its words only: the class and
+    the local explanation stand without it. Nothing here can stop a feature; it can propose to.
+
+    Args:
+        bus: Where the events go.
+        clock: Engine time, and the deadline of a model.
+        researcher: Explains (see `midas_engine.proposer`); None uses the local templates.
+        kb: Where reports and learnings are written; None keeps them in the events.
+        mender: Puts a proposed fix to the gates; None leaves a fix a proposal on paper.
+        per_day: Diagnoses a UTC day; 0 switches them off.
+        seconds: How long a researcher may take.
+        columns: Columns a fix may read; empty: any.
+
+    Example:
+        >>> from midas_engine.bus import EventBus
+        >>> from midas_engine.clock import WallClock
+        >>> DiagnoseAgent(bus=EventBus(), clock=WallClock()).running
+        ()
+    """
+
+    def __init__(
+        self,
+        *,
+        bus: EventBus,
+        clock: Clock,
+        researcher: Diagnostician | None = None,
+        kb: DocumentStore | None = None,
+        mender: Mender | None = None,
+        per_day: int = 12,
+        seconds: float = 180.0,
+        columns: Iterable[str] = (),
+        max_tokens: int = 2000,
+    ) -> None:
+        self._bus, self._clock = bus, clock
+        self._researcher, self._kb, self._mender = researcher, kb, mender
+        self._per_day, self._seconds, self._max_tokens = per_day, seconds, max_tokens
+        self.columns = tuple(columns)
+        self.proposals: dict[str, str] = {}
+        self.results: dict[str, DiagnoseResult] = {}
+        self._flights: dict[str, asyncio.Task[DiagnoseResult | None]] = {}
+        self._turn = asyncio.Semaphore(1)
+        self._day: date | None = None
+        self._count = 0
+        self._told_spent = False
+
+    # -- asking ----------------------------------------------------------------------------------
+
+    @property
+    def running(self) -> tuple[str, ...]:
+        """Features whose diagnosis is under way."""
+        return tuple(self._flights)
+
+    def consider(
+        self,
+        events: Iterable[Event],
+        fleet: Fleet,
+        at: datetime,
+        expressions: Mapping[str, str],
+        context: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Start what the episodes raised on a bar deserve. Copies the evidence and returns at once."""
+        for event in events:
+            if isinstance(event, AlertRaised) and deserves_diagnosis(event.alert):
+                self._start(fleet, event.alert.feature, at, event.alert, expressions, context)
+
+    def resume(self, fleet: Fleet, expressions: Mapping[str, str]) -> None:
+        """After a restart: diagnose the running episodes whose diagnosis the last process took with it."""
+        if not fleet.built or fleet.stream.last is None:
+            return
+        for (_, _), episode in list(fleet.alerts.episodes.items()):
+            if deserves_diagnosis(episode.alert) and not episode.alert.diagnosis:
+                self._start(fleet, episode.alert.feature, fleet.last_bar, episode.alert, expressions, None)
+
+    def ask(
+        self,
+        fleet: Fleet,
+        feature: str,
+        expressions: Mapping[str, str],
+        context: Mapping[str, Any] | None = None,
+    ) -> asyncio.Task[DiagnoseResult | None]:
+        """The operator wants one: of the feature's worst episode, or without any alert.
+
+        Raises:
+            MonitorError: The feature is not monitored, no bar has come, or one is under way.
+            BudgetError: The day's diagnoses are spent.
+        """
+        if feature in self._flights:
+            raise MonitorError(f"{feature} is being diagnosed", hint="wait for it")
+        if self._spent(fleet, fleet.last_bar):
+            raise BudgetError(
+                f"the day's {self._per_day} diagnoses are spent", hint="raise monitor.diagnoses_per_day, or wait"
+            )
+        alerts = [e.alert for (owner, _), e in fleet.alerts.episodes.items() if owner == feature]
+        ranked = sorted(alerts, key=lambda a: (a.severity is Severity.CRITICAL, a.rule == "detector", a.last_seen_at))
+        snapshot = take_snapshot(
+            fleet, feature, fleet.last_bar, alert=ranked[-1] if ranked else None,
+            expression=expressions.get(feature, ""), context=context,
+        )  # fmt: skip
+        return self._launch(fleet, snapshot)
+
+    def _start(
+        self,
+        fleet: Fleet,
+        feature: str,
+        at: datetime,
+        alert: Alert,
+        expressions: Mapping[str, str],
+        context: Mapping[str, Any] | None,
+    ) -> None:
+        if feature in self._flights or self._per_day <= 0:
+            return
+        if self._spent(fleet, at):
+            if not self._told_spent:
+                self._told_spent = True
+                message = f"the day's {self._per_day} diagnoses are spent; {feature} and later ones are not explained"
+                self._bus.publish(FaultReported(at=at, where="diagnosis", message=message, hint="diagnose by hand"))
+            return
+        snapshot = take_snapshot(
+            fleet, feature, at, alert=alert, expression=expressions.get(feature, ""), context=context
+        )
+        self._launch(fleet, snapshot)
+
+    def _spent(self, fleet: Fleet, at: datetime) -> bool:
+        if at.date() != self._day:
+            # what an earlier process spent today stands in the day's ledger
+            self._day, self._told_spent = at.date(), False
+            self._count = len(fleet.days.of(at.date()).diagnoses)
+        return self._count >= self._per_day
+
+    def _launch(self, fleet: Fleet, snapshot: Snapshot) -> asyncio.Task[DiagnoseResult | None]:
+        self._count += 1
+        name = snapshot.feature
+        task = asyncio.get_running_loop().create_task(self._run(fleet, snapshot), name=f"diagnose {name}")
+        self._flights[name] = task
+        task.add_done_callback(lambda done: self._landed(name, done))
+        return task
+
+    def _landed(self, name: str, task: asyncio.Task[DiagnoseResult | None]) -> None:
+        if self._flights.get(name) is task:
+            del self._flights[name]
+
+    # -- one diagnosis ---------------------------------------------------------------------------
+
+    async def _run(self, fleet: Fleet, snapshot: Snapshot) -> DiagnoseResult | None:
+        alert_id = snapshot.alert.id if snapshot.alert is not None else ""
+        self._bus.publish(DiagnosisStarted(at=snapshot.at, feature=snapshot.feature, alert_id=alert_id))
+        try:
+            async with self._turn:
+                result = await self._diagnose(snapshot)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            text = f"{type(error).__name__}: {error}"
+            self._bus.publish(
+                DiagnosisFinished(at=snapshot.at, feature=snapshot.feature, alert_id=alert_id, error=text)
+            )
+            return None
+        self._tell(fleet, result)
+        return result
+
+    async def _diagnose(self, snapshot: Snapshot) -> DiagnoseResult:
+        finding = await asyncio.to_thread(classify, snapshot)
+        result = await self._explained(snapshot, finding)
+        if self._mender is not None and snapshot.expression:
+            try:
+                result = await self._mender.mend(snapshot, finding, result)
+            except Exception as error:
+                reason = error.message if isinstance(error, MidasError) else f"{type(error).__name__}: {error}"
+                result = dataclasses.replace(result, fix_verdict=f"The fix could not be tried: {reason}")
+        if self._kb is not None:
+            try:
+                result = await asyncio.to_thread(save_papers, self._kb, result, snapshot)
+            except Exception as error:
+                message = f"the diagnosis of {snapshot.feature} could not be written: {error}"
+                self._bus.publish(FaultReported(at=snapshot.at, where="diagnosis", message=message))
+        return result
+
+    async def _explained(self, snapshot: Snapshot, finding: Finding) -> DiagnoseResult:
+        learnings = await asyncio.to_thread(self._learnings, f"{snapshot.feature} {finding.cause}")
+        prompt: Callable[[str], str] | None = getattr(self._kb, "prompt", None)
+        brief = make_brief(
+            snapshot, finding, columns=self.columns, learnings=learnings, prompt=prompt, max_tokens=self._max_tokens
+        )
+        name = LOCAL
+        if self._researcher is not None:
+            name = str(getattr(self._researcher, "name", "researcher"))
+            try:
+                draft = await asyncio.wait_for(self._researcher.diagnose(brief, _unheard), self._seconds)
+                return assemble(snapshot, finding, draft, name, columns=self.columns)
+            except Exception as error:
+                reason = "no answer in time" if isinstance(error, TimeoutError) else _short(error)
+                message = f"{name} did not explain {snapshot.feature}: {reason}"
+                hint = "the tests and the local explanation stand without it"
+                self._bus.publish(FaultReported(at=snapshot.at, where="diagnosis", message=message, hint=hint))
+                name = f"{LOCAL} ({name}: {reason})"
+        return assemble(snapshot, finding, local_draft(brief), name, columns=self.columns)
+
+    def _learnings(self, goal: str) -> list[LearningDocument]:
+        look = getattr(self._kb, "related_learnings", None)
+        found: list[LearningDocument] = []
+        if look is not None:
+            with contextlib.suppress(MidasError, OSError):
+                found = list(look(goal, RELATED_LEARNINGS))
+        return found
+
+    def _tell(self, fleet: Fleet, result: DiagnoseResult) -> None:
+        self.results[result.feature] = result
+        where = f": {result.report_path}" if result.report_path else ""
+        if result.alert_id:
+            fleet.alerts.attach_diagnosis(result.alert_id, f"{result.cause} ({result.confidence:.0%}){where}")
+        fleet.days.diagnosed(result.at, result.feature, result.cause, result.report_path)
+        publish = self._bus.publish
+        publish(DiagnosisFinished(at=result.at, feature=result.feature, alert_id=result.alert_id, result=result))
+        if result.learning_path:
+            title = f"{result.feature}: {result.cause}"
+            publish(LearningWritten(at=result.at, path=result.learning_path, title=title, loop="online"))
+        if result.kill_proposed:
+            self.proposals[result.feature] = result.kill_reason
+            publish(KillProposed(at=result.at, feature=result.feature, source="diagnosis", reason=result.kill_reason))
+
+    # -- life ------------------------------------------------------------------------------------
+
+    async def settle(self) -> None:
+        """Wait until nothing is under way."""
+        while self._flights:
+            await asyncio.gather(*self._flights.values(), return_exceptions=True)
+            await asyncio.sleep(0)
+
+    async def close(self) -> None:
+        """Cancel what is under way; its episodes are diagnosed at the next start."""
+        tasks = list(self._flights.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        closer = getattr(self._researcher, "close", None)
+        if closer is not None:
+            with contextlib.suppress(Exception):
+                await closer()
+
+
+def _unheard(text: str) -> None:
+    """Nobody watches a diagnosis being written."""
+
+
+def _short(error: Exception) -> str:
+    text = error.message if isinstance(error, MidasError) else f"{type(error).__name__}: {error}"
+    return " ".join(text.split())[:300]
