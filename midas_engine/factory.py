@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from midas_engine.market.panel import Panel
     from midas_engine.models import FeatureRecord
     from midas_engine.monitor import OnlineMonitor
+    from midas_engine.monitor.diagnosis import DiagnoseAgent
     from midas_engine.promoter import FeaturePromoter
     from midas_engine.proposer.protocol import Researcher
 
@@ -172,6 +173,7 @@ class Midas:
         symbols: int | None = None,
         bar_seconds: int = 3600,
         keep_state: bool = True,
+        diagnose: bool = True,
         bus: EventBus | None = None,
         clock: Clock | None = None,
     ) -> OnlineMonitor:
@@ -188,6 +190,7 @@ class Midas:
             bar_seconds: Size of a bar.
             keep_state: Go on where the last monitor of this base ended, after a crash too. False: start afresh,
                 as for a backtest over bars that were seen before.
+            diagnose: Explain critical episodes in the background, with the researcher of the settings.
             bus: Where events are published; None makes one: `monitor.bus`.
             clock: Engine time, where it is not the wall's.
 
@@ -195,6 +198,7 @@ class Midas:
             MonitorError: There is nothing to watch.
             SettingsError: A threshold is wrong.
         """
+        from midas_engine.bus import EventBus
         from midas_engine.evaluator.promise import stored_reference
         from midas_engine.monitor import OnlineMonitor
 
@@ -205,6 +209,7 @@ class Midas:
             raise MonitorError("there is no feature to watch", hint="promote a candidate: midas.promoter.promote(name)")
         records = {name: record for name in names if (record := self._record(name)) is not None}
         references = {n: ref for n, record in records.items() if (ref := stored_reference(record)) is not None}
+        stream, time = bus or EventBus(), clock or self.clock
         return OnlineMonitor(
             names,
             references=references,
@@ -217,9 +222,22 @@ class Midas:
             kb=None if self.kb.read_only else self.kb,
             journal=self.promoter.journal if keep_state and not self.kb.read_only else None,
             promoter=None if self.kb.read_only else self.promoter,
-            bus=bus,
-            clock=clock or self.clock,
+            diagnostics=self._diagnostician(stream, time) if diagnose else None,
+            bus=stream,
+            clock=time,
             expressions={name: record.expression for name, record in records.items()},
+        )
+
+    def _diagnostician(self, bus: EventBus, clock: Clock) -> DiagnoseAgent:
+        from midas_engine.monitor.diagnosis import DiagnoseAgent
+
+        return DiagnoseAgent(
+            bus=bus,
+            clock=clock,
+            researcher=self.make_researcher(),
+            kb=None if self.kb.read_only else self.kb,
+            per_day=self.settings.monitor.diagnoses_per_day,
+            max_tokens=self.settings.model.max_tokens,
         )
 
     def _record(self, name: str) -> FeatureRecord | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from functools import singledispatchmethod
+
+import click
 
 from midas_engine import events as ev
 from midas_engine.cli.output import clean, clean_block, number, paint
@@ -27,10 +28,9 @@ class Narrator:
 
     def _line(self, text: str = "") -> None:
         if self._inside:
-            sys.stdout.write("\n")
+            click.echo()
             self._inside = False
-        sys.stdout.write(f"{text}\n")
-        sys.stdout.flush()
+        click.echo(text)  # colours go when this is no terminal
 
     @singledispatchmethod
     def _tell(self, event: ev.Event) -> None:
@@ -39,8 +39,7 @@ class Narrator:
     @_tell.register
     def _(self, event: ev.TokensStreamed) -> None:
         text = clean_block(event.text)
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        click.echo(text, nl=False)
         self._inside = not text.endswith("\n") if text else self._inside
 
     @_tell.register
@@ -73,6 +72,8 @@ class Narrator:
         word = paint("accepted", "green") if event.accepted else paint("refused", "red")
         failed = [row.agent for row in event.agents if not row.passed]
         why = f"; refused by {', '.join(failed)}" if failed and not event.accepted else ""
+        if not failed and not event.accepted and not event.repeated:
+            why = "; passed the research part, not confirmed later"
         known = ", tried before" if event.repeated else ""
         self._line(
             f"  {word}  {clean(event.name)}: rank IC {number(event.rank_ic, 4, sign=True)}, "
@@ -87,6 +88,26 @@ class Narrator:
     def _(self, event: ev.ModelCalled) -> None:
         cost = f", ${event.cost_usd:.4f}" if event.cost_usd == event.cost_usd else ""
         self._line(f"  [{clean(event.model)}: {event.tokens_in} + {event.tokens_out} tokens{cost}]")
+
+    @_tell.register
+    def _(self, event: ev.AlertRaised) -> None:
+        alert = event.alert
+        colour = {"critical": "red", "warning": "yellow"}.get(str(alert.severity), "white")
+        self._line(
+            f"{event.at:%Y-%m-%d %H:%M}  {paint(str(alert.severity), colour)}  {clean(alert.feature)}: "
+            f"{clean(alert.message)}"
+        )
+
+    @_tell.register
+    def _(self, event: ev.DiagnosisFinished) -> None:
+        if event.result is not None:
+            self._line(f"{event.at:%Y-%m-%d %H:%M}  diagnosis  {clean(event.feature)}: {clean(event.result.cause)}")
+
+    @_tell.register
+    def _(self, event: ev.KillProposed) -> None:
+        self._line(
+            f"{event.at:%Y-%m-%d %H:%M}  {paint('kill proposed', 'red')}  {clean(event.feature)}: {clean(event.reason)}"
+        )
 
     @_tell.register
     def _(self, event: ev.FaultReported) -> None:

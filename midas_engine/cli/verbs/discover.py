@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from midas_engine.cli.context import Shared, Verb, pass_shared
 from midas_engine.cli.narration import Narrator
+from midas_engine.cli.signals import cancelling
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from midas_engine.settings import Settings
 
 PROVIDERS = ("local", "mock", "openai", "anthropic", "compatible")
-_SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 
 def provider_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -101,27 +100,14 @@ async def _session(
     narrator = Narrator(quiet=shared.as_json)
     kept: list[dict[str, Any]] = []
     ended: SessionEnded | None = None
-    stopped: list[int] = []
     async with discovery(settings, goal, config, api_key=api_key, regime=regime) as session:
-
-        def stop(number: signal.Signals) -> None:
-            stopped.append(_SIGNALS[number])
-            if not session.cancel():
-                raise KeyboardInterrupt
-
-        running = asyncio.get_running_loop()
-        for number in _SIGNALS:
-            running.add_signal_handler(number, stop, number)
-        try:
+        with cancelling(session.cancel) as stopped:
             async for event in session:
                 narrator.tell(event)
                 if shared.as_json:
                     kept.append(to_dict(event))
                 if isinstance(event, SessionEnded):
                     ended = event
-        finally:
-            for number in _SIGNALS:
-                running.remove_signal_handler(number)
     return _outcome(shared, ended, kept, stopped)
 
 

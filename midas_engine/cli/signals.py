@@ -1,0 +1,49 @@
+"""Ctrl-C and SIGTERM while something long runs: the first asks it to end well, a second one ends it."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
+
+
+@contextmanager
+def cancelling(cancel: Callable[[], bool]) -> Iterator[list[int]]:
+    """Inside the block a signal calls `cancel`; where that says False, or is asked twice, the task is cancelled.
+
+    Args:
+        cancel: Asks the work to end well; False when there is nothing to ask.
+
+    Yields:
+        The exit codes of the signals that came, oldest first; empty when none did.
+
+    Raises:
+        click.exceptions.Exit: The task was cancelled; with the signal's exit code.
+    """
+    came: list[int] = []
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+    def stop(number: signal.Signals) -> None:
+        came.append(CODES[number])
+        if (len(came) > 1 or not cancel()) and task is not None:
+            task.cancel()
+
+    for number in CODES:
+        loop.add_signal_handler(number, stop, number)
+    try:
+        yield came
+    except asyncio.CancelledError:
+        if not came:
+            raise
+        raise click.exceptions.Exit(came[0]) from None
+    finally:
+        for number in CODES:
+            loop.remove_signal_handler(number)

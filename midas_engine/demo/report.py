@@ -1,0 +1,226 @@
+"""The demo's report: what was planted, what was found, what died and when it was noticed."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from midas_engine.demo.world import GOAL, likeness
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from midas_engine.demo.living import Story
+    from midas_engine.demo.run import DemoResult
+    from midas_engine.demo.world import World
+    from midas_engine.market.synthetic import PlantedFeature
+    from midas_engine.models import FeatureRecord
+    from midas_engine.settings import Settings
+
+
+def render(result: DemoResult, world: World, settings: Settings) -> str:
+    """The report as Markdown. It holds no wall-clock time: the same seed gives the same bytes."""
+    parts = [
+        "# Midas demo report\n",
+        "One discovery session and one monitoring session on a synthetic market whose truth is known.",
+        "Nothing in the sessions knows the truth; this page compares afterwards.\n",
+        f"Repeat it: `midas demo --seed {settings.seed}`. The same seed gives the same page (local researcher).\n",
+        *_market(world),
+        *_discovery(result, world, settings),
+        *_life(result, world),
+        *_closing(result),
+    ]
+    return "\n".join(parts)
+
+
+# -- the market ----------------------------------------------------------------------------------
+
+
+def _market(world: World) -> Iterator[str]:
+    panel = world.panel
+    yield "## The market\n"
+    yield (
+        f"{panel.S} perpetuals, {panel.T} hourly bars from {_day(world, 0)}. Bars before {_day(world, world.searched)} "
+        "are searched, the rest is lived through.\n"
+    )
+    rows = [[f.name, f"`{f.expression}`", f"{f.ic:.2f}", _fate(world, f)] for f in world.planted]
+    yield _table(("planted signal", "expression", "IC", "what becomes of it"), rows)
+    first, last = world.market.truth.slippage_shock
+    yield f"Execution costs three times the usual from {_day(world, first)} for {last - first} bars.\n"
+
+
+def _fate(world: World, feature: PlantedFeature) -> str:
+    if feature.changes_at is None:
+        return "stays"
+    return f"{'dies' if feature.kind == 'decays' else 'turns its sign'} on {_day(world, feature.changes_at)}"
+
+
+# -- discovery -----------------------------------------------------------------------------------
+
+
+def _discovery(result: DemoResult, world: World, settings: Settings) -> Iterator[str]:
+    learning = result.learning
+    yield "## Discovery\n"
+    tried = len(result.scored)
+    yield f"Goal: {_cell(GOAL)}. Researcher: {_cell(learning.provenance)}. Expressions tried: {tried}.\n"
+    saved = {record.expression for record in result.found}
+    rows = []
+    for e in result.scored:
+        refused = [a.agent for a in e.agents if not a.passed]
+        verdict = "repeat" if e.repeated else "accepted" if e.expression in saved else ", ".join(refused)
+        rows.append([e.name, f"`{e.expression}`", f"{e.rank_ic:+.4f}", f"{e.score_t:+.2f}", verdict or "not confirmed"])
+    yield _table(("name", "expression", "rank IC", "t", "refused by"), rows)
+    if result.scored:
+        line = result.scored[-1]
+        yield f"Line of acceptance: t = {line.line_t:.2f}, 5 % over the {line.trials} trials the session could make.\n"
+    if not result.found:
+        yield "Nothing was accepted.\n"
+    for record in result.found:
+        yield from _candidate(record, world)
+    for title, text in (("Pattern", learning.pattern_identified), ("Failed", learning.what_failed)):
+        if text:
+            yield f"{title}: {_cell(text)}\n"
+
+
+def _candidate(record: FeatureRecord, world: World) -> Iterator[str]:
+    m = record.metrics
+    yield f"### {record.name}\n"
+    yield f"`{record.expression}`\n"
+    rows = [
+        [part, _number(m.get(f"{prefix}rank_ic"), 4, sign=True), _number(m.get(f"{prefix}score_t"), 2, sign=True),
+         _number(m.get(f"{prefix}net_bps"), 2, sign=True), str(m.get(f"{prefix}bars_scored", ""))]
+        for part, prefix in (("research", ""), ("confirmation", "confirmation_"), ("sealed holdout", "holdout_"))
+        if f"{prefix}score_t" in m
+    ]  # fmt: skip
+    yield _table(("part", "rank IC", "t", "net bps per bar", "bars"), rows)
+    promise = record.expected_score
+    if promise is not None:
+        yield f"Promised score for live bars, shrunk by 0.7: {promise:+.4f}.\n"
+    values = world.values(record.expression)
+    alike = [f"{f.name} {likeness(values, world.values(f.expression)):+.2f}" for f in world.planted]
+    yield f"Rank correlation with what was planted: {', '.join(alike)}.\n"
+
+
+# -- life ----------------------------------------------------------------------------------------
+
+
+def _life(result: DemoResult, world: World) -> Iterator[str]:
+    story = result.story
+    found = {record.name for record in result.found}
+    yield "## Monitoring\n"
+    yield (
+        f"{story.bars} bars, one at a time. The monitor watches what the session found and the planted signals that "
+        "will die, as an older book would hold them. It is not told when.\n"
+    )
+    rows = [
+        [
+            m.feature,
+            "found" if m.feature in found else "planted",
+            m.status,
+            "-" if m.expected_score is None else f"{m.expected_score:+.4f}",
+            f"{_number(m.ic_30d.value, 3, sign=True)} ± {_number(m.ic_30d.se, 3)}",
+            _number(m.slippage_ratio, 2),
+            _number(m.days_to_detect_drop, 1),
+            _number(m.false_alarms_per_year, 2),
+        ]
+        for m in story.metrics
+    ]
+    head = ("feature", "origin", "state at the end", "promised", "IC 30 d", "slippage ratio", "days to notice death",
+            "false alarms a year")  # fmt: skip
+    yield _table(head, rows)
+    yield from _happened(story, world)
+    yield "### Was it noticed?\n"
+    yield _table(("planted change", "on", "called", "after", "killed", "after"), _noticed(story, world))
+    yield _false_alarms(story, world)
+    if story.told:
+        yield f"The `on_kill` callback was called for: {', '.join(story.told)}.\n"
+    if story.diagnoses:
+        yield "### Diagnoses\n"
+        rows = [[d.feature, d.cause, f"{d.confidence:.2f}", _cell(d.root_cause)] for d in story.diagnoses]
+        yield _table(("feature", "cause", "confidence", "explanation"), rows)
+
+
+def _happened(story: Story, world: World) -> Iterator[str]:
+    yield "### What happened\n"
+    loud = [m for m in story.moments if m.alert is None or m.called or m.alert.alert_type == "execution_slippage"]
+    rows = [
+        [_hour(world, m.bar), m.feature, "**killed**" if m.alert is None else str(m.alert.severity),
+         "the detector proposed it, the operator confirmed" if m.alert is None else _cell(m.alert.message)]
+        for m in loud
+    ]  # fmt: skip
+    yield _table(("bar (UTC)", "feature", "what", ""), rows) if rows else "Neither a test nor the costs spoke.\n"
+    counts: dict[tuple[str, str], int] = {}
+    for m in story.moments:
+        if m.alert is not None and m not in loud:
+            kind = (m.alert.alert_type, str(m.alert.severity))
+            counts[kind] = counts.get(kind, 0) + 1
+    if counts:
+        told = ", ".join(f"{n} {kind} ({severity})" for (kind, severity), n in sorted(counts.items()))
+        yield (
+            f"Beside these the original's threshold rules spoke: {told}. They are shown to the operator; a ratio of two\n"
+            "noisy correlations has no false-alarm rate, so that none of them starts a diagnosis or a kill.\n"
+        )
+
+
+def _noticed(story: Story, world: World) -> list[list[str]]:
+    rows = []
+    for planted in world.mortal():
+        changed = planted.changes_at or 0
+        after = [m for m in story.moments if m.feature == planted.name and m.bar >= changed]
+        row = [f"{planted.name} {'dies' if planted.kind == 'decays' else 'turns'}", _day(world, changed)]
+        for moment in (next((m for m in after if m.called), None), next((m for m in after if m.killed), None)):
+            if moment is None:
+                row += ["no", ""]
+            else:
+                days = (moment.bar - changed) * world.panel.hours_per_bar / 24
+                row += [_hour(world, moment.bar), f"{days:.1f} days"]
+        rows.append(row)
+    return rows
+
+
+def _false_alarms(story: Story, world: World) -> str:
+    changes = {f.name: f.changes_at or world.panel.T for f in world.mortal()}
+    healthy_until = {m.feature: changes.get(m.feature, world.panel.T) for m in story.metrics}
+    false = [m for m in story.moments if m.called and m.bar < healthy_until.get(m.feature, 0)]
+    bars = sum(until - world.searched for until in healthy_until.values())
+    years = bars * world.panel.hours_per_bar / (24 * 365)
+    return f"Calls on features that were healthy: {len(false)} in {years:.2f} feature-years; one a year is promised.\n"
+
+
+def _closing(result: DemoResult) -> Iterator[str]:
+    yield "## What was written\n"
+    yield (
+        "The candidates, the learnings, the daily report of the first kill and the diagnoses lie in the knowledge\n"
+        "base (`./midas-kb` unless `--kb` names another). A candidate is yours to promote:\n"
+    )
+    name = result.found[0].name if result.found else "NAME"
+    yield f"```sh\nmidas status\nmidas promote {name}\nmidas undo\n```\n"
+    yield "A made-up market shows that the machinery works, not that a market pays. For real data: `midas discover`.\n"
+
+
+# -- text ----------------------------------------------------------------------------------------
+
+
+def _day(world: World, bar: int) -> str:
+    return f"{world.opens(min(bar, world.panel.T - 1)):%Y-%m-%d}"
+
+
+def _hour(world: World, bar: int) -> str:
+    return f"{world.opens(bar):%Y-%m-%d %H:%M}"
+
+
+def _number(value: object, digits: int, *, sign: bool = False) -> str:
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        return "n/a"
+    return f"{value:{'+' if sign else ''}.{digits}f}"
+
+
+def _cell(text: object) -> str:
+    """Text of models and files inside a page: one line, no table or code mark of its own."""
+    plain = " ".join(str(text).split()).replace("|", "\\|").replace("`", "'").replace("<", "&lt;")
+    return f"'{plain}" if plain[:1] in ("=", "@", "#") else plain
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
