@@ -6,14 +6,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from midas_engine.market.doctor.examine import inspect
+    from midas_engine.market.doctor.report import Defect, DoctorReport
     from midas_engine.market.forward import forward_return_frame, forward_returns, horizon_name
     from midas_engine.market.funding import align_funding
+    from midas_engine.market.importers import import_panel, read_any
     from midas_engine.market.panel import Panel
     from midas_engine.market.regimes import regime_labels, trend_labels
     from midas_engine.market.sources import load_panel
     from midas_engine.market.synthetic import PlantedFeature, SyntheticMarket
 
 __all__ = [
+    "Defect",
+    "DoctorReport",
     "Panel",
     "PlantedFeature",
     "SyntheticMarket",
@@ -21,12 +26,17 @@ __all__ = [
     "forward_return_frame",
     "forward_returns",
     "horizon_name",
+    "import_panel",
+    "inspect",
     "load_panel",
+    "read_any",
     "regime_labels",
     "trend_labels",
 ]
 
 _HOMES = {
+    "Defect": "doctor.report",
+    "DoctorReport": "doctor.report",
     "Panel": "panel",
     "PlantedFeature": "synthetic",
     "SyntheticMarket": "synthetic",
@@ -34,6 +44,9 @@ _HOMES = {
     "forward_return_frame": "forward",
     "forward_returns": "forward",
     "horizon_name": "forward",
+    "import_panel": "importers",
+    "inspect": "doctor.examine",
+    "read_any": "importers",
     "load_panel": "sources",
     "regime_labels": "regimes",
     "trend_labels": "regimes",

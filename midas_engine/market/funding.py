@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from midas_engine.errors import DataFormatError
+from midas_engine.market.asof import as_of, usual_spacing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -14,8 +15,10 @@ if TYPE_CHECKING:
 
     from midas_engine.market.panel import Panel
 
-# A settlement older than this many of its own intervals no longer describes the market.
+# A settlement older than this many usual intervals no longer describes the market. The interval itself differs by
+# symbol and changes over time (8 h, 4 h, 1 h in stress): eight hours, the longest, is the least that counts.
 STALE_INTERVALS = 3
+LONGEST_INTERVAL = np.timedelta64(8 * 3600, "s")
 
 
 def align_funding(panel: Panel, settlements: pd.DataFrame) -> dict[str, NDArray[np.float64]]:
@@ -25,6 +28,8 @@ def align_funding(panel: Panel, settlements: pd.DataFrame) -> dict[str, NDArray[
     is known to the bar that opens at 07:00 and closes at 08:00, and to none before).
     `funding_paid` is the sum of rates settled inside the bar, (open, close]: what a long held
     through the bar pays, as a fraction of notional; zero between settlements.
+
+    Both depend on settlements up to the close only, how old a rate may be included.
 
     Args:
         panel: The bars.
@@ -38,15 +43,18 @@ def align_funding(panel: Panel, settlements: pd.DataFrame) -> dict[str, NDArray[
         raise DataFormatError(f"funding rows lack {', '.join(sorted(missing))}")
     rate = np.full(panel.shape, np.nan)
     paid = np.full(panel.shape, np.nan)
-    closes = panel.timestamps + np.timedelta64(panel.bar_seconds, "s")
-    for name, rows in settlements.groupby("symbol", sort=False):
-        if name not in panel.symbols:
+    closes: NDArray[np.datetime64] = panel.closes
+    columns = {name: i for i, name in enumerate(panel.symbols)}
+    for name, rows in settlements.groupby("symbol", sort=False, observed=True):
+        column = columns.get(str(name))
+        if column is None:
             continue
-        column = panel.symbols.index(str(name))
-        rows = rows.sort_values("timestamp").drop_duplicates("timestamp", keep="last")
+        rows = rows[rows["funding_rate"].notna()].sort_values("timestamp", kind="stable")
+        rows = rows.drop_duplicates("timestamp", keep="last")
         times = _utc64(rows["timestamp"])
         rates = rows["funding_rate"].to_numpy(dtype=np.float64)
-        rate[:, column] = _as_of(times, rates, closes)
+        oldest = STALE_INTERVALS * np.maximum(usual_spacing(times, LONGEST_INTERVAL), LONGEST_INTERVAL)
+        rate[:, column] = as_of(times, rates, closes, oldest)
         paid[:, column] = _paid(times, rates, closes, panel.bar_seconds, rate[:, column])
     return {"funding_rate": rate, "funding_paid": paid}
 
@@ -60,17 +68,6 @@ def _utc64(times: pd.Series[Any]) -> NDArray[np.datetime64]:
     return stamps
 
 
-def _as_of(
-    times: NDArray[np.datetime64], rates: NDArray[np.float64], closes: NDArray[np.datetime64]
-) -> NDArray[np.float64]:
-    newest = np.searchsorted(times, closes, side="right") - 1
-    known = newest >= 0
-    spacing = np.median(np.diff(times)) if len(times) > 1 else np.timedelta64(8, "h")
-    age = closes - times[np.maximum(newest, 0)]
-    fresh = known & (age <= STALE_INTERVALS * spacing)
-    return np.where(fresh, rates[np.maximum(newest, 0)], np.nan)
-
-
 def _paid(
     times: NDArray[np.datetime64],
     rates: NDArray[np.float64],
@@ -78,7 +75,12 @@ def _paid(
     bar_seconds: int,
     known_rate: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    total = np.concatenate([[0.0], np.cumsum(rates)])
-    upto = total[np.searchsorted(times, closes, side="right")]
-    before = total[np.searchsorted(times, closes - np.timedelta64(bar_seconds, "s"), side="right")]
-    return np.where(np.isfinite(known_rate), upto - before, np.nan)
+    upto = np.searchsorted(times, closes, side="right")
+    before = np.searchsorted(times, closes - np.timedelta64(bar_seconds, "s"), side="right")
+    paid = np.zeros(len(closes))
+    # Summed bar by bar, not as differences of a running total: one settlement is paid to the last digit. The bars
+    # follow each other, so each one's settlements end where the next one's begin.
+    paying = np.flatnonzero(upto > before)
+    if paying.size:
+        paid[paying] = np.add.reduceat(rates[: upto[paying[-1]]], before[paying])
+    return np.where(np.isfinite(known_rate), paid, np.nan)

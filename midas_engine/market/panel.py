@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -92,6 +91,11 @@ class Panel:
     def shape(self) -> tuple[int, int]:
         """(T, S)."""
         return self.T, self.S
+
+    @property
+    def closes(self) -> Times:
+        """When each bar ends, and is known [T]."""
+        return np.asarray(self.timestamps + np.timedelta64(self.bar_seconds, "s"), dtype="datetime64[ns]")
 
     @property
     def fields(self) -> Mapping[str, Matrix]:
@@ -231,69 +235,31 @@ class Panel:
         """The inverse of `to_series`: aligned on labels; missing labels give NaN."""
         import pandas as pd
 
+        times = pd.DatetimeIndex(self.timestamps, name="timestamp").tz_localize("UTC")
         if isinstance(series.index, pd.MultiIndex):
-            wide = series.unstack(level=1).reindex(index=self.index.levels[0] if self.S > 1 else self.index)
-            wide = wide.reindex(columns=list(self.symbols))
+            level = "symbol" if "symbol" in series.index.names else 1
+            wide = series.unstack(level=level).reindex(index=times, columns=list(self.symbols))
             return np.ascontiguousarray(wide.to_numpy(dtype=np.float64))
         if self.S != 1:
             raise DataFormatError("a series without a symbol level cannot fill a panel of many symbols")
-        return np.ascontiguousarray(series.reindex(self.index).to_numpy(dtype=np.float64).reshape(-1, 1))
+        return np.ascontiguousarray(series.reindex(times).to_numpy(dtype=np.float64).reshape(-1, 1))
 
     @classmethod
     def from_frame(cls, frame: pd.DataFrame, bar: str | int | None = None) -> Panel:
         """A panel from long rows: `timestamp`, optional `symbol`, and numeric fields.
 
         Args:
-            frame: One row per bar and symbol; timestamps are UTC (naive ones are taken as UTC).
+            frame: One row per bar and symbol, in any order; timestamps are dates, ISO 8601 texts or epoch numbers in
+                s, ms, us or ns, in UTC (those without a zone are taken as UTC).
             bar: Bar length in seconds or as a pandas offset ("1h"); None takes the most common spacing.
 
         Raises:
             DataFormatError: No timestamp column, no numeric field, or nothing in it.
             DataDefectError: Duplicate rows, times off the grid, or text where numbers belong.
         """
-        import pandas as pd
+        from midas_engine.market.long_form import panel_of
 
-        if "timestamp" not in frame.columns:
-            raise DataFormatError(
-                "the frame has no `timestamp` column", hint="there are: " + ", ".join(map(str, frame.columns))
-            )
-        if frame.empty:
-            raise DataFormatError("the frame has no rows")
-        stamps = pd.to_datetime(frame["timestamp"], utc=True).dt.tz_localize(None).astype("datetime64[ns]")
-        cols, symbols = _symbol_codes(frame)
-        times = np.unique(stamps.to_numpy())
-        seconds = _bar_seconds(times, bar)
-        start = times[0]
-        offsets = (stamps.to_numpy() - start) / np.timedelta64(seconds, "s")
-        rows = np.rint(offsets).astype(np.int64)
-        off_grid = np.flatnonzero(np.abs(offsets - rows) > 1e-9)
-        if off_grid.size:
-            raise DataDefectError(
-                f"{off_grid.size} timestamps are off the {seconds} s grid, first {stamps.iloc[off_grid[0]]}",
-                hint="run `midas data check` on the file, or give the bar length",
-            )
-        bars = int(rows.max()) + 1
-        flat = rows * len(symbols) + cols
-        if np.bincount(flat).max() > 1:
-            first = frame.index[pd.Series(flat).duplicated().to_numpy()][0]
-            raise DataDefectError(
-                f"two rows for one bar and symbol, first at row {first}", hint="run `midas data check`"
-            )
-        grid = start + np.arange(bars) * np.timedelta64(seconds, "s")
-        fields: dict[str, Matrix] = {}
-        for column in frame.columns:
-            if column in ("timestamp", "symbol"):
-                continue
-            numbers = pd.to_numeric(frame[column], errors="coerce") if frame[column].dtype == object else frame[column]
-            if not pd.api.types.is_numeric_dtype(numbers):
-                continue
-            values = np.full(bars * len(symbols), np.nan)
-            values[flat] = numbers.to_numpy(dtype=np.float64)
-            values[~np.isfinite(values)] = np.nan
-            fields[str(column)] = values.reshape(bars, len(symbols))
-        if not fields:
-            raise DataFormatError("the frame has no numeric column beside timestamp and symbol")
-        return cls(grid, symbols, fields, seconds)
+        return panel_of(cls, frame, bar)
 
     def to_frame(self) -> pd.DataFrame:
         """Long rows, without those where every field is NaN."""
@@ -311,56 +277,26 @@ class Panel:
     # -- disk ----------------------------------------------------------------------------------
 
     def save(self, path: str | Path) -> Path:
-        """Write one Parquet file, whole or not at all; the bar length travels in its metadata."""
-        import pyarrow as pa
-        import pyarrow.parquet as pq
+        """Write one Parquet file, durably, whole or not at all. The grid travels in its metadata.
 
-        target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        table = pa.Table.from_pandas(self.to_frame(), preserve_index=False)
-        meta = {b"midas.bar_seconds": str(self.bar_seconds).encode(), b"midas.symbols": ",".join(self.symbols).encode()}
-        table = table.replace_schema_metadata({**(table.schema.metadata or {}), **meta})
-        temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-        try:
-            pq.write_table(table, temporary, compression="zstd")
-            os.replace(temporary, target)
-        finally:
-            temporary.unlink(missing_ok=True)
-        return target
+        Raises:
+            OSError: The disk refused; what was there before is there still.
+        """
+        from midas_engine.market.disk import write_panel
+
+        return write_panel(self, Path(path))
 
     @classmethod
     def load(cls, path: str | Path) -> Panel:
-        """Read what `save` wrote, or any long Parquet file.
+        """Read what `save` wrote, to the bit, or any long Parquet file.
 
         Raises:
             DataFormatError: The file is missing or not Parquet.
+            DataDefectError: Its rows make no panel.
         """
-        import pyarrow as pa
-        import pyarrow.parquet as pq
+        from midas_engine.market.disk import read_panel
 
-        source = Path(path)
-        if not source.is_file():
-            raise DataFormatError(f"no file {source}", hint="`midas data import` makes one from exchange dumps")
-        try:
-            table = pq.read_table(source)
-        except (pa.ArrowException, OSError) as error:
-            raise DataFormatError(f"{source} is not a Parquet file Midas can read: {error}") from error
-        meta = table.schema.metadata or {}
-        bar = int(meta[b"midas.bar_seconds"]) if b"midas.bar_seconds" in meta else None
-        panel = cls.from_frame(table.to_pandas(), bar)
-        names = meta.get(b"midas.symbols", b"").decode().split(",")
-        return panel.select(names) if set(names) == set(panel.symbols) else panel
-
-
-def _symbol_codes(frame: pd.DataFrame) -> tuple[NDArray[np.int64], list[str]]:
-    import pandas as pd
-
-    if "symbol" not in frame.columns:
-        return np.zeros(len(frame), dtype=np.int64), ["ASSET"]
-    codes, names = pd.factorize(frame["symbol"])
-    if (codes < 0).any():
-        raise DataDefectError(f"row {frame.index[int(np.argmax(codes < 0))]} has no symbol")
-    return codes.astype(np.int64), [str(n) for n in names]
+        return read_panel(cls, Path(path))
 
 
 def _instant(when: Any) -> np.datetime64:
@@ -369,19 +305,3 @@ def _instant(when: Any) -> np.datetime64:
     stamp = pd.Timestamp(when)
     stamp = stamp.tz_convert("UTC").tz_localize(None) if stamp.tzinfo else stamp
     return np.datetime64(stamp.value, "ns")
-
-
-def _bar_seconds(times: Times, bar: str | int | None) -> int:
-    import pandas as pd
-
-    if isinstance(bar, int):
-        return bar
-    if isinstance(bar, str):
-        return int(pd.Timedelta(bar).total_seconds())
-    if len(times) < 2:
-        raise DataFormatError("one bar does not tell its length", hint="give bar=, e.g. '1h'")
-    steps, counts = np.unique(np.diff(times) // np.timedelta64(1, "s"), return_counts=True)
-    seconds = int(steps[np.argmax(counts)].astype(np.int64))
-    if seconds <= 0:
-        raise DataDefectError("timestamps are closer than one second", hint="check their unit (s, ms, us, ns)")
-    return seconds

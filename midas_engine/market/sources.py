@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from midas_engine.errors import DataFormatError
+from midas_engine.market.disk import is_panel_file
 from midas_engine.market.funding import align_funding
 from midas_engine.market.panel import Panel
 
@@ -65,13 +66,13 @@ def _synthetic(name: str) -> Panel:
 
 
 def _from_path(path: Path) -> Panel:
-    if path.is_dir():
+    if path.is_dir() and (path / "panel.parquet").is_file():
         path = path / "panel.parquet"
     if not path.exists():
         raise DataFormatError(
             f"no data at {path}", hint=f"give a path, or one of {', '.join(NAMED)}; `midas data import` makes panels"
         )
-    if path.suffix.lower() == ".parquet":
+    if path.suffix.lower() == ".parquet" and is_panel_file(path):
         return Panel.load(path)
     from midas_engine.market.importers import read_any
 

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from midas_engine.cli.context import LazyGroup, Shared, Verb, pass_shared
-from midas_engine.cli.output import clean, number, paint, table
+from midas_engine.cli.output import clean, moment, number, paint, table
 
 if TYPE_CHECKING:
-    from midas_engine.market import DoctorReport, Panel
+    from collections.abc import Iterable
+
+    from midas_engine.market import Defect, DoctorReport, Panel
 
 _path = click.Path(path_type=Path)
+_bar = click.option("--bar", metavar="LENGTH", help="Which bars, when there are several lengths: 1m, 15m, 1h, 4h, 1d.")
 
 
 @click.group(cls=LazyGroup)
@@ -21,40 +24,87 @@ def data() -> None:
     """Market data: check it, import it, look at it."""
 
 
-@data.command("check", cls=Verb, example="midas data check ./BTCUSDT-1h.csv")
-@click.argument("path", type=_path)
+@data.command("check", cls=Verb, example=("midas data check ./BTCUSDT-1h.csv", "midas data check ./dumps --json"))
+@click.argument("paths", nargs=-1, required=True, type=_path)
+@_bar
 @pass_shared
-def check(shared: Shared, path: Path) -> None:
-    """Name every defect of a file, with place and count, before anything is computed from it.
+def check(shared: Shared, paths: tuple[Path, ...], bar: str | None) -> None:
+    """Name every defect of files or folders, with place and count, before anything is computed from them.
 
     The exit code is 1 when a defect forbids computing.
     """
     from midas_engine.market import inspect
 
-    report = inspect(path)
-    shared.show({"path": path, "ok": report.ok, "defects": report.defects}, lambda: _defects(path, report))
+    report = inspect(paths, bar=bar)
+    shared.show({"paths": paths, "ok": report.ok, **_summary(report)}, lambda: _defects(paths, report))
     if not report.ok:
         raise click.exceptions.Exit(1)
 
 
-def _defects(path: Path, report: DoctorReport) -> str:
+def _summary(report: DoctorReport) -> dict[str, Any]:
+    return {
+        "rows": report.rows,
+        "symbols": report.symbols,
+        "from": report.first_at,
+        "to": report.last_at,
+        "files": len(report.sources),
+        "defects": report.defects,
+    }
+
+
+def _defects(paths: tuple[Path, ...], report: DoctorReport) -> str:
+    names = clean(", ".join(p.name or str(p) for p in paths[:3]) + (f" and {len(paths) - 3} more" * (len(paths) > 3)))
+    seen = (
+        f"{names}: {report.rows:,} rows, {len(report.symbols)} symbols, "
+        f"{moment(report.first_at)} to {moment(report.last_at)} UTC"
+    )
     if not report.defects:
-        return f"{clean(path)}: no defects."
-    rows = [
-        [d.severity, d.code, d.symbol or "-", d.column or "-", d.count, str(d.first_at or "-")[:16], d.detail]
-        for d in report.defects
-    ]
-    head = ("severity", "defect", "symbol", "column", "count", "first at", "")
+        return f"{seen}\n{paint('no defects', 'green')}"
     end = paint("usable, with these remarks", "yellow") if report.ok else paint("not usable as it is", "red")
-    return f"{clean(path)}: {end}\n{table(rows, head, right='llllr')}"
+    rows = []
+    for first, several in _alike(report.defects):
+        symbols = {d.symbol for d in several}
+        name = first.symbol + (f" +{len(symbols) - 1}" if len(symbols) > 1 else "")
+        count = sum(d.count for d in several)
+        place = f" [{first.place}]" if first.place else ""
+        rows.append([first.severity, first.code, name or "-", first.column or "-", count, moment(first.first_at),
+                     first.detail + place])  # fmt: skip
+    head = ("severity", "defect", "symbol", "column", "count", "first at", "")
+    advice = dict.fromkeys(f"  {d.code}: {d.fix}" for d in report.defects)
+    return "\n".join([seen, end, table(rows, head, right="llllr"), "", "What to do", *advice])
 
 
-@data.command("import", cls=Verb, example="midas data import ./dumps/*.zip --out ./market")
+def _alike(defects: Iterable[Defect]) -> list[tuple[Defect, list[Defect]]]:
+    """The same fault of many symbols on one line: its first, and all of them."""
+    groups: dict[tuple[str, str, str], list[Defect]] = {}
+    for found in defects:
+        groups.setdefault((found.severity, found.code, found.column), []).append(found)
+    return [(several[0], several) for several in groups.values()]
+
+
+@data.command("import", cls=Verb, example=("midas data import ./dumps --out ./market", "midas data info ./market"))
 @click.argument("paths", nargs=-1, required=True, type=_path)
-@click.option("--out", required=True, type=_path, metavar="DIR", help="Where the panel goes.")
+@click.option("--out", required=True, type=_path, metavar="DIR", help="Where the panel goes; one there is replaced.")
+@_bar
 @pass_shared
-def import_data(shared: Shared, paths: tuple[Path, ...], out: Path) -> None:
-    """Read exchange dumps or CSV/Parquet files, check them, and write one panel that --data DIR reads."""
+def import_data(shared: Shared, paths: tuple[Path, ...], out: Path, bar: str | None) -> None:
+    """Read exchange dumps or CSV/Parquet files, check them, and write one panel that --data DIR reads.
+
+    Klines set the grid; funding rates, open interest and mark prices found among the files stand beside them, as they
+    were known when each bar closed. What can be mended without a guess is mended and told. Anything else is refused,
+    and nothing is written.
+    """
+    from midas_engine.market.doctor.examine import examine
+    from midas_engine.market.importers.reading import read_parts, write_examined
+
+    examined = examine(read_parts(paths, bar))
+    report = examined.report
+    if not report.ok:
+        shared.show({"paths": paths, "ok": False, **_summary(report)}, lambda: _defects(paths, report))
+        raise click.exceptions.Exit(1)
+    done = write_examined(examined, out)
+    document = {"ok": True, "path": done.path, "panel": _describe(str(out), done.panel), **_summary(done.report)}
+    shared.show(document, lambda: f"{_defects(paths, done.report)}\n\n{_described(document['panel'])}")
 
 
 @data.command("info", cls=Verb, example=("midas data info", "midas data info ./market --json"))

@@ -1,0 +1,166 @@
+"""Timestamps as files write them, to UTC instants: the unit and the zone are found out, never guessed."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+# No perpetual is older than Bitcoin, and none of this data is from the next century. In every unit the epoch numbers
+# of these years lie apart from those of the other units, so a number tells its unit by itself.
+FIRST_YEAR, LAST_YEAR = 2009, 2100
+UNITS: Mapping[str, int] = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
+_FIRST_NS = int(np.datetime64(f"{FIRST_YEAR}-01-01", "ns").astype(np.int64))
+_LAST_NS = int(np.datetime64(f"{LAST_YEAR}-01-01", "ns").astype(np.int64))
+_ZONE = re.compile(r"(?:[zZ]|[+-]\d{2}(?::?\d{2})?|UTC|GMT)\s*$")
+NOT_A_TIME = np.datetime64("NaT", "ns")
+
+
+@dataclass(frozen=True, slots=True)
+class Instants:
+    """A column of timestamps, read.
+
+    Attributes:
+        utc: datetime64[ns] [N], UTC; NaT where a value is no instant between 2009 and 2100.
+        units: How many values were in each form: "s", "ms", "us", "ns", "text" or "date".
+        naive: How many texts or dates carried no zone (taken as UTC).
+        zoned: How many carried a zone other than UTC (converted).
+    """
+
+    utc: NDArray[np.datetime64]
+    units: Mapping[str, int]
+    naive: int = 0
+    zoned: int = 0
+
+    @property
+    def unreadable(self) -> NDArray[np.bool_]:
+        """Which values are no instant [N]."""
+        return np.isnat(self.utc)
+
+
+def read_instants(column: pd.Series[Any]) -> Instants:
+    """What a column of epoch numbers, ISO 8601 texts or dates says.
+
+    Example:
+        >>> import pandas as pd
+        >>> read = read_instants(pd.Series([1704067200000, 1735689600000000]))
+        >>> [str(t)[:13] for t in read.utc], dict(read.units)
+        (['2024-01-01T00', '2025-01-01T00'], {'ms': 1, 'us': 1})
+    """
+    import pandas as pd
+
+    if pd.api.types.is_bool_dtype(column):
+        return Instants(np.full(len(column), NOT_A_TIME), {})
+    if pd.api.types.is_datetime64_any_dtype(column):
+        return _from_dates(column)
+    if pd.api.types.is_numeric_dtype(column):
+        return _from_numbers(column.to_numpy(dtype=np.float64, na_value=np.nan), _whole(column))
+    return _from_texts(column)
+
+
+def _whole(column: pd.Series[Any]) -> NDArray[np.int64] | None:
+    """Exact integers where the column has them: nanoseconds do not fit a float."""
+    if column.dtype.kind == "i" and not column.hasnans:
+        return column.to_numpy(dtype=np.int64)
+    return None
+
+
+def _from_numbers(values: NDArray[np.float64], exact: NDArray[np.int64] | None = None) -> Instants:
+    out = np.full(len(values), NOT_A_TIME)
+    units: dict[str, int] = {}
+    for unit, size in UNITS.items():
+        inside = (values >= _FIRST_NS // size) & (values < _LAST_NS // size)
+        count = int(inside.sum())
+        if not count:
+            continue
+        units[unit] = count
+        if exact is not None:
+            nanoseconds = exact[inside] * size
+        else:
+            # Whole units first: a float of milliseconds is exact, a float of nanoseconds is not.
+            whole = np.floor(values[inside])
+            nanoseconds = whole.astype(np.int64) * size + ((values[inside] - whole) * size).astype(np.int64)
+        out[inside] = nanoseconds.astype("datetime64[ns]")
+    return Instants(out, units)
+
+
+def _from_dates(column: pd.Series[Any]) -> Instants:
+    import pandas as pd
+
+    zone = getattr(column.dtype, "tz", None)
+    utc = column.dt.tz_convert("UTC").dt.tz_localize(None) if zone is not None else column
+    known = utc.notna().to_numpy()
+    years = utc.dt.year.to_numpy(dtype=np.float64, na_value=np.nan)
+    good = known & (years >= FIRST_YEAR) & (years < LAST_YEAR)
+    out = np.full(len(column), NOT_A_TIME)
+    out[good] = pd.DatetimeIndex(utc[good]).as_unit("ns").to_numpy()
+    foreign = zone is not None and str(zone) not in ("UTC", "UTC+00:00", "Etc/UTC", "Zulu")
+    return Instants(
+        out,
+        {"date": int(known.sum())},
+        naive=0 if zone is not None else int(known.sum()),
+        zoned=int(known.sum()) if foreign else 0,
+    )
+
+
+def _from_texts(column: pd.Series[Any]) -> Instants:
+    import pandas as pd
+
+    texts = column.astype("string").str.strip()
+    numbers = pd.to_numeric(texts, errors="coerce")
+    numeric = numbers.notna().to_numpy()
+    out = np.full(len(column), NOT_A_TIME)
+    units: dict[str, int] = {}
+    if numeric.any():
+        plain = numbers[numeric]
+        read = read_instants(plain.astype("int64") if (plain % 1 == 0).all() else plain.astype("float64"))
+        out[numeric], units = read.utc, dict(read.units)
+    written = texts[~numeric]
+    parsed = pd.to_datetime(written, format="ISO8601", utc=True, errors="coerce")
+    found = _from_dates(parsed)
+    out[~numeric] = found.utc
+    good = written[~np.isnat(found.utc)]
+    if len(good):
+        units["text"] = len(good)
+    ends = good.str.extract(f"({_ZONE.pattern})", expand=False)
+    foreign = ends.notna() & ~ends.fillna("").str.strip().isin(["Z", "z", "UTC", "GMT", "+00:00", "+0000", "+00"])
+    # "2026-01-01" ends in "-01": a zone needs a time of day before it.
+    timed = good.str.contains(":", regex=False)
+    naive = int((ends.isna() | ~timed).sum())
+    return Instants(out, units, naive=naive, zoned=int((foreign & timed).sum()))
+
+
+def wrong_unit(column: pd.Series[Any]) -> str:
+    """The unit that a typed date column must have been read in by mistake, such as "ms read as ns"; or empty.
+
+    Example:
+        >>> import pandas as pd
+        >>> wrong_unit(pd.to_datetime(pd.Series([1704067200000])))
+        'ms read as ns'
+    """
+    import pandas as pd
+
+    if not pd.api.types.is_datetime64_any_dtype(column):
+        return ""
+    values = column.dt.tz_convert("UTC").dt.tz_localize(None) if getattr(column.dtype, "tz", None) else column
+    known = values.dropna().to_numpy()
+    strange = known[(known < np.datetime64(str(FIRST_YEAR))) | (known >= np.datetime64(str(LAST_YEAR)))]
+    if not strange.size:
+        return ""
+    size_then = UNITS[np.datetime_data(strange.dtype)[0]]
+    nanoseconds = int(strange[0].astype(np.int64)) * size_then
+    # The commonest mistake first: several pairs have the same ratio and cannot be told apart.
+    for read_as in ("ns", "ms", "s", "us"):
+        raw = nanoseconds / UNITS[read_as]
+        for unit, size in UNITS.items():
+            if unit != read_as and _FIRST_NS // size <= raw < _LAST_NS // size:
+                return f"{unit} read as {read_as}"
+    return ""
