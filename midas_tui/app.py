@@ -5,36 +5,62 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
-from textual.content import Content
 
-from midas_engine.errors import MidasError
 from midas_tui.bridge import Bridge
-from midas_tui.commands import Commands
+from midas_tui.faults import describe
 from midas_tui.modals.ask import Answer, AskModal, Question
-from midas_tui.modals.help import HelpModal
-from midas_tui.screens.alerts import AlertsScreen
-from midas_tui.screens.base import ModeScreen
-from midas_tui.screens.discovery import DiscoveryScreen
-from midas_tui.screens.learnings import LearningsScreen
 from midas_tui.screens.live import LiveScreen
-from midas_tui.screens.pipeline import PipelineScreen
 from midas_tui.store import Store
 from midas_tui.theme import THEMES, choose_glyphs
+from midas_tui.views import Views
+from midas_tui.workers import in_worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from textual.screen import Screen
 
+    from midas_engine.models import Alert
     from midas_engine.settings import Settings
     from midas_tui.port import RuntimePort
+    from midas_tui.screens.base import ModeScreen
 
 MODE_KEYS = ("live", "pipeline", "discovery", "learnings", "alerts")
+DAY_SECONDS = 86_400
+# Faster than this a replay raises alerts faster than toasts can be read; the feed has them all.
+TOAST_SPEED = 8.0
 
 
-class MidasApp(Commands):
+def _pipeline() -> Screen[Any]:
+    from midas_tui.screens.pipeline import PipelineScreen
+
+    return PipelineScreen()
+
+
+def _discovery() -> Screen[Any]:
+    from midas_tui.screens.discovery import DiscoveryScreen
+
+    return DiscoveryScreen()
+
+
+def _learnings() -> Screen[Any]:
+    from midas_tui.screens.learnings import LearningsScreen
+
+    return LearningsScreen()
+
+
+def _alerts() -> Screen[Any]:
+    from midas_tui.screens.alerts import AlertsScreen
+
+    return AlertsScreen()
+
+
+def _key(key: str, action: str, what: str, id: str, *, shown: str = "", show: bool = False) -> Binding:
+    return Binding(key, action, what, key_display=shown or None, show=show, id=id)
+
+
+class MidasApp(Views):
     """The terminal. `make_runtime` is called after the first paint; it may import what is heavy.
 
     Args:
@@ -47,56 +73,43 @@ class MidasApp(Commands):
     TITLE = "midas"
     ENABLE_COMMAND_PALETTE = True
     COMMAND_PALETTE_BINDING = "ctrl+p"
+    # The first paint needs one mode; the others are imported when they are first shown.
     MODES: ClassVar[dict[str, Any]] = {
         "live": LiveScreen,
-        "pipeline": PipelineScreen,
-        "discovery": DiscoveryScreen,
-        "learnings": LearningsScreen,
-        "alerts": AlertsScreen,
+        "pipeline": _pipeline,
+        "discovery": _discovery,
+        "learnings": _learnings,
+        "alerts": _alerts,
     }
     DEFAULT_MODE = "live"
     CSS_PATH = "midas.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        *(
-            Binding(str(i), f"mode('{name}')", name, show=False, id=f"mode.{name}")
-            for i, name in enumerate(MODE_KEYS, 1)
-        ),
-        Binding("question_mark", "help", "help", key_display="?", show=False, id="app.help"),
-        Binding("colon", "command_palette", "palette", key_display=":", show=False, id="app.palette"),
-        Binding("slash", "filter", "filter", key_display="/", id="app.filter"),
-        Binding("escape", "back", "back", show=False, id="app.back"),
-        Binding("f", "maximise", "full", show=False, id="app.full"),
-        Binding("u", "undo", "undo", show=False, id="app.undo"),
-        Binding("U", "redo", "redo", show=False, id="app.redo"),
-        Binding("g", "go", "go to pane", show=False, id="app.go"),
-        Binding("exclamation_mark", "log", "log", key_display="!", show=False, id="app.log"),
-        Binding("y", "copy(False)", "copy", show=False, id="app.copy"),
-        Binding("Y", "copy(True)", "copy JSON", show=False, id="app.copy_json"),
-        Binding("space", "freeze", "freeze / play", show=False, id="app.freeze"),
-        Binding("ctrl+e", "header", "hide header", show=False, id="app.header"),
-        Binding("comma", "replay('step_back')", "step back", key_display=",", show=False, id="replay.step_back"),
-        Binding("full_stop", "replay('step')", "step", key_display=".", show=False, id="replay.step"),
-        Binding(
-            "left_square_bracket",
-            "replay('previous_alert')",
-            "previous alert",
-            key_display="[",
-            show=False,
-            id="replay.previous_alert",
-        ),
-        Binding(
-            "right_square_bracket",
-            "replay('next_alert')",
-            "next alert",
-            key_display="]",
-            show=False,
-            id="replay.next_alert",
-        ),
-        Binding("minus", "replay('slower')", "slower", key_display="-", show=False, id="replay.slower"),
-        Binding("plus,equals_sign", "replay('faster')", "faster", key_display="+", show=False, id="replay.faster"),
-        Binding("at", "go_to", "go to time", key_display="@", show=False, id="replay.go_to"),
-        Binding("0", "replay('restart')", "restart replay", show=False, id="replay.restart"),
-        Binding("q", "leave", "quit", show=False, id="app.quit"),
+        *(_key(str(i), f"mode('{name}')", name, f"mode.{name}") for i, name in enumerate(MODE_KEYS, 1)),
+        _key("slash", "filter", "filter", "app.filter", shown="/", show=True),
+        _key("f", "maximise", "full", "app.full", show=True),
+        _key("u", "undo", "undo", "app.undo", show=True),
+        _key("U", "redo", "redo", "app.redo"),
+        _key("colon", "command_palette", "cmd", "app.palette", shown=":", show=True),
+        _key("question_mark", "help", "help", "app.help", shown="?"),
+        _key("escape", "back", "back, clear, close", "app.back"),
+        _key("g", "go", "go to a pane, gg top", "app.go"),
+        _key("exclamation_mark", "log", "log", "app.log", shown="!"),
+        _key("y", "copy(False)", "copy", "app.copy"),
+        _key("Y", "copy(True)", "copy as JSON", "app.copy_json"),
+        _key("space", "freeze", "freeze the display; in a replay, play or pause", "app.freeze"),
+        _key("ctrl+e", "header", "hide the status line", "app.header"),
+        _key("ctrl+z", "suspend_process", "to the shell, fg comes back", "app.suspend"),
+        _key("tab", "app.focus_next", "next pane", "app.next_pane"),
+        _key("shift+tab", "app.focus_previous", "previous pane", "app.previous_pane"),
+        _key("comma", "replay('step_back')", "step back", "replay.step_back", shown=","),
+        _key("full_stop", "replay('step')", "step", "replay.step", shown="."),
+        _key("left_square_bracket", "replay('previous_alert')", "previous alert", "replay.previous_alert", shown="["),
+        _key("right_square_bracket", "replay('next_alert')", "next alert", "replay.next_alert", shown="]"),
+        _key("minus", "replay('slower')", "slower", "replay.slower", shown="-"),
+        _key("plus,equals_sign", "replay('faster')", "faster", "replay.faster", shown="+"),
+        _key("at", "go_to", "go to time", "replay.go_to", shown="@"),
+        _key("0", "replay('restart')", "restart replay", "replay.restart"),
+        _key("q", "leave", "quit", "app.quit"),
         Binding("ctrl+q", "quit", "quit now", show=False, priority=True, id="app.quit_now"),
     ]
 
@@ -116,6 +129,7 @@ class MidasApp(Commands):
         self.glyphs = choose_glyphs(ascii_only=bool(terminal and terminal.ascii))
         self.store = Store()
         self.runtime: RuntimePort | None = None
+        self.ready = asyncio.Event()
         self.bridge = Bridge(self.store, self.flush_screen, terminal.refresh_hz if terminal else 4.0)
         self._theme_wanted = terminal.theme if terminal else "midas-dark"
         self._keys = dict(terminal.keys) if terminal else {}
@@ -134,6 +148,8 @@ class MidasApp(Commands):
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = self._theme_wanted if self._theme_wanted in self.available_themes else "midas-dark"
+        if self._theme_wanted not in self.available_themes:
+            self.say(f"there is no theme {self._theme_wanted!r}: using midas-dark", bad=True)
         if self._keys:
             self.set_keymap(self._keys)
         self.call_after_refresh(self._begin)
@@ -141,7 +157,7 @@ class MidasApp(Commands):
     async def _begin(self) -> None:
         if self._first_mode != "live":
             await self.switch_mode(self._first_mode)
-        self.run_worker(self._start(), group="runtime", exit_on_error=False)
+        in_worker(self, self._start, "runtime", exclusive=False)
 
     async def _start(self) -> None:
         try:
@@ -149,15 +165,18 @@ class MidasApp(Commands):
             self.bridge.attach(runtime)
             self.runtime = runtime
             await runtime.start()
-        except MidasError as error:
-            self.store.phase = ("failed", error.message, float("nan"))
-            self.push_screen(
-                AskModal(Question("Midas cannot start", [(str(error), "")], confirm="Quit")), self._give_up
-            )
+        except Exception as error:
+            self.store.phase = ("failed", describe(error), float("nan"))
+            question = Question("Midas cannot start", [(describe(error), "")], confirm="Quit")
+            self.push_screen(AskModal(question), self._give_up)
             return
         self.store.reset_live(list(runtime.alerts(include_resolved=True)), dict(runtime.metrics()))
         await self.reload_pipeline()
         self.bridge.pump()
+        screen = self.mode_screen()
+        if screen is not None:
+            screen.refresh_all()
+        self.ready.set()
         if self._exit_when_ready:
             self.exit(0)
 
@@ -176,31 +195,59 @@ class MidasApp(Commands):
         """The terminal closes: monitoring stops with it."""
         await self.close_runtime()
 
+    def _fatal_error(self) -> None:
+        """A crash shows where it happened, never the values of variables: one of them could be a key."""
+        from rich.segment import Segments
+        from rich.traceback import Traceback
+
+        shown = Traceback(show_locals=False, width=None)
+        self._exit_renderables.append(Segments(self.console.render(shown, self.console.options)))
+        self._close_messages_no_wait()
+
     def clock_seconds(self) -> float:
         """Monotonic seconds, for dialogs that ignore early keys."""
         return asyncio.get_running_loop().time()
 
+    def bars_per_day(self) -> float:
+        """Bars of the data in a day."""
+        return DAY_SECONDS / self.runtime.bar_seconds if self.runtime is not None else 24.0
+
     # -- drawing ---------------------------------------------------------------------------------
+
+    def pump(self) -> None:
+        """Drain the bus and draw at once."""
+        self.bridge.pump()
 
     def flush_screen(self, topics: set[str]) -> None:
         """Redraw the mode that is shown."""
         if "pipeline" in topics:
-            self.run_worker(self.reload_pipeline_quietly(), group="pipeline", exclusive=True)
-        screen = self.screen if isinstance(self.screen, ModeScreen) else self._mode_screen()
+            in_worker(self, self._reload_and_draw, "pipeline", exclusive=True)
+        self._draw(self.mode_screen(), topics)
+        self._toast(self.store.take_criticals())
+
+    def _draw(self, screen: ModeScreen | None, topics: set[str]) -> None:
         if screen is not None and screen.is_mounted:
             with self.batch_update():
                 screen.apply(topics)
 
-    def _mode_screen(self) -> ModeScreen | None:
-        return next((s for s in reversed(self.screen_stack) if isinstance(s, ModeScreen)), None)
+    def _toast(self, alerts: list[Alert]) -> None:
+        replay = self.store.replay
+        if not alerts or (replay is not None and replay.playing and replay.speed > TOAST_SPEED):
+            return
+        more = f" (+{len(alerts) - 1} more)" if len(alerts) > 1 else ""
+        self.say(f"{self.glyphs.critical} {alerts[0].feature}: {alerts[0].message}{more}", bad=True)
 
-    async def reload_pipeline_quietly(self) -> None:
-        """Read the pipeline and redraw, without marking it changed again."""
+    async def reload_pipeline(self) -> None:
+        """Read the pipeline again."""
+        if self.runtime is not None:
+            try:
+                self.store.set_pipeline(await self.runtime.pipeline())
+            except Exception as error:
+                self.failed(error)
+
+    async def _reload_and_draw(self) -> None:
         await self.reload_pipeline()
-        self.store.take_dirty()
-        screen = self._mode_screen()
-        if screen is not None and screen.is_mounted:
-            screen.apply({"pipeline"})
+        self._draw(self.mode_screen(), {"pipeline"})
 
     @property
     def frozen(self) -> bool:
@@ -216,148 +263,3 @@ class MidasApp(Commands):
     def queue_depth(self) -> int:
         """Events waiting for the terminal."""
         return self.bridge.depth
-
-    # -- actions ---------------------------------------------------------------------------------
-
-    async def action_mode(self, name: str) -> None:
-        """Show a mode."""
-        if isinstance(self.screen, ModeScreen):
-            await self.switch_mode(name)
-
-    def action_filter(self) -> None:
-        """Filter the current pane."""
-        if isinstance(self.screen, ModeScreen):
-            self.screen.action_filter()
-
-    async def action_back(self) -> None:
-        """Clear, close, or restore."""
-        if isinstance(self.screen, ModeScreen):
-            self.screen.action_back()
-
-    def action_maximise(self) -> None:
-        """The focused pane over the whole screen."""
-        focused = self.screen.focused
-        if self.screen.maximized is not None:
-            self.screen.minimize()
-        elif focused is not None:
-            self.screen.maximize(focused, container=False)
-
-    async def action_freeze(self) -> None:
-        """Freeze the display; in a replay, play or pause."""
-        if self._replaying() is not None:
-            await self.action_replay("toggle")
-            return
-        self.bridge.frozen = not self.bridge.frozen
-        screen = self._mode_screen()
-        if screen is not None:
-            screen.refresh_all()
-
-    def action_header(self) -> None:
-        """Hide or show the status line."""
-        status = self.screen.query("#status")
-        if status:
-            status.first().display = not status.first().display
-
-    def action_help(self) -> None:
-        """Keys, from the live bindings."""
-        if isinstance(self.screen, HelpModal):
-            return
-        rows: list[tuple[str, str, str, str]] = []
-        for key, active in self.screen.active_bindings.items():
-            b = active.binding
-            if b.description:
-                scope = active.node.id or type(active.node).__name__.removesuffix("Screen").removesuffix("App").lower()
-                rows.append((self.get_key_display(b) or key, b.description, scope, b.id or ""))
-        rows.sort(key=lambda row: (row[2] == "midas", row[2], row[1]))
-        self.push_screen(HelpModal(list(dict.fromkeys(rows))))
-
-    def action_go(self) -> None:
-        """Go to a pane by its letter."""
-        from midas_tui.modals.choose import ChooseModal
-
-        panes = [w for w in self.screen.query("*") if w.can_focus and w.display and w.id and w.id != "filter"]
-
-        def chosen(name: str | None) -> None:
-            if name:
-                self.screen.query_one(f"#{name}").focus()
-
-        self.push_screen(ChooseModal("go to pane", [(w.id or "", w.id or "") for w in panes]), chosen)
-
-    def action_log(self) -> None:
-        """Faults and queues."""
-        parts: list[tuple[str, str] | str] = []
-        status = self.runtime.status() if self.runtime is not None else {}
-        for key, value in status.items():
-            parts += [(f"{key:<24}", "$muted"), f"{value}\n"]
-        parts.append("\n")
-        for fault in reversed(self.store.faults):
-            parts += [(f"{fault.at:%m-%d %H:%M} {fault.where}: ", "$warn"), f"{fault.message}  {fault.hint}\n"]
-        if not self.store.faults:
-            parts.append(("no fault was reported\n", "$muted"))
-        self.show_text("log", Content.assemble(*parts))
-
-    def action_copy(self, as_json: bool) -> None:
-        """Copy what is under the cursor."""
-        from midas_tui.copying import copied_text
-
-        text = copied_text(self, as_json=as_json)
-        if not text:
-            self.say("nothing to copy here")
-            return
-        self.copy_to_clipboard(text)
-        self.say(f"copied: {text.splitlines()[0][:60]}")
-
-    def open_card(self, name: str) -> None:
-        """Show a feature in the pipeline."""
-        self.run_worker(self._open_card(name), group="open", exclusive=True)
-
-    async def _open_card(self, name: str) -> None:
-        await self.switch_mode("pipeline")
-        screen = self.screen
-        if isinstance(screen, PipelineScreen):
-            screen.call_after_refresh(screen.show_feature, name)
-
-    def open_document(self, path: str) -> None:
-        """Show a document."""
-        self.run_worker(self._open_document(path), group="open", exclusive=True)
-
-    async def _open_document(self, path: str) -> None:
-        await self.switch_mode("learnings")
-        screen = self.screen
-        if isinstance(screen, LearningsScreen):
-            await screen.open_path(path)
-
-    def action_leave(self) -> None:
-        """Quit; asks when a session runs or a monitor would stop."""
-        reasons = []
-        if self.store.running_session is not None:
-            reasons.append("a discovery session runs: it will be cancelled and its learning written")
-        if self.runtime is not None and self.runtime.mode == "LIVE":
-            reasons.append("monitoring stops when the terminal closes")
-        if not reasons:
-            self.exit(0)
-            return
-
-        def answered(answer: Answer | None) -> None:
-            if answer is not None and answer.confirmed:
-                self.exit(0)
-
-        self.push_screen(AskModal(Question("quit midas?", [(r, "") for r in reasons], confirm="Quit")), answered)
-
-    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        """Every binding that can act is a palette command too."""
-        yield from super().get_system_commands(screen)
-        seen: set[str] = set()
-        for key, active in screen.active_bindings.items():
-            binding = active.binding
-            if binding.description and binding.id and binding.id not in seen and active.enabled:
-                seen.add(binding.id)
-                title = f"{binding.id.replace('.', ': ')} ({self.get_key_display(binding) or key})"
-                yield SystemCommand(title, binding.description, _runner(self, binding.action, active.node))
-
-
-def _runner(app: MidasApp, action: str, node: Any) -> Callable[[], None]:
-    def run() -> None:
-        app.call_later(app.run_action, action, node)
-
-    return run

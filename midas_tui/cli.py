@@ -42,15 +42,14 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--synthetic", action="store_true", help="short for --replay synthetic")
     p.add_argument("--speed", type=float, default=None, metavar="X", help="replay speed in bars a second (default 4)")
-    p.add_argument("--play", action="store_true", help="start the replay playing")
+    p.add_argument("--paused", action="store_true", help="start the replay standing still: space plays")
     p.add_argument("--read-only", action="store_true", help="refuse every action that changes the pipeline")
     p.add_argument("--ascii", action="store_true", help="no characters beyond ASCII")
     p.add_argument("--theme", metavar="NAME", help="midas-dark, midas-light, midas-contrast, or one of Textual's")
     p.add_argument("--config", metavar="FILE", type=Path, help="settings file (default ./midas.toml)")
     p.add_argument("--mode", choices=("live", "pipeline", "discovery", "learnings", "alerts"), help="mode to start in")
-    p.add_argument(
-        "--serve", action="store_true", help="serve the terminal to a browser on 127.0.0.1 (needs textual-serve)"
-    )
+    p.add_argument("--serve", action="store_true", help="serve the terminal to a browser, on 127.0.0.1 only")
+    p.add_argument("--port", type=int, default=8000, metavar="N", help="port of --serve (default 8000)")
     p.add_argument("--exit-when-ready", action="store_true", help=argparse.SUPPRESS)
     return p
 
@@ -66,11 +65,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"error: {error}\n")
         return error.exit_code
     if args.serve:
-        return _serve([a for a in (argv if argv is not None else sys.argv[1:]) if a != "--serve"])
+        return _serve(_without_serve(argv if argv is not None else sys.argv[1:]), args.port)
     if not (sys.stdout.isatty() and sys.stdin.isatty()):
         sys.stderr.write("midas-tui needs a terminal. Run `midas-tui --replay` in one, or `midas --help` in a pipe.\n")
         return 2
     return _run(args, settings)
+
+
+def _without_serve(argv: Sequence[str]) -> list[str]:
+    """The arguments that the served program gets."""
+    serving = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    serving.add_argument("--serve", action="store_true")
+    serving.add_argument("--port")
+    return serving.parse_known_args(argv)[1]
 
 
 def _settings(args: argparse.Namespace) -> Settings:
@@ -96,7 +103,7 @@ def _run(args: argparse.Namespace, settings: Settings) -> int:
     def make_runtime() -> RuntimePort:
         from midas_engine.runtime import Runtime
 
-        return Runtime(settings, replay=replay, speed=args.speed, play=args.play)
+        return Runtime(settings, replay=replay, speed=args.speed, play=not args.paused)
 
     app = MidasApp(make_runtime, settings, mode=args.mode or "live", exit_when_ready=args.exit_when_ready)
     for name in ("SIGTERM", "SIGHUP"):
@@ -106,7 +113,8 @@ def _run(args: argparse.Namespace, settings: Settings) -> int:
     return int(code or 0)
 
 
-def _serve(argv: list[str]) -> int:
+def _serve(argv: list[str], port: int) -> int:
+    """Serve the terminal to a browser of this machine: it obeys whoever reaches it, so nobody else may."""
     try:
         from textual_serve.server import Server
     except ImportError:
@@ -114,7 +122,7 @@ def _serve(argv: list[str]) -> int:
         return 2
     import shlex
 
-    Server(f"{shlex.quote(sys.executable)} -m midas_tui {shlex.join(argv)}", host="127.0.0.1", port=8000).serve()
+    Server(f"{shlex.quote(sys.executable)} -m midas_tui {shlex.join(argv)}", host="127.0.0.1", port=port).serve()
     return 0
 
 

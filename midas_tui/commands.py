@@ -1,27 +1,24 @@
-"""What the keys do: ask, call the engine, say what happened. One place for all modes."""
+"""What the keys do to the engine: ask, call, say what happened. One place for all modes."""
 
 from __future__ import annotations
 
-import os
-import re
-import shlex
-import subprocess
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
 
-from textual.app import App, SuspendNotSupported
+from textual.app import App
 
 from midas_engine.errors import MidasError
+from midas_tui.faults import describe, fault_of
 from midas_tui.modals.ask import Answer, AskModal, Question
-from midas_tui.modals.choose import ChooseModal, LineModal, TextModal
+from midas_tui.modals.choose import ChooseModal, LineModal
 from midas_tui.sanitise import clean
+from midas_tui.workers import in_worker
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from textual.content import Content
-
-    from midas_tui.port import RuntimePort
+    from midas_tui.port import Preview, RuntimePort
     from midas_tui.store import Store
 
 SNOOZES = (("0.25", "15 minutes"), ("1", "1 hour"), ("4", "4 hours"), ("24", "1 day"))
@@ -31,6 +28,22 @@ GOALS = (
     "momentum that survives costs",
     "volatility and range signals",
 )
+RESEARCHERS = {
+    "local": "local: grammar search, no key",
+    "openai": "openai (OPENAI_API_KEY)",
+    "anthropic": "anthropic (ANTHROPIC_API_KEY)",
+}
+# Undo reaches this many answers to alerts back; moves of features are the journal's to remember.
+REMEMBERED = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """One thing `u` can take back in this terminal: an answer to an alert, or a move in the pipeline."""
+
+    what: str
+    alert_id: str = ""
+    hours: float = 0.0
 
 
 class Commands(App[int]):
@@ -39,118 +52,206 @@ class Commands(App[int]):
     runtime: RuntimePort | None
     store: Store
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._done: list[Done] = []
+        self._undone: list[Done] = []
+        self._asking = False
+
     # -- helpers ---------------------------------------------------------------------------------
 
     def say(self, text: str, *, bad: bool = False) -> None:
         """A toast; its text is data."""
         self.notify(clean(text), severity="error" if bad else "information", markup=False, timeout=8 if bad else 4)
 
-    async def attempt(self, call: Callable[[RuntimePort], Awaitable[str]]) -> None:
+    async def attempt(self, call: Callable[[RuntimePort], Awaitable[str]]) -> bool:
         """Call the engine; say what happened or why it did not."""
         if self.runtime is None:
             self.say("still starting", bad=True)
-            return
+            return False
         try:
             self.say(await call(self.runtime))
-        except MidasError as error:
-            self.say(str(error), bad=True)
-        self.store.mark("pipeline", "alerts", "session", "documents")
-        await self.reload_pipeline()
+        except Exception as error:
+            self.failed(error)
+            return False
+        finally:
+            self.store.mark("pipeline", "alerts", "session", "documents")
+        return True
 
-    async def reload_pipeline(self) -> None:
-        """Read the pipeline again."""
-        if self.runtime is not None:
-            try:
-                self.store.pipeline = await self.runtime.pipeline()
-            except MidasError as error:
-                self.say(str(error), bad=True)
-            self.store.mark("pipeline")
+    def failed(self, error: Exception) -> None:
+        """Say what went wrong; what nobody expected goes to the log too, and never ends the terminal."""
+        self.say(describe(error), bad=True)
+        if not isinstance(error, MidasError) and self.runtime is not None:
+            self.store.apply(fault_of(error, "terminal", self.runtime.now()))
+
+    def refusal(self) -> str:
+        """Why the pipeline cannot be changed from here; empty when it can."""
+        runtime = self.runtime
+        if runtime is None:
+            return "still starting"
+        if runtime.mode == "REPLAY":
+            return "refused: this is a replay; start midas-tui without --replay to change the pipeline"
+        if runtime.read_only:
+            return "refused: opened read-only; start midas-tui without --read-only, on a base that can be written"
+        return ""
 
     def refused(self) -> bool:
         """Say why actions are refused, if they are."""
-        runtime = self.runtime
-        if runtime is None:
-            self.say("still starting", bad=True)
-            return True
-        if runtime.mode == "REPLAY" or runtime.read_only:
-            why = "this is a replay" if runtime.mode == "REPLAY" else "the terminal was opened read-only"
-            self.say(f"refused: {why}; start midas-tui without it to change the pipeline", bad=True)
-            return True
-        return False
+        why = self.refusal()
+        if why:
+            self.say(why, bad=True)
+        return bool(why)
+
+    def _did(self, done: Done) -> None:
+        self._done = [*self._done[-REMEMBERED:], done]
+        self._undone.clear()
 
     # -- pipeline --------------------------------------------------------------------------------
 
-    def act(self, action: str, name: str) -> None:
-        """Ask about a pipeline action, then carry it out."""
-        if self.refused() or isinstance(self.screen, AskModal):
+    def act(self, action: str, names: Sequence[str]) -> None:
+        """Ask about a pipeline action on one feature or several, then carry it out. A second key press is nothing."""
+        if not names or self._asking or isinstance(self.screen, AskModal) or self.refused():
             return
-        self.run_worker(self._ask_and_act(action, name), group="act", exclusive=True)
+        self._asking = True
+        in_worker(self, partial(self._ask_and_act, action, list(names)), "act", exclusive=True)
 
-    async def _ask_and_act(self, action: str, name: str) -> None:
+    async def _ask_and_act(self, action: str, names: list[str]) -> None:
+        try:
+            question = await self._question(action, names)
+            answer = await self.push_screen_wait(AskModal(question)) if question is not None else Answer(False)
+        finally:
+            self._asking = False
+        if not answer.confirmed:
+            return
+        for name in names:
+            if await self.attempt(lambda r, n=name: r.act(action, n, answer.reason)) and action != "kill":  # type: ignore[misc]
+                self._did(Done("pipeline"))
+
+    async def _question(self, action: str, names: list[str]) -> Question | None:
+        """What the dialog says; None when the action is not possible, which has been said then."""
         runtime = self.runtime
         if runtime is None:
-            return
-        try:
-            preview = await runtime.preview(action, name)
-        except MidasError as error:
-            self.say(str(error), bad=True)
-            return
-        body: list[tuple[str, str]] = [(f"{verb:<7}{path}", "") for verb, path in preview.changes]
-        body += [(f"not met: {gate}", "warn") for gate in preview.unmet]
-        live = runtime.metrics().get(name)
-        if live is not None:
-            body.append(
-                (f"live: {live.status}, ic 5d {live.ic_5d.value:+.3f}, 1-day {live.pnl_1d_bps:+.1f} bps", "muted")
-            )
-        body.append((f"same as: {preview.command}", "muted"))
-        if not preview.undoable:
-            body.append(("final: cannot be undone; the kill callback fires at once", "crit"))
+            return None
+        previews: list[Preview] = []
+        for name in names:
+            try:
+                previews.append(await runtime.preview(action, name))
+            except Exception as error:
+                self.failed(error)
+                return None
+        body: list[tuple[str, str]] = []
+        for name, preview in zip(names, previews, strict=True):
+            if len(names) > 1:
+                body.append((name, "accent"))
+            body += [(f"{verb:<7}{path}", "") for verb, path in preview.changes]
+            body += [(f"not met: {gate}", "warn") for gate in preview.unmet]
+            body += self._live_words(name)
+            body.append((f"same as: {preview.command}", "muted"))
         kill = action == "kill"
-        answer = await self.push_screen_wait(
-            AskModal(
-                Question(
-                    title=f"{action} {name}",
-                    body=body,
-                    confirm=action.capitalize(),
-                    reason_label="reason" if preview.needs_reason else "",
-                    reason_required=preview.needs_reason,
-                    typed_name=name if kill else "",
-                    danger=kill,
-                )
-            )
+        if not all(p.undoable for p in previews):
+            body.append(("final: cannot be undone; the kill callback fires at once", "crit"))
+            body.append(("to bring it back later: redeploy it, as a new promotion with a reason", "muted"))
+        needs = any(p.needs_reason for p in previews)
+        return Question(
+            title=f"{action} {names[0]}" if len(names) == 1 else f"{action} {len(names)} features",
+            body=body,
+            confirm=action.capitalize(),
+            reason_label="reason" if needs else "",
+            reason_required=needs,
+            typed_name=names[0] if kill else "",
+            danger=kill,
         )
-        if answer.confirmed:
-            await self.attempt(lambda r: r.act(action, name, answer.reason))
+
+    def _live_words(self, name: str) -> list[tuple[str, str]]:
+        m = self.store.metrics.get(name)
+        record = self.store.record(name)
+        words: list[tuple[str, str]] = []
+        if m is not None:
+            words.append(
+                (f"live: {m.status}, ic 5d {m.ic_5d.value:+.3f} ±{m.ic_5d.se:.3f}, {m.pnl_1d_bps:+.1f} bps/d", "muted")
+            )
+        elif record is not None and record.metrics:
+            figures = [f"{k} {v:.4g}" for k, v in record.metrics.items() if isinstance(v, float)][:4]
+            words.append((f"saved: {', '.join(figures)}", "muted"))
+        forward = self.runtime.forward(name) if self.runtime is not None and self.store.is_shadow(name) else None
+        if forward is not None:
+            kind = "forward" if forward.forward else "in hindsight"
+            words.append((f"shadow: {forward.score:+.4f}, t {forward.t:+.1f} over {forward.bars} bars {kind}", "muted"))
+        return words
 
     async def action_undo(self) -> None:
-        """Undo the last reversible action."""
-        if not self.refused():
-            await self.attempt(lambda r: r.undo())
+        """Undo the last reversible action: an answer to an alert, or a move in the pipeline."""
+        done = self._done[-1] if self._done else Done("pipeline")
+        if done.what == "pipeline":
+            if self.refused() or not await self.attempt(lambda r: r.undo()):
+                return
+        elif not await self.attempt(lambda r: r.reopen(done.alert_id)):
+            self._done.pop()
+            return
+        if self._done:
+            self._done.pop()
+        self._undone.append(done)
 
     async def action_redo(self) -> None:
         """Redo what was undone."""
-        if not self.refused():
-            await self.attempt(lambda r: r.redo())
+        done = self._undone[-1] if self._undone else Done("pipeline")
+        if done.what == "pipeline":
+            if self.refused() or not await self.attempt(lambda r: r.redo()):
+                return
+        elif not await self._answer(done):
+            return
+        if self._undone:
+            self._undone.pop()
+        self._done.append(done)
 
     # -- alerts ----------------------------------------------------------------------------------
 
+    async def _answer(self, done: Done) -> bool:
+        if done.what == "snooze":
+            return await self.attempt(lambda r: r.snooze(done.alert_id, done.hours))
+        return await self.attempt(lambda r: r.acknowledge(done.alert_id))
+
     async def acknowledge(self, ids: Sequence[str]) -> None:
-        """Acknowledge alerts."""
+        """Acknowledge alerts; several at once are said once."""
         if not ids:
             self.say("no open alert here")
             return
+        if self.runtime is None:
+            self.say("still starting", bad=True)
+            return
+        said, count = "", 0
         for alert_id in ids:
-            await self.attempt(lambda r, a=alert_id: r.acknowledge(a))  # type: ignore[misc]
+            try:
+                await self.runtime.acknowledge(alert_id)
+            except Exception as error:
+                said = describe(error)
+                continue
+            count += 1
+            self._did(Done("acknowledge", alert_id))
+        self.store.mark("alerts")
+        if count:
+            alert = self.store.alerts.get(ids[0])
+            name = f"{alert.alert_type} of {alert.feature}" if alert is not None and count == 1 else f"{count} alerts"
+            self.say(f"acknowledged {name}; u takes it back")
+        if said:
+            self.say(said, bad=True)
 
     def snooze(self, alert_id: str | None) -> None:
         """Ask how long, then snooze."""
         if alert_id is None:
             self.say("no open alert here")
             return
+        if isinstance(self.screen, ChooseModal):
+            return
+
+        async def carry(hours: float) -> None:
+            done = Done("snooze", alert_id, hours)
+            if await self._answer(done):
+                self._did(done)
 
         def chosen(hours: str | None) -> None:
             if hours:
-                self.run_worker(self.attempt(lambda r: r.snooze(alert_id, float(hours))), group="act")
+                in_worker(self, partial(carry, float(hours)), "answer", exclusive=False)
 
         self.push_screen(ChooseModal("snooze for", SNOOZES), chosen)
 
@@ -165,121 +266,48 @@ class Commands(App[int]):
 
     def ask_session(self) -> None:
         """Ask for a goal and a researcher, then start a session."""
-        if self.runtime is None or isinstance(self.screen, LineModal):
+        if self.runtime is None:
             self.say("still starting", bad=True)
             return
-        self.run_worker(self._ask_session(), group="session", exclusive=True)
-
-    async def _ask_session(self) -> None:
-        runtime = self.runtime
-        if runtime is None:
+        if self._asking or isinstance(self.screen, LineModal | ChooseModal):
             return
-        goal = await self.push_screen_wait(
-            LineModal(
-                "research goal", GOALS[0], note="enter alone takes the example; for example: " + "; ".join(GOALS[1:])
-            )
-        )
-        goal = goal or GOALS[0]
-        providers = list(runtime.providers())
-        provider = providers[0] if providers else ""
-        if len(providers) > 1:
-            notes = {
-                "local": "local: grammar search, no key",
-                "openai": "openai (OPENAI_API_KEY)",
-                "anthropic": "anthropic (ANTHROPIC_API_KEY)",
-            }
-            provider = await self.push_screen_wait(ChooseModal("researcher", [(p, notes.get(p, p)) for p in providers]))
+        if self.runtime.read_only:
+            self.say("refused: opened read-only; a session writes candidates and learnings", bad=True)
+            return
+        if self.store.running_session is not None:
+            self.say("a session runs already: c cancels it", bad=True)
+            return
+        self._asking = True
+        in_worker(self, partial(self._ask_session, self.runtime), "session", exclusive=True)
+
+    async def _ask_session(self, runtime: RuntimePort) -> None:
+        try:
+            note = "enter alone takes the example; others: " + "; ".join(GOALS[1:])
+            goal = await self.push_screen_wait(LineModal("research goal", GOALS[0], note=note))
+            if goal is None:
+                return
+            providers = list(runtime.providers())
+            provider = providers[0] if providers else ""
+            if len(providers) > 1:
+                choices = [(p, RESEARCHERS.get(p, p)) for p in providers]
+                provider = await self.push_screen_wait(ChooseModal("researcher", choices))
+        finally:
+            self._asking = False
         if provider:
-            await self.attempt(lambda r: r.start_session(goal, provider))
+            await self.attempt(lambda r: r.start_session(goal or GOALS[0], provider))
 
     def ask_cancel(self) -> None:
         """Ask, then cancel the running session."""
         running = self.store.running_session
         if running is None:
-            self.say("no session runs")
+            self.say("no session runs: r starts one")
+            return
+        if isinstance(self.screen, AskModal):
             return
 
         def answered(answer: Answer | None) -> None:
             if answer is not None and answer.confirmed:
-                self.run_worker(self.attempt(lambda r: r.cancel_session()), group="act")
+                in_worker(self, partial(self.attempt, lambda r: r.cancel_session()), "cancel", exclusive=False)
 
         body = [(running.goal, ""), ("what was tried is kept, and a learning is written", "muted")]
         self.push_screen(AskModal(Question("cancel this session?", body, confirm="Cancel it")), answered)
-
-    # -- documents -------------------------------------------------------------------------------
-
-    def show_text(self, title: str, content: Content) -> None:
-        """Read something in a dialog."""
-        self.push_screen(TextModal(title, content))
-
-    def edit_document(self, path: str) -> None:
-        """Open a document in $EDITOR; the viewer follows the file."""
-        if self.runtime is None or self.refused():
-            return
-        editor = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "")
-        if not editor:
-            self.say("set $EDITOR to edit documents", bad=True)
-            return
-        try:
-            with self.suspend():
-                subprocess.run([*editor, self.runtime.document_file(path)], check=False)
-        except (SuspendNotSupported, OSError) as error:
-            self.say(f"{editor[0]} could not be run: {error}", bad=True)
-
-    # -- replay ----------------------------------------------------------------------------------
-
-    def _replaying(self) -> Any:
-        return self.runtime.replay if self.runtime is not None else None
-
-    async def action_replay(self, what: str) -> None:
-        """One of the replay keys."""
-        replay = self._replaying()
-        if replay is None:
-            self.say("not a replay: start with midas-tui --replay")
-            return
-        match what:
-            case "step":
-                await replay.step(1)
-            case "step_back":
-                await replay.step(-1)
-            case "faster":
-                replay.faster()
-            case "slower":
-                replay.slower()
-            case "next_alert":
-                if not await replay.next_alert():
-                    self.say("no further alert in what was scanned")
-            case "previous_alert":
-                if not await replay.previous_alert():
-                    self.say("no earlier alert")
-            case "restart":
-                await replay.restart()
-            case _:
-                await (replay.pause() if replay.playing else _played(replay))
-
-    def action_go_to(self) -> None:
-        """Ask for a time or a bar, and go there."""
-        replay = self._replaying()
-        if replay is None:
-            self.say("not a replay: start with midas-tui --replay")
-            return
-
-        def chosen(text: str | None) -> None:
-            if not text:
-                return
-            if re.fullmatch(r"\d{1,7}", text):
-                self.run_worker(replay.seek(int(text)), group="replay", exclusive=True)
-                return
-            try:
-                at = datetime.fromisoformat(text)
-            except ValueError:
-                self.say(f"{text!r} is neither a bar number nor a time like 2026-01-15 08:00", bad=True)
-                return
-            self.run_worker(replay.seek_time(at.replace(tzinfo=at.tzinfo or UTC)), group="replay", exclusive=True)
-
-        note = f"a UTC time, or a bar number from 0 to {replay.total}"
-        self.push_screen(LineModal("go to", "2026-01-15 08:00", note=note), chosen)
-
-
-async def _played(replay: Any) -> None:
-    replay.play()

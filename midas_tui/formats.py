@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len, set_cell_size
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
@@ -50,18 +52,36 @@ def clock_time(at: datetime | None, *, date: bool = True) -> str:
     return at.strftime("%m-%d %H:%M" if date else "%H:%M")
 
 
-def elide(text: str, width: int, ellipsis: str = "…") -> str:
-    """`text` cut in the middle to `width`: names differ at both ends.
+def cells(text: str) -> int:
+    """How many terminal cells `text` takes."""
+    return len(text) if text.isascii() else cell_len(text)
+
+
+def pad(text: str, width: int, *, right: bool = False) -> str:
+    """`text` filled with spaces to `width` cells, at its left when `right`."""
+    room = " " * max(0, width - cells(text))
+    return room + text if right else text + room
+
+
+def elide(text: str, width: int, ellipsis: str = "…", *, end: bool = False) -> str:
+    """`text` cut to `width` cells: in the middle, because names differ at both ends, or at its end.
 
     Example:
         >>> elide("vwap_zscore_mean_rev", 12)
         'vwap_z…n_rev'
+        >>> elide("one-day contribution is low", 12, end=True)
+        'one-day con…'
     """
-    if len(text) <= width:
+    if cells(text) <= width:
         return text
     if width <= 1:
-        return text[:width]
-    left = (width - 1 + 1) // 2
+        return ellipsis[:width]
+    if cells(text) != len(text):
+        # Wide characters: set_cell_size cuts between them and fills a half one with a space.
+        return set_cell_size(text, width - 1) + ellipsis
+    if end:
+        return text[: width - 1] + ellipsis
+    left = width // 2
     right = width - 1 - left
     return text[:left] + ellipsis + (text[-right:] if right else "")
 

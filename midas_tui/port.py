@@ -48,6 +48,36 @@ class ChartData(Protocol):
     def series(self) -> Mapping[str, Sequence[float]]: ...  # noqa: D102
 
 
+class Portfolio(Protocol):
+    """The test on the mean score of all live features; it calls when `log_s` reaches `threshold`."""
+
+    @property
+    def log_s(self) -> float: ...  # noqa: D102
+    @property
+    def threshold(self) -> float: ...  # noqa: D102
+    @property
+    def features(self) -> int: ...  # noqa: D102
+
+
+class ForwardRecord(Protocol):
+    """What a feature did on the bars it was watched; `forward` when they came after it was frozen."""
+
+    @property
+    def since(self) -> datetime: ...  # noqa: D102
+    @property
+    def bars(self) -> int: ...  # noqa: D102
+    @property
+    def score(self) -> float: ...  # noqa: D102
+    @property
+    def se(self) -> float: ...  # noqa: D102
+    @property
+    def t(self) -> float: ...  # noqa: D102
+    @property
+    def pnl_bps(self) -> float: ...  # noqa: D102
+    @property
+    def forward(self) -> bool: ...  # noqa: D102
+
+
 class RuntimePort(Protocol):
     """The engine, seen from the terminal. Methods that touch disk or models are async."""
 
@@ -62,6 +92,8 @@ class RuntimePort(Protocol):
     def read_only(self) -> bool: ...  # noqa: D102
     @property
     def source(self) -> str: ...  # noqa: D102
+    @property
+    def bar_seconds(self) -> int: ...  # noqa: D102
     @property
     def phase(self) -> str:
         """starting, warming, running, degraded or stopping."""
@@ -87,6 +119,10 @@ class RuntimePort(Protocol):
     def alerts(self, *, include_resolved: bool = False) -> Sequence[Alert]: ...  # noqa: D102
     async def acknowledge(self, alert_id: str) -> str: ...  # noqa: D102
     async def snooze(self, alert_id: str, hours: float) -> str: ...  # noqa: D102
+    async def reopen(self, alert_id: str) -> str: ...  # noqa: D102
+    def portfolio(self) -> Portfolio | None: ...  # noqa: D102
+    def forward(self, name: str) -> ForwardRecord | None: ...  # noqa: D102
+    def kill_proposals(self) -> Mapping[str, str]: ...  # noqa: D102
     async def diagnose(self, feature: str) -> str: ...  # noqa: D102
 
     # discovery
@@ -122,6 +158,8 @@ class ReplayPort(Protocol):
     def position(self) -> int: ...  # noqa: D102
     @property
     def total(self) -> int: ...  # noqa: D102
+    @property
+    def alert_bars(self) -> Sequence[int]: ...  # noqa: D102
     def play(self) -> None: ...  # noqa: D102
     async def pause(self) -> None: ...  # noqa: D102
     async def step(self, bars: int = 1) -> None: ...  # noqa: D102

@@ -10,7 +10,7 @@ from midas_engine import events as ev
 from midas_tui.sanitise import StreamCleaner, clean
 
 if TYPE_CHECKING:
-    from midas_engine.models import Alert, FeatureMetrics, PipelineSummary
+    from midas_engine.models import Alert, FeatureMetrics, FeatureRecord, PipelineSummary
 
 SPARK_POINTS = 60
 STREAM_LINES = 2000
@@ -83,6 +83,7 @@ class Store:
         self.sparks: dict[str, deque[float]] = {}
         self.alerts: dict[str, Alert] = {}
         self.pipeline: PipelineSummary | None = None
+        self._records: dict[str, FeatureRecord] = {}
         self.sessions: dict[str, SessionView] = {}
         self.replay: ev.ReplayMoved | None = None
         self.bar: ev.BarProcessed | None = None
@@ -91,6 +92,7 @@ class Store:
         self.changed_documents: dict[str, None] = {}
         self.seen_events = 0
         self._dirty: set[str] = set()
+        self._criticals: list[Alert] = []
 
     def mark(self, *topics: str) -> None:
         """Say that topics changed."""
@@ -101,12 +103,37 @@ class Store:
         dirty, self._dirty = self._dirty, set()
         return dirty
 
+    def take_criticals(self) -> list[Alert]:
+        """Critical episodes that began since the last call and still run."""
+        new, self._criticals = self._criticals, []
+        return [a for a in new if self.alerts.get(a.id, a).status == "open"]
+
     @property
     def open_alerts(self) -> list[Alert]:
         """Running episodes, loudest and newest first."""
         order = {"critical": 0, "warning": 1, "info": 2}
         running = [a for a in self.alerts.values() if a.active]
         return sorted(running, key=lambda a: (order[a.severity], -a.last_seen_at.timestamp(), a.feature))
+
+    @property
+    def resolved_alerts(self) -> list[Alert]:
+        """Ended episodes, newest first."""
+        return sorted((a for a in self.alerts.values() if not a.active), key=lambda a: a.last_seen_at, reverse=True)
+
+    def set_pipeline(self, summary: PipelineSummary) -> None:
+        """Take the pipeline as it is now."""
+        self.pipeline = summary
+        every = (*summary.archived, *summary.candidates, *summary.shadow, *summary.deployed)
+        self._records = {r.name: r for r in every}
+
+    def record(self, name: str) -> FeatureRecord | None:
+        """A feature as the pipeline holds it; None for one that is only watched."""
+        return self._records.get(name)
+
+    def is_shadow(self, name: str) -> bool:
+        """Whether a feature runs in shadow."""
+        record = self._records.get(name)
+        return record is not None and record.state == "shadow"
 
     @property
     def counts(self) -> tuple[int, int]:
@@ -122,6 +149,7 @@ class Store:
     def reset_live(self, alerts: list[Alert], metrics: dict[str, FeatureMetrics]) -> None:
         """Take the engine's own state whole: at start, and after replay went back in time."""
         self.alerts = {a.id: a for a in alerts}
+        self._criticals = []
         self.metrics = dict(metrics)
         self.mark("alerts", "metrics")
 
@@ -138,6 +166,8 @@ class Store:
             self.mark("bar")
         elif isinstance(event, ev.AlertRaised | ev.AlertUpdated | ev.AlertChanged | ev.AlertResolved):
             self.alerts[event.alert.id] = event.alert
+            if isinstance(event, ev.AlertRaised) and event.alert.severity == "critical":
+                self._criticals.append(event.alert)
             self.mark("alerts")
         elif isinstance(event, ev.SessionEvent):
             self._apply_session(event)
@@ -198,7 +228,8 @@ class Store:
             case ev.SessionEnded():
                 view.add_text(view.cleaner.flush())
                 view.status, view.reason = event.result, event.reason
-                view.add_line(f"{event.result}: {event.reason or f'{event.tried} tried'}", "accent")
+                role = {"success": "ok", "error": "crit"}.get(event.result, "accent")
+                view.add_line(f"{event.result}: {event.reason or f'{event.tried} tried'}", role)
                 self.mark("documents", "pipeline")
             case _:
                 pass

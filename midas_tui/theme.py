@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import locale
-import os
 from dataclasses import dataclass
 
 from textual.theme import Theme
@@ -28,6 +27,13 @@ def _theme(name: str, *, dark: bool, background: str, surface: str, panel: str, 
             "block-cursor-background": roles["accent"],
             "block-cursor-foreground": background,
             "footer-key-foreground": roles["accent"],
+            "scrollbar": roles["frame"],
+            "scrollbar-hover": roles["muted"],
+            "scrollbar-active": roles["accent"],
+            "scrollbar-background": surface,
+            "scrollbar-background-hover": surface,
+            "scrollbar-background-active": surface,
+            "scrollbar-corner-color": surface,
         },
     )
 
@@ -91,7 +97,7 @@ class Glyphs:
     cursor: str = "▸"
     mark: str = "✓"
     paused: str = "‖"
-    play: str = "⏵"
+    play: str = "►"
     gate: str = "┊"
     bar: str = "━"
     half: str = "╸"
@@ -140,11 +146,6 @@ def choose_glyphs(*, ascii_only: bool) -> Glyphs:
     """ASCII when asked for, or when the locale cannot show anything else."""
     encoding = locale.getpreferredencoding(False).lower().replace("-", "")
     return ASCII if ascii_only or not encoding.startswith("utf") else UNICODE
-
-
-def colour_wanted() -> bool:
-    """False under NO_COLOR (https://no-color.org)."""
-    return not os.environ.get("NO_COLOR")
 
 
 ROLES = {"critical": "crit", "warning": "warn", "healthy": "ok", "killed": "crit"}

@@ -41,6 +41,7 @@ CLASSICS: dict[str, str] = {
     "illiquidity": "cs_zscore(log(ts_mean(abs(returns), 48) / ts_mean(volume * close, 48)))",
 }
 BOOK_SIZE = 8
+LEAST_BOOK = 3
 # The least t, on the history before the replay, for a classic to be worth watching.
 LEAST_T = 1.64
 
@@ -75,7 +76,10 @@ def book_of_records(
 
 
 def classic_book(panel: Panel, before: int, limits: DslLimits) -> list[LiveFeature]:
-    """Classics that held on the bars before row `before`, strongest first, sign chosen there; at most eight."""
+    """Classics that held on the bars before row `before`, strongest first, sign chosen there.
+
+    At most eight; the three strongest when fewer held, so that a short recording shows something too.
+    """
     engine = FeatureEngine(panel, limits=limits)
     ranked: list[tuple[float, LiveFeature]] = []
     for name, expression in CLASSICS.items():
@@ -84,11 +88,12 @@ def classic_book(panel: Panel, before: int, limits: DslLimits) -> list[LiveFeatu
         except MidasError:
             continue  # this data lacks a column, or has one symbol only: the others remain
         _, t = measure_reference(panel, values, slice(0, before))
-        if not np.isfinite(t) or abs(t) < LEAST_T:
+        if not np.isfinite(t):
             continue
         signed = expression if t > 0 else f"-{expression}"
         values = values if t > 0 else -values
         reference, _ = measure_reference(panel, values, slice(0, before))
         ranked.append((abs(t), LiveFeature(name, signed, values, reference)))
     ranked.sort(key=lambda pair: -pair[0])
-    return [feature for _, feature in ranked[:BOOK_SIZE]]
+    held = sum(t >= LEAST_T for t, _ in ranked)
+    return [feature for _, feature in ranked[: min(BOOK_SIZE, max(held, LEAST_BOOK))]]

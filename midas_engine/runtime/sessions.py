@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
+import sys
 from typing import TYPE_CHECKING, Any
 
 from midas_engine import events as ev
@@ -93,6 +95,8 @@ class Sessions:
         from midas_engine.loops import OfflineCompoundLoop, OfflineLoopConfig
         from midas_engine.proposer.factory import make_researcher
 
+        _start_tracker()
+
         spent = 0.0
         if self.journal is not None:
             day = self.clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
@@ -149,3 +153,15 @@ class Sessions:
         """Cancel what runs, for shutdown."""
         if self._loop is not None and self._loop.running:
             await self.cancel_session()
+
+
+def _start_tracker() -> None:
+    """Start what worker processes need once, with the real standard error.
+
+    A terminal application puts something without a file descriptor in its place, and the helper process of
+    `multiprocessing` cannot inherit that.
+    """
+    from multiprocessing import resource_tracker
+
+    with contextlib.redirect_stderr(sys.__stderr__):
+        resource_tracker.ensure_running()

@@ -74,13 +74,16 @@ def prepare(
 ) -> Recording:
     """Choose what is shown and what is watched; compute the values. Heavy: call it in a thread.
 
-    A replay shows the last 60 days. Without deployed features it watches classics that held before them.
+    A replay shows the last 60 days, or the second half of a shorter recording. Without deployed features it watches
+    classics that held before them.
     """
-    shown = max(0, panel.T - panel.bars(REPLAY_HOURS)) if replay else panel.T
+    shown = panel.T - min(panel.bars(REPLAY_HOURS), panel.T // 2) if replay else panel.T
     first = max(0, shown - panel.bars(WARM_HOURS))
     book, problems = book_of_records(panel, records, settings.dsl)
-    if not book and replay and first > 0:
-        book = classic_book(panel, first, settings.dsl)
+    if not book and replay:
+        # Judged on bars that are not shown; on the warm-up too where there is little before it.
+        before = first if first >= panel.bars(WARM_HOURS) else shown
+        book = classic_book(panel, before, settings.dsl)
     slippage = None
     if source.startswith("synthetic"):
         from midas_engine.market.synthetic import SyntheticMarket

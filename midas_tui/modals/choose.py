@@ -63,8 +63,8 @@ class ChooseModal(ModalScreen[str]):
         self.dismiss("")
 
 
-class LineModal(ModalScreen[str]):
-    """Ask for one line of text; dismisses with it, "" for none."""
+class LineModal(ModalScreen[str | None]):
+    """Ask for one line of text; dismisses with it ("" when nothing was typed), None when given up."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "none", "cancel", id="line.cancel")]
     DEFAULT_CSS = _FRAME.format("LineModal") + "LineModal Static { height: auto; color: $muted; }"
@@ -88,7 +88,7 @@ class LineModal(ModalScreen[str]):
 
     def action_none(self) -> None:
         """Nothing."""
-        self.dismiss("")
+        self.dismiss(None)
 
 
 class TextScroll(ScrollKeys, VerticalScroll):
@@ -100,7 +100,9 @@ class TextScroll(ScrollKeys, VerticalScroll):
 class TextModal(ModalScreen[None]):
     """Read something."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,enter,q", "dismiss", "close", id="text.close")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,enter,q,exclamation_mark", "dismiss", "close", id="text.close")
+    ]
     DEFAULT_CSS = _FRAME.format("TextModal") + "TextModal TextScroll { height: auto; max-height: 30; }"
 
     def __init__(self, title: str, content: Content) -> None:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from textual.app import ComposeResult
 
+    from midas_tui.keys import LiveKey
+
 
 class HelpModal(ModalScreen[None]):
     """Every key that can act here: what it does, where it belongs, its id for remapping."""
@@ -26,27 +28,26 @@ class HelpModal(ModalScreen[None]):
     ]
     DEFAULT_CSS = """
     HelpModal { align: center middle; background: $background 60%; }
-    HelpModal > Vertical { width: 76; max-width: 95%; height: 90%; border: round $accent; background: $surface;
+    HelpModal > Vertical { width: 90; max-width: 100%; height: 90%; border: round $accent; background: $surface;
         border-title-color: $accent; border-subtitle-color: $muted; }
     HelpModal Input { border: none; height: 1; padding: 0 1; background: $panel; }
     """
 
-    def __init__(self, rows: Sequence[tuple[str, str, str, str]]) -> None:
+    def __init__(self, keys: Sequence[LiveKey]) -> None:
         super().__init__()
-        self._entries = list(rows)
+        self._entries = list(keys)
 
     def compose(self) -> ComposeResult:
         """A search line over a table."""
-        with Vertical() as box:
-            box.border_title = "keys"
+        with Vertical(id="keys-box") as box:
             box.border_subtitle = "/ search   esc close   ids can be remapped in midas.toml [terminal.keys]"
             yield Input(placeholder="search keys and actions", id="needle")
             yield LineTable(
                 [
                     Column("key", "key", 12, right=False),
-                    Column("what", "does", 24, right=False, grow=True),
+                    Column("what", "does", 24, right=False, grow=True, cut_end=True),
                     Column("scope", "pane", 12, 1, right=False),
-                    Column("id", "id", 18, 2, right=False),
+                    Column("id", "id", 22, 2, right=False),
                 ],
                 empty="no key matches",
                 id="keys",
@@ -59,15 +60,24 @@ class HelpModal(ModalScreen[None]):
 
     def _fill(self, needle: str) -> None:
         rows: list[tuple[str, dict[str, Cell]]] = []
-        for i, (key, what, scope, name) in enumerate(self._entries):
-            if needle.lower() in f"{key} {what} {scope} {name}".lower():
-                rows.append(
-                    (
-                        str(i),
-                        {"key": (key, "accent"), "what": (what, ""), "scope": (scope, "muted"), "id": (name, "muted")},
-                    )
+        for i, key in enumerate(self._entries):
+            what = f"{key.what}: {key.refusal}" if key.refusal else key.what
+            if needle.lower() not in f"{key.keys} {what} {key.scope} {key.id}".lower():
+                continue
+            role = "muted" if key.refusal else ""
+            rows.append(
+                (
+                    str(i),
+                    {
+                        "key": (key.keys, role or "accent"),
+                        "what": (what, role),
+                        "scope": (key.scope, "muted"),
+                        "id": (key.id, "muted"),
+                    },
                 )
+            )
         self.query_one("#keys", LineTable).set_rows(rows)
+        self.query_one("#keys-box").border_title = f"keys {len(rows)}/{len(self._entries)}"
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Narrow while typing."""

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+import math
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.content import Content
 from textual.widgets import Static
 
-from midas_tui.formats import clock_time, number
-from midas_tui.sanitise import clean
+from midas_tui.formats import clock_time, days, number
 from midas_tui.screens.base import ModeScreen
-from midas_tui.widgets.alert_rows import ALERT_COLUMNS, alert_cells
+from midas_tui.screens.card import CardWriter
+from midas_tui.widgets.alert_rows import ALERT_COLUMNS, alert_row, copied_alert
 from midas_tui.widgets.line_table import LineTable
+from midas_tui.widgets.scrolling import SCROLL_BINDINGS, ScrollKeys
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.widget import Widget
 
     from midas_engine.models import Alert
+
+
+class DetailScroll(ScrollKeys, VerticalScroll):
+    """The chosen alert, with the usual movement keys."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*SCROLL_BINDINGS]
 
 
 class AlertsScreen(ModeScreen):
@@ -34,11 +41,8 @@ class AlertsScreen(ModeScreen):
         Binding("o", "open_only", "open only", id="history.open_only"),
     ]
     CSS = """
-    AlertsScreen .pane { border: round $frame; border-title-color: $muted; }
-    AlertsScreen .pane:focus { border: round $accent; border-title-color: $accent; }
-    AlertsScreen #alert-detail { height: 10; padding: 0 1; }
-    AlertsScreen.-short .pane { border: none; }
-    AlertsScreen.-short #alert-detail { height: 7; background: $surface; }
+    AlertsScreen #alert-detail { height: auto; min-height: 6; max-height: 14; padding: 0 1; }
+    AlertsScreen.-short #alert-detail { max-height: 9; }
     """
 
     def __init__(self) -> None:
@@ -48,8 +52,9 @@ class AlertsScreen(ModeScreen):
     def compose_body(self) -> ComposeResult:
         """History above, detail below."""
         glyphs = self.midas.glyphs
-        yield LineTable(ALERT_COLUMNS, empty="no alert was raised", glyphs=glyphs, id="history", classes="pane")
-        with VerticalScroll(id="alert-detail", classes="pane", can_focus=False):
+        empty = "no alert was raised: they begin when a gate of 2 Pipeline's deployed features is crossed"
+        yield LineTable(ALERT_COLUMNS, empty=empty, glyphs=glyphs, id="history", classes="pane")
+        with DetailScroll(id="alert-detail", classes="pane"):
             yield Static("", id="alert-text", markup=False)
 
     def first_focus(self) -> Widget:
@@ -62,8 +67,9 @@ class AlertsScreen(ModeScreen):
             table = self.query_one("#history", LineTable)
             rows = sorted(self.store.alerts.values(), key=lambda a: (not a.active, -a.last_seen_at.timestamp(), a.id))
             rows = [a for a in rows if (a.active or not self.open_only) and self._matches(a)]
-            table.set_rows([(a.id, alert_cells(a, self.midas.glyphs)) for a in rows])
-            table.border_title = self.chip(f"alerts {len(rows)}/{len(self.store.alerts)}")
+            table.set_rows([(a.id, alert_row(a, self.midas.glyphs)) for a in rows])
+            what = "running" if self.open_only else "alerts"
+            table.border_title = self.chip(f"{what} {len(rows)}/{len(self.store.alerts)}")
             self._flush_detail()
 
     def _matches(self, alert: Alert) -> bool:
@@ -74,7 +80,7 @@ class AlertsScreen(ModeScreen):
         """The alert under the cursor."""
         return self.store.alerts.get(self.query_one("#history", LineTable).cursor_key or "")
 
-    def on_line_table_highlighted(self) -> None:
+    def on_line_table_highlighted(self, event: LineTable.Highlighted) -> None:
         """Another alert."""
         self._flush_detail()
 
@@ -87,27 +93,48 @@ class AlertsScreen(ModeScreen):
             else:
                 self.midas.open_card(alert.feature)
 
+    def why_not(self, action: str, parameters: tuple[object, ...]) -> str:
+        """Alerts are answered while they run."""
+        if action in ("acknowledge", "snooze"):
+            return "" if self.chosen is not None and self.chosen.active else "no running alert here"
+        if action == "diagnose":
+            return "" if self.chosen is not None else "no alert here"
+        return ""
+
+    def under_cursor(self) -> tuple[str, dict[str, Any] | None]:
+        """The alert."""
+        return copied_alert(self.chosen)
+
     def _flush_detail(self) -> None:
         alert = self.chosen
         detail = self.query_one("#alert-text", Static)
         if alert is None:
+            self.query_one("#alert-detail").border_title = ""
             detail.update("")
             return
-        gate = number(alert.threshold, 2, signed=False)
-        lines = (
-            ("rule", f"{alert.rule or alert.alert_type} ({alert.severity})"),
-            ("value against gate", f"{number(alert.value, 3)} against {gate} {alert.unit}"),
-            (
-                "raised, last seen",
-                f"{clock_time(alert.raised_at)}, {clock_time(alert.last_seen_at)}, {alert.count} bars",
-            ),
-            ("state", f"{alert.status} {('by ' + alert.acknowledged_by) if alert.acknowledged_by else ''}"),
-            ("diagnosis", alert.diagnosis or "none yet: D asks for one"),
+        self.query_one("#alert-detail").border_title = alert.feature
+        gate = f"{number(alert.value, 3)} against {number(alert.threshold, 2, signed=False)} {alert.unit}"
+        state = alert.status.value + (f" by {alert.acknowledged_by}" if alert.acknowledged_by else "")
+        if alert.snoozed_until is not None and alert.status == "snoozed":
+            state += f" until {clock_time(alert.snoozed_until)}"
+        ended = f", ended {clock_time(alert.resolved_at)}" if alert.resolved_at is not None else ""
+        card = CardWriter(max(24, self.size.width - 6))
+        role = {"critical": "crit", "warning": "warn"}.get(alert.severity, "muted")
+        card.row("what", alert.message, role)
+        card.row("rule", f"{alert.rule or alert.alert_type}, {alert.severity}")
+        card.row("value", gate if math.isfinite(alert.value) else "no figure: a condition")
+        card.row(
+            "episode", f"{alert.count} bars, {clock_time(alert.raised_at)} to {clock_time(alert.last_seen_at)}{ended}"
         )
-        parts: list[tuple[str, str] | str] = [(f"{alert.feature}: ", "$accent"), f"{clean(alert.message)}\n"]
-        for label, value in lines:
-            parts += [(f"{label:<20}", "$muted"), f"{clean(value, newlines=False)}\n"]
-        detail.update(Content.assemble(*parts))
+        card.row("state", state)
+        card.row("diagnosis", alert.diagnosis or "none yet: D asks for one", "" if alert.diagnosis else "muted")
+        live = self.store.metrics.get(alert.feature)
+        if live is not None and live.expected_score is not None:
+            notice = f"a drop in {days(live.days_to_detect_drop)}, a flip in {days(live.days_to_detect_flip)}"
+            card.row(
+                "would notice", f"{notice}, {number(live.false_alarms_per_year, 1, signed=False)} false alarms a year"
+            )
+        detail.update(card.content())
 
     async def action_acknowledge(self) -> None:
         """Acknowledge the chosen alert."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import math
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from textual.binding import Binding, BindingType
+from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
-from midas_tui.formats import clock_time
-from midas_tui.widgets.bars import FooterLine, ReplayBar, StatusBar, live_hints
+from midas_tui.keys import footer_hints
+from midas_tui.widgets.bars import FooterLine, ReplayBar, Status, StatusBar
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -18,6 +21,10 @@ if TYPE_CHECKING:
     from midas_tui.app import MidasApp
     from midas_tui.port import RuntimePort
     from midas_tui.store import Store
+    from midas_tui.widgets.line_table import LineTable
+
+
+LEAST_COLUMNS, LEAST_LINES = 60, 16
 
 
 class FilterLine(Input):
@@ -32,14 +39,18 @@ class FilterLine(Input):
 class ModeScreen(Screen[None]):
     """One mode. Subclasses give `compose_body`, `flush` and `mode_name`."""
 
-    HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (60, "-narrow"), (100, "-normal"), (140, "-wide")]
-    VERTICAL_BREAKPOINTS = [(0, "-flat"), (16, "-short"), (32, "-tall")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (LEAST_COLUMNS, "-narrow"), (100, "-normal"), (140, "-wide")]
+    VERTICAL_BREAKPOINTS = [(0, "-flat"), (LEAST_LINES, "-short"), (32, "-tall")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("n", "match(1)", "next match", show=False, id="app.next_match"),
+        Binding("N", "match(-1)", "previous match", show=False, id="app.previous_match"),
+    ]
     mode_name: ClassVar[str] = ""
 
     def __init__(self) -> None:
         super().__init__()
         self.needle = ""
-        self.stale = True
+        self._filtering: Widget | None = None
 
     @property
     def midas(self) -> MidasApp:
@@ -63,6 +74,7 @@ class ModeScreen(Screen[None]):
         yield FilterLine(placeholder="filter", id="filter")
         yield ReplayBar(id="replay")
         yield FooterLine(id="footer")
+        yield Static("", id="too-small", markup=False)
 
     def compose_body(self) -> ComposeResult:
         """The mode's own panes."""
@@ -83,6 +95,12 @@ class ModeScreen(Screen[None]):
             target.focus()
         self.refresh_all()
 
+    def on_resize(self) -> None:
+        """The bars say more on a wide screen; below the least size one line says what is needed."""
+        small = f"{self.size.width} x {self.size.height}: Midas needs at least {LEAST_COLUMNS} x {LEAST_LINES}"
+        self.query_one("#too-small", Static).update(Content(small))
+        self.call_after_refresh(self.refresh_all)
+
     def on_screen_resume(self) -> None:
         """Shown again: repaint once with everything missed."""
         self.refresh_all()
@@ -100,66 +118,96 @@ class ModeScreen(Screen[None]):
         """Bars, then the mode's panes."""
         self._update_status()
         self._update_replay()
-        if topics & {"all"}:
-            self.update_hints()
         self.flush(topics)
+        if topics & {"all", "pipeline", "session", "alerts"}:
+            self.update_hints()
 
     def _update_status(self) -> None:
-        store, app = self.store, self.midas
-        runtime = self.runtime
-        criticals, warnings = store.counts
-        badge = "STARTING" if runtime is None else runtime.mode
-        if runtime is not None and runtime.read_only and runtime.mode != "REPLAY":
-            badge = f"READ-ONLY {badge}"
-        if store.replay is not None and badge == "REPLAY":
-            badge = f"REPLAY x{store.replay.speed:g}"
-        phase, detail, progress = store.phase
-        note = ""
-        if app.frozen:
-            note = f"FROZEN, {app.behind} updates behind"
-        elif phase != "running":
-            note = f"{phase} {detail} {'' if math.isnan(progress) else f'{progress:.0%}'}".strip()
-        elif store.running_session is not None:
-            session = store.running_session
-            note = f"discovering {session.iteration}/{session.max_iterations} {session.phase}"
-        elif store.bar is not None:
-            note = f"bar {store.bar.seconds * 1000:.0f} ms"
-            if app.queue_depth > 1000:
-                note += f"  queue {app.queue_depth}"
+        store, app, runtime = self.store, self.midas, self.runtime
+        note, loud = self._note()
         bar = store.bar
-        at = bar.at if bar is not None else (runtime.now() if runtime is not None else None)
-        self.query_one("#status", StatusBar).update_status(
-            badge=badge,
-            source=runtime.source if runtime is not None else "",
-            at=clock_time(at),
+        status = Status(
+            badge=self._badge(),
+            source=runtime.source.rpartition("/")[2] if runtime is not None else "",
+            at=bar.at if bar is not None else (runtime.now() if runtime is not None else None),
             regime=bar.regime if bar is not None else "",
             features=len(store.metrics),
-            criticals=criticals,
-            warnings=warnings,
+            counts=store.counts,
             note=note,
-            glyphs=app.glyphs,
+            loud=loud,
         )
+        self.query_one("#status", StatusBar).update_status(status, app.glyphs)
+
+    def _badge(self) -> str:
+        runtime, replay = self.runtime, self.store.replay
+        if runtime is None:
+            return "STARTING"
+        if runtime.mode == "REPLAY":
+            return f"REPLAY x{replay.speed:g}" if replay is not None else "REPLAY"
+        return f"READ-ONLY {runtime.mode}" if runtime.read_only else runtime.mode
+
+    def _note(self) -> tuple[str, bool]:
+        """What goes on in a few words, and whether it must be seen."""
+        store, app = self.store, self.midas
+        phase, detail, progress = store.phase
+        if app.frozen:
+            return f"FROZEN, {app.behind} updates behind", True
+        if phase != "running":
+            share = "" if math.isnan(progress) else f" {progress:.0%}"
+            return f"{phase} {detail}{share}".strip(), phase in ("degraded", "failed")
+        session = store.running_session
+        if session is not None:
+            return f"discovering {session.iteration}/{session.max_iterations} {session.phase}", False
+        if app.queue_depth > 1000:
+            return f"queue {app.queue_depth}", True
+        return (f"bar {store.bar.seconds * 1000:.0f} ms" if store.bar is not None else ""), False
 
     def _update_replay(self) -> None:
         bar = self.query_one("#replay", ReplayBar)
         moved = self.store.replay
         bar.display = moved is not None
         if moved is not None:
-            bar.update_replay(moved, self.midas.glyphs)
+            replay = self.runtime.replay if self.runtime is not None else None
+            bar.update_replay(moved, replay.alert_bars if replay is not None else (), self.midas.glyphs)
 
     def update_hints(self) -> None:
         """Redraw the footer from the live bindings."""
         if self.is_mounted:
-            self.query_one("#footer", FooterLine).update_hints(live_hints(self))
+            self.query_one("#footer", FooterLine).update_hints(footer_hints(self))
+
+    def why_not(self, action: str, parameters: tuple[object, ...]) -> str:
+        """Why an action cannot be taken now, in words; empty when it can. Greys it in footer, help and palette."""
+        return ""
+
+    def on_line_table_highlighted(self, event: LineTable.Highlighted) -> None:
+        """What can be done depends on the row under the cursor."""
+        self.call_after_refresh(self.update_hints)
+
+    def under_cursor(self) -> tuple[str, dict[str, Any] | None]:
+        """What `y` and `Y` copy: text, and the whole thing as a JSON-ready record."""
+        return "", None
+
+    def copied(self, *, as_json: bool) -> str:
+        """Text for the clipboard; empty when there is nothing under the cursor."""
+        text, record = self.under_cursor()
+        return json.dumps(record, indent=2, default=str) if as_json and record is not None else text
 
     # -- filter ----------------------------------------------------------------------------------
 
     def action_filter(self) -> None:
         """Open the filter line."""
         line = self.query_one("#filter", FilterLine)
+        if not line.has_class("open"):
+            self._filtering = self.focused
         line.add_class("open")
         line.value = self.needle
         line.focus()
+
+    def action_match(self, by: int) -> None:
+        """The next or previous row that the filter left."""
+        move = getattr(self.focused, "action_cursor", None)
+        if move is not None:
+            move(by)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Narrow while typing."""
@@ -188,7 +236,7 @@ class ModeScreen(Screen[None]):
     def _close_filter(self) -> None:
         line = self.query_one("#filter", FilterLine)
         line.remove_class("open")
-        target = self.first_focus()
+        target = self._filtering or self.first_focus()
         if target is not None:
             target.focus()
 

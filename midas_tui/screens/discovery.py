@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 
+from midas_engine.events import to_dict
 from midas_tui.formats import number
 from midas_tui.screens.base import ModeScreen
 from midas_tui.widgets.line_table import Cell, Column, LineTable
 from midas_tui.widgets.scorecard import Scorecard
+from midas_tui.widgets.scrolling import SCROLL_BINDINGS, ScrollKeys
 from midas_tui.widgets.stream_view import StreamView
 
 if TYPE_CHECKING:
@@ -34,6 +36,12 @@ TRIAL_COLUMNS = (
 )
 
 
+class ScoreScroll(ScrollKeys, VerticalScroll):
+    """The verdicts, with the usual movement keys."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*SCROLL_BINDINGS]
+
+
 class DiscoveryScreen(ModeScreen):
     """Start a session, watch it think, see why each expression was refused."""
 
@@ -44,21 +52,15 @@ class DiscoveryScreen(ModeScreen):
         Binding("t", "follow", "follow tail", id="discovery.follow"),
     ]
     CSS = """
-    DiscoveryScreen .pane { border: round $frame; border-title-color: $muted; }
-    DiscoveryScreen .pane:focus, DiscoveryScreen .pane:focus-within {
-        border: round $accent; border-title-color: $accent;
-    }
     DiscoveryScreen #left { width: 2fr; }
     DiscoveryScreen #right { width: 3fr; }
-    DiscoveryScreen #sessions { height: 1fr; max-height: 9; }
-    DiscoveryScreen #trials { height: 2fr; }
-    DiscoveryScreen #stream { height: 3fr; }
-    DiscoveryScreen #score { height: 2fr; max-height: 18; }
-    DiscoveryScreen.-short .pane { border: none; }
-    DiscoveryScreen.-short #sessions { max-height: 4; }
-    DiscoveryScreen.-narrow #left { width: 1fr; }
-    DiscoveryScreen.-narrow #right { width: 1fr; }
-    DiscoveryScreen.-short #score { height: 9; background: $surface; }
+    DiscoveryScreen #sessions { height: 1fr; max-height: 8; }
+    DiscoveryScreen #trials { height: 3fr; }
+    DiscoveryScreen #stream { height: 1fr; }
+    DiscoveryScreen #score { height: auto; max-height: 20; min-height: 5; padding: 0; }
+    DiscoveryScreen.-short #sessions { height: 4; }
+    DiscoveryScreen.-narrow #left, DiscoveryScreen.-narrow #right { width: 1fr; }
+    DiscoveryScreen.-short #score { height: 11; }
     """
 
     def __init__(self) -> None:
@@ -79,15 +81,9 @@ class DiscoveryScreen(ModeScreen):
                 )
                 yield LineTable(TRIAL_COLUMNS, empty="nothing tried yet", glyphs=glyphs, id="trials", classes="pane")
             with Vertical(id="right"):
-                yield StreamView(empty="the researcher's words appear here", id="stream")
-                with VerticalScroll(id="score", classes="pane", can_focus=False):
+                yield StreamView(empty="the researcher's words appear here", id="stream", classes="pane")
+                with ScoreScroll(id="score", classes="pane"):
                     yield Scorecard(glyphs=glyphs, id="scorecard")
-        self.query("#stream")
-
-    def on_mount(self) -> None:
-        """Give the stream a frame."""
-        self.query_one("#stream", StreamView).add_class("pane")
-        super().on_mount()
 
     def first_focus(self) -> Widget:
         """The trials."""
@@ -121,6 +117,7 @@ class DiscoveryScreen(ModeScreen):
         if view is None:
             trials.set_rows([])
             stream.show_lines((), 0, "")
+            trials.border_title, stream.border_title = "tried", "researcher"
             self._flush_score()
             return
         shown = [t for t in view.trials.values() if self.needle in f"{t.name} {t.expression} {t.status}".lower()]
@@ -132,17 +129,20 @@ class DiscoveryScreen(ModeScreen):
         trials.border_title = self.chip(f"tried {len(shown)}, passed {passed}")
         stream.show_lines(tuple(view.lines), view.dropped, view.session_id)
         cost = f", ${view.cost_usd:.4f}" if view.cost_usd else ""
-        stream.border_title = (
-            f"{view.researcher} {view.status} {view.iteration}/{view.max_iterations} {view.phase}{cost}"
-        )
+        doing = f"{view.iteration}/{view.max_iterations} {view.phase}" if view.status == "running" else view.status
+        stream.border_title = f"{view.researcher}: {doing}{cost}"
+        stream.border_subtitle = "" if stream.following else "t follows the tail"
         self._flush_score()
 
     def _flush_score(self) -> None:
-        view = self.view
-        key = self.query_one("#trials", LineTable).cursor_key
-        row = view.trials.get(key or "") if view is not None else None
+        row = self._row()
         self.query_one("#scorecard", Scorecard).show_trial(row)
         self.query_one("#score").border_title = row.name if row is not None else "verdicts"
+
+    def _row(self) -> TrialRow | None:
+        view = self.view
+        key = self.query_one("#trials", LineTable).cursor_key
+        return view.trials.get(key or "") if view is not None else None
 
     def _session_cells(self, v: SessionView) -> dict[str, Cell]:
         glyphs = self.midas.glyphs
@@ -187,6 +187,22 @@ class DiscoveryScreen(ModeScreen):
         row = view.trials.get(event.key or "") if view is not None and event.table.id == "trials" else None
         if row is not None and row.status == "accepted":
             self.midas.open_card(row.name)
+
+    def why_not(self, action: str, parameters: tuple[object, ...]) -> str:
+        """One session at a time."""
+        running = self.store.running_session is not None
+        if action == "run":
+            return "a session runs already" if running else ""
+        if action == "cancel":
+            return "" if running else "no session runs"
+        return ""
+
+    def under_cursor(self) -> tuple[str, dict[str, Any] | None]:
+        """The expression, or all that was found about it."""
+        row = self._row()
+        if row is None:
+            return "", None
+        return row.expression, to_dict(row.scored) if row.scored is not None else {"expression": row.expression}
 
     def action_run(self) -> None:
         """Ask for a goal, then start."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
@@ -11,6 +12,7 @@ from midas_engine.errors import MidasError
 from midas_tui.screens.base import ModeScreen
 from midas_tui.widgets.document_view import DocumentView, headings
 from midas_tui.widgets.line_table import Cell, Column, LineTable
+from midas_tui.workers import in_worker
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,8 +22,8 @@ if TYPE_CHECKING:
 
     from midas_tui.port import Document
 
-TREE_COLUMNS = (Column("sign", "", 1), Column("title", "document", 20, right=False, grow=True))
-TOC_COLUMNS = (Column("title", "contents", 18, right=False, grow=True),)
+TREE_COLUMNS = (Column("sign", "", 1), Column("title", "document", 20, right=False, grow=True, cut_end=True))
+TOC_COLUMNS = (Column("title", "contents", 18, right=False, grow=True, cut_end=True),)
 
 
 class LearningsScreen(ModeScreen):
@@ -44,15 +46,13 @@ class LearningsScreen(ModeScreen):
         Binding("l", "link", "links", show=False, id="learnings.link"),
     ]
     CSS = """
-    LearningsScreen .pane { border: round $frame; border-title-color: $muted; }
-    LearningsScreen .pane:focus { border: round $accent; border-title-color: $accent; }
     LearningsScreen #tree { width: 1fr; max-width: 46; }
     LearningsScreen #document { width: 3fr; }
     LearningsScreen #side { width: 1fr; max-width: 36; display: none; }
     LearningsScreen.-wide #side, LearningsScreen.toc #side { display: block; }
-    LearningsScreen.-narrow #tree { max-width: 28; }
-    LearningsScreen.-narrow.toc #tree { display: none; }
-    LearningsScreen.-short .pane { border: none; }
+    LearningsScreen.-narrow #tree { width: 26; }
+    LearningsScreen.-normal #tree { width: 32; }
+    LearningsScreen.-narrow.toc #tree, LearningsScreen.-normal.toc #tree { display: none; }
     """
 
     def __init__(self) -> None:
@@ -68,13 +68,13 @@ class LearningsScreen(ModeScreen):
         with Horizontal():
             yield LineTable(
                 TREE_COLUMNS,
-                empty="the knowledge base is empty",
+                empty="starting",
                 glyphs=glyphs,
                 header=False,
                 id="tree",
                 classes="pane",
             )
-            yield DocumentView(id="document")
+            yield DocumentView(id="document", classes="pane")
             with Vertical(id="side"):
                 yield LineTable(TOC_COLUMNS, empty="no headings", glyphs=glyphs, header=False, id="toc", classes="pane")
                 yield LineTable(
@@ -83,7 +83,7 @@ class LearningsScreen(ModeScreen):
 
     def on_mount(self) -> None:
         """Frames and titles."""
-        self.query_one("#document", DocumentView).add_class("pane")
+        self.query_one("#document").border_title = "document"
         self.query_one("#toc").border_title = "contents"
         self.query_one("#related").border_title = "related"
         super().on_mount()
@@ -95,15 +95,26 @@ class LearningsScreen(ModeScreen):
     def flush(self, topics: set[str]) -> None:
         """Read the list again; reload the shown document when its file changed."""
         if topics & {"all", "documents"} and self.runtime is not None:
-            self.run_worker(self._reload(), exclusive=True, group="tree")
+            in_worker(self, self._reload, "tree", exclusive=True)
 
     async def _reload(self) -> None:
         if self.runtime is None:
             return
-        self._documents = await self.runtime.documents()
+        try:
+            self._documents = await self.runtime.documents()
+        except MidasError as error:
+            self.midas.say(str(error), bad=True)
+            return
         self._flush_tree()
         if self._shown:
             await self._open(self._shown, remember=False)
+        elif self._documents:
+            # Something to read at once: the newest learning, else the first document.
+            learnings = [d.path for d in self._documents if "learnings/" in d.path]
+            others = [d.path for d in self._documents if d.path.endswith(".md")] or [self._documents[0].path]
+            newest = max(learnings, default=others[-1])
+            self.query_one("#tree", LineTable).move_to(newest)
+            await self._open(newest)
 
     def _flush_tree(self) -> None:
         rows: list[tuple[str, dict[str, Cell]]] = []
@@ -116,7 +127,9 @@ class LearningsScreen(ModeScreen):
             place = doc.path.rpartition("/")[0]
             if place != folder:
                 folder = place
-                rows.append((f"{place}/", {"sign": ("", ""), "title": (f"{place}/", "accent")}))
+                rows.append(
+                    (f"{place}/", {"sign": ("", ""), "title": (f"{place.removeprefix('knowledge/')}/", "accent")})
+                )
             sign, role = (
                 (glyphs.killed, "crit")
                 if doc.damaged
@@ -126,6 +139,9 @@ class LearningsScreen(ModeScreen):
             )
             rows.append((doc.path, {"sign": (sign, role), "title": (f"  {doc.title}", "crit" if doc.damaged else "")}))
         tree = self.query_one("#tree", LineTable)
+        tree.say_when_empty(
+            f"no document matches {self.needle}" if self.needle else "no document yet: 3 then r writes one"
+        )
         tree.set_rows(rows)
         news = sum(d.path in changed for d in self._documents)
         tree.border_title = self.chip(f"knowledge base {len(self._documents)}" + (f", {news} changed" if news else ""))
@@ -149,17 +165,20 @@ class LearningsScreen(ModeScreen):
         self.query_one("#toc", LineTable).set_rows(toc)
         if fresh:
             self._links = [*view.links]
-            related = await self.runtime.related(path)
+            try:
+                related = await self.runtime.related(path)
+            except MidasError:
+                related = ()  # the document is shown; what is like it is not worth a message
             rows: list[tuple[str, dict[str, Cell]]] = [
                 (f"[[{name}", {"title": (f"[[{name}]]", "accent")}) for name in self._links
             ]
             rows += [(other, {"title": (other.rpartition("/")[2], "muted")}) for other in related]
             self.query_one("#related", LineTable).set_rows(rows)
 
-    async def on_line_table_highlighted(self, event: LineTable.Highlighted) -> None:
+    def on_line_table_highlighted(self, event: LineTable.Highlighted) -> None:
         """The tree's cursor opens documents as it moves."""
         if event.table.id == "tree" and event.key and event.table.has_focus and event.key != self._shown:
-            self.run_worker(self._open(event.key), exclusive=True, group="open")
+            in_worker(self, partial(self._open, event.key), "open", exclusive=True)
 
     async def on_line_table_opened(self, event: LineTable.Opened) -> None:
         """Enter: to the document, to a heading, or along a link."""
@@ -180,13 +199,38 @@ class LearningsScreen(ModeScreen):
             if doc.path in names or doc.path.rpartition("/")[2] in names or doc.title == target:
                 await self._open(doc.path)
                 return
-        self.notify(f"no document {target}", severity="warning", markup=False)
+        self.midas.say(f"there is no document {target}", bad=True)
 
     async def open_path(self, path: str) -> None:
         """Show a document from elsewhere (an alert, a session)."""
         await self._reload()
         await self._open(path)
         self.query_one("#tree", LineTable).move_to(path)
+
+    def action_match(self, by: int) -> None:
+        """In the document: the next line that holds the filter's text; in a list: the next row."""
+        view = self.query_one("#document", DocumentView)
+        if not view.has_focus:
+            super().action_match(by)
+        elif not self.needle:
+            self.midas.say("/ gives the text to look for")
+        elif not view.to_match(self.needle, by):
+            self.midas.say(f"{self.needle!r} is not in this document")
+
+    def why_not(self, action: str, parameters: tuple[object, ...]) -> str:
+        """What has nothing to act on."""
+        if action == "edit":
+            return self.midas.refusal() or ("" if self._shown else "no document is shown")
+        if action == "previous":
+            return "" if self._history else "nothing to go back to"
+        if action == "changed":
+            return "" if self.store.changed_documents else "nothing changed"
+        return ""
+
+    def under_cursor(self) -> tuple[str, dict[str, Any] | None]:
+        """The document's path, or its text."""
+        view = self.query_one("#document", DocumentView)
+        return view.path, {"path": view.path, "text": view.text} if view.path else None
 
     def action_toc(self) -> None:
         """Show or hide the contents."""
@@ -203,9 +247,10 @@ class LearningsScreen(ModeScreen):
         """The next or previous document that changed."""
         paths = [d.path for d in self._documents if d.path in self.store.changed_documents]
         if not paths:
-            self.notify("nothing changed", markup=False)
+            self.midas.say("nothing changed")
             return
-        await self._open(paths[0 if by > 0 else -1])
+        place = paths.index(self._shown) if self._shown in paths else (-1 if by > 0 else 0)
+        await self._open(paths[(place + by) % len(paths)])
         self._flush_tree()
 
     def action_link(self) -> None:

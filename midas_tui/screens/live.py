@@ -1,52 +1,59 @@
-"""Live: every feature with its gauges, two charts of the chosen one, the alert feed."""
+"""Live: every feature with its gauges, charts of the chosen one, the alert feed."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.content import Content
-from textual.widgets import Static
 
+from midas_engine.events import FeatureTicked, to_dict
 from midas_tui.formats import days, number, ratio_bar, sparkline, with_error
+from midas_tui.modals.feature import FeatureModal
 from midas_tui.screens.base import ModeScreen
+from midas_tui.screens.live_detail import (
+    IC_CRITICAL,
+    IC_WARNING,
+    SLIPPAGE_CRITICAL,
+    SLIPPAGE_WARNING,
+    FeatureDetail,
+    facts,
+    graded,
+    times,
+)  # fmt: skip
 from midas_tui.theme import role_of
-from midas_tui.widgets.alert_rows import ALERT_COLUMNS, alert_cells
-from midas_tui.widgets.chart import Chart, Gate
-from midas_tui.widgets.line_table import Cell, Column, LineTable
+from midas_tui.widgets.alert_rows import ALERT_COLUMNS, alert_row, copied_alert
+from midas_tui.widgets.line_table import Cell, Column, LazyRow, LineTable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from textual.app import ComposeResult
+    from textual.content import Content
     from textual.widget import Widget
 
-    from midas_engine.models import FeatureMetrics
+    from midas_engine.models import Alert, FeatureMetrics
 
 FEATURE_COLUMNS = (
     Column("sign", "", 1),
-    Column("name", "feature", 18, right=False, grow=True),
+    Column("name", "feature", 18, right=False, grow=True, most=40),
     Column("ic5d", "ic 5d ±se", 11, 1),
     Column("ic30d", "ic 30d ±se", 11, 2),
-    Column("bar", "5d/30d", 9, 4, right=False),
+    Column("bar", "5d / 30d", 9, 5, right=False),
     Column("ratio", "ratio", 5, 1),
     Column("slip", "slip", 6, 2),
     Column("bps", "bps/d", 7, 2),
-    Column("decay", "ln S", 9, 5),
-    Column("detect", "detect", 6, 3),
-    Column("spark", "ic 5d, 60 bars", 20, 6),
+    Column("decay", "ln S", 8, 4),
+    Column("detect", "drop/flip", 9, 3),
+    Column("spark", "ic 5d", 8, 6),
 )
 SORTS = ("severity", "name", "ic5d", "ratio", "slip", "bps")
+WINDOWS = ((10, "10 d"), (30, "30 d"), (3, "3 d"))
 _SEVERITY = {
-    "killed": 0,
-    "critical": 1,
-    "warning": 2,
-    "stale": 3,
-    "uncalibrated": 4,
-    "warming": 5,
-    "healthy": 6,
-    "paused": 7,
-}
+    "killed": 0, "critical": 1, "warning": 2, "stale": 3, "uncalibrated": 4, "warming": 5, "healthy": 6, "paused": 7,
+}  # fmt: skip
+RESOLVED_SHOWN = 50
 
 
 class LiveScreen(ModeScreen):
@@ -57,39 +64,37 @@ class LiveScreen(ModeScreen):
         Binding("s", "sort(1)", "sort", id="live.sort"),
         Binding("S", "reverse", "reverse", show=False, id="live.reverse"),
         Binding("a", "acknowledge", "ack", id="alerts.ack"),
-        Binding("A", "acknowledge_all", "ack all", show=False, id="alerts.ack_all"),
+        Binding("A", "acknowledge_all", "ack all shown", show=False, id="alerts.ack_all"),
         Binding("w", "snooze", "snooze", id="alerts.snooze"),
         Binding("D", "diagnose", "diagnose", id="alerts.diagnose"),
+        Binding("i", "window", "chart window", show=False, id="live.window"),
     ]
     CSS = """
-    LiveScreen #live-top { height: 1fr; }
-    LiveScreen #features { width: 3fr; }
-    LiveScreen .pane { border: round $frame; border-title-color: $muted; }
-    LiveScreen .pane:focus, LiveScreen .pane:focus-within { border: round $accent; border-title-color: $accent; }
-    LiveScreen #detail { width: 2fr; max-width: 70; display: none; }
-    LiveScreen.-normal #detail, LiveScreen.-wide #detail { display: block; }
-    LiveScreen #facts { height: auto; padding: 0 1; }
-    LiveScreen #alerts { height: 9; }
-    LiveScreen.-short .pane { border: none; }
-    LiveScreen.-short #alerts { height: 4; }
-    LiveScreen.-normal.-short #detail { display: none; }
+    LiveScreen #live-left { width: 1fr; }
+    LiveScreen #features { height: 3fr; }
+    LiveScreen #alerts { height: 1fr; min-height: 5; }
+    LiveScreen #detail { width: 46; display: none; }
+    LiveScreen.-normal #detail { width: 42; }
+    LiveScreen.-wide #detail { width: 48; }
+    LiveScreen.-normal.-tall #detail, LiveScreen.-wide #detail { display: block; }
+    LiveScreen.-short #features { height: 12fr; }
+    LiveScreen.-short #alerts { min-height: 3; }
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.sort = 0
         self.descending = False
+        self.window = 0
 
     def compose_body(self) -> ComposeResult:
-        """Table and charts above, alerts below."""
+        """Table over alerts at the left, charts and figures at the right."""
         glyphs = self.midas.glyphs
-        with Horizontal(id="live-top"):
-            yield LineTable(FEATURE_COLUMNS, empty="no live feature yet", glyphs=glyphs, id="features", classes="pane")
-            with Vertical(id="detail", classes="pane"):
-                yield Chart("ic", glyphs=glyphs, id="ic-chart")
-                yield Chart("slippage", glyphs=glyphs, digits=2, id="slip-chart")
-                yield Static("", id="facts", markup=False)
-        yield LineTable(ALERT_COLUMNS, empty="no alert is open", glyphs=glyphs, id="alerts", classes="pane")
+        with Horizontal(id="live-body"):
+            with Vertical(id="live-left"):
+                yield LineTable(FEATURE_COLUMNS, empty="starting", glyphs=glyphs, id="features", classes="pane")
+                yield LineTable(ALERT_COLUMNS, empty="no alert was raised", glyphs=glyphs, id="alerts", classes="pane")
+            yield FeatureDetail(glyphs, id="detail", classes="pane")
 
     def first_focus(self) -> Widget:
         """The feature table."""
@@ -97,20 +102,52 @@ class LiveScreen(ModeScreen):
 
     def flush(self, topics: set[str]) -> None:
         """Redraw what changed."""
-        if topics & {"all", "metrics", "bar"}:
+        if topics & {"all", "metrics", "bar", "pipeline", "phase"}:
             self._flush_features()
-            self._flush_detail()
         if topics & {"all", "alerts"}:
             self._flush_alerts()
+        if topics & {"all", "metrics", "bar", "pipeline", "alerts"}:
+            self._flush_detail()
+
+    # -- features --------------------------------------------------------------------------------
 
     def _flush_features(self) -> None:
         table = self.query_one("#features", LineTable)
-        shown = [m for m in self.store.metrics.values() if self.needle in m.feature.lower()]
+        metrics = self.store.metrics
+        shown = [m for m in metrics.values() if self.needle in m.feature.lower()]
         shown.sort(key=self._sort_key, reverse=self.descending)
-        table.set_rows([(m.feature, self._cells(m)) for m in shown])
+        table.set_rows([(m.feature, LazyRow(m, lambda m=m: self._cells(m))) for m in shown])  # type: ignore[misc]
+        table.say_when_empty(self._empty())
         order = SORTS[self.sort] + (" reversed" if self.descending else "")
-        table.border_title = self.chip(f"features {len(shown)}/{len(self.store.metrics)}")
-        table.border_subtitle = f"sort: {order}"
+        book = self._portfolio()
+        table.border_title = self.chip(f"features {len(shown)}/{len(metrics)}")
+        framed = self.has_class("-tall")
+        if framed:
+            table.border_subtitle = "  ".join(t for t in (book, f"sort: {order}") if t)
+        else:
+            table.border_title += "  ".join(("", f"sort {order}", book))
+        # The table takes what its rows need, the feed what is left.
+        table.styles.max_height = max(6, len(shown) + (3 if framed else 2))
+
+    def _empty(self) -> str:
+        if self.needle:
+            return f"no feature matches {self.needle}: esc clears the filter"
+        phase = self.store.phase[0]
+        if self.runtime is None or phase in ("starting", "warming"):
+            return f"{phase} ..."
+        if self.runtime.mode == "REPLAY":
+            return "nothing can be watched in this recording: it is too short, or has too few columns"
+        pipeline = self.store.pipeline
+        if pipeline is not None and pipeline.candidates:
+            return "nothing is live: 2 shows the candidates, p promotes one, b lets it run in shadow"
+        return "nothing is live: 3 then r discovers candidates, or try midas-tui --replay"
+
+    def _portfolio(self) -> str:
+        found = self.runtime.portfolio() if self.runtime is not None else None
+        if found is None or not math.isfinite(found.log_s):
+            return ""
+        over = " CALLS" if found.log_s >= found.threshold else ""
+        return f"portfolio of {found.features}: ln S {found.log_s:+.1f}/{found.threshold:.1f}{over}"
 
     def _sort_key(self, m: FeatureMetrics) -> tuple[float | str, str]:
         values: dict[str, float | str] = {
@@ -125,24 +162,26 @@ class LiveScreen(ModeScreen):
 
     def _cells(self, m: FeatureMetrics) -> dict[str, Cell]:
         glyphs = self.midas.glyphs
-        role = role_of(m.status)
-        ratio_role = _graded(m.ic_ratio, 0.7, 0.5)
-        slip_role = _graded(-m.slippage_ratio, -1.5, -2.0)
-        spark = self.store.sparks.get(m.feature, ())
-        decay = f"{number(m.decay_log_s, 1)}/{number(m.decay_threshold, 1, signed=False)}"
+        ratio_role = graded(m.ic_ratio, IC_WARNING, IC_CRITICAL)
+        slip_role = graded(-m.slippage_ratio, -SLIPPAGE_WARNING, -SLIPPAGE_CRITICAL)
+        decay = f"{number(m.decay_log_s, 1, signed=False)}/{number(m.decay_threshold, 1, signed=False)}"
         over = math.isfinite(m.decay_log_s) and m.decay_log_s >= m.decay_threshold
+        shadow = self.store.is_shadow(m.feature)
+        name_role = "muted" if shadow or m.status in ("paused", "killed") else ""
+        spark = sparkline(self.store.sparks.get(m.feature, ()), 8, glyphs)
+        notice = f"{days(m.days_to_detect_drop)}/{days(m.days_to_detect_flip)}".replace("d", "") + "d"
         return {
-            "sign": (glyphs.status(m.status), role),
-            "name": (m.feature, "muted" if m.status in ("paused", "killed") else ""),
+            "sign": (glyphs.status(m.status), role_of(m.status)),
+            "name": (m.feature + (" (shadow)" if shadow else ""), name_role),
             "ic5d": (with_error(m.ic_5d), ""),
             "ic30d": (with_error(m.ic_30d), ""),
-            "bar": (ratio_bar(m.ic_ratio, 9, glyphs), ratio_role),
+            "bar": (ratio_bar(m.ic_ratio, 9, glyphs, (IC_CRITICAL, IC_WARNING)), ratio_role),
             "ratio": (number(m.ic_ratio, 2, signed=False), ratio_role),
-            "slip": (_times(m.slippage_ratio), slip_role),
+            "slip": (times(m.slippage_ratio), slip_role),
             "bps": (number(m.pnl_1d_bps, 1), "crit" if m.pnl_1d_bps < -50 else ""),
             "decay": (decay if m.expected_score is not None else "uncalib.", "crit" if over else "muted"),
-            "detect": (days(m.days_to_detect_drop), "muted"),
-            "spark": (sparkline(spark, 20, glyphs), "ok"),
+            "detect": (notice if m.expected_score is not None else "--", "muted"),
+            "spark": (spark, "ok"),
         }
 
     @property
@@ -156,48 +195,79 @@ class LiveScreen(ModeScreen):
             self._flush_detail()
 
     def on_line_table_opened(self, event: LineTable.Opened) -> None:
-        """Enter opens the feature's card, or the alert's feature."""
-        if event.table.id == "features" and event.key is not None:
-            self.midas.open_card(event.key)
+        """Enter opens the feature: its detail where there is no pane for it, else its card; or the alert's feature."""
+        features = self.query_one("#features", LineTable)
+        if event.table is features and event.key is not None:
+            if self.query_one("#detail").display and self.store.record(event.key) is not None:
+                self.midas.open_card(event.key)
+            else:
+                self._open_detail(event.key)
         elif event.key is not None and event.key in self.store.alerts:
-            self.query_one("#features", LineTable).move_to(self.store.alerts[event.key].feature)
-            self.query_one("#features", LineTable).focus()
+            features.move_to(self.store.alerts[event.key].feature)
+            features.focus()
 
     def _flush_detail(self) -> None:
         name = self.chosen
         metrics = self.store.metrics.get(name or "")
-        detail = self.query_one("#detail")
-        if metrics is None or name is None:
+        detail = self.query_one("#detail", FeatureDetail)
+        if metrics is None or name is None or self.runtime is None:
             detail.border_title = "no feature"
             return
-        detail.border_title = name
-        data = self.runtime.chart(name) if self.runtime is not None and detail.display else None
+        detail.border_title, detail.border_subtitle = name, f"{WINDOWS[self.window][1]}, i changes"
+        if not detail.display:
+            return
+        data = self.runtime.chart(name)
         if data is not None:
-            short, long = data.series.get("ic_5d", ()), data.series.get("ic_30d", ())
-            slip = data.series.get("slippage_ratio", ())
-            gates = [Gate(0.0, "zero", "muted")]
-            if math.isfinite(metrics.ic_30d.value) and metrics.ic_30d.value > 0:
-                gates.append(Gate(0.5 * metrics.ic_30d.value, "half", "crit"))
-                gates.append(Gate(0.7 * metrics.ic_30d.value, "0.7", "warn"))
-            self.query_one("#ic-chart", Chart).show(
-                (short, long), gates, f"5d {with_error(metrics.ic_5d)}  30d {with_error(metrics.ic_30d)}"
-            )
-            self.query_one("#slip-chart", Chart).show(
-                (slip,),
-                (Gate(1.5, "1.5", "warn"), Gate(2.0, "2.0", "crit")),
-                f"{_times(metrics.slippage_ratio)} of expected",
-            )
-        self.query_one("#facts", Static).update(_facts(metrics))
+            detail.show_charts(metrics, data, self._bars())
+        detail.show_facts(self._facts(metrics))
+
+    def _bars(self) -> int:
+        return max(2, round(WINDOWS[self.window][0] * self.midas.bars_per_day()))
+
+    def _facts(self, metrics: FeatureMetrics) -> Content:
+        name, runtime = metrics.feature, self.runtime
+        alerts = [a for a in self.store.open_alerts if a.feature == name]
+        forward = runtime.forward(name) if runtime is not None else None
+        kill = runtime.kill_proposals().get(name, "") if runtime is not None else ""
+        width = self.query_one("#detail", FeatureDetail).words_width
+        return facts(metrics, self.store.record(name), alerts, forward, kill, width=width)
+
+    def _open_detail(self, name: str) -> None:
+        metrics = self.store.metrics.get(name)
+        data = self.runtime.chart(name) if self.runtime is not None else None
+        if metrics is None or data is None:
+            return
+
+        def closed(wanted: str | None) -> None:
+            if wanted == "card" and self.store.record(name) is not None:
+                self.midas.open_card(name)
+            elif wanted == "card":
+                self.midas.say(f"{name} is watched in this replay only: the pipeline has no card of it")
+
+        modal = FeatureModal(metrics, data, self._facts(metrics), self._bars(), self.midas.glyphs)
+        self.app.push_screen(modal, closed)
+
+    def under_cursor(self) -> tuple[str, dict[str, Any] | None]:
+        """The feature's figures, or the alert."""
+        if self.query_one("#alerts", LineTable).has_focus:
+            return copied_alert(self.store.alerts.get(self.chosen_alert or ""))
+        metrics = self.store.metrics.get(self.chosen or "")
+        if metrics is None:
+            return "", None
+        return metrics.feature, to_dict(FeatureTicked(at=metrics.at, metrics=metrics))["metrics"]
 
     # -- alerts ----------------------------------------------------------------------------------
 
     def _flush_alerts(self) -> None:
         table = self.query_one("#alerts", LineTable)
-        running = self.store.open_alerts
-        table.set_rows([(a.id, alert_cells(a, self.midas.glyphs)) for a in running])
+        shown: Sequence[Alert] = self.store.open_alerts
+        running = len(shown)
+        shown = [*shown, *self.store.resolved_alerts[:RESOLVED_SHOWN]]
+        table.set_rows([(a.id, alert_row(a, self.midas.glyphs)) for a in shown])
         criticals, warnings = self.store.counts
         glyphs = self.midas.glyphs
-        table.border_title = f"alerts {glyphs.critical}{criticals} {glyphs.warning}{warnings}"
+        unseen = f"{glyphs.critical}{criticals} {glyphs.warning}{warnings}"
+        table.border_title = f"alerts {unseen}  {running} running"
 
     @property
     def chosen_alert(self) -> str | None:
@@ -205,7 +275,16 @@ class LiveScreen(ModeScreen):
         table = self.query_one("#alerts", LineTable)
         if table.has_focus:
             return table.cursor_key
-        return next((a.id for a in self.store.open_alerts if a.feature == self.chosen), table.cursor_key)
+        return next((a.id for a in self.store.open_alerts if a.feature == self.chosen), None)
+
+    def why_not(self, action: str, parameters: tuple[object, ...]) -> str:
+        """Alerts are answered while they run."""
+        if action in ("acknowledge", "snooze"):
+            alert = self.store.alerts.get(self.chosen_alert or "")
+            return "" if alert is not None and alert.active else "no running alert here"
+        if action == "diagnose":
+            return "" if self.chosen is not None else "no feature here"
+        return ""
 
     def action_sort(self, by: int) -> None:
         """Next sort order."""
@@ -216,6 +295,11 @@ class LiveScreen(ModeScreen):
         """Turn the order round."""
         self.descending = not self.descending
         self._flush_features()
+
+    def action_window(self) -> None:
+        """The next stretch of time for the charts."""
+        self.window = (self.window + 1) % len(WINDOWS)
+        self._flush_detail()
 
     async def action_acknowledge(self) -> None:
         """Acknowledge the chosen alert."""
@@ -240,36 +324,3 @@ def _low(value: float) -> float:
 
 def _high(value: float) -> float:
     return value if math.isfinite(value) else 1e9
-
-
-def _times(value: float) -> str:
-    return f"{value:.2f}x" if math.isfinite(value) else "--"
-
-
-def _graded(value: float, warning: float, critical: float) -> str:
-    if not math.isfinite(value):
-        return "muted"
-    return "crit" if value < critical else "warn" if value < warning else "ok"
-
-
-def _facts(m: FeatureMetrics) -> Content:
-    expected = "uncalibrated: no critical, no kill" if m.expected_score is None else f"{m.expected_score:+.4f}"
-    lines = (
-        ("status", m.status),
-        ("expected score", expected),
-        ("days to notice death / flip", f"{days(m.days_to_detect_drop)} / {days(m.days_to_detect_flip)}"),
-        ("false alarms a year", number(m.false_alarms_per_year, 1, signed=False)),
-        ("kill ln E", f"{number(m.kill_log_e, 1)} / {number(m.decay_threshold, 1, signed=False)}"),
-        (
-            "turnover, half-life",
-            f"{number(m.turnover, 2, signed=False)} a bar, {number(m.half_life_hours, 0, signed=False)} h",
-        ),
-        (
-            "net 1d, coverage",
-            f"{number(m.pnl_net_1d_bps, 1)} bps, {m.coverage:.0%}" if math.isfinite(m.coverage) else "--",
-        ),
-    )
-    parts: list[tuple[str, str] | str] = []
-    for label, value in lines:
-        parts += [(f"{label:<28}", "$muted"), f"{value}\n"]
-    return Content.assemble(*parts)

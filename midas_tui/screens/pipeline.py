@@ -10,10 +10,12 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from midas_tui.formats import clock_time, days, number
-from midas_tui.sanitise import clean
+from midas_tui.formats import clock_time, number
 from midas_tui.screens.base import ModeScreen
+from midas_tui.screens.card import card_content, figure
+from midas_tui.theme import role_of
 from midas_tui.widgets.line_table import Cell, Column, LineTable
+from midas_tui.widgets.scrolling import SCROLL_BINDINGS, ScrollKeys
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,26 +25,45 @@ if TYPE_CHECKING:
 
     from midas_engine.models import FeatureRecord
 
-COLUMNS = ("candidates", "deployed", "archived")
-CARD_COLUMNS = (
-    Column("sign", "", 1),
-    Column("name", "feature", 18, right=False, grow=True),
-    Column("t", "t", 6, 2),
-    Column("ic", "ic", 6, 1),
-    Column("when", "since", 11, 3, right=False),
-)
-# key: (action, states it applies to)
+_SIGN, _NAME = Column("sign", "", 1), Column("name", "feature", 18, right=False, grow=True, most=32)
+_SINCE = Column("since", "since", 11, 3, right=False)
+_FORMULA = Column("expression", "expression", 24, 5, right=False, grow=True)
+COLUMNS: Mapping[str, tuple[Column, ...]] = {
+    "candidates": (_SIGN, _NAME, Column("t", "t", 5, 1), Column("ic", "ic", 6, 2), _SINCE, _FORMULA),
+    "deployed": (
+        _SIGN,
+        _NAME,
+        Column("status", "status", 12, 1, right=False),
+        Column("score", "score", 7, 2),
+        Column("promised", "promise", 7, 3),
+        _SINCE,
+        _FORMULA,
+    ),
+    "archived": (_SIGN, _NAME, Column("why", "why", 12, 1, right=False, grow=True, cut_end=True), _SINCE),
+}
+EMPTY = {
+    "candidates": "none: 3 then r discovers some",
+    "deployed": "none: p promotes a candidate",
+    "archived": "none",
+}
+# What may be done from where; the engine has the last word and says why not.
 ACTIONS: Mapping[str, tuple[str, ...]] = {
     "promote": ("candidate", "shadow"),
     "shadow": ("candidate",),
-    "demote": ("deployed",),
+    "demote": ("deployed", "shadow"),
     "reject": ("candidate", "shadow"),
     "kill": ("deployed", "shadow"),
-    "pause": ("deployed",),
-    "resume": ("deployed",),
-    "redeploy": ("candidate", "shadow"),
+    "pause": ("deployed", "shadow"),
+    "resume": ("deployed", "shadow"),
+    "redeploy": ("candidate", "shadow", "archived"),
     "rollback": ("deployed",),
 }
+
+
+class CardScroll(ScrollKeys, VerticalScroll):
+    """The card, with the usual movement keys."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*SCROLL_BINDINGS]
 
 
 class PipelineScreen(ModeScreen):
@@ -55,25 +76,25 @@ class PipelineScreen(ModeScreen):
         Binding("p", "act('promote')", "promote", id="pipeline.promote"),
         Binding("d", "act('demote')", "demote", id="pipeline.demote"),
         Binding("x", "act('reject')", "reject", id="pipeline.reject"),
+        Binding("b", "act('shadow')", "shadow", id="pipeline.shadow"),
+        Binding("z", "act('pause')", "pause", id="pipeline.pause"),
+        Binding("Z", "act('resume')", "resume", id="pipeline.resume"),
+        Binding("R", "act('redeploy')", "redeploy", id="pipeline.redeploy"),
+        Binding("B", "act('rollback')", "roll back", id="pipeline.rollback"),
         Binding("K", "act('kill')", "kill", id="pipeline.kill"),
-        Binding("b", "act('shadow')", "shadow", show=False, id="pipeline.shadow"),
-        Binding("z", "act('pause')", "pause", show=False, id="pipeline.pause"),
-        Binding("Z", "act('resume')", "resume", show=False, id="pipeline.resume"),
-        Binding("R", "act('redeploy')", "redeploy version", show=False, id="pipeline.redeploy"),
-        Binding("B", "act('rollback')", "roll back", show=False, id="pipeline.rollback"),
         Binding("m", "mark", "mark", show=False, id="pipeline.mark"),
         Binding("s", "sort", "sort", show=False, id="pipeline.sort"),
     ]
     CSS = """
     PipelineScreen #tabs { height: 1; display: none; background: $surface; }
-    PipelineScreen LineTable { width: 1fr; border: round $frame; border-title-color: $muted; }
-    PipelineScreen LineTable:focus { border: round $accent; border-title-color: $accent; }
-    PipelineScreen #card { width: 1fr; min-width: 40; border: round $frame; border-title-color: $muted; padding: 0 1; }
-    PipelineScreen #card:focus { border: round $accent; }
-    PipelineScreen.-narrow #tabs, PipelineScreen.-tiny #tabs { display: block; }
-    PipelineScreen.-narrow LineTable, PipelineScreen.-tiny LineTable { display: none; border: none; }
-    PipelineScreen.-narrow LineTable.current, PipelineScreen.-tiny LineTable.current { display: block; }
-    PipelineScreen.-narrow #card, PipelineScreen.-tiny #card { display: none; }
+    PipelineScreen LineTable { width: 1fr; }
+    PipelineScreen #card { width: 1fr; min-width: 44; padding: 0 1; }
+    PipelineScreen.-wide #card { width: 46; }
+    PipelineScreen.-narrow #tabs { display: block; }
+    PipelineScreen.-narrow LineTable { display: none; border: none; }
+    PipelineScreen.-narrow LineTable:focus { border: none; }
+    PipelineScreen.-narrow LineTable.current { display: block; }
+    PipelineScreen.-narrow #card { display: none; }
     PipelineScreen.-normal #archived { display: none; }
     PipelineScreen.-normal #archived.current { display: block; }
     PipelineScreen.-normal #candidates.aside { display: none; }
@@ -92,15 +113,9 @@ class PipelineScreen(ModeScreen):
         yield Static("", id="tabs", markup=False)
         with Horizontal():
             for name in COLUMNS:
-                empty = {
-                    "candidates": "no candidate: 3 then r discovers some",
-                    "deployed": "nothing deployed: p promotes a candidate",
-                    "archived": "nothing archived",
-                }[name]
-                yield LineTable(
-                    CARD_COLUMNS, empty=empty, glyphs=glyphs, id=name, classes="current" if name == "candidates" else ""
-                )
-            with VerticalScroll(id="card"):
+                classes = "pane current" if name == "candidates" else "pane"
+                yield LineTable(COLUMNS[name], empty=EMPTY[name], glyphs=glyphs, id=name, classes=classes)
+            with CardScroll(id="card", classes="pane"):
                 yield Static("", id="card-text", markup=False)
 
     def first_focus(self) -> Widget:
@@ -129,7 +144,9 @@ class PipelineScreen(ModeScreen):
                     shown.sort(key=lambda r: r.name)
                 table = self.query_one(f"#{name}", LineTable)
                 table.set_rows([(r.name, self._cells(r)) for r in shown])
-                table.border_title = self.chip(f"{name} {len(shown)}")
+                marked = len(self.marked & {r.name for r in records})
+                table.border_title = self.chip(f"{name} {len(shown)}") + (f", {marked} marked" if marked else "")
+            self.marked &= {r.name for records in self.records().values() for r in records}
             self._flush_tabs()
             if self._wanted:
                 self.show_feature(self._wanted)
@@ -138,7 +155,7 @@ class PipelineScreen(ModeScreen):
     def _flush_tabs(self) -> None:
         parts: list[tuple[str, str] | str] = []
         for name, records in self.records().items():
-            style = "$accent bold" if name == self._current else "$muted"
+            style = "$accent bold underline" if name == self._current else "$muted"
             parts += [(f" {name} {len(records)} ", style), ("│", "$frame")]
         self.query_one("#tabs", Static).update(Content.assemble(*parts[:-1]))
 
@@ -154,14 +171,20 @@ class PipelineScreen(ModeScreen):
                 sign, role = glyphs.paused, "muted"
             elif live is not None:
                 sign = glyphs.status(live.status)
-                role = {"critical": "crit", "warning": "warn", "healthy": "ok"}.get(live.status, "muted")
-        suffix = " (shadow)" if r.state == "shadow" else ""
+                role = role_of(live.status)
+        shown_state = "paused" if r.paused else live.status if live is not None else "not watched"
+        promised = r.expected_score if r.expected_score is not None else math.nan
         return {
             "sign": (sign, role),
-            "name": (r.name + suffix, "crit" if r.damaged else ""),
-            "t": (number(_figure(r, "score_t"), 1), "muted"),
-            "ic": (number(_figure(r, "rank_ic"), 3), "muted"),
-            "when": (clock_time(r.changed_at or r.created_at), "muted"),
+            "name": (r.name + (" (shadow)" if r.state == "shadow" else ""), "crit" if r.damaged else ""),
+            "t": (number(figure(r, "score_t"), 1), "muted"),
+            "ic": (number(figure(r, "rank_ic"), 3), "muted"),
+            "since": (clock_time(r.changed_at or r.created_at), "muted"),
+            "status": (shown_state, role),
+            "score": (number(live.score if live is not None else math.nan, 4), ""),
+            "promised": (number(promised, 4), "muted"),
+            "why": (r.damaged or r.reason or "--", "crit" if r.killed or r.damaged else "muted"),
+            "expression": (r.expression, "muted"),
         }
 
     @property
@@ -197,56 +220,86 @@ class PipelineScreen(ModeScreen):
 
     def action_column(self, by: int) -> None:
         """Focus the next column."""
-        self._choose(COLUMNS[(COLUMNS.index(self._current) + by) % len(COLUMNS)])
+        names = list(COLUMNS)
+        self._choose(names[(names.index(self._current) + by) % len(names)])
         self.table.focus()
-        self.refresh_bindings()
 
     def on_descendant_focus(self) -> None:
         """A column that gets the focus becomes the current one."""
-        if self.focused is not None and self.focused.id in COLUMNS and self.focused.id != self._current:
-            self._choose(self.focused.id)
+        name = self.focused.id if self.focused is not None else None
+        if name in COLUMNS and name != self._current:
+            self._choose(str(name))
         super().on_descendant_focus()
 
-    def on_line_table_highlighted(self) -> None:
+    def on_line_table_highlighted(self, event: LineTable.Highlighted) -> None:
         """Another card."""
-        self._flush_card()
-        self.refresh_bindings()
+        if event.table is self.table:
+            self._flush_card()
 
     def on_line_table_opened(self) -> None:
         """Enter shows the card in full."""
         record = self.chosen
         if record is not None:
-            self.midas.show_text(record.name, card_content(record, self.store.metrics.get(record.name)))
+            self.midas.show_text(record.name, self._card(record, min(66, self.size.width - 8)))
+
+    def _card(self, record: FeatureRecord, width: int) -> Content:
+        forward = self.runtime.forward(record.name) if self.runtime is not None else None
+        return card_content(record, self.store.metrics.get(record.name), forward, width=width)
 
     def _flush_card(self) -> None:
         record = self.chosen
-        card = self.query_one("#card")
+        card = self.query_one("#card", CardScroll)
         card.border_title = record.name if record is not None else "card"
-        live = self.store.metrics.get(record.name) if record is not None else None
-        text = card_content(record, live) if record is not None else Content.styled("no feature chosen", "$muted")
+        if not card.display:
+            return
+        text = Content.styled("no feature here", "$muted")
+        if record is not None:
+            text = self._card(record, max(24, card.scrollable_content_region.width))
         self.query_one("#card-text", Static).update(text)
 
     # -- actions ---------------------------------------------------------------------------------
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Grey what the chosen feature's state does not allow."""
-        if action == "act" and parameters:
-            record = self.chosen
-            if record is None or record.state.value not in ACTIONS[str(parameters[0])] or record.damaged:
-                return None
-            if parameters[0] == "pause":
-                return True if not record.paused else None
-            if parameters[0] == "resume":
-                return True if record.paused else None
-        return True
+    def why_not(self, action: str, parameters: tuple[object, ...]) -> str:
+        """What the chosen feature's state does not allow."""
+        if action != "act" or not parameters:
+            return ""
+        record, verb = self.chosen, str(parameters[0])
+        if record is None:
+            return "no feature is chosen"
+        state = record.state.value
+        refusal = self.midas.refusal()
+        if refusal:
+            return refusal
+        if record.damaged and verb != "kill":
+            return f"{record.name} is damaged: mend its file, or restore it"
+        if state not in ACTIONS[verb]:
+            return f"{record.name} is {'killed' if record.killed else state}: {verb} takes {', '.join(ACTIONS[verb])}"
+        if verb in ("pause", "resume") and record.paused == (verb == "pause"):
+            return f"{record.name} is {'paused already' if record.paused else 'not paused'}"
+        if verb == "rollback" and not record.lineage:
+            return f"{record.name} replaced nothing that can come back"
+        return ""
 
     def action_act(self, action: str) -> None:
-        """Ask, then act."""
+        """Ask, then act: on the marked features of this column when the chosen one is among them, else on it."""
+        why = self.why_not("act", (action,))
+        if why:
+            self.midas.say(why, bad=True)
+            return
         record = self.chosen
         if record is None:
-            self.notify("choose a feature first", severity="warning", markup=False)
             return
-        self.midas.act(action, record.name)
+        names = [record.name]
+        if record.name in self.marked and action not in ("kill", "redeploy", "rollback"):
+            names = [r.name for r in self.records()[self._current] if r.name in self.marked]
+        self.midas.act(action, names)
+
+    def under_cursor(self) -> tuple[str, dict[str, Any] | None]:
+        """The expression, or the whole record."""
+        r = self.chosen
+        if r is None:
+            return "", None
+        return r.expression, {"name": r.name, "expression": r.expression, "state": r.state.value, "metrics": r.metrics}
 
     def action_mark(self) -> None:
         """Mark or unmark the chosen feature."""
@@ -254,52 +307,9 @@ class PipelineScreen(ModeScreen):
         if record is not None:
             self.marked ^= {record.name}
             self.flush({"all"})
+            self.table.action_cursor(1)
 
     def action_sort(self) -> None:
         """By name, or as the engine orders them."""
         self.by_name = not self.by_name
         self.flush({"all"})
-
-
-def _figure(record: FeatureRecord, key: str) -> float:
-    value: Any = record.metrics.get(key, math.nan)
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
-
-
-def card_content(r: FeatureRecord, live: Any = None) -> Content:
-    """Everything about one feature."""
-    parts: list[tuple[str, str] | str] = []
-
-    def row(label: str, value: str, role: str = "") -> None:
-        parts.extend([(f"{label:<18}", "$muted"), (f"{clean(value)}\n", f"${role}" if role else "")])
-
-    if r.damaged:
-        row("damaged", r.damaged, "crit")
-    parts.append((f"{clean(r.expression)}\n", "$accent"))
-    if r.hypothesis:
-        parts.append(f"{clean(r.hypothesis)}\n")
-    parts.append("\n")
-    state = r.state.value + (" (paused)" if r.paused else "") + (" (killed, final)" if r.killed else "")
-    row("state", f"{state} since {clock_time(r.changed_at)}")
-    if r.reason:
-        row("reason", r.reason)
-    if r.gate:
-        row("event gate", f"{r.gate}, held {r.hold_bars} bars")
-    row("expected score", "uncalibrated" if r.expected_score is None else f"{r.expected_score:+.5f}")
-    if r.breadth:
-        row("effective breadth", f"{r.breadth:.1f}")
-    if r.lineage:
-        row("lineage", " > ".join(r.lineage))
-    for key, value in list(r.metrics.items())[:40]:
-        if isinstance(value, bool | str):
-            row(key, str(value))
-        elif isinstance(value, int | float):
-            row(key, f"{value:.5g}")
-    if live is not None:
-        parts.append("\n")
-        row("live status", live.status)
-        row("days to notice", f"death {days(live.days_to_detect_drop)}, flip {days(live.days_to_detect_flip)}")
-    if r.history:
-        parts.append(("\nhistory\n", "$accent"))
-        parts.extend(f"{clean(' '.join(map(str, entry.values())), newlines=False)}\n" for entry in r.history[-12:])
-    return Content.assemble(*parts)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from midas_engine.events import AlertRaised, to_dict
 from midas_tui.formats import clock_time
-from midas_tui.widgets.line_table import Cell, Column
+from midas_tui.widgets.columns import Cell, Column, LazyRow
 
 if TYPE_CHECKING:
     from midas_engine.models import Alert
@@ -14,12 +15,17 @@ if TYPE_CHECKING:
 ALERT_COLUMNS = (
     Column("sign", "", 1),
     Column("at", "last seen", 11, 2, right=False),
-    Column("type", "type", 18, 1, right=False),
+    Column("type", "type", 24, 5, right=False),
     Column("feature", "feature", 18, right=False),
-    Column("message", "what", 20, right=False, grow=True),
-    Column("count", "bars", 5, 3),
-    Column("state", "state", 12, 1, right=False),
+    Column("message", "what", 30, right=False, grow=True, cut_end=True),
+    Column("count", "bars", 5, 4),
+    Column("state", "state", 8, 1, right=False),
 )
+
+
+def alert_row(alert: Alert, glyphs: Glyphs) -> LazyRow:
+    """The row of one alert, for `ALERT_COLUMNS`."""
+    return LazyRow(alert, lambda: alert_cells(alert, glyphs))
 
 
 def alert_cells(alert: Alert, glyphs: Glyphs) -> dict[str, Cell]:
@@ -27,7 +33,7 @@ def alert_cells(alert: Alert, glyphs: Glyphs) -> dict[str, Cell]:
     role = {"critical": "crit", "warning": "warn"}.get(alert.severity, "muted")
     sign = {"critical": glyphs.critical, "warning": glyphs.warning}.get(alert.severity, glyphs.ok)
     quiet = alert.status in ("acknowledged", "snoozed", "resolved")
-    state = alert.status.value
+    state = "acked" if alert.status == "acknowledged" else alert.status.value
     if alert.snoozed_until is not None and alert.status == "snoozed":
         state = f"zz {clock_time(alert.snoozed_until, date=False)}"
     return {
@@ -39,3 +45,11 @@ def alert_cells(alert: Alert, glyphs: Glyphs) -> dict[str, Cell]:
         "count": (f"x{alert.count}", "muted"),
         "state": (state, "muted" if quiet else ""),
     }
+
+
+def copied_alert(alert: Alert | None) -> tuple[str, dict[str, Any] | None]:
+    """An alert as text and as a record, for the clipboard."""
+    if alert is None:
+        return "", None
+    record = to_dict(AlertRaised(at=alert.raised_at, alert=alert))["alert"]
+    return f"{alert.feature} {alert.alert_type}: {alert.message}", record

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from textual.content import Content
 from textual.widget import Widget
 
-from midas_tui.formats import clock_time
+from midas_tui.formats import clock_time, elide
 from midas_tui.sanitise import clean
 
 if TYPE_CHECKING:
-    from textual.screen import Screen
+    from collections.abc import Sequence
+    from datetime import datetime
 
     from midas_engine.events import ReplayMoved
     from midas_tui.theme import Glyphs
+
+WIDE = 100
+KEYS = "  space play  ,. step  -+ speed  [] alert  @ go to  0 restart"
 
 
 class Line(Widget):
@@ -36,43 +41,60 @@ class Line(Widget):
         """What `show` was given, cut to the width."""
         return self._content.truncate(self.size.width)
 
+    @property
+    def text(self) -> str:
+        """What stands there."""
+        return self._content.plain
+
 
 def styled(*parts: tuple[str, str]) -> Content:
     """Content of (text, role) pairs; text is data, never markup."""
     return Content.assemble(*((clean(text, newlines=False), f"${role}" if role else "") for text, role in parts))
 
 
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What the status line says.
+
+    Attributes:
+        badge: LIVE, OFFLINE, REPLAY x8, READ-ONLY ...
+        counts: Running criticals and warnings that nobody has answered.
+        note: What goes on, in a few words; `loud` when the reader must see it.
+    """
+
+    badge: str
+    source: str
+    at: datetime | None
+    regime: str
+    features: int
+    counts: tuple[int, int]
+    note: str
+    loud: bool = False
+
+
 class StatusBar(Line):
-    """Source, state, regime, clock, features, alerts, queue: on every screen, never hidden by accident."""
+    """Source, state, regime, clock, features, alerts: on every screen, never hidden by accident."""
 
     DEFAULT_CSS = "StatusBar { background: $panel; color: $foreground; }"
 
-    def update_status(
-        self,
-        *,
-        badge: str,
-        source: str,
-        at: str,
-        regime: str,
-        features: int,
-        criticals: int,
-        warnings: int,
-        note: str,
-        glyphs: Glyphs,
-    ) -> None:
+    def update_status(self, s: Status, glyphs: Glyphs) -> None:
         """Draw the newest state."""
-        wide = self.size.width >= 100
+        wide = self.size.width >= WIDE
+        criticals, warnings = s.counts
+        at = clock_time(s.at) if not wide or s.at is None else s.at.strftime("%Y-%m-%d %H:%M")
+        note = f" {s.note} "
         self.show(
             styled(
-                (" midas ", "accent"),
-                (f" {badge} ", "warn" if badge.startswith(("REPLAY", "READ")) else "ok"),
-                (f" {source} " if wide else " ", "muted"),
+                (" midas " if wide else "", "accent"),
+                (f" {s.badge} ", "warn" if s.badge.startswith(("REPLAY", "READ")) else "ok"),
+                (f" {elide(s.source, 32 if wide else 12, glyphs.ellipsis)} ", "muted"),
+                (note if s.loud else "", "warn"),
                 (f" {at} ", ""),
-                (f" {'regime ' if wide else ''}{regime or '--'} ", ""),
-                (f" {features} {'features' if wide else 'feats'} ", ""),
+                (f" {'regime ' if wide else ''}{s.regime or '--'} ", ""),
+                (f" {s.features} {'features' if wide else 'feats'} ", ""),
                 (f" {glyphs.critical}{criticals}", "crit" if criticals else "muted"),
                 (f" {glyphs.warning}{warnings} ", "warn" if warnings else "muted"),
-                (f" {note}", "muted"),
+                ("" if s.loud else note, "muted"),
             )
         )
 
@@ -82,16 +104,25 @@ class ReplayBar(Line):
 
     DEFAULT_CSS = "ReplayBar { background: $surface; color: $foreground; }"
 
-    def update_replay(self, moved: ReplayMoved, glyphs: Glyphs) -> None:
-        """Draw the newest position."""
+    def update_replay(self, moved: ReplayMoved, alert_bars: Sequence[int], glyphs: Glyphs) -> None:
+        """Draw the newest position; `alert_bars` are the positions at which an alert was raised."""
         state = glyphs.play if moved.playing else glyphs.paused
         left = f" {state} x{moved.speed:g} "
         right = f" {moved.position}/{moved.total} bars  {clock_time(moved.bar_at)} "
-        keys = "  space play  ,. step  -+ speed  [] alert  @ go to  0 restart" if self.size.width >= 110 else ""
-        room = max(4, self.size.width - len(left) - len(right) - len(keys) - 2)
-        filled = round(room * moved.position / moved.total) if moved.total else 0
-        bar = glyphs.full_block * filled + glyphs.light_block * (room - filled)
-        self.show(styled((left, "accent"), (bar, "muted"), (right, ""), (keys, "muted")))
+        keys = KEYS if self.size.width >= WIDE + 30 else ""
+        room = max(4, self.size.width - len(left) - len(right) - len(keys) - 1)
+        total = max(1, moved.total)
+        filled = round(room * moved.position / total)
+        loud = {min(room - 1, int((bar - 1) * room / total)) for bar in alert_bars}
+        parts: list[tuple[str, str]] = [(left, "accent" if moved.playing else "warn")]
+        for place in range(room):
+            block = glyphs.full_block if place < filled else glyphs.light_block
+            role = "crit" if place in loud else "muted"
+            if len(parts) > 1 and parts[-1][1] == role:
+                parts[-1] = (parts[-1][0] + block, role)
+            else:
+                parts.append((block, role))
+        self.show(styled(*parts, (right, ""), (keys, "muted")))
 
 
 class FooterLine(Line):
@@ -99,9 +130,13 @@ class FooterLine(Line):
 
     DEFAULT_CSS = "FooterLine { background: $panel; color: $foreground; }"
 
-    def update_hints(self, hints: list[tuple[str, str]]) -> None:
+    def __init__(self, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._hints: Sequence[tuple[str, str]] = ()
+
+    def update_hints(self, hints: Sequence[tuple[str, str]]) -> None:
         """Draw (key, what it does) pairs, as many as fit."""
-        tail = ("?", "help")
+        self._hints = hints
         room = self.size.width - len(" ? help ")
         parts: list[tuple[str, str]] = []
         for key, what in hints:
@@ -110,15 +145,8 @@ class FooterLine(Line):
                 break
             room -= cost
             parts += [(f" {key}", "accent"), (f" {what} ", "")]
-        parts += [(f" {tail[0]}", "accent"), (f" {tail[1]}", "")]
-        self.show(styled(*parts))
+        self.show(styled(*parts, (" ?", "accent"), (" help", "")))
 
-
-def live_hints(screen: Screen[Any]) -> list[tuple[str, str]]:
-    """Key and description of every binding of the focused pane that can act now, pane first."""
-    found: dict[str, tuple[str, str]] = {}
-    for key, active in screen.active_bindings.items():
-        binding = active.binding
-        if binding.show and binding.description and active.enabled and binding.action not in found:
-            found[binding.action] = (screen.app.get_key_display(binding) or key, binding.description)
-    return list(found.values())
+    def on_resize(self) -> None:
+        """As many as fit now."""
+        self.update_hints(self._hints)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.segment import Segment
 from textual.strip import Strip
 from textual.widget import Widget
 
-from midas_tui.formats import number
+from midas_tui.formats import elide, number, pad
 from midas_tui.theme import UNICODE, Glyphs
 
 if TYPE_CHECKING:
@@ -19,33 +20,47 @@ if TYPE_CHECKING:
     from rich.style import Style
 
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
+SCALE_CELLS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """A horizontal line: where it stands, what it is called, its role."""
+    """A horizontal line: where it stands, its role."""
 
     value: float
-    label: str
     role: str
+
+
+def resample(values: Sequence[float], points: int) -> list[float]:
+    """`values` as at most `points` of them: means of equal stretches, NaN where nothing is known.
+
+    Example:
+        >>> resample([1.0, 3.0, 5.0, 7.0], 2)
+        [2.0, 6.0]
+    """
+    if len(values) <= points:
+        return list(values)
+    shown: list[float] = []
+    for place in range(points):
+        stretch = values[place * len(values) // points : (place + 1) * len(values) // points]
+        known = [v for v in stretch if math.isfinite(v)]
+        shown.append(math.fsum(known) / len(known) if known else math.nan)
+    return shown
 
 
 class Chart(Widget):
     """One or two series over the last bars, newest at the right, with gates and a scale.
 
-    `None` or NaN leaves a hole; values outside the range are drawn at its edge.
+    NaN leaves a hole. Series longer than the chart is wide are averaged, never cut: what a gate was crossed by
+    stays visible.
     """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "chart--line",
-        "chart--second",
-        "chart--warn",
-        "chart--crit",
-        "chart--muted",
-        "chart--title",
-    }
+        "chart--line", "chart--second", "chart--warn", "chart--crit", "chart--muted", "chart--title",
+    }  # fmt: skip
     DEFAULT_CSS = """
     Chart { height: 1fr; min-height: 4; background: $background; }
+    Chart.-empty { height: 2; min-height: 2; }
     Chart > .chart--line { color: $ok; text-style: bold; }
     Chart > .chart--second { color: $accent; }
     Chart > .chart--warn { color: $warn; }
@@ -54,9 +69,11 @@ class Chart(Widget):
     Chart > .chart--title { color: $foreground; text-style: bold; }
     """
 
-    def __init__(self, title: str, *, glyphs: Glyphs = UNICODE, digits: int = 3, id: str | None = None) -> None:
-        super().__init__(id=id)
-        self._title = title
+    def __init__(
+        self, title: str, *, empty: str, glyphs: Glyphs = UNICODE, digits: int = 3, id: str | None = None
+    ) -> None:
+        super().__init__(id=id, classes="-empty")
+        self._title, self._empty = title, empty
         self._note = ""
         self._glyphs = glyphs
         self._digits = digits
@@ -67,9 +84,12 @@ class Chart(Widget):
 
     def show(self, series: Sequence[Sequence[float]], gates: Sequence[Gate] = (), note: str = "") -> None:
         """Draw these series (first one on top) and gates; `note` stands beside the title."""
-        self._series = tuple(tuple(s) for s in series)
-        self._gates = tuple(gates)
-        self._note = note
+        news = (tuple(tuple(s) for s in series), tuple(gates), note)
+        if news == (self._series, self._gates, self._note):
+            return
+        self._series, self._gates, self._note = news
+        known = any(math.isfinite(v) for s in self._series for v in s)
+        self.set_class(not known, "-empty")
         self._key = None
         self.refresh()
 
@@ -89,37 +109,43 @@ class Chart(Widget):
     def _style(self, role: str) -> Style:
         return self.rich_style + self.get_component_rich_style(f"chart--{role}", partial=True)
 
+    def _text(self, parts: Sequence[tuple[str, str]], width: int) -> Strip:
+        segments = [Segment(text, self._style(role)) for text, role in parts if text]
+        return Strip(segments).adjust_cell_length(width, self.rich_style)
+
     def _range(self) -> tuple[float, float]:
         known = [v for s in self._series for v in s if math.isfinite(v)]
         known += [g.value for g in self._gates if math.isfinite(g.value)]
-        if not known:
-            return 0.0, 1.0
         low, high = min(known), max(known)
-        pad = (high - low) * 0.08 or abs(high) * 0.1 or 0.5
-        return low - pad, high + pad
+        padding = (high - low) * 0.08 or abs(high) * 0.1 or 0.5
+        return low - padding, high + padding
 
     def _draw(self, width: int, height: int) -> list[Strip]:
-        title = f"{self._title} {self._note}"[:width].ljust(width)
-        lines = [Strip([Segment(title, self._style("title"))], width)]
-        rows, scale = height - 1, 8
-        plot = max(4, width - scale)
-        if rows < 2:
+        note = elide(self._note, max(0, width - len(self._title) - 1), self._glyphs.ellipsis, end=True)
+        lines = [self._text([(f"{self._title} ", "title"), (note, "muted")], width)]
+        if self.has_class("-empty"):
+            return [*lines, self._text([(f" {self._empty}"[:width], "muted")], width)]
+        rows = height - 1
+        plot = width - SCALE_CELLS
+        if rows < 2 or plot < 4:
             return lines
         low, high = self._range()
         cells = [[(" ", "muted")] * plot for _ in range(rows)]
-        self._draw_gates(cells, low, high)
+        for gate in self._gates:
+            y = self._row(gate.value, low, high, rows)
+            if y >= 0:
+                cells[y] = [(self._glyphs.line, gate.role)] * plot
         for series, role in zip(reversed(self._series), ("second", "line")[-len(self._series) :], strict=False):
             self._draw_series(cells, series, low, high, role)
+        gates = {self._row(g.value, low, high, rows): g for g in self._gates}
         for y, row in enumerate(cells):
-            label = ""
-            if y in (0, rows - 1):
-                label = number(high if y == 0 else low, self._digits)
-            gate = next((g for g in self._gates if self._row(g.value, low, high, rows) == y), None)
-            if gate is not None:
-                label = number(gate.value, 2, signed=False)
-            segments = [Segment(label.rjust(scale - 1)[: scale - 1] + " ", self._style(gate.role if gate else "muted"))]
-            segments += [Segment(text, self._style(role)) for text, role in row]
-            lines.append(Strip(segments).adjust_cell_length(width, self.rich_style))
+            gate_here = gates.get(y)
+            value = gate_here.value if gate_here else high if y == 0 else low if y == rows - 1 else None
+            label = "" if value is None else number(value, self._digits)
+            parts = [(pad(label, SCALE_CELLS - 1, right=True) + " ", gate_here.role if gate_here else "muted")]
+            # One segment a run, not one a cell: it is what is written to the terminal.
+            parts += [("".join(t for t, _ in run), role) for role, run in groupby(row, key=lambda cell: cell[1])]
+            lines.append(self._text(parts, width))
         return lines
 
     @staticmethod
@@ -128,18 +154,12 @@ class Chart(Widget):
             return -1
         return max(0, min(rows - 1, int((high - value) / (high - low) * rows)))
 
-    def _draw_gates(self, cells: list[list[tuple[str, str]]], low: float, high: float) -> None:
-        for gate in self._gates:
-            y = self._row(gate.value, low, high, len(cells))
-            if y >= 0:
-                cells[y] = [(self._glyphs.line, gate.role)] * len(cells[y])
-
     def _draw_series(
         self, cells: list[list[tuple[str, str]]], series: Sequence[float], low: float, high: float, role: str
     ) -> None:
         rows, plot = len(cells), len(cells[0])
         across, down = (1, 1) if self._glyphs.ascii else (2, 4)
-        points = list(series)[-plot * across :]
+        points = resample(series, plot * across)
         start = plot * across - len(points)
         dots: dict[tuple[int, int], int] = {}
         previous: int | None = None
@@ -148,7 +168,7 @@ class Chart(Widget):
                 previous = None
                 continue
             x = start + i
-            y = max(0, min(rows * down - 1, int((high - value) / (high - low) * rows * down)))
+            y = self._row(value, low, high, rows * down)
             # A jump is drawn as a vertical stroke, so that the line stays a line.
             span = range(min(previous, y), max(previous, y) + 1) if previous is not None else (y,)
             for step in span:

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import re
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-from rich.console import Console
-from rich.markdown import Markdown
 from rich.segment import Segment
-from rich.theme import Theme as RichTheme
 from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from midas_tui.sanitise import clean
 from midas_tui.widgets.scrolling import SCROLL_BINDINGS, ScrollKeys
+from midas_tui.workers import in_worker
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,8 +93,8 @@ class DocumentView(ScrollKeys, ScrollView, can_focus=True):
     DocumentView > .document--changed { text-style: reverse; }
     """
 
-    def __init__(self, *, empty: str = "choose a document", id: str | None = None) -> None:
-        super().__init__(id=id)
+    def __init__(self, *, empty: str = "choose a document", id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
         self._empty = empty
         self.path = ""
         self.text = ""
@@ -103,12 +102,13 @@ class DocumentView(ScrollKeys, ScrollView, can_focus=True):
         self._lines: list[Strip] = []
         self._starts: list[tuple[str, int]] = []
         self._generation = 0
+        self._match = -1
 
     async def show_document(self, path: str, text: str) -> None:
         """Render `text`; a reload of the same path keeps the scroll position."""
         same = path == self.path
         offset = self.scroll_offset.y
-        self.path, self.text = path, text
+        self.path, self.text, self._match = path, text, -1
         await self._render_sections(keep=offset if same else 0)
 
     async def _render_sections(self, keep: int) -> None:
@@ -120,7 +120,10 @@ class DocumentView(ScrollKeys, ScrollView, can_focus=True):
         used: dict[tuple[int, str], list[Strip]] = {}
         loop = asyncio.get_running_loop()
         began = loop.time()
-        matter, body = front_matter_split(clean(self.text))
+        text = clean(self.text)
+        if not self.path.endswith(".md"):
+            text = f"```{self.path.rpartition('.')[2]}\n{text}\n```"
+        matter, body = front_matter_split(text)
         pieces = ([f"```yaml\n{matter}\n```"] if matter else []) + split_sections(body)
         for piece in pieces:
             key = (width, piece)
@@ -150,31 +153,16 @@ class DocumentView(ScrollKeys, ScrollView, can_focus=True):
         return self.get_component_rich_style(f"document--{name}", partial=True)
 
     def _render_piece(self, piece: str, width: int) -> list[Strip]:
-        heading, code, muted = self._rich("heading"), self._rich("code"), self._rich("muted")
-        theme = RichTheme(
-            {
-                "markdown.h1": heading,
-                "markdown.h2": heading,
-                "markdown.h3": heading,
-                "markdown.code": code,
-                "markdown.code_block": code,
-                "markdown.item.bullet": muted,
-                "markdown.hr": muted,
-                "markdown.h1.border": muted,
-            }
-        )
-        console = Console(width=width, force_terminal=True, color_system="truecolor", theme=theme, legacy_windows=False)
-        # No hyperlinks: a link is text here, and only [[names]] are followed, inside the base.
-        markdown = Markdown(piece, hyperlinks=False, code_theme="ansi_dark")
-        base = self.rich_style
-        rendered = console.render_lines(markdown, console.options, pad=False, style=base)
-        strips = [Strip([Segment(s.text, _shown(s.style, base)) for s in line]) for line in rendered]
-        return [*strips, Strip.blank(width, base)]
+        # Imported here: the first paint of the terminal needs no Markdown.
+        from midas_tui.widgets.markdown import render_markdown
+
+        roles = {name: self._rich(name) for name in ("heading", "code", "muted")}
+        return [*render_markdown(piece, width, self.rich_style, roles), Strip.blank(width, self.rich_style)]
 
     def on_resize(self) -> None:
         """Wrap at the new width."""
         if self.text:
-            self.run_worker(self._render_sections(keep=self.scroll_offset.y), exclusive=True, group="document")
+            in_worker(self, partial(self._render_sections, keep=self.scroll_offset.y), "document", exclusive=True)
         self.refresh()
 
     def notify_style_update(self) -> None:
@@ -182,7 +170,7 @@ class DocumentView(ScrollKeys, ScrollView, can_focus=True):
         self._cache.clear()
         super().notify_style_update()
         if self.text and self.is_mounted:
-            self.run_worker(self._render_sections(keep=self.scroll_offset.y), exclusive=True, group="document")
+            in_worker(self, partial(self._render_sections, keep=self.scroll_offset.y), "document", exclusive=True)
 
     def render_line(self, y: int) -> Strip:
         """One line."""
@@ -193,7 +181,8 @@ class DocumentView(ScrollKeys, ScrollView, can_focus=True):
         index = y + self.scroll_offset.y
         if index >= len(self._lines):
             return Strip.blank(width, base)
-        return self._lines[index].adjust_cell_length(width, base)
+        strip = self._lines[index].adjust_cell_length(width, base)
+        return strip.apply_style(self._rich("changed")) if index == self._match else strip
 
     def jump_to(self, title: str) -> None:
         """Scroll to the heading `title`."""
@@ -202,12 +191,23 @@ class DocumentView(ScrollKeys, ScrollView, can_focus=True):
                 self.scroll_to(y=line, animate=False)
                 return
 
+    def matches(self, needle: str) -> list[int]:
+        """Lines that hold `needle`, whatever its case."""
+        return [i for i, strip in enumerate(self._lines) if needle in strip.text.lower()] if needle else []
+
+    def to_match(self, needle: str, by: int) -> bool:
+        """Scroll to the next (or previous) line that holds `needle`, round the ends; False when none does."""
+        found = self.matches(needle)
+        if not found:
+            return False
+        here = self._match if self._match in found else self.scroll_offset.y - (by > 0)
+        ahead = [y for y in found if (y > here if by > 0 else y < here)]
+        self._match = (ahead or found)[0 if by > 0 else -1]
+        self.scroll_to(y=max(0, self._match - self.size.height // 3), animate=False)
+        self.refresh()
+        return True
+
     @property
     def links(self) -> Sequence[str]:
         """Names in [[double brackets]], in order, each once."""
         return list(dict.fromkeys(_LINK.findall(self.text)))
-
-
-def _shown(style: Style | None, base: Style) -> Style:
-    shown = base + style if style else base
-    return shown.without_color + base if shown.link else shown

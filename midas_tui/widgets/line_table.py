@@ -5,9 +5,7 @@ DataTable re-renders every visible row when one cell changes (25 % of a core at 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
@@ -18,33 +16,18 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from midas_tui.formats import elide
+from midas_tui.formats import elide, pad
 from midas_tui.sanitise import clean
 from midas_tui.theme import UNICODE, Glyphs
+from midas_tui.widgets.columns import Cell, Column, LazyRow, Row, layout
 
-Cell = tuple[str, str]
-"""Text and role ("" for plain text)."""
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
+__all__ = ["Cell", "Column", "LazyRow", "LineTable", "Row"]
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column.
-
-    Attributes:
-        key: Name in the row.
-        title: Heading.
-        width: Cells it needs.
-        priority: Columns of the highest number are dropped first when the table is narrow.
-        right: Aligned to the right.
-        grow: Takes what is left; at most one column.
-    """
-
-    key: str
-    title: str
-    width: int
-    priority: int = 0
-    right: bool = True
-    grow: bool = False
+# A table this low shows its rows rather than what they are called.
+LEAST_HEIGHT_FOR_HEADER = 4
 
 
 class LineTable(ScrollView, can_focus=True):
@@ -120,9 +103,10 @@ class LineTable(ScrollView, can_focus=True):
         self._columns = tuple(columns)
         self._empty = empty
         self._glyphs = glyphs
-        self._header = int(header)
+        self._with_header = header
         self._order: list[str] = []
-        self._rows: dict[str, Mapping[str, Cell]] = {}
+        self._index: dict[str, int] = {}
+        self._rows: dict[str, Row] = {}
         self._strips: dict[str, Strip] = {}
         self._layout: tuple[int, tuple[tuple[Column, int], ...]] = (-1, ())
         self._styles: dict[str, Style] = {}
@@ -135,28 +119,36 @@ class LineTable(ScrollView, can_focus=True):
         return tuple(self._order)
 
     @property
+    def _header(self) -> int:
+        return int(self._with_header and self.size.height >= LEAST_HEIGHT_FOR_HEADER)
+
+    @property
     def cursor_row(self) -> int:
         """Index of the cursor's row; 0 when there is none."""
-        try:
-            return self._order.index(self.cursor_key or "")
-        except ValueError:
-            return 0
+        return self._index.get(self.cursor_key or "", 0)
 
-    def set_rows(self, rows: Sequence[tuple[str, Mapping[str, Cell]]]) -> None:
+    def say_when_empty(self, text: str) -> None:
+        """What stands there while there is no row."""
+        if text != self._empty:
+            self._empty = text
+            if not self._order:
+                self.refresh()
+
+    def set_rows(self, rows: Sequence[tuple[str, Row]]) -> None:
         """Show exactly these rows in this order; the cursor stays on its key while that is there."""
         old_row = self.cursor_row
         order = [key for key, _ in rows]
         changed = order != self._order
-        for key, row in rows:
-            if self._rows.get(key) != row:
-                self._strips.pop(key, None)
-        kept = set(order)
-        for key in [k for k in self._strips if k not in kept]:
-            del self._strips[key]
-        dirty = [k for k, row in rows if self._rows.get(k) != row]
+        dirty = [key for key, row in rows if self._rows.get(key) != row]
+        for key in dirty:
+            self._strips.pop(key, None)
         self._rows = dict(rows)
-        self._order = order
-        self.virtual_size = Size(self.size.width, len(order) + self._header)
+        if changed:
+            self._order = order
+            self._index = {key: place for place, key in enumerate(order)}
+            for key in self._strips.keys() - self._rows.keys():
+                del self._strips[key]
+            self.virtual_size = Size(self.size.width, len(order) + self._header)
         if self.cursor_key not in self._rows:
             self.cursor_key = order[min(old_row, len(order) - 1)] if order else None
         if changed:
@@ -164,23 +156,11 @@ class LineTable(ScrollView, can_focus=True):
         else:
             self._refresh_keys(dirty)
 
-    def set_row(self, key: str, row: Mapping[str, Cell]) -> None:
-        """Change one row in place, or append it."""
-        if key not in self._rows:
-            self.set_rows([*((k, self._rows[k]) for k in self._order), (key, row)])
-        elif self._rows[key] != row:
-            self._rows[key] = row
-            self._strips.pop(key, None)
-            self._refresh_keys([key])
-
     def _refresh_keys(self, keys: Sequence[str]) -> None:
-        if not keys:
-            return
-        if len(keys) > 64:
-            self.refresh()
-            return
+        """Redraw the lines of these rows that can be seen."""
+        top = self.scroll_offset.y
         for key in keys:
-            y = self._order.index(key) + self._header - self.scroll_offset.y
+            y = self._index[key] + self._header - top
             if self._header <= y < self.size.height:
                 self.refresh(Region(0, y, self.size.width, 1))
 
@@ -196,6 +176,8 @@ class LineTable(ScrollView, can_focus=True):
         """The width decides which columns are shown."""
         self._strips.clear()
         self.virtual_size = Size(self.size.width, len(self._order) + self._header)
+        if self._order:
+            self._show_cursor()
         self.refresh()
 
     def _role(self, role: str) -> Style:
@@ -206,17 +188,10 @@ class LineTable(ScrollView, can_focus=True):
         return self._styles[role]
 
     def visible_columns(self, width: int) -> tuple[tuple[Column, int], ...]:
-        """The columns that fit, lowest priority number first kept, with their widths."""
-        if self._layout[0] == width:
-            return self._layout[1]
-        kept = list(self._columns)
-        while len(kept) > 1 and sum(c.width + 1 for c in kept) + 1 > width:
-            worst = max(kept, key=lambda c: (c.priority, kept.index(c)))
-            kept.remove(worst)
-        spare = max(0, width - 1 - sum(c.width + 1 for c in kept))
-        laid = tuple((c, c.width + (spare if c.grow else 0)) for c in kept)
-        self._layout = (width, laid)
-        return laid
+        """The columns that fit, with their widths."""
+        if self._layout[0] != width:
+            self._layout = (width, layout(self._columns, width))
+        return self._layout[1]
 
     def render_line(self, y: int) -> Strip:
         """One line: the pinned heading, a row, or the reason why there is none."""
@@ -244,21 +219,20 @@ class LineTable(ScrollView, can_focus=True):
     def _header_strip(self, width: int, base: Style) -> Strip:
         style = base + self._role("header")
         text = " "
-        for column, cells in self.visible_columns(width):
-            title = column.title[:cells]
-            text += (title.rjust(cells) if column.right else title.ljust(cells)) + " "
+        for column, room in self.visible_columns(width):
+            text += pad(column.title[:room], room, right=column.right) + " "
         return Strip([Segment(text[:width].ljust(width), style)], width)
 
     def _row_strip(self, key: str, width: int, base: Style) -> Strip:
-        row = self._rows[key]
+        found = self._rows[key]
+        row = found.cells() if isinstance(found, LazyRow) else found
         segments = [Segment(" ", base)]
         used = 1
-        for column, cells in self.visible_columns(width):
+        for column, room in self.visible_columns(width):
             text, role = row.get(column.key, ("", ""))
-            text = elide(clean(text, newlines=False), cells, self._glyphs.ellipsis)
-            padded = text.rjust(cells) if column.right else text.ljust(cells)
-            segments.append(Segment(padded + " ", base + self._role(role)))
-            used += cells + 1
+            text = elide(clean(text, newlines=False), room, self._glyphs.ellipsis, end=column.cut_end)
+            segments.append(Segment(pad(text, room, right=column.right) + " ", base + self._role(role)))
+            used += room + 1
         segments.append(Segment(" " * max(0, width - used), base))
         return Strip(segments).adjust_cell_length(width, base)
 
@@ -320,6 +294,3 @@ class LineTable(ScrollView, can_focus=True):
     def on_blur(self) -> None:
         """The cursor looks different without focus."""
         self._refresh_keys([self.cursor_key] if self.cursor_key in self._rows else [])
-
-
-Sorter = Callable[[str], Any]

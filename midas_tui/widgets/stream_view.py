@@ -33,8 +33,8 @@ class StreamView(ScrollKeys, ScrollView, can_focus=True):
     StreamView > .stream--accent { color: $accent; text-style: bold; }
     """
 
-    def __init__(self, *, empty: str, id: str | None = None) -> None:
-        super().__init__(id=id)
+    def __init__(self, *, empty: str, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
         self._empty = empty
         self._source: Sequence[tuple[str, str]] = ()
         self._wrapped: list[tuple[str, str]] = []

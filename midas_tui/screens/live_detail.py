@@ -1,0 +1,141 @@
+"""Live's right side: three charts with their gates, and the chosen feature's figures in words."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from textual.containers import Vertical
+from textual.widgets import Static
+
+from midas_tui.formats import days, number, with_error
+from midas_tui.screens.card import CardWriter
+from midas_tui.theme import role_of
+from midas_tui.widgets.chart import Chart, Gate
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from textual.app import ComposeResult
+    from textual.content import Content
+
+    from midas_engine.models import Alert, FeatureMetrics, FeatureRecord
+    from midas_tui.port import ChartData, ForwardRecord
+    from midas_tui.theme import Glyphs
+
+IC_WARNING, IC_CRITICAL = 0.7, 0.5
+SLIPPAGE_WARNING, SLIPPAGE_CRITICAL = 1.5, 2.0
+LABEL_CELLS = 13
+DIALOG_CELLS = 70
+
+
+class FeatureDetail(Vertical):
+    """Everything about one live feature that a glance can take in."""
+
+    DEFAULT_CSS = """
+    FeatureDetail > #facts { height: auto; padding: 0 1; }
+    """
+
+    def __init__(self, glyphs: Glyphs, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._glyphs = glyphs
+
+    def compose(self) -> ComposeResult:
+        """Charts, then words."""
+        yield Chart("IC", empty="not enough bars yet", glyphs=self._glyphs, id="ic-chart")
+        yield Chart(
+            "decay ln S", empty="uncalibrated: no promise was measured", glyphs=self._glyphs, digits=1, id="decay-chart"
+        )
+        yield Chart(
+            "slippage",
+            empty="no fills on this data: nothing to compare",
+            glyphs=self._glyphs,
+            digits=2,
+            id="slip-chart",
+        )
+        yield Static("", id="facts", markup=False)
+
+    def show_charts(self, m: FeatureMetrics, data: ChartData, bars: int) -> None:
+        """Draw the last `bars` bars of the chosen feature."""
+        series = {name: values[-bars:] for name, values in data.series.items()}
+        gates = [Gate(0.0, "muted")]
+        if math.isfinite(m.ic_30d.value) and m.ic_30d.value > 0:
+            gates += [Gate(IC_CRITICAL * m.ic_30d.value, "crit"), Gate(IC_WARNING * m.ic_30d.value, "warn")]
+        note = f"5d {with_error(m.ic_5d)}  30d {with_error(m.ic_30d)}"
+        self.query_one("#ic-chart", Chart).show((series["ic_5d"], series["ic_30d"]), gates, note)
+        calls = f"{number(m.decay_log_s, 1)}, calls at {number(m.decay_threshold, 1, signed=False)}"
+        self.query_one("#decay-chart", Chart).show(
+            (series["log_s"] if m.expected_score is not None else (),), (Gate(m.decay_threshold, "crit"),), calls
+        )
+        slip = f"{times(m.slippage_ratio)} of {number(m.expected_slippage_bps, 1, signed=False)} bps expected"
+        self.query_one("#slip-chart", Chart).show(
+            (series["slippage_ratio"],),
+            (Gate(SLIPPAGE_WARNING, "warn"), Gate(SLIPPAGE_CRITICAL, "crit")),
+            slip if math.isfinite(m.slippage_ratio) else "",
+        )
+
+    @property
+    def words_width(self) -> int:
+        """Cells the words have; what a dialog gives them while there is no pane."""
+        return self.query_one("#facts").content_size.width or DIALOG_CELLS
+
+    def show_facts(self, content: Content) -> None:
+        """Draw the words."""
+        self.query_one("#facts", Static).update(content)
+
+
+def facts(
+    m: FeatureMetrics,
+    record: FeatureRecord | None,
+    alerts: Sequence[Alert],
+    forward: ForwardRecord | None,
+    kill_reason: str,
+    *,
+    width: int = 44,
+) -> Content:
+    """The figures of a live feature, each with what it is held against; `width` cells wide."""
+    threshold = number(m.decay_threshold, 1, signed=False)
+    rows: list[tuple[str, str, str]] = []
+    state = m.status + ("" if record is None else f", {record.state.value}")
+    if record is not None and record.version > 1:
+        state += f" v{record.version}"
+    rows.append(("status", state, role_of(m.status)))
+    for alert in alerts[:2]:
+        role = {"critical": "crit", "warning": "warn"}.get(alert.severity, "muted")
+        rows.append(("episode", f"{alert.alert_type} {alert.count} bars, {alert.status.value}", role))
+    if kill_reason:
+        rows.append(("kill proposed", kill_reason, "crit"))
+    if record is not None and record.lineage:
+        rows.append(("replaces", " > ".join(record.lineage), ""))
+    if m.expected_score is None:
+        rows.append(("promise", "uncalibrated: no critical, no kill", "muted"))
+    else:
+        rows.append(("score", f"{number(m.score, 4)} now, {m.expected_score:+.4f} promised", ""))
+        rows.append(("would notice", f"drop {days(m.days_to_detect_drop)}, flip {days(m.days_to_detect_flip)}", ""))
+        rows.append(("false alarms", f"{number(m.false_alarms_per_year, 1, signed=False)} a year", ""))
+        rows.append(("kill ln E", f"{number(m.kill_log_e, 1)}, kills at {threshold}", ""))
+    if forward is not None and (record is None or record.state.value == "shadow"):
+        kind = "forward" if forward.forward else "in hindsight"
+        figures = f"{forward.score:+.4f}, t {forward.t:+.1f}, {forward.bars} bars {kind}"
+        rows.append(("record", figures, ""))
+    rows.append(("earned", f"{number(m.pnl_1d_bps, 1)} bps/d, net {number(m.pnl_net_1d_bps, 1)}", ""))
+    turnover, half_life = number(m.turnover, 2, signed=False), number(m.half_life_hours, 0, signed=False)
+    rows.append(("turnover", f"{turnover} a bar, half-life {half_life} h", ""))
+    covered = f"{m.coverage:.0%}" if math.isfinite(m.coverage) else "--"
+    rows.append(("coverage", f"{covered}, {m.stale_bars} bars stale", "warn" if m.stale_bars else ""))
+    card = CardWriter(width, LABEL_CELLS)
+    for label, value, role in rows:
+        card.row(label, value, role)
+    return card.content().rstrip()
+
+
+def times(value: float) -> str:
+    """A ratio: `1.20x`."""
+    return f"{value:.2f}x" if math.isfinite(value) else "--"
+
+
+def graded(value: float, warning: float, critical: float) -> str:
+    """Role of a figure that is bad when low."""
+    if not math.isfinite(value):
+        return "muted"
+    return "crit" if value < critical else "warn" if value < warning else "ok"

@@ -1,0 +1,421 @@
+"""A terminal under test: on a real runtime over a small market, or on a scripted one whose every figure is fixed."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import math
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from helpers_kb import record
+from midas_engine import events as ev
+from midas_engine.bus import EventBus
+from midas_engine.errors import ReadOnlyError
+from midas_engine.journal import Journal
+from midas_engine.kb import KnowledgeBase
+from midas_engine.models import (
+    Alert,
+    AlertStatus,
+    Estimate,
+    FeatureMetrics,
+    FeatureRecord,
+    FeatureState,
+    PipelineSummary,
+    Severity,
+)  # fmt: skip
+from midas_engine.promoter import FeaturePromoter
+from midas_engine.runtime.documents import ChartData
+from midas_engine.runtime.watching import ForwardRecord, Portfolio
+from midas_engine.settings import load_settings
+from midas_tui.app import MidasApp
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+    from pathlib import Path
+
+    from textual.pilot import Pilot
+
+    from midas_engine.clock import Clock
+    from midas_engine.runtime import Runtime
+
+NOW = datetime(2026, 1, 19, 12, tzinfo=UTC)
+FEATURES = {
+    "reversal_1h": "-cs_zscore(returns(close, 1))",
+    "momentum_24h": "cs_zscore(returns(close, 24))",
+    "range_position": "-cs_zscore((close - low) / (high - low))",
+}
+
+
+# -- a real runtime ----------------------------------------------------------------------------------
+
+
+def write_market(folder: Path, days: int = 45) -> Path:
+    """A small panel on disk: eight symbols, hourly."""
+    from midas_engine.market import Panel, load_panel
+
+    whole = load_panel("sample")
+    kept = slice(whole.T - 24 * days, whole.T)
+    columns = list(range(8))
+    fields = {name: values[kept][:, columns] for name, values in whole.fields.items()}
+    panel = Panel(whole.timestamps[kept], tuple(whole.symbols[c] for c in columns), fields, whole.bar_seconds)
+    path = folder / "market.parquet"
+    panel.save(path)
+    return path
+
+
+def fill_base(path: Path) -> KnowledgeBase:
+    """Candidates, one in shadow, two deployed, two archived."""
+    kb = KnowledgeBase(path)
+    journal = Journal(kb.journal_path)
+    promoter = FeaturePromoter(kb, journal)
+
+    def add(name: str, expression: str, **changes: Any) -> None:
+        promoter.save_candidate(record(name, expression=expression, **changes))
+
+    for name, expression in list(FEATURES.items())[:2]:
+        add(name, expression, expected_score=0.01, breadth=5.0)
+        promoter.promote(name)
+    add("range_position", FEATURES["range_position"], expected_score=0.01, breadth=5.0)
+    promoter.shadow("range_position")
+    add("volume_shock", "cs_zscore(ts_zscore(log(volume), 168))", expected_score=None, breadth=None)
+    add(
+        "carry_slow",
+        "cs_zscore(ts_mean(close, 72))",
+        metrics={"rank_ic": 0.012, "score_t": 1.4, "overall_pass": False, "failed_agents": "trading_cost"},
+    )
+    add("old_carry", "cs_rank(close)")
+    promoter.promote("old_carry")
+    promoter.kill("old_carry", "the sign flipped")
+    add("weak", "cs_rank(volume)")
+    promoter.reject("weak", "noise")
+    promoter.close()
+    journal.close()
+    return kb
+
+
+@asynccontextmanager
+async def running(
+    kb: Path,
+    data: Path | str,
+    *,
+    size: tuple[int, int] = (120, 32),
+    replay: bool = False,
+    mode: str = "live",
+    clock: Clock | None = None,
+    **flags: Any,
+) -> AsyncIterator[tuple[MidasApp, Pilot[Any]]]:
+    """The terminal on a real runtime, once that runs. A replay stands still at its first bar."""
+    settings = load_settings(file=None, environ={}, flags={"kb": str(kb), "data": str(data), **flags})
+
+    def make() -> Runtime:
+        from midas_engine.runtime import Runtime
+
+        return Runtime(settings, replay=str(data) if replay else None, clock=clock)
+
+    app = MidasApp(make, settings, mode=mode)
+    async with app.run_test(size=size) as pilot:
+        await asyncio.wait_for(app.ready.wait(), 60)
+        await pilot.pause()
+        yield app, pilot
+
+
+async def until(pilot: Pilot[Any], ready: Callable[[], object], what: str = "") -> None:
+    """Let the program run until `ready`; fails after ten seconds with what the screen shows."""
+    app: Any = pilot.app
+    for _ in range(1000):
+        app.bridge.pump()
+        await pilot.pause()
+        if ready():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"never happened: {what or ready}\n{screen_text(app)}")
+
+
+async def press(pilot: Pilot[Any], *keys: str) -> None:
+    """Press keys one after another, as a user does."""
+    for key in keys:
+        await pilot.press(key)
+        await pilot.pause()
+
+
+async def type_text(pilot: Pilot[Any], text: str) -> None:
+    """Type a text into what has the focus."""
+    names = {" ": "space", "_": "underscore", "-": "minus", ".": "full_stop", ":": "colon", "/": "slash"}
+    await press(pilot, *(names.get(letter, letter) for letter in text))
+
+
+def screen_text(app: MidasApp) -> str:
+    """What the screen shows, as text."""
+    return "\n".join(strip.text.rstrip() for strip in app.screen._compositor.render_strips())
+
+
+def toasts(app: MidasApp) -> list[str]:
+    """Messages said so far that still stand."""
+    return [n.message for n in app._notifications]
+
+
+# -- a scripted runtime ------------------------------------------------------------------------------
+
+
+def metrics(name: str, at: datetime = NOW, **changes: Any) -> FeatureMetrics:
+    """Figures of a healthy, promised feature."""
+    values: dict[str, Any] = {
+        "status": "healthy",
+        "regime": "HIGH_VOL",
+        "bars": 720,
+        "ic_1d": Estimate(0.03, 0.04),
+        "ic_5d": Estimate(0.031, 0.02),
+        "ic_30d": Estimate(0.035, 0.009),
+        "ic_ratio": 0.89,
+        "score": 0.0181,
+        "expected_score": 0.0128,
+        "decay_log_s": 5.2,
+        "kill_log_e": 3.1,
+        "decay_threshold": 9.1,
+        "days_to_detect_drop": 42.0,
+        "days_to_detect_flip": 18.0,
+        "false_alarms_per_year": 1.0,
+        "pnl_1d_bps": 12.3,
+        "pnl_net_1d_bps": 10.1,
+        "turnover": 0.12,
+        "half_life_hours": 36.0,
+        "coverage": 1.0,
+        "slippage_bps": 2.4,
+        "expected_slippage_bps": 2.0,
+        "slippage_ratio": 1.2,
+    }
+    return FeatureMetrics(feature=name, at=at, **(values | changes))
+
+
+def alert(name: str, rule: str = "ic_decay", hours: int = 3, **changes: Any) -> Alert:
+    """A running critical episode."""
+    values: dict[str, Any] = {
+        "id": f"{name}-{rule}",
+        "feature": name,
+        "alert_type": rule,
+        "severity": Severity.CRITICAL,
+        "message": "5-day IC is 0.43 of the 30-day IC, below 0.50",
+        "raised_at": NOW - timedelta(hours=hours),
+        "last_seen_at": NOW,
+        "count": hours + 1,
+        "value": 0.43,
+        "threshold": 0.5,
+        "unit": "ratio",
+        "rule": rule,
+    }
+    return Alert(**(values | changes))
+
+
+def scene() -> tuple[list[FeatureMetrics], list[Alert], PipelineSummary]:
+    """Five live features, four alerts, a pipeline of every state."""
+    low = Estimate(0.012, 0.021)
+    found = [
+        metrics("vwap_zscore_mean_rev", status="critical", ic_5d=low, ic_ratio=0.43, decay_log_s=9.6, pnl_1d_bps=-61.0),
+        metrics("funding_skew_8h"),
+        metrics("ob_imbalance_5m", status="warning", ic_ratio=0.63, slippage_ratio=1.7),
+        metrics("low_volatility", status="uncalibrated", expected_score=None, slippage_ratio=math.nan),
+        metrics("skewness@2", status="paused", ic_5d=Estimate(math.nan), ic_ratio=math.nan),
+    ]
+    resolved = AlertStatus.RESOLVED
+    alerts = [
+        alert("vwap_zscore_mean_rev"),
+        alert("ob_imbalance_5m", "execution_slippage", severity=Severity.WARNING, message="slippage is 1.7 of expected"),
+        alert("funding_skew_8h", "drawdown", 30, status=AlertStatus.ACKNOWLEDGED, severity=Severity.WARNING,
+              message="one-day contribution is -61.0 bps", acknowledged_by="operator"),
+        alert("low_volatility", "regime_shift", 90, status=resolved, resolved_at=NOW, severity=Severity.WARNING,
+              message="the IC in HIGH_VOL is below its own", diagnosis="reports/diagnoses/low_volatility.md"),
+    ]  # fmt: skip
+    at = NOW - timedelta(days=41)
+
+    def row(name: str, state: FeatureState, **changes: Any) -> FeatureRecord:
+        return record(name, state=state, changed_at=at, created_at=at, **changes)
+
+    history = ({"at": at.isoformat(), "action": "promote", "before": "candidate", "after": "deployed"},)
+    summary = PipelineSummary(
+        candidates=(
+            row("skewness@3", FeatureState.CANDIDATE, version=3, lineage=("skewness", "skewness@2")),
+            row(
+                "carry_slow", FeatureState.CANDIDATE, metrics={"rank_ic": 0.012, "score_t": 1.4, "overall_pass": False}
+            ),
+        ),
+        shadow=(row("low_volatility", FeatureState.SHADOW, expected_score=None),),
+        deployed=(
+            row("vwap_zscore_mean_rev", FeatureState.DEPLOYED, expression="-cs_zscore(close / vwap)", history=history),
+            row("funding_skew_8h", FeatureState.DEPLOYED),
+            row("ob_imbalance_5m", FeatureState.DEPLOYED),
+            row("skewness@2", FeatureState.DEPLOYED, paused=True, version=2, lineage=("skewness",)),
+        ),
+        archived=(
+            row("skewness", FeatureState.ARCHIVED, reason="replaced by skewness@2"),
+            row("old_carry", FeatureState.ARCHIVED, killed=True, reason="the sign flipped"),
+        ),
+    )
+    return found, alerts, summary
+
+
+@dataclasses.dataclass
+class Paper:
+    """A document of the scripted base."""
+
+    path: str
+    title: str
+    kind: str = "learning"
+    damaged: str = ""
+
+
+class ScriptedRuntime:
+    """A runtime whose every answer is fixed; `calls` records what was asked of it."""
+
+    mode = "OFFLINE"
+    read_only = False
+    source = "scripted"
+    phase = "running"
+    bar_seconds = 3600
+    replay = None
+
+    def __init__(self) -> None:
+        self.bus = EventBus()
+        self.calls: list[tuple[str, ...]] = []
+        self.found, self.running, self.summary = scene()
+        self.papers = {
+            "knowledge/learnings/offline/20260101-reversal.md": (
+                "---\ntitle: Reversal dies in calm markets\nresult: success\n---\n# Reversal dies in calm markets\n\n"
+                "Twelve were tried. See [[midas-dsl]].\n\n## What worked\n\n- a mean over 72 bars\n- `cs_rank`\n\n"
+                "## What failed\n\nAnything faster than a settlement.\n"
+            ),
+            "skills/midas-dsl.md": "# The language\n\n## Operators\n\n```\ncs_rank(x)\n```\n",
+        }
+
+    def now(self) -> datetime:
+        return NOW
+
+    async def start(self) -> None:
+        self.bus.publish(ev.RuntimeChanged(at=NOW, phase="running"))
+        self.bus.publish(ev.BarProcessed(at=NOW, bar_at=NOW, regime="HIGH_VOL", features=5, seconds=0.002))
+
+    async def stop(self) -> None:
+        self.calls.append(("stop",))
+
+    async def pipeline(self) -> PipelineSummary:
+        return self.summary
+
+    async def preview(self, action: str, name: str) -> Any:
+        raise ReadOnlyError("a scripted runtime changes nothing")
+
+    async def act(self, action: str, name: str, reason: str = "") -> str:
+        self.calls.append((action, name, reason))
+        return f"{name} {action}"
+
+    async def undo(self) -> str:
+        raise ReadOnlyError("nothing to undo")
+
+    redo = undo
+
+    def metrics(self) -> dict[str, FeatureMetrics]:
+        return {m.feature: m for m in self.found}
+
+    def chart(self, name: str) -> ChartData | None:
+        if name not in self.metrics():
+            return None
+        wave = [0.03 + 0.02 * math.sin(i / 9.0) for i in range(300)]
+        ratio = self.metrics()[name].slippage_ratio
+        return ChartData(
+            {
+                "ic_5d": wave,
+                "ic_30d": [0.035] * 300,
+                "slippage_ratio": [ratio] * 300,
+                "pnl_bps": wave,
+                "score": wave,
+                "log_s": [4 + i / 60 for i in range(300)],
+            }
+        )
+
+    def portfolio(self) -> Portfolio:
+        return Portfolio(4.2, 9.1, 4)
+
+    def forward(self, name: str) -> ForwardRecord | None:
+        return ForwardRecord(NOW - timedelta(days=9), 216, 0.0102, 0.0051, 31.5, True)
+
+    def kill_proposals(self) -> dict[str, str]:
+        return {"vwap_zscore_mean_rev": "the e-detector says its score is below 0.0012"}
+
+    def alerts(self, *, include_resolved: bool = False) -> list[Alert]:
+        return [a for a in self.running if include_resolved or a.active]
+
+    async def acknowledge(self, alert_id: str) -> str:
+        self.calls.append(("acknowledge", alert_id))
+        return "acknowledged"
+
+    async def snooze(self, alert_id: str, hours: float) -> str:
+        self.calls.append(("snooze", alert_id, str(hours)))
+        return f"snoozed for {hours:g} h"
+
+    async def reopen(self, alert_id: str) -> str:
+        self.calls.append(("reopen", alert_id))
+        return "open again"
+
+    async def diagnose(self, feature: str) -> str:
+        self.calls.append(("diagnose", feature))
+        return f"diagnosing {feature}"
+
+    def sessions(self) -> list[Any]:
+        return []
+
+    def providers(self) -> list[str]:
+        return ["local"]
+
+    async def start_session(self, goal: str, provider: str = "") -> str:
+        self.calls.append(("start", goal, provider))
+        return f"session started: {goal}"
+
+    async def cancel_session(self) -> str:
+        self.calls.append(("cancel",))
+        return "session cancelled"
+
+    async def documents(self) -> list[Paper]:
+        return [Paper(path, text.split("# ")[1].split("\n")[0]) for path, text in self.papers.items()]
+
+    async def read_document(self, path: str) -> str:
+        return self.papers[path]
+
+    async def related(self, path: str) -> list[str]:
+        return [p for p in self.papers if p != path]
+
+    def document_file(self, path: str) -> str:
+        return path
+
+    def status(self) -> dict[str, Any]:
+        return {"phase": self.phase, "background": "nothing"}
+
+
+@asynccontextmanager
+async def scripted(
+    runtime: Any = None, *, size: tuple[int, int] = (120, 32), mode: str = "live", **flags: Any
+) -> AsyncIterator[tuple[MidasApp, Pilot[Any], Any]]:
+    """The terminal on a scripted runtime."""
+    runtime = runtime or ScriptedRuntime()
+    settings = load_settings(file=None, environ={}, flags=flags)
+    app = MidasApp(lambda: runtime, settings, mode=mode)
+    async with app.run_test(size=size) as pilot:
+        await asyncio.wait_for(app.ready.wait(), 30)
+        await pilot.pause()
+        yield app, pilot, runtime
+
+
+def session_events(session: str = "s1") -> Iterator[ev.Event]:
+    """A discovery session from goal to end."""
+    yield ev.SessionStarted(
+        at=NOW, session_id=session, goal="funding carry on majors", researcher="local", max_iterations=3
+    )
+    yield ev.PhaseStarted(at=NOW, session_id=session, iteration=1, phase="plan")
+    for word in ("Crowded ", "longs ", "pay ", "funding.\n"):
+        yield ev.TokensStreamed(at=NOW, session_id=session, iteration=1, phase="plan", text=word)
+    yield ev.PlanMade(at=NOW, session_id=session, iteration=1, hypothesis="slow funding predicts")
+    yield ev.ExpressionRefused(
+        at=NOW, session_id=session, iteration=1, expression="ts_mean(close, -1)", reason="a window is positive"
+    )
+    yield ev.ExpressionProposed(
+        at=NOW, session_id=session, iteration=1, name="carry_72", expression="-cs_rank(ts_mean(funding_rate, 72))"
+    )
