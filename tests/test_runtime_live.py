@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -12,15 +13,19 @@ import pytest
 from midas_engine.bus import EventBus
 from midas_engine.clock import ManualClock
 from midas_engine.dsl import FeatureEngine
-from midas_engine.events import BarProcessed, FeatureTicked
+from midas_engine.events import BarProcessed, Event, FaultReported, FeatureTicked
 from midas_engine.journal import Journal
+from midas_engine.kb import KnowledgeBase
 from midas_engine.market import Panel, SyntheticMarket, regime_labels
 from midas_engine.market.feeds import FileSource, PollingFeed
-from midas_engine.models import FeatureRecord, FeatureState
+from midas_engine.models import AlertStatus, FeatureRecord, FeatureState
+from midas_engine.promoter import FeaturePromoter
+from midas_engine.runtime import Runtime
 from midas_engine.runtime.live import LiveWatch
 from midas_engine.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 EXPRESSIONS = {"carry": "cs_rank(ts_mean(funding_rate, 24))", "fast": "cs_zscore(ema(returns(close, 1), 12))"}
@@ -172,3 +177,86 @@ async def test_nothing_to_watch_still_follows_the_market(tmp_path: Path, market:
     assert desk.done[-1].features == 0
     assert desk.done[-1].symbols > 0
     await desk.stop()
+
+
+# -- the runtime on a feed -------------------------------------------------------------------------
+
+
+class LiveRuntime:
+    """A runtime that follows a growing file, with a knowledge base of its own."""
+
+    def __init__(self, folder: Path, market: Panel, bars: int) -> None:
+        self.market, self.file, self.bars = market, folder / "bars.parquet", bars
+        self.clock = ManualClock(_close(market, bars))
+        _head(market, bars).save(self.file)
+        promoter = FeaturePromoter(KnowledgeBase(folder / "kb"))
+        for name in EXPRESSIONS:
+            promoter.save_candidate(replace(record(name), state=FeatureState.CANDIDATE))
+        promoter.promote("carry", "test", force=True)
+        promoter.close()
+        settings = replace(Settings(), kb=str(folder / "kb"), data=f"follow:{self.file}")
+        self.runtime = Runtime(settings, clock=self.clock)
+        self.seen: list[Event] = []
+        self.runtime.bus.tap(self.seen.append)
+
+    async def grow(self, bars: int) -> None:
+        self.bars += bars
+        _head(self.market, self.bars).save(self.file)
+        self.clock.set(_close(self.market, self.bars))
+        wanted = _at(self.market, self.bars - 1)
+        await self.until(lambda: any(isinstance(e, BarProcessed) and e.bar_at == wanted for e in self.seen))
+
+    async def until(self, true: Callable[[], bool]) -> None:
+        async with asyncio.timeout(30):
+            while not true():
+                await asyncio.sleep(0)
+                self.clock.advance(0.25)
+
+
+async def test_the_runtime_goes_live_and_follows_the_pipeline(tmp_path: Path, market: Panel) -> None:
+    desk = LiveRuntime(tmp_path, market, bars=650)
+    async with desk.runtime as midas:
+        assert (midas.mode, midas.phase) == ("LIVE", "running")
+        assert list(midas.metrics()) == ["carry"]
+        await desk.grow(2)
+        assert midas.metrics()["carry"].at == _at(market, 651)
+        assert midas.panel is not None
+        assert midas.panel.timestamps[-1] == market.timestamps[651]
+        await midas.act("promote", "fast", "looks good")
+        await desk.until(lambda: set(midas.metrics()) == {"carry", "fast"})
+        await desk.grow(1)
+        assert np.isfinite(midas.metrics()["carry"].ic_30d.value)
+        assert not np.isfinite(midas.metrics()["fast"].ic_30d.value)
+        await midas.act("demote", "fast", "second thoughts")
+        await desk.until(lambda: list(midas.metrics()) == ["carry"])
+    assert midas.phase == "stopped"
+
+
+async def test_an_outage_degrades_and_is_told_and_ends(tmp_path: Path, market: Panel) -> None:
+    desk = LiveRuntime(tmp_path, market, bars=650)
+    async with desk.runtime as midas:
+        away = desk.file.rename(tmp_path / "elsewhere.parquet")
+        desk.clock.set(_close(market, 651))
+        await desk.until(lambda: midas.phase == "degraded")
+        away.rename(desk.file)
+        await desk.grow(3)
+        assert midas.phase == "running"
+        faults = [e.message for e in desk.seen if isinstance(e, FaultReported) and e.where == "feed"]
+        assert "cannot be read" in faults[0]
+        assert faults[1:] == ["the feed is back"]
+        shown = [e.bar_at for e in desk.seen if isinstance(e, BarProcessed)]
+        assert shown[-3:] == [_at(market, row) for row in range(650, 653)]
+
+
+async def test_what_an_operator_said_of_an_alert_survives_the_process(tmp_path: Path, market: Panel) -> None:
+    desk = LiveRuntime(tmp_path, market, bars=650)
+    async with desk.runtime as midas:
+        alerts = midas.alerts()
+        assert alerts, "carry without funding in its last days should have raised something"
+        await midas.acknowledge(alerts[0].id)
+        saved = desk.runtime.journal
+        assert saved is not None
+    again = Runtime(desk.runtime.settings, clock=desk.clock)
+    async with again as midas:
+        found = {a.id: a.status for a in midas.alerts()}
+        assert found[alerts[0].id] is AlertStatus.ACKNOWLEDGED

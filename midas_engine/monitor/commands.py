@@ -83,6 +83,10 @@ class OperatorCommands(ABC):
         alert: Alert = events[-1].alert  # type: ignore[attr-defined]
         return alert
 
+    async def save(self) -> None:
+        """Save the state now, e.g. after a command that was given to a part of the monitor."""
+        await self._snapshot()
+
     @abstractmethod
     async def _snapshot(self) -> None:
         """Save the state now: a command must survive a crash right after it."""

@@ -55,6 +55,7 @@ class LiveWatch:
         promoter: Archives what is killed.
         diagnostics: Explains critical alarms.
         on_kill: Called with a feature's name once its kill is on disk.
+        on_panel: Called with the market, history and all, after every bar.
     """
 
     def __init__(
@@ -69,10 +70,12 @@ class LiveWatch:
         promoter: FeaturePromoter | None = None,
         diagnostics: DiagnoseAgent | None = None,
         on_kill: Callable[[str], Any] | None = None,
+        on_panel: Callable[[Panel], None] | None = None,
     ) -> None:
         self._feed, self._settings, self._bus, self._clock = feed, settings, bus, clock
         self._kb, self._journal, self._promoter = kb, journal, promoter
         self._diagnostics, self._on_kill = diagnostics, on_kill
+        self._on_panel = on_panel or (lambda _: None)
         self._monitor: OnlineMonitor | None = None
         self._stream: StreamEngine | None = None
         self._turn = asyncio.Lock()
@@ -199,6 +202,7 @@ class LiveWatch:
         values = self._stream.update({name: column[-1] for name, column in panel.fields.items()})
         regime = str((await asyncio.to_thread(regime_labels, panel))[-1])
         await self.monitor.process_bar(bar.at, values, panel.values("returns")[-1], regime=regime)
+        self._on_panel(panel)
 
     async def rebook(self, records: Sequence[FeatureRecord]) -> None:
         """Watch `records` from the next bar on: those that stay keep all they have seen."""

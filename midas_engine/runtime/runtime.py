@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import TYPE_CHECKING, Any
 
 from midas_engine.bus import EventBus
 from midas_engine.clock import WallClock
-from midas_engine.errors import MidasError, MonitorError, ReadOnlyError
+from midas_engine.errors import MidasError, ReadOnlyError
 from midas_engine.events import DocumentChanged, Event, FaultReported, RuntimeChanged
-from midas_engine.models import FeatureState
 from midas_engine.runtime.documents import Documents
+from midas_engine.runtime.on_feed import OnFeed
 from midas_engine.runtime.pipeline import PipelineCommands
 from midas_engine.runtime.sessions import Sessions
 
@@ -23,22 +22,22 @@ if TYPE_CHECKING:
     from midas_engine.journal import Journal
     from midas_engine.kb import KnowledgeBase
     from midas_engine.market import Panel
-    from midas_engine.models import Alert, FeatureMetrics, SessionSummary
+    from midas_engine.models import SessionSummary
     from midas_engine.promoter import FeaturePromoter
+    from midas_engine.runtime.live import LiveWatch
     from midas_engine.runtime.replay import ReplayControl
     from midas_engine.runtime.stage import FleetStage
     from midas_engine.runtime.watch import Recording
     from midas_engine.settings import Settings
 
-CHART_FIGURES = ("ic_5d", "ic_30d", "slippage_ratio", "pnl_bps", "score", "log_s")
 
-
-class Runtime(PipelineCommands, Documents, Sessions):
+class Runtime(PipelineCommands, Documents, Sessions, OnFeed):
     """Everything in one event loop: `async with Runtime(settings) as midas: ...`.
 
     Args:
         settings: From `load_settings`.
-        replay: A data source to replay ("sample", "synthetic", a path); None watches the data's end.
+        replay: A data source to replay ("sample", "synthetic", a path); None follows the feed that the settings
+            name as their data, or watches the end of the recording they name.
         speed: Replay speed, bars a second.
         play: Start the replay playing.
         clock: Wall time; injected in tests.
@@ -56,7 +55,7 @@ class Runtime(PipelineCommands, Documents, Sessions):
         self.settings = settings
         self.bus = EventBus()
         self.clock: Clock = clock or WallClock()
-        self.mode = "REPLAY" if replay is not None else "OFFLINE"
+        self.mode = "REPLAY" if replay is not None else "LIVE" if self.is_feed(settings.data) else "OFFLINE"
         self.read_only = settings.read_only
         self.source = replay if replay is not None else settings.data
         self.phase = "starting"
@@ -67,9 +66,11 @@ class Runtime(PipelineCommands, Documents, Sessions):
         self._kb: KnowledgeBase | None = None
         self._journal: Journal | None = None
         self._promoter: FeaturePromoter | None = None
-        self._stage: FleetStage | None = None
+        self._stage: FleetStage | LiveWatch | None = None
+        self._live: LiveWatch | None = None
         self._stage_clock: Clock = self.clock
         self._recording: Recording | None = None
+        self._frozen_at: dict[str, datetime] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._untap: Callable[[], None] | None = None
         self._watch_lock = asyncio.Lock()
@@ -87,9 +88,14 @@ class Runtime(PipelineCommands, Documents, Sessions):
         self._change("starting", "opening the knowledge base")
         await asyncio.to_thread(self._open_store)
         self._untap = self.bus.tap(self._record)
-        self._change("starting", f"loading {self.source}")
-        self.panel = await asyncio.to_thread(_load, self.source)
-        await self.watch_again()
+        if self.mode == "LIVE":
+            records = await asyncio.to_thread(self._watched_records)
+            self._frozen_at = {r.name: r.changed_at for r in records if r.changed_at is not None}
+            await self._go_live(records)
+        else:
+            self._change("starting", f"loading {self.source}")
+            self.panel = await asyncio.to_thread(_load, self.source)
+            await self.watch_again()
         self.background(self._follow_files(), "files")
         self._change("running")
 
@@ -106,6 +112,7 @@ class Runtime(PipelineCommands, Documents, Sessions):
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._untap is not None:
             self._untap()
+        await self._leave_feed()
         await asyncio.to_thread(self._close_store)
         self.phase = "stopped"
 
@@ -163,6 +170,8 @@ class Runtime(PipelineCommands, Documents, Sessions):
         task = asyncio.get_running_loop().create_task(self._supervised(work, name), name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        # One that is cancelled before its first step never takes `work` up; closed, it is not missed.
+        task.add_done_callback(lambda _: work.close())
         return task
 
     async def _supervised(self, work: Coroutine[Any, Any, None], name: str) -> None:
@@ -187,6 +196,11 @@ class Runtime(PipelineCommands, Documents, Sessions):
     def _change(self, phase: str, detail: str = "", progress: float = float("nan")) -> None:
         self.phase = phase
         self.bus.publish(RuntimeChanged(at=self.clock.now(), phase=phase, detail=detail, progress=progress))
+
+    @property
+    def bar_seconds(self) -> int:
+        """Length of one bar of the data; an hour until it is loaded."""
+        return self.panel.bar_seconds if self.panel is not None else 3600
 
     def now(self) -> datetime:
         """Engine time: of the replay in a replay, else the wall's."""
@@ -221,11 +235,12 @@ class Runtime(PipelineCommands, Documents, Sessions):
             if panel is None:
                 return
             self._change("warming", "computing features")
-            records = [
-                r
-                for state in (FeatureState.DEPLOYED, FeatureState.SHADOW)
-                for r in (await asyncio.to_thread(self.kb.features, state) if self.kb.path.is_dir() else [])
-            ]
+            records = await asyncio.to_thread(self._watched_records)
+            self._frozen_at = {r.name: r.changed_at for r in records if r.changed_at is not None}
+            if self._live is not None:
+                await self._rebook(records)
+                self._change("running")
+                return
             replaying = self.mode == "REPLAY"
             recording = await asyncio.to_thread(
                 watch.prepare, panel, records, self.settings, source=self.source, replay=replaying
@@ -267,50 +282,11 @@ class Runtime(PipelineCommands, Documents, Sessions):
         for event in stage.run_bar(stage.bars - 1, shown=True):
             self.bus.publish(event)
 
-    def metrics(self) -> Mapping[str, FeatureMetrics]:
-        """Newest figures of every watched feature."""
-        if self._stage is None or not self._stage.fleet.names:
-            return {}
-        fleet = self._stage.fleet
-        with contextlib.suppress(MonitorError):
-            return {name: fleet.metrics(name, fleet.last_bar) for name in fleet.names}
-        return {}
-
-    def chart(self, name: str) -> Any:
-        """Recent bars of a feature for the charts; None when it is not watched."""
-        from midas_engine.runtime.documents import ChartData
-
-        if self._stage is None or name not in self._stage.fleet.names:
-            return None
-        arrays = self._stage.fleet.engine.history(name)
-        return ChartData({figure: arrays[figure].tolist() for figure in CHART_FIGURES})
-
-    def alerts(self, *, include_resolved: bool = False) -> Sequence[Alert]:
-        """Episodes, newest first."""
-        return self._stage.alerts.alerts(include_resolved=include_resolved) if self._stage is not None else []
-
-    async def acknowledge(self, alert_id: str) -> str:
-        """Mark an episode as seen."""
-        for event in self._watched().alerts.acknowledge(alert_id, self.now()):
-            self.bus.publish(event)
-        return "acknowledged"
-
-    async def snooze(self, alert_id: str, hours: float) -> str:
-        """Silence an episode for `hours`."""
-        for event in self._watched().alerts.snooze(alert_id, hours, self.now()):
-            self.bus.publish(event)
-        return f"snoozed for {hours:g} h"
-
     async def diagnose(self, feature: str) -> str:
         """Ask for a diagnosis of a feature, in the background."""
         from midas_engine.runtime.diagnosing import begin_diagnosis
 
         return await begin_diagnosis(self, self._watched(), feature)
-
-    def _watched(self) -> FleetStage:
-        if self._stage is None:
-            raise MonitorError("nothing is watched", hint="promote a candidate first")
-        return self._stage
 
     # -- status ----------------------------------------------------------------------------------
 
