@@ -161,9 +161,10 @@ def recall(pool: ProcessPoolExecutor, worlds: int, seed: int) -> None:
                 for name in row[3] if "score_t" not in row[3] else ():
                     lost[name] = lost.get(name, 0) + 1
             why = ", ".join(f"{n} {c / len(rows):.1%}" for n, c in sorted(lost.items(), key=lambda kv: -kv[1])[:4])
+            t, pearson = np.mean([r[1] for r in rows]), np.mean([r[2] for r in rows])
             print(
-                f"  {kind:<7} IC {ic:.2f}: recall {passed:.3f} (bar {bar:.2f}), mean t {np.mean([r[1] for r in rows]):.2f}, "
-                f"Pearson IC {np.mean([r[2] for r in rows]):.4f}   lost beyond the line: {why or 'none'}"
+                f"  {kind:<7} IC {ic:.2f}: recall {passed:.3f} (bar {bar:.2f}), mean t {t:.2f}, "
+                f"Pearson IC {pearson:.4f}   lost beyond the line: {why or 'none'}"
             )
 
 
@@ -198,8 +199,9 @@ def panel(pool: ProcessPoolExecutor, worlds: int, seed: int) -> None:
         single = single or float(t)
         failed = sorted({name for r in rows for name in r[3]})
         print(
-            f"  {symbols:2d} symbols, common share {common:.1f}: recall {np.mean([r[0] for r in rows]):.2f}, mean t {t:5.2f}, "
-            f"effective breadth {breadth:5.2f}, t over one symbol's {t / single:.2f}, sqrt(breadth) {math.sqrt(breadth):.2f}"
+            f"  {symbols:2d} symbols, common share {common:.1f}: recall {np.mean([r[0] for r in rows]):.2f}, "
+            f"mean t {t:5.2f}, effective breadth {breadth:5.2f}, "
+            f"t over one symbol's {t / single:.2f}, sqrt(breadth) {math.sqrt(breadth):.2f}"
             + (f"   failed gates: {', '.join(failed)}" if failed else "")
         )
 

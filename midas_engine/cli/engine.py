@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from midas_engine.kb import KnowledgeBase
+    from midas_engine.models import FeatureRecord
     from midas_engine.promoter import FeaturePromoter
     from midas_engine.settings import Settings
 
@@ -35,6 +36,13 @@ def open_base(settings: Settings, *, read_only: bool = False, create: bool = Fal
     from midas_engine.kb import KnowledgeBase
 
     return KnowledgeBase(settings.kb_path, read_only=read_only or settings.read_only)
+
+
+def find_record(settings: Settings, name: str) -> FeatureRecord | None:
+    """The feature called so; None when `name` is no name or there is no such feature, but it may be an expression."""
+    if not settings.kb_path.is_dir() or not all(c.isalnum() or c in "_@" for c in name):
+        return None
+    return open_base(settings, read_only=True).find_feature(name)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from midas_engine.evaluator import EvaluationContext
     from midas_engine.models import MultiAgentResult
     from midas_engine.settings import Settings
 
@@ -19,6 +20,9 @@ class Judged:
     Attributes:
         bars: First and last bar of the part that was scored, as text.
         compared: Names of the features it was compared with.
+        values: The feature over the whole panel [T, S].
+        context: What it was scored against.
+        gate: Values of the gate of an event feature; None without one.
     """
 
     expression: str
@@ -29,6 +33,9 @@ class Judged:
     bar_hours: float
     compared: tuple[str, ...]
     verdict: MultiAgentResult
+    values: Any
+    context: EvaluationContext
+    gate: Any = None
 
     @property
     def document(self) -> dict[str, Any]:
@@ -67,14 +74,20 @@ def judge_expression(
     Raises:
         ExpressionError: The expression is refused.
         DataError: The data cannot be used.
-        SettingsError: The thresholds are wrong.
+        SettingsError: The thresholds are wrong, or there is a hold without a gate.
     """
     from midas_engine.dsl import FeatureEngine, parse
+    from midas_engine.errors import SettingsError
     from midas_engine.evaluator import EvaluationContext, evaluate_values, judge, split_history
     from midas_engine.market import load_panel, regime_labels
 
-    parse(expression, limits=settings.dsl)  # a typing mistake is told before the data is read
-    thresholds, deployed = _from_base(settings)
+    # A typing mistake is told before the data is read.
+    parse(expression, limits=settings.dsl)
+    if gate:
+        parse(gate, limits=settings.dsl)
+    elif hold:
+        raise SettingsError("--hold needs --gate", hint="a feature without a gate is held for the target horizon")
+    thresholds, deployed = base_inputs(settings)
     panel = load_panel(settings.data)
     engine = FeatureEngine(panel, limits=settings.dsl, features=deployed)
     parsed = parse(expression, columns=panel.columns, limits=settings.dsl, features=deployed)
@@ -94,7 +107,8 @@ def judge_expression(
         embargo_bars=chosen.embargo_bars,
     )
     triggers = engine.values(gate) if gate else None
-    result = evaluate_values(engine.values(expression), context, name or expression, gate=triggers, hold=hold)
+    values = engine.values(expression)
+    result = evaluate_values(values, context, name or expression, gate=triggers, hold=hold)
     times = panel.timestamps if rows is None else panel.timestamps[rows]
     return Judged(
         expression=parsed.text,
@@ -105,10 +119,13 @@ def judge_expression(
         bar_hours=panel.hours_per_bar,
         compared=tuple(others),
         verdict=judge(result, thresholds, trials or 1),
+        values=values,
+        context=context,
+        gate=triggers,
     )
 
 
-def _from_base(settings: Settings) -> tuple[Mapping[str, Any] | None, dict[str, str]]:
+def base_inputs(settings: Settings) -> tuple[Mapping[str, Any] | None, dict[str, str]]:
     """Thresholds and deployed features of the knowledge base, if there is one."""
     if not settings.kb_path.is_dir():
         return None, {}

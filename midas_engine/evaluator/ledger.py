@@ -17,6 +17,7 @@ import json
 import sqlite3
 import threading
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,22 +102,35 @@ class TrialLedger:
     Args:
         path: The SQLite file (the journal's); made when missing.
         clock: Dates the rows.
+        read_only: Never write; a file without a ledger in it is an empty one.
 
     Raises:
         JournalError: The file cannot be used.
     """
 
-    def __init__(self, path: str | Path, *, clock: Clock | None = None) -> None:
+    def __init__(self, path: str | Path, *, clock: Clock | None = None, read_only: bool = False) -> None:
         self.path = Path(path)
+        self.read_only = read_only
         self._clock = WallClock() if clock is None else clock
         self._lock = threading.RLock()
         with self._errors():
-            self._connection = sqlite3.connect(
-                self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-            )
-            self._connection.execute("PRAGMA journal_mode=WAL")
-            self._connection.execute("PRAGMA synchronous=FULL")
-            self._connection.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}COMMIT;")
+            self._connection = self._open()
+
+    def _open(self) -> sqlite3.Connection:
+        connect = partial(sqlite3.connect, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        if self.read_only:
+            connection = connect(f"{self.path.resolve().as_uri()}?mode=ro", uri=True)
+            names = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            if names.issuperset(_TABLES):
+                return connection
+            connection.close()
+            connection = connect(":memory:")
+        else:
+            connection = connect(self.path)
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+        connection.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}COMMIT;")
+        return connection
 
     def __enter__(self) -> TrialLedger:
         return self

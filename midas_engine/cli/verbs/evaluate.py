@@ -6,6 +6,7 @@ import click
 
 from midas_engine.cli.context import ExpressionVerb, Shared, pass_shared
 from midas_engine.cli.judging import Judged, judge_expression
+from midas_engine.cli.options import event_options
 from midas_engine.cli.output import clean
 from midas_engine.cli.scorecard import scorecard
 
@@ -21,8 +22,7 @@ from midas_engine.cli.scorecard import scorecard
 @click.argument("expression")
 @click.option("--horizon", type=click.IntRange(1), metavar="BARS", help="Target horizon [default: from the settings].")
 @click.option("--existing", multiple=True, metavar="EXPR", help="Compare with this expression too; may be repeated.")
-@click.option("--gate", default="", metavar="EXPR", help="Score only the bars where this is above zero.")
-@click.option("--hold", type=click.IntRange(0), default=0, metavar="BARS", help="With --gate: bars held.")
+@event_options
 @click.option(
     "--part",
     type=click.Choice(["research", "confirmation", "all"]),

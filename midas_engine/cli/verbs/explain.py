@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from midas_engine.cli.context import ExpressionVerb, Shared, pass_shared
-from midas_engine.cli.engine import open_base
+from midas_engine.cli.engine import find_record
 from midas_engine.cli.judging import Judged, judge_expression
+from midas_engine.cli.options import event_options
 from midas_engine.cli.output import clean, moment, number, table
 from midas_engine.cli.scorecard import scorecard
 
 if TYPE_CHECKING:
     from midas_engine.models import FeatureRecord, MultiAgentResult
-    from midas_engine.settings import Settings
 
 # Standard errors beyond the line at which a test of this effect succeeds in 80 of 100 samples.
 _POWER = 0.8416
@@ -26,31 +26,30 @@ _POWER = 0.8416
     example=("midas explain vwap_zscore_mean_rev --kb ./midas-kb", 'midas explain "cs_rank(-returns)" --data sample'),
 )
 @click.argument("name")
+@event_options
 @click.option("--trials", type=click.IntRange(1), help="Candidates tried so far; draws the line of acceptance.")
 @pass_shared
-def explain(shared: Shared, name: str, trials: int | None) -> None:
+def explain(shared: Shared, name: str, gate: str, hold: int, trials: int | None) -> None:
     """Say why a feature of the knowledge base, or an expression, is accepted or refused.
 
     It is scored again on the research part; the figures saved with a feature are shown beside that.
     """
     settings = shared.settings()
-    record = _record(settings, name)
+    record = find_record(settings, name)
     if record is None:
-        judged = judge_expression(settings, name, trials=trials)
+        judged = judge_expression(settings, name, trials=trials, gate=gate, hold=hold)
     else:
         judged = judge_expression(
-            settings, record.expression, trials=trials, name=record.name, gate=record.gate, hold=record.hold_bars
+            settings,
+            record.expression,
+            trials=trials,
+            name=record.name,
+            gate=gate or record.gate,
+            hold=hold or record.hold_bars,
         )
     distance = how_far(judged.verdict)
     document = {"feature": record, "saved": record.metrics if record else {}, "distance": distance, **judged.document}
     shared.show(document, lambda: _text(record, judged, distance))
-
-
-def _record(settings: Settings, name: str) -> FeatureRecord | None:
-    """The feature called so; None when `name` is no name or there is no such feature but it may be an expression."""
-    if not settings.kb_path.is_dir() or not all(c.isalnum() or c in "_@" for c in name):
-        return None
-    return open_base(settings, read_only=True).find_feature(name)
 
 
 def how_far(verdict: MultiAgentResult) -> dict[str, Any]:

@@ -1,0 +1,107 @@
+"""The plots of a calibration's report."""
+
+from __future__ import annotations
+
+import io
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from matplotlib.axes import Axes
+
+    from midas_engine.calibrate.figures import Calibration
+
+INK, GOOD, BAD, SOFT = "#2b2d42", "#2a9d8f", "#c1121f", "#8d99ae"
+
+PLOTS = {
+    "noise": "Score t of every noise candidate that the proposer tried, and the session line.",
+    "sessions": "The best score t of each noise session against the session line.",
+    "recall": "Share of planted features that pass, with 90 % intervals.",
+    "days": "Days from the death of a planted feature to the alarm, with 90 % intervals.",
+}
+
+
+def draw(name: str, found: Calibration) -> bytes:
+    """One of `PLOTS` as a PNG."""
+    # Figure objects without pyplot: no global state.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 3.0), dpi=100, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=8)
+    _DRAW[name](axes, found)
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", metadata={"Software": None})
+    return stream.getvalue()
+
+
+def _noise(axes: Axes, found: Calibration) -> None:
+    scores = np.array(found.noise_scores)
+    axes.hist(np.clip(scores, -6, 6), bins=np.linspace(-6, 6, 49).tolist(), density=True, color=SOFT, alpha=0.7)
+    grid = np.linspace(-6, 6, 200)
+    axes.plot(grid, np.exp(-grid * grid / 2) / math.sqrt(2 * math.pi), color=INK, linewidth=1, label="standard normal")
+    axes.axvline(found.line_t, color=BAD, linewidth=1, label=f"session line {found.line_t:.2f}")
+    axes.set_title(f"{scores.size:,} noise candidates", fontsize=10)
+    axes.set_xlabel("score t", fontsize=8)
+    axes.legend(fontsize=7, frameon=False)
+
+
+def _sessions(axes: Axes, found: Calibration) -> None:
+    best = np.sort(np.array(found.best_scores))
+    colours = [BAD if t > found.line_t else SOFT for t in best]
+    axes.bar(range(best.size), best, color=colours)
+    axes.axhline(found.line_t, color=BAD, linewidth=1)
+    axes.set_title("Best t of each noise session, sorted", fontsize=10)
+    axes.set_xticks([])
+
+
+def _recall(axes: Axes, found: Calibration) -> None:
+    for shift, (label, colour) in zip(
+        (-0.0006, 0.0, 0.0006), (("statistical", SOFT), ("research", INK), ("promoted", GOOD)), strict=True
+    ):
+        figures = [getattr(r, label) for r in found.recall]
+        if figures:
+            values = np.array([f.value for f in figures])
+            errors = np.array([[f.value - f.low for f in figures], [f.high - f.value for f in figures]])
+            x = [r.ic + shift for r in found.recall]
+            name = {"statistical": "statistical gates", "research": "all gates", "promoted": "promoted"}[label]
+            axes.errorbar(x, values, yerr=np.maximum(errors, 0.0), fmt="o-", color=colour, capsize=3, label=name)
+    axes.set_ylim(-0.03, 1.03)
+    axes.set_xlabel("planted rank IC", fontsize=8)
+    axes.set_title("Share found", fontsize=10)
+    if found.recall:
+        axes.legend(fontsize=7, frameon=False)
+
+
+def _days(axes: Axes, found: Calibration) -> None:
+    for label, expected, colour, name in (
+        ("drop_days", "expected_drop_days", INK, "drop to zero"),
+        ("flip_days", "expected_flip_days", BAD, "flip"),
+    ):
+        rows = [(r.ic, getattr(r, label), getattr(r, expected)) for r in found.recall if getattr(r, label).hits]
+        if rows:
+            x, values = [r[0] for r in rows], np.array([r[1].value for r in rows])
+            errors = np.array([[v - r[1].low for v, r in zip(values, rows, strict=True)],
+                               [r[1].high - v for v, r in zip(values, rows, strict=True)]])  # fmt: skip
+            axes.errorbar(x, values, yerr=np.maximum(errors, 0.0), fmt="o-", color=colour, capsize=3, label=name)
+            axes.plot(x, [r[2] for r in rows], ":", color=colour, linewidth=1, label=f"{name}, gauge")
+    axes.set_ylim(bottom=0.0)
+    axes.set_xlabel("rank IC while alive", fontsize=8)
+    axes.set_title("Days to the alarm", fontsize=10)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(fontsize=7, frameon=False)
+
+
+_DRAW: dict[str, Callable[[Axes, Calibration], None]] = {
+    "noise": _noise,
+    "sessions": _sessions,
+    "recall": _recall,
+    "days": _days,
+}

@@ -1,0 +1,152 @@
+"""The report: one Markdown file with its plots beside it, and the same figures as text and JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from midas_engine.evaluator.rendering import plain
+
+if TYPE_CHECKING:
+    from midas_engine.calibrate.figures import Calibration, Figure, Recall
+
+
+def text(found: Calibration) -> str:
+    """What the command prints: the headline, then every figure with its interval."""
+    lines = [found.headline, "", *_noise_lines(found), "", "Planted features (share found [90 %])"]
+    lines += [f"  {' '.join(row)}" for row in _padded([_HEAD, *(_row(r) for r in found.recall)])]
+    lines += ["", *_notes(found)]
+    return "\n".join(lines)
+
+
+_HEAD = ["IC", "n", "breadth", "t", "statistical gates", "all gates", "promoted", "days, drop to 0", "days, flip"]
+
+
+def _row(r: Recall) -> list[str]:
+    return [
+        f"{r.ic:.2f}", str(r.features), f"{r.breadth:.1f}", f"{r.score_t:.1f}", _share(r.statistical),
+        _share(r.research), _share(r.promoted), _days(r.drop_days, r.expected_drop_days),
+        _days(r.flip_days, r.expected_flip_days),
+    ]  # fmt: skip
+
+
+def _padded(rows: list[list[str]]) -> list[list[str]]:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return [[cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in rows]
+
+
+def _share(f: Figure) -> str:
+    return f"{f.value:.2f} [{f.low:.2f}, {f.high:.2f}]" if f.tries else "-"
+
+
+def _days(f: Figure, expected: float) -> str:
+    told = f" (gauge {expected:.1f})" if math.isfinite(expected) else ""
+    if not f.hits:
+        return f"none called{told}"
+    return f"{f.value:.1f} [{f.low:.1f}, {f.high:.1f}]{told}"
+
+
+def _noise_lines(found: Calibration) -> list[str]:
+    def per_1000(f: Figure) -> str:
+        return f"{f.value:.2f} [{f.low:.2f}, {f.high:.2f}]  ({f.hits} of {f.tries:,.0f})"
+
+    alarms, session = found.alarms_per_year, found.noise_per_session
+    lines = [
+        f"Noise promoted per 1,000 candidates      {per_1000(found.noise_per_1000)}",
+        f"  passed the research gates alone        {per_1000(found.noise_research_per_1000)}",
+        *(f"  {kind:<38} {per_1000(f)}" for kind, f in found.by_kind.items()),
+        f"Noise sessions that promoted anything    {_share(session)}  ({session.hits} of {session.tries:.0f})",
+    ]
+    if found.found.tries:
+        lines.append(
+            f"Planted sessions that found the feature  {_share(found.found)}  "
+            f"({found.found.hits} of {found.found.tries:.0f})"
+        )
+    if alarms.tries:
+        lines.append(
+            f"False alarms per feature-year            {alarms.value:.2f} [{alarms.low:.2f}, {alarms.high:.2f}]  "
+            f"({alarms.hits} in {alarms.tries:.1f} feature-years)"
+        )
+    return lines
+
+
+def _notes(found: Calibration) -> list[str]:
+    how = (
+        f"{found.sessions} sessions on targets that nothing can foresee and {found.planted_sessions} with one planted "
+        f"signal, by the proposer '{found.proposer}', {found.planned_trials} trials planned each "
+        f"(session line t {found.line_t:.2f}); {found.bars:,} bars x {found.symbols} of {found.data}, "
+        f"seed {found.seed}, {found.seconds:.0f} s."
+    )
+    read = (
+        "Brackets are 90 % intervals. A promoted feature is noise when it holds less than a tenth of the planted "
+        "strength. Days: mean from death to alarm at this data's breadth; 'gauge' is what the monitor prints before."
+    )
+    notes = [how, read]
+    return notes + [f"Not replayed: {p}" for p in found.problems]
+
+
+def to_dict(found: Calibration) -> dict[str, Any]:
+    """Every figure for machines; what is not a number becomes null."""
+    figures = plain(dataclasses.asdict(found))
+    assert isinstance(figures, dict)
+    return {"headline": found.headline, **figures}
+
+
+def write_report(found: Calibration, folder: str | Path) -> Path:
+    """Write `report.md`, its plots and `figures.json` into `folder`; returns the report's path."""
+    from midas_engine.calibrate.plots import PLOTS, draw
+
+    place = Path(folder)
+    place.mkdir(parents=True, exist_ok=True)
+    for name in PLOTS:
+        (place / f"{name}.png").write_bytes(draw(name, found))
+    (place / "figures.json").write_text(json.dumps(to_dict(found), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    report = place / "report.md"
+    report.write_text(_markdown(found), encoding="utf-8")
+    return report
+
+
+def _markdown(found: Calibration) -> str:
+    from midas_engine.calibrate.plots import PLOTS
+
+    alarms, session = found.alarms_per_year, found.noise_per_session
+    rows: list[tuple[str, Figure]] = [
+        ("noise promoted per 1,000 candidates", found.noise_per_1000),
+        ("noise through the research gates alone, per 1,000", found.noise_research_per_1000),
+        *((f"noise promoted per 1,000, {kind} targets", f) for kind, f in found.by_kind.items()),
+        ("share of noise sessions that promoted anything", session),
+        ("share of planted sessions that found the feature", found.found),
+        ("share of noise among promoted features", found.noise_share),
+        ("false alarms per feature-year", alarms),
+    ]
+    lines = ["# How often Midas is fooled on this data", "", f"**{found.headline}**", ""]
+    lines += ["| | measured | 90 % interval | counted |", "| --- | --- | --- | --- |"]
+    lines += [
+        f"| {name} | {f.value:.3g} | {f.low:.3g} to {f.high:.3g} | {f.hits} of {f.tries:,.4g} |"
+        for name, f in rows
+        if f.tries
+    ]
+    if found.recall:
+        lines += ["", "## Planted features", "", f"| {' | '.join(_HEAD)} |", f"|{' --- |' * len(_HEAD)}"]
+        lines += [f"| {' | '.join(_row(r))} |" for r in found.recall]
+    for name, caption in PLOTS.items():
+        lines += ["", f"![{caption}]({name}.png)", "", caption]
+    lines += ["", "## How it was measured", "", *_notes(found), "", _METHOD]
+    return "\n".join(lines) + "\n"
+
+
+_METHOD = """\
+* Features are computed on the real data. What they should foresee is exchanged: *sign-flipped* multiplies every bar's
+  returns, all symbols together, by a fair coin; *block-shuffled* puts weeks in another order and deals the symbols'
+  returns of each week to other symbols, after taking out each symbol's mean. Volatility, its clusters and what symbols
+  share stay as they are.
+* Sessions are whole ones: proposer, refinement, six agents at the session line, confirmation part, one look at the
+  sealed holdout charged to a fresh ledger.
+* A planted feature adds strength x volatility x its normal score to a sign-flipped target, so that its rank IC is what
+  the table says. Features whose own memory is under four hours are not planted: the half-life gate is there to refuse
+  them.
+* The detectors are the monitor's own. Their reference is measured on the first third of the stream; over the rest each
+  feature lives (false alarms) and dies at six moments in two ways (days)."""

@@ -1,0 +1,101 @@
+"""A calibration from start to end: jobs to worker processes, progress to whoever listens, outcomes to figures."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from midas_engine.calibrate import work
+from midas_engine.calibrate.features import FeatureOutcome
+from midas_engine.calibrate.figures import Calibration, summarise
+from midas_engine.calibrate.sessions import SessionOutcome
+from midas_engine.clock import WallClock
+from midas_engine.errors import EvaluationError
+from midas_engine.loops.worker import share_panel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from midas_engine.calibrate.plan import CalibrationPlan, Job
+    from midas_engine.clock import Clock
+    from midas_engine.market import Panel
+    from midas_engine.settings import Settings
+
+
+def calibrate(
+    panel: Panel,
+    settings: Settings,
+    plan: CalibrationPlan,
+    *,
+    thresholds: Mapping[str, Any] | None = None,
+    existing: Mapping[str, str] | None = None,
+    progress: Callable[[int, int, float], None] | None = None,
+) -> Calibration:
+    """Replay proposer, gates and detectors on targets with known truth, and count what they get wrong.
+
+    Args:
+        panel: The user's data.
+        settings: Costs, parts, limits, proposer: those of a real session.
+        plan: How much to replay.
+        thresholds: The user's own; None takes the defaults.
+        existing: Deployed features, name -> expression.
+        progress: Told (jobs done, jobs in all, seconds so far).
+
+    Raises:
+        EvaluationError: No job could be done, or a worker died.
+    """
+    from midas_engine.evaluator import validate_thresholds
+
+    whole = validate_thresholds(thresholds or {})
+    jobs = plan.jobs()
+    folder = Path(tempfile.mkdtemp(prefix="midas-calibrate-"))
+    clock = WallClock()
+    start = clock.monotonic()
+    try:
+        share_panel(panel, folder)
+        with ProcessPoolExecutor(
+            min(plan.workers, len(jobs)),
+            mp_context=get_context("spawn"),
+            initializer=work.begin,
+            initargs=(str(folder), settings, dict(existing or {}), whole, plan),
+        ) as pool:
+            outcomes = _collect(pool, jobs, clock, progress)
+    except BrokenProcessPool as error:
+        raise EvaluationError(
+            "a worker of the calibration died", hint="it may have run out of memory: try --workers 1"
+        ) from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    # In the order of the plan, so that the figures do not depend on which worker was faster.
+    ordered = [outcomes[k] for k in range(len(jobs))]
+    failed = [o for o in ordered if isinstance(o, str)]
+    failed += [o.error for o in ordered if isinstance(o, SessionOutcome) and o.error]
+    sessions = [o for o in ordered if isinstance(o, SessionOutcome) and not o.error]
+    features = [o for o in ordered if isinstance(o, FeatureOutcome)]
+    if not sessions:
+        raise EvaluationError(f"no session could be replayed: {failed[0] if failed else 'there was none'}")
+    return summarise(panel, settings, plan, sessions, features, failed, clock.monotonic() - start)
+
+
+def _collect(
+    pool: ProcessPoolExecutor, jobs: list[Job], clock: Clock, progress: Callable[[int, int, float], None] | None
+) -> dict[int, work.Outcome | str]:
+    waiting: dict[Future[work.Outcome | str], int] = {pool.submit(work.do_in_worker, j): k for k, j in enumerate(jobs)}
+    done: dict[int, work.Outcome | str] = {}
+    start = clock.monotonic()
+    try:
+        while waiting:
+            ready, _ = wait(waiting, timeout=1.0, return_when=FIRST_COMPLETED)
+            for future in ready:
+                done[waiting.pop(future)] = future.result()
+            if progress is not None:
+                progress(len(done), len(jobs), clock.monotonic() - start)
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    return done

@@ -1,0 +1,116 @@
+"""What runs inside a worker process: one market, jobs by name."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from midas_engine.calibrate.features import FeatureOutcome, judge_planted, planted_target, slow_enough
+from midas_engine.calibrate.market import Market, Replay
+from midas_engine.calibrate.sessions import SessionOutcome, replay_session
+from midas_engine.calibrate.targets import make_target
+from midas_engine.errors import EvaluationError, MidasError
+from midas_engine.loops import OfflineLoopConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from midas_engine.calibrate.plan import CalibrationPlan, Job
+    from midas_engine.market import Panel
+    from midas_engine.settings import Settings
+
+Outcome = SessionOutcome | FeatureOutcome
+_WORKER: Worker | None = None
+_TRIES = 40
+
+
+class Worker:
+    """Does jobs on one market."""
+
+    def __init__(
+        self,
+        panel: Panel,
+        settings: Settings,
+        existing: Mapping[str, str],
+        thresholds: Mapping[str, Any],
+        plan: CalibrationPlan,
+    ) -> None:
+        self.market = Market(panel, settings, existing)
+        self.thresholds, self.plan = thresholds, plan
+
+    def do(self, job: Job) -> Outcome:
+        """One job. The random numbers are those of the job, whichever process does it."""
+        seed = [self.plan.seed, job.number, round(1000 * job.ic), len(job.task), len(job.kind)]
+        return self._session(job, seed) if job.task == "session" else self._feature(job, seed)
+
+    def _session(self, job: Job, seed: list[int]) -> SessionOutcome:
+        proposer_seed = int(np.random.default_rng([*seed, 1]).integers(2**31))
+        if job.ic == 0.0:
+            rng = np.random.default_rng(seed)
+            target = make_target(job.kind, self.market.returns, rng, self.market.panel.hours_per_bar)
+            outcome = SessionOutcome(job.kind, 0.0)
+            return replay_session(Replay(self.market, target), self.plan, proposer_seed, self.thresholds, outcome)
+        for expression in self._ideas(seed):
+            values = self.market.engine.values(expression)
+            z = self.market.normal_scores(values)
+            if slow_enough(self.market, z):
+                planted = planted_target(self.market, job.kind, job.ic, values, z, seed)
+                outcome = SessionOutcome(job.kind, job.ic, expression)
+                replay = Replay(self.market, planted.alive)
+                return replay_session(replay, self.plan, proposer_seed, self.thresholds, outcome, z)
+        raise _nothing_to_plant()
+
+    def _feature(self, job: Job, seed: list[int]) -> FeatureOutcome:
+        config = OfflineLoopConfig(max_iterations=self.plan.iterations, candidates_per_iter=self.plan.candidates)
+        for expression in self._ideas(seed):
+            if slow_enough(self.market, self.market.normal_scores(self.market.engine.values(expression))):
+                return judge_planted(
+                    self.market, expression, job.ic, job.kind, config.planned_trials, self.thresholds, seed
+                )
+        raise _nothing_to_plant()
+
+    def _ideas(self, seed: list[int]) -> Iterator[str]:
+        """Expressions of the kind that the local search writes first: what is planted must be something to find."""
+        import asyncio
+
+        from midas_engine.proposer.local_researcher import LocalResearcher
+        from midas_engine.proposer.protocol import Plan, ResearchContext
+
+        market = self.market
+        context = ResearchContext(
+            goal=self.plan.goal, columns=market.panel.columns, cross=market.cross, limits=market.settings.dsl
+        )
+        researcher = LocalResearcher(int(np.random.default_rng([*seed, 2]).integers(2**31)))
+        for _ in range(_TRIES):
+            for proposal in asyncio.run(researcher.write(context, Plan(""), 1, lambda _: None)):
+                yield proposal.expression
+
+
+def _nothing_to_plant() -> EvaluationError:
+    return EvaluationError(
+        "no feature could be planted in this data", hint="use a longer history, or a market with more columns"
+    )
+
+
+def begin(folder: str, *args: Any) -> None:
+    """Called once in every new worker process; `args` are those of `Worker` after the panel."""
+    from midas_engine.loops.worker import read_panel
+
+    global _WORKER
+    # The machine is shared with a terminal that must stay quick.
+    with_nice = getattr(os, "nice", None)
+    if with_nice is not None:
+        with_nice(5)
+    _WORKER = Worker(read_panel(Path(folder)), *args)
+
+
+def do_in_worker(job: Job) -> Outcome | str:
+    """One job of this process; the text of the error when it cannot be done."""
+    assert _WORKER is not None
+    try:
+        return _WORKER.do(job)
+    except MidasError as error:
+        return error.message
