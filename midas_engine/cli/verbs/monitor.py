@@ -1,0 +1,82 @@
+"""`midas monitor`: the online loop without a terminal, told line by line, until it is stopped."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import click
+
+from midas_engine.cli.context import Shared, Verb, pass_shared
+from midas_engine.cli.signals import cancelling
+
+if TYPE_CHECKING:
+    from midas_engine.bus import Subscription
+    from midas_engine.runtime import Runtime
+    from midas_engine.settings import Settings
+
+
+@click.command(
+    cls=Verb,
+    example=(
+        "midas monitor --data live:binance",
+        "midas monitor --data live:binance:BTCUSDT,ETHUSDT,SOLUSDT@1h --json >> events.jsonl",
+        "midas monitor --data follow:./market",
+    ),
+)
+@click.option("--bars", type=click.IntRange(1), metavar="N", help="Stop after N live bars [default: never].")
+@pass_shared
+def monitor(shared: Shared, bars: int | None) -> None:
+    """Watch the deployed features on live bars, as the terminal does, and print alerts as they come.
+
+    State is kept in the knowledge base's journal: after a stop, however hard, the next start goes on where it ended.
+    With --json every event is one JSON document on a line of its own.
+    """
+    from midas_engine.errors import FeedError
+    from midas_engine.market.feeds.open import FORMS, is_live
+
+    settings = shared.settings()
+    if not is_live(settings.data):
+        raise FeedError(f"{settings.data!r} is a recording, not a feed", hint=f"give --data {FORMS}")
+    code = asyncio.run(_watch(shared, settings, bars))
+    if code:
+        raise click.exceptions.Exit(code)
+
+
+async def _watch(shared: Shared, settings: Settings, bars: int | None) -> int:
+    from midas_engine.runtime import Runtime
+
+    runtime = Runtime(settings)
+    # Before the start, so that nothing of it is missed.
+    events = runtime.bus.subscribe("monitor")
+    teller = asyncio.create_task(_tell(shared, runtime, events, bars), name="teller")
+    try:
+        with cancelling(lambda: _ended(runtime, events)) as came:
+            await runtime.start()
+            await teller
+    finally:
+        await runtime.stop()
+        events.close()
+        await asyncio.gather(teller, return_exceptions=True)
+    return came[0] if came else 0
+
+
+def _ended(runtime: Runtime, events: Subscription) -> bool:
+    """End the telling; False while the start is still under way, which only cancelling ends."""
+    events.close()
+    return runtime.phase in ("running", "degraded")
+
+
+async def _tell(shared: Shared, runtime: Runtime, events: Subscription, bars: int | None) -> None:
+    from midas_engine.cli.watchman import Watchman
+    from midas_engine.events import BarProcessed
+
+    watchman = Watchman(as_json=shared.as_json)
+    left = bars
+    async for event in events:
+        watchman.tell(event)
+        if left is not None and isinstance(event, BarProcessed) and runtime.phase == "running":
+            left -= 1
+            if left == 0:
+                events.close()
+                return

@@ -1,0 +1,125 @@
+"""Events of the online loop as lines: for a person, or one JSON document each."""
+
+from __future__ import annotations
+
+import json
+import sys
+from functools import singledispatchmethod
+from typing import TYPE_CHECKING
+
+from midas_engine import events as ev
+from midas_engine.cli.output import clean, number, paint
+
+if TYPE_CHECKING:
+    from midas_engine.models import Alert
+
+_COLOURS = {"critical": "red", "warning": "yellow", "info": "cyan"}
+
+
+class Watchman:
+    """Writes events to standard output.
+
+    Args:
+        as_json: One JSON document a line, every event; else lines for a person, of what a person should see.
+    """
+
+    def __init__(self, *, as_json: bool = False) -> None:
+        self._as_json = as_json
+        self._day = ""
+
+    def tell(self, event: ev.Event) -> None:
+        """Write `event`."""
+        if self._as_json:
+            self._write(json.dumps(ev.to_dict(event), ensure_ascii=True, allow_nan=False))
+        else:
+            self._tell(event)
+
+    def _write(self, text: str) -> None:
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+
+    def _line(self, event: ev.Event, mark: str, colour: str, text: str) -> None:
+        self._write(f"{event.at:%Y-%m-%d %H:%M}  {paint(f'{mark:<9}', colour)} {text}")
+
+    @singledispatchmethod
+    def _tell(self, event: ev.Event) -> None:
+        pass
+
+    @_tell.register
+    def _(self, event: ev.RuntimeChanged) -> None:
+        if event.progress != event.progress:  # steps, not their progress
+            self._line(event, event.phase, "cyan", clean(event.detail))
+
+    @_tell.register
+    def _(self, event: ev.BarProcessed) -> None:
+        day = f"{event.bar_at:%Y-%m-%d}"
+        if day != self._day:  # one sign of life a day; alerts speak for themselves
+            self._day = day
+            regime = f", {clean(event.regime)}" if event.regime else ""
+            self._line(
+                event,
+                "bar",
+                "cyan",
+                f"{event.features} features on {event.symbols} symbols{regime}, "
+                f"{event.warnings} warnings and {event.criticals} criticals open",
+            )
+
+    @_tell.register
+    def _(self, event: ev.BarRefused) -> None:
+        self._line(event, "refused", "yellow", f"bar {event.bar_at:%Y-%m-%d %H:%M}: {clean(event.reason)}")
+
+    @_tell.register
+    def _(self, event: ev.FeedGapped) -> None:
+        first = f"{event.first_missing:%Y-%m-%d %H:%M}"
+        self._line(event, "gap", "yellow", f"{event.missing_bars} bars missing from {first}")
+
+    @_tell.register
+    def _(self, event: ev.AlertRaised) -> None:
+        self._alert(event, event.alert, str(event.alert.severity))
+
+    @_tell.register
+    def _(self, event: ev.AlertChanged) -> None:
+        self._alert(event, event.alert, event.action)
+
+    @_tell.register
+    def _(self, event: ev.AlertResolved) -> None:
+        self._alert(event, event.alert, "resolved")
+
+    def _alert(self, event: ev.Event, alert: Alert, mark: str) -> None:
+        gate = f" (gate {number(alert.threshold, 3)})" if alert.threshold == alert.threshold else ""
+        value = f" {number(alert.value, 3)}" if alert.value == alert.value else ""
+        what = f"{clean(alert.feature)} {alert.alert_type}{value}{gate}"
+        detail = f": {clean(alert.message)}" if alert.message else ""
+        self._line(event, mark, _COLOURS.get(mark, "green"), what + detail)
+
+    @_tell.register
+    def _(self, event: ev.DiagnosisFinished) -> None:
+        text = event.error or (event.result.root_cause if event.result is not None else "")
+        self._line(event, "diagnosis", "cyan", f"{clean(event.feature)}: {clean(text)}")
+
+    @_tell.register
+    def _(self, event: ev.KillProposed) -> None:
+        self._line(event, "kill?", "red", f"{clean(event.feature)}: {clean(event.reason)}")
+
+    @_tell.register
+    def _(self, event: ev.KillCallbackFailed) -> None:
+        self._line(event, "callback", "red", f"{clean(event.feature)}: {clean(event.error)} (try {event.attempt})")
+
+    @_tell.register
+    def _(self, event: ev.FeatureMoved) -> None:
+        why = f": {clean(event.reason)}" if event.reason else ""
+        self._line(event, event.action, "cyan", f"{clean(event.feature)} {event.before} -> {event.after}{why}")
+
+    @_tell.register
+    def _(self, event: ev.ReportWritten) -> None:
+        self._line(event, "report", "cyan", clean(event.path))
+
+    @_tell.register
+    def _(self, event: ev.FaultReported) -> None:
+        hint = f" ({clean(event.hint)})" if event.hint else ""
+        self._line(
+            event,
+            "fault",
+            _COLOURS.get(event.severity, "yellow"),
+            f"{clean(event.where)}: {clean(event.message)}{hint}",
+        )
