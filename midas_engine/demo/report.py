@@ -157,7 +157,7 @@ def _happened(story: Story, world: World) -> Iterator[str]:
     if counts:
         told = ", ".join(f"{n} {kind} ({severity})" for (kind, severity), n in sorted(counts.items()))
         yield (
-            f"Beside these the original's threshold rules spoke: {told}. They are shown to the operator; a ratio of two\n"
+            f"Beside these the original's threshold rules spoke: {told}. They are shown; a ratio of two\n"
             "noisy correlations has no false-alarm rate, so that none of them starts a diagnosis or a kill.\n"
         )
 

@@ -12,7 +12,7 @@ from midas_engine.llm.guard import Circuit, guarded
 if TYPE_CHECKING:
     from midas_engine.clock import Clock
 
-DEFAULT_MODEL = "claude-sonnet-4-5"
+DEFAULT_MODEL = "claude-sonnet-5-5"
 
 
 class AnthropicClient:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,8 @@ if TYPE_CHECKING:
 MAX_REPLY = 200_000
 MAX_STRING = 8_000
 MAX_ITEMS = 64
+MAX_WHOLE = 2**53  # beyond it a whole number is none to other programs
+MAX_NUMBER = 1e300
 _FENCE = re.compile(r"```[ \t]*(?:json|JSON)?[ \t]*\r?\n(.*?)\r?\n?[ \t]*```", re.DOTALL)
 
 
@@ -90,9 +91,11 @@ def _typed(name: str, value: Any, kinds: tuple[type, ...]) -> Any:
             return value
     elif isinstance(value, str) and str in kinds:
         return _text(value)
-    elif (isinstance(value, int) and int in kinds) or value is None and type(None) in kinds:
+    elif value is None and type(None) in kinds:
+        return None
+    elif isinstance(value, int) and int in kinds and abs(value) <= MAX_WHOLE:
         return value
-    elif isinstance(value, int | float) and float in kinds and math.isfinite(value):
+    elif isinstance(value, int | float) and float in kinds and abs(value) < MAX_NUMBER:  # a NaN is not
         return float(value)
     elif isinstance(value, list) and list in kinds:
         if len(value) > MAX_ITEMS:
