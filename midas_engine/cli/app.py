@@ -10,9 +10,14 @@ _HERE = "midas_engine.cli.verbs"
 
 VERBS = {
     "status": f"{_HERE}.status:status",
+    "demo": f"{_HERE}.demo:demo",
     "discover": f"{_HERE}.discover:discover",
     "evaluate": f"{_HERE}.evaluate:evaluate",
     "explain": f"{_HERE}.explain:explain",
+    "monitor": f"{_HERE}.monitor:monitor",
+    "tearsheet": f"{_HERE}.tearsheet:tearsheet",
+    "calibrate": f"{_HERE}.calibrate:calibrate",
+    "ledger": f"{_HERE}.ledger:ledger",
     "learnings": f"{_HERE}.learnings:learnings",
     **{
         action: f"{_HERE}.pipeline:{action}"
@@ -37,7 +42,7 @@ VERBS = {
 }
 
 SECTIONS: dict[str, tuple[str, ...]] = {
-    "Research": ("discover", "evaluate", "explain", "learnings"),
+    "Research": ("demo", "discover", "evaluate", "explain", "tearsheet", "calibrate", "ledger", "learnings"),
     "Pipeline": (
         "status",
         "promote",
@@ -52,6 +57,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "undo",
         "redo",
     ),
+    "Monitoring": ("monitor",),
     "Data, language, upkeep": ("data", "dsl", "kb", "warmup"),
 }
 
