@@ -9,7 +9,7 @@ import pytest
 
 from midas_engine.errors import MonitorError
 from midas_engine.monitor import decay_detector
-from midas_engine.stats.sequential import HEAD_START, Reference, SequentialBank
+from midas_engine.stats.sequential import Reference, SequentialBank, head_start
 from midas_engine.stats.sequential_delay import STRENGTH, outlook
 from midas_engine.stats.sequential_reference import (
     GAIN,
@@ -45,14 +45,14 @@ def test_the_statistic_is_the_shiryaev_roberts_sum() -> None:
     for t, x in enumerate(u):
         variance[t] = bank.variance[0]
         bank.update(np.array([x]), np.array([1.0]))
-    drops, weights = (0.5, 0.0, -0.5, -1.0), (0.1, 0.4, 0.1, 0.4)
+    drops, weights, start = (0.5, 0.0, -0.5, -1.0), (0.05, 0.45, 0.05, 0.45), head_start(0.2, 1.0, 1e9)
     total = 0.0
     for drop, weight in zip(drops, weights, strict=True):
         theta = 0.2 * drop - 0.2
         steps = theta / variance * (u - 0.5 * (0.2 * drop + 0.2))
         tails = np.cumsum(steps[::-1])[::-1]
-        total += weight * (np.exp(tails).sum() + HEAD_START * 1e9 * np.exp(steps.sum()))
-    assert bank.decay_log_s[0] == pytest.approx(math.log(total), abs=1e-9)
+        total += weight * (np.exp(tails).sum() + start * np.exp(steps.sum()))
+    assert bank.decay_log_s[0] == pytest.approx(math.log(total / (1 + start / 1e9)), abs=1e-9)
 
 
 def test_a_healthy_fleet_alarms_about_once_in_the_promised_run() -> None:

@@ -106,7 +106,7 @@ class Book:
         self.held = np.ascontiguousarray(arrays["held"], np.float64)
         self.habit = np.ascontiguousarray(arrays["habit"], np.float64)
         for name, ring in (("gross", self.gross_ring), ("net", self.net_ring), ("turnover", self.turnover_ring)):
-            ring.load({"x": arrays[f"{name}.x"], "position": arrays[f"{name}.position"]})
+            ring.load({key: arrays[f"{name}.{key}"] for key in ring.arrays()})
         self._last()
 
     def _last(self) -> None:

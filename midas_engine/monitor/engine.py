@@ -85,6 +85,7 @@ class MonitorEngine:
             raise MonitorError(f"{symbols} symbols cannot be monitored")
         self.config = config or EngineConfig()
         self.names = list(features)
+        self.rows = {name: row for row, name in enumerate(self.names)}
         self.symbols = symbols
         self.cross = symbols >= CROSS_MINIMUM
         self.references: dict[str, Reference] = {n: r for n, r in (references or {}).items() if n in self.names}
@@ -207,7 +208,7 @@ class MonitorEngine:
             "ic_regime_se": regime_se,
             "regime_bars": regime_bars,
             "half_life_hours": self.half_life * hours,
-            "turnover": self.book.turnover_ring.mean(self.short)[0],
+            "turnover": self.book.turnover_ring.average(),
             "slippage_bps": realised,
             "expected_slippage_bps": expected,
             "slippage_ratio": slip,
@@ -218,6 +219,8 @@ class MonitorEngine:
             "coverage": self.presence.coverage(),
             "missing_bars": self.presence.missing.astype(np.float64),
             "frozen_bars": self.presence.frozen.astype(np.float64),
+            "stuck": self.presence.stuck,
+            "stuck_usual": self.presence.habit[:, 2],
             "score": short_mean,
             "score_se": short_se,
             "correlation": highest,
@@ -256,8 +259,8 @@ class MonitorEngine:
     def row(self, name: str) -> int:
         """Row of feature `name`; MonitorError when it is not monitored."""
         try:
-            return self.names.index(name)
-        except ValueError:
+            return self.rows[name]
+        except KeyError:
             raise MonitorError(
                 f"feature {name!r} is not monitored", hint="monitored: " + ", ".join(self.names)
             ) from None
@@ -293,6 +296,7 @@ class MonitorEngine:
         self.live = np.array([live[r] if r >= 0 else 1.0 for r in rows])
         self.half_life = np.array([half_life[r] if r >= 0 else np.nan for r in rows])
         self.names = list(names)
+        self.rows = {name: row for row, name in enumerate(self.names)}
         self._columns = None
 
     # -- restart ---------------------------------------------------------------------------------
@@ -312,8 +316,8 @@ class MonitorEngine:
             "history": self.history_ring,
         }
 
-    def state(self) -> bytes:
-        """Everything a restart needs, as one npz."""
+    def parts(self) -> tuple[dict[str, Any], dict[str, NDArray[np.generic]]]:
+        """Everything a restart needs: a header, and the live arrays themselves; pack them before the next bar."""
         meta = {
             "version": STATE_VERSION,
             "names": self.names,
@@ -325,7 +329,11 @@ class MonitorEngine:
         arrays: dict[str, NDArray[np.generic]] = {"live": self.live, "half_life": self.half_life}
         for name, part in {**self._parts(), "bank": self.bank, "portfolio": self.portfolio}.items():
             arrays.update(prefixed(name, part.arrays()))
-        return pack(meta, arrays)
+        return meta, arrays
+
+    def state(self) -> bytes:
+        """Everything a restart needs, as one npz."""
+        return pack(*self.parts())
 
     def restore(self, blob: bytes) -> None:
         """Go on from `state` of an engine with the same bar size and symbols; features that are new start fresh.
@@ -333,7 +341,10 @@ class MonitorEngine:
         Raises:
             MonitorError: The state is damaged, newer, or another feed's.
         """
-        meta, arrays = unpack(blob)
+        self.load(*unpack(blob))
+
+    def load(self, meta: Mapping[str, Any], arrays: Mapping[str, NDArray[np.generic]]) -> None:
+        """`restore` from what `parts` gave; takes the arrays over."""
         if int(meta.get("version", 0)) > STATE_VERSION:
             raise MonitorError("the monitor's saved state was written by a newer Midas")
         if (meta["symbols"], meta["bar_seconds"]) != (self.symbols, self.config.bar_seconds):

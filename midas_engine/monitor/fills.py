@@ -19,16 +19,21 @@ _REALISED = ("slippage_bps", "realized_bps", "realised_bps", "realized_slippage_
 _EXPECTED = ("expected_bps", "expected_slippage_bps")
 
 
-def read_fills(fills: Any, names: Sequence[str], expected_bps: float) -> tuple[Floats, Floats]:
+def read_fills(
+    fills: Any, names: Sequence[str], expected_bps: float, rows: Mapping[str, int] | None = None
+) -> tuple[Floats, Floats]:
     """Realised and expected slippage of each feature, bps, [F]; NaN where a bar brought none.
 
     Accepted shapes: ``{"slippage_bps": 3.2}`` for all features, with ``"expected_bps"`` where known (else
     `expected_bps` is assumed); the same keyed by feature name, ``{"carry": {"slippage_bps": 3.2}}`` or
     ``{"carry": 3.2}``; or a list of such mappings with a ``"feature"`` key. Anything that is not a finite
-    number is ignored.
+    number is ignored. `rows` are the names' places, when the caller has them at hand.
     """
     realised, expected = np.full(len(names), np.nan), np.full(len(names), np.nan)
-    rows = {name: row for row, name in enumerate(names)}
+    if fills is None:
+        return realised, expected
+    if rows is None:
+        rows = {name: row for row, name in enumerate(names)}
     for target, record in _records(fills, rows):
         cost = _first(record, _REALISED)
         if not math.isfinite(cost):
@@ -78,7 +83,7 @@ class Slippage:
 
     def figures(self) -> tuple[Floats, Floats, Floats]:
         """Realised, expected, and their ratio, [F]; the ratio is NaN (undetermined) unless both are positive."""
-        realised, expected = _mean(self.realised.x), _mean(self.expected.x)
+        realised, expected = self.realised.average(), self.expected.average()
         known = (realised > 0) & (expected > 0)
         with np.errstate(invalid="ignore", divide="ignore"):
             return realised, expected, np.where(known, realised / expected, np.nan)
@@ -91,16 +96,9 @@ class Slippage:
     def load(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
         """Take the state that `arrays` gave."""
         for name, ring in (("realised", self.realised), ("expected", self.expected)):
-            ring.load({"x": arrays[f"{name}.x"], "position": arrays[f"{name}.position"]})
+            ring.load({key: arrays[f"{name}.{key}"] for key in ring.arrays()})
 
     def select(self, rows: Sequence[int]) -> None:
         """Keep the features `rows`, in that order; -1 adds one without fills."""
         self.realised.select(rows)
         self.expected.select(rows)
-
-
-def _mean(x: Floats) -> Floats:
-    known = np.isfinite(x)
-    count = known.sum(axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(count > 0, np.where(known, x, 0.0).sum(axis=1) / count, np.nan)

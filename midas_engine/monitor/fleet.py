@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from midas_engine.monitor.engine import EngineConfig, MonitorEngine
 from midas_engine.monitor.ledger import DayLedger
 from midas_engine.monitor.metrics import feature_metrics
 from midas_engine.monitor.portfolio import PORTFOLIO
+from midas_engine.monitor.rules import DETECTOR, RULES
 from midas_engine.monitor.stream import Arrival, BarStream
 from midas_engine.stats.sequential import Reference
 
@@ -156,7 +158,6 @@ class Fleet:
     def judge(self, at: datetime) -> list[Event]:
         """Rules, detectors and episodes after the pairs of a bar."""
         engine = self.engine
-        active = [n not in self.paused and n not in self.kills.killed for n in self.names]
         columns = engine.columns()
         decayed = [n for n in dict.fromkeys(self._decayed) if n not in self.kills.killed]
         events = self.alerts.update(
@@ -166,7 +167,7 @@ class Fleet:
             decayed=decayed,
             recovered=self._recovered(columns),
             level=engine.bank.threshold,
-            active=np.array(active, np.bool_),
+            active=engine.live > 0,
         )
         for name in dict.fromkeys(self._doomed):
             if name in self.kills.killed or name in self.kill_wanted:
@@ -214,7 +215,8 @@ class Fleet:
             return "killed"
         if name in self.paused:
             return "paused"
-        open_ = [e.alert for (owner, _), e in self.alerts.episodes.items() if owner == name]
+        running = (self.alerts.episodes.get((name, rule.name)) for rule in (*RULES, DETECTOR))
+        open_ = [episode.alert for episode in running if episode is not None]
         if any(a.alert_type == "stale_data" for a in open_):
             return "stale"
         if any(a.severity is Severity.CRITICAL for a in open_):
@@ -228,10 +230,8 @@ class Fleet:
     def metrics(self, name: str, at: datetime) -> FeatureMetrics:
         """Figures of one feature after the last bar."""
         row = self.engine.row(name)
-        value = float("nan")
-        if self._values is not None:
-            known = self._values[row][np.isfinite(self._values[row])]
-            value = float(known.mean()) if len(known) else value
+        known = [v for v in self._values[row].tolist() if math.isfinite(v)] if self._values is not None else []
+        value = sum(known) / len(known) if known else math.nan
         outlook = self.engine.outlook(row)
         return feature_metrics(self.engine, row, at, status=self.status(row), value=value, outlook=outlook)
 
@@ -240,7 +240,8 @@ class Fleet:
         if len(self.names) <= most:
             yield from (self.metrics(name, at) for name in self.names)
             return
-        loud = list(dict.fromkeys(owner for owner, _ in self.alerts.episodes if owner in self.names))[: most // 2]
+        known = self.engine.rows
+        loud = list(dict.fromkeys(owner for owner, _ in self.alerts.episodes if owner in known))[: most // 2]
         yield from (self.metrics(name, at) for name in loud)
         for _ in range(most - len(loud)):
             self._turn = (self._turn + 1) % len(self.names)
@@ -254,8 +255,8 @@ class Fleet:
     # -- restart ---------------------------------------------------------------------------------
 
     def state(self) -> tuple[dict[str, Any], dict[str, NDArray[np.generic]]]:
-        """Header and arrays for the snapshot."""
-        meta = {
+        """Header and arrays for the snapshot; the arrays are the live ones, so pack them before the next bar."""
+        meta: dict[str, Any] = {
             "names": self.names,
             "symbols": self.stream.symbols,
             "alerts": self.alerts.state(),
@@ -263,8 +264,8 @@ class Fleet:
             "kill_wanted": self.kill_wanted,
             "days": self.days.state(),
         }
-        engine = np.frombuffer(self.engine.state(), np.uint8)
-        return meta, {"engine": engine, **prefixed("stream", self.stream.arrays())}
+        meta["engine"], arrays = self.engine.parts()
+        return meta, {**prefixed("engine", arrays), **prefixed("stream", self.stream.arrays())}
 
     def restore(self, meta: Mapping[str, Any], arrays: Mapping[str, NDArray[np.generic]]) -> None:
         """Go on from `state`, with the features of then; `reconcile` brings those of now."""
@@ -272,7 +273,7 @@ class Fleet:
         self.build(int(meta["symbols"]))
         self.days = DayLedger(self.names)
         self.days.restore(meta["days"])
-        self.engine.restore(arrays["engine"].tobytes())
+        self.engine.load(meta["engine"], under("engine", arrays))
         self.stream.load(under("stream", arrays))
         self.alerts.restore(meta["alerts"])
         self.paused = set(meta["paused"])

@@ -75,10 +75,16 @@ def read_values(values: Mapping[str, Any], names: Sequence[str], symbols: int) -
     Raises:
         MonitorError: A feature came with a number of symbols that is not `symbols`.
     """
-    out = np.full((len(names), symbols), np.nan)
-    for row, name in enumerate(names):
-        if name in values:
-            out[row] = _floats(values[name], symbols, name)
+    given = [values.get(name) for name in names]
+    if symbols == 1:
+        # ten thousand plain numbers a bar: only what is no float is looked at closely
+        cells = [v if type(v) is float else float(_floats(v, 1, name)[0]) for name, v in zip(names, given, strict=True)]
+        out = np.array(cells, np.float64).reshape(-1, 1)
+    else:
+        out = np.full((len(names), symbols), np.nan)
+        for row, value in enumerate(given):
+            if value is not None:
+                out[row] = _floats(value, symbols, names[row])
     out[~(np.abs(out) <= LARGEST)] = np.nan
     return out
 
@@ -101,13 +107,19 @@ def _floats(value: Any, symbols: int, name: str) -> Floats:
     if value is None or isinstance(value, str | bytes | bool):
         return np.full(symbols, np.nan)
     if isinstance(value, int | float):
-        number = float(value) if math.isfinite(value) else math.nan
-        return np.full(symbols, number) if symbols == 1 else _wrong(name, 1, symbols)
+        return np.full(symbols, _number(value)) if symbols == 1 else _wrong(name, 1, symbols)
     try:
         array = np.asarray(value, np.float64).reshape(-1)
     except (TypeError, ValueError):
         return np.full(symbols, np.nan)
     return array if len(array) == symbols else _wrong(name, len(array), symbols)
+
+
+def _number(value: float) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # an int of four hundred digits
+        return math.nan
 
 
 def _wrong(name: str, got: int, wanted: int) -> Floats:

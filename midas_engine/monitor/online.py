@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from midas_engine.monitor.protocols import DocumentStore, Retirer, StateStore
     from midas_engine.stats.sequential import Reference
 
-TICKS_PER_BAR = 256
+TICKS_PER_BAR = 128
 _FUTURE_BARS = 1
 _YIELD_EVERY = 16
 
@@ -220,7 +220,7 @@ class OnlineMonitor(OperatorCommands):
                 return None
             clean = read_values(values, self.fleet.names, stream.symbols)
             label, absurd = (None, 0) if returns is None else read_returns(returns, stream.symbols)
-            costs = read_fills(fills, self.fleet.names, self.settings.expected_slippage_bps)
+            costs = read_fills(fills, self.fleet.names, self.settings.expected_slippage_bps, self.fleet.engine.rows)
             if absurd:
                 self._fault(at, f"{absurd} impossible return(s) on the bar of {at:%Y-%m-%d %H:%M} were left out")
             if own and label is None:

@@ -40,10 +40,11 @@ def _observe(
     frozen: Counts,
     odd: Floats,
     habit: Floats,
+    stuck_now: Floats,
 ) -> None:
     """One bar into every lane. `size` [F, S, 3]: weight, slow and fast mean absolute step from bar to bar.
 
-    `habit` [F, 3]: weight, usual share of symbols present, usual share of them that do not move for a day.
+    `habit` [F, 4]: weight, and the usual shares of symbols present, stuck for a day, and stepping out of line.
     """
     features, symbols = values.shape
     for f in range(features):
@@ -79,10 +80,12 @@ def _observe(
         if known:
             frozen[f] = frozen[f] + 1 if comparable and not changed else 0
         odd[f] = odd[f] * _KEEP_ODD + (outliers / comparable if comparable else 0.0)
+        stuck_now[f] = stuck / symbols
         heavy = habit[f, 0] * _KEEP_SLOW + 1.0
         habit[f, 0] = heavy
         habit[f, 1] += (seen[f] - habit[f, 1]) / heavy
-        habit[f, 2] += (stuck / symbols - habit[f, 2]) / heavy
+        habit[f, 2] += (stuck_now[f] - habit[f, 2]) / heavy
+        habit[f, 3] += ((outliers / comparable if comparable else 0.0) - habit[f, 3]) / heavy
 
 
 class Presence:
@@ -92,7 +95,8 @@ class Presence:
         missing: Bars in a row without any value, [F].
         frozen: Bars in a row in which every value repeated the last one, [F].
         outliers: Steps above twelve times the usual one, in bars, forgetting with a half-life of 72 bars, [F].
-        habit: Weight, usual share of symbols present and usual share of them stuck, half-life 720 bars, [F, 3].
+        stuck: Share of the symbols whose value has not moved for a day's worth of bars, [F].
+        habit: Weight, and the usual shares of symbols present, stuck and out of line, half-life 720 bars, [F, 4].
     """
 
     def __init__(self, features: int, symbols: int, bars: int) -> None:
@@ -102,7 +106,8 @@ class Presence:
         self.size = np.zeros((features, symbols, 3))
         self.missing, self.frozen = np.zeros(features, np.int64), np.zeros(features, np.int64)
         self.outliers = np.zeros(features)
-        self.habit = np.zeros((features, 3))
+        self.habit = np.zeros((features, 4))
+        self.stuck = np.zeros(features)
 
     def update(self, values: Floats) -> None:
         """Take one bar's values, [F, S]."""
@@ -114,9 +119,10 @@ class Presence:
         """Share of values present over the window, [F]."""
         return self.ring.average()
 
-    def stuck_share(self, row: int) -> float:
-        """Share of the symbols whose value has not moved for a day's worth of bars."""
-        return float((self.still[row] >= FROZEN_BARS).mean())
+    def outliers_usual(self) -> Floats:
+        """What `outliers` usually is, [F]: the tally of a stream that goes on as it used to."""
+        usual: Floats = self.habit[:, 3] / (1.0 - _KEEP_ODD)
+        return usual
 
     def rescaled_share(self, row: int) -> float:
         """Share of the symbols that move by less than a hundredth, or by more than six times, of the usual step."""
@@ -133,7 +139,7 @@ class Presence:
         """Take the state that `arrays` gave."""
         for name in _FIELDS:
             setattr(self, name, np.ascontiguousarray(arrays[name], getattr(self, name).dtype))
-        self.ring.load({"x": arrays["ring.x"], "position": arrays["ring.position"]})
+        self.ring.load({key: arrays[f"ring.{key}"] for key in self.ring.arrays()})
 
     def select(self, rows: Sequence[int]) -> None:
         """Keep the features `rows`, in that order; -1 adds a new one."""
@@ -142,4 +148,4 @@ class Presence:
             setattr(self, name, select_rows(getattr(self, name), rows, np.nan if name == "last" else 0))
 
 
-_FIELDS = ("last", "still", "size", "missing", "frozen", "outliers", "habit")
+_FIELDS = ("last", "still", "size", "missing", "frozen", "outliers", "habit", "stuck")

@@ -82,8 +82,8 @@ class RegimeScores:
 
 @njit(cache=True, nogil=True)
 def _lag_step(past: Floats, position: int, z_return: Floats, cross: bool, sums: Floats, keep: float) -> None:
-    """Score the values of 0..47 bars ago against the newest return; `past` [F, 48, S], `sums` [F, 48, 2]."""
-    features, lags, symbols = past.shape
+    """Score the values of 0..47 bars ago against the newest return; `past` [48, F, S], `sums` [48, 2, F]."""
+    lags, features, symbols = past.shape
     centre, known = 0.0, 0
     if cross:
         for s in range(symbols):
@@ -91,18 +91,23 @@ def _lag_step(past: Floats, position: int, z_return: Floats, cross: bool, sums: 
                 centre += z_return[s]
                 known += 1
         centre = centre / known if known else 0.0
-    for f in range(features):
-        for k in range(lags):
-            place = (position - k) % lags
-            total, n = 0.0, 0
+    answer = np.empty(symbols)
+    for s in range(symbols):
+        answer[s] = psi(z_return[s] - centre) if math.isfinite(z_return[s]) else np.nan
+    total, count = np.empty(features), np.empty(features)
+    for place in range(lags):
+        k = position - place if place <= position else position - place + lags
+        total[:] = 0.0
+        count[:] = 0.0
+        for f in range(features):
             for s in range(symbols):
-                a, b = past[f, place, s], z_return[s]
-                if math.isfinite(a) and math.isfinite(b):
-                    total += a * psi(b - centre)
-                    n += 1
-            if n:
-                sums[f, k, 0] = sums[f, k, 0] * keep + total / n
-                sums[f, k, 1] = sums[f, k, 1] * keep + 1.0
+                product = past[place, f, s] * answer[s]
+                total[f] += product if product == product else 0.0
+                count[f] += 1.0 if product == product else 0.0
+        for f in range(features):
+            scored = count[f] > 0.0
+            sums[k, 0, f] = sums[k, 0, f] * keep + total[f] / count[f] if scored else sums[k, 0, f]
+            sums[k, 1, f] = sums[k, 1, f] * keep + 1.0 if scored else sums[k, 1, f]
 
 
 class LagProfile:
@@ -110,13 +115,13 @@ class LagProfile:
 
     def __init__(self, features: int, symbols: int, *, cross: bool) -> None:
         self.cross = cross
-        self.past = np.full((features, LAGS, symbols), np.nan)
-        self.sums = np.zeros((features, LAGS, 2))
+        self.past = np.full((LAGS, features, symbols), np.nan)
+        self.sums = np.zeros((LAGS, 2, features))
         self.position = 0
 
     def update(self, z: Floats, z_return: Floats) -> None:
         """Take one bar: z [F, S] and the return z_return [S] that followed it."""
-        self.past[:, self.position] = z
+        self.past[self.position] = z
         _lag_step(self.past, self.position, z_return, self.cross, self.sums, _KEEP)
         self.position = (self.position + 1) % LAGS
 
@@ -125,9 +130,9 @@ class LagProfile:
 
         `noise` [F] is the standard deviation of one bar's score.
         """
-        bars = self.sums[:, :, 1]
+        bars = self.sums[:, 1].T
         with np.errstate(invalid="ignore", divide="ignore"):
-            profile = np.where(bars > 0, self.sums[:, :, 0] / bars, 0.0)
+            profile = np.where(bars > 0, self.sums[:, 0].T / bars, 0.0)
         shapes = 2.0 ** (-np.arange(LAGS)[None, :] / _HALF_LIVES[:, None])
         power = (shapes**2).sum(axis=1)
         loading = profile @ shapes.T / power
@@ -151,8 +156,9 @@ class LagProfile:
 
     def select(self, rows: Sequence[int]) -> None:
         """Keep the features `rows`, in that order; -1 adds an empty one."""
-        self.past = select_rows(self.past, rows, np.nan)
-        self.sums = select_rows(self.sums, rows)
+        past, sums = np.ascontiguousarray(self.past.swapaxes(0, 1)), np.ascontiguousarray(self.sums.T)
+        self.past = np.ascontiguousarray(select_rows(past, rows, np.nan).swapaxes(0, 1))
+        self.sums = np.ascontiguousarray(select_rows(sums, rows).T)
 
 
 class CrossCorrelation:

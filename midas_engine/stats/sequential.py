@@ -4,9 +4,10 @@ Both are Shiryaev-Roberts sums: R <- (1 + R) x likelihood ratio, averaged over a
 feature is healthy R_t - t is a martingale, so an alarm at R >= A comes on average at the earliest after A bars
 (Pollak 1987); with A = 8,760 a healthy hourly feature raises one false alarm a year.
 
-* **critical**: slope b (the expected score) against 0.5 b, 0, -0.5 b and -b. It starts at R = r = 6 % of the
-  promised run length and alarms at A + r: the run length stays A, and a feature that is dead on arrival is called
-  sooner (the SR-r procedure of Polunchenko and Tartakovsky 2010, nearly minimax).
+* **critical**: slope b (the expected score) against 0.5 b, 0, -0.5 b and -b. It starts at R = r and alarms at A + r:
+  the run length stays A, and a feature that is dead on arrival is called sooner (the SR-r procedure of
+  Polunchenko and Tartakovsky 2010, nearly minimax when the delay at once equals the delay later). Simulated, that
+  is r = 0.4 sqrt(A) / d, d the slope in standard deviations of a bar's score; see `head_start`.
 * **kill**: an e-detector (Shin, Ramdas and Rinaldo 2023): slope at least `floor` = max(0.5 b, break-even) against
   0, -0.5 b and -b. For every true slope at or above the floor each factor has mean at most one, so the
   guarantee holds for the composite hypothesis "not worse than half of what was promised".
@@ -18,6 +19,7 @@ measured (history first, then the stream itself).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -36,12 +38,12 @@ if TYPE_CHECKING:
 
 DROPS = (0.5, 0.0, -0.5, -1.0)
 # death and flip are what happens and what must be fast; the two others only fill the gaps between them
-DROP_WEIGHTS = (0.1, 0.4, 0.1, 0.4)
+DROP_WEIGHTS = (0.05, 0.45, 0.05, 0.45)
 KILL_DROPS = (0.0, -0.5, -1.0)
 KILL_WEIGHTS = (0.4, 0.2, 0.4)
 KILL_SHARE = 0.5
-HEAD_START = 0.06
 PRIOR_BARS = 20.0
+_HEAD_START, _LARGEST_HEAD_START = 0.40, 0.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,17 @@ class Reference:
         return bool(np.isfinite(self.score) and self.score > 0 and np.isfinite(self.variance) and self.variance > 0)
 
 
+def head_start(slope: float, variance: float, arl0: float) -> float:
+    """Where the critical test starts: bars of its run length that count as passed; at most 15 % of it.
+
+    Example:
+        >>> round(head_start(0.05, 1.0, 8760.0)), round(head_start(0.5, 1.0, 8760.0))
+        (749, 75)
+    """
+    bars = _HEAD_START * math.sqrt(arl0 * variance) / slope
+    return min(bars, _LARGEST_HEAD_START * arl0)
+
+
 class SequentialBank:
     """The critical and the kill detector of F features, vectorised; O(1) state a feature.
 
@@ -88,47 +101,48 @@ class SequentialBank:
         count = len(references)
         self.base, self.floor = np.full(count, np.nan), np.full(count, np.nan)
         self.variance, self.memory = np.ones(count), np.full(count, PRIOR_BARS)
-        self.start, self.level = HEAD_START * self.arl0, (1.0 + HEAD_START) * self.arl0
-        self.decay_odds = np.full((count, len(DROPS)), self.start)
+        self.start = np.zeros(count)
+        self.decay_odds = np.zeros((count, len(DROPS)))
         self.kill_odds = np.zeros((count, len(KILL_DROPS)))
         for row, reference in enumerate(references):
             self._set(row, reference)
         self._derive()
 
     def _set(self, row: int, reference: Reference | None) -> None:
-        usable = reference is not None and reference.usable
-        self.base[row] = reference.score if reference and usable else np.nan
-        self.floor[row] = reference.floor if reference and usable else np.nan
-        if reference and usable:
+        self.base[row] = self.floor[row] = np.nan
+        self.start[row] = self.kill_odds[row] = 0.0
+        if reference is not None and reference.usable:
+            self.base[row], self.floor[row] = reference.score, reference.floor
             self.variance[row] = reference.variance
             self.memory[row] = max(reference.variance_bars, PRIOR_BARS)
+            self.start[row] = head_start(reference.score, reference.variance, self.arl0)
+        self.decay_odds[row] = self.start[row]
 
     def _derive(self) -> None:
         self.decay_fired = np.zeros(len(self.base), np.bool_)
         self.kill_fired = np.zeros(len(self.base), np.bool_)
         self._decay_slopes = np.ascontiguousarray(self.base[:, None] * np.array(DROPS))
         self._kill_slopes = np.ascontiguousarray(self.base[:, None] * np.array(KILL_DROPS))
+        self._cold = np.zeros(len(self.base))
 
     def calibrate(self, row: int, reference: Reference | None) -> None:
         """Give feature `row` a new promise; its statistics start from zero."""
         self._set(row, reference)
-        self.decay_odds[row] = self.start
-        self.kill_odds[row] = 0.0
         self._derive()
 
     def update(self, u: Floats, w: Floats) -> None:
         """Take one bar's scores, [F] each; NaN where a feature was not scored."""
         for base, slopes, weights, odds, start, fired in (
             (self.base, self._decay_slopes, _DROP_WEIGHTS, self.decay_odds, self.start, self.decay_fired),
-            (self.floor, self._kill_slopes, _KILL_WEIGHTS, self.kill_odds, 0.0, self.kill_fired),
+            (self.floor, self._kill_slopes, _KILL_WEIGHTS, self.kill_odds, self._cold, self.kill_fired),
         ):
-            likelihood_step(u, w, base, slopes, weights, self.variance, odds, start, self.level, fired)
+            likelihood_step(u, w, base, slopes, weights, self.variance, odds, start, self.arl0, fired)
         variance_step(u, w, self.base, self.variance, self.memory)
 
     @property
     def decay_log_s(self) -> Floats:
-        """Ln of the critical statistic, [F]; NaN for a feature without a promise."""
-        return _log_mean(self.decay_odds @ _DROP_WEIGHTS, self.base)
+        """Ln of the critical statistic less its head start's share, [F]; NaN for a feature without a promise."""
+        return _log_mean(self.decay_odds @ _DROP_WEIGHTS / (1.0 + self.start / self.arl0), self.base)
 
     @property
     def kill_log_e(self) -> Floats:
@@ -138,7 +152,7 @@ class SequentialBank:
     @property
     def threshold(self) -> float:
         """Where both alarm."""
-        return float(np.log(self.level))
+        return math.log(self.arl0)
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """Everything a restart needs."""
@@ -155,7 +169,7 @@ class SequentialBank:
 
     def select(self, rows: Sequence[int], references: Sequence[Reference | None]) -> None:
         """Keep the features `rows`, in that order; -1 adds a new one with the reference at its place."""
-        for name, fill in zip(_STATE, (np.nan, np.nan, 1.0, PRIOR_BARS, self.start, 0.0), strict=True):
+        for name, fill in zip(_STATE, (np.nan, np.nan, 1.0, PRIOR_BARS, 0.0, 0.0, 0.0), strict=True):
             setattr(self, name, select_rows(getattr(self, name), rows, fill))
         for place, row in enumerate(rows):
             if row < 0:
@@ -165,7 +179,7 @@ class SequentialBank:
 
 _DROP_WEIGHTS = np.array(DROP_WEIGHTS)
 _KILL_WEIGHTS = np.array(KILL_WEIGHTS)
-_STATE = ("base", "floor", "variance", "memory", "decay_odds", "kill_odds")
+_STATE = ("base", "floor", "variance", "memory", "start", "decay_odds", "kill_odds")
 
 
 def _log_mean(odds: Floats, base: Floats) -> Floats:

@@ -8,13 +8,9 @@ scales.
 
 from __future__ import annotations
 
+import bisect
 import math
 from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
-
-Floats = NDArray[np.float64]
 
 STRENGTH = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0)
 DROP_DELAY = (0.483, 0.782, 1.226, 1.859, 2.659, 3.623, 4.677, 5.972, 7.497, 9.034, 10.325, 12.213)
@@ -54,17 +50,15 @@ def outlook(slope: float, variance: float, *, arl0: float = 8760.0, bars_per_yea
         return Outlook(math.nan, math.nan, bars_per_year / arl0)
     power = slope * slope / variance
     place = math.log(power * arl0)
-    grid = np.log(STRENGTH)
-    drop, flip = (float(np.exp(_extended(place, grid, np.log(table)))) / power for table in (DROP_DELAY, FLIP_DELAY))
+    drop, flip = (math.exp(_extended(place, table)) / power for table in (_DROP, _FLIP))
     return Outlook(min(drop, arl0), min(flip, arl0), bars_per_year / arl0)
 
 
-def _extended(place: float, grid: Floats, values: Floats) -> float:
-    """Linear interpolation that goes on with the last slope beyond either end."""
-    if place <= grid[0]:
-        rate = (values[1] - values[0]) / (grid[1] - grid[0])
-        return float(values[0] + rate * (place - grid[0]))
-    if place >= grid[-1]:
-        rate = (values[-1] - values[-2]) / (grid[-1] - grid[-2])
-        return float(values[-1] + rate * (place - grid[-1]))
-    return float(np.interp(place, grid, values))
+_GRID, _DROP, _FLIP = ([math.log(x) for x in table] for table in (STRENGTH, DROP_DELAY, FLIP_DELAY))
+
+
+def _extended(place: float, values: list[float]) -> float:
+    """Linear interpolation on `_GRID` that goes on with the last slope beyond either end."""
+    left = min(max(bisect.bisect_right(_GRID, place) - 1, 0), len(_GRID) - 2)
+    rate = (values[left + 1] - values[left]) / (_GRID[left + 1] - _GRID[left])
+    return values[left] + rate * (place - _GRID[left])

@@ -26,15 +26,15 @@ def likelihood_step(
     weights: Floats,
     variance: Floats,
     odds: Floats,
-    start: float,
-    level: float,
+    start: Floats,
+    arl0: float,
     fired: Flags,
 ) -> None:
     """Take one bar's scores into the Shiryaev-Roberts statistics of F features and K alternatives.
 
     R_k <- (1 + R_k) exp(l_k), l_k the Gaussian log-likelihood ratio of slope alternatives[f, k] against base[f]:
     theta (u - w (alternative + base) / 2), theta = (alternative - base) / variance. A feature fires when the
-    mean of its R_k under `weights` (which sum to one) reaches `level`; its statistics then go back to `start`.
+    mean of its R_k under `weights` (which sum to one) reaches `arl0` + `start`; they then go back to `start` [F].
     Features whose `base` is not finite, and bars without a score, are left alone.
     """
     kinds = alternatives.shape[1]
@@ -49,10 +49,10 @@ def likelihood_step(
             step = (to_slope - from_slope) / variance[f] * (score - 0.5 * weight * (to_slope + from_slope))
             odds[f, k] = (1.0 + odds[f, k]) * math.exp(min(max(step, -20.0), 20.0))
             total += weights[k] * odds[f, k]
-        if total >= level:
+        if total >= arl0 + start[f]:
             fired[f] = True
             for k in range(kinds):
-                odds[f, k] = start
+                odds[f, k] = start[f]
 
 
 @njit(cache=True, nogil=True)
