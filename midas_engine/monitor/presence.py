@@ -112,7 +112,10 @@ class Presence:
     def update(self, values: Floats) -> None:
         """Take one bar's values, [F, S]."""
         seen = np.empty(len(values))
-        _observe(values, self.last, self.still, self.size, seen, self.missing, self.frozen, self.outliers, self.habit)
+        _observe(
+            values, self.last, self.still, self.size, seen, self.missing, self.frozen, self.outliers, self.habit,
+            self.stuck,
+        )  # fmt: skip
         self.ring.update(seen)
 
     def coverage(self) -> Floats:

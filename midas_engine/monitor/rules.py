@@ -93,6 +93,11 @@ def _frozen(c: Columns, t: AlertThresholds) -> NDArray[np.int8]:
     return _levels(c["frozen_bars"] >= t.frozen_bars)
 
 
+def _stuck(c: Columns, t: AlertThresholds) -> NDArray[np.int8]:
+    # a frozen feature is all stuck, and has an alert of its own
+    return _levels((c["stuck"] - c["stuck_usual"] > t.stuck_share) & (c["frozen_bars"] < t.frozen_bars))
+
+
 def _sparse(c: Columns, t: AlertThresholds) -> NDArray[np.int8]:
     return _levels((c["coverage"] < t.coverage) & (c["missing_bars"] < t.missing_bars))
 
@@ -166,6 +171,15 @@ RULES: tuple[Rule, ...] = (
         lambda t, level: float(t.frozen_bars),
         "the same value for {value:.0f} bars",
         enter_bars=1,
+    ),
+    Rule(
+        "stuck",
+        "stale_data",
+        "stuck",
+        "share",
+        _stuck,
+        lambda t, level: t.stuck_share,
+        "the values of {value:.0%} of the symbols have not moved for a day",
     ),
     Rule(
         "sparse",

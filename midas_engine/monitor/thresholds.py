@@ -29,6 +29,7 @@ class AlertThresholds:
         coverage: Share of values present over five days below this is a warning.
         missing_bars: Bars in a row without a value that make a feature stale.
         frozen_bars: Bars in a row with the very same values that make it stale.
+        stuck_share: Share of symbols, beyond what is usual, whose value has not moved for a day.
         enter_bars: Bars a condition must hold before an episode opens.
         leave_bars: Clear bars before it is resolved.
         max_open: Episodes open at once before warnings are folded into one fleet alert.
@@ -44,6 +45,7 @@ class AlertThresholds:
     coverage: float = 0.50
     missing_bars: int = 3
     frozen_bars: int = 24
+    stuck_share: float = 0.25
     enter_bars: int = 3
     leave_bars: int = 24
     max_open: int = 200
@@ -60,6 +62,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "coverage": (0, 1),
     "missing_bars": (1, 100_000),
     "frozen_bars": (2, 100_000),
+    "stuck_share": (0, 1),
     "enter_bars": (1, 10_000),
     "leave_bars": (1, 100_000),
     "max_open": (1, 1_000_000),

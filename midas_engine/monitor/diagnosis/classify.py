@@ -26,8 +26,11 @@ _FAULT = (0.12, 0.02)
 _COST = (1.45, 0.08)
 _CROWD = (0.50, 0.04)
 _RISE = (0.14, 0.02)
-# ln odds before any score is seen; a regime's failure is the rarer story
-_PRIOR_DECAY, _PRIOR_REGIME = 0.0, -0.7
+# ln odds before any score is seen
+_PRIOR_DECAY, _PRIOR_REGIME = 0.0, 0.0
+# Bars without a value, or with the same one, that make the stale_data alerts: fewer are ordinary (a funding rate
+# stays for eight hours).
+_MISSING, _FROZEN = 3.0, 24.0
 
 _DECIDING: dict[str, tuple[str, ...]] = {
     "data_fault": ("missing_bars", "frozen_bars", "stuck", "rescaled", "coverage", "unscored", "outliers"),
@@ -73,11 +76,12 @@ def classify(snapshot: Snapshot) -> Finding:
     signal = _signal(segments)
     chances: dict[str, float] = {}
     left = 1.0
-    for cause, chance in (
-        ("data_fault", _fault(values)),
-        ("cost", _cost(values, snapshot.alert_type, signal["noise"])),
-        ("crowding", _crowding(values)),
-    ):
+    direct = {"data_fault": _fault(values), "crowding": _crowding(values)}
+    cost = {"cost": _cost(values, snapshot.alert_type, signal["noise"])}
+    # an alarm about money is about money; else a neighbour that moves alike is the more telling sign
+    money = snapshot.alert_type == "execution_slippage"
+    direct = {"data_fault": direct["data_fault"], **cost, **direct} if money else {**direct, **cost}
+    for cause, chance in direct.items():
         chances[cause] = left * chance
         left *= 1.0 - chance
     chances |= {cause: left * share for cause, share in signal.items()}
@@ -106,8 +110,8 @@ def _fault(v: dict[str, float]) -> float:
     stuck = v.get("stuck", 0.0) - v.get("stuck_usual", 0.0)
     share = max(
         _clean(lost), _clean(stuck), _clean(v.get("rescaled", 0.0)), _clean(v.get("unscored", 0.0)),
-        0.5 * _clean(v.get("missing_bars", 0.0)) / 12.0, 0.5 * _clean(v.get("frozen_bars", 0.0)) / 24.0,
         0.04 * _clean(v.get("outliers", 0.0)),
+        1.0 if v.get("missing_bars", 0.0) >= _MISSING or v.get("frozen_bars", 0.0) >= _FROZEN else 0.0,
     )  # fmt: skip
     return _rise(share, _FAULT)
 

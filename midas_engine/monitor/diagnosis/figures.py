@@ -40,7 +40,7 @@ SPECS: tuple[Spec, ...] = (
     Spec("F6", "stuck", "symbols whose value has not moved for a day", "share", 1),
     Spec("F7", "stuck_usual", "symbols that usually do not move for a day", "share", 1),
     Spec("F8", "rescaled", "symbols whose steps shrank or grew beyond anything usual", "share", 1),
-    Spec("F9", "outliers", "steps above twelve times the usual one, in bars, lately", "bars", 2),
+    Spec("F9", "outliers", "steps above twelve times the usual one beyond what is usual, in bars, lately", "bars", 2),
     Spec("F10", "slippage_bps", "realised slippage over the last day", "bps", 2),
     Spec("F11", "expected_slippage_bps", "expected slippage", "bps", 2),
     Spec("F12", "slippage_ratio", "realised over expected slippage", "x", 2),

@@ -1,11 +1,13 @@
 """When and where did the score fall: decay, one regime's failure, or chance, compared by their evidence.
 
-Under "healthy" a bar's score u given its weight w is normal with mean b w and variance s2 w, b being the promise.
-Each rival says that from some bar on (decay), or in the bars of one regime, always or from some bar on
-(regime), the slope is d b instead, d one of 0.5, 0, -0.5 and -1, the alternatives of the sequential test. The
-evidence of a rival is its likelihood averaged over what it leaves open (the bar, the regime, d), so that a story
-with more freedom must earn it: a fall that began with the regime, or is absent in the others, speaks for the
-regime because decay would need to have begun there by accident (Bayes factors: Kass and Raftery 1995).
+A bar's score u given its weight w is normal with mean m w and variance s2 w. The healthy slope m is not known
+exactly: it is normal around what was promised (a promise is shrunk, so the truth lies somewhat above it). "Chance"
+says m held throughout; a rival says that on some bars the slope was d m instead, d one of 0.5, 0, -0.5 and -1, the
+alternatives of the sequential test: on all bars from some bar on (decay), or on those of one regime, in every visit
+or from some bar on (a regime's failure). m is integrated out in closed form, and the evidence of a rival is its
+likelihood averaged over what it leaves open (the bar, the regime, d), so that a story with more freedom must earn it:
+a fall that came with a regime, or is absent in the others, speaks for the regime, because decay would have had to begin
+there by accident (Bayes factors: Kass and Raftery 1995).
 """
 
 from __future__ import annotations
@@ -23,14 +25,18 @@ if TYPE_CHECKING:
     from midas_engine.monitor.evidence import Lookback
 
     Floats = NDArray[np.float64]
+    Flags = NDArray[np.bool_]
 
 LEAST_BARS = 48
+LEAST_INSIDE = 12
 # a regime that fills nearly the whole look-back cannot be told from the calendar
 MOST_OF_IT = 0.9
-# the share of healthy-in-every-regime features is not known; a regime that always failed and one that
-# began to fail are given equal chances
-ALWAYS_SHARE = 0.5
+# the regime must have been seen lately, or it cannot be why the alarm came now
 LATE_BARS = 720
+# Healthy slope over promise: a promise is 0.7 of what was measured, and what was measured flatters.
+HEALTHY, HEALTHY_SD = 1.2, 0.4
+# How a regime's failure begins: it was always there; with a visit of the regime; on any bar.
+BEGINS = (0.4, 0.4, 0.2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,24 +44,62 @@ class Segments:
     """Which story the scores tell.
 
     Attributes:
-        log_decay: ln evidence of decay over healthy.
-        log_regime: ln evidence of one regime's failure over healthy.
+        log_decay: ln evidence of decay over chance.
+        log_regime: ln evidence of one regime's failure over chance.
         break_at: Likeliest bar of the fall, an index into the look-back.
         regime: The regime that fails it most; "" when none can be tested.
-        after: Mean slope since the break and its standard error.
-        before: Mean slope before it.
-        inside: Slope in that regime since the break, its error and bars.
-        outside: Slope in the other regimes since the break, its error and bars.
+        after: Mean slope since the break, its standard error and bars.
+        before: The same of the bars before it.
+        inside: The same in that regime since its failure began.
+        outside: The same in the other regimes since then.
     """
 
     log_decay: float
     log_regime: float
     break_at: int
     regime: str
-    after: tuple[float, float]
-    before: tuple[float, float]
+    after: tuple[float, float, float]
+    before: tuple[float, float, float]
     inside: tuple[float, float, float]
     outside: tuple[float, float, float]
+
+
+class _Scores:
+    """Sums of one look-back, and the evidence of any set of bars having failed."""
+
+    def __init__(self, u: Floats, w: Floats, base: float, variance: float) -> None:
+        self.u, self.w, self.variance = u, w, variance
+        self.centre, self.spread = HEALTHY * base, HEALTHY_SD * base
+        self.log_chance = float(self._log(np.array(u.sum()), np.array(w.sum())))
+
+    def _log(self, signal: Floats, weight: Floats) -> Floats:
+        """Ln of the likelihood with m integrated out, less what all stories share."""
+        a, b = weight / self.variance, signal / self.variance
+        precision = 1.0 / self.spread**2
+        pulled = b + self.centre * precision
+        return np.asarray(
+            0.5 * pulled**2 / (a + precision) - 0.5 * self.centre**2 * precision - 0.5 * np.log1p(a / precision)
+        )
+
+    def paths(self, failed: Flags) -> Floats:
+        """Ln evidence over chance of "the bars of `failed` from bar t on", for every t and drop, weighted, [4, T]."""
+        u_failed = np.cumsum((self.u * failed)[::-1])[::-1]
+        w_failed = np.cumsum((self.w * failed)[::-1])[::-1]
+        drops = np.array(DROPS)[:, None]
+        signal = self.u.sum() - (1.0 - drops) * u_failed
+        weight = self.w.sum() - (1.0 - drops**2) * w_failed
+        return np.asarray(self._log(signal, weight) - self.log_chance + np.log(np.array(DROP_WEIGHTS))[:, None])
+
+    def slope(self, chosen: Flags) -> tuple[float, float, float]:
+        """Mean slope on some bars, its error, how many they are."""
+        weight = float(self.w[chosen].sum())
+        if weight <= 0:
+            return float("nan"), float("nan"), 0.0
+        return (
+            float(self.u[chosen].sum() / weight),
+            float(np.sqrt(self.variance / weight)),
+            float((self.w[chosen] > 0).sum()),
+        )
 
 
 def compare_segments(look: Lookback, base: float, variance: float) -> Segments | None:
@@ -63,43 +107,32 @@ def compare_segments(look: Lookback, base: float, variance: float) -> Segments |
     known = np.isfinite(look.u) & np.isfinite(look.w) & (look.w > 0)
     if not (np.isfinite(base) and base > 0 and variance > 0) or known.sum() < LEAST_BARS:
         return None
-    u, w = np.where(known, look.u, 0.0), np.where(known, look.w, 0.0)
-    slopes = base * np.array(DROPS)[:, None]
-    gain = (u * (slopes - base) - 0.5 * w * (slopes**2 - base**2)) / variance  # [4, T]
-    prior = np.log(np.array(DROP_WEIGHTS))[:, None]
-    paths = _suffix(gain) + prior
-    log_decay = _log_mean(paths)
-    break_at = int(np.argmax(_log_sum(paths, axis=0)))
-    log_regime, regime, since = _regimes(look.regimes, known, gain, prior)
-    start = break_at if not regime else min(break_at, since)
-    in_it = (look.regimes == regime) & known if regime else np.zeros(len(u), np.bool_)
-    late = np.arange(len(u)) >= start
+    scores = _Scores(np.where(known, look.u, 0.0), np.where(known, look.w, 0.0), base, variance)
+    paths = scores.paths(known)
+    break_at = int(np.argmax(np.logaddexp.reduce(paths, axis=0)))
+    log_regime, regime, since = _regimes(scores, look.regimes, known)
+    bars = np.arange(len(known))
+    inside = known & (look.regimes == regime) if regime else np.zeros(len(known), np.bool_)
     return Segments(
-        log_decay, log_regime, break_at, regime,
-        _slope(u, w, variance, known & (np.arange(len(u)) >= break_at))[:2],
-        _slope(u, w, variance, known & (np.arange(len(u)) < break_at))[:2],
-        _slope(u, w, variance, in_it & late),
-        _slope(u, w, variance, known & ~in_it & late),
+        _log_mean(paths), log_regime, break_at, regime,
+        scores.slope(known & (bars >= break_at)), scores.slope(known & (bars < break_at)),
+        scores.slope(inside & (bars >= since)), scores.slope(known & ~inside & (bars >= since)),
     )  # fmt: skip
 
 
-def _regimes(labels: NDArray[np.str_], known: NDArray[np.bool_], gain: Floats, prior: Floats) -> tuple[float, str, int]:
+def _regimes(scores: _Scores, labels: NDArray[np.str_], known: Flags) -> tuple[float, str, int]:
     """Evidence of "one regime fails it", the regime, and since when."""
     found: list[tuple[float, str, int]] = []
-    recent = labels[-LATE_BARS:]
     for label in np.unique(labels[known]):
         inside = (labels == label) & known
-        if not label or label not in recent or inside.sum() < LEAST_BARS // 2:
+        if not label or not inside[-LATE_BARS:].any():
             continue
-        if inside.sum() > MOST_OF_IT * known.sum():
+        if not LEAST_INSIDE <= inside.sum() <= MOST_OF_IT * known.sum():
             continue
-        paths = _suffix(gain * inside) + prior
-        always = float(_log_sum(paths[:, :1], axis=0)[0])
-        # a start inside the regime's absence is the same story as its next visit
-        since = _log_mean(paths)
-        total = float(np.logaddexp(np.log(ALWAYS_SHARE) + always, np.log(1 - ALWAYS_SHARE) + since))
-        start = 0 if always >= since else int(np.argmax(_log_sum(paths, axis=0)))
-        found.append((total, str(label), start))
+        paths = scores.paths(inside)
+        visits = np.flatnonzero(inside & ~np.concatenate([[False], inside[:-1]]))
+        total, since = _begun(paths, visits)
+        found.append((total, str(label), since))
     if not found:
         return -np.inf, "", 0
     best = max(found)
@@ -107,22 +140,15 @@ def _regimes(labels: NDArray[np.str_], known: NDArray[np.bool_], gain: Floats, p
     return total, best[1], best[2]
 
 
-def _suffix(gain: Floats) -> Floats:
-    """Sum from each bar to the end."""
-    return np.cumsum(gain[:, ::-1], axis=1)[:, ::-1]
-
-
-def _log_sum(logs: Floats, axis: int) -> Floats:
-    return np.asarray(np.logaddexp.reduce(logs, axis=axis))
+def _begun(paths: Floats, visits: NDArray[np.intp]) -> tuple[float, int]:
+    """The three ways a regime's failure begins, weighed together, and the likeliest begin."""
+    by_bar = np.logaddexp.reduce(paths, axis=0)
+    ways = [float(by_bar[0]), _log_mean(paths[:, visits]), _log_mean(paths)]
+    logs = [float(np.log(share)) + way for share, way in zip(BEGINS, ways, strict=True)]
+    starts = (0, int(visits[np.argmax(by_bar[visits])]), int(np.argmax(by_bar)))
+    return float(np.logaddexp.reduce(logs)), starts[int(np.argmax(logs))]
 
 
 def _log_mean(paths: Floats) -> float:
     """Ln of the mean over bars of the summed alternatives (their weights are in `paths`)."""
     return float(np.logaddexp.reduce(paths, axis=None) - np.log(paths.shape[1]))
-
-
-def _slope(u: Floats, w: Floats, variance: float, chosen: NDArray[np.bool_]) -> tuple[float, float, float]:
-    weight = float(w[chosen].sum())
-    if weight <= 0:
-        return float("nan"), float("nan"), 0.0
-    return float(u[chosen].sum() / weight), float(np.sqrt(variance / weight)), float(chosen.sum())

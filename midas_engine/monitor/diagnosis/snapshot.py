@@ -109,10 +109,10 @@ def _inputs(engine: MonitorEngine, row: int, look: Lookback) -> dict[str, float]
     usual = float(np.mean(~np.isfinite(before[engine.short :]))) if len(before) > 2 * engine.short else 0.0
     return {
         "coverage_usual": float(presence.habit[row, 1]),
-        "stuck": presence.stuck_share(row),
+        "stuck": float(presence.stuck[row]),
         "stuck_usual": float(presence.habit[row, 2]),
         "rescaled": presence.rescaled_share(row),
-        "outliers": float(presence.outliers[row]),
+        "outliers": max(0.0, float(presence.outliers[row] - 2.0 * presence.outliers_usual()[row])),
         "unscored": lost if engine.bars > 2 * engine.short and lost > usual else 0.0,
     }
 
