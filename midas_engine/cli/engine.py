@@ -10,6 +10,7 @@ from midas_engine.errors import KnowledgeBaseError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from midas_engine.evaluator.ledger import Trial
     from midas_engine.kb import KnowledgeBase
     from midas_engine.models import FeatureRecord
     from midas_engine.promoter import FeaturePromoter
@@ -43,6 +44,18 @@ def find_record(settings: Settings, name: str) -> FeatureRecord | None:
     if not settings.kb_path.is_dir() or not all(c.isalnum() or c in "_@" for c in name):
         return None
     return open_base(settings, read_only=True).find_feature(name)
+
+
+def find_trial(settings: Settings, name: str) -> Trial | None:
+    """The latest scored trial of that name in the ledger: refused candidates are kept nowhere else."""
+    path = settings.kb_path / "journal.sqlite"
+    if not name.isidentifier() or not path.is_file():
+        return None
+    from midas_engine.evaluator.ledger import TrialLedger
+
+    with TrialLedger(path, read_only=True) as ledger:
+        found = [t for t in ledger.history() if t.outcome == "scored" and t.summary.get("name") == name]
+    return found[-1] if found else None
 
 
 @contextmanager

@@ -94,6 +94,8 @@ class Trial:
     accepted: bool
     summary: dict[str, Any] = field(default_factory=dict)
     repeated: bool = False
+    gate: str = ""
+    hold: int = 0
 
 
 class TrialLedger:
@@ -296,4 +298,5 @@ def _trial(row: tuple[Any, ...], *, repeated: bool = False) -> Trial:
     return Trial(
         seq=int(seq), at=at, session=session, key=key, canonical=body["canonical"], outcome=body["outcome"],
         score_t=body["score_t"], p=body["p"], accepted=body["accepted"], summary=body["summary"], repeated=repeated,
+        gate=body["gate"], hold=body["hold"],
     )  # fmt: skip

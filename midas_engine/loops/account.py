@@ -55,7 +55,8 @@ class TrialAccount:
         summary = {
             "name": e.feature_name, "rank_ic": e.rank_ic.value, "line_t": verdict.line_t, "trials": verdict.trials,
             "composite": verdict.composite_score, "failed": list(verdict.failed_agents),
-            "statistical": verdict.statistical_pass,
+            "statistical": verdict.statistical_pass, "missed": _missed(verdict),
+            "nearest": e.most_correlated,
         }  # fmt: skip
         return await self._record(
             key, score_t=e.score_t, p=e.score_p, accepted=verdict.overall_pass, summary=summary, outcome="scored"
@@ -80,3 +81,8 @@ class TrialAccount:
         """Close a ledger that was opened here."""
         if self._owned:
             await asyncio.to_thread(self._ledger.close)
+
+
+def _missed(verdict: MultiAgentResult) -> list[list[Any]]:
+    """Every gate that refused: its name, the figure, and what was asked of it."""
+    return [[g.name, g.value, g.comparison, g.threshold] for v in verdict.verdicts for g in v.gates if not g.passed]

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from midas_engine.cli.context import ExpressionVerb, Shared, pass_shared
-from midas_engine.cli.engine import find_record
+from midas_engine.cli.engine import find_record, find_trial
 from midas_engine.cli.judging import Judged, judge_expression
 from midas_engine.cli.options import event_options
 from midas_engine.cli.output import clean, moment, number, table
 from midas_engine.cli.scorecard import scorecard
 
 if TYPE_CHECKING:
+    from midas_engine.evaluator.ledger import Trial
     from midas_engine.models import FeatureRecord, MultiAgentResult
 
 # Standard errors beyond the line at which a test of this effect succeeds in 80 of 100 samples.
@@ -30,26 +31,31 @@ _POWER = 0.8416
 @click.option("--trials", type=click.IntRange(1), help="Candidates tried so far; draws the line of acceptance.")
 @pass_shared
 def explain(shared: Shared, name: str, gate: str, hold: int, trials: int | None) -> None:
-    """Say why a feature of the knowledge base, or an expression, is accepted or refused.
+    """Say why a feature, an expression, or anything a session ever tried (by its name) is accepted or refused.
 
     It is scored again on the research part; the figures saved with a feature are shown beside that.
     """
     settings = shared.settings()
     record = find_record(settings, name)
-    if record is None:
-        judged = judge_expression(settings, name, trials=trials, gate=gate, hold=hold)
-    else:
-        judged = judge_expression(
-            settings,
-            record.expression,
-            trials=trials,
-            name=record.name,
-            gate=gate or record.gate,
-            hold=hold or record.hold_bars,
-        )
+    tried = None if record is not None else find_trial(settings, name)
+    expression, called = name, ""
+    if record is not None:
+        expression, called, gate, hold = record.expression, record.name, gate or record.gate, hold or record.hold_bars
+    elif tried is not None:
+        expression, called, gate, hold = tried.canonical, name, gate or tried.gate, hold or tried.hold
+        trials = trials or tried.summary.get("trials")
+    judged = judge_expression(
+        settings, expression, trials=trials, name=called, gate=gate, hold=hold if gate or record is None else 0
+    )
     distance = how_far(judged.verdict)
-    document = {"feature": record, "saved": record.metrics if record else {}, "distance": distance, **judged.document}
-    shared.show(document, lambda: _text(record, judged, distance))
+    document = {
+        "feature": record,
+        "saved": record.metrics if record else {},
+        "trial": tried,
+        "distance": distance,
+        **judged.document,
+    }
+    shared.show(document, lambda: _text(record, tried, judged, distance))
 
 
 def how_far(verdict: MultiAgentResult) -> dict[str, Any]:
@@ -77,8 +83,8 @@ def how_far(verdict: MultiAgentResult) -> dict[str, Any]:
     }
 
 
-def _text(record: FeatureRecord | None, judged: Judged, distance: dict[str, Any]) -> str:
-    blocks = [_about(record)] if record is not None else []
+def _text(record: FeatureRecord | None, tried: Trial | None, judged: Judged, distance: dict[str, Any]) -> str:
+    blocks = [_about(record)] if record is not None else [_about_trial(tried)] if tried is not None else []
     span = f"{clean(judged.source)}, {judged.part}: {judged.bars[0]} to {judged.bars[1]} UTC"
     blocks.append(f"{clean(judged.expression)}\n{span}\n\n{scorecard(judged.verdict)}")
     blocks.append(_distance(judged.verdict, distance))
@@ -99,6 +105,21 @@ def _about(record: FeatureRecord) -> str:
     saved = [[key, value] for key, value in record.metrics.items() if isinstance(value, int | float | str)]
     block = table([row for row in rows if row[1]])
     return f"{block}\n\nSaved with it\n{table(saved)}" if saved else block
+
+
+def _about_trial(trial: Trial) -> str:
+    rows = [
+        ["tried as", trial.summary.get("name", "")],
+        ["in session", f"{trial.session}, {trial.at[:16].replace('T', ' ')} UTC"],
+        ["verdict then", "passed research" if trial.accepted else "refused by " + ", ".join(trial.summary["failed"])],
+        *(
+            ["missed then", f"{gate} {number(value)}, needed {comparison} {number(threshold)}"]
+            for gate, value, comparison, threshold in trial.summary.get("missed", ())
+        ),
+        *([["nearest then", trial.summary["nearest"]]] if trial.summary.get("nearest") else []),
+        ["line then", f"t {number(trial.summary.get('line_t'), 2)} for {trial.summary.get('trials')} trials"],
+    ]
+    return f"From the trial ledger\n{table(rows)}"
 
 
 def _distance(verdict: MultiAgentResult, distance: dict[str, Any]) -> str:

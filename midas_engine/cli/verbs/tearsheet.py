@@ -68,7 +68,8 @@ def tearsheet(
     settings = shared.settings()
     record = find_record(settings, name)
     if record is not None:
-        gate, hold = gate or record.gate, hold or record.hold_bars
+        gate = gate or record.gate
+        hold = (hold or record.hold_bars) if gate else 0
     judged = judge_expression(
         settings,
         name if record is None else record.expression,
