@@ -29,8 +29,8 @@ def regime_labels(panel: Panel) -> NDArray[np.str_]:
     over the last day is ranked among the last 90 days' values, all known at the bar's close.
     """
     volatility = _rolling_std(_market_returns(panel), panel.bars(VOLATILITY_HOURS))
-    # Twenty reference points a day rank as well as all of them do and cost a fraction.
-    rank = _past_rank(volatility, panel.bars(REFERENCE_HOURS), max(1, panel.bars(1)))
+    # Bars an hour apart rank as well as all of them do and cost a fraction.
+    rank = _past_rank(volatility, panel.bars(REFERENCE_HOURS), panel.bars(1))
     labels = np.full(panel.T, "", dtype="<U10")
     known = np.isfinite(rank)
     labels[known] = np.array(VOLATILITY_LABELS)[np.minimum(2, (rank[known] * 3).astype(int))]
@@ -54,33 +54,52 @@ def trend_labels(panel: Panel) -> NDArray[np.str_]:
 
 def _market_returns(panel: Panel) -> NDArray[np.float64]:
     returns = panel.values("returns")
-    count = np.isfinite(returns).sum(axis=1)
-    with np.errstate(all="ignore"):
-        mean: NDArray[np.float64] = np.where(count > 0, np.nansum(returns, axis=1) / count, np.nan)
-    return mean
+    known = np.isfinite(returns)
+    count = known.sum(axis=1)
+    # A hundred percent in a bar is as volatile as it gets; without the bound one absurd print would outweigh a quarter.
+    total = np.where(known, np.clip(np.where(known, returns, 0.0), -1.0, 1.0), 0.0).sum(axis=1)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
 def _trailing_sum(values: NDArray[np.float64], bars: int) -> NDArray[np.float64]:
-    total = np.concatenate([[0.0], np.cumsum(values)])
+    """Sum of the last `bars` values at each bar; NaN before there are so many."""
     out = np.full(len(values), np.nan)
-    out[bars - 1 :] = total[bars:] - total[:-bars] if len(values) >= bars else out[bars - 1 :]
+    if len(values) >= bars:
+        total = np.concatenate([[0.0], np.cumsum(values)])
+        out[bars - 1 :] = total[bars:] - total[:-bars]
     return out
 
 
 def _rolling_std(values: NDArray[np.float64], bars: int) -> NDArray[np.float64]:
-    filled = np.nan_to_num(values)
-    mean = _trailing_sum(filled, bars) / bars
-    square = _trailing_sum(filled**2, bars) / bars
-    return np.sqrt(np.maximum(square - mean**2, 0.0))
+    """Standard deviation of the last `bars` values; NaN where fewer than half of them are known."""
+    known = np.isfinite(values)
+    filled = np.where(known, values, 0.0)
+    count = _trailing_sum(known.astype(np.float64), bars)
+    with np.errstate(all="ignore"):
+        mean = _trailing_sum(filled, bars) / count
+        square = _trailing_sum(filled**2, bars) / count
+        spread = np.sqrt(np.maximum(square - mean**2, 0.0))
+    return np.where(2 * count >= bars, spread, np.nan)
 
 
 def _past_rank(values: NDArray[np.float64], bars: int, step: int) -> NDArray[np.float64]:
     """Share of the last `bars` values (every `step`-th) below the current one; NaN before a third of them is there."""
     out = np.full(len(values), np.nan)
     least = bars // 3
-    for i in range(least, len(values)):
-        past = values[max(0, i - bars) : i : step]
-        past = past[np.isfinite(past)]
-        if len(past) * step >= least // 2 and np.isfinite(values[i]):
-            out[i] = np.mean(past < values[i])
+    width = max(1, bars // step)
+    for phase in range(min(step, len(values))):
+        own = values[phase::step]
+        past = np.lib.stride_tricks.sliding_window_view(np.concatenate([np.full(width, np.nan), own]), width)
+        for first in range(0, len(own), _ROWS_AT_ONCE):
+            rows = slice(first, min(first + _ROWS_AT_ONCE, len(own)))
+            window, now = past[rows], own[rows]
+            count = np.isfinite(window).sum(axis=1)
+            below = (window < now[:, None]).sum(axis=1)
+            good = np.isfinite(now) & (2 * count * step >= least) & (count > 0)
+            share = np.where(good, below / np.maximum(count, 1), np.nan)
+            out[phase + step * rows.start : phase + step * (rows.stop - 1) + 1 : step] = share
+    out[:least] = np.nan
     return out
+
+
+_ROWS_AT_ONCE = 512
