@@ -76,8 +76,9 @@ def _whole(column: pd.Series[Any]) -> NDArray[np.int64] | None:
 def _from_numbers(values: NDArray[np.float64], exact: NDArray[np.int64] | None = None) -> Instants:
     out = np.full(len(values), NOT_A_TIME)
     units: dict[str, int] = {}
+    numbers = values if exact is None else exact
     for unit, size in UNITS.items():
-        inside = (values >= _FIRST_NS // size) & (values < _LAST_NS // size)
+        inside = (numbers >= _FIRST_NS // size) & (numbers < _LAST_NS // size)
         count = int(inside.sum())
         if not count:
             continue
@@ -120,8 +121,10 @@ def _from_texts(column: pd.Series[Any]) -> Instants:
     out = np.full(len(column), NOT_A_TIME)
     units: dict[str, int] = {}
     if numeric.any():
-        plain = numbers[numeric]
-        read = read_instants(plain.astype("int64") if (plain % 1 == 0).all() else plain.astype("float64"))
+        plain = texts[numeric]
+        # Digits go straight to integers: nanoseconds do not fit a float.
+        whole = plain.str.fullmatch(r"[0-9]{1,18}|[0-8][0-9]{18}").all()
+        read = read_instants(plain.astype("int64" if whole else "float64"))
         out[numeric], units = read.utc, dict(read.units)
     written = texts[~numeric]
     parsed = pd.to_datetime(written, format="ISO8601", utc=True, errors="coerce")
