@@ -204,10 +204,6 @@ class MidasApp(Views):
         self._exit_renderables.append(Segments(self.console.render(shown, self.console.options)))
         self._close_messages_no_wait()
 
-    def clock_seconds(self) -> float:
-        """Monotonic seconds, for dialogs that ignore early keys."""
-        return asyncio.get_running_loop().time()
-
     def bars_per_day(self) -> float:
         """Bars of the data in a day."""
         return DAY_SECONDS / self.runtime.bar_seconds if self.runtime is not None else 24.0

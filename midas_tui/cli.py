@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,7 +67,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return error.exit_code
     if args.serve:
         return _serve(_without_serve(argv if argv is not None else sys.argv[1:]), args.port)
-    if not (sys.stdout.isatty() and sys.stdin.isatty()):
+    served = "TEXTUAL_DRIVER" in os.environ  # --serve talks to the program through pipes
+    if not served and not (sys.stdout.isatty() and sys.stdin.isatty()):
         sys.stderr.write("midas-tui needs a terminal. Run `midas-tui --replay` in one, or `midas --help` in a pipe.\n")
         return 2
     return _run(args, settings)
@@ -110,7 +112,8 @@ def _run(args: argparse.Namespace, settings: Settings) -> int:
         # Leaving through the app restores the terminal and stops the engine in order.
         signal.signal(getattr(signal, name), lambda *_: app.exit(143))
     code = app.run()
-    return int(code or 0)
+    # A crash leaves no result, but a return code.
+    return int(code) if code is not None else int(app.return_code or 0)
 
 
 def _serve(argv: list[str], port: int) -> int:

@@ -224,7 +224,9 @@ class Views(Transport):
         for key in live_keys(screen):
             if key.id and not key.refusal:
                 group, _, verb = key.id.partition(".")
-                title = f"{group}: {verb.replace('_', ' ')}  [{key.keys.split(' ')[0]}]"
+                # The palette reads its titles as markup: square brackets would be tags.
+                shown = key.keys.split(" ")[0].replace("[", r"\[")
+                title = f"{group}: {verb.replace('_', ' ')}  {shown}"
                 yield SystemCommand(title, key.what, self._runner(key.action, key.node))
 
     def _runner(self, action: str, node: Any) -> Callable[[], None]:

@@ -55,6 +55,7 @@ class LiveFeature:
     values: NDArray[np.float64]
     reference: Reference | None
     shadow: bool = False
+    paused: bool = False
 
 
 def book_of_records(
@@ -71,7 +72,7 @@ def book_of_records(
             problems.append(f"{record.name} cannot be computed on this data: {error.message}")
             continue
         shadow = record.state is FeatureState.SHADOW
-        found.append(LiveFeature(record.name, record.expression, values, stored_reference(record), shadow))
+        found.append(LiveFeature(record.name, record.expression, values, stored_reference(record), shadow, record.paused))
     return found, problems
 
 

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from midas_engine.errors import EvaluationError, MidasError, TransitionError
-from midas_engine.models import FeatureRecord, PipelineSummary
+from midas_engine.models import FeatureRecord, FeatureState, PipelineSummary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -67,10 +67,23 @@ class PipelineCommands:
         raise AttributeError("promoter")
 
     async def pipeline(self) -> PipelineSummary:
-        """Every feature, by state."""
+        """Every feature, by state; those whose file is damaged stand among them and say so."""
         if not self.kb.path.is_dir():
             return PipelineSummary((), (), (), ())
-        return await asyncio.to_thread(self.promoter.pipeline_summary)
+        return await asyncio.to_thread(self._summary)
+
+    def _summary(self) -> PipelineSummary:
+        sound, damaged = self.promoter.pipeline_summary(), self.kb.damaged_features()
+
+        def of(state: FeatureState, records: tuple[FeatureRecord, ...]) -> tuple[FeatureRecord, ...]:
+            return (*records, *(r for r in damaged if r.state is state))
+
+        return PipelineSummary(
+            of(FeatureState.CANDIDATE, sound.candidates),
+            of(FeatureState.SHADOW, sound.shadow),
+            of(FeatureState.DEPLOYED, sound.deployed),
+            of(FeatureState.ARCHIVED, sound.archived),
+        )
 
     async def preview(self, action: str, name: str) -> Preview:
         """What an action would change on disk, before it is taken.

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from midas_engine.bus import EventBus
-from midas_engine.events import BarProcessed, FeatureTicked
+from midas_engine.events import BarProcessed, FeatureTicked, KillProposed
 from midas_engine.monitor.alerts import AlertEngine
 from midas_engine.monitor.codec import pack, unpack
+from midas_engine.monitor.diagnosis.recorded import follow_up
 from midas_engine.monitor.engine import EngineConfig
 from midas_engine.monitor.fleet import Fleet
-from midas_engine.monitor.kill import KillSwitch
+from midas_engine.monitor.kill import KillRecord, KillSwitch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,7 +32,10 @@ TICKS_PER_BAR = 256
 
 
 class FleetStage:
-    """Runs the monitor's own `Fleet` over recorded bars, without disk, callbacks or kills.
+    """Runs the monitor's own `Fleet` over recorded bars, without disk, models or callbacks.
+
+    Critical episodes are diagnosed by the tests and the local templates as they are raised. With `kills` what the
+    e-detector condemns is stopped, in the recording only.
 
     Args:
         panel: The recording.
@@ -41,6 +46,7 @@ class FleetStage:
         settings: Costs and run length.
         clock: Engine time.
         slippage: Realised and expected slippage per row of `panel`, bps; None: there were no fills.
+        kills: Carry kills out in the recording; False leaves them proposals.
     """
 
     def __init__(
@@ -55,7 +61,10 @@ class FleetStage:
         *,
         slippage: tuple[NDArray[np.float64], float] | None = None,
         alert_thresholds: Mapping[str, Any] | None = None,
+        kills: bool = False,
     ) -> None:
+        self._kills = kills
+        self.expressions = {f.name: f.expression for f in book}
         self._panel, self._first, self._times, self._regimes = panel, first, times, regimes
         self._clock = clock
         names = [f.name for f in book]
@@ -72,6 +81,7 @@ class FleetStage:
         references = {f.name: f.reference for f in book if f.reference is not None}
         switch = KillSwitch(bus=EventBus(), clock=clock)
         self.fleet = Fleet(names, references, config, self.alerts, switch, "manual")
+        self.fleet.paused = {f.name for f in book if f.paused}
         self.fleet.build(panel.S)
 
     @property
@@ -99,6 +109,10 @@ class FleetStage:
         for pair in arrival.pairs:
             fleet.score(pair)
         events = fleet.judge(at)
+        condemned = [] if self._kills else [e for e in events if isinstance(e, KillProposed)]
+        events += follow_up(
+            fleet, [e for e in events if e not in condemned], at, self.expressions, tuple(self._panel.fields)
+        )
         if shown:
             events.extend(FeatureTicked(at=at, metrics=m) for m in fleet.ticks(at, TICKS_PER_BAR))
             warnings, criticals = fleet.count_alerts()
@@ -118,8 +132,12 @@ class FleetStage:
 
     def state(self) -> bytes:
         """Everything needed to go on from here."""
-        return pack(*self.fleet.state())
+        meta, arrays = self.fleet.state()
+        records = [asdict(record) for record in self.fleet.kills.records.values()]
+        return pack({**meta, "kills": records}, arrays)
 
     def restore(self, state: bytes) -> None:
         """Go back to what `state` held."""
-        self.fleet.restore(*unpack(state))
+        meta, arrays = unpack(state)
+        self.fleet.kills.records = {entry["feature"]: KillRecord(**entry) for entry in meta["kills"]}
+        self.fleet.restore(meta, arrays)

@@ -16,7 +16,6 @@ from midas_tui.sanitise import clean
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from textual import events
     from textual.app import ComposeResult
 
 # A key meant for the pane below must not answer a dialog that has just opened.
@@ -34,7 +33,7 @@ class Question:
         reason_label: Ask for a reason under this label; empty asks for none.
         reason_required: The reason may not be empty.
         typed_name: The user must type exactly this before the action is possible.
-        danger: Final or loud: coloured, and keys are ignored for the first moments.
+        danger: Final or loud: coloured, and keys but escape are ignored for the first moments.
     """
 
     title: str
@@ -81,7 +80,7 @@ class AskModal(ModalScreen[Answer]):
     def __init__(self, question: Question) -> None:
         super().__init__(classes="danger" if question.danger else "")
         self.question = question
-        self._opened = 0.0
+        self.deaf = True
 
     def compose(self) -> ComposeResult:
         """Body, inputs, buttons."""
@@ -101,26 +100,23 @@ class AskModal(ModalScreen[Answer]):
                 yield Button(q.confirm, id="confirm", variant="error" if q.danger else "primary")
 
     def on_mount(self) -> None:
-        """Cancel has the focus, except where text must be typed first."""
-        self._opened = self.app.clock_seconds() if hasattr(self.app, "clock_seconds") else 0.0
+        """Cancel has the focus, except where text must be typed first; a dangerous dialog listens after a moment."""
         self.query_one("#confirm", Button).disabled = not self._ready()
+        if self.question.danger:
+            self.query_one(Vertical).disabled = True
+            self.set_timer(DEAF_SECONDS, self._listen)
+        else:
+            self._listen()
+
+    def _listen(self) -> None:
+        self.deaf = False
+        self.query_one(Vertical).disabled = False
         if self.question.typed_name:
             self.query_one("#typed", Input).focus()
         elif self.question.reason_label:
             self.query_one("#reason", Input).focus()
         else:
             self.query_one("#cancel", Button).focus()
-
-    def _deaf(self) -> bool:
-        if not self.question.danger or not hasattr(self.app, "clock_seconds"):
-            return False
-        return bool(self.app.clock_seconds() - self._opened < DEAF_SECONDS)
-
-    def on_key(self, event: events.Key) -> None:
-        """Ignore what was typed before the dialog could be read."""
-        if self._deaf():
-            event.stop()
-            event.prevent_default()
 
     def _ready(self) -> bool:
         q = self.question
@@ -145,7 +141,7 @@ class AskModal(ModalScreen[Answer]):
 
     def action_confirm(self) -> None:
         """Act, when everything asked for is there."""
-        if self._deaf():
+        if self.deaf:
             return
         if not self._ready():
             missing = "type the name exactly" if self.question.typed_name else "a reason is required"

@@ -1,0 +1,335 @@
+"""Moving features from the terminal: the keys a user presses, a real runtime, what is on disk afterwards."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from helpers_tui import fill_base, press, running, screen_text, toasts, type_text, until, write_market
+from midas_engine.errors import MidasError
+from midas_engine.kb import KnowledgeBase
+from midas_engine.promoter.rules import RULES
+from midas_tui.modals.ask import AskModal
+from midas_tui.screens.pipeline import ACTIONS, PipelineScreen
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from midas_tui.app import MidasApp
+
+
+@pytest.fixture(scope="module")
+def market(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_market(tmp_path_factory.mktemp("market"), days=20)
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("filled") / "kb"
+    fill_base(path)
+    return path
+
+
+@pytest.fixture
+def kb(tmp_path: Path, filled: Path) -> Path:
+    """A base of its own for each test."""
+    return shutil.copytree(filled, tmp_path / "kb")
+
+
+def states(kb: Path) -> dict[str, str]:
+    from midas_engine.models import FeatureState
+
+    base = KnowledgeBase(kb)
+    return {r.name: r.state.value for state in FeatureState for r in base.features(state)}
+
+
+def choose(app: MidasApp, name: str) -> PipelineScreen:
+    screen = app.screen
+    assert isinstance(screen, PipelineScreen)
+    screen.show_feature(name)
+    return screen
+
+
+def button(app: MidasApp, name: str) -> Any:
+    return app.screen.query_one(f"#{name}")
+
+
+async def asked(pilot: Any) -> None:
+    await until(pilot, lambda: isinstance(pilot.app.screen, AskModal), "the dialog opens")
+
+
+def test_the_keys_know_the_same_transitions_as_the_engine() -> None:
+    for action, states_ in ACTIONS.items():
+        allowed = {s.value for s in RULES[action].after}
+        if action == "rollback":
+            allowed = {"deployed"}
+        assert set(states_) == allowed, action
+
+
+async def test_promote_asks_with_cancel_focused_and_moves_the_feature(kb: Path, market: Path) -> None:
+    async with running(kb, market, mode="pipeline") as (app, pilot):
+        choose(app, "volume_shock")
+        await press(pilot, "p")
+        await asked(pilot)
+        assert app.focused is button(app, "cancel")
+        text = screen_text(app)
+        assert "write" in text
+        assert "same as: midas promote volume_shock" in text
+        await press(pilot, "y")
+        await until(pilot, lambda: states(kb)["volume_shock"] == "deployed")
+        await until(pilot, lambda: any("volume_shock promoted" in t for t in toasts(app)))
+
+
+async def test_enter_on_a_fresh_dialog_cancels(kb: Path, market: Path) -> None:
+    async with running(kb, market, mode="pipeline") as (app, pilot):
+        choose(app, "volume_shock")
+        await press(pilot, "p")
+        await asked(pilot)
+        await press(pilot, "enter")
+        assert not isinstance(app.screen, AskModal)
+        assert states(kb)["volume_shock"] == "candidate"
+
+
+async def test_gates_not_met_stand_in_the_dialog(kb: Path, market: Path) -> None:
+    async with running(kb, market, mode="pipeline") as (app, pilot):
+        choose(app, "carry_slow")
+        await press(pilot, "p")
+        await asked(pilot)
+        assert "not met: trading_cost" in screen_text(app)
+
+
+@pytest.mark.parametrize(("name", "key", "after"), [("reversal_1h", "d", "archived"), ("carry_slow", "x", "archived")])
+async def test_demote_and_reject_want_a_reason(kb: Path, market: Path, name: str, key: str, after: str) -> None:
+    async with running(kb, market, mode="pipeline") as (app, pilot):
+        choose(app, name)
+        before = states(kb)[name]
+        await press(pilot, key)
+        await asked(pilot)
+        assert button(app, "confirm").disabled
+        await press(pilot, "enter")
+        assert isinstance(app.screen, AskModal)
+        assert states(kb)[name] == before
+        await type_text(pilot, "it lost its edge")
+        await press(pilot, "enter")
+        await until(pilot, lambda: states(kb)[name] == after)
+        assert KnowledgeBase(kb).feature(name).reason == "it lost its edge"
+
+
+async def test_two_quick_presses_open_one_dialog(kb: Path, market: Path) -> None:
+    async with running(kb, market, mode="pipeline") as (app, pilot):
+        choose(app, "volume_shock")
+        await pilot.press("p", "p")
+        await asked(pilot)
+        await pilot.pause()
+        assert sum(isinstance(s, AskModal) for s in app.screen_stack) == 1
+
+
+async def test_undo_and_redo_walk_the_pipeline_back_and_forth(kb: Path, market: Path) -> None:
+    async with running(kb, market, mode="pipeline") as (app, pilot):
+        choose(app, "volume_shock")
+        await press(pilot, "b")
+        await asked(pilot)
+        await press(pilot, "y")
+        await until(pilot, lambda: states(kb)["volume_shock"] == "shadow")
+        await press(pilot, "u")
+        await until(pilot, lambda: states(kb)["volume_shock"] == "candidate")
+        await press(pilot, "U")
+        await until(pilot, lambda: states(kb)["volume_shock"] == "shadow")
+
+
+async def test_undo_reaches_back_over_a_restart(kb: Path, market: Path) -> None:
+    # The last action in this base was made by another process: weak was rejected.
+    async with running(kb, market, mode="pipeline") as (_, pilot):
+        await press(pilot, "u")
+        await until(pilot, lambda: states(kb)["weak"] == "candidate")
+
+
+async def test_pause_and_resume_show_beside_the_feature(kb: Path, market: Path) -> None:
+    async with running(kb, market, mode="pipeline") as (app, pilot):
+        choose(app, "reversal_1h")
+        await press(pilot, "z")
+        await asked(pilot)
+        await press(pilot, "y")
+        await until(pilot, lambda: KnowledgeBase(kb).feature("reversal_1h").paused)
+        await until(pilot, lambda: app.runtime.metrics()["reversal_1h"].status == "paused")  # type: ignore[union-attr]
+        await until(pilot, lambda: "‖" in screen_text(app))
+        await press(pilot, "Z")
+        await asked(pilot)
+        await press(pilot, "y")
+        await until(pilot, lambda: not KnowledgeBase(kb).feature("reversal_1h").paused)
+
+
+async def test_a_version_is_redeployed_in_a_swap_and_rolled_back_with_one_key(kb: Path, market: Path) -> None:
+    from midas_engine.promoter import FeaturePromoter
+
+    promoter = FeaturePromoter(KnowledgeBase(kb))
+    promoter.propose_version("reversal_1h", "-cs_zscore(returns(close, 2))", "slower")
+    promoter.close()
+    async with running(kb, market, mode="pipeline") as (app, pilot):
+        choose(app, "reversal_1h@2")
+        await until(pilot, lambda: "from reversal_1h" in screen_text(app))
+        await press(pilot, "R")
+        await asked(pilot)
+        await press(pilot, "y")
+        await until(pilot, lambda: states(kb)["reversal_1h@2"] == "deployed")
+        assert states(kb)["reversal_1h"] == "archived"
+        await until(pilot, lambda: app.store.record("reversal_1h@2").state == "deployed")  # type: ignore[union-attr]
+        choose(app, "reversal_1h@2")
+        await press(pilot, "B")
+        await asked(pilot)
+        await press(pilot, "y")
+        await until(pilot, lambda: states(kb)["reversal_1h"] == "deployed")
+
+
+async def test_marked_features_are_asked_about_together(kb: Path, market: Path) -> None:
+    async with running(kb, market, mode="pipeline") as (app, pilot):
+        choose(app, "carry_slow")
+        await press(pilot, "m")
+        choose(app, "volume_shock")
+        await press(pilot, "m")
+        choose(app, "carry_slow")
+        assert "2 marked" in screen_text(app)
+        await press(pilot, "x")
+        await asked(pilot)
+        assert "reject 2 features" in screen_text(app)
+        await type_text(pilot, "both are noise")
+        await press(pilot, "enter")
+        await until(pilot, lambda: states(kb)["volume_shock"] == states(kb)["carry_slow"] == "archived")
+
+
+class TestKill:
+    async def test_it_wants_the_name_typed_and_is_deaf_at_first(self, kb: Path, market: Path) -> None:
+        async with running(kb, market, mode="pipeline") as (app, pilot):
+            choose(app, "reversal_1h")
+            await press(pilot, "K")
+            await asked(pilot)
+            assert "final: cannot be undone" in screen_text(app)
+            await pilot.press("y", "enter")
+            assert isinstance(app.screen, AskModal)
+            assert button(app, "typed").value == ""  # the first 300 ms are not for the dialog
+            await until(pilot, lambda: not app.screen.deaf)  # type: ignore[attr-defined]
+            await type_text(pilot, "reversal_1")
+            await press(pilot, "enter")
+            assert isinstance(app.screen, AskModal)
+            await type_text(pilot, "h")
+            await press(pilot, "enter")
+            assert isinstance(app.screen, AskModal)  # the reason is missing
+            await press(pilot, "shift+tab")
+            await type_text(pilot, "the sign flipped")
+            await press(pilot, "enter")
+            await until(pilot, lambda: KnowledgeBase(kb).feature("reversal_1h").killed)
+            await until(pilot, lambda: any("reversal_1h killed" in t for t in toasts(app)))
+
+    async def test_escape_leaves_everything_as_it_was(self, kb: Path, market: Path) -> None:
+        async with running(kb, market, mode="pipeline") as (app, pilot):
+            choose(app, "reversal_1h")
+            await press(pilot, "K")
+            await asked(pilot)
+            await press(pilot, "escape")
+            assert not isinstance(app.screen, AskModal)
+            assert states(kb)["reversal_1h"] == "deployed"
+
+    async def test_it_cannot_be_undone(self, kb: Path, market: Path) -> None:
+        async with running(kb, market, mode="pipeline") as (app, pilot):
+            await app.attempt(lambda r: r.act("kill", "reversal_1h", "dead"))
+            await press(pilot, "u")
+            await until(pilot, lambda: len(toasts(app)) >= 2)
+            assert KnowledgeBase(kb).feature("reversal_1h").killed
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(("flags", "why"), [({"replay": True}, "this is a replay"), ({"read_only": True}, "read-only")])
+    async def test_nothing_moves_and_the_reason_is_said(
+        self, kb: Path, market: Path, flags: dict[str, Any], why: str
+    ) -> None:
+        async with running(kb, market, mode="pipeline", **flags) as (app, pilot):
+            before = states(kb)
+            choose(app, "volume_shock")
+            for key in ("p", "x", "b", "R", "u"):
+                await press(pilot, key)
+                assert not isinstance(app.screen, AskModal), key
+            choose(app, "reversal_1h")
+            for key in ("d", "K", "z"):
+                await press(pilot, key)
+                assert not isinstance(app.screen, AskModal), key
+            assert any(why in text for text in toasts(app))
+            assert states(kb) == before
+
+    async def test_a_failure_of_the_engine_is_said_and_the_terminal_goes_on(
+        self, kb: Path, market: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async with running(kb, market, mode="pipeline") as (app, pilot):
+            runtime: Any = app.runtime
+
+            async def full(*_: object) -> str:
+                raise OSError(28, "No space left on device")
+
+            monkeypatch.setattr(runtime, "act", full)
+            choose(app, "volume_shock")
+            await press(pilot, "p")
+            await asked(pilot)
+            await press(pilot, "y")
+            await until(pilot, lambda: any("No space left" in t for t in toasts(app)))
+            assert app.store.faults[-1].where == "terminal"
+            await press(pilot, "1")
+            assert app.screen.mode_name == "live"  # type: ignore[attr-defined]
+
+    async def test_a_file_that_changed_under_the_feet_is_not_overwritten(self, kb: Path, market: Path) -> None:
+        async with running(kb, market, mode="pipeline") as (app, pilot):
+            await app.attempt(lambda r: r.act("shadow", "volume_shock"))
+            file = kb / "knowledge/features/candidates/volume_shock.md"
+            file.write_text(file.read_text() + "\nmy note\n")
+            await press(pilot, "u")
+            await until(pilot, lambda: any("changed" in t for t in toasts(app)), "undo is refused")
+            assert "my note" in file.read_text()
+
+
+async def test_a_damaged_file_is_shown_and_only_that_one(kb: Path, market: Path) -> None:
+    (kb / "knowledge/features/candidates/carry_slow.md").write_bytes(b"\xff\xfe\x00 not yaml: [")
+    async with running(kb, market, mode="pipeline") as (app, pilot):
+        choose(app, "carry_slow")
+        await until(pilot, lambda: "damaged" in screen_text(app))
+        await press(pilot, "p")
+        assert not isinstance(app.screen, AskModal)
+        choose(app, "volume_shock")
+        await press(pilot, "p")
+        await asked(pilot)
+
+
+async def test_columns_one_at_a_time_when_narrow(kb: Path, market: Path) -> None:
+    async with running(kb, market, mode="pipeline", size=(80, 24)) as (app, pilot):
+        assert "candidates 3 │ deployed 2 │ archived 2" in screen_text(app)
+        await press(pilot, "l")
+        assert "reversal_1h" in screen_text(app)
+        await press(pilot, "l")
+        assert "old_carry" in screen_text(app)
+        await press(pilot, "h", "h")
+        await press(pilot, "enter")
+        assert "cs_zscore(ts_mean(close, 72))" in screen_text(app)
+
+
+async def test_a_base_that_cannot_be_opened_says_so_and_leaves(tmp_path: Path, market: Path) -> None:
+    import asyncio
+
+    from midas_engine.settings import load_settings
+    from midas_tui.app import MidasApp
+
+    def broken() -> Any:
+        raise MidasError("there is no data at nowhere", hint="give a path")
+
+    app = MidasApp(broken, load_settings(file=None, environ={}))
+    async with app.run_test() as pilot:
+        await asyncio.wait_for(_dialog(app), 5)
+        await pilot.pause()
+        assert "there is no data at nowhere" in screen_text(app)
+        await press(pilot, "y")
+    assert app.return_value == 1
+
+
+async def _dialog(app: MidasApp) -> None:
+    import asyncio
+
+    while not isinstance(app.screen, AskModal):
+        await asyncio.sleep(0.01)
