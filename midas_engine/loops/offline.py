@@ -71,6 +71,7 @@ class OfflineCompoundLoop:
         self._existing_features = existing_features
         self._spread = spread_cost_bps
         self._task: asyncio.Task[None] | None = None
+        self._begun = self._cancel_early = False
         self.last_learning: LearningDocument | None = None
 
     @property
@@ -98,6 +99,7 @@ class OfflineCompoundLoop:
         self.check_start(goal)
         queue: asyncio.Queue[ev.Event | None] = asyncio.Queue()
         session = Session(self, goal.strip()[:500], assessor, regime, existing, queue.put_nowait)
+        self._begun = self._cancel_early = False
         self._task = asyncio.get_running_loop().create_task(self._guard(session, queue), name="discovery")
         scribe = SessionScribe(self._journal) if self._journal is not None else None
         try:
@@ -108,7 +110,7 @@ class OfflineCompoundLoop:
             await self._task
         finally:
             if not self._task.done():
-                self._task.cancel()
+                self.cancel()
                 await asyncio.gather(self._task, return_exceptions=True)
             if scribe is not None:
                 while not queue.empty():  # what was said after the reader left
@@ -137,6 +139,10 @@ class OfflineCompoundLoop:
             )
 
     async def _guard(self, session: Session, queue: asyncio.Queue[ev.Event | None]) -> None:
+        task = asyncio.current_task()
+        self._begun = True
+        if self._cancel_early and task is not None:
+            task.cancel()  # felt at the session's first wait: it ends as any cancelled one, with a learning
         try:
             await session.run()
         finally:
@@ -147,7 +153,10 @@ class OfflineCompoundLoop:
         """Stop the running session; it still writes its learning. False when none runs."""
         if not self.running or self._task is None:
             return False
-        self._task.cancel()
+        if self._begun:
+            self._task.cancel()
+        else:
+            self._cancel_early = True  # a task that is cancelled before its first step would leave no trace
         return True
 
     # -- for sessions ----------------------------------------------------------------------------
