@@ -47,10 +47,12 @@ def calibrate(
         progress: Told (jobs done, jobs in all, seconds so far).
 
     Raises:
-        EvaluationError: No job could be done, or a worker died.
+        EvaluationError: The data is too short for the three parts, no session could be replayed, or a worker died.
     """
-    from midas_engine.evaluator import validate_thresholds
+    from midas_engine.evaluator import split_history, validate_thresholds
 
+    # Refused here and by name, rather than by the death of every worker.
+    split_history(panel.timestamps, settings, max(settings.evaluation.horizons))
     whole = validate_thresholds(thresholds or {})
     jobs = plan.jobs()
     folder = Path(tempfile.mkdtemp(prefix="midas-calibrate-"))
