@@ -95,6 +95,11 @@ class LiveWatch:
         return self.monitor.fleet
 
     @property
+    def expressions(self) -> dict[str, str]:
+        """Formula of every watched feature."""
+        return self.monitor.expressions
+
+    @property
     def alerts(self) -> AlertEngine:
         """The monitor's alerts, as a stage has them."""
         return self.monitor.alert_engine
@@ -141,10 +146,10 @@ class LiveWatch:
         monitor = self.monitor
         first = self._first_unseen(panel)
         returns, regimes = panel.values("returns"), await asyncio.to_thread(regime_labels, panel)
-        policy, fresh = monitor.fleet.policy, first == 0
+        policy, fresh, diagnostics = monitor.fleet.policy, first == 0, monitor.diagnostics
         if fresh:
-            # What went before the first start warms the windows; it stops nothing.
-            monitor.fleet.policy = "manual"
+            # What went before the first start warms the windows; it stops nothing and asks no model.
+            monitor.fleet.policy, monitor.diagnostics = "manual", None
         for row in range(first, panel.T):
             at = panel.timestamps[row]
             await monitor.process_bar(
@@ -152,7 +157,7 @@ class LiveWatch:
             )
             if progress is not None and row % 24 == 0:
                 progress((row - first) / (panel.T - first))
-        monitor.fleet.policy = policy
+        monitor.fleet.policy, monitor.diagnostics = policy, diagnostics
 
     def _first_unseen(self, panel: Panel) -> int:
         last = self.monitor.fleet.stream.last
@@ -231,7 +236,7 @@ class _StateOf:
         self._mark = hashlib.sha256("\n".join((feed, *symbols)).encode()).hexdigest()[:12]
 
     def _key(self, key: str) -> str:
-        own = key == SNAPSHOT_KEY or key.startswith(_BARS)
+        own = key.startswith((SNAPSHOT_KEY, _BARS))
         return f"live/{self._mark}/{key}" if own else key  # kills hold whatever the feed
 
     def put_state(self, key: str, blob: bytes) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from midas_engine.kb import KnowledgeBase
     from midas_engine.market import Panel
     from midas_engine.models import FeatureRecord
+    from midas_engine.monitor.diagnosis.agent import DiagnoseAgent
     from midas_engine.promoter import FeaturePromoter
     from midas_engine.runtime.live import LiveWatch
     from midas_engine.settings import Settings
@@ -42,6 +43,11 @@ class OnFeed(Watching):
         """Given by the runtime."""
         raise AttributeError("kb")
 
+    @property
+    def diagnostics(self) -> DiagnoseAgent:
+        """Given by the runtime."""
+        raise AttributeError("diagnostics")
+
     @staticmethod
     def is_feed(source: str) -> bool:
         """Whether `source` names a feed."""
@@ -63,10 +69,13 @@ class OnFeed(Watching):
             kb=self.kb if writing else None,
             journal=self._journal if writing else None,
             promoter=self._promoter if writing else None,
+            diagnostics=self.diagnostics,
             on_panel=self._take_panel,
         )
         self.panel = await live.begin(records, lambda share: self._change("warming", "catching up", share))
         self._stage = live
+        self.diagnostics.columns = tuple(self.panel.fields)
+        self.diagnostics.resume(live.fleet, live.expressions)
         self._name_problems(live)
         self.background(live.run(), "feed")
 

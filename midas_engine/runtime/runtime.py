@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from midas_engine.kb import KnowledgeBase
     from midas_engine.market import Panel
     from midas_engine.models import SessionSummary
+    from midas_engine.monitor.diagnosis.agent import DiagnoseAgent
     from midas_engine.promoter import FeaturePromoter
     from midas_engine.runtime.live import LiveWatch
     from midas_engine.runtime.replay import ReplayControl
@@ -73,6 +74,7 @@ class Runtime(PipelineCommands, Documents, Sessions, OnFeed):
         self._frozen_at: dict[str, datetime] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._untap: Callable[[], None] | None = None
+        self._diagnostics: DiagnoseAgent | None = None
         self._watch_lock = asyncio.Lock()
         self._init_sessions()
 
@@ -113,6 +115,8 @@ class Runtime(PipelineCommands, Documents, Sessions, OnFeed):
         if self._untap is not None:
             self._untap()
         await self._leave_feed()
+        if self._diagnostics is not None:
+            await self._diagnostics.close()
         await asyncio.to_thread(self._close_store)
         self.phase = "stopped"
 
@@ -281,6 +285,20 @@ class Runtime(PipelineCommands, Documents, Sessions, OnFeed):
         self._stage_clock = ManualClock(watch.end_of(recording.panel))
         for event in stage.run_bar(stage.bars - 1, shown=True):
             self.bus.publish(event)
+
+    @property
+    def watched_stage(self) -> FleetStage | LiveWatch | None:
+        """What runs the bars; None when nothing is watched."""
+        return self._stage
+
+    @property
+    def diagnostics(self) -> DiagnoseAgent:
+        """What explains critical episodes; made when first needed."""
+        if self._diagnostics is None:
+            from midas_engine.runtime.diagnosing import make_agent
+
+            self._diagnostics = make_agent(self)
+        return self._diagnostics
 
     async def diagnose(self, feature: str) -> str:
         """Ask for a diagnosis of a feature, in the background."""

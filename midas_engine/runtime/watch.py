@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 WARM_HOURS = 24 * 32
 REPLAY_HOURS = 24 * 60
+# The synthetic market breaks at three quarters of its year: its replay begins a little before.
+SYNTHETIC_REPLAY_HOURS = 24 * 100
 SCAN_BURST_SECONDS = 0.006
 SCAN_REST_SECONDS = 0.012
 
@@ -61,11 +63,13 @@ class Recording:
         seconds = self.panel.timestamps[self.first :].astype("datetime64[s]").astype(np.int64)
         return [datetime.fromtimestamp(int(s), tz=UTC) for s in seconds]
 
-    def stage(self, settings: Settings, clock: Clock, thresholds: dict[str, Any] | None = None) -> FleetStage:
-        """A fresh run over the recording."""
+    def stage(
+        self, settings: Settings, clock: Clock, thresholds: dict[str, Any] | None = None, *, kills: bool = False
+    ) -> FleetStage:
+        """A fresh run over the recording; with `kills` what is condemned is stopped in it."""
         return FleetStage(
             self.panel, self.first, self.times, self.book, self.regimes, settings, clock,
-            slippage=self.slippage, alert_thresholds=thresholds,
+            slippage=self.slippage, alert_thresholds=thresholds, kills=kills,
         )  # fmt: skip
 
 
@@ -100,7 +104,7 @@ def replay_control(
     """The replay of a recording, its stage and its clock."""
     times = recording.times
     clock = ManualClock(times[0])
-    stage = recording.stage(settings, pace)
+    stage = recording.stage(settings, pace, kills=True)
     control = ReplayControl(
         stage,
         times,
@@ -117,7 +121,7 @@ async def scan_alerts(
     recording: Recording, settings: Settings, pace: Clock, found: Callable[[Sequence[int]], None]
 ) -> None:
     """Run ahead of the screen, in small slices, to learn at which bars alerts will be raised."""
-    stage = recording.stage(settings, pace)
+    stage = recording.stage(settings, pace, kills=True)
     bars: list[int] = []
     began = pace.monotonic()
     for index in range(stage.bars):

@@ -89,7 +89,7 @@ class AlertsScreen(ModeScreen):
         alert = self.chosen
         if alert is not None:
             if alert.diagnosis.endswith(".md"):
-                self.midas.open_document(alert.diagnosis)
+                self.midas.open_document(alert.diagnosis.rpartition(" ")[2])
             else:
                 self.midas.open_card(alert.feature)
 

@@ -117,7 +117,7 @@ class DiagnoseAgent:
         """After a restart: diagnose the running episodes whose diagnosis the last process took with it."""
         if not fleet.built or fleet.stream.last is None:
             return
-        for (_, _), episode in list(fleet.alerts.episodes.items()):
+        for episode in list(fleet.alerts.episodes.values()):
             if deserves_diagnosis(episode.alert) and not episode.alert.diagnosis:
                 self._start(fleet, episode.alert.feature, fleet.last_bar, episode.alert, expressions, None)
 
@@ -157,7 +157,7 @@ class DiagnoseAgent:
         expressions: Mapping[str, str],
         context: Mapping[str, Any] | None,
     ) -> None:
-        if feature in self._flights or self._per_day <= 0:
+        if feature in self._flights or self._per_day <= 0 or alert.diagnosis:
             return
         if self._spent(fleet, at):
             if not self._told_spent:
@@ -197,8 +197,6 @@ class DiagnoseAgent:
         try:
             async with self._turn:
                 result = await self._diagnose(snapshot)
-        except asyncio.CancelledError:
-            raise
         except Exception as error:
             text = f"{type(error).__name__}: {error}"
             self._bus.publish(
@@ -257,6 +255,7 @@ class DiagnoseAgent:
         self.results[result.feature] = result
         where = f": {result.report_path}" if result.report_path else ""
         if result.alert_id:
+            # a screen opens what stands behind the last blank
             fleet.alerts.attach_diagnosis(result.alert_id, f"{result.cause} ({result.confidence:.0%}){where}")
         fleet.days.diagnosed(result.at, result.feature, result.cause, result.report_path)
         publish = self._bus.publish

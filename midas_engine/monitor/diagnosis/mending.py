@@ -171,6 +171,10 @@ class PanelMender:
         panel = self._panel()
         if panel is None or finding.cause not in MENDABLE or finding.break_ago is None:
             return result
+        # what came after the bar that is diagnosed is not known yet, in a replay above all
+        known = int(np.searchsorted(panel.timestamps, np.datetime64(snapshot.at.replace(tzinfo=None), "ns"), "right"))
+        if known < panel.T:
+            panel = panel.slice(None, known)
         live = await asyncio.to_thread(self._live)
         against = _against(finding)
         forms = variants(
@@ -262,11 +266,12 @@ def _against(finding: Finding) -> bool:
 
 def _verdict(best: Trial, before: MultiAgentResult, forms: int, since: datetime) -> str:
     gates = "every gate held" if best.verdict.overall_pass else "refused by " + ", ".join(best.verdict.failed_agents)
+    bars = best.verdict.evaluation.bars_scored
     figures = [
         f"rank IC {e.rank_ic.value:+.4f} (t {e.score_t:+.2f}" for e in (best.verdict.evaluation, before.evaluation)
     ]
     return (
-        f"Best of {forms} forms on {best.verdict.evaluation.bars_scored} bars since {since:%Y-%m-%d %H:%M}: {figures[0]}, "
+        f"Best of {forms} forms on {bars} bars since {since:%Y-%m-%d %H:%M}: {figures[0]}, "
         f"line {best.verdict.line_t:.2f}) against {figures[1]}) of the feature as it is; "
         f"paired t of the gain {best.gain_t:+.2f}; {gates}."
     )
