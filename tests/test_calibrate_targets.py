@@ -92,7 +92,8 @@ def test_a_replay_is_blind_to_what_the_market_did() -> None:
     assert abs(evaluate_values(values, blind.context("research")).score_t) < 3.5
     # The parts are those of a session, and their returns end inside them.
     holdout = market.parts.holdout
-    assert blind.context("holdout").T == holdout.stop - holdout.start
+    bars = blind.context("holdout").T
+    assert bars == holdout.stop - holdout.start
     assert np.isnan(blind.context("research").forward(4)[-3:]).all()
 
 
