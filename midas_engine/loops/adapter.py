@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import hashlib
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -110,7 +111,10 @@ class AdapterAssessor:
 
         from midas_engine.evaluator import AlphaEvaluator
 
-        columns = {name: self._data.compute(text) for name, text in self._texts.items()}
+        columns = {}
+        for name, text in self._texts.items():
+            with contextlib.suppress(MidasError):  # a deployed feature that the user's engine does not know
+                columns[name] = self._data.compute(text)
         frame = pd.DataFrame(columns) if columns else None
         if self._frame is not None:
             own = self._frame.drop(columns=[c for c in columns if c in self._frame.columns])

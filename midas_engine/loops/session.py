@@ -112,6 +112,7 @@ class Session:
         )  # fmt: skip
         if problem:
             self._voice.say(f"thresholds.json was refused, the last good ones are used: {problem}\n")
+        self._existing = self._computable(self._existing)
         await self._assessor.start(self._existing)
         self._account = await TrialAccount.open(
             loop.ledger or kb.journal_path,
@@ -121,6 +122,19 @@ class Session:
             config.planned_trials,
             loop.clock,
         )
+
+    def _computable(self, existing: Mapping[str, str]) -> dict[str, str]:
+        """The deployed features that this data can speak of; what cannot be computed must not end the session."""
+        if not self._assessor.columns:
+            return dict(existing)  # known only once the user's engine has been asked
+        found: dict[str, str] = {}
+        for name, text in existing.items():
+            try:
+                parse(text, columns=self._assessor.columns, limits=self._loop.settings.dsl, features=existing)
+                found[name] = text
+            except ExpressionError as error:
+                self._voice.say(f"{name} cannot be computed on this data and is left out: {error.message}\n")
+        return found
 
     async def _iterate(self) -> None:
         config, voice = self._loop.config, self._voice

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from midas_engine.errors import EvaluationError
+from midas_engine.errors import EvaluationError, MidasError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,7 +54,10 @@ class PanelJudge:
         self.engine = FeatureEngine(panel, limits=settings.dsl, features=dict(existing))
         self.parts = split_history(panel.timestamps, settings, max(settings.evaluation.horizons))
         self._texts = dict(existing)
-        self._existing = {name: self.engine.values(text) for name, text in existing.items()}
+        self._existing = {}
+        for name, text in existing.items():
+            with contextlib.suppress(MidasError):  # one that cannot be computed here has nothing to compare with
+                self._existing[name] = self.engine.values(text)
         self._regimes = regime_labels(panel)
         self._contexts: dict[str, Any] = {}
 
