@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     Columns = Mapping[str, Floats]
 
 
+# Standard errors by which the five days must lie below the thirty for the ratio to be critical.
+_FALLEN_ERRORS = 2.0
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One rule: where its figure comes from and what it says.
@@ -64,7 +68,11 @@ def _levels(warning: Flags, critical: Flags | None = None) -> NDArray[np.int8]:
 
 
 def _ratio(c: Columns, t: AlertThresholds) -> NDArray[np.int8]:
-    return _levels(c["ic_ratio"] < t.ic_ratio_warning, c["ic_ratio"] < t.ic_ratio_critical)
+    # Five days say little of a small IC: below the critical line chance alone takes it in most healthy months. The
+    # five days are part of the thirty, so the variance of the difference is the difference of the variances.
+    error = np.sqrt(np.maximum(c["ic_5d_se"] ** 2 - c["ic_30d_se"] ** 2, 0.0))
+    fallen = c["ic_30d"] - c["ic_5d"] > _FALLEN_ERRORS * error
+    return _levels(c["ic_ratio"] < t.ic_ratio_warning, (c["ic_ratio"] < t.ic_ratio_critical) & fallen)
 
 
 def _slippage(c: Columns, t: AlertThresholds) -> NDArray[np.int8]:

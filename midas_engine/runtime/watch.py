@@ -78,10 +78,12 @@ def prepare(
 ) -> Recording:
     """Choose what is shown and what is watched; compute the values. Heavy: call it in a thread.
 
-    A replay shows the last 60 days, or the second half of a shorter recording. Without deployed features it watches
+    A replay shows the last 60 days (100 of the synthetic market, to begin before it breaks), or the second half of a
+    shorter recording. Without deployed features it watches
     classics that held before them.
     """
-    shown = panel.T - min(panel.bars(REPLAY_HOURS), panel.T // 2) if replay else panel.T
+    hours = SYNTHETIC_REPLAY_HOURS if source.startswith("synthetic") else REPLAY_HOURS
+    shown = panel.T - min(panel.bars(hours), panel.T // 2) if replay else panel.T
     first = max(0, shown - panel.bars(WARM_HOURS))
     book, problems = book_of_records(panel, records, settings.dsl)
     if not book and replay:

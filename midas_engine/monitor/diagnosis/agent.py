@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 # The IC ratio crosses its critical line in most healthy months: it is shown, but it asks nobody anything.
 DIAGNOSED_RULES = ("detector", "slippage")
 RELATED_LEARNINGS = 4
+LOOKED_AT = 3
 LOCAL = "local"
 
 
@@ -108,10 +109,18 @@ class DiagnoseAgent:
         expressions: Mapping[str, str],
         context: Mapping[str, Any] | None = None,
     ) -> None:
-        """Start what the episodes raised on a bar deserve. Copies the evidence and returns at once."""
-        for event in events:
-            if isinstance(event, AlertRaised) and deserves_diagnosis(event.alert):
-                self._start(fleet, event.alert.feature, at, event.alert, expressions, context)
+        """Start what the episodes raised on a bar deserve. Copies the evidence and returns at once.
+
+        Many features with one complaint on one bar have one cause, most likely: the first three are looked at, and
+        the others' alerts point to the first.
+        """
+        raised = [e.alert for e in events if isinstance(e, AlertRaised) and deserves_diagnosis(e.alert)]
+        for rule in dict.fromkeys(alert.rule for alert in raised):
+            alike = [alert for alert in raised if alert.rule == rule]
+            for alert in alike[:LOOKED_AT]:
+                self._start(fleet, alert.feature, at, alert, expressions, context)
+            for alert in alike[LOOKED_AT:]:
+                fleet.alerts.attach_diagnosis(alert.id, f"as {alike[0].feature}, on the same bar")
 
     def resume(self, fleet: Fleet, expressions: Mapping[str, str]) -> None:
         """After a restart: diagnose the running episodes whose diagnosis the last process took with it."""
