@@ -94,9 +94,12 @@ class PanelAssessor:
             self._pool = ThreadPoolExecutor(1, thread_name_prefix="midas-judge")
             self._local = await asyncio.to_thread(worker.PanelJudge, self._panel, self._settings, self._existing)
             return
+        self._pool = await asyncio.to_thread(self._share)
+
+    def _share(self) -> Executor:
         self._folder = Path(tempfile.mkdtemp(prefix="midas-panel-"))
-        await asyncio.to_thread(worker.share_panel, self._panel, self._folder)
-        self._pool = self._fresh_pool()
+        worker.share_panel(self._panel, self._folder)
+        return self._fresh_pool()
 
     def _fresh_pool(self) -> Executor:
         return ProcessPoolExecutor(
@@ -137,28 +140,29 @@ class PanelAssessor:
         # The first candidate of a fresh worker waits for its imports and contexts as well.
         allowance = seconds + (0.0 if self._warm else STARTING_SECONDS)
         try:
-            future = asyncio.get_running_loop().run_in_executor(self._pool, call, *args)
             async with asyncio.timeout(allowance):
-                result = await future
+                # Handing a task to a pool may start a process, which takes longer than the loop may be held.
+                future = await asyncio.to_thread(self._pool.submit, call, *args)
+                result = await asyncio.wrap_future(future)
             self._warm = True
             return result
         except TimeoutError as error:
-            self._replace_pool()
+            await self._replace_pool()
             raise EvaluationError(
                 f"{proposal.name} took longer than {seconds:g} s",
                 hint="simplify it, or raise evaluation.candidate_seconds",
             ) from error
         except BrokenProcessPool as error:
-            self._replace_pool()
+            await self._replace_pool()
             raise EvaluationError(
                 f"the worker died while it judged {proposal.name}",
                 hint="it may have run out of memory; the session goes on",
             ) from error
 
-    def _replace_pool(self) -> None:
+    async def _replace_pool(self) -> None:
         if not isinstance(self._pool, ProcessPoolExecutor):
             return
-        _end(self._pool)
+        await asyncio.to_thread(_end, self._pool)
         self._pool = self._fresh_pool()
         self._warm = False
 
