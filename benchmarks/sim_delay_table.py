@@ -15,7 +15,7 @@ import math
 import numpy as np
 from numba import njit
 
-from midas_engine.stats.sequential import DROP_WEIGHTS, DROPS, HEAD_START
+from midas_engine.stats.sequential import DROP_WEIGHTS, DROPS, head_start
 from midas_engine.stats.sequential_delay import DROP_DELAY, FLIP_DELAY, STRENGTH
 from midas_engine.stats.sequential_kernels import likelihood_step
 
@@ -23,17 +23,17 @@ ARL0 = 8760.0
 
 
 @njit(cache=True, nogil=True)
-def delays(seed, runs, slope, after, healthy, start, level, drops, weights):
+def delays(seed, runs, slope, after, healthy, start, arl0, drops, weights):
     np.random.seed(seed)
     out = np.full(runs, np.nan)
     one, fired = np.ones(1), np.zeros(1, np.bool_)
     u, base, slopes = np.empty(1), np.array([slope]), slope * drops.reshape(1, -1)
     for run in range(runs):
-        odds = np.full((1, len(weights)), start)
+        odds = np.full((1, len(weights)), start[0])
         t = 0
         while True:
             u[0] = (slope if t < healthy else after) + np.random.normal()
-            likelihood_step(u, one, base, slopes, weights, one, odds, start, level, fired)
+            likelihood_step(u, one, base, slopes, weights, one, odds, start, arl0, fired)
             t += 1
             if fired[0]:
                 if t > healthy:
@@ -58,8 +58,8 @@ def main() -> None:
                 slope,
                 after,
                 2000,
-                HEAD_START * ARL0,
-                (1 + HEAD_START) * ARL0,
+                np.array([head_start(slope, 1.0, ARL0)]),
+                ARL0,
                 np.array(DROPS),
                 np.array(DROP_WEIGHTS),
             )

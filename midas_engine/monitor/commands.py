@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ from midas_engine.errors import MonitorError
 from midas_engine.monitor.report import daily_report
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import date
 
     import numpy as np
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
     from midas_engine.bus import EventBus
     from midas_engine.clock import Clock
     from midas_engine.events import Event
-    from midas_engine.models import Alert, DailyReport, FeatureMetrics
+    from midas_engine.models import Alert, DailyReport, DiagnoseResult, FeatureMetrics
     from midas_engine.monitor.alerts import AlertEngine
+    from midas_engine.monitor.diagnosis.agent import DiagnoseAgent
     from midas_engine.monitor.fleet import Fleet
     from midas_engine.monitor.kill import KillSwitch
     from midas_engine.monitor.protocols import DocumentStore
@@ -32,9 +34,12 @@ class OperatorCommands(ABC):
     alert_engine: AlertEngine
     bus: EventBus
     clock: Clock
+    diagnostics: DiagnoseAgent | None
+    expressions: dict[str, str]
     fleet: Fleet
     kb: DocumentStore | None
     kills: KillSwitch
+    _lock: asyncio.Lock
 
     # -- commands --------------------------------------------------------------------------------
 
@@ -45,7 +50,9 @@ class OperatorCommands(ABC):
         if self.fleet.built and name in self.fleet.names:
             self.fleet.engine.set_live(name, False)
         at = self.clock.now()
-        killed = await self.kills.kill(name, reason=reason, actor=actor, at=at)
+        last = self.fleet.stream.last if self.fleet.built else None
+        bar = -1 if last is None else last
+        killed = await self.kills.kill(name, reason=reason, actor=actor, at=at, bar=bar)
         self.fleet.kill_wanted.pop(name, None)
         return killed
 
@@ -60,14 +67,41 @@ class OperatorCommands(ABC):
     async def _set_paused(self, name: str, paused: bool) -> None:
         if name not in self.fleet.names:
             raise MonitorError(f"feature {name!r} is not monitored")
-        (self.fleet.paused.add if paused else self.fleet.paused.discard)(name)
-        self.fleet.apply_live()
-        await self._snapshot()
+        async with self._lock:
+            (self.fleet.paused.add if paused else self.fleet.paused.discard)(name)
+            self.fleet.apply_live()
+            await self._snapshot()
 
-    async def watch(self, names: Sequence[str], references: Mapping[str, Reference | float] | None = None) -> None:
-        """Monitor exactly `names` from now on; those that stay keep everything they have seen."""
-        self._publish(self.fleet.resize(names, references or {}, self.clock.now()))
-        await self._snapshot()
+    async def watch(
+        self,
+        names: Sequence[str],
+        references: Mapping[str, Reference | float] | None = None,
+        *,
+        shadow: Collection[str] | None = None,
+    ) -> None:
+        """Monitor exactly `names` from now on; those that stay keep everything they have seen.
+
+        Args:
+            names: What to watch.
+            references: Promises of those that are new.
+            shadow: Which of them have a book of their own beside the portfolio's; None leaves that as it is.
+        """
+        async with self._lock:
+            if shadow is not None:
+                self.fleet.shadow = set(shadow)
+            self._publish(self.fleet.resize(names, references or {}, self.clock.now()))
+            await self._snapshot()
+
+    async def diagnose(self, name: str) -> DiagnoseResult | None:
+        """Explain a feature now, alert or not; None when the diagnosis failed (the event says why).
+
+        Raises:
+            MonitorError: It is not monitored, no bar has come, or its diagnosis is under way.
+            BudgetError: The day's diagnoses are spent.
+        """
+        if self.diagnostics is None:
+            raise MonitorError("this monitor diagnoses nothing", hint="give it diagnostics=DiagnoseAgent(...)")
+        return await self.diagnostics.ask(self.fleet, name, self.expressions)
 
     async def acknowledge(self, alert_id: str, actor: str = "operator") -> Alert:
         """Mark a running alert as seen."""
@@ -79,17 +113,18 @@ class OperatorCommands(ABC):
 
     async def _command(self, events: Sequence[Event]) -> Alert:
         self._publish(events)
-        await self._snapshot()
+        await self.save()
         alert: Alert = events[-1].alert  # type: ignore[attr-defined]
         return alert
 
     async def save(self) -> None:
         """Save the state now, e.g. after a command that was given to a part of the monitor."""
-        await self._snapshot()
+        async with self._lock:
+            await self._snapshot()
 
     @abstractmethod
     async def _snapshot(self) -> None:
-        """Save the state now: a command must survive a crash right after it."""
+        """Save the state now, with the lock held: a command must survive a crash right after it."""
 
     def _publish(self, events: Sequence[Event]) -> None:
         for event in events:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 _WARM_BARS = 72
 _RECOVERED_SHARE = 0.5
+_CALM = 1.0
 
 
 class Fleet:
@@ -60,11 +61,13 @@ class Fleet:
         self.config, self.alerts, self.kills, self.policy = config, alerts, kills, policy
         self.days = DayLedger(self.names)
         self.paused: set[str] = set()
+        self.shadow: set[str] = set()
         self.kill_wanted: dict[str, str] = {}
         self._engine: MonitorEngine | None = None
         self._stream: BarStream | None = None
         self._values: Floats | None = None
         self._turn = self._missing = 0
+        self._replaying: int | None = None
         self._decayed: list[str] = []
         self._doomed: list[str] = []
 
@@ -95,11 +98,28 @@ class Fleet:
         self._stream = BarStream(len(self.names), symbols, self.config.bar_seconds, longest_gap=self._engine.long)
         self.apply_live()
 
+    @property
+    def killed(self) -> frozenset[str]:
+        """Names that are killed; in a replay after a crash, those that were when its bar came."""
+        return self.kills.killed if self._replaying is None else self.kills.killed_before(self._replaying)
+
     def apply_live(self) -> None:
-        """Give the engine who trades: not the paused, not the killed."""
+        """Give the engine who trades: not the paused, not the killed, and the shadows beside the portfolio."""
         if self._engine is not None:
+            out = self.killed | self.paused
             for name in self.names:
-                self._engine.set_live(name, name not in self.paused and name not in self.kills.killed)
+                self._engine.set_live(name, name not in out)
+                self._engine.set_shadow(name, name in self.shadow)
+
+    def forget_all(self, names: Sequence[str]) -> None:
+        """Start anew with `names`, as if nothing had been seen; kills stand."""
+        symbols = self._stream.symbols if self._stream is not None else None
+        self.names, self.paused, self.kill_wanted = list(names), set(), {}
+        self.days, self._engine, self._stream, self._values = DayLedger(self.names), None, None, None
+        self._decayed, self._doomed, self._replaying = [], [], None
+        self.alerts.restore({"episodes": [], "streaks": {}, "resolved": []})
+        if symbols is not None:
+            self.build(symbols)
 
     @property
     def last_bar(self) -> datetime:
@@ -159,7 +179,8 @@ class Fleet:
         """Rules, detectors and episodes after the pairs of a bar."""
         engine = self.engine
         columns = engine.columns()
-        decayed = [n for n in dict.fromkeys(self._decayed) if n not in self.kills.killed]
+        killed = self.killed
+        decayed = [n for n in dict.fromkeys(self._decayed) if n not in killed]
         events = self.alerts.update(
             at,
             self.names,
@@ -170,7 +191,7 @@ class Fleet:
             active=engine.live > 0,
         )
         for name in dict.fromkeys(self._doomed):
-            if name in self.kills.killed or name in self.kill_wanted:
+            if name in killed or name in self.kill_wanted:
                 continue
             floor = float(engine.bank.floor[engine.row(name)])
             reason = f"the e-detector says its score is below {floor:.4f}, the floor of its promise and its costs"
@@ -182,8 +203,12 @@ class Fleet:
         return events
 
     def _recovered(self, columns: Mapping[str, Floats]) -> list[str]:
-        with np.errstate(invalid="ignore"):
-            back = columns["ic_30d"] >= np.maximum(_RECOVERED_SHARE * columns["reference"], 2.0 * columns["ic_30d_se"])
+        # Thirty days of IC are mostly those before the break. The test began anew at its alarm: it must have lost
+        # what it started with, and the last five days must not deny it.
+        bank = self.engine.bank
+        with np.errstate(invalid="ignore", divide="ignore"):
+            calm = columns["decay_log_s"] <= np.log(bank.start) - _CALM
+            back = calm & (columns["score"] >= _RECOVERED_SHARE * columns["reference"])
         names = [self.names[row] for row in np.flatnonzero(back)]
         return [*names, PORTFOLIO] if self.engine.portfolio.recovered else names
 
@@ -193,6 +218,8 @@ class Fleet:
             self.build(arrays["values"].shape[1])
         if arrays["values"].shape != (len(self.names), self.stream.symbols):
             raise MonitorError("bars saved before the restart are of another set of features")
+        self._replaying = int(meta["index"])
+        self.apply_live()
         arrival = self.arrive(meta, arrays)
         if not arrival.new:
             return []
@@ -204,7 +231,8 @@ class Fleet:
         """Features the e-detector condemned and the policy lets it stop."""
         if self.policy != "auto":
             return []
-        return [(name, reason) for name, reason in self.kill_wanted.items() if name not in self.kills.killed]
+        killed = self.kills.killed
+        return [(name, reason) for name, reason in self.kill_wanted.items() if name not in killed]
 
     # -- what is shown ---------------------------------------------------------------------------
 
@@ -261,6 +289,7 @@ class Fleet:
             "symbols": self.stream.symbols,
             "alerts": self.alerts.state(),
             "paused": sorted(self.paused),
+            "shadow": sorted(self.shadow),
             "kill_wanted": self.kill_wanted,
             "days": self.days.state(),
         }
@@ -276,12 +305,15 @@ class Fleet:
         self.engine.load(meta["engine"], under("engine", arrays))
         self.stream.load(under("stream", arrays))
         self.alerts.restore(meta["alerts"])
-        self.paused = set(meta["paused"])
+        self.paused, self.shadow = set(meta["paused"]), set(meta["shadow"])
         self.kill_wanted = dict(meta["kill_wanted"])
         self.apply_live()
 
     def reconcile(self, names: Sequence[str], at: datetime) -> list[Event]:
         """After a restart: watch `names`, and take over promises that changed while the monitor was down."""
+        self._replaying = None
+        self.kill_wanted = {name: why for name, why in self.kill_wanted.items() if name not in self.kills.killed}
+        self.apply_live()
         events = [] if names == self.names else self.resize(names, {}, at)
         if self.built:
             for row, name in enumerate(self.names):

@@ -27,7 +27,10 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 300.0
 
 @dataclass(slots=True)
 class KillRecord:
-    """One kill. `told` says that the callback returned; until then it is called again, after a restart too."""
+    """One kill. `told` says that the callback returned; until then it is called again, after a restart too.
+
+    `bar` is the newest bar that was known when it fell: a replay after a crash lets the feature live until there.
+    """
 
     feature: str
     reason: str
@@ -35,6 +38,7 @@ class KillRecord:
     at: str
     told: bool = False
     attempts: int = 0
+    bar: int = -1
 
 
 class KillSwitch:
@@ -89,7 +93,11 @@ class KillSwitch:
         """Names that are killed."""
         return frozenset(self.records)
 
-    async def kill(self, feature: str, *, reason: str, actor: str, at: datetime) -> bool:
+    def killed_before(self, bar: int) -> frozenset[str]:
+        """Names that were killed when bar number `bar` came."""
+        return frozenset(name for name, record in self.records.items() if record.bar < bar)
+
+    async def kill(self, feature: str, *, reason: str, actor: str, at: datetime, bar: int = -1) -> bool:
         """Kill `feature`; False when it was killed before (then nothing happens again).
 
         Args:
@@ -97,12 +105,13 @@ class KillSwitch:
             reason: Why, for the record.
             actor: "operator" or "detector"; anything else is refused, a model above all.
             at: Engine time.
+            bar: Number of the newest bar.
         """
         if actor.split(":", 1)[0] not in ACTORS:
             raise MonitorError(f"{actor!r} may not kill a feature", hint="only the operator or the e-detector may")
         if feature in self.records:
             return False
-        record = KillRecord(feature, reason, actor, at.isoformat())
+        record = KillRecord(feature, reason, actor, at.isoformat(), bar=bar)
         self.records[feature] = record
         await self._persist(at)
         if self._promoter is not None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from midas_engine.bus import EventBus
 from midas_engine.clock import WallClock
+from midas_engine.errors import MonitorError
 from midas_engine.events import BarProcessed, BarRefused, FaultReported, FeatureTicked, FeedGapped
 from midas_engine.monitor.alerts import AlertEngine
 from midas_engine.monitor.commands import OperatorCommands
@@ -124,25 +125,31 @@ class OnlineMonitor(OperatorCommands):
         """Come up where the last run ended: windows, detectors, episodes, kills. Called by the first bar too."""
         if self._started:
             return
-        self._started = True
         self.kills.load()
+        self._started = True
         wanted = list(self.fleet.names)
-        saved = self.recovery.load()
-        if saved is not None:
-            self.fleet.restore(*saved)
         events: list[Event] = []
-        for meta, arrays in self.recovery.bars_after():
-            events = self.fleet.replay(meta, arrays)
+        try:
+            saved = self.recovery.load()
+            if saved is not None:
+                self.fleet.restore(*saved)
+            for meta, arrays in self.recovery.bars_after():
+                events = self.fleet.replay(meta, arrays)
+        except (MonitorError, KeyError, ValueError, TypeError) as error:
+            self.fleet.forget_all(wanted)
+            self._fault(self.clock.now(), f"the saved state cannot be used, starting without it: {error}", "critical")
         # all but the newest bar were published before the stop; its events carry the same ids as then
         self._publish(events)
         self._publish(self.fleet.reconcile(wanted, self.clock.now()))
         await self._execute_kills()
         self.kills.resume()
+        if self.diagnostics is not None:
+            self.diagnostics.resume(self.fleet, self.expressions)
 
     async def close(self) -> None:
         """Save the state and stop what runs in the background."""
         if self._started:
-            await self._snapshot()
+            await self.save()
         if self.diagnostics is not None:
             await self.diagnostics.close()
         await self.kills.close()
@@ -248,9 +255,9 @@ class OnlineMonitor(OperatorCommands):
             await self._execute_kills()
             self._diagnose(events, opened)
             done = self._tick(opened, regime, self.clock.monotonic() - began)
-        if self.recovery.due:
-            await self._snapshot()
-        return done
+            if self.recovery.due:
+                await self._snapshot()
+            return done
 
     async def _execute_kills(self) -> None:
         for name, reason in self.fleet.to_kill():

@@ -13,6 +13,7 @@ from midas_engine.errors import MidasError
 from midas_engine.evaluator.promise import stored_reference
 from midas_engine.market.panel import Panel
 from midas_engine.market.regimes import regime_labels
+from midas_engine.models import FeatureState
 from midas_engine.monitor import OnlineMonitor
 from midas_engine.monitor.recovery import BAR_KEY, SNAPSHOT_KEY
 
@@ -131,7 +132,10 @@ class LiveWatch:
             clock=self._clock,
             expressions={r.name: r.expression for r in watched},
         )
+        self._monitor.fleet.shadow = _shadows(watched)
         await self._monitor.start()
+        self._monitor.fleet.shadow = _shadows(watched)
+        self._monitor.fleet.apply_live()
         await self._catch_up(panel, watched, values, progress)
         await self._pause_as_recorded(watched)
         return panel
@@ -217,8 +221,9 @@ class LiveWatch:
             watched, _ = await asyncio.to_thread(self._compute, self.panel, records)
             names = [r.name for r in watched]
             self.monitor.expressions.update({r.name: r.expression for r in watched})
-            if names != self.fleet.names:
-                await self.monitor.watch(names, _references(watched))
+            shadow = _shadows(watched)
+            if names != self.fleet.names or shadow != self.fleet.shadow:
+                await self.monitor.watch(names, _references(watched), shadow=shadow)
             await self._pause_as_recorded(watched)
 
     async def close(self) -> None:
@@ -249,6 +254,10 @@ class _StateOf:
 def _references(records: Sequence[FeatureRecord]) -> dict[str, Any]:
     found = {r.name: stored_reference(r) for r in records}
     return {name: reference for name, reference in found.items() if reference is not None}
+
+
+def _shadows(records: Sequence[FeatureRecord]) -> set[str]:
+    return {r.name for r in records if r.state is FeatureState.SHADOW}
 
 
 def _extended(panel: Panel, bar: ClosedBar) -> Panel:
