@@ -241,8 +241,8 @@ def main() -> None:
     promised = ", ".join(f"{drop:,} / {flip:,} at IC {ic}" for ic, (drop, flip) in BARS.items())
     say(
         f"# Decay detectors against their bars\n\n`{command}{' --write' if args.write else ''}`. {args.runs} features "
-        f"a cell, {HISTORY:,} bars of history each, {YEARS // 8760} healthy years followed; delays in bars, in brackets "
-        f"over the bar. Bars, drop / flip: {promised}; and within 1.4x of the exact CUSUM optimum.\n"
+        f"a cell, {HISTORY:,} bars of history each, {YEARS // 8760} healthy years followed; delays in bars, in "
+        f"brackets over the bar. Bars, drop / flip: {promised}; and within 1.4x of the exact CUSUM optimum.\n"
     )
     good = check_object(seed, say)
     chosen = list(WORLDS.values()) if args.world == "all" else [WORLDS[args.world]]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ from midas_engine.errors import MonitorError
 from midas_engine.monitor.report import daily_report
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Collection, Mapping, Sequence
     from datetime import date
 
