@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ class Judged:
         values: The feature over the whole panel [T, S].
         context: What it was scored against.
         gate: Values of the gate of an event feature; None without one.
+        capacity_usd: Gross exposure at 1 % of the traded volume; NaN when volume is unknown.
     """
 
     expression: str
@@ -36,6 +38,7 @@ class Judged:
     values: Any
     context: EvaluationContext
     gate: Any = None
+    capacity_usd: float = math.nan
 
     @property
     def document(self) -> dict[str, Any]:
@@ -51,6 +54,7 @@ class Judged:
             "to": self.bars[1],
             "bar_hours": self.bar_hours,
             "compared_with": list(self.compared),
+            "capacity_usd": plain(self.capacity_usd),
             **plain(self.verdict),
         }
 
@@ -78,7 +82,7 @@ def judge_expression(
     """
     from midas_engine.dsl import FeatureEngine, parse
     from midas_engine.errors import SettingsError
-    from midas_engine.evaluator import EvaluationContext, evaluate_values, judge, split_history
+    from midas_engine.evaluator import EvaluationContext, capacity_of, evaluate_values, judge, split_history
     from midas_engine.market import load_panel, regime_labels
 
     # A typing mistake is told before the data is read.
@@ -122,6 +126,7 @@ def judge_expression(
         values=values,
         context=context,
         gate=triggers,
+        capacity_usd=capacity_of(values, context, result.horizon_bars, gate=triggers),
     )
 
 

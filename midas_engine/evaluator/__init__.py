@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from midas_engine.evaluator.multi import MultiAgentEvaluator
     from midas_engine.evaluator.parts import Parts, split_history, split_parts
     from midas_engine.evaluator.rendering import render, to_dict
+    from midas_engine.evaluator.room import capacity_of
     from midas_engine.evaluator.sheet import tearsheet_figures
     from midas_engine.evaluator.tearsheet import tearsheet_html, write_tearsheet
     from midas_engine.evaluator.thresholds import DEFAULT_THRESHOLDS, validate_thresholds
@@ -41,6 +42,7 @@ _HOMES = {
     "SealedHoldout": "holdout",
     "TrialKey": "ledger",
     "TrialLedger": "ledger",
+    "capacity_of": "room",
     "check_data": "adapters",
     "checked_compute": "adapters",
     "confirmation_gates": "holdout",
@@ -67,6 +69,7 @@ __all__ = [
     "SealedHoldout",
     "TrialKey",
     "TrialLedger",
+    "capacity_of",
     "check_data",
     "checked_compute",
     "confirmation_gates",

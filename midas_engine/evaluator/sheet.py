@@ -10,12 +10,11 @@ import numpy as np
 from midas_engine.errors import EvaluationError
 from midas_engine.evaluator.explanation import explain
 from midas_engine.evaluator.rendering import plain, to_dict
+from midas_engine.evaluator.room import PARTICIPATION, book_positions
 from midas_engine.stats.book import run_book
 from midas_engine.stats.capacity import capacity_usd
 from midas_engine.stats.decay import LAGS, fit_half_life, lagged_means
 from midas_engine.stats.hac import hac_lag, hac_mean
-from midas_engine.stats.normal_scores import scores_of_ranks
-from midas_engine.stats.positions import positions
 from midas_engine.stats.quantiles import quantile_returns
 from midas_engine.stats.ranks import own_ranks, sort_rows
 
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
 
 POINTS = 400
 """Points of a plotted path: more than a page has pixels for would only make it heavy."""
-
-PARTICIPATION = 0.01
 
 
 def tearsheet_figures(
@@ -69,7 +66,7 @@ def tearsheet_figures(
 
     bars = context.score(rows, order, mask_key(rows), target)
     ranks, counts = own_ranks(rows, order)
-    held = positions(scores_of_ranks(ranks, counts, context.minimum), context.cross)
+    held = book_positions(values, context, gate)
     book = run_book(held, context.horizon(target).forward, context.paid(target), target)
     by_quantile = quantile_returns(ranks, counts, context.horizon(target).rows, context.cross)
     known = ~np.isnan(rows) if context.cross else ~np.isnan(rows).T

@@ -55,6 +55,8 @@ def _text(judged: Judged) -> str:
     span = f"{clean(judged.source)}, {judged.part}: {judged.bars[0]} to {judged.bars[1]} UTC"
     compared = f", compared with {', '.join(map(clean, judged.compared))}" if judged.compared else ""
     head = [clean(judged.expression), f"{span}, bars of {judged.bar_hours:g} h{compared}"]
+    if judged.capacity_usd == judged.capacity_usd:
+        head.append(f"capacity ${judged.capacity_usd:,.0f} of gross exposure at 1 % of the traded volume")
     if judged.canonical != judged.expression:
         head.insert(1, f"= {clean(judged.canonical)}")
     return "\n".join(head) + "\n\n" + scorecard(judged.verdict)
