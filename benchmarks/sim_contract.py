@@ -23,10 +23,14 @@ import numpy as np
 import pandas as pd
 
 from midas_engine.evaluator import AlphaEvaluator, MultiAgentEvaluator
+from midas_engine.stats.intervals import share_interval
 
 BARS = 8760
 KINDS = ("logar", "garch", "switch", "flat")
 MEMORIES = (0.0, 0.5, 0.9, 0.95, 0.98)
+Row = tuple[str, str, str, bool]
+"""A bar, what was measured, what was asked, and whether it holds."""
+
 INDEX = pd.date_range("2024-03-01", periods=BARS, freq="h", tz="UTC")
 
 
@@ -97,7 +101,7 @@ def _pvalues(job: tuple[int, str, int, float, bool, int]) -> list[float]:
     ]
 
 
-def pvalues(pool: ProcessPoolExecutor, worlds: int, seed: int) -> None:
+def pvalues(pool: ProcessPoolExecutor, worlds: int, seed: int) -> list[Row]:
     each = 50
     print(f"\np-values on noise below 5 % (one-sided / two-sided), {worlds} worlds x {each} features, seeds {seed}..")
     worst = (0.05, 0.05)
@@ -112,6 +116,9 @@ def pvalues(pool: ProcessPoolExecutor, worlds: int, seed: int) -> None:
                 error = 1.645 * math.sqrt(0.0475 / p.size)
                 print(f"  h {h:2d} {given:<10}  memory {rho:4.2f}   {one:6.2%} / {two:6.2%}  n={p.size} +-{error:.2%}")
     print(f"  smallest and largest share {worst[0]:.2%} and {worst[1]:.2%} (bar 3.5-7.5 %)")
+    said = f"{worst[0]:.1%} to {worst[1]:.1%} over 18 cells of {worlds * each:,}, one- and two-sided"
+    held = worst[0] >= 0.035 and worst[1] <= 0.075
+    return [("p-values of noise at nominal 5 %, h = 1/4/24, memory 0/0.9/0.98", said, "3.5-7.5 %", held)]
 
 
 def _noise(job: tuple[int, str, int]) -> list[tuple[bool, bool]]:
@@ -126,16 +133,22 @@ def _noise(job: tuple[int, str, int]) -> list[tuple[bool, bool]]:
     return out
 
 
-def noise(pool: ProcessPoolExecutor, sessions: int, seed: int) -> None:
+def noise(pool: ProcessPoolExecutor, sessions: int, seed: int) -> list[Row]:
     each = 125
     jobs = [(seed + w, KINDS[w % len(KINDS)], each) for w in range(8 * sessions)]
     found = np.array([row for rows in pool.map(_noise, jobs) for row in rows]).reshape(sessions, 1000, 2)
+    out: list[Row] = []
     for k, (label, bar) in enumerate((("one session of 1,000", 1), ("sessions of 60, per 1,000", 3))):
         counts = found[:, :, k].sum(axis=1)
         print(
             f"\nnoise, {label}: accepted per 1,000 candidates {counts.mean():.2f}, "
             f"most {counts.max()} (bar {bar}), {sessions} x 1,000 candidates, seeds {seed}.."
         )
+        said = f"mean {counts.mean():.2f}, most {counts.max()} of 1,000 in {sessions} runs"
+        out.append(
+            (f"noise accepted, {label.removesuffix(', per 1,000')}", said, f"<= {bar}", bool(counts.max() <= bar))
+        )
+    return out
 
 
 def _recall(job: tuple[int, str, float, float]) -> tuple[bool, float, float, list[str]]:
@@ -148,8 +161,9 @@ def _recall(job: tuple[int, str, float, float]) -> tuple[bool, float, float, lis
     return verdict.statistical_pass, verdict.evaluation.score_t, verdict.evaluation.ic.value, failed
 
 
-def recall(pool: ProcessPoolExecutor, worlds: int, seed: int) -> None:
+def recall(pool: ProcessPoolExecutor, worlds: int, seed: int) -> list[Row]:
     print(f"\nrecall on the statistical gates at N = 60, {worlds} worlds a cell, seeds {seed}..")
+    out: list[Row] = []
     for kind in KINDS:
         for ic, bar in ((0.02, 0.18), (0.03, 0.52), (0.05, 0.88)):
             jobs = [(seed + w, kind, ic, (0.9, 0.95, 0.98)[w % 3]) for w in range(worlds)]
@@ -166,6 +180,13 @@ def recall(pool: ProcessPoolExecutor, worlds: int, seed: int) -> None:
                 f"  {kind:<7} IC {ic:.2f}: recall {passed:.3f} (bar {bar:.2f}), mean t {t:.2f}, "
                 f"Pearson IC {pearson:.4f}   lost beyond the line: {why or 'none'}"
             )
+            if kind != "flat":
+                low, high = share_interval(sum(r[0] for r in rows), len(rows))
+                said = f"{passed:.3f} [{low:.3f}, {high:.3f}]"
+                out.append(
+                    (f"recall at IC {ic:.2f}, N = 60, world `{kind}`", said, f">= {bar:.2f}", bool(passed >= bar))
+                )
+    return out
 
 
 def _panel(job: tuple[int, str, int, float]) -> tuple[bool, float, float, list[str]]:
@@ -190,9 +211,10 @@ def _panel(job: tuple[int, str, int, float]) -> tuple[bool, float, float, list[s
     return verdict.statistical_pass, verdict.evaluation.score_t, verdict.evaluation.effective_breadth, failed
 
 
-def panel(pool: ProcessPoolExecutor, worlds: int, seed: int) -> None:
+def panel(pool: ProcessPoolExecutor, worlds: int, seed: int) -> list[Row]:
     print(f"\npanels at IC 0.03 per symbol, N = 60, {worlds} worlds, seeds {seed}..")
     single = 0.0
+    out: list[Row] = []
     for symbols, common in ((1, 0.0), (5, 0.0), (20, 0.0), (20, 0.3)):
         rows = list(pool.map(_panel, [(seed + w, KINDS[w % 4], symbols, common) for w in range(worlds)]))
         t, breadth = np.mean([r[1] for r in rows]), np.mean([r[2] for r in rows])
@@ -204,6 +226,12 @@ def panel(pool: ProcessPoolExecutor, worlds: int, seed: int) -> None:
             f"t over one symbol's {t / single:.2f}, sqrt(breadth) {math.sqrt(breadth):.2f}"
             + (f"   failed gates: {', '.join(failed)}" if failed else "")
         )
+        if symbols == 20 and common == 0.0:
+            said = f"t is {t / single:.2f} times one symbol's, recall {np.mean([r[0] for r in rows]):.2f}"
+            near = abs(t / single / math.sqrt(breadth) - 1.0) < 0.1
+            want = f"sqrt(breadth) = {math.sqrt(breadth):.2f} times, within 10 %"
+            out.append(("power of 20 symbols at IC 0.03", said, want, bool(near)))
+    return out
 
 
 def main() -> None:
