@@ -111,7 +111,7 @@ class MonitorEngine:
         self.history_ring = ChartHistory(count, self.config.history_bars)
         self.bank = SequentialBank([self.references.get(n) for n in self.names], arl0=self.config.arl0_bars)
         self.portfolio = PortfolioDetector(self.config.arl0_bars, self.long)
-        self.live = np.ones(count)
+        self.live, self.shadow = np.ones(count), np.zeros(count)
         self.half_life = np.full(count, np.nan)
         self.bars = 0
         self.regime = ""
@@ -159,7 +159,7 @@ class MonitorEngine:
         self.scores.update(u)
         self.evidence.update(u, w, regime)
         self.bank.update(u, w)
-        self.portfolio.update(u, w, self.bank.base, self.live)
+        self.portfolio.update(u, w, self.bank.base, self.counted)
         self.bars += 1
         self.regime = regime
         if self.bars % _HALF_LIFE_EVERY == 0:
@@ -187,7 +187,8 @@ class MonitorEngine:
             # a ratio over something that may be zero says nothing: undetermined
             ratio = np.where(rank[2] > 2.0 * se[2], rank[1] / rank[2], np.nan)
         realised, expected, slip = self.slippage.figures()
-        weight = 1.0 / max(1.0, float(self.live.sum()))
+        counted = self.counted
+        weight = counted / max(1.0, float(counted.sum()))
         gross_day, net_day = self.book.day()
         regime_mean, regime_se, regime_bars = self.regimes.figures(self.regime)
         highest, usual, partner = self.correlations.highest()
@@ -267,6 +268,16 @@ class MonitorEngine:
 
     # -- the fleet -------------------------------------------------------------------------------
 
+    @property
+    def counted(self) -> Floats:
+        """1 for features whose position is the portfolio's: live and not in shadow, [F]."""
+        return self.live * (1.0 - self.shadow)
+
+    def set_shadow(self, name: str, shadow: bool) -> None:
+        """Keep a feature's paper book out of the portfolio, or take it in."""
+        self.shadow[self.row(name)] = 1.0 if shadow else 0.0
+        self._columns = None
+
     def set_live(self, name: str, live: bool) -> None:
         """Stop or start a feature's paper position; its figures go on."""
         self.live[self.row(name)] = 1.0 if live else 0.0
@@ -292,8 +303,9 @@ class MonitorEngine:
         for part in self._parts().values():
             part.select(rows)
         self.bank.select(rows, [self.references.get(n) for n in names])
-        live, half_life = self.live, self.half_life
+        live, shadow, half_life = self.live, self.shadow, self.half_life
         self.live = np.array([live[r] if r >= 0 else 1.0 for r in rows])
+        self.shadow = np.array([shadow[r] if r >= 0 else 0.0 for r in rows])
         self.half_life = np.array([half_life[r] if r >= 0 else np.nan for r in rows])
         self.names = list(names)
         self.rows = {name: row for row, name in enumerate(self.names)}

@@ -82,6 +82,7 @@ class FleetStage:
         switch = KillSwitch(bus=EventBus(), clock=clock)
         self.fleet = Fleet(names, references, config, self.alerts, switch, "manual")
         self.fleet.paused = {f.name for f in book if f.paused}
+        self.fleet.shadow = {f.name for f in book if f.shadow}
         self.fleet.build(panel.S)
 
     @property

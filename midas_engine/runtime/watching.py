@@ -105,7 +105,7 @@ class Watching:
         if self._stage is None or not self._stage.fleet.built:
             return None
         engine = self._stage.fleet.engine
-        promised = np.isfinite(engine.bank.base) & (engine.live > 0)
+        promised = np.isfinite(engine.bank.base) & (engine.counted > 0)
         return Portfolio(engine.portfolio.log_s, engine.bank.threshold, int(promised.sum()))
 
     def forward(self, name: str) -> ForwardRecord | None:

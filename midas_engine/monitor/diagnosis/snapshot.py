@@ -142,7 +142,7 @@ def _number(value: Any) -> float:
 def _portfolio(fleet: Fleet, at: datetime, alert: Alert | None) -> Snapshot:
     """All promised live features as one: the mean of their scores against the mean of their promises."""
     engine = fleet.engine
-    rows = np.flatnonzero(np.isfinite(engine.bank.base) & (engine.live > 0))
+    rows = np.flatnonzero(np.isfinite(engine.bank.base) & (engine.counted > 0))
     looks = [engine.evidence.of(int(row)) for row in rows]
     slope = engine.portfolio.slope
     u, w = np.full(engine.evidence.filled, np.nan), np.full(engine.evidence.filled, np.nan)
