@@ -26,7 +26,7 @@ def warm_everything(progress: Progress | None = None) -> int:
     """
     from midas_engine.dsl.warm import warm_kernels
 
-    rest = {
+    rest: dict[str, Callable[[], None]] = {
         "verdict on a panel": lambda: _verdict(12),
         "verdict on one series": lambda: _verdict(1),
         "monitor on a panel": lambda: _bars(12),

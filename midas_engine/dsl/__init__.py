@@ -24,6 +24,11 @@ _EXPORTS = {
     "units_warnings": "units",
     "random_expression": "generate",
     "warm_kernels": "warm",
+    "AuditReport": "leaks.report",
+    "ExpressionAuditor": "leaks.expressions",
+    "audit": "leaks.expressions",
+    "ComputeAuditor": "leaks.computes",
+    "audit_compute": "leaks.computes",
 }
 __all__ = sorted(_EXPORTS)
 
