@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 from scipy import stats
+from scipy.signal import lfilter
 
 from midas_engine.stats.bootstrap import block_length, bootstrap_means, bootstrap_se
 from midas_engine.stats.hac import (
@@ -117,3 +118,16 @@ def test_bootstrap_is_seeded_and_refuses_short_series() -> None:
     np.testing.assert_array_equal(bootstrap_means(u, 24), bootstrap_means(u, 24))
     assert bootstrap_means(u[:40], 24).size == 0
     assert math.isnan(bootstrap_se(u[:40], 24))
+
+
+@pytest.mark.parametrize("stationary", [False, True])
+def test_bootstrap_spread_is_that_of_arch(stationary: bool) -> None:
+    from arch.bootstrap import CircularBlockBootstrap, StationaryBootstrap
+
+    rng = np.random.default_rng(6)
+    u = lfilter([1.0], [1.0, -0.7], rng.normal(size=1500))
+    kind = StationaryBootstrap if stationary else CircularBlockBootstrap
+    peer = kind(30, u, seed=np.random.default_rng(7)).apply(np.mean, 3000)[:, 0]
+    mine = bootstrap_means(u, 30, resamples=3000, stationary=stationary)
+    assert mine.std() == pytest.approx(peer.std(), rel=0.07)
+    assert mine.mean() == pytest.approx(u.mean(), abs=4 * mine.std() / np.sqrt(3000))
