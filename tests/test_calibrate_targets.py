@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from helpers_calibrate import small_market
-from midas_engine.calibrate.features import planted_target, slow_enough
+from midas_engine.calibrate.features import LEAST_MEMORY, memory, planted_target
 from midas_engine.calibrate.market import Replay
 from midas_engine.calibrate.targets import block_shuffled, compounded, make_target, plant, sign_flipped
 from midas_engine.errors import EvaluationError
@@ -97,12 +97,12 @@ def test_a_replay_is_blind_to_what_the_market_did() -> None:
     assert np.isnan(blind.context("research").forward(4)[-3:]).all()
 
 
-def test_only_features_with_a_memory_are_planted() -> None:
+def test_the_memory_of_a_feature_is_its_own_and_needs_half_of_the_cells() -> None:
     market = small_market()
     slow = market.normal_scores(market.engine.values(CARRY))
     fast = market.normal_scores(market.engine.values("cs_rank(-returns)"))
     late = slow.copy()
     late[: len(late) * 2 // 3] = np.nan
-    assert slow_enough(market, slow)
-    assert not slow_enough(market, fast)
-    assert not slow_enough(market, late)
+    assert memory(market, slow, 4.0) >= LEAST_MEMORY
+    assert memory(market, fast, 4.0) < LEAST_MEMORY
+    assert memory(market, late, 4.0) == -1.0

@@ -32,7 +32,7 @@ HISTORY_SHARE = 0.35
 """Share of the history that the detector's reference is measured on, before it watches the rest."""
 
 LEAST_MEMORY = 0.5
-"""Autocorrelation over four hours that makes a feature one the half-life gate is not there to refuse."""
+"""Autocorrelation over the least half-life at which a feature is one that the half-life gate is not there to refuse."""
 
 
 @dataclass(slots=True)
@@ -70,14 +70,14 @@ class FeatureOutcome:
     flip_bars: list[int] = field(default_factory=list)
 
 
-def slow_enough(market: Market, z: Floats) -> bool:
-    """Whether the feature itself lives longer than the half-life gate asks, on at least half of the cells."""
-    lag = max(1, round(4.0 / market.panel.hours_per_bar))
+def memory(market: Market, z: Floats, hours: float) -> float:
+    """The feature's own autocorrelation over `hours`; -1 when it is unknown on more than half of the cells."""
+    lag = max(1, round(hours / market.panel.hours_per_bar))
     rows = z if market.cross else np.ascontiguousarray(z.T)
     own, _ = lagged_means(rows, rows, market.cross, 2, lag)
     tradable = ~np.isnan(market.returns)
     known = (~np.isnan(z) & tradable).sum() / max(int(tradable.sum()), 1)
-    return bool(own[0] > 0.0 and own[1] / own[0] >= LEAST_MEMORY and known >= 0.5)
+    return float(own[1] / own[0]) if own[0] > 0.0 and own[1] == own[1] and known >= 0.5 else -1.0
 
 
 def rank_ic_of(replay: Replay, values: Floats) -> float:

@@ -146,7 +146,7 @@ _METHOD = """\
 * Sessions are whole ones: proposer, refinement, six agents at the session line, confirmation part, one look at the
   sealed holdout charged to a fresh ledger.
 * A planted feature adds strength x volatility x its normal score to a sign-flipped target, so that its rank IC is what
-  the table says. Features whose own memory is under four hours are not planted: the half-life gate is there to refuse
-  them.
+  the table says. Features with less memory than the half-life gate asks are planted only where there are no others: the
+  gate is there to refuse them.
 * The detectors are the monitor's own. Their reference is measured on the first third of the stream; over the rest each
   feature lives (false alarms) and dies at six moments in two ways (days)."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from midas_engine.calibrate.features import FeatureOutcome, judge_planted, planted_target, slow_enough
+from midas_engine.calibrate.features import LEAST_MEMORY, FeatureOutcome, judge_planted, memory, planted_target
 from midas_engine.calibrate.market import Market, Replay
 from midas_engine.calibrate.sessions import SessionOutcome, replay_session
 from midas_engine.calibrate.targets import make_target
@@ -53,24 +53,35 @@ class Worker:
             target = make_target(job.kind, self.market.returns, rng, self.market.panel.hours_per_bar)
             outcome = SessionOutcome(job.kind, 0.0)
             return replay_session(Replay(self.market, target), self.plan, proposer_seed, self.thresholds, outcome)
-        for expression in self._ideas(seed):
-            values = self.market.engine.values(expression)
-            z = self.market.normal_scores(values)
-            if slow_enough(self.market, z):
-                planted = planted_target(self.market, job.kind, job.ic, values, z, seed)
-                outcome = SessionOutcome(job.kind, job.ic, expression)
-                replay = Replay(self.market, planted.alive)
-                return replay_session(replay, self.plan, proposer_seed, self.thresholds, outcome, z)
-        raise _nothing_to_plant()
+        expression = self._idea(seed)
+        values = self.market.engine.values(expression)
+        z = self.market.normal_scores(values)
+        planted = planted_target(self.market, job.kind, job.ic, values, z, seed)
+        outcome = SessionOutcome(job.kind, job.ic, expression)
+        replay = Replay(self.market, planted.alive)
+        return replay_session(replay, self.plan, proposer_seed, self.thresholds, outcome, z)
 
     def _feature(self, job: Job, seed: list[int]) -> FeatureOutcome:
         config = OfflineLoopConfig(max_iterations=self.plan.iterations, candidates_per_iter=self.plan.candidates)
+        return judge_planted(
+            self.market, self._idea(seed), job.ic, job.kind, config.planned_trials, self.thresholds, seed
+        )
+
+    def _idea(self, seed: list[int]) -> str:
+        """A feature to plant: the first slow enough for the half-life gate, or the slowest where none is."""
+        hours = float(self.thresholds["decay_analysis"]["min_half_life_hours"])
+        slowest, found = -1.0, ""
         for expression in self._ideas(seed):
-            if slow_enough(self.market, self.market.normal_scores(self.market.engine.values(expression))):
-                return judge_planted(
-                    self.market, expression, job.ic, job.kind, config.planned_trials, self.thresholds, seed
-                )
-        raise _nothing_to_plant()
+            own = memory(self.market, self.market.normal_scores(self.market.engine.values(expression)), hours)
+            if own >= LEAST_MEMORY:
+                return expression
+            if own > slowest:
+                slowest, found = own, expression
+        if not found:
+            raise EvaluationError(
+                "no feature could be planted in this data", hint="use a longer history, or a market with more columns"
+            )
+        return found
 
     def _ideas(self, seed: list[int]) -> Iterator[str]:
         """Expressions of the kind that the local search writes first: what is planted must be something to find."""
@@ -87,12 +98,6 @@ class Worker:
         for _ in range(_TRIES):
             for proposal in asyncio.run(researcher.write(context, Plan(""), 1, lambda _: None)):
                 yield proposal.expression
-
-
-def _nothing_to_plant() -> EvaluationError:
-    return EvaluationError(
-        "no feature could be planted in this data", hint="use a longer history, or a market with more columns"
-    )
 
 
 def begin(folder: str, *args: Any) -> None:
