@@ -189,7 +189,7 @@ class Midas:
             symbols: Symbols a bar has; None learns it from the first bar.
             bar_seconds: Size of a bar.
             keep_state: Go on where the last monitor of this base ended, after a crash too. False: start afresh,
-                as for a backtest over bars that were seen before.
+                as for a backtest over bars that were seen before, and without a report for each of its days.
             diagnose: Explain critical episodes in the background, with the researcher of the settings.
             bus: Where events are published; None makes one: `monitor.bus`.
             clock: Engine time, where it is not the wall's.
@@ -226,6 +226,7 @@ class Midas:
             bus=stream,
             clock=time,
             expressions={name: record.expression for name, record in records.items()},
+            daily_reports=keep_state,
         )
 
     def _diagnostician(self, bus: EventBus, clock: Clock) -> DiagnoseAgent:

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from midas_engine.errors import MonitorError
-from midas_engine.monitor.report import daily_report
+from midas_engine.monitor.report import gather, write_report
 
 if TYPE_CHECKING:
     import asyncio
@@ -19,13 +19,18 @@ if TYPE_CHECKING:
     from midas_engine.bus import EventBus
     from midas_engine.clock import Clock
     from midas_engine.events import Event
+    from midas_engine.journal import Action
     from midas_engine.models import Alert, DailyReport, DiagnoseResult, FeatureMetrics
     from midas_engine.monitor.alerts import AlertEngine
     from midas_engine.monitor.diagnosis.agent import DiagnoseAgent
     from midas_engine.monitor.fleet import Fleet
     from midas_engine.monitor.kill import KillSwitch
-    from midas_engine.monitor.protocols import DocumentStore
+    from midas_engine.monitor.protocols import DocumentStore, Retirer
+    from midas_engine.monitor.report import DayFacts
     from midas_engine.stats.sequential import Reference
+
+
+MOVES_READ = 500
 
 
 class OperatorCommands(ABC):
@@ -39,6 +44,7 @@ class OperatorCommands(ABC):
     fleet: Fleet
     kb: DocumentStore | None
     kills: KillSwitch
+    promoter: Retirer | None
     _lock: asyncio.Lock
 
     # -- commands --------------------------------------------------------------------------------
@@ -149,9 +155,19 @@ class OperatorCommands(ABC):
         return self.fleet.engine.history(name)
 
     def generate_daily_report(self, day: date | str) -> DailyReport:
-        """The Markdown report of one UTC day, written to ``reports/daily/`` when there is a knowledge base.
+        """The report of one UTC day, written with its plots to ``reports/daily/`` when there is a knowledge base.
 
         Args:
             day: A date or its ISO text, e.g. "2025-01-15".
         """
-        return daily_report(self, day)
+        return write_report(self.day_facts(day), self.kb)
+
+    def day_facts(self, day: date | str) -> DayFacts:
+        """What the report of a day is made of, as known now."""
+        return gather(self.fleet, self.kills.records.values(), day, self._moves())
+
+    def _moves(self) -> Sequence[Action]:
+        """The pipeline's newest moves, where the promoter has a journal."""
+        journal = getattr(self.promoter, "journal", None)
+        found: Sequence[Action] = journal.actions(limit=MOVES_READ) if journal is not None else ()
+        return found

@@ -10,7 +10,7 @@ import numpy as np
 from midas_engine.bus import EventBus
 from midas_engine.clock import WallClock
 from midas_engine.errors import MonitorError
-from midas_engine.events import BarProcessed, BarRefused, FaultReported, FeatureTicked, FeedGapped
+from midas_engine.events import BarProcessed, BarRefused, FaultReported, FeatureTicked, FeedGapped, ReportWritten
 from midas_engine.monitor.alerts import AlertEngine
 from midas_engine.monitor.commands import OperatorCommands
 from midas_engine.monitor.engine import EngineConfig
@@ -19,6 +19,7 @@ from midas_engine.monitor.fleet import Fleet
 from midas_engine.monitor.inputs import count_symbols, read_returns, read_time, read_values
 from midas_engine.monitor.kill import KillSwitch
 from midas_engine.monitor.recovery import Recovery
+from midas_engine.monitor.report import write_report
 from midas_engine.settings import CostSettings, MonitorSettings
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from midas_engine.events import Event
     from midas_engine.monitor.diagnosis.agent import DiagnoseAgent
     from midas_engine.monitor.protocols import DocumentStore, Retirer, StateStore
+    from midas_engine.monitor.report import DayFacts
     from midas_engine.stats.sequential import Reference
 
 TICKS_PER_BAR = 128
@@ -59,6 +61,7 @@ class OnlineMonitor(OperatorCommands):
         promoter: Archives a killed feature.
         bus: Where events are published.
         expressions: Formula of each feature, for diagnoses.
+        daily_reports: Write the report of each UTC day when its last bar is in.
 
     Example:
         >>> import asyncio
@@ -89,11 +92,14 @@ class OnlineMonitor(OperatorCommands):
         bus: EventBus | None = None,
         clock: Clock | None = None,
         expressions: Mapping[str, str] | None = None,
+        daily_reports: bool = False,
     ) -> None:
         self.settings = settings or MonitorSettings()
         self.bus = bus or EventBus()
         self.clock: Clock = clock or WallClock()
-        self.kb, self.diagnostics = kb, diagnostics
+        self.kb, self.diagnostics, self.promoter = kb, diagnostics, promoter
+        self.daily_reports = daily_reports and kb is not None
+        self._reports: set[asyncio.Task[None]] = set()
         self.expressions = dict(expressions or {})
         config = EngineConfig(
             bar_seconds=bar_seconds,
@@ -150,6 +156,8 @@ class OnlineMonitor(OperatorCommands):
         """Save the state and stop what runs in the background."""
         if self._started:
             await self.save()
+        if self._reports:
+            await asyncio.gather(*self._reports)
         if self.diagnostics is not None:
             await self.diagnostics.close()
         await self.kills.close()
@@ -250,6 +258,7 @@ class OnlineMonitor(OperatorCommands):
                 if place % _YIELD_EVERY == _YIELD_EVERY - 1:
                     await asyncio.sleep(0)  # a long gap is written out without holding the loop
             opened = stream.open_time(index)
+            self._end_day(stream.open_time(index - 1 - arrival.missing), opened)
             events = self.fleet.judge(opened)
             self._publish(events)
             await self._execute_kills()
@@ -283,6 +292,23 @@ class OnlineMonitor(OperatorCommands):
     def _diagnose(self, events: Sequence[Event], at: datetime) -> None:
         if self.diagnostics is not None:
             self.diagnostics.consider(events, self.fleet, at, self.expressions, self.market_context)
+
+    def _end_day(self, before: datetime, now: datetime) -> None:
+        """A bar of a new day: the report of the day before is written in the background."""
+        if not self.daily_reports or before.date() == now.date() or not self.fleet.days.of(before.date()).bars:
+            return
+        facts = self.day_facts(before.date())
+        task = asyncio.get_running_loop().create_task(self._report(facts, now), name="daily report")
+        self._reports.add(task)
+        task.add_done_callback(self._reports.discard)
+
+    async def _report(self, facts: DayFacts, at: datetime) -> None:
+        try:
+            report = await asyncio.to_thread(write_report, facts, self.kb)
+        except Exception as error:
+            self._fault(at, f"the report of {facts.day} could not be written: {error}")
+        else:
+            self.bus.publish(ReportWritten(at=at, path=report.path, day=report.day))
 
     def _refuse(self, at: datetime, reason: str) -> None:
         self.bus.publish(BarRefused(at=at, bar_at=at, reason=reason))

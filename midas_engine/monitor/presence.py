@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 FROZEN_BARS = 24
 WARM_BARS = 240
 OUTLIER_SD = 12.0
-BLOWN_STEP = 6.0
+# A unit has changed when values and steps both left what is usual of them; the cap keeps one wild value from
+# looking like a new unit.
+BLOWN_LEVEL, BLOWN_STEP, BLOWN_CAP, SHRUNK = 6.0, 3.0, 50.0, 0.05
 _KEEP_SLOW = forget_factor(720)
 _KEEP_FAST = forget_factor(12)
 _KEEP_ODD = forget_factor(72)
@@ -42,7 +44,9 @@ def _observe(
     habit: Floats,
     stuck_now: Floats,
 ) -> None:
-    """One bar into every lane. `size` [F, S, 3]: weight, slow and fast mean absolute step from bar to bar.
+    """One bar into every lane.
+
+    `size` [F, S, 5]: weight, slow and fast mean absolute step from bar to bar, slow and fast mean absolute value.
 
     `habit` [F, 4]: weight, and the usual shares of symbols present, stuck for a day, and stepping out of line.
     """
@@ -54,6 +58,12 @@ def _observe(
             if not math.isfinite(x):
                 continue
             known += 1
+            warm = size[f, s, 0] > WARM_BARS * 0.85
+            usual = size[f, s, 3]
+            level = min(abs(x), BLOWN_CAP * usual) if warm else abs(x)
+            grown = max(1.0 / (size[f, s, 0] + 1.0), 1.0 - _KEEP_SLOW)
+            size[f, s, 3] = usual + grown * ((min(level, OUTLIER_SD * usual) if warm else level) - usual)
+            size[f, s, 4] += max(grown, 1.0 - _KEEP_FAST) * (level - size[f, s, 4])
             before = last[f, s]
             last[f, s] = x
             if not math.isfinite(before):
@@ -103,7 +113,7 @@ class Presence:
         self.ring = MeanRing(features, bars)
         self.last = np.full((features, symbols), np.nan)
         self.still = np.zeros((features, symbols), np.int64)
-        self.size = np.zeros((features, symbols, 3))
+        self.size = np.zeros((features, symbols, 5))
         self.missing, self.frozen = np.zeros(features, np.int64), np.zeros(features, np.int64)
         self.outliers = np.zeros(features)
         self.habit = np.zeros((features, 4))
@@ -128,10 +138,12 @@ class Presence:
         return usual
 
     def rescaled_share(self, row: int) -> float:
-        """Share of the symbols that move by less than a hundredth, or by more than six times, of the usual step."""
-        weight, slow, fast = (self.size[row, :, k] for k in range(3))
+        """Share of the symbols whose values and steps are both far larger, or far smaller, than usual."""
+        weight, slow, fast, usual, level = (self.size[row, :, k] for k in range(5))
         moving = (self.still[row] < FROZEN_BARS) & (weight > WARM_BARS * 0.85)
-        return float((moving & ((fast < 0.01 * slow) | (fast > BLOWN_STEP * slow))).mean())
+        blown = (level > BLOWN_LEVEL * usual) & (fast > BLOWN_STEP * slow)
+        shrunk = (level < SHRUNK * usual) & (fast < SHRUNK * slow)
+        return float((moving & (blown | shrunk)).mean())
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """Everything a restart needs."""

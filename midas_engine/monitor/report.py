@@ -1,57 +1,117 @@
-"""The daily report: one Markdown page of one UTC day, as the original system promised it."""
+"""The daily report: one Markdown page of one UTC day with its plots, as the original system promised it."""
 
 from __future__ import annotations
 
+import copy
 import math
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from midas_engine.errors import MonitorError
 from midas_engine.models import Alert, DailyReport, FeatureMetrics
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from midas_engine.monitor.commands import OperatorCommands
+    from midas_engine.monitor.fleet import Fleet
+    from midas_engine.monitor.kill import KillRecord
     from midas_engine.monitor.ledger import Day
+    from midas_engine.monitor.protocols import DocumentStore
+
+FOLDER = "reports/daily"
+PLOTTED = 8
 
 
-def daily_report(monitor: OperatorCommands, day: date | str) -> DailyReport:
-    """Write the report of `day` from what the monitor saw; MonitorError for text that is no date."""
-    when = _as_date(day)
-    ledger = monitor.fleet.days.of(when)
-    metrics = monitor.all_metrics() if monitor.fleet.built and monitor.fleet.stream.last is not None else []
-    kills = [r for r in monitor.kills.records.values() if r.at[:10] == when.isoformat()]
-    sections = [
-        f"# Midas daily report, {when.isoformat()} (UTC)\n",
-        _portfolio(ledger, metrics),
-        _features(ledger, metrics),
-        _alerts(ledger.alerts.values()),
-        _regimes(ledger, metrics),
-        _execution(metrics),
-        _diagnoses(ledger),
-        "## Killed\n\n"
-        + (_rows(("feature", "by", "reason"), [(r.feature, r.actor, r.reason) for r in kills]) or "None.\n"),
-    ]
-    markdown = "\n".join(sections)
-    relpath = f"reports/daily/{when.isoformat()}.md"
+class Move(Protocol):
+    """A move in the pipeline, as the journal keeps it."""
+
+    @property
+    def at(self) -> datetime: ...  # noqa: D102
+    @property
+    def feature(self) -> str: ...  # noqa: D102
+    @property
+    def action(self) -> str: ...  # noqa: D102
+    @property
+    def actor(self) -> str: ...  # noqa: D102
+    @property
+    def reason(self) -> str: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True)
+class DayFacts:
+    """Everything the report of a day says, copied out of the running monitor.
+
+    Attributes:
+        ledger: What the day brought.
+        metrics: Figures of every feature after the last bar.
+        kills: Kills of the day.
+        moves: Moves in the pipeline on that day, as (time, feature, action, actor, reason).
+        history: Recent bars of a few features, for the plots.
+    """
+
+    day: date
+    ledger: Day
+    metrics: tuple[FeatureMetrics, ...]
+    kills: tuple[KillRecord, ...]
+    moves: tuple[tuple[str, ...], ...] = ()
+    history: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+def gather(fleet: Fleet, kills: Iterable[KillRecord], day: date | str, moves: Iterable[Move] = ()) -> DayFacts:
+    """Copy what the report of `day` needs; MonitorError for text that is no date."""
+    when = as_day(day)
+    ledger = copy.deepcopy(fleet.days.of(when))
+    metrics: list[FeatureMetrics] = []
+    history: dict[str, Mapping[str, Any]] = {}
+    if fleet.built and fleet.stream.last is not None:
+        metrics = [fleet.metrics(name, fleet.last_bar) for name in fleet.names]
+        history = {name: fleet.engine.history(name) for name in fleet.names[:PLOTTED]}
+    return DayFacts(
+        when,
+        ledger,
+        tuple(metrics),
+        tuple(r for r in kills if r.at[:10] == when.isoformat()),
+        tuple(
+            (f"{m.at.astimezone(UTC):%H:%M}", m.feature, m.action, m.actor, m.reason)
+            for m in moves
+            if m.at.astimezone(UTC).date() == when
+        ),
+        history,
+    )
+
+
+def write_report(facts: DayFacts, kb: DocumentStore | None) -> DailyReport:
+    """Render the report with its plots and write both, where there is a base. Blocking: call it in a thread."""
+    day, ledger = facts.day.isoformat(), facts.ledger
+    keep = getattr(kb, "save_bytes", None)
+    plots: dict[str, bytes] = {}
+    if keep is not None:
+        from midas_engine.monitor.plots import day_plots
+
+        plots = day_plots(facts)
+    markdown = render(facts, [f"{day}-{name}.png" for name in plots])
     path = ""
-    if monitor.kb is not None:
-        monitor.kb.save_text(relpath, markdown)
-        path = relpath
+    if kb is not None:
+        for name, png in plots.items():
+            kb.save_bytes(f"{FOLDER}/{day}-{name}.png", png)  # type: ignore[attr-defined]
+        path = f"{FOLDER}/{day}.md"
+        kb.save_text(path, markdown)
     figures = {
         "bars": ledger.bars,
         "missing_bars": ledger.missing,
         "gross_bps": ledger.gross_bps,
         "net_bps": ledger.net_bps,
         "regimes": dict(ledger.regimes),
-        "killed": [r.feature for r in kills],
+        "killed": [r.feature for r in facts.kills],
+        "moved": [list(m) for m in facts.moves],
+        "plots": sorted(plots),
     }
     return DailyReport(
-        day=when,
+        day=facts.day,
         markdown=markdown,
         path=path,
-        features=len(metrics),
+        features=len(facts.metrics),
         alerts=len(ledger.alerts),
         diagnoses=len(ledger.diagnoses),
         pnl_bps=ledger.net_bps,
@@ -59,7 +119,28 @@ def daily_report(monitor: OperatorCommands, day: date | str) -> DailyReport:
     )
 
 
-def _as_date(day: date | str) -> date:
+def render(facts: DayFacts, plots: Sequence[str] = ()) -> str:
+    """The report in Markdown; `plots` are files beside it."""
+    ledger, metrics = facts.ledger, facts.metrics
+    kills = [(r.feature, r.actor, r.reason) for r in facts.kills]
+    sections = [
+        f"# Midas daily report, {facts.day.isoformat()} (UTC)\n",
+        _portfolio(ledger, metrics),
+        "".join(f"![{name.rpartition('-')[2].removesuffix('.png')}]({name})\n\n" for name in plots),
+        _features(ledger, metrics),
+        _alerts(ledger.alerts.values()),
+        _regimes(ledger, metrics),
+        _execution(metrics),
+        _diagnoses(ledger),
+        "## Killed\n\n" + (_rows(("feature", "by", "reason"), kills) or "None.\n"),
+        "## Fixed and moved\n\n"
+        + (_rows(("at", "feature", "action", "by", "reason"), facts.moves) or "Nothing moved in the pipeline.\n"),
+    ]
+    return "\n".join(section for section in sections if section)
+
+
+def as_day(day: date | str) -> date:
+    """A date from a date, a datetime (its UTC day) or ISO text; MonitorError for anything else."""
     if isinstance(day, datetime):
         return day.astimezone(UTC).date()
     if isinstance(day, date):

@@ -138,6 +138,7 @@ class LiveWatch:
         self._monitor.fleet.apply_live()
         await self._catch_up(panel, watched, values, progress)
         await self._pause_as_recorded(watched)
+        self._monitor.daily_reports = self._kb is not None
         return panel
 
     async def _catch_up(

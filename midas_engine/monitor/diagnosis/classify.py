@@ -24,10 +24,11 @@ CAUSES = ("data_fault", "cost", "crowding", "regime_shift", "true_decay", "noise
 # benchmarks/sim_diagnosis.py and never on those it is graded with.
 _FAULT = (0.12, 0.02)
 _COST = (1.45, 0.08)
+_COST_CALLED = (1.2, 0.08)
 _CROWD = (0.50, 0.04)
 _RISE = (0.14, 0.02)
-# ln odds before any score is seen
-_PRIOR_DECAY, _PRIOR_REGIME = 0.0, 0.0
+# ln odds of a broken signal before any score is seen: even when the sequential test called, less when it did not
+_UNCALLED = -0.4
 # Bars without a value, or with the same one, that make the stale_data alerts: fewer are ordinary (a funding rate
 # stays for eight hours).
 _MISSING, _FROZEN = 3.0, 24.0
@@ -73,10 +74,12 @@ def classify(snapshot: Snapshot) -> Finding:
     details = dict(snapshot.details)
     if segments is not None:
         _describe(values, details, segments, len(snapshot.look.u))
-    signal = _signal(segments)
+    called = snapshot.alert is not None and snapshot.alert.rule == "detector"
+    signal = _signal(segments, 0.0 if called else _UNCALLED)
     chances: dict[str, float] = {}
     left = 1.0
-    direct = {"data_fault": _fault(values), "crowding": _crowding(values)}
+    crowding = _crowding(values)
+    direct = {"data_fault": _fault(values, crowding), "crowding": crowding}
     cost = {"cost": _cost(values, snapshot.alert_type, signal["noise"])}
     # an alarm about money is about money; else a neighbour that moves alike is the more telling sign
     money = snapshot.alert_type == "execution_slippage"
@@ -91,10 +94,10 @@ def classify(snapshot: Snapshot) -> Finding:
     return Finding(cause, chances, figures, ago, segments.regime if segments else "")
 
 
-def _signal(segments: Segments | None) -> dict[str, float]:
+def _signal(segments: Segments | None, prior: float) -> dict[str, float]:
     if segments is None:
         return {"regime_shift": 0.0, "true_decay": 0.0, "noise": 1.0}
-    decay, regime = segments.log_decay + _PRIOR_DECAY, segments.log_regime + _PRIOR_REGIME
+    decay, regime = segments.log_decay + prior, segments.log_regime + prior
     top = max(0.0, decay, regime)
     weights = {
         "regime_shift": math.exp(regime - top), "true_decay": math.exp(decay - top), "noise": math.exp(-top),
@@ -103,14 +106,18 @@ def _signal(segments: Segments | None) -> dict[str, float]:
     return {cause: weight / total for cause, weight in weights.items()}
 
 
-def _fault(v: dict[str, float]) -> float:
-    """How much of the input is not what it should be, as a chance."""
+def _fault(v: dict[str, float], crowding: float) -> float:
+    """How much of the input is not what it should be, as a chance.
+
+    A feature that became another one moves in that one's steps: no sign of a fault.
+    """
+    own = 1.0 - crowding
     usual = v.get("coverage_usual", 1.0)
     lost = (usual - v.get("coverage", usual)) / usual if usual > 0 else 0.0
     stuck = v.get("stuck", 0.0) - v.get("stuck_usual", 0.0)
     share = max(
-        _clean(lost), _clean(stuck), _clean(v.get("rescaled", 0.0)), _clean(v.get("unscored", 0.0)),
-        0.04 * _clean(v.get("outliers", 0.0)),
+        _clean(lost), _clean(stuck), own * _clean(v.get("rescaled", 0.0)), _clean(v.get("unscored", 0.0)),
+        own * 0.02 * _clean(v.get("outliers", 0.0)),
         1.0 if v.get("missing_bars", 0.0) >= _MISSING or v.get("frozen_bars", 0.0) >= _FROZEN else 0.0,
     )  # fmt: skip
     return _rise(share, _FAULT)
@@ -123,8 +130,11 @@ def _cost(v: dict[str, float], alert_type: str, healthy: float) -> float:
     if usual > 0:
         ratios.append(v.get("turnover", math.nan) / usual)
     known = [r for r in ratios if math.isfinite(r)]
-    dear = _rise(max(known), _COST) if known else 0.0
-    return dear * (1.0 if alert_type == "execution_slippage" else healthy)
+    if not known:
+        return 0.0
+    if alert_type == "execution_slippage":
+        return _rise(max(known), _COST_CALLED)  # the rule has seen it for some bars already
+    return _rise(max(known), _COST) * healthy
 
 
 def _crowding(v: dict[str, float]) -> float:

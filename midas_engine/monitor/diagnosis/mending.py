@@ -202,6 +202,9 @@ class PanelMender:
             fix_expression=best.expression,
             fix_reason="the best of the forms tried on the data after the break" if own else result.fix_reason,
             fix_verdict=_verdict(best, before, len(forms), since),
+            # what can be mended need not be stopped
+            kill_proposed=result.kill_proposed and not best.passed,
+            kill_reason="" if best.passed else result.kill_reason,
         )
         if self._promoter is None:
             return result
