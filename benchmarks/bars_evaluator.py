@@ -93,7 +93,7 @@ def measure(only: set[str], seed: int) -> dict[str, list[tuple[str, list[Row]]]]
     found: dict[str, list[tuple[str, list[Row]]]] = {}
     with ProcessPoolExecutor(2) as pool:
         for name, run, worlds in (
-            ("noise", sim_contract.noise, 8),
+            ("noise", sim_contract.noise, 20),
             ("recall", sim_contract.recall, 900),
             ("pvalues", sim_contract.pvalues, 40),
             ("panel", sim_contract.panel, 60),

@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 
 from midas_engine.evaluator import AlphaEvaluator, MultiAgentEvaluator
-from midas_engine.stats.intervals import share_interval
+from midas_engine.stats.intervals import rate_interval, share_interval
 
 BARS = 8760
 KINDS = ("logar", "garch", "switch", "flat")
@@ -144,10 +144,11 @@ def noise(pool: ProcessPoolExecutor, sessions: int, seed: int) -> list[Row]:
             f"\nnoise, {label}: accepted per 1,000 candidates {counts.mean():.2f}, "
             f"most {counts.max()} (bar {bar}), {sessions} x 1,000 candidates, seeds {seed}.."
         )
-        said = f"mean {counts.mean():.2f}, most {counts.max()} of 1,000 in {sessions} runs"
-        out.append(
-            (f"noise accepted, {label.removesuffix(', per 1,000')}", said, f"<= {bar}", bool(counts.max() <= bar))
-        )
+        low, high = rate_interval(int(counts.sum()), float(sessions))
+        over = f"over the bar in {(counts > bar).sum()} of {sessions}"
+        said = f"{counts.mean():.2f} [{low:.2f}, {high:.2f}] per 1,000; {over}"
+        name = f"noise accepted, {label.removesuffix(', per 1,000')}"
+        out.append((name, f"{said} runs of 1,000", f"<= {bar}", bool(counts.mean() <= bar)))
     return out
 
 
