@@ -15,6 +15,7 @@ VERBS = {
     "evaluate": f"{_HERE}.evaluate:evaluate",
     "explain": f"{_HERE}.explain:explain",
     "monitor": f"{_HERE}.monitor:monitor",
+    "report": f"{_HERE}.report:report",
     "tearsheet": f"{_HERE}.tearsheet:tearsheet",
     "calibrate": f"{_HERE}.calibrate:calibrate",
     "ledger": f"{_HERE}.ledger:ledger",
@@ -57,7 +58,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "undo",
         "redo",
     ),
-    "Monitoring": ("monitor",),
+    "Monitoring": ("monitor", "report"),
     "Data, language, upkeep": ("data", "dsl", "kb", "warmup"),
 }
 

@@ -1,0 +1,67 @@
+"""`midas report`: the daily report of any day the monitor remembers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from midas_engine.cli.context import Shared, Verb, pass_shared
+from midas_engine.cli.engine import open_base
+from midas_engine.cli.output import clean_block
+
+if TYPE_CHECKING:
+    from midas_engine.models import DailyReport
+
+
+@click.command(
+    cls=Verb, example=("midas report --kb ./midas-kb", "midas report --date 2025-01-15 --kb ./midas-kb --json")
+)
+@click.option("--date", "day", metavar="YYYY-MM-DD", help="The UTC day [default: the last one with bars].")
+@pass_shared
+def report(shared: Shared, day: str | None) -> None:
+    """Write the daily report of a UTC day, with its plots, to reports/daily/ and print it.
+
+    The monitor writes it by itself when a day ends. This writes it anew from the journal, for the running day too; the
+    last forty days are remembered. A report that was written before and can no longer be made is printed as it is.
+    """
+    from midas_engine.errors import MonitorError
+    from midas_engine.journal import Journal
+    from midas_engine.monitor.afterwards import facts_of, saved_fleets
+    from midas_engine.monitor.report import FOLDER, as_day, write_report
+
+    settings = shared.settings()
+    base = open_base(settings)
+    if day is not None:
+        day = as_day(day).isoformat()
+    if base.journal_path.is_file():
+        with Journal(base.journal_path, read_only=True) as journal:
+            chosen = day or max((d for f in saved_fleets(journal) for d, kept in f.days.days.items() if kept.bars),
+                                default=None)  # fmt: skip
+            facts = None if chosen is None else facts_of(journal, chosen, costs=settings.costs)
+        if facts is not None:
+            written = write_report(facts, None if base.read_only else base)
+            shared.show(_document(written), lambda: clean_block(written.markdown))
+            return
+    path = f"{FOLDER}/{day}.md"
+    if day is not None and base.occupied(path):
+        text = base.read_text(path)
+        shared.show({"day": day, "path": path, "markdown": text}, lambda: clean_block(text))
+        return
+    raise MonitorError(
+        f"the monitor saw no bar of {day}" if day else "no monitor has run on this base yet",
+        hint="`midas monitor --data live:binance` or the terminal watches the deployed features",
+    )
+
+
+def _document(written: DailyReport) -> dict[str, Any]:
+    return {
+        "day": written.day.isoformat(),
+        "path": written.path,
+        "features": written.features,
+        "alerts": written.alerts,
+        "diagnoses": written.diagnoses,
+        "pnl_bps": written.pnl_bps,
+        "figures": written.figures,
+        "markdown": written.markdown,
+    }
