@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from midas_engine.dsl.leaks.computes import ComputeAuditor
 from midas_engine.errors import AdapterError, EvaluationError, MidasError
 from midas_engine.evaluator.alpha import regimes_by_bar, returns_by_horizon
 from midas_engine.evaluator.fingerprint import frame_mark
@@ -24,7 +25,7 @@ LEAST_OVERLAP = 0.1
 
 @dataclass(frozen=True, slots=True)
 class CheckedData:
-    """What `data_fn` gave, checked: `compute` is wrapped so that every result is checked too."""
+    """What `data_fn` gave, checked: `compute` is wrapped so that every result is checked and audited for leaks."""
 
     compute: Compute
     forward_returns: pd.DataFrame
@@ -71,7 +72,31 @@ def check_data(data_fn: Callable[[], Any], *, bar_seconds: float | None = None) 
         raise
     except EvaluationError as error:
         raise AdapterError(f"data_fn(): {error.message}", hint=error.hint) from error
-    return CheckedData(checked_compute(compute, returns, grid), returns, regimes, grid.bar_seconds)
+    checked = checked_compute(compute, returns, grid)
+    named = {name: bars for bars, (name, _) in returns_by_horizon(returns, grid.bar_seconds).items()}
+    auditor = ComputeAuditor(compute, returns, data_fn=data_fn, horizons=named, bar_seconds=grid.bar_seconds)
+    return CheckedData(audited_compute(checked, auditor), returns, regimes, grid.bar_seconds)
+
+
+def audited_compute(compute: Compute, auditor: ComputeAuditor) -> Compute:
+    """A compute function that is audited before the values of an expression are used for the first time.
+
+    A leak raises AdapterError, naming what moved. What cannot be audited is let through: it may still be clean.
+    """
+    passed: set[str] = set()
+
+    def audited(expression: str) -> pd.Series[Any]:
+        values = compute(expression)
+        if expression not in passed:
+            report = auditor.check(expression)
+            if not report.ok:
+                raise AdapterError(
+                    f"compute({expression!r}) sees the future: {report.reason}", hint=report.checks[-1].example
+                )
+            passed.add(expression)
+        return values
+
+    return audited
 
 
 def checked_compute(compute: Compute, forward_returns: pd.DataFrame, grid: Grid | None = None) -> Compute:

@@ -46,12 +46,14 @@ class PanelJudge:
     """Computes an expression on a panel and judges it on one part; contexts are built once."""
 
     def __init__(self, panel: Panel, settings: Settings, existing: Mapping[str, str]) -> None:
-        from midas_engine.dsl import FeatureEngine
+        from midas_engine.dsl import ExpressionAuditor, FeatureEngine
+        from midas_engine.dsl.leaks.expressions import excerpt
         from midas_engine.evaluator.parts import split_history
         from midas_engine.market.regimes import regime_labels
 
         self.panel, self.settings = panel, settings
         self.engine = FeatureEngine(panel, limits=settings.dsl, features=dict(existing))
+        self._auditor = ExpressionAuditor(excerpt(panel), limits=settings.dsl, features=dict(existing))
         self.parts = split_history(panel.timestamps, settings, max(settings.evaluation.horizons))
         self._texts = dict(existing)
         self._existing = {}
@@ -94,9 +96,15 @@ class PanelJudge:
         hold: int,
         accepted: Mapping[str, str],
     ) -> MultiAgentResult:
-        """The six verdicts on one part; `accepted` are features that this session found already."""
+        """The six verdicts on one part; `accepted` are features that this session found already.
+
+        Raises:
+            LookAheadError: Values moved when only later bars did; nothing is scored.
+        """
         from midas_engine.evaluator import evaluate_values, judge
 
+        for text in filter(None, (expression, gate)):
+            self._auditor.refuse(text)
         self._beside(accepted)
         values = self.engine.values(expression)
         gates = self.engine.values(gate) if gate else None

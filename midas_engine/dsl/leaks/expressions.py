@@ -12,6 +12,7 @@ import numpy as np
 from midas_engine.dsl.engine import FeatureEngine
 from midas_engine.dsl.leaks.report import AuditReport, Check, compare, leak_report, moved
 from midas_engine.dsl.units import units_warnings
+from midas_engine.errors import LookAheadError
 from midas_engine.market.panel import Panel
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class ExpressionAuditor:
         self._removed = engine(panel.slice(0, self._removed_at))
         self._changed = engine(with_other_future(panel, self._changed_at))
         self._late = engine(panel.slice(self._start, None))
+        self._passed: set[str] = set()
 
     def check(self, expr: str | Expression) -> AuditReport:
         """The audit of one expression.
@@ -87,6 +89,25 @@ class ExpressionAuditor:
         if start is not None:
             checks.append(start)
         return leak_report(expression.text, checks, (*warnings, *warning))
+
+    def refuse(self, expr: str | Expression) -> None:
+        """Audit an expression, once, and refuse it when it leaks.
+
+        Raises:
+            LookAheadError: Values moved when only later bars did.
+        """
+        expression = self._whole.parse(expr)
+        if expression.text in self._passed:
+            return
+        report = self.check(expression)
+        if not report.ok:
+            raise LookAheadError(
+                f"the expression sees the future: {report.reason}",
+                text=expression.text,
+                length=len(expression.text),
+                hint="`midas dsl audit EXPR` shows where",
+            )
+        self._passed.add(expression.text)
 
     def _against(self, what: str, values: Array, other: Array, cut: int) -> Check:
         size = self.panel.S
