@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 INK, GOOD, BAD, SOFT = "#2b2d42", "#2a9d8f", "#c1121f", "#8d99ae"
 
 PLOTS = {
-    "noise": "Score t of every noise candidate that the proposer tried, and the session line. What leans to the right is "
+    "noise": "Score t of every noise candidate that was tried, and the session line. What leans to the right is "
     "search: flips and variations of what looked good.",
     "sessions": "The best score t of each noise session against the session line.",
     "recall": "Share of planted features that pass, with 90 % intervals.",
