@@ -23,6 +23,7 @@ SECOND = np.timedelta64(1, "s")
 HOUR = np.timedelta64(3600, "s")
 # Two files that say the same bar round it differently in the last digit.
 SAME = 1e-7
+_STEPS_TO_BE_SURE = 8
 _OWN = ("timestamp", "symbol", "close_time", "_part", "_row")
 # Exchanges stamp a settlement when they have written it, some milliseconds to seconds after the full hour it is for.
 _SETTLEMENT_DELAY = np.timedelta64(60, "s")
@@ -96,8 +97,8 @@ def gather(parts: Sequence[Part], kinds: Iterable[str], now: Any) -> Gathered | 
     found = list(_disorder(frame, parts))
     order = np.lexsort((frame["timestamp"].to_numpy(), frame["symbol"].cat.codes.to_numpy()))
     frame = frame.iloc[order].reset_index(drop=True)
-    lengths = [p.bar_seconds for _, p in chosen if p.bar_seconds is not None]
-    bar = spacing(frame) or (lengths[0] if lengths else None)
+    said = {p.bar_seconds for _, p in chosen if p.bar_seconds is not None}
+    bar = said.pop() if len(said) == 1 else spacing(frame)
     if wanted & {"bars", "mark", "index", "premium"} and bar is not None:
         frame = _finished(frame, parts, bar, now, found)
     frame = _single(frame, parts, found)
@@ -126,8 +127,13 @@ def _disorder(frame: pd.DataFrame, parts: Sequence[Part]) -> Iterator[Defect]:
         )
 
 
-def spacing(frame: pd.DataFrame) -> int | None:
-    """The most common step between neighbouring times of a symbol, in seconds; None where no symbol has two."""
+def spacing(frame: pd.DataFrame, *, sure: bool = False) -> int | None:
+    """The most common step between neighbouring times of a symbol, in seconds; None where no symbol has two.
+
+    Args:
+        frame: Rows in any order.
+        sure: None, too, where it is not the step of most rows: a file full of holes does not tell its bar length.
+    """
     codes = frame["symbol"].cat.codes.to_numpy()
     times = frame["timestamp"].to_numpy()
     order = np.lexsort((times, codes))
@@ -136,6 +142,8 @@ def spacing(frame: pd.DataFrame) -> int | None:
     if not steps.size:
         return None
     seconds, counts = np.unique(steps // SECOND, return_counts=True)
+    if sure and (len(steps) < _STEPS_TO_BE_SURE or 2 * counts.max() <= len(steps)):
+        return None
     return max(1, int(seconds[np.argmax(counts)].astype(np.int64)))
 
 

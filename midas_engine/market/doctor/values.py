@@ -34,8 +34,8 @@ VWAP_SHARE = 0.01
 def check_bars(bars: Gathered) -> Iterator[Defect]:
     """Everything about the figures of bars."""
     have = set(bars.frame.columns)
-    if "close" not in have:
-        yield defect("no-close", "no close in these bars", count=len(bars.frame), column="close")
+    if bars.frame["close"].isna().all():
+        yield defect("no-close", "every close is empty", count=len(bars.frame), column="close")
         return
     for column in ("open", "high", "low", "volume"):
         if column not in have or bars.frame[column].isna().all():

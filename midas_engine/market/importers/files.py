@@ -9,7 +9,7 @@ import stat
 import zipfile
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from midas_engine.errors import DataFormatError
 
@@ -78,7 +78,7 @@ def read_tables(path: Path) -> Iterator[Table]:
         data = path.read_bytes()
     except OSError as error:
         raise DataFormatError(f"{path.name} cannot be read: {error.strerror}") from error
-    if data[:4] == b"PK\x03\x04":
+    if data[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
         yield from _archive(path, data)
     elif data[:2] == b"\x1f\x8b":
         yield _text(path.name, path.as_posix().removesuffix(".gz"), _gunzip(path.name, data), written)
@@ -98,13 +98,8 @@ def _columnar(path: Path) -> pd.DataFrame:
         reason = str(error).splitlines()[0][:120]
         kind = path.suffix[1:].capitalize()
         raise DataFormatError(f"{path.name} is not a {kind} file that can be read: {reason}", hint=_READS) from error
-    return frame if isinstance(frame.index, _range_index()) else frame.reset_index()
-
-
-def _range_index() -> type[Any]:
-    import pandas as pd
-
-    return pd.RangeIndex
+    # pandas keeps its row numbers in the file; only an index with a name, such as the time, is a column.
+    return frame.reset_index(drop=all(name in (None, "index") for name in frame.index.names))
 
 
 def _archive(path: Path, data: bytes) -> Iterator[Table]:

@@ -71,9 +71,16 @@ def read_table(table: Table) -> list[Part]:
     lengths = _lengths(frame)
     pieces = [rows[lengths == i].reset_index(drop=True) for i in np.unique(lengths)] if lengths is not None else [rows]
     timed = kind not in (FUNDING, SNAPSHOTS)
+    said: list[int | None] = [None] if lengths is None else [int(n) or None for n in np.unique(lengths)]
     parts = [
-        Part(table.source, kind, piece, (spacing(piece) or hints.bar_seconds) if timed else None, table.written_ns)
-        for piece in pieces
+        Part(
+            table.source,
+            kind,
+            piece,
+            (length or spacing(piece, sure=True) or hints.bar_seconds) if timed else None,
+            table.written_ns,
+        )
+        for piece, length in zip(pieces, said, strict=True)
     ]
     return [parts[0].with_defects(tuple(found)), *parts[1:]]
 
@@ -240,7 +247,7 @@ def _spot(
 
 def _lengths(frame: pd.DataFrame) -> NDArray[np.int64] | None:
     """The bar length of every row in seconds, 0 where the interval is not understood; None without such a column."""
-    if "interval" not in frame or frame["interval"].nunique() < 2:
+    if "interval" not in frame:
         return None
     seconds = {i: interval_seconds(i) or 0 for i in frame["interval"].dropna().unique()}
     return frame["interval"].map(seconds).fillna(0).to_numpy(dtype=np.int64)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,7 +55,9 @@ def read_parts(paths: Iterable[str | Path], bar: str | None = None) -> list[Part
     parts = [part for file in dict.fromkeys(files) for table in read_tables(file) for part in read_table(table)]
     if wanted is None:
         return parts
-    kept = [p for p in parts if p.kind != "bars" or p.bar_seconds in (wanted, None)]
+    # A file too small or too full of holes to tell its bar length goes by what the caller says.
+    told = [replace(p, bar_seconds=wanted) if p.kind == "bars" and p.bar_seconds is None else p for p in parts]
+    kept = [p for p in told if p.kind != "bars" or p.bar_seconds == wanted]
     if not any(p.kind == "bars" for p in kept):
         lengths = sorted({p.bar_seconds for p in parts if p.kind == "bars" and p.bar_seconds})
         raise DataFormatError(
