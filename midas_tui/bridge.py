@@ -9,8 +9,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from midas_engine.events import ReplayMoved
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -35,6 +33,7 @@ class Bridge:
         self._subscription: Subscription | None = None
         self._runtime: RuntimePort | None = None
         self._task: asyncio.Task[None] | None = None
+        self._jumps = 0
         self.frozen = False
         self.behind = 0
 
@@ -54,12 +53,12 @@ class Bridge:
         if self._subscription is None:
             return
         events = self._subscription.take()
-        went_back = False
-        before = self._store.replay.position if self._store.replay else 0
         for event in events:
-            went_back = went_back or (isinstance(event, ReplayMoved) and event.position < before)
             self._store.apply(event)
-        if went_back and self._runtime is not None:
+        replay = self._runtime.replay if self._runtime is not None else None
+        if self._runtime is not None and replay is not None and replay.jumps != self._jumps:
+            # The stream was interrupted: take the engine's state whole.
+            self._jumps = replay.jumps
             self._store.reset_live(list(self._runtime.alerts(include_resolved=True)), dict(self._runtime.metrics()))
         if self.frozen:
             self.behind += len(events)

@@ -159,6 +159,11 @@ class ReplayPort(Protocol):
     @property
     def total(self) -> int: ...  # noqa: D102
     @property
+    def jumps(self) -> int:
+        """Moves so far that did not show every bar between."""
+        ...
+
+    @property
     def alert_bars(self) -> Sequence[int]: ...  # noqa: D102
     def play(self) -> None: ...  # noqa: D102
     async def pause(self) -> None: ...  # noqa: D102

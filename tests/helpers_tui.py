@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from midas_engine.clock import Clock
     from midas_engine.runtime import Runtime
 
+PATIENCE_SECONDS = 15.0
 NOW = datetime(2026, 1, 19, 12, tzinfo=UTC)
 FEATURES = {
     "reversal_1h": "-cs_zscore(returns(close, 1))",
@@ -122,9 +123,11 @@ async def running(
 
 
 async def until(pilot: Pilot[Any], ready: Callable[[], object], what: str = "") -> None:
-    """Let the program run until `ready`; fails after ten seconds with what the screen shows."""
+    """Let the program run until `ready`; fails after a while with what the screen shows."""
     app: Any = pilot.app
-    for _ in range(1000):
+    clock = asyncio.get_running_loop().time
+    end = clock() + PATIENCE_SECONDS
+    while clock() < end:
         app.bridge.pump()
         await pilot.pause()
         if ready():
@@ -135,9 +138,8 @@ async def until(pilot: Pilot[Any], ready: Callable[[], object], what: str = "") 
 
 async def press(pilot: Pilot[Any], *keys: str) -> None:
     """Press keys one after another, as a user does."""
-    for key in keys:
-        await pilot.press(key)
-        await pilot.pause()
+    await pilot.press(*keys)
+    await pilot.pause()
 
 
 async def type_text(pilot: Pilot[Any], text: str) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def market(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_market(tmp_path_factory.mktemp("market"), days=20)
+    return write_market(tmp_path_factory.mktemp("market"), days=5)
 
 
 @pytest.fixture(scope="module")
@@ -111,10 +111,10 @@ async def test_demote_and_reject_want_a_reason(kb: Path, market: Path, name: str
         await press(pilot, "enter")
         assert isinstance(app.screen, AskModal)
         assert states(kb)[name] == before
-        await type_text(pilot, "it lost its edge")
+        await type_text(pilot, "dead")
         await press(pilot, "enter")
         await until(pilot, lambda: states(kb)[name] == after)
-        assert KnowledgeBase(kb).feature(name).reason == "it lost its edge"
+        assert KnowledgeBase(kb).feature(name).reason == "dead"
 
 
 async def test_two_quick_presses_open_one_dialog(kb: Path, market: Path) -> None:
@@ -194,7 +194,7 @@ async def test_marked_features_are_asked_about_together(kb: Path, market: Path) 
         await press(pilot, "x")
         await asked(pilot)
         assert "reject 2 features" in screen_text(app)
-        await type_text(pilot, "both are noise")
+        await type_text(pilot, "noise")
         await press(pilot, "enter")
         await until(pilot, lambda: states(kb)["volume_shock"] == states(kb)["carry_slow"] == "archived")
 
@@ -217,7 +217,7 @@ class TestKill:
             await press(pilot, "enter")
             assert isinstance(app.screen, AskModal)  # the reason is missing
             await press(pilot, "shift+tab")
-            await type_text(pilot, "the sign flipped")
+            await type_text(pilot, "flip")
             await press(pilot, "enter")
             await until(pilot, lambda: KnowledgeBase(kb).feature("reversal_1h").killed)
             await until(pilot, lambda: any("reversal_1h killed" in t for t in toasts(app)))
@@ -240,7 +240,9 @@ class TestKill:
 
 
 class TestRefusals:
-    @pytest.mark.parametrize(("flags", "why"), [({"replay": True}, "this is a replay"), ({"read_only": True}, "read-only")])
+    @pytest.mark.parametrize(
+        ("flags", "why"), [({"replay": True}, "this is a replay"), ({"read_only": True}, "read-only")]
+    )
     async def test_nothing_moves_and_the_reason_is_said(
         self, kb: Path, market: Path, flags: dict[str, Any], why: str
     ) -> None:

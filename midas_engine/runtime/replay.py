@@ -84,6 +84,8 @@ class ReplayControl:
         self._task: asyncio.Task[None] | None = None
         self.speed = 1.0
         self.playing = False
+        # Moves that did not show every bar between: who follows the events must look at the state anew.
+        self.jumps = 0
 
     # -- what the screen reads ---------------------------------------------------------------
 
@@ -127,13 +129,17 @@ class ReplayControl:
         """Show the state after `position` shown bars (clamped to what exists)."""
         target = self._start + max(0, min(position, self.total))
         async with self._busy:
-            if target < self._next:
+            jumped = target < self._next
+            if jumped:
                 self._rewind(target)
                 # The position is told first: what follows replaces what the screen holds.
                 self._announce(target)
             if target - self._next > 1:
-                await self._run_until(target - 1, shown=target - self._next <= STEPS_SHOWN)
+                shown = target - self._next <= STEPS_SHOWN
+                jumped = jumped or not shown
+                await self._run_until(target - 1, shown=shown)
             await self._run_until(target, shown=True)
+            self.jumps += jumped
             self._announce()
 
     async def seek_time(self, at: datetime) -> None:

@@ -59,7 +59,7 @@ class LearningsScreen(ModeScreen):
         super().__init__()
         self._documents: Sequence[Document] = ()
         self._history: list[str] = []
-        self._shown = ""
+        self._shown = self._asked_for = ""
         self._links: list[str] = []
 
     def compose_body(self) -> ComposeResult:
@@ -108,7 +108,7 @@ class LearningsScreen(ModeScreen):
         self._flush_tree()
         if self._shown:
             await self._open(self._shown, remember=False)
-        elif self._documents:
+        elif self._documents and not self._asked_for:
             # Something to read at once: the newest learning, else the first document.
             learnings = [d.path for d in self._documents if "learnings/" in d.path]
             others = [d.path for d in self._documents if d.path.endswith(".md")] or [self._documents[0].path]
@@ -177,7 +177,9 @@ class LearningsScreen(ModeScreen):
 
     def on_line_table_highlighted(self, event: LineTable.Highlighted) -> None:
         """The tree's cursor opens documents as it moves."""
-        if event.table.id == "tree" and event.key and event.table.has_focus and event.key != self._shown:
+        # A message may be late: only where the cursor stands now counts.
+        here = event.table.id == "tree" and event.key == event.table.cursor_key and event.table.has_focus
+        if here and event.key and event.key != self._shown:
             in_worker(self, partial(self._open, event.key), "open", exclusive=True)
 
     async def on_line_table_opened(self, event: LineTable.Opened) -> None:
@@ -203,6 +205,7 @@ class LearningsScreen(ModeScreen):
 
     async def open_path(self, path: str) -> None:
         """Show a document from elsewhere (an alert, a session)."""
+        self._asked_for = path
         await self._reload()
         await self._open(path)
         self.query_one("#tree", LineTable).move_to(path)

@@ -57,10 +57,15 @@ class StreamView(ScrollKeys, ScrollView, can_focus=True):
         self.virtual_size = Size(self.size.width, max(1, len(self._wrapped)))
         if at_end:
             self.following = True
-            self.scroll_end(animate=False, immediate=True)
+            # The new height counts only after the layout: scrolling now would stop short of the end.
+            self.call_after_refresh(self._to_end)
         elif dropped and len(self._wrapped) < before:
             self.scroll_to(y=max(0, self.scroll_offset.y), animate=False)
         self.refresh()
+
+    def _to_end(self) -> None:
+        if self.following:
+            self.scroll_to(y=self.max_scroll_y, animate=False, immediate=True)
 
     @property
     def behind(self) -> int:
@@ -82,8 +87,7 @@ class StreamView(ScrollKeys, ScrollView, can_focus=True):
     def action_follow(self) -> None:
         """Jump to the end and follow, or stop following."""
         self.following = not self.following
-        if self.following:
-            self.scroll_end(animate=False, immediate=True)
+        self._to_end()
 
     def render_line(self, y: int) -> Strip:
         """One wrapped line."""

@@ -1,0 +1,128 @@
+"""Answering alerts: acknowledge, snooze, diagnose, take back; toasts for what is critical."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import pytest
+
+from helpers_tui import NOW, alert, press, running, screen_text, scripted, toasts, until, write_market
+from midas_engine.events import AlertRaised
+from midas_engine.models import AlertStatus, Severity
+from midas_tui.modals.choose import ChooseModal
+from midas_tui.widgets.line_table import LineTable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+async def test_a_acknowledges_the_loudest_alert_of_the_chosen_feature_and_u_takes_it_back() -> None:
+    async with scripted() as (app, pilot, runtime):
+        await press(pilot, "a")
+        assert runtime.calls == [("acknowledge", "vwap_zscore_mean_rev-ic_decay")]
+        assert any("acknowledged ic_decay of vwap_zscore_mean_rev; u takes it back" in t for t in toasts(app))
+        await press(pilot, "u")
+        assert runtime.calls[-1] == ("reopen", "vwap_zscore_mean_rev-ic_decay")
+        await press(pilot, "U")
+        assert runtime.calls[-1] == ("acknowledge", "vwap_zscore_mean_rev-ic_decay")
+
+
+async def test_capital_a_acknowledges_all_that_are_open_and_says_so_once() -> None:
+    async with scripted() as (app, pilot, runtime):
+        await press(pilot, "A")
+        assert [call for call in runtime.calls if call[0] == "acknowledge"] == [
+            ("acknowledge", "vwap_zscore_mean_rev-ic_decay"),
+            ("acknowledge", "ob_imbalance_5m-execution_slippage"),
+        ]
+        assert sum("acknowledged" in t for t in toasts(app)) == 1
+
+
+async def test_w_asks_how_long_and_snoozes_once_for_two_presses() -> None:
+    async with scripted() as (app, pilot, runtime):
+        await pilot.press("w", "w")
+        assert sum(isinstance(s, ChooseModal) for s in app.screen_stack) == 1
+        await press(pilot, "j", "enter")
+        await until(pilot, lambda: runtime.calls)
+        assert runtime.calls == [("snooze", "vwap_zscore_mean_rev-ic_decay", "1.0")]
+        await press(pilot, "u")
+        assert runtime.calls[-1] == ("reopen", "vwap_zscore_mean_rev-ic_decay")
+
+
+async def test_d_asks_for_a_diagnosis_of_the_chosen_feature() -> None:
+    async with scripted(mode="alerts") as (app, pilot, runtime):
+        chosen = app.screen.chosen  # type: ignore[attr-defined]
+        await press(pilot, "D")
+        assert runtime.calls == [("diagnose", chosen.feature)]
+
+
+async def test_only_running_alerts_are_shown_when_asked() -> None:
+    async with scripted(mode="alerts") as (app, pilot, _):
+        table = app.screen.query_one("#history", LineTable)
+        assert len(table.keys) == 4
+        await press(pilot, "o")
+        assert len(table.keys) == 3
+        assert "running 3/4" in str(table.border_title)
+
+
+async def test_a_resolved_alert_cannot_be_acknowledged_and_enter_opens_its_diagnosis() -> None:
+    async with scripted(mode="alerts") as (app, pilot, runtime):
+        runtime.papers["reports/diagnoses/low_volatility.md"] = "# Diagnosis of low_volatility\n\nA regime shift.\n"
+        await press(pilot, "G")
+        assert app.screen.why_not("acknowledge", ()) == "no running alert here"  # type: ignore[attr-defined]
+        await press(pilot, "enter")
+        await until(pilot, lambda: "A regime shift." in screen_text(app))
+
+
+async def test_the_detail_says_value_gate_episode_and_what_would_be_noticed() -> None:
+    async with scripted(mode="alerts", size=(160, 45)) as (app, pilot, _):
+        await press(pilot, "j", "j")
+        text = screen_text(app)
+        assert "+0.430 against 0.50 ratio" in text
+        assert "4 bars, 01-19 09:00 to 01-19 12:00" in text
+        assert "a drop in 42d, a flip in 18d, 1.0 false alarms a year" in text
+
+
+async def test_only_critical_episodes_make_a_toast() -> None:
+    async with scripted() as (app, pilot, runtime):
+        before = len(toasts(app))
+        quiet = alert("quiet", severity=Severity.WARNING)
+        runtime.bus.publish(AlertRaised(at=NOW, alert=quiet))
+        app.pump()
+        await pilot.pause()
+        assert len(toasts(app)) == before
+        for name in ("loud", "louder"):
+            runtime.bus.publish(AlertRaised(at=NOW, alert=alert(name)))
+        app.pump()
+        await pilot.pause()
+        assert toasts(app)[before:] == ["▲ loud: 5-day IC is 0.43 of the 30-day IC, below 0.50 (+1 more)"]
+
+
+async def test_the_status_line_counts_what_nobody_has_answered() -> None:
+    async with scripted() as (app, pilot, runtime):
+        assert "▲1 ●1" in screen_text(app).splitlines()[0]
+        acked = dataclasses.replace(alert("vwap_zscore_mean_rev"), status=AlertStatus.ACKNOWLEDGED)
+        runtime.bus.publish(AlertRaised(at=NOW, alert=acked))
+        app.pump()
+        await pilot.pause()
+        assert "▲0 ●1" in screen_text(app).splitlines()[0]
+
+
+@pytest.mark.parametrize("flags", [{}, {"replay": True}])
+async def test_on_a_real_runtime_an_answer_reaches_the_engine_and_back(tmp_path: Path, flags: dict[str, bool]) -> None:
+    from helpers_tui import fill_base
+
+    fill_base(tmp_path / "kb")
+    market = write_market(tmp_path, days=45)
+    async with running(tmp_path / "kb", market, mode="alerts", **flags) as (app, pilot):  # type: ignore[arg-type]
+        if app.runtime is not None and app.runtime.replay is not None:
+            await app.runtime.replay.seek(400)
+        await until(pilot, lambda: any(a.status == "open" for a in app.store.alerts.values()))
+        open_ = next(a for a in app.store.alerts.values() if a.status == "open")
+        app.screen.query_one("#history", LineTable).move_to(open_.id)
+        await press(pilot, "a")
+        await until(pilot, lambda: app.store.alerts[open_.id].status == "acknowledged")
+        await press(pilot, "u")
+        await until(pilot, lambda: app.store.alerts[open_.id].status == "open")
+        await press(pilot, "w", "enter")
+        await until(pilot, lambda: app.store.alerts[open_.id].status == "snoozed")
