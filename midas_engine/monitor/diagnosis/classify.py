@@ -34,7 +34,7 @@ _UNCALLED = -0.4
 _MISSING, _FROZEN = 3.0, 24.0
 
 _DECIDING: dict[str, tuple[str, ...]] = {
-    "data_fault": ("missing_bars", "frozen_bars", "stuck", "rescaled", "coverage", "unscored", "outliers"),
+    "data_fault": ("coverage", "coverage_usual", "missing_bars", "frozen_bars", "stuck", "rescaled", "unscored"),
     "cost": ("slippage_ratio", "slippage_bps", "expected_slippage_bps", "turnover", "turnover_usual", "other_costs"),
     "crowding": ("correlation", "correlation_usual", "score_after", "promised"),
     "regime_shift": ("score_in_regime", "score_other_regimes", "regime_bars", "odds_regime", "odds_decay"),
@@ -79,8 +79,9 @@ def classify(snapshot: Snapshot) -> Finding:
     chances: dict[str, float] = {}
     left = 1.0
     crowding = _crowding(values)
-    direct = {"data_fault": _fault(values, crowding), "crowding": crowding}
-    cost = {"cost": _cost(values, snapshot.alert_type, signal["noise"])}
+    faults, costs = _fault_signs(values, crowding), _cost_signs(values)
+    direct = {"data_fault": _rise(max(faults.values()), _FAULT), "crowding": crowding}
+    cost = {"cost": _cost(costs, snapshot.alert_type, signal["noise"])}
     # an alarm about money is about money; else a neighbour that moves alike is the more telling sign
     money = snapshot.alert_type == "execution_slippage"
     direct = {"data_fault": direct["data_fault"], **cost, **direct} if money else {**direct, **cost}
@@ -89,7 +90,9 @@ def classify(snapshot: Snapshot) -> Finding:
         left *= 1.0 - chance
     chances |= {cause: left * share for cause, share in signal.items()}
     cause = max(CAUSES, key=lambda name: chances[name])
-    figures = ordered(make_figures(values, details), _DECIDING[cause])
+    signs = {"data_fault": faults, "cost": costs}.get(cause, {})
+    loudest = sorted(signs, key=lambda key: -signs[key])
+    figures = ordered(make_figures(values, details), [*dict.fromkeys([*loudest[:1], *_DECIDING[cause]])])
     ago = int(values["break_ago"]) if segments is not None else None
     return Finding(cause, chances, figures, ago, segments.regime if segments else "")
 
@@ -106,35 +109,44 @@ def _signal(segments: Segments | None, prior: float) -> dict[str, float]:
     return {cause: weight / total for cause, weight in weights.items()}
 
 
-def _fault(v: dict[str, float], crowding: float) -> float:
-    """How much of the input is not what it should be, as a chance.
+def _fault_signs(v: dict[str, float], crowding: float) -> dict[str, float]:
+    """How much of the input is not what it should be, as shares, by figure.
 
     A feature that became another one moves in that one's steps: no sign of a fault.
     """
     own = 1.0 - crowding
     usual = v.get("coverage_usual", 1.0)
     lost = (usual - v.get("coverage", usual)) / usual if usual > 0 else 0.0
-    stuck = v.get("stuck", 0.0) - v.get("stuck_usual", 0.0)
-    share = max(
-        _clean(lost), _clean(stuck), own * _clean(v.get("rescaled", 0.0)), _clean(v.get("unscored", 0.0)),
-        own * 0.02 * _clean(v.get("outliers", 0.0)),
-        1.0 if v.get("missing_bars", 0.0) >= _MISSING or v.get("frozen_bars", 0.0) >= _FROZEN else 0.0,
-    )  # fmt: skip
-    return _rise(share, _FAULT)
+    signs = {
+        "missing_bars": 1.0 if v.get("missing_bars", 0.0) >= _MISSING else 0.0,
+        "frozen_bars": 1.0 if v.get("frozen_bars", 0.0) >= _FROZEN else 0.0,
+        "stuck": v.get("stuck", 0.0) - v.get("stuck_usual", 0.0),
+        "rescaled": own * v.get("rescaled", 0.0),
+        "unscored": v.get("unscored", 0.0),
+        "coverage": lost,
+        "outliers": own * 0.02 * v.get("outliers", 0.0),
+    }
+    return {key: share if math.isfinite(share) else 0.0 for key, share in signs.items()}
 
 
-def _cost(v: dict[str, float], alert_type: str, healthy: float) -> float:
-    """Trading costs more than was promised; it matters when the alarm is about money, or the score is well."""
-    ratios = [v.get("slippage_ratio", math.nan), v.get("other_costs", math.nan)]
+def _cost_signs(v: dict[str, float]) -> dict[str, float]:
+    """What is paid over what was expected, by figure; only what is known."""
     usual = v.get("turnover_usual", 0.0)
-    if usual > 0:
-        ratios.append(v.get("turnover", math.nan) / usual)
-    known = [r for r in ratios if math.isfinite(r)]
-    if not known:
+    signs = {
+        "slippage_ratio": v.get("slippage_ratio", math.nan),
+        "other_costs": v.get("other_costs", math.nan),
+        "turnover": v.get("turnover", math.nan) / usual if usual > 0 else math.nan,
+    }
+    return {key: ratio for key, ratio in signs.items() if math.isfinite(ratio)}
+
+
+def _cost(signs: dict[str, float], alert_type: str, healthy: float) -> float:
+    """Trading costs more than was promised; it matters when the alarm is about money, or the score is well."""
+    if not signs:
         return 0.0
     if alert_type == "execution_slippage":
-        return _rise(max(known), _COST_CALLED)  # the rule has seen it for some bars already
-    return _rise(max(known), _COST) * healthy
+        return _rise(max(signs.values()), _COST_CALLED)  # the rule has seen it for some bars already
+    return _rise(max(signs.values()), _COST) * healthy
 
 
 def _crowding(v: dict[str, float]) -> float:
@@ -165,7 +177,3 @@ def _rise(value: float, shape: tuple[float, float]) -> float:
     if not math.isfinite(value):
         return 0.0
     return 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, (value - shape[0]) / shape[1]))))
-
-
-def _clean(value: float) -> float:
-    return value if math.isfinite(value) else 0.0
