@@ -43,6 +43,20 @@ def copy_guidance(source: Path, target: Path) -> None:
     KnowledgeBase(target)
 
 
+def open_target(settings: Settings, clock: Clock) -> KnowledgeBase:
+    """The user's base, made when it is not there.
+
+    Raises:
+        ReadOnlyError: It may not be written.
+    """
+    from midas_engine.kb import KnowledgeBase
+
+    kb = KnowledgeBase(settings.kb_path, read_only=settings.read_only, clock=clock)
+    if kb.read_only:
+        raise ReadOnlyError(f"the demo's documents cannot be kept: {kb.read_only_reason}", hint="give another --kb")
+    return kb
+
+
 def publish(
     midas: Midas, settings: Settings, found: Sequence[FeatureRecord], calls: Sequence[ModelCalled], clock: Clock
 ) -> list[str]:
@@ -53,12 +67,9 @@ def publish(
     Raises:
         ReadOnlyError: The user's base may not be written.
     """
-    from midas_engine.kb import KnowledgeBase
     from midas_engine.promoter import FeaturePromoter
 
-    kb = KnowledgeBase(settings.kb_path, read_only=settings.read_only, clock=clock)
-    if kb.read_only:
-        raise ReadOnlyError(f"the demo's documents cannot be kept: {kb.read_only_reason}", hint="give another --kb")
+    kb = open_target(settings, clock)
     written: list[str] = []
     promoter = FeaturePromoter(kb, clock=clock, actor="demo")
     try:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from midas_engine.clock import ManualClock, WallClock
 from midas_engine.demo.living import Story, live
-from midas_engine.demo.publish import copy_guidance, publish, write_report
+from midas_engine.demo.publish import copy_guidance, open_target, publish, write_report
 from midas_engine.demo.report import render
 from midas_engine.demo.world import GOAL, World, build_world
 from midas_engine.errors import SessionError
@@ -125,6 +125,7 @@ async def demo(
         )
         midas = await asyncio.to_thread(lambda: Midas(own, api_key=api_key, offline_config=config, clock=wall))
         try:
+            await asyncio.to_thread(open_target, settings, wall)
             if started is not None:
                 started(midas)
             world = await asyncio.to_thread(build_world, settings.seed, settings.monitor.expected_slippage_bps)

@@ -24,6 +24,7 @@ SMOOTHING = (1, 6, 12, 24, 48, 72)
 # Below this |t| a result is noise not worth a descendant: each costs a trial.
 WORTH_T = 1.5
 _AVERAGE = re.compile(r"ts_mean\((.*), \d+\)$")
+_MINUS_CALL = re.compile(r"-(\w+\((.*)\))$")
 _NUMBER = re.compile(r"(?<=, )(\d+)(?=[,)])")
 
 
@@ -319,7 +320,8 @@ def _ranked(results: Iterable[TrialResult]) -> list[TrialResult]:
 
 
 def _negated(expression: str) -> str:
-    return expression[1:] if expression.startswith("-cs_") else f"-({expression})"
+    call = _MINUS_CALL.match(expression)
+    return call[1] if call is not None and _balanced(call[2]) else f"-({expression})"
 
 
 def _signed(result: TrialResult) -> str:

@@ -1,0 +1,215 @@
+"""`midas discover` and `midas demo` as a user calls them: streamed to the end, interrupted, in JSON, refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.helpers_cli import ROOT, call_midas, run_midas
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from llmock.pytest_plugin import LLMock
+
+GOAL = "short-term reversal after volume shocks"
+SMALL = ("--iterations", "1", "--candidates", "2")
+
+
+def test_the_documented_session_streams_to_its_end_and_leaves_a_learning(tmp_path: Path) -> None:
+    ran = run_midas("discover", GOAL, "--provider", "local", "--data", "sample", "--kb", str(tmp_path / "kb"))
+    assert ran.code == 0, ran.err
+    assert ran.err == ""
+    lines = ran.out.splitlines()
+    assert lines[0].startswith("Session 20")
+    assert lines[0].endswith(GOAL)
+    assert lines[1] == "researcher local, 5 x 3 candidates"
+    assert "hypothesis: " in ran.out
+    for phase in ("plan", "write", "assess", "learn"):
+        assert f". {phase}" in ran.out
+    assert "rank IC" in ran.out
+    assert "\x1b" not in ran.out  # no colour in a pipe
+    last = lines[-1].split("learning: ")[1]
+    text = (tmp_path / "kb" / last).read_text()
+    assert GOAL in text
+    shown = run_midas("learnings", "--kb", str(tmp_path / "kb"), "--n", "1")
+    assert GOAL in shown.out
+
+
+def test_in_json_it_is_one_document(tmp_path: Path, capsys: Any) -> None:
+    ran = call_midas(capsys, "discover", GOAL, *SMALL, "--data", "synthetic:3", "--kb", str(tmp_path / "kb"), "--json")
+    assert ran.code == 0
+    assert ran.err == ""
+    document = ran.document
+    assert document["result"] in ("success", "failed")
+    assert document["tried"] >= 1
+    assert (tmp_path / "kb" / document["learning"]).is_file()
+    kinds = [event["type"] for event in document["events"]]
+    assert (kinds[0], kinds[-1]) == ("SessionStarted", "SessionEnded")
+
+
+def test_the_same_seed_gives_the_same_session(tmp_path: Path, capsys: Any) -> None:
+    told = []
+    for name, seed in (("a", "5"), ("b", "5"), ("c", "6")):
+        ran = call_midas(
+            capsys, "discover", GOAL, *SMALL, "--data", "synthetic:3", "--seed", seed, "--kb", str(tmp_path / name),
+            "--json",
+        )  # fmt: skip
+        told.append([e["expression"] for e in ran.document["events"] if e["type"] == "ExpressionProposed"])
+    assert told[0] == told[1] != told[2]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_session_still_leaves_its_learning(tmp_path: Path, number: signal.Signals) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "midas", "discover", GOAL, "--iterations", "500", "--kb", str(tmp_path / "kb")],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "refused" in line or "accepted" in line:
+            process.send_signal(number)
+            break
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == (130 if number is signal.SIGINT else 143)
+    assert err == ""
+    assert "Session cancelled: " in out
+    learnings = list((tmp_path / "kb/knowledge/learnings/offline").glob("*.md"))
+    assert len(learnings) == 1
+    assert "cancelled by the operator" in learnings[0].read_text()
+
+
+@pytest.mark.parametrize(("provider", "variable"), [("openai", "OPENAI_API_KEY"), ("anthropic", "ANTHROPIC_API_KEY")])
+@pytest.mark.parametrize("verb", [("discover", GOAL), ("demo",)])
+def test_without_a_key_it_says_which_and_makes_nothing(
+    tmp_path: Path, capsys: Any, verb: tuple[str, ...], provider: str, variable: str
+) -> None:
+    ran = call_midas(capsys, *verb, "--provider", provider, "--kb", str(tmp_path / "kb"))
+    assert ran.code == 8
+    assert f"there is no API key for {provider}" in ran.err
+    assert variable in ran.err
+    assert not (tmp_path / "kb").exists()
+
+
+def test_read_only_is_refused(tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIDAS_READ_ONLY", "1")
+    ran = call_midas(capsys, "discover", GOAL, "--kb", str(tmp_path / "kb"))
+    assert ran.code == 7
+    assert "a session writes candidates and learnings" in ran.err
+    assert not (tmp_path / "kb").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("discover", " "), 9, "the research goal is empty"),
+        (("discover",), 2, "Missing argument 'GOAL'"),
+        (("discover", GOAL, "--iterations", "0"), 2, "not in the range"),
+        (("discover", GOAL, "--provider", "gpt"), 2, "is not one of"),
+        (("discover", GOAL, "--data", "nowhere.csv"), 3, "no data at nowhere.csv"),
+    ],
+)
+def test_what_cannot_run_is_refused(
+    tmp_path: Path, capsys: Any, arguments: tuple[str, ...], code: int, said: str
+) -> None:
+    ran = call_midas(capsys, *arguments, "--kb", str(tmp_path / "kb"))
+    assert ran.code == code
+    assert said in ran.err
+
+
+def test_a_model_that_is_down_ends_in_a_named_error_with_a_learning(
+    tmp_path: Path, capsys: Any, llmock: LLMock
+) -> None:
+    llmock.fail(401, times=None)
+    arguments = (
+        "discover",
+        GOAL,
+        *SMALL,
+        "--provider",
+        "openai",
+        "--data",
+        "synthetic:3",
+        "--kb",
+        str(tmp_path / "kb"),
+    )
+    ran = call_midas(capsys, *arguments)
+    assert ran.code == 9
+    assert "the session failed: openai refused the API key (401)" in ran.err
+    assert "what it learned is in knowledge/learnings/offline/" in ran.err
+    assert len(llmock.requests) == 1
+
+
+def test_a_model_session_end_to_end(tmp_path: Path, capsys: Any, llmock: LLMock) -> None:
+    from tests.helpers_llm import block, candidates, learning, plan
+
+    llmock.reply(plan()).reply(candidates("cs_rank(-funding_rate)", "cs_rank(close)"))
+    llmock.reply(block(name=None, expression=None)).reply(learning())
+    ran = call_midas(
+        capsys, "discover", GOAL, *SMALL, "--provider", "openai", "--model", "gpt-4.1-mini", "--data", "synthetic:3",
+        "--kb", str(tmp_path / "kb"), "--json",
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    assert ran.document["accepted"] == ["idea_0"]
+    calls = [e for e in ran.document["events"] if e["type"] == "ModelCalled"]
+    assert [c["model"] for c in calls] == ["gpt-4.1-mini"] * 4
+    llmock.assert_resilient()
+
+
+def test_a_key_on_the_command_line_is_warned_of_and_never_shown(tmp_path: Path, capsys: Any, llmock: LLMock) -> None:
+    sentinel = "sk-sentinel-abcdef0123456789"
+    llmock.fail(400, times=None, message=f"bad key {sentinel}")
+    ran = call_midas(
+        capsys, "discover", GOAL, *SMALL, "--provider", "openai", "--api-key", sentinel, "--data", "synthetic:3",
+        "--kb", str(tmp_path / "kb"), "--debug",
+    )  # fmt: skip
+    assert ran.code == 9
+    assert "can be seen in the process list" in ran.err
+    assert sentinel not in ran.out + ran.err
+    for path in (tmp_path / "kb").rglob("*"):
+        if path.is_file():
+            assert sentinel.encode() not in path.read_bytes(), path
+
+
+# -- demo ------------------------------------------------------------------------------------------
+
+
+def test_the_demo_as_documented(tmp_path: Path) -> None:
+    """`midas demo`, then `midas status`, in a folder of its own; the report goes where it is asked to."""
+    ran = run_midas("demo", "--report-path", "./artifacts/demo_report.md", cwd=tmp_path, timeout=120)
+    assert ran.code == 0, ran.err
+    assert ran.err == ""
+    assert "Monitored 2628 bars" in ran.out
+    assert (tmp_path / "artifacts/demo_report.md").read_text().startswith("# Midas demo report")
+    status = run_midas("status", "--json", cwd=tmp_path)
+    names = [c["name"] for c in status.document["candidates"]]
+    assert names
+    assert f"Found: {names[0]}" in ran.out or names[0] in ran.out
+    promoted = run_midas("promote", names[0], cwd=tmp_path)
+    assert promoted.code == 0, promoted.err
+    assert run_midas("undo", cwd=tmp_path).code == 0
+
+
+def test_the_demo_in_json(tmp_path: Path, capsys: Any) -> None:
+    report = tmp_path / "r.md"
+    ran = call_midas(
+        capsys, "demo", "--json", "--report-path", str(report), "--kb", str(tmp_path / "kb"), "--seed", "7"
+    )
+    assert ran.code == 0
+    assert ran.err == ""
+    document = json.loads(ran.out)
+    assert document["result"] == "success"
+    assert document["bars"] == 2628
+    assert sorted(document["killed"]) == ["range_position", "volume_reversal"]
+    assert document["report"] == str(report)
+    for path in document["documents"]:
+        assert (tmp_path / "kb" / path).is_file()
