@@ -264,10 +264,14 @@ class Fleet:
         return feature_metrics(self.engine, row, at, status=self.status(row), value=value, outlook=outlook)
 
     def ticks(self, at: datetime, most: int) -> Iterator[FeatureMetrics]:
-        """Figures of the features the screen should hear of: all, or those with alerts and the others in turn."""
+        """Figures of the features the screen should hear of: all up to `most`, of a larger fleet a quarter of that.
+
+        Those are half of features with alerts; the others come in turn.
+        """
         if len(self.names) <= most:
             yield from (self.metrics(name, at) for name in self.names)
             return
+        most //= 4
         known = self.engine.rows
         loud = list(dict.fromkeys(owner for owner, _ in self.alerts.episodes if owner in known))[: most // 2]
         yield from (self.metrics(name, at) for name in loud)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from midas_engine.monitor.report import DayFacts
     from midas_engine.stats.sequential import Reference
 
-TICKS_PER_BAR = 128
+TICKS_PER_BAR = 256
 _FUTURE_BARS = 1
 _YIELD_EVERY = 16
 
