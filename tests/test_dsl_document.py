@@ -100,14 +100,19 @@ def test_warming_reports_progress() -> None:
 
 def test_public_names() -> None:
     assert dsl.__all__ == [
+        "AuditReport",
         "Complexity",
+        "ComputeAuditor",
         "DSLValidator",
         "Expression",
+        "ExpressionAuditor",
         "FeatureEngine",
         "OPERATORS",
         "Operator",
         "StreamEngine",
         "ValidationResult",
+        "audit",
+        "audit_compute",
         "canonical",
         "complexity",
         "explain",

@@ -30,31 +30,33 @@ class Pool:
         self.keep = keep
         self._lent: set[int] = set()
         self._free: list[Array] = []
-        self._lock = threading.Lock()
+
+    # No lock: threads share an engine, and every line below is one operation of a list or a set.
 
     def take(self) -> Array:
         """A buffer with undefined content."""
-        with self._lock:
-            array = self._free.pop() if self._free else np.empty(self.shape)
-            self._lent.add(id(array))
+        try:
+            array = self._free.pop()
+        except IndexError:
+            array = np.empty(self.shape)
+        self._lent.add(id(array))
         return array
 
     def give(self, array: Array) -> None:
         """Take a lent buffer back; anything else is left alone."""
-        with self._lock:
-            if id(array) in self._lent:
-                self._lent.discard(id(array))
-                self._free.append(array)
+        try:
+            self._lent.remove(id(array))
+        except KeyError:
+            return
+        self._free.append(array)
 
     def forget(self, array: Array) -> None:
         """The buffer now belongs to somebody else."""
-        with self._lock:
-            self._lent.discard(id(array))
+        self._lent.discard(id(array))
 
     def drop(self) -> None:
         """Let go of all but a few free buffers."""
-        with self._lock:
-            del self._free[self.keep :]
+        del self._free[self.keep :]
 
 
 class ValueCache:

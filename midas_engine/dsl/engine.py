@@ -10,6 +10,7 @@ from midas_engine.dsl.cache import Pool, ValueCache
 from midas_engine.dsl.expression import Expression, parse
 from midas_engine.dsl.lanes import run_cut
 from midas_engine.dsl.nodes import Number
+from midas_engine.dsl.operators.numeric import watching
 from midas_engine.dsl.plan import Plan, Step, build_plan
 from midas_engine.dsl.registry import OPERATORS, Array
 from midas_engine.errors import ExpressionTypeError
@@ -130,25 +131,26 @@ class FeatureEngine:
         waiting = list(plan.uses)
         caching = self.cache.budget > 0
         needed = self._needed(plan, values, waiting) if caching else range(len(plan.steps))
-        for i in needed:
-            step = plan.steps[i]
-            if values[i] is not None:
-                continue
-            if step.leaf is not None:
-                values[i] = step.leaf.value if isinstance(step.leaf, Number) else self._column(step.leaf.name)
-                continue
-            out = self._pool.take()
-            self._step(step, values, out)
-            values[i] = out
-            if caching:
-                key = (self.panel.snapshot_id, step.key)
-                if self.cache.wanted(key) and self.cache.put(key, out):
-                    self._pool.forget(out)
-            for source in step.sources:
-                waiting[source] -= 1
-                if not waiting[source] and plan.steps[source].leaf is None:
-                    self._pool.give(values[source])
-                    values[source] = None
+        with watching():
+            for i in needed:
+                step = plan.steps[i]
+                if values[i] is not None:
+                    continue
+                if step.leaf is not None:
+                    values[i] = step.leaf.value if isinstance(step.leaf, Number) else self._column(step.leaf.name)
+                    continue
+                out = self._pool.take()
+                self._step(step, values, out)
+                values[i] = out
+                if caching:
+                    key = (self.panel.snapshot_id, step.key)
+                    if self.cache.wanted(key) and self.cache.put(key, out):
+                        self._pool.forget(out)
+                for source in step.sources:
+                    waiting[source] -= 1
+                    if not waiting[source] and plan.steps[source].leaf is None:
+                        self._pool.give(values[source])
+                        values[source] = None
         results = []
         for i in plan.outputs:
             value = values[i]

@@ -44,8 +44,8 @@ def run_cut(operator: Operator, args: Sequence[Any], params: Params, need: int, 
     if count == 1:
         return False
     shape = (length + n, count * symbols)
-    laid = [_lay(arg, n, length, count, _scratch(2 + i, shape)) for i, arg in enumerate(args)]
-    result = _scratch(1, shape)
+    laid = [_lay(arg, n, length, count, _scratch(1 + i, shape)) for i, arg in enumerate(args)]
+    result = _scratch(0, shape)
     assert operator.run is not None
     operator.run(laid, params, need, operator.new_state(params, count * symbols), result)
     whole = result[n:].reshape(length, count, symbols).transpose(1, 0, 2)
@@ -57,17 +57,17 @@ def run_cut(operator: Operator, args: Sequence[Any], params: Params, need: int, 
 
 
 def _lay(x: Array, n: int, length: int, count: int, laid: Array) -> Array:
+    """Pieces side by side in `laid`: first the block before a piece, then its own bars; NaN outside the history."""
     bars, symbols = x.shape
-    padded = _scratch(0, (n + length * count, symbols))
-    padded[:n] = np.nan
-    padded[n : n + bars] = x
-    padded[n + bars :] = np.nan
-    step = padded.strides[0]
-    # Overlapping pieces as a view; the plain constructor costs a tenth of as_strided.
-    view: Array = np.ndarray(
-        (length + n, count, symbols), np.float64, padded, 0, (step, step * length, padded.strides[1])
-    )
-    laid.reshape(view.shape)[:] = view
+    cells = laid.reshape(length + n, count, symbols)
+    full = bars // length
+    cells[n:, :full] = x[: full * length].reshape(full, length, symbols).transpose(1, 0, 2)
+    if full < count:
+        rest = bars - full * length
+        cells[n : n + rest, full] = x[full * length :]
+        cells[n + rest :, full] = np.nan
+    cells[:n, 0] = np.nan
+    cells[:n, 1:] = cells[length:, :-1]
     return laid
 
 

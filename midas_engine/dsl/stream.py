@@ -12,6 +12,7 @@ import numpy.typing as npt
 from midas_engine.dsl.engine import refuse_cross_section
 from midas_engine.dsl.expression import Expression, parse
 from midas_engine.dsl.nodes import Column, Number
+from midas_engine.dsl.operators.numeric import watching
 from midas_engine.dsl.plan import Plan, build_plan
 from midas_engine.errors import ExpressionError, UnknownNameError
 from midas_engine.settings import DslLimits
@@ -143,8 +144,9 @@ class StreamEngine:
             buffer[0] = row
             if not np.isfinite(row.sum()):
                 buffer[np.isinf(buffer)] = np.nan
-        for run, args, params, need, state, out in self._nodes:
-            run(args, params, need, state, out)
+        with watching():
+            for run, args, params, need, state, out in self._nodes:
+                run(args, params, need, state, out)
         self.bars += 1
         values = self._values
         return {

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from midas_engine.dsl.registry import Array
 
@@ -24,14 +26,39 @@ class _Flag:
         self.raised = True
 
 
+class _Watch(threading.local):
+    flag: _Flag | None = None
+
+
+_WATCH = _Watch()
+
+
+@contextlib.contextmanager
+def watching() -> Iterator[None]:
+    """Watch the processor's flags for many calls of `finite`: setting numpy up costs more than a short ufunc."""
+    if _WATCH.flag is not None:
+        yield
+        return
+    flag = _WATCH.flag = _Flag()
+    try:
+        with np.errstate(over="call", divide="call", invalid="ignore", under="ignore", call=flag):
+            yield
+    finally:
+        _WATCH.flag = None
+
+
 def finite(function: Callable[..., Any], args: tuple[Any, ...], out: Array) -> None:
     """`function(*args, out=out)`, infinities replaced by NaN.
 
     The processor's own overflow and division flags tell whether there are any, so the usual case
     costs no second pass.
     """
-    flag = _Flag()
-    with np.errstate(over="call", divide="call", invalid="ignore", under="ignore", call=flag):
-        function(*args, out=out)
+    flag = _WATCH.flag
+    if flag is None:
+        with watching():
+            finite(function, args, out)
+        return
+    flag.raised = False
+    function(*args, out=out)
     if flag.raised:
         out[np.isinf(out)] = np.nan
