@@ -21,7 +21,7 @@ class MemoryStore:
         self.broken = False
         self.writes: list[str] = []
 
-    def put_state(self, key: str, blob: bytes) -> None:
+    def put_state(self, key: str, blob: bytes, *, durable: bool = False) -> None:
         if self.broken:
             raise OSError(28, "No space left on device")
         self.writes.append(key)

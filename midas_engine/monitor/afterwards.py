@@ -31,7 +31,7 @@ class _Under:
     def get_state(self, key: str) -> bytes | None:
         return self._journal.get_state(f"{self._prefix}{key}")
 
-    def put_state(self, key: str, blob: bytes) -> None:
+    def put_state(self, key: str, blob: bytes, *, durable: bool = False) -> None:
         raise MonitorError(f"{key} is only read here")
 
 

@@ -62,6 +62,13 @@ class OperatorCommands(ABC):
         self.fleet.kill_wanted.pop(name, None)
         return killed
 
+    async def rearm(self, name: str, *, actor: str = "operator") -> bool:
+        """Let a killed feature live again; False when it was not killed. See `KillSwitch.rearm`."""
+        done = await self.kills.rearm(name, actor=actor)
+        if done:
+            self.fleet.apply_live()
+        return done
+
     async def pause(self, name: str) -> None:
         """Take a feature's position off; its figures go on, its alerts keep quiet."""
         await self._set_paused(name, True)

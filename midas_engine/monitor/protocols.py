@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class StateStore(Protocol):
     """The part of the journal the monitor needs to survive a restart."""
 
-    def put_state(self, key: str, blob: bytes) -> None:
-        """Keep `blob` under `key`, durably, before returning."""
+    def put_state(self, key: str, blob: bytes, *, durable: bool = False) -> None:
+        """Keep `blob` under `key` before returning: through a crash, with `durable` through a power cut."""
         ...
 
     def get_state(self, key: str) -> bytes | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -134,6 +135,7 @@ class LiveWatch:
         )
         self._monitor.fleet.shadow = _shadows(watched)
         await self._monitor.start()
+        await self._rearm(watched)
         self._monitor.fleet.shadow = _shadows(watched)
         self._monitor.fleet.apply_live()
         await self._catch_up(panel, watched, values, progress)
@@ -191,6 +193,15 @@ class LiveWatch:
         self._stream = stream
         return watched, values
 
+    async def _rearm(self, records: Sequence[FeatureRecord]) -> None:
+        """A killed feature that an operator has redeployed since, by name and with a reason, lives again."""
+        for record in records:
+            kill = self.monitor.kills.records.get(record.name)
+            if kill is None or record.killed or record.changed_at is None:
+                continue
+            if record.changed_at > datetime.fromisoformat(kill.at):
+                await self.monitor.rearm(record.name)
+
     async def _pause_as_recorded(self, records: Sequence[FeatureRecord]) -> None:
         paused = {r.name for r in records if r.paused}
         for name in self.fleet.names:
@@ -222,6 +233,7 @@ class LiveWatch:
             watched, _ = await asyncio.to_thread(self._compute, self.panel, records)
             names = [r.name for r in watched]
             self.monitor.expressions.update({r.name: r.expression for r in watched})
+            await self._rearm(watched)
             shadow = _shadows(watched)
             if names != self.fleet.names or shadow != self.fleet.shadow:
                 await self.monitor.watch(names, _references(watched), shadow=shadow)
@@ -245,8 +257,8 @@ class _StateOf:
         own = key.startswith((SNAPSHOT_KEY, _BARS))
         return f"live/{self._mark}/{key}" if own else key  # kills hold whatever the feed
 
-    def put_state(self, key: str, blob: bytes) -> None:
-        self._journal.put_state(self._key(key), blob)
+    def put_state(self, key: str, blob: bytes, *, durable: bool = False) -> None:
+        self._journal.put_state(self._key(key), blob, durable=durable)
 
     def get_state(self, key: str) -> bytes | None:
         return self._journal.get_state(self._key(key))
