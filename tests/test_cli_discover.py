@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -197,19 +196,3 @@ def test_the_demo_as_documented(tmp_path: Path) -> None:
     promoted = run_midas("promote", names[0], cwd=tmp_path)
     assert promoted.code == 0, promoted.err
     assert run_midas("undo", cwd=tmp_path).code == 0
-
-
-def test_the_demo_in_json(tmp_path: Path, capsys: Any) -> None:
-    report = tmp_path / "r.md"
-    ran = call_midas(
-        capsys, "demo", "--json", "--report-path", str(report), "--kb", str(tmp_path / "kb"), "--seed", "7"
-    )
-    assert ran.code == 0
-    assert ran.err == ""
-    document = json.loads(ran.out)
-    assert document["result"] == "success"
-    assert document["bars"] == 2628
-    assert sorted(document["killed"]) == ["range_position", "volume_reversal"]
-    assert document["report"] == str(report)
-    for path in document["documents"]:
-        assert (tmp_path / "kb" / path).is_file()

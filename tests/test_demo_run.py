@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from typing import TYPE_CHECKING
 
@@ -94,10 +95,10 @@ def test_the_same_seed_gives_the_same_report(twice: tuple[DemoResult, DemoResult
     assert all(len(line) > 0 or line == "" for line in text.splitlines())
 
 
-def test_another_seed_is_another_market(twice: tuple[DemoResult, DemoResult], tmp_path: Path) -> None:
-    other = run_demo(tmp_path / "r.md", kb_path=tmp_path / "kb", seed=3)
-    assert other.report_path.read_bytes() != twice[0].report_path.read_bytes()
-    assert other.found
+def test_another_seed_is_another_market() -> None:
+    first, other = build_world(7, 1.0), build_world(3, 1.0)
+    assert first.panel.snapshot_id != other.panel.snapshot_id
+    assert first.panel.snapshot_id == build_world(7, 1.0).panel.snapshot_id
 
 
 def test_the_report_in_the_repository_is_todays(twice: tuple[DemoResult, DemoResult]) -> None:
@@ -112,9 +113,12 @@ def test_its_documents_are_in_the_users_base_once(twice: tuple[DemoResult, DemoR
     assert {r.state.value for r in kb.features()} == {"candidate"}
     assert len(kb.learnings(loop="offline")) == 2  # two sessions took place
     assert len(kb.learnings(loop="online")) == len(first.story.diagnoses)
-    daily = [p for p in first.documents if p.startswith("reports/daily/")]
+    daily = [p for p in first.documents if p.startswith("reports/daily/") and p.endswith(".md")]
     assert len(daily) == 1
-    assert "## Killed" in (kb.path / daily[0]).read_text()
+    report = kb.path / daily[0]
+    assert "## Killed" in report.read_text()
+    for picture in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", report.read_text()):
+        assert (report.parent / picture).is_file()
     assert [p for p in second.documents if "features" in p] == []
     assert kb.check() == []
 
@@ -140,14 +144,22 @@ def test_a_made_up_market_spends_nothing_of_the_users_lifetime(
         assert ledger.looks() == []
 
 
-def test_the_users_thresholds_count_and_are_not_touched(tmp_path: Path) -> None:
+def test_the_users_own_guidance_counts_and_is_not_touched(tmp_path: Path) -> None:
+    from midas_engine.demo.publish import copy_guidance
+
     kb = KnowledgeBase(tmp_path / "kb")
-    file = kb.path / "knowledge/thresholds.json"
-    strict = file.read_text().replace('"min_rank_ic": 0.02', '"min_rank_ic": 0.29')
-    file.write_text(strict)
-    result = run_demo(tmp_path / "r.md", kb_path=tmp_path / "kb")
-    assert result.found == []
-    assert file.read_text() == strict
+    edited = {
+        "knowledge/thresholds.json": '{"predictive_power": {"min_rank_ic": 0.29}}',
+        "proposer/prompts/plan.md": "Mine.",
+    }
+    for path, text in edited.items():
+        (kb.path / path).write_text(text)
+    copy_guidance(kb.path, tmp_path / "own")
+    own = KnowledgeBase(tmp_path / "own")
+    assert own.thresholds()["predictive_power"]["min_rank_ic"] == 0.29
+    assert own.prompt("plan") == "Mine."
+    assert own.features() == []
+    assert {path: (kb.path / path).read_text() for path in edited} == edited
 
 
 def test_a_name_that_is_taken_is_not_overwritten(twice: tuple[DemoResult, DemoResult], tmp_path: Path) -> None:
@@ -185,6 +197,17 @@ def test_what_cannot_run_says_so(tmp_path: Path) -> None:
     KnowledgeBase(tmp_path / "kb")
     with pytest.raises(ReadOnlyError, match="read-only"):
         asyncio.run(demo(Settings(kb=str(tmp_path / "kb"), read_only=True), tmp_path / "r.md"))
+
+
+def test_the_command_line_tells_the_same(twice: tuple[DemoResult, DemoResult]) -> None:
+    from midas_engine.cli.output import to_json
+    from midas_engine.cli.verbs.demo import _document, _text
+
+    document = json.loads(to_json(_document(twice[0])))
+    assert document["found"] == [r.name for r in twice[0].found]
+    assert document["bars"] == 2628
+    assert sorted(document["killed"]) == ["range_position", "volume_reversal"]
+    assert f"Found: {', '.join(document['found'])}" in _text(twice[0])
 
 
 def test_likeness_is_a_rank_correlation() -> None:

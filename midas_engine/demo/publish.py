@@ -104,13 +104,13 @@ def _save_candidate(promoter: FeaturePromoter, record: FeatureRecord) -> list[st
 
 
 def _copy_reports(source: KnowledgeBase, target: KnowledgeBase) -> list[str]:
+    """Reports with their plots; what is there already stays."""
     written = []
-    for info in source.documents():
-        if not info.path.startswith("reports/"):
-            continue
+    for path in sorted(p for p in (source.path / "reports").rglob("*") if p.is_file()):
+        relative = source.relative(path)
         with contextlib.suppress(DocumentDamagedError, KnowledgeBaseError):
-            target.save_bytes(info.path, source.read_raw(info.path), replace=False)
-            written.append(info.path)
+            target.save_bytes(relative, path.read_bytes(), replace=False)
+            written.append(relative)
     return written
 
 
