@@ -72,7 +72,7 @@ def _glyph(pen: Any, text: str, left: int, top: int, fore: str, font: Any) -> No
             if code >> bit & 1:
                 cx, cy = left + 2 + x * 4, top + 2 + round(y * 4.4)
                 pen.rectangle((cx, cy, cx + 2, cy + 2), fill=fore)
-    elif text in "─│╭╮╰╯━┊┄█░":
+    elif text in "─│╭╮╰╯━┊┄█░▓":
         _line(pen, text, left, top, fore)
     else:
         pen.text((left, top + 1), text, font=font, fill=fore)
@@ -94,6 +94,8 @@ def _line(pen: Any, text: str, left: int, top: int, fore: str) -> None:
             for step in range(left, right, 3):
                 pen.line((step, y, step + 1, y), fill=fore)
         case "█":
+            pen.rectangle((left, top + 3, right, bottom - 3), fill=fore)
+        case "▓":
             pen.rectangle((left, top + 3, right, bottom - 3), fill=fore)
         case "░":
             pen.rectangle((left, y - 1, right, y), fill=fore)

@@ -108,9 +108,9 @@ def _run(args: argparse.Namespace, settings: Settings) -> int:
         return Runtime(settings, replay=replay, speed=args.speed, play=not args.paused)
 
     app = MidasApp(make_runtime, settings, mode=args.mode or "live", exit_when_ready=args.exit_when_ready)
-    for name in ("SIGTERM", "SIGHUP"):
+    for number in (signal.SIGTERM, signal.SIGHUP):
         # Leaving through the app restores the terminal and stops the engine in order.
-        signal.signal(getattr(signal, name), lambda *_: app.exit(143))
+        signal.signal(number, lambda received, _: app.exit(128 + received))
     code = app.run()
     # A crash leaves no result, but a return code.
     return int(code) if code is not None else int(app.return_code or 0)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from textual.content import Content
+
 # C0 but tab and newline, DEL, C1, bidirectional controls, zero-width characters, line separators.
 _FORBIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f\x80-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
@@ -40,6 +42,11 @@ def clean(text: object, *, newlines: bool = True) -> str:
     if len(shown) > MAX_LINE:
         shown = "\n".join(line if len(line) <= MAX_LINE else line[:MAX_LINE] + " …" for line in shown.split("\n"))
     return shown
+
+
+def plain(text: object) -> Content:
+    """One line of cleaned text for a place that reads strings as markup, such as a border's title."""
+    return Content(clean(text, newlines=False))
 
 
 class StreamCleaner:

@@ -103,6 +103,7 @@ class Glyphs:
     half: str = "╸"
     full_block: str = "█"
     light_block: str = "░"
+    alert_block: str = "▓"
     spark: str = "▁▂▃▄▅▆▇█"
     ellipsis: str = "…"
     line: str = "┄"
@@ -135,6 +136,7 @@ ASCII = Glyphs(
     half="-",
     full_block="#",
     light_block=".",
+    alert_block="!",
     spark="_.-=+*#@",
     ellipsis="~",
     line="-",

@@ -223,7 +223,7 @@ def scene() -> tuple[list[FeatureMetrics], list[Alert], PipelineSummary]:
     resolved = AlertStatus.RESOLVED
     alerts = [
         alert("vwap_zscore_mean_rev"),
-        alert("ob_imbalance_5m", "execution_slippage", severity=Severity.WARNING, message="slippage is 1.7 of expected"),
+        alert("ob_imbalance_5m", "execution_slippage", severity=Severity.WARNING, message="slippage is 1.7x"),
         alert("funding_skew_8h", "drawdown", 30, status=AlertStatus.ACKNOWLEDGED, severity=Severity.WARNING,
               message="one-day contribution is -61.0 bps", acknowledged_by="operator"),
         alert("low_volatility", "regime_shift", 90, status=resolved, resolved_at=NOW, severity=Severity.WARNING,

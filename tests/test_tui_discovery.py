@@ -61,7 +61,7 @@ async def test_the_stream_shows_goal_words_refusals_and_trials() -> None:
         text = screen_text(app)
         for part in ("funding carry on majors", "Crowded longs pay funding.", "a window is positive", "1/3 plan"):
             assert part in text
-        assert "discovering 1/3 plan" in text.splitlines()[0]
+        assert "session 1/3 plan" in text.splitlines()[0]
 
 
 async def test_the_six_verdicts_of_the_chosen_expression() -> None:

@@ -313,8 +313,6 @@ async def test_columns_one_at_a_time_when_narrow(kb: Path, market: Path) -> None
 
 
 async def test_a_base_that_cannot_be_opened_says_so_and_leaves(tmp_path: Path, market: Path) -> None:
-    import asyncio
-
     from midas_engine.settings import load_settings
     from midas_tui.app import MidasApp
 
@@ -323,15 +321,7 @@ async def test_a_base_that_cannot_be_opened_says_so_and_leaves(tmp_path: Path, m
 
     app = MidasApp(broken, load_settings(file=None, environ={}))
     async with app.run_test() as pilot:
-        await asyncio.wait_for(_dialog(app), 5)
-        await pilot.pause()
+        await until(pilot, lambda: isinstance(app.screen, AskModal))
         assert "there is no data at nowhere" in screen_text(app)
         await press(pilot, "y")
     assert app.return_value == 1
-
-
-async def _dialog(app: MidasApp) -> None:
-    import asyncio
-
-    while not isinstance(app.screen, AskModal):
-        await asyncio.sleep(0.01)

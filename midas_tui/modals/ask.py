@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
-from midas_tui.sanitise import clean
+from midas_tui.sanitise import clean, plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,8 +70,9 @@ class AskModal(ModalScreen[Answer]):
     AskModal > Vertical { width: 72; max-width: 95%; height: auto; max-height: 95%; border: round $accent;
         background: $surface; padding: 0 1; border-title-color: $accent; }
     AskModal.danger > Vertical { border: round $crit; border-title-color: $crit; }
-    AskModal VerticalScroll { height: auto; max-height: 12; }
-    AskModal Input { margin: 0; border: tall $frame; height: 3; }
+    AskModal VerticalScroll { height: auto; max-height: 30vh; }
+    AskModal Input { margin: 1 0 0 0; border: none; height: 1; padding: 0 1; background: $panel; }
+    AskModal Input:focus { background: $panel; border: none; }
     AskModal Horizontal { height: 3; align-horizontal: right; }
     AskModal Button { margin: 0 1; min-width: 12; }
     AskModal .hint { color: $warn; height: 1; }
@@ -86,7 +87,7 @@ class AskModal(ModalScreen[Answer]):
         """Body, inputs, buttons."""
         q = self.question
         with Vertical() as box:
-            box.border_title = Content(clean(q.title, newlines=False))
+            box.border_title = plain(q.title)
             with VerticalScroll(can_focus=False):
                 styled = [(f"{clean(text)}\n", f"${role}" if role else "") for text, role in q.body]
                 yield Static(Content.assemble(*styled), markup=False)

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
-from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from midas_tui.sanitise import clean
+from midas_tui.sanitise import plain
 from midas_tui.widgets.line_table import Column, LineTable
 from midas_tui.widgets.scrolling import SCROLL_BINDINGS, ScrollKeys
 
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from textual.app import ComposeResult
+    from textual.content import Content
 
 _FRAME = """
     {0} {{ align: center middle; background: $background 60%; }}
@@ -42,7 +42,7 @@ class ChooseModal(ModalScreen[str]):
     def compose(self) -> ComposeResult:
         """A list."""
         with Vertical() as box:
-            box.border_title = Content(clean(self._title, newlines=False))
+            box.border_title = plain(self._title)
             box.border_subtitle = "enter choose   esc cancel"
             table = LineTable([Column("text", "", 20, right=False, grow=True)], header=False, id="choices")
             table.styles.height = min(16, max(3, len(self._choices)))
@@ -76,7 +76,7 @@ class LineModal(ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         """A field."""
         with Vertical() as box:
-            box.border_title = Content(clean(self._title, newlines=False))
+            box.border_title = plain(self._title)
             box.border_subtitle = "enter accept   esc cancel"
             yield Input(value=self._initial, placeholder=self._placeholder, id="line", max_length=500)
             if self._note:
@@ -112,7 +112,7 @@ class TextModal(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """The text."""
         with Vertical() as box:
-            box.border_title = Content(clean(self._title, newlines=False))
+            box.border_title = plain(self._title)
             box.border_subtitle = "esc close"
             with TextScroll():
                 yield Static(self._content, markup=False)

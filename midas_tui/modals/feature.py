@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
-from textual.content import Content
 from textual.screen import ModalScreen
 
-from midas_tui.sanitise import clean
+from midas_tui.sanitise import plain
 from midas_tui.screens.live_detail import FeatureDetail
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
+    from textual.content import Content
 
     from midas_engine.models import FeatureMetrics
     from midas_tui.port import ChartData
@@ -43,7 +43,7 @@ class FeatureModal(ModalScreen[str]):
     def on_mount(self) -> None:
         """Draw once; the figures are those of the moment it was opened."""
         detail = self.query_one(FeatureDetail)
-        detail.border_title = Content(clean(self._metrics.feature, newlines=False))
+        detail.border_title = plain(self._metrics.feature)
         detail.border_subtitle = "enter card   esc close"
         detail.show_charts(self._metrics, self._data, self._bars)
         detail.show_facts(self._words)

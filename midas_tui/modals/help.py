@@ -9,6 +9,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
+from midas_tui.sanitise import plain
 from midas_tui.widgets.line_table import Cell, Column, LineTable
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class HelpModal(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """A search line over a table."""
         with Vertical(id="keys-box") as box:
-            box.border_subtitle = "/ search   esc close   ids can be remapped in midas.toml [terminal.keys]"
+            box.border_subtitle = plain("/ search   esc close   ids can be remapped in midas.toml [terminal.keys]")
             yield Input(placeholder="search keys and actions", id="needle")
             yield LineTable(
                 [

@@ -10,6 +10,7 @@ from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from midas_tui.formats import clock_time, days, number
+from midas_tui.sanitise import plain
 from midas_tui.screens.base import ModeScreen
 from midas_tui.screens.card import CardWriter
 from midas_tui.widgets.alert_rows import ALERT_COLUMNS, alert_row, copied_alert
@@ -112,7 +113,7 @@ class AlertsScreen(ModeScreen):
             self.query_one("#alert-detail").border_title = ""
             detail.update("")
             return
-        self.query_one("#alert-detail").border_title = alert.feature
+        self.query_one("#alert-detail").border_title = plain(alert.feature)
         gate = f"{number(alert.value, 3)} against {number(alert.threshold, 2, signed=False)} {alert.unit}"
         state = alert.status.value + (f" by {alert.acknowledged_by}" if alert.acknowledged_by else "")
         if alert.snoozed_until is not None and alert.status == "snoozed":

@@ -12,6 +12,7 @@ from textual.screen import Screen
 from textual.widgets import Input, Static
 
 from midas_tui.keys import footer_hints
+from midas_tui.sanitise import plain
 from midas_tui.widgets.bars import FooterLine, ReplayBar, Status, StatusBar
 
 if TYPE_CHECKING:
@@ -157,7 +158,7 @@ class ModeScreen(Screen[None]):
             return f"{phase} {detail}{share}".strip(), phase in ("degraded", "failed")
         session = store.running_session
         if session is not None:
-            return f"discovering {session.iteration}/{session.max_iterations} {session.phase}", False
+            return f"session {session.iteration}/{session.max_iterations} {session.phase}", False
         if app.queue_depth > 1000:
             return f"queue {app.queue_depth}", True
         return (f"bar {store.bar.seconds * 1000:.0f} ms" if store.bar is not None else ""), False
@@ -240,6 +241,6 @@ class ModeScreen(Screen[None]):
         if target is not None:
             target.focus()
 
-    def chip(self, title: str) -> str:
-        """A border title with the filter in it."""
-        return f"{title} /{self.needle}" if self.needle else title
+    def chip(self, title: str, more: str = "") -> Content:
+        """A border title with the filter in it; what a user typed is data too."""
+        return plain((f"{title} /{self.needle}" if self.needle else title) + more)

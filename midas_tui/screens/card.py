@@ -38,6 +38,7 @@ class CardWriter:
 
     def row(self, label: str, value: str, role: str = "") -> None:
         """One figure."""
+        label = clean(label, newlines=False)
         for place, piece in enumerate(wrapped(clean(value, newlines=False), self._room)):
             self._parts.append((f"{label[: self._label] if place == 0 else '':<{self._label}} ", "$muted"))
             self._parts.append((f"{piece}\n", f"${role}" if role else ""))

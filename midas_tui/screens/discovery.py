@@ -9,6 +9,7 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 
 from midas_engine.events import to_dict
 from midas_tui.formats import number
+from midas_tui.sanitise import plain
 from midas_tui.screens.base import ModeScreen
 from midas_tui.widgets.line_table import Cell, Column, LineTable
 from midas_tui.widgets.scorecard import Scorecard
@@ -130,14 +131,14 @@ class DiscoveryScreen(ModeScreen):
         stream.show_lines(tuple(view.lines), view.dropped, view.session_id)
         cost = f", ${view.cost_usd:.4f}" if view.cost_usd else ""
         doing = f"{view.iteration}/{view.max_iterations} {view.phase}" if view.status == "running" else view.status
-        stream.border_title = f"{view.researcher}: {doing}{cost}"
+        stream.border_title = plain(f"{view.researcher}: {doing}{cost}")
         stream.border_subtitle = "" if stream.following else "t follows the tail"
         self._flush_score()
 
     def _flush_score(self) -> None:
         row = self._row()
         self.query_one("#scorecard", Scorecard).show_trial(row)
-        self.query_one("#score").border_title = row.name if row is not None else "verdicts"
+        self.query_one("#score").border_title = plain(row.name if row is not None else "verdicts")
 
     def _row(self) -> TrialRow | None:
         view = self.view

@@ -11,6 +11,7 @@ from textual.containers import Horizontal, Vertical
 from midas_engine.events import FeatureTicked, to_dict
 from midas_tui.formats import days, number, ratio_bar, sparkline, with_error
 from midas_tui.modals.feature import FeatureModal
+from midas_tui.sanitise import plain
 from midas_tui.screens.base import ModeScreen
 from midas_tui.screens.live_detail import (
     IC_CRITICAL,
@@ -120,12 +121,13 @@ class LiveScreen(ModeScreen):
         table.say_when_empty(self._empty())
         order = SORTS[self.sort] + (" reversed" if self.descending else "")
         book = self._portfolio()
-        table.border_title = self.chip(f"features {len(shown)}/{len(metrics)}")
+        words = "" if self.has_class("-tall") else "  ".join(("", f"sort {order}", book))
+        table.border_title = self.chip(f"features {len(shown)}/{len(metrics)}", words)
         framed = self.has_class("-tall")
         if framed:
             table.border_subtitle = "  ".join(t for t in (book, f"sort: {order}") if t)
         else:
-            table.border_title += "  ".join(("", f"sort {order}", book))
+            table.border_subtitle = ""
         # The table takes what its rows need, the feed what is left.
         table.styles.max_height = max(6, len(shown) + (3 if framed else 2))
 
@@ -213,7 +215,7 @@ class LiveScreen(ModeScreen):
         if metrics is None or name is None or self.runtime is None:
             detail.border_title = "no feature"
             return
-        detail.border_title, detail.border_subtitle = name, f"{WINDOWS[self.window][1]}, i changes"
+        detail.border_title, detail.border_subtitle = plain(name), f"{WINDOWS[self.window][1]}, i changes"
         if not detail.display:
             return
         data = self.runtime.chart(name)

@@ -117,7 +117,9 @@ class ReplayBar(Line):
         parts: list[tuple[str, str]] = [(left, "accent" if moved.playing else "warn")]
         for place in range(room):
             block = glyphs.full_block if place < filled else glyphs.light_block
-            role = "crit" if place in loud else "muted"
+            role = "muted"
+            if place in loud:
+                block, role = glyphs.alert_block, "crit" if place >= filled else "warn"
             if len(parts) > 1 and parts[-1][1] == role:
                 parts[-1] = (parts[-1][0] + block, role)
             else:

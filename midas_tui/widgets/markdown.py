@@ -26,8 +26,6 @@ class PlainHeading(Heading):
         """The text, in its style."""
         text = self.text
         text.justify = "left"
-        if self.tag == "h2":
-            yield Text("")
         yield text
 
 

@@ -1,0 +1,180 @@
+"""Every mode at three sizes as text, one screen through all breakpoints, and what no terminal is too small for."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from helpers_tui import NOW, ScriptedRuntime, metrics, press, screen_text, scripted, session_events
+from midas_engine import events as ev
+from midas_tui.widgets.line_table import LineTable
+
+SNAPSHOTS = Path(__file__).parent / "snapshots"
+SIZES = [(80, 24), (120, 32), (160, 45)]
+MODES = {"live": "1", "pipeline": "2", "discovery": "3", "learnings": "4", "alerts": "5"}
+
+
+class Recording(ScriptedRuntime):
+    """The same, as a replay that stands still."""
+
+    mode = "REPLAY"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.replay: Any = _Bar()
+
+    async def start(self) -> None:
+        await super().start()
+        self.bus.publish(self.replay.moved)
+
+
+class _Bar:
+    playing, speed, position, total, jumps = False, 8.0, 480, 1440, 0
+    alert_bars = (40, 480, 900)
+
+    @property
+    def moved(self) -> ev.ReplayMoved:
+        return ev.ReplayMoved(
+            at=NOW, position=self.position, total=self.total, speed=self.speed, playing=self.playing, bar_at=NOW
+        )
+
+
+def compare(name: str, text: str) -> None:
+    """Hold `text` to the stored snapshot; UPDATE_SNAPSHOTS=1 in the environment stores it anew."""
+    path = SNAPSHOTS / f"{name}.txt"
+    if os.environ.get("UPDATE_SNAPSHOTS"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text + "\n", encoding="utf-8")
+    assert path.is_file(), f"no snapshot {path.name}: run the test once with UPDATE_SNAPSHOTS=1 and read what it wrote"
+    assert text + "\n" == path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")
+async def test_every_mode_looks_as_it_was_approved(size: tuple[int, int]) -> None:
+    async with scripted(Recording(), size=size) as (app, pilot, runtime):
+        for event in session_events():
+            runtime.bus.publish(event)
+        app.pump()
+        for mode, key in MODES.items():
+            await press(pilot, key)
+            await app.workers.wait_for_complete()
+            await pilot.pause()
+            text = screen_text(app)
+            compare(f"{mode}-{size[0]}x{size[1]}", text)
+            assert len(text.split("\n")) == size[1]
+            assert max(map(len, text.split("\n"))) <= size[0]
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_resizing_keeps_the_row_and_never_fails(mode: str) -> None:
+    runtime = ScriptedRuntime()
+    runtime.found = [metrics(f"feature_{i:03d}") for i in range(200)]
+    async with scripted(runtime, size=(160, 45)) as (app, pilot, _):
+        await press(pilot, MODES[mode])
+        if mode == "live":
+            await press(pilot, *["ctrl+d"] * 5)
+        table = app.screen.query(LineTable).first()
+        row = table.cursor_key
+        for size in [(80, 24), (30, 8), (100, 32), (60, 16), (59, 15), (139, 31), (300, 80), (20, 5), (160, 45)]:
+            await pilot.resize_terminal(*size)
+            await pilot.pause()
+            assert len(screen_text(app).split("\n")) == size[1]
+        assert table.cursor_key == row
+        if mode == "live":
+            assert str(row) in screen_text(app)
+
+
+@pytest.mark.parametrize("size", [(59, 24), (80, 15), (30, 8), (20, 5)])
+async def test_a_terminal_that_is_too_small_says_what_is_needed(size: tuple[int, int]) -> None:
+    async with scripted(size=size) as (app, pilot, _):
+        text = " ".join(screen_text(app).split())
+        assert "Midas needs at least 60 x 16" in text
+        assert f"{size[0]} x {size[1]}" in text
+        assert "vwap" not in text
+        await pilot.resize_terminal(100, 30)
+        await pilot.pause()
+        assert "vwap" in screen_text(app)
+
+
+async def test_ascii_only_writes_ascii_only() -> None:
+    async with scripted(size=(160, 45), **{"terminal.ascii": True}) as (app, pilot, _):
+        for key in MODES.values():
+            await press(pilot, key)
+            await app.workers.wait_for_complete()
+            text = screen_text(app)
+            frames = set("╭╮╰╯─│┄")  # drawn by the frame of a pane, which a test below replaces
+            strange = {c for c in text if ord(c) > 126} - frames - set("±…•")
+            assert not strange, strange
+
+
+async def test_dialogs_fit_and_keep_their_buttons_visible() -> None:
+    from midas_tui.modals.ask import AskModal, Question
+
+    body = [(f"line {i} of a very long explanation", "") for i in range(60)]
+    for size in SIZES + [(60, 16)]:
+        async with scripted(size=size) as (app, pilot, _):
+            app.push_screen(AskModal(Question("kill x", body, confirm="Kill", reason_label="reason", typed_name="x")))
+            await pilot.pause()
+            text = screen_text(app)
+            assert "Cancel" in text, size
+            assert "Kill" in text, size
+            assert app.screen.query_one("#confirm").region.bottom <= size[1]
+
+
+async def test_a_detail_dialog_stands_in_for_the_pane_a_narrow_screen_lacks() -> None:
+    async with scripted(size=(80, 24)) as (app, pilot, _):
+        assert "would notice" not in screen_text(app)
+        await press(pilot, "enter")
+        text = screen_text(app)
+        assert "would notice" in text
+        assert "drop 42d, flip 18d" in text
+        await press(pilot, "enter")
+        await pilot.pause()
+        assert app.screen.mode_name == "pipeline"  # type: ignore[attr-defined]
+
+
+async def test_the_gauges_stand_beside_their_gates_and_error_rates() -> None:
+    async with scripted(size=(160, 45)) as (app, _pilot, _runtime):
+        text = screen_text(app)
+        for part in (
+            "+0.012±.021", "0.43", "9.6/9.1", "42/18d", "portfolio of 4: ln S +4.2/9.1", "calls at 9.1",
+            "1.0 a year", "kills at 9.1", "kill proposed", "drop 42d, flip 18d", "1.20x of 2.0 bps expected",
+        ):  # fmt: skip
+            assert part in text, part
+
+
+async def test_a_shadow_feature_shows_its_forward_record() -> None:
+    async with scripted(size=(160, 45)) as (app, pilot, _):
+        table = app.screen.query_one("#features", LineTable)
+        table.move_to("low_volatility")
+        await pilot.pause()
+        text = screen_text(app)
+        assert "low_volatility (shadow)" in text
+        assert "+0.0102, t +2.0, 216 bars" in text
+        assert "forward" in text
+
+
+async def test_themes_are_switched_live_and_use_roles_only() -> None:
+    import re
+
+    root = Path(__file__).parent.parent / "midas_tui"
+    literal = re.compile(r"#[0-9a-fA-F]{6}\b|#[0-9a-fA-F]{3}\b(?![\w-])")
+    for file in [*(root / "widgets").glob("*.py"), *(root / "screens").glob("*.py"), *(root / "modals").glob("*.py")]:
+        found = [m for m in literal.findall(file.read_text()) if re.fullmatch(r"#[0-9a-fA-F]+", m)]
+        assert not found, f"{file.name}: a colour of its own {found}"
+    async with scripted() as (app, pilot, _):
+        for theme in ("midas-light", "midas-contrast", "ansi-dark", "textual-light", "midas-dark"):
+            app.theme = theme
+            await pilot.pause()
+            assert "vwap_zscore_mean_rev" in screen_text(app)
+
+
+async def test_an_unknown_theme_falls_back_and_says_so() -> None:
+    from helpers_tui import toasts
+
+    async with scripted(**{"terminal.theme": "midas-drak"}) as (app, _pilot, _runtime):
+        assert app.theme == "midas-dark"
+        assert any("there is no theme 'midas-drak'" in t for t in toasts(app))

@@ -1,0 +1,177 @@
+"""The program as the shell sees it: start-up, refusals, signals, what it leaves behind."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from helpers_pty import Terminal
+
+ROOT = Path(__file__).parent.parent
+HEAVY = ("numpy", "pandas", "scipy", "numba", "ccxt", "openai", "anthropic", "pyarrow", "matplotlib")
+LEFT_ALTERNATE = b"\x1b[?1049l"
+
+
+def run(*args: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "midas_tui", *args], cwd=ROOT, env={**os.environ, **environ}, capture_output=True,
+        text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+def test_the_first_paint_imports_nothing_heavy() -> None:
+    code = (
+        "import asyncio, sys\n"
+        "from midas_tui.app import MidasApp\n"
+        "async def main():\n"
+        "    gate = asyncio.Event()\n"
+        "    app = MidasApp(lambda: None)\n"
+        "    app._start = gate.wait\n"
+        "    async with app.run_test() as pilot:\n"
+        "        await pilot.pause()\n"
+        f"        print([m for m in {HEAVY!r} if m in sys.modules])\n"
+        "asyncio.run(main())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_in_a_pipe_it_says_how_to_run_it_and_exits_2() -> None:
+    done = run("--replay", "sample")
+    assert done.returncode == 2
+    assert "needs a terminal" in done.stderr
+
+
+def test_help_names_every_option_it_has_and_no_other() -> None:
+    done = run("--help")
+    assert done.returncode == 0
+    for option in ("--kb", "--data", "--replay", "--synthetic", "--speed", "--paused", "--read-only", "--ascii",
+                   "--theme", "--config", "--mode", "--serve", "--port"):  # fmt: skip
+        assert option in done.stdout
+    examples = re.findall(r"^  midas-tui (.*?)(?: {2,}|$)", done.stdout, re.MULTILINE)
+    from midas_tui.cli import parser
+
+    for example in examples:
+        parser().parse_args(example.split())
+
+
+def test_a_wrong_setting_is_named_with_its_nearest_match(tmp_path: Path) -> None:
+    config = tmp_path / "midas.toml"
+    config.write_text("[terminal]\nthem = 'x'\n")
+    done = run("--config", str(config))
+    assert done.returncode != 0
+    assert "theme" in done.stderr
+
+
+def test_the_served_program_gets_the_arguments_without_those_of_the_server() -> None:
+    from midas_tui.cli import _without_serve
+
+    assert _without_serve(["--serve", "--port", "9", "--replay", "sample"]) == ["--replay", "sample"]
+
+
+def test_serve_listens_on_loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    import types
+
+    from midas_tui import cli
+
+    made: list[dict[str, object]] = []
+
+    class Server:
+        def __init__(self, command: str, **given: object) -> None:
+            made.append({"command": command, **given})
+
+        def serve(self) -> None:
+            pass
+
+    module = types.ModuleType("textual_serve.server")
+    module.Server = Server  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "textual_serve", types.ModuleType("textual_serve"))
+    monkeypatch.setitem(sys.modules, "textual_serve.server", module)
+    assert cli.main(["--serve", "--port", "8123", "--replay", "sample"]) == 0
+    assert made[0]["host"] == "127.0.0.1"
+    assert made[0]["port"] == 8123
+    assert str(made[0]["command"]).endswith("-m midas_tui --replay sample")
+
+
+def test_serve_without_its_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    from midas_tui import cli
+
+    monkeypatch.setitem(sys.modules, "textual_serve", None)
+    monkeypatch.setitem(sys.modules, "textual_serve.server", None)
+    assert cli.main(["--serve"]) == 2
+    assert "midas-alpha[serve]" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from midas_engine.kb import KnowledgeBase
+
+    path = tmp_path_factory.mktemp("base") / "kb"
+    KnowledgeBase(path)
+    return path
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGHUP", 129)])
+def test_signals_restore_the_terminal(base: Path, name: str, code: int) -> None:
+    with Terminal(["--kb", str(base), "--data", "sample-1m"]) as terminal:
+        terminal.until("nothing is live", 60.0)
+        os.kill(terminal.pid, getattr(signal, name))
+        assert terminal.wait() == code
+        assert LEFT_ALTERNATE in terminal.raw
+
+
+def test_a_resize_storm_ctrl_c_and_quit(base: Path) -> None:
+    with Terminal(["--kb", str(base), "--data", "sample-1m"]) as terminal:
+        terminal.until("nothing is live", 60.0)
+        for size in [(20, 5), (300, 80), (59, 15), (80, 24), (160, 45), (60, 16)] * 3:
+            terminal.resize(*size)
+            terminal.drain(0.02)
+        terminal.resize(80, 24)
+        terminal.until("nothing is live", 10.0)
+        terminal.send("\x03")
+        terminal.until("q quits", 10.0)
+        terminal.send("q")
+        assert terminal.wait() == 0
+        assert LEFT_ALTERNATE in terminal.raw
+
+
+def test_no_color_is_obeyed(base: Path) -> None:
+    environ = {"NO_COLOR": "1"}
+    with Terminal(["--kb", str(base), "--data", "sample-1m"], environ=environ) as terminal:
+        terminal.until("nothing is live", 60.0)
+        raw = bytes(terminal.raw)
+        terminal.send("\x11")
+        assert terminal.wait() == 0
+    colours = {tuple(int(v) for v in m.groups()) for m in re.finditer(rb"[34]8;2;(\d+);(\d+);(\d+)", raw)}
+    assert all(max(c) - min(c) <= 1 for c in colours), colours  # grey at most
+
+
+def test_a_locale_without_unicode_gets_ascii(base: Path) -> None:
+    environ = {"LANG": "C", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    with Terminal(["--kb", str(base), "--data", "sample-1m"], environ=environ) as terminal:
+        terminal.until("nothing is live", 60.0)
+        terminal.send("\x11")
+        assert terminal.wait() == 0
+        raw = bytes(terminal.raw)
+    assert not any(byte > 126 for byte in raw.replace(b"\x7f", b"")), "a byte beyond ASCII"
+
+
+def test_ctrl_z_gives_the_shell_back(base: Path) -> None:
+    with Terminal(["--kb", str(base), "--data", "sample-1m"]) as terminal:
+        terminal.until("nothing is live", 60.0)
+        before = terminal.raw.count(LEFT_ALTERNATE)
+        terminal.send("\x1a")
+        terminal.drain(1.0)
+        assert terminal.raw.count(LEFT_ALTERNATE) > before
+        os.kill(terminal.pid, signal.SIGCONT)
+        terminal.drain(0.5)
+        terminal.send("\x11")
+        assert terminal.wait() == 0
