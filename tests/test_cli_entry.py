@@ -11,6 +11,7 @@ import pytest
 
 from midas_engine import errors
 from midas_engine.cli import app as app_module
+from midas_engine.cli import entry
 from midas_engine.cli.context import Shared, Verb, pass_shared
 from midas_engine.errors import ExpressionSyntaxError, MidasError, TransitionError
 from tests.helpers_cli import ROOT, call_midas, run_midas
@@ -204,6 +205,14 @@ def test_undecodable_bytes_and_a_narrow_locale() -> None:
     assert done.returncode == 2
     assert b"\x1b" not in done.stderr
     assert b"no such verb" in done.stderr
+
+
+def test_the_help_page_names_the_exit_codes_that_there_are(capsys: Any) -> None:
+    shown = " ".join(call_midas(capsys, "--help").out.partition("Exit codes:")[2].split())
+    for kind in _all_errors():
+        assert f"{kind.exit_code} " in shown, kind
+    for code in (entry.EXIT_FAULT, entry.EXIT_FILE, entry.EXIT_INTERRUPTED):
+        assert f"{code} " in shown
 
 
 def test_help_and_version_in_a_fresh_process() -> None:
