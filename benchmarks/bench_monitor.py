@@ -22,17 +22,17 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Protocol
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import numpy as np
+from scipy.stats import rankdata
+
+from midas_engine.clock import ManualClock
+from midas_engine.journal import Journal
+from midas_engine.monitor import MonitorEngine, OnlineMonitor, Reference
+from tests.helpers_monitor import START, bar_time
+
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT)]
-
-import numpy as np  # noqa: E402
-from scipy.stats import rankdata  # noqa: E402
-
-from midas_engine.clock import ManualClock  # noqa: E402
-from midas_engine.journal import Journal  # noqa: E402
-from midas_engine.monitor import MonitorEngine, OnlineMonitor, Reference  # noqa: E402
-from tests.helpers_monitor import START, bar_time  # noqa: E402
-
 WINDOWS = (24, 120, 720)
 LONGEST = WINDOWS[-1]
 STATED_ORIGINAL_MS = 5.0  # per feature and bar, the lower end of what was measured of it

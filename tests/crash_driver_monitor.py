@@ -17,11 +17,10 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-sys.path[:0] = [str(Path(__file__).resolve().parent.parent)]
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 
@@ -30,6 +29,9 @@ from midas_engine.journal import Journal
 from midas_engine.monitor import OnlineMonitor
 from midas_engine.settings import MonitorSettings
 from tests.helpers_monitor import ar1, bar_time, clock_at, linked
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 NAMES = ["dies", "flips", "lives", "slow"]
 PROMISES = {"dies": 0.15, "flips": 0.12, "lives": 0.12}

@@ -114,7 +114,7 @@ class Fleet:
     def forget_all(self, names: Sequence[str]) -> None:
         """Start anew with `names`, as if nothing had been seen; kills stand."""
         symbols = self._stream.symbols if self._stream is not None else None
-        self.names, self.paused, self.kill_wanted = list(names), set(), {}
+        self.names, self.paused, self.shadow, self.kill_wanted = list(names), set(), set(), {}
         self.days, self._engine, self._stream, self._values = DayLedger(self.names), None, None, None
         self._decayed, self._doomed, self._replaying = [], [], None
         self.alerts.restore({"episodes": [], "streaks": {}, "resolved": []})
@@ -308,6 +308,8 @@ class Fleet:
         self.days.restore(meta["days"])
         self.engine.load(meta["engine"], under("engine", arrays))
         self.stream.load(under("stream", arrays))
+        waiting = list(self.stream.pending.pairs.values())
+        self._values = waiting[-1].values if waiting else None
         self.alerts.restore(meta["alerts"])
         self.paused, self.shadow = set(meta["paused"]), set(meta["shadow"])
         self.kill_wanted = dict(meta["kill_wanted"])
