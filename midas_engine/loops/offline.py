@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from midas_engine import events as ev
 from midas_engine.clock import WallClock
@@ -14,6 +14,7 @@ from midas_engine.errors import ReadOnlyError, SessionError
 from midas_engine.loops.config import OfflineLoopConfig
 from midas_engine.loops.scribe import SessionScribe
 from midas_engine.loops.session import Session
+from midas_engine.proposer.blocking import run_blocking
 
 if TYPE_CHECKING:
     from midas_engine.clock import Clock
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from midas_engine.promoter import FeaturePromoter
     from midas_engine.proposer.protocol import Researcher
     from midas_engine.settings import Settings
-
-T = TypeVar("T")
 
 
 class OfflineCompoundLoop:
@@ -197,7 +196,7 @@ class OfflineCompoundLoop:
             SessionError: The session could not start.
             MidasError: What was given cannot be used; says what.
         """
-        return _run_blocking(lambda: self.run_async(research_goal, existing_factors, data_fn, regime))
+        return run_blocking(lambda: self.run_async(research_goal, existing_factors, data_fn, regime))
 
     async def run_async(
         self,
@@ -240,18 +239,6 @@ class OfflineCompoundLoop:
         if isinstance(factors, str):
             factors = [factors]
         return {name: self.kb.feature(name).expression for name in factors}
-
-
-def _run_blocking(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run a coroutine to its end, from a plain call or from inside a running loop's thread."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(make())
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(lambda: asyncio.run(make())).result()
 
 
 def _print_event(event: ev.Event) -> None:

@@ -25,6 +25,7 @@ from midas_engine.proposer.protocol import LearningDraft, Plan, Proposal, Resear
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
 
+    from midas_engine.dsl.expression import Expression
     from midas_engine.evaluator.ledger import TrialKey
     from midas_engine.events import Event
     from midas_engine.loops.assessors import Assessor
@@ -62,6 +63,7 @@ class Session:
         self._verdicts: dict[TrialKey, tuple[TrialResult, MultiAgentResult]] = {}
         self._unconfirmed = 0
         self._found: dict[str, str] = {}
+        self._named: dict[str, str] = {}
         self._researcher: Researcher | None = None
         self._learnings: list[LearningDocument] = []
         self._skills: dict[str, str] = {}
@@ -112,6 +114,8 @@ class Session:
         )  # fmt: skip
         if problem:
             self._voice.say(f"thresholds.json was refused, the last good ones are used: {problem}\n")
+        candidates = await asyncio.to_thread(kb.features, FeatureState.CANDIDATE)
+        self._named = {r.name: r.expression for r in candidates} | self._existing
         self._existing = self._computable(self._existing)
         await self._assessor.start(self._existing)
         self._account = await TrialAccount.open(
@@ -205,8 +209,8 @@ class Session:
     async def _check(self, proposal: Proposal) -> tuple[Proposal, TrialKey] | None:
         """The proposal with a clean name, and its identity; None (and an event) when it is refused."""
         try:
-            canonical = self._canonical(proposal.expression)
-            gate = self._canonical(proposal.gate) if proposal.gate else ""
+            parsed = self._parsed(proposal.expression)
+            gated = self._parsed(proposal.gate) if proposal.gate else None
         except ExpressionError as error:
             await self._refuse(proposal, str(error), "invalid")
             return None
@@ -214,15 +218,21 @@ class Session:
             name = check_name(proposal.name)
         except NameRefusedError:
             name = slugify(proposal.name) or "idea"
+        # A feature that is built on others is judged and saved in full: it must survive the end of theirs.
+        built = f" (built on {', '.join(parsed.lineage)})" if parsed.lineage else ""
         clean = Proposal(
-            name, proposal.expression, proposal.rationale, proposal.gate, max(0, min(proposal.hold, 10_000))
+            name,
+            parsed.standalone,
+            proposal.rationale + built,
+            gated.standalone if gated else "",
+            max(0, min(proposal.hold, 10_000)),
         )
         assert self._account is not None
-        return clean, self._account.key(canonical, gate, clean.hold)
+        return clean, self._account.key(parsed.canonical, gated.canonical if gated else "", clean.hold)
 
-    def _canonical(self, text: str) -> str:
+    def _parsed(self, text: str) -> Expression:
         columns, limits = self._assessor.columns, self._loop.settings.dsl
-        return parse(text, columns=columns, limits=limits, features=self._existing).canonical
+        return parse(text, columns=columns, limits=limits, features={**self._named, **self._found})
 
     async def _refuse(self, proposal: Proposal, reason: str, outcome: str) -> None:
         assert self._account is not None

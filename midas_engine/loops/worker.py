@@ -103,9 +103,9 @@ class PanelJudge:
         """
         from midas_engine.evaluator import evaluate_values, judge
 
+        self._beside(accepted)
         for text in filter(None, (expression, gate)):
             self._auditor.refuse(text)
-        self._beside(accepted)
         values = self.engine.values(expression)
         gates = self.engine.values(gate) if gate else None
         return judge(evaluate_values(values, self.context(part), name, gate=gates, hold=hold), thresholds, trials)
@@ -115,6 +115,8 @@ class PanelJudge:
         if fresh:
             # A find must differ from the session's other finds as it must from the live book.
             self._texts |= fresh
+            self.engine.features |= fresh
+            self._auditor.know(fresh)
             self._existing |= {n: self.engine.values(t) for n, t in fresh.items()}
             self._contexts.clear()
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from midas_engine.dsl.validator import DSLValidator
+from midas_engine.proposer.blocking import run_blocking
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,17 +31,17 @@ class ExpressionProposer:
 
     def plan(self, context: ResearchContext) -> Plan:
         """The plan of one iteration."""
-        return asyncio.run(self.researcher.plan(context, self._on_text))
+        return run_blocking(lambda: self.researcher.plan(context, self._on_text))
 
     def generate(self, context: ResearchContext, plan: Plan, count: int = 3) -> list[Proposal]:
         """Valid proposals; those that are not are left out."""
-        proposals = asyncio.run(self.researcher.write(context, plan, count, self._on_text))
+        proposals = run_blocking(lambda: self.researcher.write(context, plan, count, self._on_text))
         validator = DSLValidator(context.columns, context.limits)
         return [p for p in proposals if validator.validate(p.expression).ok]
 
     def refine(self, context: ResearchContext, proposal: Proposal, result: TrialResult) -> Proposal | None:
         """A changed proposal, or None."""
-        found = asyncio.run(self.researcher.refine(context, proposal, result, self._on_text))
+        found = run_blocking(lambda: self.researcher.refine(context, proposal, result, self._on_text))
         if found is None or not DSLValidator(context.columns, context.limits).validate(found.expression).ok:
             return None
         return found

@@ -1,0 +1,60 @@
+"""`ExpressionProposer`: the original's blocking verbs over any researcher."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from midas.proposer import DSLValidator, ExpressionProposer
+from midas_engine.proposer import LocalResearcher, Proposal, ResearchContext, TrialResult
+from tests.helpers_llm import block, candidates, plan, scripted
+
+COLUMNS = ("open", "high", "low", "close", "volume", "funding_rate")
+
+
+def _context() -> ResearchContext:
+    return ResearchContext(goal="funding carry", columns=COLUMNS)
+
+
+def test_plan_generate_refine_with_the_local_researcher() -> None:
+    heard: list[str] = []
+    proposer = ExpressionProposer(LocalResearcher(3), on_text=heard.append)
+    made = proposer.plan(_context())
+    assert "funding" in made.hypothesis
+    proposals = proposer.generate(_context(), made, 4)
+    assert len(proposals) == 4
+    validator = DSLValidator(COLUMNS)
+    assert all(validator.validate(p.expression).ok for p in proposals)
+    result = TrialResult(
+        1, proposals[0].name, proposals[0].expression, score_t=-5.0, failed_agents=("predictive_power",)
+    )
+    changed = proposer.refine(_context(), proposals[0], result)
+    assert changed is not None
+    assert validator.validate(changed.expression).ok
+    assert "funding" in "".join(heard)
+
+
+def test_what_a_model_writes_wrong_is_left_out() -> None:
+    researcher = scripted(
+        plan(), candidates("cs_rank(close)", "delay(close, -1)", "__import__('os')"),
+        block(name="x", expression="cs_rank(open_interest)"),
+    )  # fmt: skip
+    proposer = ExpressionProposer(researcher)
+    made = proposer.plan(_context())
+    found = proposer.generate(_context(), made, 3)
+    assert [p.expression for p in found] == ["cs_rank(close)"]
+    result = TrialResult(1, "idea_0", "cs_rank(close)", score_t=1.0)
+    assert proposer.refine(_context(), found[0], result) is None
+
+
+def test_a_model_may_say_that_it_is_not_worth_another_trial() -> None:
+    proposer = ExpressionProposer(scripted(block(name=None, expression=None)))
+    result = TrialResult(1, "idea", "cs_rank(close)", score_t=0.1)
+    assert proposer.refine(_context(), Proposal("idea", "cs_rank(close)"), result) is None
+
+
+def test_it_works_where_a_loop_runs_already() -> None:
+    async def notebook() -> Any:
+        return ExpressionProposer(LocalResearcher(1)).plan(_context())
+
+    assert asyncio.run(notebook()).hypothesis
