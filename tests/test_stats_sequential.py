@@ -215,6 +215,8 @@ def test_the_public_detector_calls_a_flip_and_survives_restarts() -> None:
         assert first
         assert first[0] > 700
         assert straight.alarms == len(first)
+        assert moved.reference.score == straight.reference.score
+        assert moved.reference.floor == straight.reference.floor
     assert alarms["critical"][0] <= alarms["kill"][0]
 
 

@@ -132,6 +132,7 @@ class DecayDetector:
         if meta.get("kind") != self.kind or meta.get("arl0") != self._bank.arl0:
             raise MonitorError("the saved state is of another detector")
         self._bank.load(under("bank", arrays))
+        self.reference = self._bank.reference(0)
         self.alarms = int(meta["alarms"])
         self._scorer = None
         if meta["symbols"]:

@@ -139,6 +139,12 @@ class SequentialBank:
             likelihood_step(u, w, base, slopes, weights, self.variance, odds, start, self.arl0, fired)
         variance_step(u, w, self.base, self.variance, self.memory)
 
+    def reference(self, row: int) -> Reference:
+        """The promise of feature `row`, with its variance as it is known by now."""
+        score, floor = float(self.base[row]), float(self.floor[row])
+        known = float(self.memory[row])
+        return Reference(score, float(self.variance[row]), known, floor if floor > KILL_SHARE * score else 0.0)
+
     @property
     def decay_log_s(self) -> Floats:
         """Ln of the critical statistic less its head start's share, [F]; NaN for a feature without a promise."""
