@@ -92,9 +92,10 @@ def judge_expression(
     elif hold:
         raise SettingsError("--hold needs --gate", hint="a feature without a gate is held for the target horizon")
     thresholds, deployed = base_inputs(settings)
+    named = named_features(settings)
     panel = load_panel(settings.data)
-    engine = FeatureEngine(panel, limits=settings.dsl, features=deployed)
-    parsed = parse(expression, columns=panel.columns, limits=settings.dsl, features=deployed)
+    engine = FeatureEngine(panel, limits=settings.dsl, features=named)
+    parsed = parse(expression, columns=panel.columns, limits=settings.dsl, features=named)
     chosen = settings.evaluation
     longest = max(*chosen.horizons, chosen.target, hold)
     rows = None if part == "all" else split_history(panel.timestamps, settings, longest).named(part)
@@ -139,3 +140,15 @@ def base_inputs(settings: Settings) -> tuple[Mapping[str, Any] | None, dict[str,
 
     base = open_base(settings, read_only=True)
     return base.thresholds(), {r.name: r.expression for r in base.features(FeatureState.DEPLOYED)}
+
+
+def named_features(settings: Settings) -> dict[str, str]:
+    """Features usable by name inside an expression: candidates, shadows and deployed ones."""
+    if not settings.kb_path.is_dir():
+        return {}
+    from midas_engine.cli.engine import open_base
+    from midas_engine.models import FeatureState
+
+    base = open_base(settings, read_only=True)
+    states = (FeatureState.CANDIDATE, FeatureState.SHADOW, FeatureState.DEPLOYED)
+    return {r.name: r.expression for state in states for r in base.features(state)}

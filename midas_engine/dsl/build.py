@@ -34,6 +34,7 @@ _FUTURE = re.compile(
 )
 # Trees are walked recursively; the interpreter's stack allows far more than this.
 _HEIGHT = 200
+_SIGNS = str.maketrans("", "", "+- ()")
 
 
 class Builder:
@@ -205,7 +206,8 @@ class Builder:
     def _owns(self, node: Number, spelled: str) -> bool:
         """Whether the literal stands in this text (a template's argument stands in another)."""
         try:
-            return float(spelled) == node.value
+            # Signs cancel out (--1 is 1), and a computed figure is still not a written one.
+            return float(spelled.translate(_SIGNS)) == abs(node.value)
         except ValueError:
             return False
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from midas_engine.dsl.canonical_form import canonical_text, family_text, text_hash
-from midas_engine.dsl.nodes import Call, Node, columns_of, walk
+from midas_engine.dsl.nodes import Call, Node, columns_of, to_text, walk
 from midas_engine.dsl.parser import parse_tree
 from midas_engine.dsl.registry import OPERATORS
 from midas_engine.errors import ExpressionError, ExpressionTypeError
@@ -54,6 +54,11 @@ class Expression:
     def family(self) -> str:
         """Equal for features that differ by scale, sign or an added constant only; 16 hex digits."""
         return text_hash(self._lazily("family"))
+
+    @property
+    def standalone(self) -> str:
+        """The text with every feature's name replaced by its expression; as written when it uses none."""
+        return to_text(self.ast) if self.lineage else self.text
 
     @property
     def recursive(self) -> bool:

@@ -33,10 +33,11 @@ def list_operators(shared: Shared) -> None:
 @pass_shared
 def explain_expression(shared: Shared, expression: str) -> None:
     """Say what an expression computes, what it needs and what its canonical form is."""
+    from midas_engine.cli.judging import named_features
     from midas_engine.dsl import explain, parse
 
     settings = shared.settings()
-    parsed = parse(expression, columns=_columns(shared), limits=settings.dsl)
+    parsed = parse(expression, columns=_columns(shared), limits=settings.dsl, features=named_features(settings))
     text = explain(parsed)
     document: dict[str, Any] = {
         "expression": parsed.text,
@@ -44,6 +45,7 @@ def explain_expression(shared: Shared, expression: str) -> None:
         "hash": parsed.hash,
         "columns": sorted(parsed.columns),
         "lookback_bars": parsed.lookback,
+        "built_on": list(parsed.lineage),
         "explanation": text,
     }
     shared.show(document, lambda: clean_block(text))
@@ -54,11 +56,13 @@ def explain_expression(shared: Shared, expression: str) -> None:
 @pass_shared
 def audit_expression(shared: Shared, expression: str) -> None:
     """Run an expression on truncated and corrupted futures: what changes the past sees the future."""
+    from midas_engine.cli.judging import named_features
     from midas_engine.dsl import audit
     from midas_engine.market import load_panel
 
     settings = shared.settings()
-    report = audit(expression, load_panel(settings.data))
+    panel = load_panel(settings.data)
+    report = audit(expression, panel, limits=settings.dsl, features=named_features(settings))
     shared.show(report, lambda: clean_block(str(report)))
     if not report.ok:
         raise click.exceptions.Exit(1)

@@ -90,6 +90,11 @@ class ExpressionAuditor:
             checks.append(start)
         return leak_report(expression.text, checks, (*warnings, *warning))
 
+    def know(self, features: Mapping[str, str]) -> None:
+        """Make more features usable by name."""
+        for engine in (self._whole, self._removed, self._changed, self._late):
+            engine.features |= features
+
     def refuse(self, expr: str | Expression) -> None:
         """Audit an expression, once, and refuse it when it leaks.
 
