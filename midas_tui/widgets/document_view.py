@@ -106,12 +106,17 @@ class DocumentView(ScrollKeys, ScrollView, can_focus=True):
 
     async def show_document(self, path: str, text: str) -> None:
         """Render `text`; a reload of the same path keeps the scroll position."""
-        same = path == self.path
-        offset = self.scroll_offset.y
+        fresh = path != self.path
+        if not fresh and text == self.text and self._lines:
+            return
         self.path, self.text, self._match = path, text, -1
-        await self._render_sections(keep=offset if same else 0)
+        if fresh:
+            self._lines = []
+            self.scroll_to(y=0, animate=False, immediate=True)
+        await self._render_sections(fresh=fresh)
 
-    async def _render_sections(self, keep: int) -> None:
+    async def _render_sections(self, *, fresh: bool) -> None:
+        """Render what is not cached. A fresh document comes slice by slice; a reload is shown once, whole."""
         self._generation += 1
         generation = self._generation
         width = max(20, self.size.width - 3)
@@ -134,19 +139,18 @@ class DocumentView(ScrollKeys, ScrollView, can_focus=True):
             starts += [(title, len(lines)) for _, title in headings(piece)[:1]]
             lines.extend(strips)
             if loop.time() - began > SLICE_SECONDS:
-                self._publish(lines, starts, keep)
+                if fresh:
+                    self._publish(lines, starts)
                 await asyncio.sleep(0)
                 if generation != self._generation:
                     return
                 began = loop.time()
         self._cache = used
-        self._publish(lines, starts, keep)
+        self._publish(lines, starts)
 
-    def _publish(self, lines: list[Strip], starts: list[tuple[str, int]], keep: int) -> None:
+    def _publish(self, lines: list[Strip], starts: list[tuple[str, int]]) -> None:
         self._lines, self._starts = list(lines), list(starts)
         self.virtual_size = Size(self.size.width, max(1, len(self._lines)))
-        if len(lines) > keep:
-            self.scroll_to(y=keep, animate=False, immediate=True)
         self.refresh()
 
     def _rich(self, name: str) -> Style:
@@ -162,7 +166,7 @@ class DocumentView(ScrollKeys, ScrollView, can_focus=True):
     def on_resize(self) -> None:
         """Wrap at the new width."""
         if self.text:
-            in_worker(self, partial(self._render_sections, keep=self.scroll_offset.y), "document", exclusive=True)
+            in_worker(self, partial(self._render_sections, fresh=False), "document", exclusive=True)
         self.refresh()
 
     def notify_style_update(self) -> None:
@@ -170,7 +174,7 @@ class DocumentView(ScrollKeys, ScrollView, can_focus=True):
         self._cache.clear()
         super().notify_style_update()
         if self.text and self.is_mounted:
-            in_worker(self, partial(self._render_sections, keep=self.scroll_offset.y), "document", exclusive=True)
+            in_worker(self, partial(self._render_sections, fresh=False), "document", exclusive=True)
 
     def render_line(self, y: int) -> Strip:
         """One line."""
