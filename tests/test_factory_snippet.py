@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from llmock.pytest_plugin import LLMock
+
     from midas_engine.market import Panel
 
 
@@ -229,6 +231,32 @@ def test_state_is_kept_over_a_restart_unless_told_otherwise(tmp_path: Path) -> N
     assert asyncio.run(run(range(10))) == 9
     assert asyncio.run(run(range(10, 15))) == 14
     assert asyncio.run(run(range(10), keep_state=False)) == 9
+
+
+async def test_what_a_diagnosis_costs_is_charged_to_the_day(
+    tmp_path: Path, llmock: LLMock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from midas_engine.clock import WallClock
+    from midas_engine.proposer import DiagnosisBrief
+    from tests.helpers_llm import block
+
+    llmock.reply(block(root_cause="it died [F1]", kill=True))
+    async with create_midas(tmp_path / "kb", provider="openai") as midas:
+        monitor = midas.build_online(["a"])
+        assert monitor.diagnostics is not None
+        researcher = monitor.diagnostics._researcher
+        assert researcher is not None
+        draft = await researcher.diagnose(DiagnosisBrief("a", "", "alert", "noise", 0.5, ("[F1] x 1",)), lambda _: None)
+        assert draft.kill is True  # a proposal, read as what it is
+        await monitor.close()
+        since = WallClock().now().replace(hour=0, minute=0, second=0, microsecond=0)
+        for _ in range(200):  # it is written beside the loop
+            calls, spent = midas.promoter.journal.model_spend(since=since)
+            if calls:
+                break
+            await asyncio.sleep(0.02)
+        assert calls == 1
+        assert spent > 0
 
 
 def test_deployed_features_are_what_is_watched_by_default(tmp_path: Path) -> None:
