@@ -95,7 +95,8 @@ def unmet_gates(record: FeatureRecord) -> tuple[str, ...]:
     """The gates that the figures saved with the feature did not meet, in words.
 
     Reads `gates` (a list of mappings with name, value, comparison, threshold, passed), `failed_agents`
-    (names, as a list or joined by commas) and `overall_pass`, whichever the record has.
+    (names, as a list or joined by commas) and `overall_pass`, whichever the record has. A fix must also have run in
+    shadow.
     """
     metrics: dict[str, Any] = record.metrics
     gates = metrics.get("gates")
@@ -109,6 +110,8 @@ def unmet_gates(record: FeatureRecord) -> tuple[str, ...]:
         found = [f.strip() for f in failed.split(",")] if isinstance(failed, str) else [str(f) for f in failed]
     if not found and metrics.get("overall_pass") is False:
         found = ["the evaluation did not pass"]
+    if metrics.get("fix_of") and not any(entry.get("action") == "shadow" for entry in record.history):
+        found.append(f"it is a fix of {metrics['fix_of']} and has not run in shadow")
     return tuple(f for f in found if f)
 
 
