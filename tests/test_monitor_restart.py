@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from midas_engine.errors import MonitorError
+from midas_engine.errors import LockTimeoutError, MonitorError
 from midas_engine.events import AlertRaised, AlertResolved, FaultReported, KillProposed
+from midas_engine.journal import Journal
+from midas_engine.kb import KnowledgeBase
 from midas_engine.monitor import OnlineMonitor
 from midas_engine.monitor.codec import pack
 from midas_engine.monitor.recovery import BAR_KEY, PART_KEY, SNAPSHOT_KEY, Recovery
@@ -30,7 +32,7 @@ def _story(bars: int = 500) -> tuple[np.ndarray, np.ndarray]:
     return values, linked(rng, values[:, 0], np.where(np.arange(bars) < 200, 0.3, -0.3))
 
 
-def _monitor(store: MemoryStore | None = None, **more: Any) -> OnlineMonitor:
+def _monitor(store: Any = None, **more: Any) -> OnlineMonitor:
     more = {"references": {"a": 0.3}, "settings": AUTO, **more}
     return OnlineMonitor(["a", "b"], clock=clock_at(LATER), journal=store, **more)
 
@@ -154,6 +156,22 @@ async def test_a_large_state_is_written_less_often() -> None:
     fresh = Recovery(recovery._store)
     fresh.load()
     assert [meta["index"] for meta, _ in fresh.bars_after()] == list(range(120))
+
+
+async def test_one_monitor_a_base(tmp_path: Path) -> None:
+    base = KnowledgeBase(tmp_path / "kb")
+    with Journal(tmp_path / "journal.sqlite") as journal:
+        first, second = _monitor(journal, kb=base), _monitor(journal, kb=base)
+        await _feed(first, 0, 3)
+        for _ in range(2):
+            with pytest.raises(LockTimeoutError, match="already has a monitor") as caught:
+                await _feed(second, 0, 1)
+        assert "read-only" in (caught.value.hint or "")
+        assert not second.fleet.built
+        await first.close()
+        await _feed(second, 3, 5)
+        assert second.metrics("a").bars == 4
+        await second.close()
 
 
 async def test_bars_between_snapshots_keep_to_their_slots() -> None:

@@ -119,7 +119,10 @@ class OnlineMonitor(OperatorCommands):
         self.fleet = Fleet(features, references or {}, config, self.alert_engine, self.kills, self.settings.kill_policy)
         self.recovery = Recovery(journal)
         self.market_context: dict[str, Any] = {}
-        self._lock = asyncio.Lock()
+        self._lock, self._starting = asyncio.Lock(), asyncio.Lock()
+        # the journal is the base's: a second monitor would write over the state of the first
+        self._role: Callable[[str], Any] | None = None if journal is None else getattr(kb, "claim", None)
+        self._claim: Any = None
         self._started = False
         self._journal_down = False
         if symbols is not None:
@@ -128,9 +131,19 @@ class OnlineMonitor(OperatorCommands):
     # -- life ------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Come up where the last run ended: windows, detectors, episodes, kills. Called by the first bar too."""
-        if self._started:
-            return
+        """Come up where the last run ended: windows, detectors, episodes, kills. Called by the first bar too.
+
+        Raises:
+            LockTimeoutError: Another monitor watches this knowledge base.
+            MonitorError: The record of kills is damaged.
+        """
+        async with self._starting:
+            if not self._started:
+                await self._come_up()
+
+    async def _come_up(self) -> None:
+        if self._role is not None and self._claim is None:
+            self._claim = await asyncio.to_thread(self._role, "monitor")
         self.kills.load()
         self._started = True
         wanted = list(self.fleet.names)
@@ -153,7 +166,7 @@ class OnlineMonitor(OperatorCommands):
             self.diagnostics.resume(self.fleet, self.expressions)
 
     async def close(self) -> None:
-        """Save the state and stop what runs in the background."""
+        """Save the state, stop what runs in the background, and let another monitor watch the base."""
         if self._started:
             await self.save()
         if self._reports:
@@ -161,6 +174,9 @@ class OnlineMonitor(OperatorCommands):
         if self.diagnostics is not None:
             await self.diagnostics.close()
         await self.kills.close()
+        if self._claim is not None:
+            self._claim.release()
+            self._claim = None
 
     async def __aenter__(self) -> OnlineMonitor:
         await self.start()
