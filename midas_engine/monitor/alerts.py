@@ -131,7 +131,7 @@ class AlertEngine:
             risen = episode.seen(at, value, severity, gate, message)
             return [AlertRaised(at=at, alert=episode.alert) if risen else AlertUpdated(at=at, alert=episode.alert)]
         if severity is not Severity.CRITICAL and len(self.episodes) >= self.thresholds.max_open:
-            return self._fold(at)
+            return self._fold(at, rule.alert_type)
         alert = Alert(
             id=alert_id(name, rule.name, at),
             feature=name,
@@ -148,7 +148,7 @@ class AlertEngine:
         self.episodes[name, rule.name] = Episode(alert)
         return [AlertRaised(at=at, alert=alert)]
 
-    def _fold(self, at: datetime) -> list[Event]:
+    def _fold(self, at: datetime, alert_type: str) -> list[Event]:
         episode = self.episodes.get(FLEET_KEY)
         if episode is not None:
             if episode.alert.last_seen_at == at:
@@ -161,7 +161,7 @@ class AlertEngine:
         alert = Alert(
             id=alert_id(FLEET, FLEET, at),
             feature=FLEET,
-            alert_type="stale_data",
+            alert_type=alert_type,  # of the first that was folded
             severity=Severity.WARNING,
             message=f"more than {limit} episodes run at once: further warnings are folded into this one; "
             "look at the feed first",
