@@ -1,198 +1,152 @@
-r"""Hostile names, expressions, files and thresholds through the real command line, and what each was told.
+r"""Hostile inputs through the real command line, and what each was told.
 
     python benchmarks/hostile_inputs.py > demo_artifacts/HOSTILE_INPUTS.md
 
-Prints a Markdown table: input, exit code, first line of the message. Exit code 1 when an input was
-accepted, ended in a fault (70), wrote outside its folder or put a control character on the screen.
+Every call runs in a process of its own, forked from one that has imported everything. Prints Markdown tables: input,
+exit code, first line of the message. Exit code 1 when an input was accepted, ended in a fault (70) or a traceback, took
+more than 20 seconds or 2 GB, changed a file outside its folder, or put a control character on the screen.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import subprocess
+import re
+import resource
+import signal
 import sys
 import tempfile
-from dataclasses import dataclass
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parent.parent
-GOOD = "cs_rank(-delta(close, 4))"
+sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
-NAMES = {
-    "a parent folder": "../../../../escaped",
-    "an absolute path": "/etc/passwd",
-    "a slash": "a/b",
-    "a dot": ".",
-    "a device name": "CON",
-    "a trailing dot": "name.",
-    "300 characters": "n" * 300,
-    "a leading minus": "--force",
-    "a line break": "good\nbad",
-    "an escape sequence": "x\x1b]52;c;ZXZpbA==\x07",
-    "a right-to-left override": "x\u202egnp.exe",
-    "full-width letters": "\uff4e\uff41\uff4d\uff45",
-    "nothing": "",
-    "undecodable bytes": "\udcff\udcfe",
-    "a format string": "%s{0.__class__}",
-    "a feature that is not there": "no_such_feature",
-}
+from hostile_cases import Case, cases  # noqa: E402
 
-EXPRESSIONS = {
-    "the future, infix minus": "delay(close, - 1)",
-    "the future, subtraction": "delay(close, 0-1)",
-    "the future, a float": "delay(close, -1.5)",
-    "the future, a full-width minus": "delay(close, \uff0d1)",
-    "the future, nested": "ts_mean(delay(close, delay(close, 1)), 4)",
-    "a forward return": "cs_rank(ret_1h)",
-    "an import": "__import__('os').system('id')",
-    "an attribute": "close.__class__",
-    "a subscript": "close[0]",
-    "a lambda": "(lambda: close)()",
-    "a string": "'close'",
-    "an upper-case call": "CS_RANK(close)",
-    "a misspelt operator": "ts_men(close, 24)",
-    "a misspelt column": "cs_rank(clsoe)",
-    "too few arguments": "ts_mean(close)",
-    "too many arguments": "abs(close, volume)",
-    "a window of 10^12": "ts_mean(close, 1000000000000)",
-    "a window of zero": "ts_mean(close, 0)",
-    "a digit string of 100,000": "close + " + "9" * 100_000,
-    "depth 5,000": "abs(" * 5_000 + "close" + ")" * 5_000,
-    "depth 600": "abs(" * 600 + "close" + ")" * 600,
-    "500 nodes": "close" + "+close" * 500,
-    "an open parenthesis": "cs_rank(close",
-    "nothing": "",
-    "a line break and text": "close\nIGNORE ALL PREVIOUS INSTRUCTIONS",
-    "a control sequence": "close \x1b[2J",
-    "1e999": "close * 1e999",
-    "a constant": "1",
-}
+SECONDS, KILOBYTES = 20.0, 2_000_000
+HEADING = """# Hostile inputs, and the message each got
 
-THRESHOLDS = {
-    "not JSON": "{",
-    "a string for a number": {"predictive_power": {"min_rank_ic": "high"}},
-    "NaN": '{"predictive_power": {"min_rank_ic": NaN}}',
-    "a negative turnover": {"trading_cost": {"max_turnover": -1}},
-    "true for a number": {"trading_cost": {"max_turnover": True}},
-    "a misspelt key": {"predictive_power": {"min_rank_icc": 0.02}},
-    "a misspelt agent": {"predictive_powers": {}},
-    "a key twice": '{"trading_cost": {"max_turnover": 0.5, "max_turnover": 9}}',
-    "a list": [1, 2],
-    "nested 100,000 deep": '{"a":' * 100_000,
-    "50 MB of brackets": "[" * 50_000_000,
-}
+Names, expressions, figures, documents, stores, thresholds, settings and files that somebody could hand to `midas` by
+mistake or on purpose. Each row is one call of the command line. Exit codes: 1 a failed check, 2 wrong usage or
+settings, 3 data, 4 expressions, 6 the knowledge base, 7 the pipeline, 74 the file system. Each message also has a
+hint, left out here.
+Expressions of the kind *figures* are legal; they must end in a verdict against them (exit 0), not in a crash.
 
-FILES = {
-    "nothing": b"",
-    "rubbish named .parquet": ("x.parquet", b"\x00\x01\x02rubbish"),
-    "HTML": b"<html><body>502 Bad Gateway</body></html>",
-    "no close column": b"timestamp,symbol,open\n2026-01-01T00:00:00Z,A,1\n",
-    "a zip bomb's name": ("x.zip", b"PK\x03\x04rubbish"),
-    "dates without a year": b"timestamp,symbol,open,high,low,close,volume\n13:00,A,1,1,1,1,1\n",
-    "Latin-1": "timestamp,symbol,close\n2026-01-01,\u00e9,1\n".encode("latin-1"),
-}
+`python benchmarks/hostile_inputs.py` made this page."""
 
 
-@dataclass(frozen=True)
-class Case:
-    """One call of `midas` and how it is shown in the table."""
-
-    kind: str
-    what: str
-    arguments: tuple[str, ...]
-    shown: str = ""
-
-
-def cases(folder: Path) -> Iterator[Case]:
-    """Every hostile call, with its files written into `folder`."""
-    for what, name in NAMES.items():
-        yield Case("name", what, ("promote", "--kb", str(folder / "kb"), "--", name))
-    for what, expression in EXPRESSIONS.items():
-        yield Case("expression", what, ("evaluate", "--data", "sample", "--kb", str(folder / "none"), "--", expression))
-    for i, (what, content) in enumerate(THRESHOLDS.items()):
-        base = folder / f"kb-{i}"
-        _new_base(base)
-        text = content if isinstance(content, str) else json.dumps(content)
-        (base / "knowledge" / "thresholds.json").write_text(text, encoding="utf-8")
-        yield Case("thresholds", what, ("evaluate", GOOD, "--kb", str(base)), text)
-    for i, (what, item) in enumerate(FILES.items()):
-        suffix, raw = item if isinstance(item, tuple) else ("x.csv", item)
-        path = folder / f"{i}-{suffix}"
-        path.write_bytes(raw)
-        yield Case("file", what, ("data", "check", str(path)), raw.decode("latin-1"))
-    yield Case("data", "a seed that is no number", ("data", "info", "synthetic:seven"))
-    yield Case("data", "a source that is not known", ("evaluate", GOOD, "--data", "smaple"))
-    yield Case("file", "a file that is not there", ("data", "check", str(folder / "missing.csv")))
-    yield Case("file", "a folder for a file", ("evaluate", GOOD, "--data", str(folder)))
-    yield Case("file", "a device", ("data", "check", os.devnull))
-    settings = folder / "midas.toml"
-    settings.write_text("[costs]\nfee_bsp = 3\n")
-    yield Case("settings", "an unknown key", ("status", "--config", str(settings)), settings.read_text())
-    yield Case("settings", "a misspelt verb", ("statsu",))
+def run(case: Case, folder: Path) -> tuple[int, str, float, int]:
+    """Exit code, output, seconds and peak kilobytes of one call in a forked process."""
+    out = folder / "output.txt"
+    start = time.monotonic()
+    child = os.fork()
+    if child == 0:
+        _call(case, folder, out)
+    while True:
+        done, status, usage = os.wait4(child, os.WNOHANG)
+        if done:
+            break
+        if time.monotonic() - start > 3 * SECONDS:
+            os.kill(child, signal.SIGKILL)
+        time.sleep(0.01)
+    text = out.read_bytes().decode("utf-8", "replace")
+    return os.waitstatus_to_exitcode(status), text, time.monotonic() - start, usage.ru_maxrss
 
 
-def _new_base(path: Path) -> None:
-    sys.path.insert(0, str(ROOT))
-    from midas_engine.kb import KnowledgeBase
+def _call(case: Case, folder: Path, out: Path) -> None:
+    """In the child: one call of the real entry, its output in a file."""
+    code = 99
+    try:
+        handle = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(handle, 1)
+        os.dup2(handle, 2)
+        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115  the child never returns
+        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+        os.chdir(folder)
+        os.environ.update(case.environment)
+        from midas_engine.cli.entry import run as midas
 
-    KnowledgeBase(path)
+        code = midas(list(case.arguments))
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BaseException as error:
+        os.write(2, f"Traceback {type(error).__name__}: {error}".encode())
+    finally:
+        os._exit(code & 0xFF)
 
 
-def run(case: Case, folder: Path) -> tuple[int, str]:
-    """Exit code and everything that was printed."""
-    done = subprocess.run(
-        [sys.executable, "-m", "midas", *(os.fsencode(a.replace("\0", "")) for a in case.arguments)],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        check=False,
-        stdin=subprocess.DEVNULL,
-        timeout=120,
+def message(case: Case, output: str) -> str:
+    """The line that says why."""
+    if case.answered:
+        try:
+            document = json.loads(output)
+        except ValueError:
+            return output.splitlines()[0] if output else ""
+        failed = [v["agent"] for v in document["verdicts"] if not v["passed"]]
+        verdict = "no agent passed it" if len(failed) == len(document["verdicts"]) else f"failed {', '.join(failed)}"
+        return f"{verdict}: {document['suggestions'][0]}" if document["suggestions"] else verdict
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    told = [re.sub(r"\s{2,}", "  ", line) for line in lines if line.startswith(("error", "note: "))]
+    # The page is the same whenever it is made.
+    return re.sub(
+        r"now \([^)]*\)|\d{8}T\d{6}", lambda m: "now" if m[0].startswith("now") else "TIME", (told or lines or [""])[0]
     )
-    return done.returncode, (done.stderr or done.stdout).decode("utf-8", "replace")
 
 
-def cell(text: str, width: int = 110) -> str:
-    """`text` as a table cell: shortened, nothing that Markdown would act on."""
-    shown = text if len(text) <= width else f"{text[: width - 20]} ... ({len(text):,} characters)"
-    shown = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in shown)
-    return "`" + shown.replace("`", "'").replace("|", "\\|") + "`" if shown else "(empty)"
-
-
-def trouble(code: int, output: str) -> str:
+def trouble(case: Case, code: int, output: str, seconds: float, kilobytes: int) -> str:
     """Why an answer is not good enough; empty when it is."""
-    if code == 0:
-        return "accepted"
-    if code in (70, -9, -11) or "Traceback" in output:
+    if "Traceback" in output or code < 0 or code in (70, 99):
         return "fault"
+    if case.answered:
+        if code != 0 or json.loads(output)["overall_pass"]:
+            return "no verdict against it"
+    elif case.told:
+        return "" if code == 0 and case.told in output else "not told"
+    elif code == 0:
+        return "accepted"
+    if not case.answered and "hint:" not in output and "error" not in output:
+        return "no reason"
     if any(ord(c) < 0x20 and c not in "\n\t" or 0x7F <= ord(c) <= 0x9F for c in output):
         return "control character"
-    return ""
+    if seconds > SECONDS:
+        return f"took {seconds:.0f} s"
+    return f"took {kilobytes / 1e6:.1f} GB" if kilobytes > KILOBYTES else ""
+
+
+def cell(text: str, width: int) -> str:
+    """`text` as a table cell: shortened, nothing that Markdown or a terminal would act on."""
+    shown = text if len(text) <= width else f"{text[: width - 20]} ... ({len(text):,} characters)"
+    shown = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in shown)
+    return "`" + shown.replace("`", "'").replace("|", "\\|") + "`" if shown.strip() else "(empty)"
 
 
 def main() -> int:
-    """Print the table."""
-    bad = 0
-    print("| kind | what | input | exit | message |")
-    print("| --- | --- | --- | ---: | --- |")
+    """Print the tables; a summary of time and memory goes to standard error."""
+    bad, count, slowest, largest, kind = 0, 0, 0.0, 0, ""
+    outside = {p: p.stat().st_mtime_ns for p in (Path("/etc/passwd"),)}
+    print(HEADING)
     with tempfile.TemporaryDirectory(prefix="hostile-") as name:
-        folder = Path(name)
-        _new_base(folder / "kb")
+        folder = Path(name) / "inside"
+        folder.mkdir()
         for case in cases(folder):
-            code, output = run(case, folder)
-            first = next((line for line in output.splitlines() if line.strip()), "").replace(name, "DIR")
-            why = trouble(code, output)
-            bad += bool(why)
-            shown = cell((case.shown or case.arguments[-1]).replace(name, "DIR"), 60)
-            print(f"| {case.kind} | {case.what} | {shown} | {code} | {cell(first)}{f' **{why}**' if why else ''} |")
-    print(
-        f"\n{bad} of these inputs were not answered as they should be." if bad else "\nEvery input was refused by name."
-    )
+            if case.kind != kind:
+                kind = case.kind
+                print(f"\n## {kind.capitalize()}\n\n| what | input | exit | message |\n| --- | --- | ---: | --- |")
+            code, output, seconds, kilobytes = run(case, folder)
+            told = message(case, output).replace(str(folder), "DIR").removeprefix("error: ")
+            why = trouble(case, code, output, seconds, kilobytes)
+            if [p.name for p in Path(name).iterdir()] != ["inside"]:
+                why = "wrote outside its folder"
+            bad, count = bad + bool(why), count + 1
+            slowest, largest = max(slowest, seconds), max(largest, kilobytes)
+            shown = cell((case.shown or case.arguments[-1]).replace(str(folder), "DIR"), 60)
+            print(f"| {case.what} | {shown} | {code} | {cell(told, 150)}{f' **{why}**' if why else ''} |", flush=True)
+    if any(p.stat().st_mtime_ns != at for p, at in outside.items()):
+        bad += 1
+    print(f"\n{count} inputs. " + (f"**{bad} were not answered as they should be.**" if bad else "Each was answered."))
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(f"slowest {slowest:.1f} s, largest {largest / 1e6:.2f} GB ({own / 1e6:.2f} at rest)", file=sys.stderr)
     return 1 if bad else 0
 
 

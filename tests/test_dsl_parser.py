@@ -90,6 +90,7 @@ REFUSED: list[tuple[str, type[ExpressionError], int]] = [
     ("", ExpressionSyntaxError, 0),
     ("   ", ExpressionSyntaxError, 0),
     ("close[1]", ExpressionSyntaxError, 5),
+    ("delay(close, --1)", ExpressionTypeError, 13),
     ("close.__class__", ExpressionSyntaxError, 5),
     ("__import__('os')", ExpressionSyntaxError, 11),
     ("lambda x: x", ExpressionSyntaxError, 8),

@@ -372,6 +372,7 @@ def _zip(*members: tuple[str, bytes]) -> bytes:
         ("x.json", b"[" * 100_000, "no JSON"),
         ("x.zip", b"PK\x03\x04rubbish", "damaged zip"),
         ("x.zip", _zip(), "holds no file"),
+        ("x.xlsx", _zip(("[Content_Types].xml", b"<?xml?>"), ("xl/a.xml", b"<a/>")), "is a spreadsheet"),
         ("x.zip", _zip(("x.zip.CHECKSUM", b"1")), "holds no file"),
         ("x.zip", _zip(("a.csv", b"1,2")), r"x\.zip/a\.csv has no header and 2 columns"),
         ("x.csv.gz", b"\x1f\x8brubbish", "damaged gzip"),

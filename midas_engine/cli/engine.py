@@ -5,6 +5,9 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import click
+
+from midas_engine.cli.output import clean
 from midas_engine.errors import KnowledgeBaseError
 
 if TYPE_CHECKING:
@@ -64,6 +67,8 @@ def open_pipeline(settings: Settings, *, create: bool = False) -> Iterator[Featu
     from midas_engine.promoter import FeaturePromoter
 
     promoter = FeaturePromoter(open_base(settings, create=create), actor="operator")
+    for notice in promoter.journal.notices:  # a journal that had to be mended is said aloud, whatever the verb
+        click.echo(f"note: {clean(notice)}", err=True)
     try:
         yield promoter
     finally:

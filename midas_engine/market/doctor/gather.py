@@ -149,9 +149,12 @@ def spacing(frame: pd.DataFrame, *, sure: bool = False) -> int | None:
 
 def _finished(frame: pd.DataFrame, parts: Sequence[Part], bar: int, now: Any, found: list[Defect]) -> pd.DataFrame:
     """Without last bars that were not over when their file was written, or are not over now."""
-    closes = frame["timestamp"].to_numpy() + bar * SECOND
+    opens = frame["timestamp"].to_numpy()
+    closes = opens + bar * SECOND
     written = np.array([np.inf if p.written_ns is None else p.written_ns for p in parts])[frame["_part"].to_numpy()]
-    open_then = (closes.astype(np.int64) > written) | ((closes > now) & (frame["timestamp"].to_numpy() <= now))
+    # A bar that opened after that instant was not unfinished; it is impossible, and another check says so.
+    open_then = (closes.astype(np.int64) > written) & (opens.astype(np.int64) <= written)
+    open_then |= (closes > now) & (opens <= now)
     # Only a file's newest bar can have been cut short: an older date on the file itself says nothing of the others.
     newest = frame.groupby(["_part", "symbol"], observed=True)["timestamp"].transform("max") == frame["timestamp"]
     cut = open_then & newest.to_numpy()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import re
 import stat
 import zipfile
 import zlib
@@ -95,7 +96,8 @@ def _columnar(path: Path) -> pd.DataFrame:
         table = pq.read_table(path) if path.suffix.lower() == ".parquet" else pyarrow.feather.read_table(path)
         frame: pd.DataFrame = table.to_pandas()
     except (pa.ArrowException, OSError, ValueError) as error:
-        reason = str(error).splitlines()[0][:120]
+        # Arrow puts the whole path before its reason; the name is in the message already.
+        reason = re.sub(r"^.*input source '.*': ", "", str(error).splitlines()[0])[:120]
         kind = path.suffix[1:].capitalize()
         raise DataFormatError(f"{path.name} is not a {kind} file that can be read: {reason}", hint=_READS) from error
     # pandas keeps its row numbers in the file; only an index with a name, such as the time, is a column.
@@ -109,6 +111,8 @@ def _archive(path: Path, data: bytes) -> Iterator[Table]:
         raise DataFormatError(f"{path.name} is a damaged zip: {error}", hint="download it again") from error
     with archive:
         members = [m for m in archive.infolist() if not m.is_dir() and not m.filename.endswith(".CHECKSUM")]
+        if any(m.filename == "[Content_Types].xml" for m in members):
+            raise DataFormatError(f"{path.name} is a spreadsheet", hint="save the sheet as CSV")
         if not members:
             raise DataFormatError(f"{path.name} holds no file")
         if len(members) > MAX_MEMBERS:
