@@ -165,8 +165,8 @@ def _cost(world: World, it: Incident, rng: Generator) -> None:
     else:
         # the value flickers around what it says: the same foresight, far more trades
         v = it.values[it.target]
-        spread = np.nanstd(v, axis=1, keepdims=True)
-        v[o:] += (rng.normal(size=v[o:].shape) * spread[o:] * 0.45).astype(float)
+        spread = np.nanstd(v[o:], axis=1, keepdims=True)
+        v[o:] += rng.normal(size=v[o:].shape) * spread * 0.45
 
 
 def _crowding(world: World, it: Incident, rng: Generator) -> None:
