@@ -6,6 +6,9 @@ import contextlib
 import gzip
 import io
 import json
+import os
+import subprocess
+import sys
 import zipfile
 from typing import TYPE_CHECKING, Any
 
@@ -320,6 +323,42 @@ def test_an_import_is_what_data_reads(tmp_path: Path) -> None:
     assert read_any([tmp_path / "market"], now=NOW).snapshot_id == done.panel.snapshot_id
 
 
+# Ends the process at the n-th fsync or rename of an import, as a power cut would.
+DIES = """
+import os, sys
+from midas_engine.market import import_panel
+left = int(sys.argv[3])
+def dying(call):
+    def wrapped(*args):
+        global left
+        left -= 1
+        if left == 0:
+            os._exit(99)
+        return call(*args)
+    return wrapped
+os.fsync, os.replace = dying(os.fsync), dying(os.replace)
+import_panel([sys.argv[1]], sys.argv[2])
+"""
+
+
+@pytest.mark.parametrize(("call", "kept"), [(1, 24), (2, 24), (3, 48), (4, 48)])
+def test_an_import_that_dies_leaves_the_old_panel_or_the_new_one(
+    tmp_path: Path, root: Path, call: int, kept: int
+) -> None:
+    old, new = (headless(bars(n), tmp_path / f"{n}_BTCUSDT-1h.csv") for n in (24, 48))
+    import_panel([old], tmp_path / "market", now=NOW)
+    done = subprocess.run(
+        [sys.executable, "-c", DIES, str(new), str(tmp_path / "market"), str(call)],
+        env={**os.environ, "PYTHONPATH": str(root)},
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == (0 if call == 4 else 99)
+    assert load_panel(tmp_path / "market").T == kept
+    import_panel([new], tmp_path / "market", now=NOW)
+    assert [p.name for p in (tmp_path / "market").iterdir()] == ["panel.parquet"]
+
+
 def test_a_refused_import_leaves_what_was_there(tmp_path: Path) -> None:
     good = headless(bars(48), tmp_path / "BTCUSDT-1h.csv")
     before = import_panel([good], tmp_path / "market", now=NOW).panel.snapshot_id
@@ -410,8 +449,6 @@ def test_sizes_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_nothing_and_special_files_are_refused(tmp_path: Path) -> None:
-    import os
-
     os.mkfifo(tmp_path / "pipe.csv")
     (tmp_path / "empty").mkdir()
     for path, words in ((tmp_path / "pipe.csv", "not a regular file"), (tmp_path / "no.csv", "No such file"),

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # A year of one-minute klines of one symbol is 70 MB of text.
 MAX_BYTES = 1_000_000_000
 MAX_MEMBERS = 10_000
-SUFFIXES = (".csv", ".txt", ".json", ".parquet", ".feather", ".zip", ".gz")
+SUFFIXES = (".csv", ".json", ".parquet", ".feather", ".zip", ".gz")
 _READS = "Midas reads CSV, JSON, Parquet and Feather, also in .zip and .gz"
 
 
