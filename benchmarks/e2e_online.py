@@ -44,6 +44,7 @@ BOOK = {
 BEFORE = 24 * 40
 SHADOW_BARS = 240
 BEATS_T = 1.2816
+KEPT = Path(__file__).resolve().parent.parent / "demo_artifacts" / "ONLINE_STORY.md"
 CHAPTERS = ("alert carry_reversal", "shadow", "redeployed", "rolled", "alert range_position", "killed")
 
 
@@ -238,13 +239,13 @@ async def main() -> int:
     end = [
         "", f"on_kill was told: {', '.join(story.told) or 'nobody'}",
         f"days from the break: {', '.join(reached)}" + (f"; missing: {', '.join(missing)}" if missing else ""),
-        f"papers: {', '.join(papers)}", f"{len(story.seconds)} bars, {1e3 * float(np.median(story.seconds)):.2f} ms a bar",
+        f"papers: {', '.join(papers)}",
+        f"{len(story.seconds)} bars, {1e3 * float(np.median(story.seconds)):.2f} ms a bar",
     ]  # fmt: skip
     print("\n".join(end), f"\n{time.perf_counter() - began:.0f} s")
     if given.write:
         head = f"# The online loop, end to end\n\n`python benchmarks/e2e_online.py --seed {given.seed}`\n\n```\n"
-        target = Path(__file__).resolve().parent.parent / "demo_artifacts" / "ONLINE_STORY.md"
-        target.write_text(head + "\n".join([*story.lines, *end[:-1]]) + "\n```\n", encoding="utf-8")
+        KEPT.write_text(head + "\n".join([*story.lines, *end[:-1]]) + "\n```\n", encoding="utf-8")
     return 1 if missing else 0
 
 

@@ -10,7 +10,9 @@ from midas_engine.proposer.protocol import DiagnosisDraft
 if TYPE_CHECKING:
     from midas_engine.proposer.protocol import DiagnosisBrief
 
-_LABEL = re.compile(r"^\[?F\d+\]?:? *")
+_FIGURE = re.compile(r"^\[?(?P<id>F\d+)\]?:? *(?P<label>.*?)(?: = (?P<value>[^(]*?))?(?: *\((?P<note>.*)\))?$")
+_CITED = 3
+_EVIDENCE = 6
 
 _TEXTS: dict[str, tuple[str, str]] = {
     "data_fault": (
@@ -43,19 +45,26 @@ _TEXTS: dict[str, tuple[str, str]] = {
 def explain_cause(brief: DiagnosisBrief) -> DiagnosisDraft:
     """The explanation of `brief.cause`; every statement cites the figures it rests on."""
     text, advice = _TEXTS.get(brief.cause, _TEXTS["noise"])
-    ids = [match[0] for line in brief.figures if (match := re.search(r"\[?F\d+\]?", line))]
-    cited = " ".join(f"[{i.strip('[]')}]" for i in ids[:3])
-    evidence = tuple(f"{_LABEL.sub('', line)} [{i.strip('[]')}]" for line, i in zip(brief.figures, ids, strict=False))
+    figures = [match for line in brief.figures if (match := _FIGURE.match(line))]
+    said = "; ".join(_sentence(match) for match in figures[:_CITED])
+    evidence = tuple(_sentence(match, note=True) for match in figures[:_EVIDENCE])
     fix, why = _fix(brief)
     return DiagnosisDraft(
-        root_cause=f"{text} {cited}".strip() + ".",
-        evidence=evidence[:6],
+        root_cause=f"{text}: {said}." if said else f"{text}.",
+        evidence=evidence,
         fix_expression=fix,
         fix_reason=why,
         kill=brief.cause == "true_decay" and not fix and brief.confidence >= 0.8,
         kill_reason="the tests find true decay with high confidence" if brief.cause == "true_decay" and not fix else "",
         learning=advice,
     )
+
+
+def _sentence(figure: re.Match[str], *, note: bool = False) -> str:
+    """A figure in words, with its id."""
+    value = f" is {figure['value'].strip()}" if figure["value"] else ""
+    beside = f" ({figure['note']})" if note and figure["note"] else ""
+    return f"{figure['label']}{value}{beside} [{figure['id']}]"
 
 
 def _fix(brief: DiagnosisBrief) -> tuple[str, str]:

@@ -32,8 +32,8 @@ class Spec:
 
 
 SPECS: tuple[Spec, ...] = (
-    Spec("F1", "missing_bars", "bars in a row without any value", "bars", 0),
-    Spec("F2", "frozen_bars", "bars in a row with the very same values", "bars", 0),
+    Spec("F1", "missing_bars", "time without any value", "bars", 0),
+    Spec("F2", "frozen_bars", "time with the very same values", "bars", 0),
     Spec("F3", "coverage", "values present in the last five days", "share", 1),
     Spec("F4", "coverage_usual", "values usually present", "share", 1),
     Spec("F5", "unscored", "bars of the last five days that could not be scored", "share", 1),
@@ -55,12 +55,12 @@ SPECS: tuple[Spec, ...] = (
     Spec("F21", "score_5d", "score of the last five days", "", 4),
     Spec("F22", "score_after", "score since the likeliest break", "", 4),
     Spec("F23", "score_before", "score before it", "", 4),
-    Spec("F24", "break_ago", "bars since the likeliest break", "bars", 0),
+    Spec("F24", "break_ago", "age of the likeliest break", "bars", 0),
     Spec("F25", "log_s", "ln S of the sequential test when it was highest", "ln S", 2),
     Spec("F26", "portfolio_log_s", "ln S of the test on all live features together", "ln S", 2),
     Spec("F27", "score_in_regime", "score in the regime that fails it most", "", 4),
     Spec("F28", "score_other_regimes", "score in the other regimes since the break", "", 4),
-    Spec("F29", "regime_bars", "bars of that regime since the break", "bars", 0),
+    Spec("F29", "regime_bars", "time in that regime since the break", "bars", 0),
     Spec("F30", "odds_decay", "ln odds of decay against chance", "ln", 2),
     Spec("F31", "odds_regime", "ln odds of a regime's failure against chance", "ln", 2),
     Spec("F32", "pnl_1d_bps", "contribution of the last day", "bps", 1),
