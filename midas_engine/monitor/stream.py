@@ -40,7 +40,7 @@ class Arrival:
 
 
 class BarStream:
-    """Applies bars idempotently: a repeat changes nothing, a revision counts while its bar is unscored.
+    """Applies bars idempotently: a repeat changes nothing, a revision of values or label counts while unscored.
 
     Args:
         features: How many features a bar has.
@@ -98,7 +98,9 @@ class BarStream:
             return arrival
         labelled = returns is not None and pair.returns is None
         revised = not np.array_equal(values, pair.values, equal_nan=True)
-        if labelled:
+        if returns is not None and not labelled:
+            revised |= not np.array_equal(returns, pair.returns, equal_nan=True)
+        if returns is not None:
             pair.returns = returns
         if revised:
             pair.values = values
