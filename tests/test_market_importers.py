@@ -408,6 +408,7 @@ def _zip(*members: tuple[str, bytes]) -> bytes:
         ("x.json", b"[]", "no list of rows"),
         ("x.json", b"[1, 2]", "no list of rows"),
         ("x.json", b"[[1], {}]", "no list of rows"),
+        ("x.json", b"[[1, 2], [1]]", "rows have 1 to 2 cells"),
         ("x.json", b"[" * 100_000, "no JSON"),
         ("x.zip", b"PK\x03\x04rubbish", "damaged zip"),
         ("x.zip", _zip(), "holds no file"),
@@ -457,9 +458,27 @@ def test_nothing_and_special_files_are_refused(tmp_path: Path) -> None:
             inspect(path, now=NOW)
 
 
-WORDS = st.sampled_from(["timestamp", "close", "1", "x", "", "1767596400000", "-1e999", '"', "{"])
+NAMES = [
+    "timestamp",
+    "symbol",
+    "close",
+    "high",
+    "volume",
+    "fundingRate",
+    "openInterest",
+    "interval",
+    "closeTime",
+    "bid",
+]
+WORDS = st.sampled_from([*NAMES, "1", "0", "x", "", "true", "1767596400000", "1767600000000", "-1e999", '"', "{", "1h"])
 TABLES = st.lists(st.lists(WORDS, max_size=6).map(",".join), max_size=6).map("\n".join)
-KEYS = st.sampled_from(["timestamp", "close", "data", "list"])
+CELLS = st.lists(WORDS, min_size=3, max_size=3).map(",".join)
+HEADED = st.builds(
+    lambda names, rows: "\n".join([",".join(["timestamp", *names]), *rows]),
+    st.permutations(NAMES[1:]).map(lambda names: names[:2]),
+    st.lists(CELLS, min_size=1, max_size=5),
+)
+KEYS = st.sampled_from([*NAMES, "data", "list", "result"])
 TREES = st.recursive(
     st.none() | st.floats() | st.text(max_size=5),
     lambda leaves: st.lists(leaves, max_size=4) | st.dictionaries(KEYS, leaves, max_size=3),
@@ -469,7 +488,9 @@ TREES = st.recursive(
 
 @settings(max_examples=150)
 @given(
-    data=st.one_of(st.binary(max_size=200), (st.text(max_size=200) | TABLES | TREES.map(json.dumps)).map(str.encode)),
+    data=st.one_of(
+        st.binary(max_size=200), (st.text(max_size=200) | TABLES | HEADED | TREES.map(json.dumps)).map(str.encode)
+    ),
     suffix=st.sampled_from(["csv", "json", "zip", "csv.gz", "parquet", "feather"]),
 )
 def test_no_bytes_at_all_end_in_a_fault(data: bytes, suffix: str, tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -216,7 +216,13 @@ def _json(source: str, text: str) -> pd.DataFrame:
         raise DataFormatError(
             f"{source} holds no list of rows", hint="give the exchange's answer with its klines in it"
         )
+    lengths = {len(row) for row in rows}
+    if isinstance(rows[0], list) and (len(lengths) > 1 or lengths == {0}):
+        raise DataFormatError(f"{source} is no regular table: its rows have {min(lengths)} to {max(lengths)} cells")
     frame = pd.DataFrame(rows)
+    for column in frame.columns[frame.dtypes == object]:
+        # A cell holds a figure or a word; a list or an object in one is shown as its text.
+        frame[column] = [str(cell)[:80] if isinstance(cell, list | dict) else cell for cell in frame[column]]
     if isinstance(symbol, str) and "symbol" not in frame:
         frame["symbol"] = symbol
     return frame

@@ -11,7 +11,7 @@ import numpy as np
 from midas_engine.errors import DataFormatError
 from midas_engine.market.doctor.gather import spacing
 from midas_engine.market.doctor.report import Defect, defect
-from midas_engine.market.importers.columns import HEADLESS, canonical
+from midas_engine.market.importers.columns import HEADLESS, SPELLINGS, canonical
 from midas_engine.market.importers.names import interval_seconds, name_hints
 from midas_engine.market.importers.parts import BARS, FUNDING, OTHER_PRICES, SNAPSHOTS, Part
 from midas_engine.market.instants import FIRST_YEAR, LAST_YEAR, read_instants, wrong_unit
@@ -208,7 +208,7 @@ def _numbers(
     import pandas as pd
 
     if pd.api.types.is_bool_dtype(column) or pd.api.types.is_datetime64_any_dtype(column):
-        return None
+        column = column.astype("string")  # True is no figure
     if pd.api.types.is_numeric_dtype(column):
         values = column.to_numpy(dtype=np.float64, na_value=np.nan)
     else:
@@ -216,7 +216,7 @@ def _numbers(
         values = pd.to_numeric(texts, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
         given = texts.notna() & ~texts.str.lower().isin(["", "nan", "null", "none", "na", "-"])
         words = given.to_numpy(bool) & np.isnan(values)
-        if words.all() and name not in PRICES:
+        if words.all() and name not in SPELLINGS:
             return None
         if words.any():
             at = int(np.argmax(words))
