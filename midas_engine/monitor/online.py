@@ -100,6 +100,7 @@ class OnlineMonitor(OperatorCommands):
         self.kb, self.diagnostics, self.promoter = kb, diagnostics, promoter
         self.daily_reports = daily_reports and kb is not None
         self._reports: set[asyncio.Task[None]] = set()
+        self._report_turn = asyncio.Lock()
         self.expressions = dict(expressions or {})
         config = EngineConfig(
             bar_seconds=bar_seconds,
@@ -320,7 +321,8 @@ class OnlineMonitor(OperatorCommands):
 
     async def _report(self, facts: DayFacts, at: datetime) -> None:
         try:
-            report = await asyncio.to_thread(write_report, facts, self.kb)
+            async with self._report_turn:
+                report = await asyncio.to_thread(write_report, facts, self.kb)
         except Exception as error:
             self._fault(at, f"the report of {facts.day} could not be written: {error}")
         else:
