@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from midas_engine.market import Panel
+from midas_engine.market.importers.columns import KLINE
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -87,3 +90,32 @@ def the(report: DoctorReport, code: str) -> Defect:
     found = [d for d in report.defects if d.code == code]
     assert len(found) == 1, [d.code for d in report.defects]
     return found[0]
+
+
+def kline_rows(frame: pd.DataFrame, unit: str = "ms") -> pd.DataFrame:
+    """The twelve columns of a kline dump."""
+    opened = epochs(frame["timestamp"], unit)
+    step = {"ms": 3_600_000, "us": 3_600_000_000}[unit]
+    rows = frame.assign(
+        timestamp=opened,
+        close_time=opened + step - 1,
+        trades=7,
+        taker_buy_quote_volume=frame["quote_volume"] * 0.4,
+        ignore=0,
+    )
+    return rows[list(KLINE)]
+
+
+def headless(frame: pd.DataFrame, path: Path, unit: str = "ms") -> Path:
+    """A kline dump without a header."""
+    kline_rows(frame, unit).to_csv(path, index=False, header=False)
+    return path
+
+
+def same_bars(panel: Panel, frame: pd.DataFrame, columns: tuple[str, ...] = ("open", "high", "low", "close")) -> None:
+    """The panel says what the frame says."""
+    expected = Panel.from_frame(frame)
+    assert panel.symbols == expected.symbols
+    np.testing.assert_array_equal(panel.timestamps, expected.timestamps)
+    for column in columns:
+        np.testing.assert_allclose(panel[column], expected[column], rtol=1e-12)

@@ -1,14 +1,9 @@
-"""Dumps, answers and collectors' files to one panel, each in its layout, and what is none of them."""
+"""Dumps, answers and collectors' files, each in its layout, to one panel."""
 
 from __future__ import annotations
 
-import contextlib
 import gzip
-import io
 import json
-import os
-import subprocess
-import sys
 import zipfile
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers_market import NOW, START, bars, codes, epochs, funding, write
-from midas_engine.errors import DataDefectError, DataFormatError, MidasError
-from midas_engine.market import Panel, import_panel, inspect, load_panel, read_any
+from helpers_market import NOW, START, bars, funding, headless, kline_rows, same_bars, write
+from midas_engine.market import load_panel, read_any
 from midas_engine.market.importers import read_parts
-from midas_engine.market.importers.columns import HEADLESS, KLINE, canonical
+from midas_engine.market.importers.columns import HEADLESS, canonical
 from midas_engine.market.importers.names import interval_seconds, name_hints
 
 if TYPE_CHECKING:
@@ -32,25 +26,6 @@ if TYPE_CHECKING:
 @pytest.fixture
 def samples(root: Path) -> Path:
     return root / "tests" / "data"
-
-
-def kline_rows(frame: pd.DataFrame, unit: str = "ms") -> pd.DataFrame:
-    """The twelve columns of a kline dump."""
-    opened = epochs(frame["timestamp"], unit)
-    step = {"ms": 3_600_000, "us": 3_600_000_000}[unit]
-    rows = frame.assign(
-        timestamp=opened,
-        close_time=opened + step - 1,
-        trades=7,
-        taker_buy_quote_volume=frame["quote_volume"] * 0.4,
-        ignore=0,
-    )
-    return rows[list(KLINE)]
-
-
-def headless(frame: pd.DataFrame, path: Path, unit: str = "ms") -> Path:
-    kline_rows(frame, unit).to_csv(path, index=False, header=False)
-    return path
 
 
 # -- real files ----------------------------------------------------------------------------------------
@@ -121,14 +96,6 @@ def test_two_dumps_of_different_units_follow_each_other(samples: Path) -> None:
 
 
 # -- made files ----------------------------------------------------------------------------------------
-
-
-def same_bars(panel: Panel, frame: pd.DataFrame, columns: tuple[str, ...] = ("open", "high", "low", "close")) -> None:
-    expected = Panel.from_frame(frame)
-    assert panel.symbols == expected.symbols
-    np.testing.assert_array_equal(panel.timestamps, expected.timestamps)
-    for column in columns:
-        np.testing.assert_allclose(panel[column], expected[column], rtol=1e-12)
 
 
 @settings(max_examples=15)
@@ -219,286 +186,6 @@ def test_files_of_several_symbols_become_one_panel_whose_late_listings_are_nan(t
     assert np.isfinite(panel["close"][24:, 1]).all()
     assert np.isnan(panel["funding_rate"][:, 0]).all()
     assert np.isfinite(panel["funding_rate"][24:, 1]).all()
-
-
-@pytest.mark.parametrize("folder", ["markPriceKlines/BTCUSDT/1h", "."])
-def test_mark_prices_are_a_column_of_the_bars(tmp_path: Path, folder: str) -> None:
-    frame = bars(48)
-    (tmp_path / folder).mkdir(parents=True, exist_ok=True)
-    headless(frame, tmp_path / "BTCUSDT-1h-a.csv")
-    marks = frame.assign(volume=0.0, quote_volume=0.0, taker_buy_volume=0.0).iloc[5:]
-    for column in ("open", "high", "low", "close"):
-        marks[column] *= 1.0001
-    name = "BTCUSDT-1h-2026-01.csv" if folder != "." else "BTCUSDT-1h-marks.csv"  # without a name, zero volumes tell
-    headless(marks, tmp_path / folder / name)
-    panel = read_any([tmp_path], now=NOW)
-    np.testing.assert_allclose(panel["mark_close"][5:, 0], frame["close"][5:] * 1.0001, rtol=1e-12)
-    assert np.isnan(panel["mark_close"][:5]).all()
-    assert codes(inspect(tmp_path, now=NOW)) == set()
-
-
-def test_finer_mark_prices_are_taken_as_of_the_close(tmp_path: Path) -> None:
-    headless(bars(10), tmp_path / "BTCUSDT-1h.csv")
-    minutes = bars(600, seconds=60, seed=5)
-    write(minutes[["timestamp", "symbol", "open", "high", "low", "close"]], tmp_path / "mark_1m.parquet")
-    panel = read_any([tmp_path], now=NOW)
-    np.testing.assert_array_equal(panel["mark_close"][:, 0], minutes["close"][59::60])
-
-
-@settings(max_examples=25)
-@given(seed=st.integers(0, 10_000), t=st.integers(0, 47))
-def test_what_was_measured_after_a_close_is_not_in_its_bar(
-    seed: int, t: int, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    folder = tmp_path_factory.mktemp("asof")
-    rng = np.random.default_rng(seed)
-    klines = write(bars(48), folder / "BTCUSDT.parquet")
-    minutes = np.sort(rng.choice(48 * 60, 60, replace=False))
-    taken = pd.DataFrame(
-        {"timestamp": START + pd.to_timedelta(minutes, unit="m"), "symbol": "BTCUSDT", "open_interest": rng.random(60)}
-    )
-    close = START + pd.Timedelta(hours=t + 1)
-    changed = taken.assign(open_interest=taken["open_interest"].where(taken["timestamp"] <= close, 9.0))
-    panels = [
-        read_any([klines, write(frame, folder / f"{i}.parquet")], now=NOW)
-        for i, frame in enumerate((taken, changed, taken[taken["timestamp"] <= close]))
-        if len(frame)
-    ]
-    for other in panels[1:]:
-        np.testing.assert_array_equal(panels[0]["open_interest"][: t + 1], other["open_interest"][: t + 1])
-
-
-@settings(max_examples=25)
-@given(seed=st.integers(0, 10_000))
-def test_disorder_copies_and_overlaps_are_mended(seed: int, tmp_path_factory: pytest.TempPathFactory) -> None:
-    folder = tmp_path_factory.mktemp("mess")
-    rng = np.random.default_rng(seed)
-    frame = bars(40, ("BTCUSDT", "ETHUSDT"), seed=seed)
-    kept = frame[rng.random(len(frame)) > 0.1]
-    halves = [kept[rng.random(len(kept)) < 0.7] for _ in range(2)]
-    halves.append(kept[~kept.index.isin(halves[0].index.union(halves[1].index))])
-    paths = []
-    for i, half in enumerate(halves):
-        messy = pd.concat([half, half.sample(frac=0.3, random_state=seed)]).sample(frac=1, random_state=seed)
-        if len(messy):
-            paths.append(write(messy, folder / f"{i}.parquet"))
-    panel = read_any(paths, "1h", now=NOW)
-    same_bars(panel, kept)
-
-
-def test_a_blank_is_filled_by_the_row_that_knows(tmp_path: Path) -> None:
-    frame = bars(20)
-    poor = frame.assign(quote_volume=np.nan)
-    panel = read_any([write(poor, tmp_path / "a.csv"), write(frame, tmp_path / "b.csv")], now=NOW)
-    np.testing.assert_allclose(panel["quote_volume"][:, 0], frame["quote_volume"])
-
-
-def test_one_bar_length_is_chosen_by_name(tmp_path: Path) -> None:
-    frame = pd.concat(
-        [bars(48).assign(interval="1h"), bars(200, seconds=180, seed=3).assign(interval="3m")], ignore_index=True
-    )
-    path = write(frame, tmp_path / "WLD_BTCUSDT.csv")
-    assert codes(inspect(path, now=NOW)) == {"mixed-bars"}
-    with pytest.raises(DataDefectError, match=r"bars of 3 m \(200 rows\), 1 h \(48 rows\)"):
-        read_any([path], now=NOW)
-    same_bars(read_any([path], "1h", now=NOW), bars(48))
-    same_bars(read_any([path], "3m", now=NOW), bars(200, seconds=180, seed=3))
-    with pytest.raises(DataFormatError, match="no bars of 4h"):
-        read_any([path], "4h", now=NOW)
-    with pytest.raises(DataFormatError, match="no bar length"):
-        read_any([path], "often", now=NOW)
-
-
-# -- imports -------------------------------------------------------------------------------------------
-
-
-def test_an_import_is_what_data_reads(tmp_path: Path) -> None:
-    headless(bars(48), tmp_path / "in_BTCUSDT-1h.csv")
-    done = import_panel([tmp_path / "in_BTCUSDT-1h.csv"], tmp_path / "market", now=NOW)
-    assert done.path == tmp_path / "market" / "panel.parquet"
-    assert done.report.ok
-    assert load_panel(tmp_path / "market").snapshot_id == done.panel.snapshot_id
-    assert [p.name for p in (tmp_path / "market").iterdir()] == ["panel.parquet"]
-    # An imported folder is data, too.
-    assert read_any([tmp_path / "market"], now=NOW).snapshot_id == done.panel.snapshot_id
-
-
-# Ends the process at the n-th fsync or rename of an import, as a power cut would.
-DIES = """
-import os, sys
-from midas_engine.market import import_panel
-left = int(sys.argv[3])
-def dying(call):
-    def wrapped(*args):
-        global left
-        left -= 1
-        if left == 0:
-            os._exit(99)
-        return call(*args)
-    return wrapped
-os.fsync, os.replace = dying(os.fsync), dying(os.replace)
-import_panel([sys.argv[1]], sys.argv[2])
-"""
-
-
-@pytest.mark.parametrize(("call", "kept"), [(1, 24), (2, 24), (3, 48), (4, 48)])
-def test_an_import_that_dies_leaves_the_old_panel_or_the_new_one(
-    tmp_path: Path, root: Path, call: int, kept: int
-) -> None:
-    old, new = (headless(bars(n), tmp_path / f"{n}_BTCUSDT-1h.csv") for n in (24, 48))
-    import_panel([old], tmp_path / "market", now=NOW)
-    done = subprocess.run(
-        [sys.executable, "-c", DIES, str(new), str(tmp_path / "market"), str(call)],
-        env={**os.environ, "PYTHONPATH": str(root)},
-        check=False,
-        timeout=60,
-    )
-    assert done.returncode == (0 if call == 4 else 99)
-    assert load_panel(tmp_path / "market").shape == (kept, 1)
-    import_panel([new], tmp_path / "market", now=NOW)
-    assert [p.name for p in (tmp_path / "market").iterdir()] == ["panel.parquet"]
-
-
-def test_a_refused_import_leaves_what_was_there(tmp_path: Path) -> None:
-    good = headless(bars(48), tmp_path / "BTCUSDT-1h.csv")
-    before = import_panel([good], tmp_path / "market", now=NOW).panel.snapshot_id
-    bad = write(bars(48).assign(close=-1.0), tmp_path / "bad_BTCUSDT.csv")
-    with pytest.raises(DataDefectError, match="no-price"):
-        import_panel([bad], tmp_path / "market", now=NOW)
-    assert load_panel(tmp_path / "market").snapshot_id == before
-    with pytest.raises(DataFormatError, match="is a file"):
-        import_panel([good], good, now=NOW)
-
-
-def test_funding_alone_is_no_panel(tmp_path: Path) -> None:
-    with pytest.raises(DataFormatError, match="no klines"):
-        read_any([write(funding(), tmp_path / "f.csv")], now=NOW)
-
-
-# -- what is none of it --------------------------------------------------------------------------------
-
-
-def _zip(*members: tuple[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in members:
-            archive.writestr(name, data)
-    return buffer.getvalue()
-
-
-@pytest.mark.parametrize(
-    ("name", "data", "words"),
-    [
-        ("x.csv", b"", "is empty"),
-        ("x.csv", b" \n\n", "is empty"),
-        ("x.csv", b"<html><body>502</body></html>", "web page"),
-        ("x.csv", b"hello", "no table"),
-        ("x.csv", b"timestamp,close\n", "a header and no rows"),
-        ("x.csv", b"a,b\n1,2\n", "no time column; it has a, b"),
-        ("x.csv", b"1,2\n3,4\n", "no header and 2 columns"),
-        ("x.csv", b"1,3,3\n3,5,5\n", "3 columns that are no funding"),
-        ("x.csv", b"timestamp,close\n1,2\n1,2,3,4\n", "no regular table"),
-        ("x.csv", "timestamp,close\n2026,\u00e9\n".encode("latin-1"), "not UTF-8 text: line 2"),
-        ("x.csv", b"timestamp,close\n\0\0,1\n", "NUL bytes"),
-        ("x.csv", b"timestamp,volume_of_sales\n1767596400000,2\n", "no price, funding or open interest"),
-        ("x.csv", b"timestamp,price,qty\n1767596400000,2,1\n", "holds trades"),
-        ("x.csv", b"timestamp,bid,ask\n1767596400000,2,1\n", "holds order books"),
-        ("x.json", b"{", "no JSON"),
-        ("x.json", b"{}", "no list of rows"),
-        ("x.json", b"[]", "no list of rows"),
-        ("x.json", b"[1, 2]", "no list of rows"),
-        ("x.json", b"[[1], {}]", "no list of rows"),
-        ("x.json", b"[[1, 2], [1]]", "rows have 1 to 2 cells"),
-        ("x.json", b"[" * 100_000, "no JSON"),
-        ("x.zip", b"PK\x03\x04rubbish", "damaged zip"),
-        ("x.zip", _zip(), "holds no file"),
-        ("x.xlsx", _zip(("[Content_Types].xml", b"<?xml?>"), ("xl/a.xml", b"<a/>")), "is a spreadsheet"),
-        ("x.zip", _zip(("x.zip.CHECKSUM", b"1")), "holds no file"),
-        ("x.zip", _zip(("a.csv", b"1,2")), r"x\.zip/a\.csv has no header and 2 columns"),
-        ("x.csv.gz", b"\x1f\x8brubbish", "damaged gzip"),
-        ("x.csv.gz", gzip.compress(b"a,b\n1,2\n" * 999)[:-20], "damaged gzip"),
-        ("x.parquet", b"PAR1rubbish", "not a Parquet file"),
-        ("x.feather", b"ARROW1rubbish", "not a Feather file"),
-    ],
-)
-def test_a_file_that_is_none_of_the_layouts_is_refused_by_name(
-    tmp_path: Path, name: str, data: bytes, words: str
-) -> None:
-    path = tmp_path / name
-    path.write_bytes(data)
-    with pytest.raises(DataFormatError, match=words) as caught:
-        inspect(path, now=NOW)
-    assert name.split(".")[0] in caught.value.message
-
-
-def test_sizes_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from midas_engine.market.importers import files
-
-    monkeypatch.setattr(files, "MAX_BYTES", 10_000)
-    monkeypatch.setattr(files, "MAX_MEMBERS", 2)
-    zeros = b"0" * 1_000_000
-    for name, data in (
-        ("bomb.zip", _zip(("a.csv", zeros))),
-        ("bomb.csv.gz", gzip.compress(zeros)),
-        ("big.csv", zeros),
-        ("many.zip", _zip(*((f"{i}.csv", b"1") for i in range(3)))),
-    ):
-        path = tmp_path / name
-        path.write_bytes(data)
-        with pytest.raises(DataFormatError, match="more than"):
-            inspect(path, now=NOW)
-
-
-def test_nothing_and_special_files_are_refused(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe.csv")
-    (tmp_path / "empty").mkdir()
-    for path, words in ((tmp_path / "pipe.csv", "not a regular file"), (tmp_path / "no.csv", "No such file"),
-                        (tmp_path / "empty", "no data file")):  # fmt: skip
-        with pytest.raises(DataFormatError, match=words):
-            inspect(path, now=NOW)
-
-
-NAMES = [
-    "timestamp",
-    "symbol",
-    "close",
-    "high",
-    "volume",
-    "fundingRate",
-    "openInterest",
-    "interval",
-    "closeTime",
-    "bid",
-]
-WORDS = st.sampled_from([*NAMES, "1", "0", "x", "", "true", "1767596400000", "1767600000000", "-1e999", '"', "{", "1h"])
-TABLES = st.lists(st.lists(WORDS, max_size=6).map(",".join), max_size=6).map("\n".join)
-CELLS = st.lists(WORDS, min_size=3, max_size=3).map(",".join)
-HEADED = st.builds(
-    lambda names, rows: "\n".join([",".join(["timestamp", *names]), *rows]),
-    st.permutations(NAMES[1:]).map(lambda names: names[:2]),
-    st.lists(CELLS, min_size=1, max_size=5),
-)
-KEYS = st.sampled_from([*NAMES, "data", "list", "result"])
-TREES = st.recursive(
-    st.none() | st.floats() | st.text(max_size=5),
-    lambda leaves: st.lists(leaves, max_size=4) | st.dictionaries(KEYS, leaves, max_size=3),
-    max_leaves=12,
-)
-
-
-@settings(max_examples=150)
-@given(
-    data=st.one_of(
-        st.binary(max_size=200), (st.text(max_size=200) | TABLES | HEADED | TREES.map(json.dumps)).map(str.encode)
-    ),
-    suffix=st.sampled_from(["csv", "json", "zip", "csv.gz", "parquet", "feather"]),
-)
-def test_no_bytes_at_all_end_in_a_fault(data: bytes, suffix: str, tmp_path_factory: pytest.TempPathFactory) -> None:
-    path = tmp_path_factory.mktemp("fuzz") / f"x.{suffix}"
-    path.write_bytes(data)
-    for use in (lambda: inspect(path, now=NOW), lambda: read_any([path], now=NOW)):
-        with contextlib.suppress(MidasError):
-            use()
 
 
 # -- names ---------------------------------------------------------------------------------------------
