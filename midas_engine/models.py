@@ -143,7 +143,7 @@ class MultiAgentResult:
 
     Attributes:
         overall_pass: Every gate held.
-        statistical_pass: Every gate held but the economic ones.
+        statistical_pass: Every gate held but the economic ones (costs, and how long the effect lasts).
         trials: How many candidates the session line was drawn for.
         line_t: The session line, in units of `score_t`.
     """

@@ -122,7 +122,8 @@ def decay_analysis(result: EvaluationResult, line: Line, _: float) -> AgentVerdi
         else [f"the effect is gone within {least:g} h: smooth the feature (ts_mean, ema) or use slower inputs"]
     )
     score = value / (4.0 * least) if known and least > 0 else 0.5
-    return _verdict("decay_analysis", result, [gate], score if gate.passed else 0.0, words, tips)
+    # How long an effect lasts decides whether it can be traded, not whether it is there: an economic gate.
+    return _verdict("decay_analysis", result, [gate], score if gate.passed else 0.0, words, tips, economic=True)
 
 
 def trading_cost(result: EvaluationResult, line: Line, _: float) -> AgentVerdict:
