@@ -167,7 +167,7 @@ def recall(pool: ProcessPoolExecutor, worlds: int, seed: int) -> list[Row]:
     out: list[Row] = []
     for kind in KINDS:
         for ic, bar in ((0.02, 0.18), (0.03, 0.52), (0.05, 0.88)):
-            jobs = [(seed + w, kind, ic, (0.9, 0.95, 0.98)[w % 3]) for w in range(worlds)]
+            jobs = [(seed + w, kind, ic, MEMORIES[w % len(MEMORIES)]) for w in range(worlds)]
             rows = list(pool.map(_recall, jobs, chunksize=8))
             passed = np.mean([r[0] for r in rows])
             lost: dict[str, int] = {}

@@ -85,7 +85,7 @@ def test_the_planted_ic_is_the_one_asked_for(ic: float) -> None:
 def test_a_replay_is_blind_to_what_the_market_did() -> None:
     market = small_market()
     z = market.normal_scores(market.engine.values(CARRY))
-    real = Replay(market, plant(sign_flipped(market.returns, np.random.default_rng(9)), z, 0.05))
+    real = Replay(market, plant(sign_flipped(market.returns, np.random.default_rng(9)), z, 0.1))
     blind = Replay(market, sign_flipped(market.returns, np.random.default_rng(9)))
     values = market.engine.values(CARRY)
     assert evaluate_values(values, real.context("research")).score_t > 5.0
