@@ -49,6 +49,7 @@ def test_spend_and_what_it_bought(kb: str, capsys: Any) -> None:
     one, two = document["sessions"]
     assert (one["trials"], one["planned"], one["unscored"], one["accepted"], one["looks"]) == (3, 30, 1, 1, 1)
     assert (one["best_t"], one["line_t"], two["trials"]) == (4.0, 2.9, 1)
+    assert (one["under_bh"], two["under_bh"]) == (2, 0)
     assert document["next_level"] == pytest.approx(LordPlusPlus(tests=1, discoveries=[1]).level())
     ran = call_midas(capsys, "ledger", "--kb", kb)
     for words in ("trials, ever", "1 held", "LORD++", "+4.00", "Every row is as it was written."):

@@ -258,3 +258,13 @@ def test_a_one_sided_event_is_scored_too() -> None:
     result = evaluate_values(-drop, context(returns, (1,)), gate=hit.astype(float), hold=1)
     assert result.score_t > 4
     assert result.extra["event"]["mean_bps"] == pytest.approx(30 - 12, abs=10)
+
+
+def test_an_effect_of_a_single_bar_is_there_but_not_worth_trading() -> None:
+    """How long it lasts is an economic question: the statistical gates hold, the whole set does not."""
+    feature, returns, labels = market(11, 6000, 1, 0.12, rho=0.0)
+    verdict = judge(evaluate_values(feature, context(returns, regimes=labels)), trials=60)
+    assert verdict.statistical_pass
+    assert not verdict.overall_pass
+    assert "decay_analysis" in verdict.failed_agents
+    assert verdict.evaluation.half_life_hours.high < 4.0

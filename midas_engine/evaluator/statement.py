@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from midas_engine.stats.deflation import benjamini_hochberg
 from midas_engine.stats.online_fdr import LIFETIME_ALPHA, LordPlusPlus
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ class SessionSpend:
         best_t: Best score.
         unscored: Tries that were refused before scoring or could not be scored.
         accepted: Trials that passed every research gate.
+        under_bh: Trials whose score Benjamini-Hochberg would call at 10 % over the whole session: the softer line.
         looks: Looks at the holdout.
         held: Of them, those that held.
     """
@@ -35,6 +37,7 @@ class SessionSpend:
     best_t: float
     unscored: int
     accepted: int
+    under_bh: int
     looks: int
     held: int
 
@@ -109,6 +112,7 @@ class Statement:
                     best_t=max((t.score_t for t in scored if t.score_t is not None), default=math.nan),
                     unscored=len(mine) - len(scored),
                     accepted=sum(t.accepted for t in mine),
+                    under_bh=_under_bh([t.p for t in scored if t.p is not None]),
                     looks=len(mine_looks),
                     held=sum(look.held for look in mine_looks),
                 )
@@ -122,6 +126,11 @@ class Statement:
             next_level=SealedHoldout(ledger).state().level(),
             problems=tuple(ledger.verify()),
         )
+
+
+def _under_bh(p_values: list[float]) -> int:
+    line = benjamini_hochberg(p_values)
+    return sum(p <= line for p in p_values) if line > 0.0 else 0
 
 
 def _number(value: object) -> float:

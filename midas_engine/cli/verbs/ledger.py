@@ -69,24 +69,48 @@ def _text(found: Statement, count: int) -> str:
     shown = found.sessions[-count:]
     rows = [
         [
-            s.session, s.first[:16].replace("T", " "), str(s.trials), str(s.planned), number(s.line_t, 2),
-            number(s.best_t, 2, sign=True), str(s.unscored), str(s.accepted), str(s.looks), str(s.held),
+            s.session,
+            s.first[:16].replace("T", " "),
+            str(s.trials),
+            str(s.planned),
+            number(s.line_t, 2),
+            number(s.best_t, 2, sign=True),
+            str(s.unscored),
+            str(s.under_bh),
+            str(s.accepted),
+            str(s.looks),
+            str(s.held),
         ]
         for s in shown
-    ]  # fmt: skip
+    ]
     head = (
-        "session", "first trial", "trials", "planned", "line t", "best t", "refused", "research", "looks", "held",
-    )  # fmt: skip
+        "session",
+        "first trial",
+        "trials",
+        "planned",
+        "line t",
+        "best t",
+        "refused",
+        "BH 10 %",
+        "research",
+        "looks",
+        "held",
+    )
     title = "Sessions" if len(shown) == len(found.sessions) else f"Sessions, the last {len(shown)}"
-    blocks.append(f"{title}\n{table(rows, head, right='llrrrrrrrr')}")
+    blocks.append(f"{title}\n{table(rows, head, right='llrrrrrrrrr')}")
     if found.looks:
         looks = [
             [
-                str(k), look.at[:16].replace("T", " "), clean(look.name)[:40], number(look.score_t, 2, sign=True),
-                f"{look.p:.2g}", f"{look.level:.2g}", "held" if look.held else "did not hold",
+                str(k),
+                look.at[:16].replace("T", " "),
+                clean(look.name)[:40],
+                number(look.score_t, 2, sign=True),
+                f"{look.p:.2g}",
+                f"{look.level:.2g}",
+                "held" if look.held else "did not hold",
             ]
             for k, look in enumerate(found.looks, 1)
-        ][-count:]  # fmt: skip
+        ][-count:]
         titles = ("look", "at", "candidate", "t", "p", "had to reach", "")
         blocks.append(f"Looks at the sealed holdout\n{table(looks, titles, right='rllrrr')}")
     if found.problems:
