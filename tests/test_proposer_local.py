@@ -14,7 +14,7 @@ from midas_engine.loops import PanelAssessor
 from midas_engine.market import SyntheticMarket
 from midas_engine.proposer import LocalResearcher, ResearchContext, TrialResult, make_researcher
 from midas_engine.proposer.families import FAMILIES, families_of
-from midas_engine.proposer.local_researcher import _negated, _scaled, _smoothed
+from midas_engine.proposer.rewrites import negated, scaled, smoothed
 from midas_engine.settings import DslLimits, Settings
 from tests.helpers_kb import learning
 from tests.helpers_loops import FakeAssessor, events_of, loop_of
@@ -146,6 +146,20 @@ async def test_once_something_shows_the_plan_builds_on_it() -> None:
     assert "smooth" in plan.hypothesis
 
 
+async def test_it_builds_on_what_is_nearest_to_passing_and_not_for_ever() -> None:
+    researcher = LocalResearcher(1)
+    loud, near = await _propose(researcher, _context(), 2)
+    results = (
+        _result(loud, 9.0, ("trading_cost", "decay_analysis", "predictive_power")),
+        _result(near, 4.0, ("trading_cost",)),
+    )
+    context = _context(results=results, iteration=2)
+    plans = [(await researcher.plan(context, _quiet)).hypothesis for _ in range(5)]
+    assert [near.expression in p for p in plans] == [True, True, False, False, False]
+    assert [loud.expression in p for p in plans] == [False, False, True, True, False]
+    assert plans[4].startswith("explore")
+
+
 async def test_its_learning_holds_only_what_the_figures_say() -> None:
     researcher = LocalResearcher(1)
     a, b = await _propose(researcher, _context(), 2)
@@ -173,14 +187,12 @@ def test_every_template_is_an_expression() -> None:
 
 
 def test_changes_of_an_expression() -> None:
-    assert _smoothed("ts_mean(cs_rank(close), 24)", 48) == "ts_mean(cs_rank(close), 48)"
-    assert (
-        _smoothed("ts_mean(close, 4) + ts_mean(open, 24)", 48) == "ts_mean(ts_mean(close, 4) + ts_mean(open, 24), 48)"
-    )
-    assert _scaled("ts_mean(delta(close, 3), 100)", 2.0, 168) == "ts_mean(delta(close, 6), 168)"
-    assert _scaled("ts_mean(close, 3)", 0.5, 168) == "ts_mean(close, 2)"
-    assert _negated("-cs_rank(close)") == "cs_rank(close)"
-    assert canonical(_negated("-cs_rank(close) + open")) == canonical("cs_rank(close) - open")
+    assert smoothed("ts_mean(cs_rank(close), 24)", 48) == "ts_mean(cs_rank(close), 48)"
+    assert smoothed("ts_mean(close, 4) + ts_mean(open, 24)", 48) == "ts_mean(ts_mean(close, 4) + ts_mean(open, 24), 48)"
+    assert scaled("ts_mean(delta(close, 3), 100)", 2.0, 168) == "ts_mean(delta(close, 6), 168)"
+    assert scaled("ts_mean(close, 3)", 0.5, 168) == "ts_mean(close, 2)"
+    assert negated("-cs_rank(close)") == "cs_rank(close)"
+    assert canonical(negated("-cs_rank(close) + open")) == canonical("cs_rank(close) - open")
 
 
 def test_a_provider_by_name() -> None:

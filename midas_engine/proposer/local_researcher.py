@@ -14,6 +14,7 @@ from midas_engine.dsl.validator import DSLValidator
 from midas_engine.errors import ExpressionError
 from midas_engine.proposer.families import FAMILIES, Template, families_of
 from midas_engine.proposer.protocol import DiagnosisDraft, LearningDraft, Plan, Proposal
+from midas_engine.proposer.rewrites import negated, scaled, smoothed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -23,9 +24,8 @@ if TYPE_CHECKING:
 SMOOTHING = (1, 6, 12, 24, 48, 72)
 # Below this |t| a result is noise not worth a descendant: each costs a trial.
 WORTH_T = 1.5
-_AVERAGE = re.compile(r"ts_mean\((.*), \d+\)$")
-_MINUS_CALL = re.compile(r"-(\w+\((.*)\))$")
-_NUMBER = re.compile(r"(?<=, )(\d+)(?=[,)])")
+# Plans that build on one result: after two without a pass another one is nearer.
+MOST_PLANS = 2
 
 
 class LocalResearcher:
@@ -45,26 +45,25 @@ class LocalResearcher:
         self._rng = np.random.default_rng(seed)
         self._seen: set[str] = set()
         self._stories: dict[str, str] = {}
-        self._plan_kind = "explore"
+        self._target: TrialResult | None = None
+        self._built: dict[str, int] = {}
         self._waiting: dict[str, list[Template]] = {}
         self._been_through: set[str] = set()
 
     async def plan(self, context: ResearchContext, on_text: OnText) -> Plan:
         """Explore at first; later improve the best of what was tried, or move to the next family."""
         families = self._families(context)
-        best = _ranked(context.results)[:1]
+        self._target = top = self._most_promising(context)
         on_text(f"goal: {context.goal}\nfamilies that speak to it: {', '.join(families)}\n")
         known = [d for d in context.learnings if d.accepted]
         if known:
             on_text(f"{len(known)} earlier session(s) accepted something; starting near {known[0].accepted[0]}\n")
-        if not best or abs(best[0].score_t) < WORTH_T:
-            self._plan_kind = "explore"
+        if top is None:
             family = families[(context.iteration - 1) % len(families)]
             story = next(iter(FAMILIES[family])).story
             text = f"explore {family}: {story}"
         else:
-            self._plan_kind = "improve"
-            top = best[0]
+            self._built[top.expression] = self._built.get(top.expression, 0) + 1
             text = f"build on {top.expression} (t {top.score_t:+.2f}): {_remedy(top)}"
         on_text(text + "\n")
         return Plan(
@@ -76,7 +75,7 @@ class LocalResearcher:
         self._remember(context)
         validator = DSLValidator(context.columns, context.limits)
         chosen: list[Proposal] = []
-        descendants = self._descendants(context) if self._plan_kind == "improve" else iter(())
+        descendants = self._descendants(context) if self._target is not None else iter(())
         for proposal in self._mixed(descendants, self._fresh(context), count):
             key = self._new_key(proposal.expression, context)
             if key is None or not validator.validate(proposal.expression).ok:
@@ -145,6 +144,15 @@ class LocalResearcher:
 
     # -- what to try -----------------------------------------------------------------------------
 
+    def _most_promising(self, context: ResearchContext) -> TrialResult | None:
+        """What is nearest to passing and has not been built upon twice already; None when nothing is worth it."""
+        open_ends = [
+            r
+            for r in _ranked(context.results)
+            if not r.passed and abs(r.score_t) >= WORTH_T and self._built.get(r.expression, 0) < MOST_PLANS
+        ]
+        return min(open_ends, key=_gates_short, default=None)
+
     def _families(self, context: ResearchContext) -> list[str]:
         wanted = families_of(context.goal)
         usable = [f for f in wanted if any(_fits(t, context) for t in FAMILIES[f])]
@@ -199,7 +207,9 @@ class LocalResearcher:
 
     def _descendants(self, context: ResearchContext) -> Iterator[Proposal]:
         ranked = [r for r in _ranked(context.results) if abs(r.score_t) >= WORTH_T]
-        for result in ranked[:3]:
+        if self._target is not None:
+            yield from self._changes(self._target, context)
+        for result in [r for r in ranked if not r.passed][:3]:
             yield from self._changes(result, context)
         for first, second in zip(ranked, ranked[1:], strict=False):
             a, b = _signed(first), _signed(second)
@@ -215,14 +225,14 @@ class LocalResearcher:
         expression, t = result.expression, result.score_t
         base = re.sub(r"(_v\d+|_w)+$", "", result.name)
         if t < 0:
-            yield Proposal(self._name(base + "_flip"), _negated(expression), f"the sign was wrong: t {t:+.2f}")
+            yield Proposal(self._name(base + "_flip"), negated(expression), f"the sign was wrong: t {t:+.2f}")
             return
         if "trading_cost" in result.failed_agents or "decay_analysis" in result.failed_agents:
             for n in (24, 48, 72, 168, 12):
                 if n <= context.limits.lookback_bars:
                     yield Proposal(
                         self._name(re.sub(r"(_s\d+)*$", f"_s{n}", base, count=1)),
-                        _smoothed(expression, n),
+                        smoothed(expression, n),
                         f"turnover {result.turnover:.2f} eats it: hold longer",
                     )
         if "diversification" in result.failed_agents and context.cross and context.existing:
@@ -236,7 +246,7 @@ class LocalResearcher:
             calm = f"if_else(ts_rank(ts_std(returns(close, 1), 24), 168) < 0.67, {expression}, 0)"
             yield Proposal(self._name(base + "_calm"), calm, "it fails in one regime: stand aside in the loudest third")
         for factor in (2.0, 0.5):
-            text = _scaled(expression, factor, context.limits.lookback_bars)
+            text = scaled(expression, factor, context.limits.lookback_bars)
             yield Proposal(self._name(f"{base}_w"), text, f"windows times {factor:g}: is it the length or the idea")
 
     def _mixed(self, first: Iterable[Proposal], second: Iterable[Proposal], count: int) -> Iterator[Proposal]:
@@ -287,29 +297,6 @@ class LocalResearcher:
         return result.name.split("_")[0]
 
 
-def _smoothed(expression: str, bars: int) -> str:
-    """The expression averaged over `bars`; an average around it is replaced, not stacked upon."""
-    outer = _AVERAGE.match(expression)
-    if outer is not None and _balanced(outer[1]):
-        expression = outer[1]
-    return f"ts_mean({expression}, {bars})"
-
-
-def _balanced(text: str) -> bool:
-    """Whether every parenthesis of `text` closes one that was opened in it."""
-    depth = 0
-    for character in text:
-        depth += (character == "(") - (character == ")")
-        if depth < 0:
-            return False
-    return depth == 0
-
-
-def _scaled(expression: str, factor: float, longest: int) -> str:
-    """The expression with its windows times `factor`, at least 2 and at most `longest`."""
-    return _NUMBER.sub(lambda m: str(min(longest, max(2, round(int(m[1]) * factor)))), expression)
-
-
 def _fits(template: Template, context: ResearchContext) -> bool:
     return set(template.needs) <= set(context.columns)
 
@@ -319,13 +306,13 @@ def _ranked(results: Iterable[TrialResult]) -> list[TrialResult]:
     return sorted(scored, key=lambda r: (not r.passed, -abs(r.score_t)))
 
 
-def _negated(expression: str) -> str:
-    call = _MINUS_CALL.match(expression)
-    return call[1] if call is not None and _balanced(call[2]) else f"-({expression})"
+def _gates_short(result: TrialResult) -> int:
+    """How many agents stand between a result and its acceptance; a wrong sign counts as two until it is flipped."""
+    return 2 if result.score_t < 0 else len(result.failed_agents)
 
 
 def _signed(result: TrialResult) -> str:
-    return result.expression if result.score_t > 0 else _negated(result.expression)
+    return result.expression if result.score_t > 0 else negated(result.expression)
 
 
 def _remedy(result: TrialResult) -> str:
