@@ -14,8 +14,10 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
+from dsl_workload import Row
+
 from helpers_dsl import COLUMNS
-from midas_engine.dsl import StreamEngine, random_expression
+from midas_engine.dsl import StreamEngine, random_expression, warm_kernels
 from midas_engine.settings import DslLimits
 
 LIMITS = DslLimits(depth=12, total_lookback_bars=100_000)
@@ -29,7 +31,7 @@ def bar(rng: np.random.Generator, symbols: int, price: np.ndarray) -> dict[str, 
     return values
 
 
-def measure(features: int, symbols: int, bars: int, seed: int = 3) -> None:
+def measure(features: int, symbols: int, bars: int, goal: float, seed: int = 3) -> Row:
     rng = np.random.default_rng(seed)
     texts: dict[str, str] = {}
     while len(texts) < features:
@@ -50,21 +52,22 @@ def measure(features: int, symbols: int, bars: int, seed: int = 3) -> None:
     first, last = warm[: len(warm) // 3], warm[-len(warm) // 3 :]
     state = len(engine.state()) / 2**20
     trend = np.median(last) / np.median(first)
-    print(
-        f"{features:5d} features x {symbols:4d} symbols  {engine.node_count:5d} nodes  "
-        f"median {np.median(warm):8.2f} ms  p99 {np.percentile(warm, 99):8.2f}  max {warm.max():8.2f}  "
-        f"last third / first third {trend:.2f}  state {state:.1f} MB"
+    figure = (
+        f"median {np.median(warm):.2f} ms, p99 {np.percentile(warm, 99):.2f}, worst {warm.max():.2f}; last third over "
+        f"first {trend:.2f}; {engine.node_count:,} nodes, state {state:.1f} MB"
     )
+    flat = trend <= 1.2 or np.median(warm) < 0.1 * goal
+    passed = bool(np.percentile(warm, 99) < goal and flat)
+    return Row(f"one bar of {features} features x {symbols} symbols", figure, f"under {goal:g} ms, flat", passed)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--bars", type=int, default=600)
-    bars = parser.parse_args().bars
-    measure(10, 20, bars)
-    measure(50, 20, bars)
-    measure(500, 200, bars)
+def rows(bars: int = 600) -> list[Row]:
+    warm_kernels()
+    return [measure(10, 20, bars, 5.0), measure(500, 200, bars, 250.0)]
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--bars", type=int, default=600)
+    for row in rows(parser.parse_args().bars):
+        print(row)
