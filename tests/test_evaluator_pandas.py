@@ -90,9 +90,15 @@ def test_changing_returns_in_place_is_noticed() -> None:
         ("x", 60, None),
         ("ret_3bars", 60, 3),
         ("ret_0h", 60, None),
+        ("ret_4", 3600, 4),
+        ("fwd_ret_24", 60, 24),
+        ("h24", 3600, 24),
+        (4, 3600, 4),
+        ("alpha158", 3600, None),
+        ("ret_0", 3600, None),
     ],
 )
-def test_horizons_are_read_from_names(name: str, seconds: float, bars: int | None) -> None:
+def test_horizons_are_read_from_names(name: object, seconds: float, bars: int | None) -> None:
     assert horizon_bars(name, seconds) == bars
 
 

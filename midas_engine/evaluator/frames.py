@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 DEFAULT_BAR_SECONDS = 3600.0
 _UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "t": 60.0, "h": 3600.0, "hr": 3600.0, "d": 86_400.0, "w": 604_800.0}
+_BARE = re.compile(r"(?:(?:fwd|forward|ret|returns?|horizon|r|h)_?)*(\d{1,6})", re.IGNORECASE)
 _NAME = re.compile(r"(?:^|_)(\d+)\s*([a-z]+)$", re.IGNORECASE)
 
 
@@ -151,13 +152,17 @@ def numeric(values: pd.Series[Any], what: str) -> Floats:
 def horizon_bars(name: object, bar_seconds: float) -> int | None:
     """Bars of a column named after its horizon: `ret_5m`, `fwd_24h`, `ret_1d`, `ret_12bars`; None if it is not.
 
+    A number without a unit counts bars: `ret_4`, `h24`, 1.
+
     Example:
         >>> horizon_bars("ret_24h", 3600.0), horizon_bars("ret_5m", 60.0), horizon_bars("score", 60.0)
         (24, 5, None)
     """
-    found = _NAME.search(str(name).strip())
+    text = str(name).strip()
+    found = _NAME.search(text)
     if not found:
-        return None
+        bare = _BARE.fullmatch(text)
+        return (int(bare.group(1)) or None) if bare else None
     amount, unit = int(found.group(1)), found.group(2).lower()
     if unit in ("b", "bar", "bars"):
         return amount or None
