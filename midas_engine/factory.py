@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses
 from contextlib import aclosing
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from midas_engine.clock import WallClock
-from midas_engine.errors import JournalError, MonitorError, TransitionError
+from midas_engine.errors import MonitorError, TransitionError
 from midas_engine.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from midas_engine.evaluator.ledger import TrialLedger
     from midas_engine.events import Event
     from midas_engine.kb import KnowledgeBase
-    from midas_engine.llm.client import ModelReply, ModelRequest
     from midas_engine.loops import OfflineCompoundLoop, OfflineLoopConfig
     from midas_engine.loops.assessors import Assessor
     from midas_engine.market.panel import Panel
@@ -233,33 +231,24 @@ class Midas:
 
     def _diagnostician(self, bus: EventBus, clock: Clock) -> DiagnoseAgent:
         from midas_engine.monitor.diagnosis import DiagnoseAgent
+        from midas_engine.monitor.diagnosis.fresh import FreshResearcher
+        from midas_engine.proposer import make_researcher
 
-        researcher = self.make_researcher()
-        listen = getattr(researcher, "listen", None)
-        if listen is not None:
-            listen(self._charge)
+        self.make_researcher()  # a key that is missing is told now, not with the first alarm
+        researcher = FreshResearcher(
+            lambda spent: make_researcher(self.settings, api_key=self._api_key, day_spent_usd=spent),
+            self.clock,
+            self.promoter.journal,
+        )
         return DiagnoseAgent(
             bus=bus,
             clock=clock,
             researcher=researcher,
             kb=None if self.kb.read_only else self.kb,
             per_day=self.settings.monitor.diagnoses_per_day,
+            seconds=self.settings.model.deadline_seconds * 1.5,
             max_tokens=self.settings.model.max_tokens,
         )
-
-    def _charge(self, request: ModelRequest, reply: ModelReply) -> None:
-        """Write what a diagnosis cost into the journal, beside the event loop."""
-        from midas_engine.models import ModelUsage
-
-        usage = ModelUsage(
-            reply.provider, reply.model, reply.tokens_in, reply.tokens_out, reply.cost_usd, reply.seconds
-        )
-
-        def write() -> None:
-            with contextlib.suppress(JournalError):  # the call is paid all the same
-                self.promoter.journal.record_model_call(usage, at=self.clock.now())
-
-        asyncio.get_running_loop().run_in_executor(None, write)
 
     def _record(self, name: str) -> FeatureRecord | None:
         try:

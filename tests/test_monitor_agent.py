@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -20,16 +21,23 @@ from midas_engine.events import (
     KillProposed,
     LearningWritten,
 )
+from midas_engine.journal import Journal
 from midas_engine.llm.budget import Budget
 from midas_engine.llm.scripted import ScriptedClient
 from midas_engine.models import Figure, Severity
 from midas_engine.monitor import DiagnoseAgent, OnlineMonitor
 from midas_engine.monitor.diagnosis.claims import check_claims, split_claims
+from midas_engine.monitor.diagnosis.fresh import FreshResearcher
 from midas_engine.monitor.diagnosis.recorded import follow_up
 from midas_engine.proposer.llm_researcher import LLMResearcher
 from midas_engine.proposer.protocol import DiagnosisDraft
 from tests.helpers_diagnosis import ScriptedResearcher, make_alert, make_fleet
 from tests.helpers_monitor import MemoryBase, MemoryStore, ar1, bar_time, clock_at, linked
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from midas_engine.llm.client import ModelReply, ModelRequest, OnText
 
 DRAFT = DiagnosisDraft(
     root_cause="It no longer predicts [F22]. The moon is full.",
@@ -332,3 +340,41 @@ def test_a_recording_diagnoses_and_kills_at_once() -> None:
     assert [type(e) for e in events] == [DiagnosisStarted, DiagnosisFinished, FeatureMoved]
     assert fleet.status(0) == "killed"
     assert _raised(fleet)[0].alert.diagnosis.startswith("true_decay")
+
+
+async def test_two_episodes_of_one_feature_are_two_diagnoses() -> None:
+    agent, seen = _agent()
+    fleet = make_fleet()
+    alerts = [make_alert(id="a-1"), make_alert("slippage", "execution_slippage", id="a-2")]
+    agent.consider([AlertRaised(at=a.raised_at, alert=a) for a in alerts], fleet, fleet.last_bar, {})
+    assert agent.running == ("a",)
+    await agent.settle()
+    assert sorted(e.alert_id for e in seen.take() if isinstance(e, DiagnosisFinished)) == ["a-1", "a-2"]
+
+
+async def test_every_diagnosis_has_a_budget_of_its_own_and_is_charged_to_the_day(tmp_path: Path) -> None:
+    spent: list[float] = []
+    with Journal(tmp_path / "journal.sqlite") as journal:
+
+        def make(already: float) -> LLMResearcher:
+            spent.append(already)
+            priced = PricedClient([_reply()])
+            return LLMResearcher(priced, Budget(1, 1.0, 1.0, already))
+
+        researcher = FreshResearcher(make, clock_at(5), journal)
+        agent, seen = _agent(researcher=researcher)
+        fleet = make_fleet()
+        for _ in range(5):
+            await agent.ask(fleet, "b", {"b": "close"})
+        said = [e.result.researcher for e in seen.take() if isinstance(e, DiagnosisFinished)]
+        assert said[:4] == ["mock:scripted"] * 4
+        assert said[4].startswith("local (")  # the day's dollar is spent
+        assert spent == pytest.approx([0.0, 0.25, 0.5, 0.75, 1.0])
+        assert journal.model_spend(since=bar_time(0)) == (4, pytest.approx(1.0))
+
+
+class PricedClient(ScriptedClient):
+    """A scripted client whose replies cost a quarter."""
+
+    async def complete(self, request: ModelRequest, on_text: OnText | None = None) -> ModelReply:
+        return dataclasses.replace(await super().complete(request, on_text), cost_usd=0.25)

@@ -74,7 +74,8 @@ async def test_it_says_what_the_day_brought_with_plots_beside_it() -> None:
     assert sorted(base.files) == [f"reports/daily/{day}-{n}.png" for n in ("contribution", "evidence", "ic")]
     assert all(png.startswith(PNG) and len(png) > 5000 for png in base.files.values())
     assert f"![evidence]({day}-evidence.png)" in report.markdown
-    assert f"| a | {monitor.diagnostics.results['a'].cause} |" in report.markdown.split("## Diagnoses")[1]
+    cause = monitor.fleet.days.of(raised).diagnoses[0]["cause"]
+    assert f"| a | {cause} |" in report.markdown.split("## Diagnoses")[1]
     assert report.diagnoses == 1
     assert "| detector |" not in report.markdown.split("## Killed")[1]
     killed = monitor.generate_daily_report(monitor.clock.now().date())

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from midas_engine.errors import MonitorError
+from midas_engine.errors import MonitorError, SettingsError
+from midas_engine.events import FaultReported
 from midas_engine.monitor.report import gather, write_report
+from midas_engine.monitor.threshold_file import read_alert_file
 
 if TYPE_CHECKING:
     import asyncio
@@ -46,6 +48,7 @@ class OperatorCommands(ABC):
     kills: KillSwitch
     promoter: Retirer | None
     _lock: asyncio.Lock
+    _overrides: dict[str, Any]
 
     # -- commands --------------------------------------------------------------------------------
 
@@ -115,6 +118,20 @@ class OperatorCommands(ABC):
         if self.diagnostics is None:
             raise MonitorError("this monitor diagnoses nothing", hint="give it diagnostics=DiagnoseAgent(...)")
         return await self.diagnostics.ask(self.fleet, name, self.expressions)
+
+    def load_alert_file(self) -> None:
+        """Take the thresholds of `knowledge/alert-thresholds.json`; a wrong file is told and the last good set stays.
+
+        What the monitor was made with (`alert_thresholds=`) goes before the file.
+        """
+        if self.kb is None:
+            return
+        try:
+            self.alert_engine.replace_thresholds({**read_alert_file(self.kb), **self._overrides})
+        except SettingsError as error:
+            hint = error.hint or "the last good thresholds stay"
+            fault = FaultReported(at=self.clock.now(), where="alert thresholds", message=error.message, hint=hint)
+            self.bus.publish(fault)
 
     async def acknowledge(self, alert_id: str, actor: str = "operator") -> Alert:
         """Mark a running alert as seen."""

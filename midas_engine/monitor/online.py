@@ -109,6 +109,7 @@ class OnlineMonitor(OperatorCommands):
             arl0_bars=float(self.settings.arl0_bars),
         )
         self.alert_engine = AlertEngine(alert_thresholds)
+        self._overrides = dict(alert_thresholds or {})
         self.kills = KillSwitch(
             bus=self.bus,
             clock=self.clock,
@@ -147,6 +148,7 @@ class OnlineMonitor(OperatorCommands):
             self._claim = await asyncio.to_thread(self._role, "monitor")
         self.kills.load()
         self._started = True
+        self.load_alert_file()
         wanted = list(self.fleet.names)
         events: list[Event] = []
         try:

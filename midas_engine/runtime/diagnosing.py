@@ -9,7 +9,7 @@ from midas_engine.models import FeatureState
 
 if TYPE_CHECKING:
     from midas_engine.monitor.diagnosis.agent import DiagnoseAgent
-    from midas_engine.proposer.protocol import Researcher
+    from midas_engine.monitor.protocols import Diagnostician
     from midas_engine.runtime.live import LiveWatch
     from midas_engine.runtime.runtime import Runtime
     from midas_engine.runtime.stage import FleetStage
@@ -44,15 +44,20 @@ def make_agent(runtime: Runtime) -> DiagnoseAgent:
     )
 
 
-def _researcher(runtime: Runtime) -> Researcher | None:
+def _researcher(runtime: Runtime) -> Diagnostician | None:
     """The settings' researcher; the local templates, and a word about it, when it cannot be had."""
+    from midas_engine.monitor.diagnosis.fresh import FreshResearcher
     from midas_engine.proposer.factory import make_researcher
 
+    settings = runtime.settings
+    if settings.model.provider in ("local", "mock"):
+        return None
     try:
-        return make_researcher(runtime.settings)
+        make_researcher(settings)  # a key that is missing is told now, not with the first alarm
     except MidasError as error:
         runtime.fault("diagnosis", f"explained by the local templates: {error.message}", error.hint)
         return None
+    return FreshResearcher(lambda spent: make_researcher(settings, day_spent_usd=spent), runtime.clock, runtime.journal)
 
 
 def _expressions(runtime: Runtime) -> dict[str, str]:

@@ -227,6 +227,8 @@ class Runtime(PipelineCommands, Documents, Sessions, OnFeed):
             return
         async for paths in self.kb.watch():
             self.bus.publish(DocumentChanged(at=self.clock.now(), paths=paths))
+            if self._live is not None and any(path.endswith("alert-thresholds.json") for path in paths):
+                self._live.monitor.load_alert_file()
 
     # -- watching --------------------------------------------------------------------------------
 

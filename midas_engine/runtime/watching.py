@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from midas_engine.bus import EventBus
     from midas_engine.models import Alert, FeatureMetrics
+    from midas_engine.monitor.diagnosis.agent import DiagnoseAgent
     from midas_engine.runtime.live import LiveWatch
     from midas_engine.runtime.stage import FleetStage
 
@@ -72,6 +73,7 @@ class Watching:
     bus: EventBus
     _stage: FleetStage | LiveWatch | None
     _frozen_at: Mapping[str, datetime]
+    _diagnostics: DiagnoseAgent | None
 
     def now(self) -> datetime:
         """Given by the runtime."""
@@ -136,8 +138,14 @@ class Watching:
         )
 
     def kill_proposals(self) -> Mapping[str, str]:
-        """Features that the e-detector condemned, and why; an operator decides."""
-        return dict(self._stage.fleet.kill_wanted) if self._stage is not None else {}
+        """Features that the e-detector or a diagnosis would stop, and why; an operator decides."""
+        if self._stage is None:
+            return {}
+        fleet = self._stage.fleet
+        agent = self._diagnostics
+        proposed = {} if agent is None else agent.proposals
+        found = {name: f"a diagnosis: {why}" for name, why in proposed.items() if name in fleet.names}
+        return {n: why for n, why in (found | fleet.kill_wanted).items() if n not in fleet.kills.killed}
 
     def alerts(self, *, include_resolved: bool = False) -> Sequence[Alert]:
         """Episodes, newest first."""

@@ -88,7 +88,7 @@ class DiagnoseAgent:
         self.columns = tuple(columns)
         self.proposals: dict[str, str] = {}
         self.results: dict[str, DiagnoseResult] = {}
-        self._flights: dict[str, asyncio.Task[DiagnoseResult | None]] = {}
+        self._flights: dict[tuple[str, str], asyncio.Task[DiagnoseResult | None]] = {}  # by feature and alert
         self._turn = asyncio.Semaphore(1)
         self._day: date | None = None
         self._count = 0
@@ -99,7 +99,7 @@ class DiagnoseAgent:
     @property
     def running(self) -> tuple[str, ...]:
         """Features whose diagnosis is under way."""
-        return tuple(self._flights)
+        return tuple(dict.fromkeys(feature for feature, _ in self._flights))
 
     def consider(
         self,
@@ -143,7 +143,7 @@ class DiagnoseAgent:
             MonitorError: The feature is not monitored, no bar has come, or one is under way.
             BudgetError: The day's diagnoses are spent.
         """
-        if feature in self._flights:
+        if feature in self.running:
             raise MonitorError(f"{feature} is being diagnosed", hint="wait for it")
         if self._spent(fleet, fleet.last_bar):
             raise BudgetError(
@@ -166,7 +166,7 @@ class DiagnoseAgent:
         expressions: Mapping[str, str],
         context: Mapping[str, Any] | None,
     ) -> None:
-        if feature in self._flights or self._per_day <= 0 or alert.diagnosis:
+        if (feature, alert.id) in self._flights or self._per_day <= 0 or alert.diagnosis:
             return
         if self._spent(fleet, at):
             if not self._told_spent:
@@ -188,15 +188,11 @@ class DiagnoseAgent:
 
     def _launch(self, fleet: Fleet, snapshot: Snapshot) -> asyncio.Task[DiagnoseResult | None]:
         self._count += 1
-        name = snapshot.feature
-        task = asyncio.get_running_loop().create_task(self._run(fleet, snapshot), name=f"diagnose {name}")
-        self._flights[name] = task
-        task.add_done_callback(lambda done: self._landed(name, done))
+        flight = (snapshot.feature, snapshot.alert.id if snapshot.alert is not None else "")
+        task = asyncio.get_running_loop().create_task(self._run(fleet, snapshot), name=f"diagnose {flight[0]}")
+        self._flights[flight] = task
+        task.add_done_callback(lambda _: self._flights.pop(flight, None))
         return task
-
-    def _landed(self, name: str, task: asyncio.Task[DiagnoseResult | None]) -> None:
-        if self._flights.get(name) is task:
-            del self._flights[name]
 
     # -- one diagnosis ---------------------------------------------------------------------------
 
@@ -243,6 +239,7 @@ class DiagnoseAgent:
             name = str(getattr(self._researcher, "name", "researcher"))
             try:
                 draft = await asyncio.wait_for(self._researcher.diagnose(brief, _unheard), self._seconds)
+                name = str(getattr(self._researcher, "name", name))
                 return assemble(snapshot, finding, draft, name, columns=self.columns)
             except Exception as error:
                 reason = "no answer in time" if isinstance(error, TimeoutError) else _short(error)
