@@ -11,6 +11,7 @@ import click
 
 from midas_engine.cli.context import Shared, Verb, pass_shared
 from midas_engine.cli.judging import base_inputs
+from midas_engine.cli.verbs.discover import PROVIDERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,6 +44,13 @@ _WIDTH = 30
 @click.option("--iterations", type=click.IntRange(1, 1000), default=5, show_default=True, help="Plans of a session.")
 @click.option("--candidates", type=click.IntRange(1, 100), default=3, show_default=True, help="Expressions a plan.")
 @click.option("--goal", default="anything that predicts the next bar", show_default=True, help="What sessions seek.")
+@click.option(
+    "--provider",
+    type=click.Choice(PROVIDERS),
+    default="local",
+    show_default=True,
+    help="Whose proposals are replayed. A model is paid for every replayed session.",
+)
 @click.option("--seed", type=int, help="Same seed, same report.")
 @click.option("--workers", type=click.IntRange(1, 256), help="Worker processes [default: one a core].")
 @click.option(
@@ -57,6 +65,7 @@ def calibrate(
     iterations: int,
     candidates: int,
     goal: str,
+    provider: str,
     seed: int | None,
     workers: int | None,
     out: Path | None,
@@ -71,7 +80,10 @@ def calibrate(
     from midas_engine.calibrate.report import text, to_dict, write_report
     from midas_engine.market import load_panel
 
-    settings = shared.settings(seed=seed)
+    settings = shared.settings(seed=seed, model__provider=provider)
+    if provider not in ("local", "mock"):
+        limit = (sessions + planted) * settings.model.session_usd
+        shared.note(f"{sessions + planted} sessions will ask {provider}: at most ${limit:,.0f} by model.session_usd")
     plan = CalibrationPlan(
         noise_sessions=sessions,
         planted_sessions=planted,
