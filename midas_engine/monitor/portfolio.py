@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 PORTFOLIO = "portfolio"
-_FIRST_VARIANCE_BARS = 100.0
+_FIRST_VARIANCE_BARS = 30.0
 _LEAST_FEATURES = 2
 _RECOVERED_SHARE = 0.5
 
@@ -46,7 +46,7 @@ class PortfolioDetector:
             self._scores.update(np.array([np.nan]))
             return
         slope = float(promised[members].mean())
-        if not np.isclose(self._bank.base[0], slope):
+        if not abs(float(self._bank.base[0]) - slope) <= 1e-9 * abs(slope):  # true of NaN as well
             self._bank.calibrate(0, Reference(slope, self._variance()))
             self._bank.memory[0] = _FIRST_VARIANCE_BARS
         score = np.array([u[known].mean()])
