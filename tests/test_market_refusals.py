@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
+import decimal
 import gzip
 import io
 import json
 import os
 import zipfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.feather
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers_market import NOW
-from midas_engine.errors import DataFormatError, MidasError
-from midas_engine.market import inspect, read_any
+from helpers_market import NOW, bars
+from midas_engine.errors import DataDefectError, DataFormatError, MidasError
+from midas_engine.market import inspect, load_panel, read_any
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,6 +82,69 @@ def test_a_file_that_is_none_of_the_layouts_is_refused_by_name(
     with pytest.raises(DataFormatError, match=words) as caught:
         inspect(path, now=NOW)
     assert name.split(".")[0] in caught.value.message
+
+
+TIMES = [1767596400000 + i * 3_600_000 for i in range(12)]
+CLOSE = list(np.linspace(1, 2, 12))
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        ({"close": pa.array([[1.0]] * 12)}, "not-a-number x 12"),
+        ({"close": pa.array([{"a": 1}] * 12)}, "not-a-number x 12"),
+        ({"close": pa.nulls(12)}, "no-close"),
+        ({"timestamp": pa.nulls(12)}, "unreadable-time x 12"),
+        ({"timestamp": pa.array([datetime.time(i) for i in range(12)])}, "unreadable-time x 12"),
+        ({"timestamp": pa.array(TIMES).cast(pa.duration("ms"))}, "unreadable-time x 12"),
+        ({"timestamp": pa.array([t * 1000 for t in TIMES]).cast(pa.timestamp("ms"))}, "us read as ms"),
+        ({"symbol": pa.array([["A"], ["A", "B"]] * 6)}, "one bar|off-grid|shifted"),
+        ({"interval": pa.array([["1h"]] * 12)}, ""),
+        ({"close": pa.array([decimal.Decimal("1.5")] * 12)}, ""),
+        ({"close": pa.array([b"1.5"] * 12)}, ""),
+        ({"close": pa.array(["1.5"] * 12).dictionary_encode()}, ""),
+        ({"close": pa.array(CLOSE).cast(pa.float32())}, ""),
+        ({"timestamp": pa.array(TIMES).cast(pa.uint64())}, ""),
+        ({"symbol": pa.array([True] * 12)}, ""),
+    ],
+)
+@pytest.mark.parametrize("suffix", ["parquet", "feather"])
+def test_columns_of_every_type_are_figures_or_are_refused(
+    columns: dict[str, Any], words: str, suffix: str, tmp_path: Path
+) -> None:
+    table = pa.table({"timestamp": TIMES, "symbol": ["BTCUSDT"] * 12, "close": CLOSE} | columns)
+    path = tmp_path / f"x.{suffix}"
+    try:
+        pq.write_table(table, path) if suffix == "parquet" else pa.feather.write_feather(table, path)
+    except pa.ArrowNotImplementedError:
+        pytest.skip("this format has no such type")
+    if not words:
+        assert read_any([path], now=NOW).T == 12
+        return
+    with pytest.raises(DataDefectError, match=words):
+        read_any([path], now=NOW)
+
+
+def test_a_column_that_comes_twice_is_refused(tmp_path: Path) -> None:
+    table = pa.Table.from_arrays([pa.array(TIMES), pa.array(CLOSE), pa.array(CLOSE)], ["timestamp", "close", "close"])
+    pa.feather.write_feather(table, tmp_path / "x.feather")
+    with pytest.raises(DataFormatError, match="two columns called 'close'"):
+        inspect(tmp_path / "x.feather", now=NOW)
+
+
+@pytest.mark.parametrize("meta", [{b"pandas": b"{bad"}, {b"midas.bar_seconds": b"abc"}, {b"midas.bar_seconds": b""}])
+def test_what_a_file_says_of_itself_may_be_rubbish(meta: dict[bytes, bytes], tmp_path: Path) -> None:
+    table = pa.table({"timestamp": TIMES, "symbol": ["BTCUSDT"] * 12, "close": CLOSE}).replace_schema_metadata(meta)
+    pq.write_table(table, tmp_path / "x.parquet")
+    assert load_panel(tmp_path / "x.parquet").shape == (12, 1)
+
+
+def test_an_index_of_times_is_the_time_column(tmp_path: Path) -> None:
+    frame = bars(12).set_index("timestamp")
+    frame.to_parquet(tmp_path / "named.parquet")
+    frame.rename_axis(None).to_parquet(tmp_path / "nameless.parquet")
+    for name in ("named", "nameless"):
+        assert str(read_any([tmp_path / f"{name}.parquet"], now=NOW).timestamps[0])[:13] == "2026-01-05T00"
 
 
 def test_sizes_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

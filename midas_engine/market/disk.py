@@ -82,7 +82,7 @@ def read_panel(cls: type[Panel], source: Path) -> Panel:
         raise DataFormatError(f"no file {source}", hint="`midas data import` makes one from exchange dumps")
     try:
         table = pq.read_table(source)
-        frame = table.to_pandas()
+        frame = table.replace_schema_metadata(None).to_pandas()
     except (pa.ArrowException, OSError, ValueError) as error:
         reason = str(error).splitlines()[0][:160]
         raise DataFormatError(f"{source} is not a Parquet file Midas can read: {reason}") from error

@@ -119,7 +119,10 @@ def _symbol_codes(frame: pd.DataFrame) -> tuple[NDArray[np.int64], list[str]]:
 
     if "symbol" not in frame.columns:
         return np.zeros(len(frame), dtype=np.int64), ["ASSET"]
-    codes, names = pd.factorize(frame["symbol"])
+    try:
+        codes, names = pd.factorize(frame["symbol"])
+    except TypeError as error:
+        raise DataDefectError("the symbols are no texts", hint="one name a row") from error
     if (codes < 0).any():
         raise DataDefectError(f"row {frame.index[int(np.argmax(codes < 0))]} has no symbol")
     return codes.astype(np.int64), [str(n) for n in names]

@@ -94,14 +94,34 @@ def _columnar(path: Path) -> pd.DataFrame:
 
     try:
         table = pq.read_table(path) if path.suffix.lower() == ".parquet" else pyarrow.feather.read_table(path)
-        frame: pd.DataFrame = table.to_pandas()
+        for i, column in enumerate(table.schema):
+            if pa.types.is_nested(column.type):  # no figure and no word; shown as its text
+                texts = pa.array([str(cell)[:80] for cell in table.column(i).to_pylist()], pa.string())
+                table = table.set_column(i, column.name, texts)
+        # What pandas wrote about itself is not needed, and may be wrong.
+        frame: pd.DataFrame = table.replace_schema_metadata(None).to_pandas()
     except (pa.ArrowException, OSError, ValueError) as error:
         # Arrow puts the whole path before its reason; the name is in the message already.
         reason = re.sub(r"^.*input source '.*': ", "", str(error).splitlines()[0])[:120]
         kind = path.suffix[1:].capitalize()
         raise DataFormatError(f"{path.name} is not a {kind} file that can be read: {reason}", hint=_READS) from error
-    # pandas keeps its row numbers in the file; only an index with a name, such as the time, is a column.
-    return frame.reset_index(drop=all(name in (None, "index") for name in frame.index.names))
+    twice = frame.columns[frame.columns.duplicated()]
+    if len(twice):
+        name = str(twice[0])[:40]
+        raise DataFormatError(f"{path.name} has two columns called {name!r}", hint="name each column once")
+    return _index_as_column(frame)
+
+
+def _index_as_column(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame without the row numbers that pandas stores beside it; an index of times is its time column."""
+    import pandas as pd
+
+    for name in [c for c in frame.columns if re.fullmatch(r"__index_level_\d+__|index", str(c))]:
+        if pd.api.types.is_datetime64_any_dtype(frame[name]) and "timestamp" not in frame.columns:
+            frame = frame.rename(columns={name: "timestamp"})
+        else:
+            frame = frame.drop(columns=name)
+    return frame
 
 
 def _archive(path: Path, data: bytes) -> Iterator[Table]:
@@ -220,7 +240,7 @@ def _json(source: str, text: str) -> pd.DataFrame:
     if isinstance(rows[0], list) and (len(lengths) > 1 or lengths == {0}):
         raise DataFormatError(f"{source} is no regular table: its rows have {min(lengths)} to {max(lengths)} cells")
     frame = pd.DataFrame(rows)
-    for column in frame.columns[frame.dtypes == object]:
+    for column in [c for c in frame if frame[c].dtype.kind == "O"]:
         # A cell holds a figure or a word; a list or an object in one is shown as its text.
         frame[column] = [str(cell)[:80] if isinstance(cell, list | dict) else cell for cell in frame[column]]
     if isinstance(symbol, str) and "symbol" not in frame:
