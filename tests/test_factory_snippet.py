@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import os
 import re
+import signal
+import subprocess
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -196,6 +200,38 @@ def test_assumptions_reach_the_evaluator(tmp_path: Path, panel: Panel) -> None:
         midas.offline.config = config
         learning = midas.offline.run("funding carry", {}, lambda: (engine.compute_feature, engine.get_fwd_returns()))
         assert "diversification" in learning.what_failed + learning.body
+
+
+SCRIPT = """
+import sys
+from midas import create_midas
+from midas.loops import OfflineLoopConfig
+if __name__ == "__main__":
+    config = OfflineLoopConfig(max_iterations=500, verbose=True)
+    create_midas(sys.argv[1], data="synthetic:3", offline_config=config).offline.run("funding carry")
+"""
+
+
+def test_ctrl_c_in_a_plain_script_leaves_its_learning(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    process = subprocess.Popen(
+        [sys.executable, "-u", str(script), str(tmp_path / "kb")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith(("refused", "accepted")):
+            process.send_signal(signal.SIGINT)
+            break
+    _, error = process.communicate(timeout=60)
+    assert error.rstrip().endswith("KeyboardInterrupt")
+    learnings = list((tmp_path / "kb/knowledge/learnings/offline").glob("*.md"))
+    assert len(learnings) == 1
+    assert "cancelled by the operator" in learnings[0].read_text()
 
 
 def test_names_without_a_record_are_watched_uncalibrated(tmp_path: Path) -> None:
