@@ -74,4 +74,8 @@ def _bars(symbols: int) -> None:
     rng = np.random.default_rng(0)
     start = np.datetime64("2025-01-01", "h")
     for hour in range(60):
-        engine.update(start + hour, rng.normal(size=(2, symbols)), rng.normal(size=symbols))
+        values = rng.normal(size=(2, symbols))
+        engine.observe(values)
+        engine.update(start + hour, values, rng.normal(size=symbols))
+    engine.columns()
+    engine.restore(engine.state())
