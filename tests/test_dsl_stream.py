@@ -174,3 +174,10 @@ def test_state_is_bounded() -> None:
         engine.update({"close": rng.normal(size=2)})
         sizes.append(sum(s.workspace.nbytes + s.counters.nbytes for s in engine._states.values()))
     assert len(set(sizes)) == 1
+
+
+def test_sums_that_overflow_warn_of_nothing() -> None:
+    engine = StreamEngine({"f": "close * 0 + 1"}, ["close"], ["a", "b", "c"])
+    out = engine.update({"close": np.array([1e308, 1e308, -np.inf])})["f"]
+    assert np.isnan(out[2])
+    assert out[:2].tolist() == [1.0, 1.0]

@@ -140,11 +140,12 @@ class StreamEngine:
             if row.shape != (size,):
                 raise ExpressionError(f"column {name!r} of the bar has shape {row.shape}, expected ({size},)")
             rows.append((self._values[i], row))
-        for buffer, row in rows:
-            buffer[0] = row
-            if not np.isfinite(row.sum()):
-                buffer[np.isinf(buffer)] = np.nan
         with watching():
+            for buffer, row in rows:
+                buffer[0] = row
+                # A sum of large values may overflow; then every value is looked at.
+                if not np.isfinite(row.sum()):
+                    buffer[np.isinf(buffer)] = np.nan
             for run, args, params, need, state, out in self._nodes:
                 run(args, params, need, state, out)
         self.bars += 1
