@@ -237,6 +237,21 @@ def test_settlements_of_other_symbols_and_blank_rates_are_left_out() -> None:
         align_funding(panel, funding()[["timestamp"]])
 
 
+@settings(max_examples=20)
+@given(seed=st.integers(0, 1000), t=st.integers(0, 59))
+def test_derived_columns_know_nothing_of_the_bars_after_them(seed: int, t: int) -> None:
+    rng = np.random.default_rng(seed)
+    panel = Panel.from_frame(bars(60, ("BTCUSDT", "ETHUSDT"), seed=seed))
+    fields = {name: values.copy() for name, values in panel.fields.items()}
+    for values in fields.values():
+        values[t + 1 :] *= np.exp(rng.standard_normal(values[t + 1 :].shape))
+        values[t + 1 :][rng.random(values[t + 1 :].shape) < 0.3] = np.nan
+    other = Panel(panel.timestamps, panel.symbols, fields, panel.bar_seconds)
+    for column in ("vwap", "returns"):
+        assert column not in panel.fields
+        np.testing.assert_array_equal(other[column][: t + 1], panel[column][: t + 1])
+
+
 # -- as-of ---------------------------------------------------------------------------------------------
 
 
