@@ -33,6 +33,7 @@ class DslLimits:
         text_bytes: UTF-8 length of the text.
         total_lookback_bars: Bars of past the whole expression may need.
         min_share: Share of valid bars a rolling window needs to give a value.
+        memory_mb: Megabytes that computing one expression may hold at once.
     """
 
     depth: int = 7
@@ -41,6 +42,7 @@ class DslLimits:
     text_bytes: int = 4096
     total_lookback_bars: int = 2000
     min_share: float = 0.5
+    memory_mb: int = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +164,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "dsl.text_bytes": (1, 1_000_000),
     "dsl.total_lookback_bars": (1, 1_000_000),
     "dsl.min_share": (0.01, 1.0),
+    "dsl.memory_mb": (1, 1_000_000),
     "costs.fee_bps": (-10, 1000),
     "costs.half_spread_bps": (0, 1000),
     "costs.slippage_bps": (0, 1000),

@@ -12,9 +12,9 @@ from helpers_dsl import COLUMNS, make_panel, same
 from midas_engine.dsl import FeatureEngine, random_expression
 from midas_engine.dsl.cache import Pool, ValueCache
 from midas_engine.dsl.lanes import pieces, run_cut
-from midas_engine.dsl.plan import build_plan
+from midas_engine.dsl.plan import build_plan, peak_bytes
 from midas_engine.dsl.registry import OPERATORS
-from midas_engine.errors import ExpressionTypeError, UnknownNameError
+from midas_engine.errors import ExpressionTypeError, LimitError, UnknownNameError
 from midas_engine.market.panel import Panel
 from midas_engine.settings import DslLimits
 
@@ -229,6 +229,18 @@ def test_wandering_prices_stay_exact() -> None:
     assert np.max(np.abs(engine.values("ts_mean(close, 48)")[47:, 0] / mean - 1)) < 1e-12
     assert np.max(np.abs(engine.values("ts_std(close, 48)")[47:, 0] / std - 1)) < 1e-9
     assert np.max(np.abs(engine.values("ts_zscore(close, 48)")[47:, 0] - (close[47:, 0] - mean) / std)) < 1e-9
+
+
+def test_memory_of_one_expression_is_bounded() -> None:
+    panel = make_panel(0, 4000, 40)
+    text = "ts_mean(close, 5) * (ts_mean(open, 6) + ts_mean(high, 7) * (ts_mean(low, 8) + ts_std(volume, 9)))"
+    plan = build_plan([FeatureEngine(panel).parse(text).ast], 0.5)
+    assert 5 * 8 * panel.T * panel.S <= peak_bytes(plan, *panel.shape) <= 6 * 8 * panel.T * panel.S
+    tight = FeatureEngine(panel, limits=DslLimits(memory_mb=4), cache_bytes=0)
+    for compute in (tight.values, lambda t: tight.many([t])):
+        with pytest.raises(LimitError, match=r"holds \d+ MB at once, more than the limit dsl.memory_mb = 4"):
+            compute(text)
+    assert tight.values("close * 2").shape == panel.shape
 
 
 def test_threads_share_an_engine() -> None:

@@ -11,9 +11,9 @@ from midas_engine.dsl.expression import Expression, parse
 from midas_engine.dsl.lanes import run_cut
 from midas_engine.dsl.nodes import Number
 from midas_engine.dsl.operators.numeric import watching
-from midas_engine.dsl.plan import Plan, Step, build_plan
+from midas_engine.dsl.plan import Plan, Step, build_plan, peak_bytes
 from midas_engine.dsl.registry import OPERATORS, Array
-from midas_engine.errors import ExpressionTypeError
+from midas_engine.errors import ExpressionTypeError, LimitError
 from midas_engine.settings import DslLimits
 
 if TYPE_CHECKING:
@@ -101,6 +101,7 @@ class FeatureEngine:
         if self.panel.S == 1:
             for expression in expressions:
                 refuse_cross_section(expression, build_plan([expression.ast], self.limits.min_share))
+        self._refuse_large(plan, "; ".join(e.text for e in expressions))
         return self._run(plan)
 
     def compute(self, expr: str | Expression) -> pd.Series:
@@ -120,11 +121,21 @@ class FeatureEngine:
             plan = build_plan([expression.ast], self.limits.min_share, self.min_shares)
             if self.panel.S == 1:
                 refuse_cross_section(expression, plan)
+            self._refuse_large(plan, expression.text)
             if len(self._plans) >= _PLANS:
                 self._plans.clear()
             # The asked expression is kept so that its id stays its own.
             known = self._plans[key] = (expr, plan)
         return known[1]
+
+    def _refuse_large(self, plan: Plan, text: str) -> None:
+        wanted, allowed = peak_bytes(plan, *self.panel.shape) / 2**20, self.limits.memory_mb
+        if wanted > allowed:
+            raise LimitError(
+                f"computing this holds {wanted:,.0f} MB at once, more than the limit dsl.memory_mb = {allowed}",
+                text=text[:200],
+                hint="use fewer parts at once, less history or fewer symbols",
+            )
 
     def _run(self, plan: Plan) -> list[Array]:
         values: list[Any] = [None] * len(plan.steps)

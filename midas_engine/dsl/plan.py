@@ -56,6 +56,23 @@ def build_plan(trees: Sequence[Node], min_share: float, min_shares: Mapping[str,
     return _Planner(min_share, min_shares or {}).plan(trees)
 
 
+def peak_bytes(plan: Plan, bars: int, symbols: int) -> int:
+    """Memory that running a plan holds at once: values still needed, literals spread out, the state of a window."""
+    waiting = list(plan.uses)
+    cell, live, peak = 8 * bars * symbols, 0, 0
+    for step in plan.steps:
+        if step.operator is None:
+            continue
+        live += 1
+        spread = sum(isinstance(plan.steps[s].leaf, Number) for s in step.sources)
+        rows = step.operator.state_rows(step.params) if step.operator.state_rows is not None else 0
+        peak = max(peak, (live + spread) * cell + 8 * rows * symbols)
+        for source in step.sources:
+            waiting[source] -= 1
+            live -= not waiting[source] and plan.steps[source].operator is not None
+    return peak
+
+
 class _Planner:
     def __init__(self, min_share: float, min_shares: Mapping[str, float]) -> None:
         self.min_share = min_share
