@@ -93,6 +93,25 @@ async def test_what_earlier_sessions_tried_is_not_tried_again() -> None:
     assert len(again) == 3
 
 
+async def test_an_open_goal_starts_where_earlier_sessions_saw_most() -> None:
+    known = learning(pattern_identified="volume: best t -4.10 in 9 tries; momentum: best t +1.20 in 9 tries")
+    heard: list[str] = []
+    plan = await LocalResearcher(1).plan(_context(goal="anything", learnings=[known]), heard.append)
+    assert plan.hypothesis.startswith("explore volume")
+    assert "best of earlier sessions: volume t -4.10, momentum t +1.20" in "".join(heard)
+    order = plan.approach.removeprefix("families in order: ").split(", ")
+    assert order[-1] == "momentum"
+    named = await LocalResearcher(1).plan(_context(goal="momentum", learnings=[known]), _quiet)
+    assert named.hypothesis.startswith("explore momentum")  # a goal that names a family is obeyed
+
+
+async def test_columns_that_no_family_knows_are_searched_at_random() -> None:
+    context = _context(goal="anything", columns=("mark_close", "trades"))
+    proposals = await _propose(LocalResearcher(1), context, 4)
+    assert len(proposals) == 4
+    assert all("mark_close" in p.expression or "trades" in p.expression for p in proposals)
+
+
 async def test_a_first_proposal_is_the_familys_classic() -> None:
     for family, templates in FAMILIES.items():
         usable = [t for t in templates if set(t.needs) <= set(COLUMNS)]

@@ -14,6 +14,7 @@ from midas_engine.dsl.validator import DSLValidator
 from midas_engine.errors import ExpressionError
 from midas_engine.proposer.families import FAMILIES, Template, families_of
 from midas_engine.proposer.protocol import DiagnosisDraft, LearningDraft, Plan, Proposal
+from midas_engine.proposer.reading import best_by_family, gates_short, ranked, remedy
 from midas_engine.proposer.rewrites import negated, scaled, smoothed
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 SMOOTHING = (1, 6, 12, 24, 48, 72)
 # Below this |t| a result is noise not worth a descendant: each costs a trial.
 WORTH_T = 1.5
+# What a family that no session has tried is taken for: above noise, below anything that has shown.
+UNKNOWN_T = 2.5
 # Plans that build on one result: after two without a pass another one is nearer.
 MOST_PLANS = 2
 
@@ -32,8 +35,8 @@ class LocalResearcher:
     """Searches templates x windows x transforms, keeps to the goal's families first, improves what nearly passed.
 
     It is told only research figures, as a model is. Flipped signs, changed windows and smoothed versions are
-    trials like any other. What earlier learnings name as failed is not tried again; what they name as accepted is
-    built on.
+    trials like any other. What earlier sessions tried is not tried again, and where the goal leaves it open, the
+    families that showed most in them come first.
 
     Args:
         seed: The same seed, goal and data give the same session.
@@ -55,16 +58,19 @@ class LocalResearcher:
         families = self._families(context)
         self._target = top = self._most_promising(context)
         on_text(f"goal: {context.goal}\nfamilies that speak to it: {', '.join(families)}\n")
-        known = [d for d in context.learnings if d.accepted]
-        if known:
-            on_text(f"{len(known)} earlier session(s) accepted something; starting near {known[0].accepted[0]}\n")
-        if top is None:
+        past = best_by_family(context.learnings)
+        if past:
+            told = ", ".join(f"{family} t {t:+.2f}" for family, t in sorted(past.items(), key=lambda kv: -abs(kv[1])))
+            on_text(f"best of earlier sessions: {told}\n")
+        if top is None and not families:
+            text = "explore: none of the known families fits these columns; random expressions of the grammar"
+        elif top is None:
             family = families[(context.iteration - 1) % len(families)]
             story = next(iter(FAMILIES[family])).story
             text = f"explore {family}: {story}"
         else:
             self._built[top.expression] = self._built.get(top.expression, 0) + 1
-            text = f"build on {top.expression} (t {top.score_t:+.2f}): {_remedy(top)}"
+            text = f"build on {top.expression} (t {top.score_t:+.2f}): {remedy(top)}"
         on_text(text + "\n")
         return Plan(
             text, f"families in order: {', '.join(families)}", tuple(r.expression for r in context.results[-20:])
@@ -106,7 +112,7 @@ class LocalResearcher:
 
     async def learn(self, context: ResearchContext, outcome: str, on_text: OnText) -> LearningDraft:
         """What the figures say, by family."""
-        ranked = _ranked(context.results)
+        strongest = ranked(context.results)
         scored = [r for r in context.results if not r.refused]
         passed = [r for r in scored if r.passed]
         by_family: dict[str, list[float]] = {}
@@ -119,7 +125,7 @@ class LocalResearcher:
             for agent in r.failed_agents:
                 failures[agent] = failures.get(agent, 0) + 1
         often = ", ".join(f"{a} ({n} of {len(scored)})" for a, n in sorted(failures.items(), key=lambda kv: -kv[1])[:3])
-        near = [r for r in ranked if not r.passed][:1]
+        near = [r for r in strongest if not r.passed][:1]
         on_text(f"tried {len(scored)}; {pattern}\n")
         family = max(by_family, key=lambda k: max(map(abs, by_family[k])), default="nothing")
         return LearningDraft(
@@ -127,7 +133,7 @@ class LocalResearcher:
             pattern_identified=pattern,
             what_worked="; ".join(r.line for r in passed[:4]),
             what_failed=(near[0].line + ". " if near else "") + (f"gates that refused most: {often}" if often else ""),
-            recommendation=f"next: {_remedy(near[0])} on {near[0].expression}" if near else "try another family",
+            recommendation=f"next: {remedy(near[0])} on {near[0].expression}" if near else "try another family",
             tags=tuple(dict.fromkeys([family, *families_of(context.goal)]))[:8],
         )
 
@@ -148,15 +154,18 @@ class LocalResearcher:
         """What is nearest to passing and has not been built upon twice already; None when nothing is worth it."""
         open_ends = [
             r
-            for r in _ranked(context.results)
+            for r in ranked(context.results)
             if not r.passed and abs(r.score_t) >= WORTH_T and self._built.get(r.expression, 0) < MOST_PLANS
         ]
-        return min(open_ends, key=_gates_short, default=None)
+        return min(open_ends, key=gates_short, default=None)
 
     def _families(self, context: ResearchContext) -> list[str]:
         wanted = families_of(context.goal)
         usable = [f for f in wanted if any(_fits(t, context) for t in FAMILIES[f])]
         rest = [f for f in FAMILIES if f not in usable and any(_fits(t, context) for t in FAMILIES[f])]
+        if len(wanted) == len(FAMILIES):  # the goal names none: what showed before comes before what did not
+            past = best_by_family(context.learnings)
+            usable.sort(key=lambda family: -abs(past.get(family, UNKNOWN_T)))
         # After the goal's own families come to nothing the others are next: a session that could
         # only repeat itself is wasted.
         return usable or rest
@@ -206,12 +215,12 @@ class LocalResearcher:
         return f"ts_zscore({core}, {int(self._rng.choice([72, 168]))})" if self._rng.random() < 0.7 else core
 
     def _descendants(self, context: ResearchContext) -> Iterator[Proposal]:
-        ranked = [r for r in _ranked(context.results) if abs(r.score_t) >= WORTH_T]
+        strongest = [r for r in ranked(context.results) if abs(r.score_t) >= WORTH_T]
         if self._target is not None:
             yield from self._changes(self._target, context)
-        for result in [r for r in ranked if not r.passed][:3]:
+        for result in [r for r in strongest if not r.passed][:3]:
             yield from self._changes(result, context)
-        for first, second in zip(ranked, ranked[1:], strict=False):
+        for first, second in zip(strongest, strongest[1:], strict=False):
             a, b = _signed(first), _signed(second)
             rank = "cs_rank" if context.cross else "ts_zscore"
             tail = "" if context.cross else ", 168"
@@ -301,30 +310,5 @@ def _fits(template: Template, context: ResearchContext) -> bool:
     return set(template.needs) <= set(context.columns)
 
 
-def _ranked(results: Iterable[TrialResult]) -> list[TrialResult]:
-    scored = [r for r in results if not r.refused and math.isfinite(r.score_t)]
-    return sorted(scored, key=lambda r: (not r.passed, -abs(r.score_t)))
-
-
-def _gates_short(result: TrialResult) -> int:
-    """How many agents stand between a result and its acceptance; a wrong sign counts as two until it is flipped."""
-    return 2 if result.score_t < 0 else len(result.failed_agents)
-
-
 def _signed(result: TrialResult) -> str:
     return result.expression if result.score_t > 0 else negated(result.expression)
-
-
-def _remedy(result: TrialResult) -> str:
-    if result.score_t < 0:
-        return "flip the sign"
-    for agent, remedy in (
-        ("trading_cost", "smooth it, so that it trades less"),
-        ("diversification", "take out what the book already has"),
-        ("regime_robustness", "stand aside in the regime that hurts"),
-        ("overfit_detection", "simplify it"),
-        ("decay_analysis", "slow it down"),
-    ):
-        if agent in result.failed_agents:
-            return remedy
-    return "vary its windows"
