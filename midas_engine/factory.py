@@ -138,17 +138,21 @@ class Midas:
             SessionError: A session runs already, or the goal is empty.
             ReadOnlyError: The knowledge base may not be written.
         """
+        self.offline.check_start(goal)
+        assessor = await asyncio.to_thread(self._assessor, data)
+        async with aclosing(self.offline.stream(goal, assessor, regime=regime)) as events:
+            async for event in events:
+                yield event
+
+    def _assessor(self, data: Panel | Assessor | None) -> Assessor:
+        """Who judges. In a thread: the imports, the loading and the hash of a year of bars take a second."""
         from midas_engine.loops import PanelAssessor
         from midas_engine.market import load_panel
         from midas_engine.market.panel import Panel
 
-        self.offline.check_start(goal)
         if data is None:
-            data = await asyncio.to_thread(load_panel, self.settings.data)
-        assessor = PanelAssessor(data, self.settings) if isinstance(data, Panel) else data
-        async with aclosing(self.offline.stream(goal, assessor, regime=regime)) as events:
-            async for event in events:
-                yield event
+            data = load_panel(self.settings.data)
+        return PanelAssessor(data, self.settings) if isinstance(data, Panel) else data
 
     @cached_property
     def evaluator(self) -> MultiAgentEvaluator:

@@ -118,7 +118,9 @@ class Sessions:
         loop, panel = self._loop, self.panel
         assert loop is not None
         assert panel is not None
-        async for event in loop.stream(goal, PanelAssessor(panel, self.settings)):
+        # the panel's hash takes longer than the screen may stand still
+        assessor = await asyncio.to_thread(PanelAssessor, panel, self.settings)
+        async for event in loop.stream(goal, assessor):
             self._note(event)
             self.bus.publish(event)
 
