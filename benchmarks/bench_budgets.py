@@ -167,7 +167,9 @@ def main() -> int:
     print("| --- | ---: | ---: | ---: | ---: | --- |")
     for b in budgets:
         allowed = "" if b.allowed is None else f"{b.allowed * 1000:,.0f} ms"
-        mark = "" if b.allowed is None else ("kept" if b.kept else "OVER")
+        mark = "" if b.allowed is None else "kept" if b.kept else "OVER"
+        if not b.kept and b.allowed is not None and b.cpu <= b.allowed and os.getloadavg()[0] > (os.cpu_count() or 1):
+            mark = "OVER, its CPU is within: the machine is busy"
         times = f"{b.measured * 1000:,.0f} ms | {b.cpu * 1000:,.0f} ms"
         print(f"| {b.name} | {times} | {allowed} | {b.measured / base:.1f} | {mark} |")
     return 1 if arguments.check and not all(b.kept for b in budgets) else 0
