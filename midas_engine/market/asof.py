@@ -41,11 +41,13 @@ def usual_spacing(times: Times, at_first: np.timedelta64) -> Spans:
         times: Ascending [N].
         at_first: What counts before there are two observations.
     """
-    import pandas as pd
-
-    if not len(times):
-        return np.array([], dtype="timedelta64[ns]")
+    first = np.full(min(len(times), 1), at_first.astype("timedelta64[ns]").astype(np.int64))
+    if len(times) < 2:
+        return first.astype("timedelta64[ns]")
     steps = np.diff(times).astype("timedelta64[ns]").astype(np.int64).astype(np.float64)
-    median = pd.Series(steps).rolling(MEMORY, min_periods=1).median().to_numpy()
-    first = [at_first.astype("timedelta64[ns]").astype(np.int64)]
+    padded = np.concatenate([np.full(MEMORY - 1, np.inf), steps])
+    last = np.sort(np.lib.stride_tricks.sliding_window_view(padded, MEMORY)[: len(steps)], axis=1)
+    size = np.minimum(np.arange(len(steps)) + 1, MEMORY)
+    rows = np.arange(len(steps))
+    median = (last[rows, (size - 1) // 2] + last[rows, size // 2]) / 2
     return np.concatenate([first, median]).astype(np.int64).astype("timedelta64[ns]")

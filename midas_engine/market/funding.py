@@ -10,6 +10,8 @@ from midas_engine.errors import DataFormatError
 from midas_engine.market.asof import as_of, usual_spacing
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
     from numpy.typing import NDArray
 
@@ -41,18 +43,32 @@ def align_funding(panel: Panel, settlements: pd.DataFrame) -> dict[str, NDArray[
     missing = {"timestamp", "symbol", "funding_rate"} - set(settlements.columns)
     if missing:
         raise DataFormatError(f"funding rows lack {', '.join(sorted(missing))}")
+    known = set(panel.symbols)
+    settled = {
+        str(name): (_utc64(rows["timestamp"]), rows["funding_rate"].to_numpy(dtype=np.float64))
+        for name, rows in settlements.groupby("symbol", sort=False, observed=True)
+        if str(name) in known
+    }
+    return align_rates(panel, settled)
+
+
+def align_rates(
+    panel: Panel, settled: Mapping[str, tuple[NDArray[np.datetime64], NDArray[np.float64]]]
+) -> dict[str, NDArray[np.float64]]:
+    """`align_funding` for arrays: times (UTC) and rates by symbol, in any order; of equal times the last counts."""
     rate = np.full(panel.shape, np.nan)
     paid = np.full(panel.shape, np.nan)
     closes: NDArray[np.datetime64] = panel.closes
     columns = {name: i for i, name in enumerate(panel.symbols)}
-    for name, rows in settlements.groupby("symbol", sort=False, observed=True):
-        column = columns.get(str(name))
+    for name, (times, rates) in settled.items():
+        column = columns.get(name)
         if column is None:
             continue
-        rows = rows[rows["funding_rate"].notna()].sort_values("timestamp", kind="stable")
-        rows = rows.drop_duplicates("timestamp", keep="last")
-        times = _utc64(rows["timestamp"])
-        rates = rows["funding_rate"].to_numpy(dtype=np.float64)
+        times, rates = times[~np.isnan(rates)], rates[~np.isnan(rates)]
+        order = np.argsort(times, kind="stable")
+        times, rates = times[order], rates[order]
+        last = np.append(times[1:] != times[:-1], True) if times.size else np.zeros(0, bool)
+        times, rates = times[last], rates[last]
         oldest = STALE_INTERVALS * np.maximum(usual_spacing(times, LONGEST_INTERVAL), LONGEST_INTERVAL)
         rate[:, column] = as_of(times, rates, closes, oldest)
         paid[:, column] = _paid(times, rates, closes, panel.bar_seconds, rate[:, column])

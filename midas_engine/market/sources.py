@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from midas_engine.errors import DataFormatError
 from midas_engine.market.disk import is_panel_file
-from midas_engine.market.funding import align_funding
+from midas_engine.market.funding import align_funding, align_rates
 from midas_engine.market.panel import Panel
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ def load_panel(source: str | Path) -> Panel:
     """
     name = str(source)
     if name == "sample":
-        return with_funding(_read(SAMPLE / "perps_1h.parquet"), _read(SAMPLE / "funding.parquet"))
+        return _sample()
     if name == "sample-1m":
         return Panel.from_frame(_read(SAMPLE / "btc_1m.parquet"), 60)
     if name == "synthetic" or name.startswith("synthetic:"):
@@ -47,6 +49,48 @@ def with_funding(bars: pd.DataFrame, settlements: pd.DataFrame) -> Panel:
         {**panel.fields, **align_funding(panel, settlements)},
         panel.bar_seconds,
     )
+
+
+def _sample() -> Panel:
+    """The packaged sample by arrays alone: importing pandas would take longer than reading it and judging on it."""
+    times, symbols, codes, columns = _arrays(SAMPLE / "perps_1h.parquet")
+    rows = (times - times.min()) // np.timedelta64(3600, "s")
+    bars = int(rows.max()) + 1
+    flat = rows * len(symbols) + codes
+    fields = {}
+    for name, numbers in columns.items():
+        values = np.full(bars * len(symbols), np.nan)
+        values[flat] = numbers
+        fields[name] = values.reshape(bars, len(symbols))
+    grid = times.min() + np.arange(bars) * np.timedelta64(3600, "s")
+    panel = Panel(grid, symbols, fields, 3600)
+    times, names, codes, columns = _arrays(SAMPLE / "funding.parquet")
+    rates = columns["funding_rate"]
+    settled = {name: (times[codes == i], rates[codes == i]) for i, name in enumerate(names)}
+    return Panel(grid, symbols, {**panel.fields, **align_rates(panel, settled)}, 3600)
+
+
+def _arrays(path: Path) -> tuple[Any, list[str], Any, dict[str, Any]]:
+    """(times [N], symbols, the symbol of each row, numeric columns) of long rows."""
+    import pyarrow.parquet as pq
+
+    def plain(array: Any, kind: str) -> Any:
+        # pyarrow's own conversion imports pandas where it is installed; the buffers are the same numbers.
+        mask, data = array.buffers()
+        rows = slice(array.offset, array.offset + len(array))
+        values = np.frombuffer(data, dtype=kind)[rows]
+        if array.null_count:
+            known = np.unpackbits(np.frombuffer(mask, np.uint8), bitorder="little")[rows].astype(bool)
+            values = np.where(known, values, np.nan)
+        return values
+
+    table = pq.ParquetFile(path).read()
+    whole = {name: table.column(name).combine_chunks() for name in table.column_names}
+    coded = whole.pop("symbol").dictionary_encode()
+    times = plain(whole.pop("timestamp"), "datetime64[ms]").astype("datetime64[ns]")
+    kinds = {"double": "f8", "float": "f4"}
+    columns = {name: plain(array, kinds[str(array.type)]).astype(np.float64) for name, array in whole.items()}
+    return times, coded.dictionary.to_pylist(), plain(coded.indices, "i4").astype(np.int64), columns
 
 
 def _read(path: Path) -> pd.DataFrame:
