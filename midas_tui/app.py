@@ -68,6 +68,7 @@ class MidasApp(Views):
         settings: Terminal settings are read from it.
         mode: Mode to start in.
         exit_when_ready: Leave with code 0 once the engine runs (for checks from outside).
+        when_ready: Called once the engine runs and its state is drawn.
     """
 
     TITLE = "midas"
@@ -120,12 +121,14 @@ class MidasApp(Views):
         *,
         mode: str = "live",
         exit_when_ready: bool = False,
+        when_ready: Callable[[], object] | None = None,
     ) -> None:
         super().__init__()
         self._first_mode = mode
         terminal = settings.terminal if settings is not None else None
         self._make_runtime = make_runtime
         self._exit_when_ready = exit_when_ready
+        self._when_ready = when_ready
         self.glyphs = choose_glyphs(ascii_only=bool(terminal and terminal.ascii))
         self.store = Store()
         self.runtime: RuntimePort | None = None
@@ -177,6 +180,8 @@ class MidasApp(Views):
         if screen is not None:
             screen.refresh_all()
         self.ready.set()
+        if self._when_ready is not None:
+            self._when_ready()
         if self._exit_when_ready:
             self.exit(0)
 

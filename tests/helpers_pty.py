@@ -26,7 +26,7 @@ _QUERIES = re.compile(rb"\x1b\[[<=>?][0-9;]*(?:u|\$p)")
 
 
 class Terminal:
-    """`midas-tui` in a terminal of `columns` x `lines`; use it as a context manager.
+    """`midas-tui` (or another `program` of Python) in a terminal of `columns` x `lines`; a context manager.
 
     Attributes:
         raw: Every byte the program wrote.
@@ -40,6 +40,7 @@ class Terminal:
         columns: int = 80,
         lines: int = 24,
         environ: Mapping[str, str] | None = None,
+        program: Sequence[str] = ("-m", "midas_tui"),
     ) -> None:
         self.columns, self.lines = columns, lines
         self.screen = pyte.Screen(columns, lines)
@@ -49,7 +50,7 @@ class Terminal:
         clean = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "COLUMNS", "LINES")}
         clean |= {"PYTHONPATH": str(ROOT), "TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8"}
         clean |= dict(environ or {})
-        command = [sys.executable, "-m", "midas_tui", *args]
+        command = [sys.executable, *program, *args]
         self.pid, self.file = pty.fork()
         if self.pid == 0:
             os.chdir(ROOT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,6 +15,9 @@ def __getattr__(name: str) -> Any:
     """Load `Runtime` on first use: importing this package stays instant."""
     if name != "Runtime":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    # What watching needs is heavy (compiled kernels): import it here, where the caller chose the moment and the
+    # thread, not in the event loop at the first bar.
+    importlib.import_module("midas_engine.runtime.watch")
     from midas_engine.runtime.runtime import Runtime
 
     return Runtime

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from midas_engine.clock import Clock, ManualClock
 
-CHECKPOINT_BARS = 96
+CHECKPOINT_BARS = 48
 # A jump of at most this many bars shows each of them; a longer one shows only where it lands.
 STEPS_SHOWN = 24
 # Seconds a burst of bars may hold the event loop before it lets others run.

@@ -31,6 +31,7 @@ WARM_HOURS = 24 * 32
 REPLAY_HOURS = 24 * 60
 # The synthetic market breaks at three quarters of its year: its replay begins a little before.
 SYNTHETIC_REPLAY_HOURS = 24 * 100
+KERNEL_BARS = 30
 SCAN_BURST_SECONDS = 0.006
 SCAN_REST_SECONDS = 0.012
 
@@ -97,7 +98,20 @@ def prepare(
         seed = int(source.partition(":")[2] or 7)
         expected = settings.monitor.expected_slippage_bps
         slippage = (SyntheticMarket(seed).slippage_bps(expected), expected)
-    return Recording(panel, first, shown, regime_labels(panel), book, problems, slippage)
+    recording = Recording(panel, first, shown, regime_labels(panel), book, problems, slippage)
+    _load_kernels(recording, settings)
+    return recording
+
+
+def _load_kernels(recording: Recording, settings: Settings) -> None:
+    """Run a few bars for nothing: compiled kernels are loaded (or compiled) here, in a thread, not in the loop."""
+    if not recording.book:
+        return
+    clock = ManualClock(recording.times[0])
+    stage = recording.stage(settings, clock)
+    for index in range(min(KERNEL_BARS, stage.bars)):
+        stage.run_bar(index, shown=True)
+    stage.restore(stage.state())
 
 
 def replay_control(

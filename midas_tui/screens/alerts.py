@@ -10,12 +10,12 @@ from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from midas_tui.formats import clock_time, days, number
-from midas_tui.sanitise import plain
 from midas_tui.screens.base import ModeScreen
 from midas_tui.screens.card import CardWriter
 from midas_tui.widgets.alert_rows import ALERT_COLUMNS, alert_row, copied_alert
 from midas_tui.widgets.line_table import LineTable
 from midas_tui.widgets.scrolling import SCROLL_BINDINGS, ScrollKeys
+from midas_tui.widgets.titles import entitle
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -70,7 +70,7 @@ class AlertsScreen(ModeScreen):
             rows = [a for a in rows if (a.active or not self.open_only) and self._matches(a)]
             table.set_rows([(a.id, alert_row(a, self.midas.glyphs)) for a in rows])
             what = "running" if self.open_only else "alerts"
-            table.border_title = self.chip(f"{what} {len(rows)}/{len(self.store.alerts)}")
+            entitle(table, self.chip(f"{what} {len(rows)}/{len(self.store.alerts)}"))
             self._flush_detail()
 
     def _matches(self, alert: Alert) -> bool:
@@ -110,10 +110,10 @@ class AlertsScreen(ModeScreen):
         alert = self.chosen
         detail = self.query_one("#alert-text", Static)
         if alert is None:
-            self.query_one("#alert-detail").border_title = ""
+            entitle(self.query_one("#alert-detail"), "")
             detail.update("")
             return
-        self.query_one("#alert-detail").border_title = plain(alert.feature)
+        entitle(self.query_one("#alert-detail"), alert.feature)
         gate = f"{number(alert.value, 3)} against {number(alert.threshold, 2, signed=False)} {alert.unit}"
         state = alert.status.value + (f" by {alert.acknowledged_by}" if alert.acknowledged_by else "")
         if alert.snoozed_until is not None and alert.status == "snoozed":

@@ -12,7 +12,6 @@ from textual.screen import Screen
 from textual.widgets import Input, Static
 
 from midas_tui.keys import footer_hints
-from midas_tui.sanitise import plain
 from midas_tui.widgets.bars import FooterLine, ReplayBar, Status, StatusBar
 
 if TYPE_CHECKING:
@@ -241,6 +240,6 @@ class ModeScreen(Screen[None]):
         if target is not None:
             target.focus()
 
-    def chip(self, title: str, more: str = "") -> Content:
-        """A border title with the filter in it; what a user typed is data too."""
-        return plain((f"{title} /{self.needle}" if self.needle else title) + more)
+    def chip(self, title: str, more: str = "") -> str:
+        """A border title with the filter in it."""
+        return (f"{title} /{self.needle}" if self.needle else title) + more

@@ -9,12 +9,12 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 
 from midas_engine.events import to_dict
 from midas_tui.formats import number
-from midas_tui.sanitise import plain
 from midas_tui.screens.base import ModeScreen
 from midas_tui.widgets.line_table import Cell, Column, LineTable
 from midas_tui.widgets.scorecard import Scorecard
 from midas_tui.widgets.scrolling import SCROLL_BINDINGS, ScrollKeys
 from midas_tui.widgets.stream_view import StreamView
+from midas_tui.widgets.titles import entitle
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -104,7 +104,7 @@ class DiscoveryScreen(ModeScreen):
         sessions = self.query_one("#sessions", LineTable)
         views = list(reversed(self.store.sessions.values()))
         sessions.set_rows([(v.session_id, self._session_cells(v)) for v in views])
-        sessions.border_title = f"sessions {len(views)}"
+        entitle(sessions, f"sessions {len(views)}")
         if running is not None and running.session_id != self._followed:
             # A new session takes the eye once; after that the cursor is the reader's.
             self._followed = running.session_id
@@ -118,7 +118,8 @@ class DiscoveryScreen(ModeScreen):
         if view is None:
             trials.set_rows([])
             stream.show_lines((), 0, "")
-            trials.border_title, stream.border_title = "tried", "researcher"
+            entitle(trials, "tried")
+            entitle(stream, "researcher")
             self._flush_score()
             return
         shown = [t for t in view.trials.values() if self.needle in f"{t.name} {t.expression} {t.status}".lower()]
@@ -127,18 +128,17 @@ class DiscoveryScreen(ModeScreen):
         if at_end and shown and view.status == "running":
             trials.move_to(shown[-1].key)
         passed = sum(t.status == "accepted" for t in shown)
-        trials.border_title = self.chip(f"tried {len(shown)}, passed {passed}")
+        entitle(trials, self.chip(f"tried {len(shown)}, passed {passed}"))
         stream.show_lines(tuple(view.lines), view.dropped, view.session_id)
         cost = f", ${view.cost_usd:.4f}" if view.cost_usd else ""
         doing = f"{view.iteration}/{view.max_iterations} {view.phase}" if view.status == "running" else view.status
-        stream.border_title = plain(f"{view.researcher}: {doing}{cost}")
-        stream.border_subtitle = "" if stream.following else "t follows the tail"
+        entitle(stream, f"{view.researcher}: {doing}{cost}", "" if stream.following else "t follows the tail")
         self._flush_score()
 
     def _flush_score(self) -> None:
         row = self._row()
         self.query_one("#scorecard", Scorecard).show_trial(row)
-        self.query_one("#score").border_title = plain(row.name if row is not None else "verdicts")
+        entitle(self.query_one("#score"), row.name if row is not None else "verdicts")
 
     def _row(self) -> TrialRow | None:
         view = self.view

@@ -9,10 +9,10 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 
 from midas_engine.errors import MidasError
-from midas_tui.sanitise import plain
 from midas_tui.screens.base import ModeScreen
 from midas_tui.widgets.document_view import DocumentView, headings
 from midas_tui.widgets.line_table import Cell, Column, LineTable
+from midas_tui.widgets.titles import entitle
 from midas_tui.workers import in_worker
 
 if TYPE_CHECKING:
@@ -84,9 +84,9 @@ class LearningsScreen(ModeScreen):
 
     def on_mount(self) -> None:
         """Frames and titles."""
-        self.query_one("#document").border_title = "document"
-        self.query_one("#toc").border_title = "contents"
-        self.query_one("#related").border_title = "related"
+        entitle(self.query_one("#document"), "document")
+        entitle(self.query_one("#toc"), "contents")
+        entitle(self.query_one("#related"), "related")
         super().on_mount()
 
     def first_focus(self) -> Widget:
@@ -145,7 +145,7 @@ class LearningsScreen(ModeScreen):
         )
         tree.set_rows(rows)
         news = sum(d.path in changed for d in self._documents)
-        tree.border_title = self.chip(f"knowledge base {len(self._documents)}", f", {news} changed" if news else "")
+        entitle(tree, self.chip(f"knowledge base {len(self._documents)}", f", {news} changed" if news else ""))
 
     async def _open(self, path: str, *, remember: bool = True) -> None:
         if self.runtime is None or path.endswith("/"):
@@ -161,7 +161,7 @@ class LearningsScreen(ModeScreen):
         self._shown = path
         self.store.changed_documents.pop(path, None)
         await view.show_document(path, text)
-        view.border_title = plain(path)
+        entitle(view, path)
         toc = [(f"{i}", {"title": ("  " * (level - 1) + title, "")}) for i, (level, title) in enumerate(headings(text))]
         self.query_one("#toc", LineTable).set_rows(toc)
         if fresh:

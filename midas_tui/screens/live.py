@@ -11,7 +11,6 @@ from textual.containers import Horizontal, Vertical
 from midas_engine.events import FeatureTicked, to_dict
 from midas_tui.formats import days, number, ratio_bar, sparkline, with_error
 from midas_tui.modals.feature import FeatureModal
-from midas_tui.sanitise import plain
 from midas_tui.screens.base import ModeScreen
 from midas_tui.screens.live_detail import (
     IC_CRITICAL,
@@ -26,9 +25,10 @@ from midas_tui.screens.live_detail import (
 from midas_tui.theme import role_of
 from midas_tui.widgets.alert_rows import ALERT_COLUMNS, alert_row, copied_alert
 from midas_tui.widgets.line_table import Cell, Column, LazyRow, LineTable
+from midas_tui.widgets.titles import entitle
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from textual.app import ComposeResult
     from textual.content import Content
@@ -49,12 +49,31 @@ FEATURE_COLUMNS = (
     Column("detect", "drop/flip", 9, 3),
     Column("spark", "ic 5d", 8, 6),
 )
-SORTS = ("severity", "name", "ic5d", "ratio", "slip", "bps")
 WINDOWS = ((10, "10 d"), (30, "30 d"), (3, "3 d"))
 _SEVERITY = {
     "killed": 0, "critical": 1, "warning": 2, "stale": 3, "uncalibrated": 4, "warming": 5, "healthy": 6, "paused": 7,
 }  # fmt: skip
 RESOLVED_SHOWN = 50
+
+
+def _low(value: float) -> float:
+    return value if math.isfinite(value) else -1e9
+
+
+def _high(value: float) -> float:
+    return value if math.isfinite(value) else 1e9
+
+
+# What each sort order puts first; names settle ties, so that rows do not dance.
+ORDER: dict[str, Callable[[FeatureMetrics], tuple[float | str, str]]] = {
+    "severity": lambda m: (_SEVERITY.get(m.status, 5), m.feature),
+    "name": lambda m: (m.feature, m.feature),
+    "ic5d": lambda m: (-_low(m.ic_5d.value), m.feature),
+    "ratio": lambda m: (_high(m.ic_ratio), m.feature),
+    "slip": lambda m: (-_low(m.slippage_ratio), m.feature),
+    "bps": lambda m: (_high(m.pnl_1d_bps), m.feature),
+}
+SORTS = tuple(ORDER)
 
 
 class LiveScreen(ModeScreen):
@@ -87,6 +106,8 @@ class LiveScreen(ModeScreen):
         self.sort = 0
         self.descending = False
         self.window = 0
+        self._lazy: dict[str, LazyRow] = {}
+        self._detail: tuple[object, ...] = ()
 
     def compose_body(self) -> ComposeResult:
         """Table over alerts at the left, charts and figures at the right."""
@@ -115,19 +136,16 @@ class LiveScreen(ModeScreen):
     def _flush_features(self) -> None:
         table = self.query_one("#features", LineTable)
         metrics = self.store.metrics
-        shown = [m for m in metrics.values() if self.needle in m.feature.lower()]
-        shown.sort(key=self._sort_key, reverse=self.descending)
-        table.set_rows([(m.feature, LazyRow(m, lambda m=m: self._cells(m))) for m in shown])  # type: ignore[misc]
+        shown = [m for m in metrics.values() if not self.needle or self.needle in m.feature.lower()]
+        shown.sort(key=ORDER[SORTS[self.sort]], reverse=self.descending)
+        table.set_rows([(m.feature, self._row(m)) for m in shown])
         table.say_when_empty(self._empty())
         order = SORTS[self.sort] + (" reversed" if self.descending else "")
         book = self._portfolio()
-        words = "" if self.has_class("-tall") else "  ".join(("", f"sort {order}", book))
-        table.border_title = self.chip(f"features {len(shown)}/{len(metrics)}", words)
         framed = self.has_class("-tall")
-        if framed:
-            table.border_subtitle = "  ".join(t for t in (book, f"sort: {order}") if t)
-        else:
-            table.border_subtitle = ""
+        words = "" if framed else "  ".join(("", f"sort {order}", book))
+        below = "  ".join(t for t in (book, f"sort: {order}") if t) if framed else ""
+        entitle(table, self.chip(f"features {len(shown)}/{len(metrics)}", words), below)
         # The table takes what its rows need, the feed what is left.
         table.styles.max_height = max(6, len(shown) + (3 if framed else 2))
 
@@ -151,16 +169,12 @@ class LiveScreen(ModeScreen):
         over = " CALLS" if found.log_s >= found.threshold else ""
         return f"portfolio of {found.features}: ln S {found.log_s:+.1f}/{found.threshold:.1f}{over}"
 
-    def _sort_key(self, m: FeatureMetrics) -> tuple[float | str, str]:
-        values: dict[str, float | str] = {
-            "severity": _SEVERITY.get(m.status, 5),
-            "name": m.feature,
-            "ic5d": -_low(m.ic_5d.value),
-            "ratio": _high(m.ic_ratio),
-            "slip": -_low(m.slippage_ratio),
-            "bps": _high(m.pnl_1d_bps),
-        }
-        return values[SORTS[self.sort]], m.feature
+    def _row(self, m: FeatureMetrics) -> LazyRow:
+        """The row of these figures; the same one while they are the same."""
+        row = self._lazy.get(m.feature)
+        if row is None or row.token is not m:
+            row = self._lazy[m.feature] = LazyRow(m, lambda: self._cells(m))
+        return row
 
     def _cells(self, m: FeatureMetrics) -> dict[str, Cell]:
         glyphs = self.midas.glyphs
@@ -213,11 +227,16 @@ class LiveScreen(ModeScreen):
         metrics = self.store.metrics.get(name or "")
         detail = self.query_one("#detail", FeatureDetail)
         if metrics is None or name is None or self.runtime is None:
-            detail.border_title = "no feature"
+            entitle(detail, "no feature")
             return
-        detail.border_title, detail.border_subtitle = plain(name), f"{WINDOWS[self.window][1]}, i changes"
+        entitle(detail, name, f"{WINDOWS[self.window][1]}, i changes")
         if not detail.display:
             return
+        alerts = tuple(a for a in self.store.open_alerts if a.feature == name)
+        drawn = (metrics, self.window, detail.size, alerts, self.store.record(name), self.store.bar)
+        if drawn == self._detail and drawn[0] is self._detail[0]:
+            return
+        self._detail = drawn
         data = self.runtime.chart(name)
         if data is not None:
             detail.show_charts(metrics, data, self._bars())
@@ -269,7 +288,7 @@ class LiveScreen(ModeScreen):
         criticals, warnings = self.store.counts
         glyphs = self.midas.glyphs
         unseen = f"{glyphs.critical}{criticals} {glyphs.warning}{warnings}"
-        table.border_title = f"alerts {unseen}  {running} running"
+        entitle(table, f"alerts {unseen}  {running} running")
 
     @property
     def chosen_alert(self) -> str | None:
@@ -318,11 +337,3 @@ class LiveScreen(ModeScreen):
     async def action_diagnose(self) -> None:
         """Ask for a diagnosis of the chosen feature."""
         await self.midas.diagnose(self.chosen)
-
-
-def _low(value: float) -> float:
-    return value if math.isfinite(value) else -1e9
-
-
-def _high(value: float) -> float:
-    return value if math.isfinite(value) else 1e9

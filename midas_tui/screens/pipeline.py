@@ -11,12 +11,12 @@ from textual.content import Content
 from textual.widgets import Static
 
 from midas_tui.formats import clock_time, number
-from midas_tui.sanitise import plain
 from midas_tui.screens.base import ModeScreen
 from midas_tui.screens.card import card_content, figure
 from midas_tui.theme import role_of
 from midas_tui.widgets.line_table import Cell, Column, LineTable
 from midas_tui.widgets.scrolling import SCROLL_BINDINGS, ScrollKeys
+from midas_tui.widgets.titles import entitle
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -146,7 +146,7 @@ class PipelineScreen(ModeScreen):
                 table = self.query_one(f"#{name}", LineTable)
                 table.set_rows([(r.name, self._cells(r)) for r in shown])
                 marked = len(self.marked & {r.name for r in records})
-                table.border_title = self.chip(f"{name} {len(shown)}", f", {marked} marked" if marked else "")
+                entitle(table, self.chip(f"{name} {len(shown)}", f", {marked} marked" if marked else ""))
             self.marked &= {r.name for records in self.records().values() for r in records}
             self._flush_tabs()
             if self._wanted:
@@ -250,7 +250,7 @@ class PipelineScreen(ModeScreen):
     def _flush_card(self) -> None:
         record = self.chosen
         card = self.query_one("#card", CardScroll)
-        card.border_title = plain(record.name if record is not None else "card")
+        entitle(card, record.name if record is not None else "card")
         if not card.display:
             return
         text = Content.styled("no feature here", "$muted")

@@ -1,0 +1,172 @@
+"""Replay: the same events at any speed, the same state from any side."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from helpers_monitor import START
+from helpers_tui import write_market
+from midas_engine.clock import ManualClock
+from midas_engine.events import AlertRaised, BarProcessed, ReplayMoved
+from midas_engine.market import Panel
+from midas_engine.runtime import watch
+from midas_engine.runtime.replay import CHECKPOINT_BARS, SPEEDS, ReplayControl, digest
+from midas_engine.settings import load_settings
+
+if TYPE_CHECKING:
+    from midas_engine.events import Event
+
+SETTINGS = load_settings(file=None, environ={})
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> watch.Recording:
+    panel = Panel.load(write_market(tmp_path_factory.mktemp("market"), days=40))
+    return watch.prepare(panel, [], SETTINGS, source="market", replay=True)
+
+
+async def control(recording: watch.Recording, pace: Any = None) -> tuple[ReplayControl, list[Event], Any]:
+    events: list[Event] = []
+    replay, stage, _ = watch.replay_control(recording, SETTINGS, events.append, pace or ManualClock(START))
+    await replay.warm_up()
+    events.clear()
+    return replay, events, stage
+
+
+async def play(replay: ReplayControl, pace: ManualClock, speed: float) -> None:
+    """Play to the end, the clock moved by hand."""
+    replay.set_speed(speed)
+    replay.play()
+    while replay.playing:
+        await asyncio.sleep(0)
+        pace.advance(1.0 / speed)
+
+
+async def test_the_same_events_at_every_speed_and_by_steps(recording: watch.Recording) -> None:
+    hashes = {}
+    for speed in (1.0, 8.0, SPEEDS[-1]):
+        pace = ManualClock(START)
+        replay, events, _ = await control(recording, pace)
+        await play(replay, pace, speed)
+        hashes[speed] = digest(events)
+        assert replay.position == replay.total
+        assert sum(isinstance(e, BarProcessed) for e in events) == replay.total
+    replay, events, _ = await control(recording)
+    while replay.position < replay.total:
+        await replay.step(7)
+    hashes["steps"] = digest(events)  # type: ignore[index]
+    assert len(set(hashes.values())) == 1, hashes
+
+
+async def test_a_digest_sees_a_change_and_not_how_long_a_bar_took(recording: watch.Recording) -> None:
+    import dataclasses
+
+    replay, events, _ = await control(recording)
+    await replay.step(5)
+    slower = [dataclasses.replace(e, seconds=9.0) if isinstance(e, BarProcessed) else e for e in events]
+    assert digest(slower) == digest(events)
+    assert digest(events[:-2]) != digest(events)
+    other = [dataclasses.replace(e, regime="OTHER") if isinstance(e, BarProcessed) else e for e in events]
+    assert digest(other) != digest(events)
+
+
+def figures(stage: Any) -> str:
+    """Every figure and episode a screen can show, exactly."""
+    fleet = stage.fleet
+    arrays = {name: {k: v.tobytes() for k, v in fleet.engine.history(name).items()} for name in fleet.names}
+    return repr(([fleet.metrics(n, fleet.last_bar) for n in fleet.names], arrays, stage.alerts.state()))
+
+
+async def test_from_any_side_a_bar_shows_the_same(recording: watch.Recording) -> None:
+    replay, _, stage = await control(recording)
+    there = {}
+    for position in (3, 50, 199, 200, 340):
+        await replay.seek(position)
+        there[position] = figures(stage)
+    for position in (340, 3, 200, 50, 199):
+        await replay.seek(position)
+        assert figures(stage) == there[position], position
+
+
+async def test_seeks_are_clamped_and_times_find_their_bar(recording: watch.Recording) -> None:
+    replay, _, _ = await control(recording)
+    await replay.seek(10**9)
+    assert replay.position == replay.total
+    await replay.seek(-5)
+    assert replay.position == 0
+    await replay.seek(20)
+    at = replay.bar_at
+    await replay.seek_time(at + timedelta(minutes=30))
+    assert replay.bar_at == at
+    await replay.seek_time(at - timedelta(days=900))
+    assert replay.position == 0
+
+
+async def test_a_jump_back_costs_at_most_one_checkpoint(recording: watch.Recording) -> None:
+    replay, _, stage = await control(recording)
+    await replay.seek(replay.total)
+    ran: list[int] = []
+    run_bar = stage.run_bar
+    stage.run_bar = lambda index, shown: ran.append(index) or run_bar(index, shown=shown)
+    await replay.seek(replay.total - 130)
+    assert len(ran) <= CHECKPOINT_BARS
+
+
+async def test_alerts_of_the_scan_are_those_of_the_run(recording: watch.Recording) -> None:
+    found: list[int] = []
+
+    class Quick(ManualClock):
+        async def sleep(self, seconds: float) -> None:
+            await asyncio.sleep(0)
+
+    await watch.scan_alerts(recording, SETTINGS, Quick(START), lambda bars: found.__setitem__(slice(None), bars))
+    replay, events, _ = await control(recording)
+    raised = []
+    while replay.position < replay.total:
+        events.clear()
+        await replay.step(1)
+        if any(isinstance(e, AlertRaised) for e in events):
+            raised.append(replay.position)
+    replay.mark_alerts(found)
+    assert list(replay.alert_bars) == raised
+    assert raised
+
+
+async def test_jumps_are_counted_where_bars_were_not_shown(recording: watch.Recording) -> None:
+    replay, events, _ = await control(recording)
+    await replay.step(5)
+    assert replay.jumps == 0
+    await replay.seek(300)
+    assert replay.jumps == 1
+    await replay.step(-1)
+    assert replay.jumps == 2
+    assert isinstance(events[-1], ReplayMoved)
+
+
+async def test_playing_twice_and_pausing_twice_is_once(recording: watch.Recording) -> None:
+    pace = ManualClock(START)
+    replay, _, _ = await control(recording, pace)
+    replay.play()
+    replay.play()
+    await asyncio.sleep(0)
+    pace.advance(1.0)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    await replay.pause()
+    await replay.pause()
+    assert replay.position <= 2
+    assert not replay.playing
+
+
+async def test_speeds_have_ends(recording: watch.Recording) -> None:
+    replay, _, _ = await control(recording)
+    for _ in range(20):
+        replay.faster()
+    assert replay.speed == SPEEDS[-1]
+    for _ in range(20):
+        replay.slower()
+    assert replay.speed == SPEEDS[0]
