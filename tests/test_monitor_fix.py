@@ -22,6 +22,7 @@ from midas_engine.monitor import OnlineMonitor
 from midas_engine.monitor.diagnosis.classify import Finding
 from midas_engine.monitor.diagnosis.mending import FixTrial, PanelMender
 from midas_engine.monitor.diagnosis.variants import legs, variants
+from midas_engine.monitor.forward import record_between
 from midas_engine.promoter import FeaturePromoter
 from midas_engine.settings import Settings
 from tests.helpers_diagnosis import look, make_snapshot
@@ -187,3 +188,27 @@ def test_forms_parse_on_the_panel(panel: Panel) -> None:
     for cause, regime in itertools.product(("cost", "crowding", "regime_shift", "true_decay"), ("HIGH_VOL", "LOW_VOL")):
         for form in variants(cause, COMPOSITE, regime=regime, partner=CARRY, against=True):
             assert engine.values(form).shape == (panel.T, panel.S)
+
+
+async def test_a_shadows_forward_record_outlives_the_process_without_repeats(tmp_path: Path) -> None:
+    kb = KnowledgeBase(tmp_path / "kb", clock=clock_at(999))
+    promoter = FeaturePromoter(kb)
+    rng = np.random.default_rng(4)
+    values, returns = rng.normal(size=(300, 2)), 0.01 * rng.normal(size=300)
+    scores: dict[Any, float] = {}
+    for first, last in ((0, 200), (199, 300)):  # the second process begins with a bar that the first has taken
+        monitor = OnlineMonitor(["a", "b"], clock=clock_at(999), promoter=promoter, journal=promoter.journal)
+        await monitor.start()
+        await monitor.watch(["a", "b"], shadow=["b"])
+        for t in range(first, last):
+            row = {"a": values[t, 0], "b": values[t, 1]}
+            if await monitor.process_update(bar_time(t), row, returns[t]) is not None and t:
+                scores[bar_time(t - 1)] = float(monitor.fleet.engine.scorer.u[1])
+        await monitor.close()
+    wanted = {at: u for at, u in scores.items() if np.isfinite(u)}
+    times, told, gross = record_between(promoter.journal, "b", bar_time(100), bar_time(250))
+    assert times == [at for at in sorted(wanted) if bar_time(100) <= at < bar_time(250)]
+    assert told.tolist() == pytest.approx([wanted[at] for at in times])
+    assert np.isfinite(gross).all()
+    assert promoter.journal.shadow_record("a") == []
+    promoter.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -80,9 +80,11 @@ class DayLedger:
         self._open(at).diagnoses.append({"feature": feature, "cause": cause, "path": path})
 
     def of(self, day: date) -> Day:
-        """The ledger of `day`; an empty one when nothing is known of it."""
-        self._fold()
-        return self.days.get(day.isoformat(), Day())
+        """The ledger of `day` as it stands, a copy for the running one; an empty one when nothing is known of it."""
+        key = day.isoformat()
+        found = self.days.get(key, Day())
+        # Looking must change nothing: sums that were moved earlier round otherwise.
+        return replace(found, profit=self._with_sums(found)) if key == self._today else found
 
     def _open(self, at: datetime) -> Day:
         key = at.date().isoformat()
@@ -98,12 +100,16 @@ class DayLedger:
     def _fold(self) -> None:
         """Move the running sums into the day they belong to."""
         day = self.days.get(self._today)
-        if day is None:
-            return
+        if day is not None:
+            day.profit = self._with_sums(day)
+            self._sums[:] = 0.0
+
+    def _with_sums(self, day: Day) -> dict[str, tuple[float, float]]:
+        profit = dict(day.profit)
         for name, (gross, net) in zip(self.names, self._sums.tolist(), strict=True):
-            before = day.profit.get(name, (0.0, 0.0))
-            day.profit[name] = (before[0] + gross, before[1] + net)
-        self._sums[:] = 0.0
+            before = profit.get(name, (0.0, 0.0))
+            profit[name] = (before[0] + gross, before[1] + net)
+        return profit
 
     def select(self, rows: Sequence[int], names: Sequence[str]) -> None:
         """The features changed: what was earned so far stays with the day."""
@@ -113,7 +119,6 @@ class DayLedger:
 
     def state(self) -> dict[str, Any]:
         """JSON-ready."""
-        self._fold()
         plain = {
             key: {
                 "bars": d.bars,
@@ -125,7 +130,7 @@ class DayLedger:
             }
             for key, d in self.days.items()
         }
-        return {"today": self._today, "days": plain}
+        return {"today": self._today, "days": plain, "sums": self._sums.tolist()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from `state`."""
@@ -137,4 +142,4 @@ class DayLedger:
                 d["bars"], d["missing"], dict(d["regimes"]), profit, {a.id: a for a in alerts}, list(d["diagnoses"])
             )
         self._today = str(state["today"])
-        self._sums[:] = 0.0
+        self._sums = np.array(state["sums"], np.float64).reshape(len(self.names), 2)

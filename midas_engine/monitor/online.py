@@ -16,6 +16,7 @@ from midas_engine.monitor.commands import OperatorCommands
 from midas_engine.monitor.engine import EngineConfig
 from midas_engine.monitor.fills import read_fills
 from midas_engine.monitor.fleet import Fleet
+from midas_engine.monitor.forward import record_lines, shadow_lines
 from midas_engine.monitor.inputs import count_symbols, read_returns, read_time, read_values
 from midas_engine.monitor.kill import KillSwitch
 from midas_engine.monitor.recovery import Recovery
@@ -281,6 +282,7 @@ class OnlineMonitor(OperatorCommands):
             events = self.fleet.judge(opened)
             self._publish(events)
             await self._execute_kills()
+            await self._record_shadows()
             self._diagnose(events, opened)
             done = self._tick(opened, regime, self.clock.monotonic() - began)
             if self.recovery.due:
@@ -311,6 +313,16 @@ class OnlineMonitor(OperatorCommands):
     def _diagnose(self, events: Sequence[Event], at: datetime) -> None:
         if self.diagnostics is not None:
             self.diagnostics.consider(events, self.fleet, at, self.expressions, self.market_context)
+
+    async def _record_shadows(self) -> None:
+        """The forward record of what runs in shadow goes to the pipeline's journal, bar by bar."""
+        journal = getattr(self.promoter, "journal", None) if self.fleet.shadow else None
+        if journal is None or self.fleet.engine.bars == 0:
+            return
+        try:
+            await asyncio.to_thread(record_lines, journal, shadow_lines(self.fleet))
+        except Exception as error:
+            self._fault(self.clock.now(), f"the record of what runs in shadow could not be written: {error}")
 
     def _end_day(self, before: datetime, now: datetime) -> None:
         """A bar of a new day: the report of the day before is written in the background."""

@@ -72,6 +72,7 @@ class Runtime(PipelineCommands, Documents, Sessions, OnFeed):
         self._stage_clock: Clock = self.clock
         self._recording: Recording | None = None
         self._frozen_at: dict[str, datetime] = {}
+        self._older: dict[str, tuple[Any, ...]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._untap: Callable[[], None] | None = None
         self._diagnostics: DiagnoseAgent | None = None

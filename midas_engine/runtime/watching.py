@@ -6,7 +6,7 @@ import contextlib
 import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from midas_engine.bus import EventBus
+    from midas_engine.journal import Journal
     from midas_engine.models import Alert, FeatureMetrics
     from midas_engine.monitor.diagnosis.agent import DiagnoseAgent
     from midas_engine.runtime.live import LiveWatch
@@ -74,6 +75,8 @@ class Watching:
     _stage: FleetStage | LiveWatch | None
     _frozen_at: Mapping[str, datetime]
     _diagnostics: DiagnoseAgent | None
+    _journal: Journal | None
+    _older: dict[str, tuple[Any, ...]]
 
     def now(self) -> datetime:
         """Given by the runtime."""
@@ -123,6 +126,9 @@ class Watching:
             forward = bool(after.any())
             if forward:
                 at, score, pnl = at[after], score[after], pnl[after]
+            if name in self._stage.fleet.shadow and at[0] == arrays["at"][0]:
+                # older than what the charts hold: the journal has the rest
+                at, score, pnl = self._with_older(name, frozen, at, score, pnl)
         known = np.isfinite(score)
         if known.sum() < LEAST_RECORD_BARS:
             return None
@@ -136,6 +142,21 @@ class Watching:
             pnl_bps=float(np.nansum(pnl)),
             forward=forward,
         )
+
+    def _with_older(self, name: str, since: datetime, at: Any, score: Any, pnl: Any) -> tuple[Any, Any, Any]:
+        journal = self._journal
+        if journal is None or not len(at):
+            return at, score, pnl
+        until = datetime.fromtimestamp(int(at[0].astype("datetime64[s]").astype(np.int64)), tz=UTC)
+        key = (name, since, until.date())
+        if self._older.get(name, (None,))[0] != key:  # read once a day: it only grows at its end
+            from midas_engine.monitor.forward import record_between
+
+            self._older[name] = (key, *record_between(journal, name, since, until))
+        _, times, scores, gross = self._older[name]
+        kept = [place for place, when in enumerate(times) if when < until]
+        stamps = np.array([np.datetime64(times[k].replace(tzinfo=None), "ns") for k in kept], "datetime64[ns]")
+        return np.append(stamps, at), np.append(scores[kept], score), np.append(gross[kept], pnl)
 
     def kill_proposals(self) -> Mapping[str, str]:
         """Features that the e-detector or a diagnosis would stop, and why; an operator decides."""

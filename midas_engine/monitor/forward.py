@@ -1,0 +1,47 @@
+"""The forward record of a feature in shadow: one line a bar in the journal, for as long as it runs."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from midas_engine.journal import Journal
+    from midas_engine.monitor.fleet import Fleet
+
+    Floats = np.ndarray[Any, np.dtype[np.float64]]
+
+
+def shadow_lines(fleet: Fleet) -> list[tuple[str, datetime, dict[str, float]]]:
+    """What each shadow did on the bar scored last: score, gross and net return (bps); without a score no line."""
+    engine = fleet.engine
+    lines = []
+    for name in sorted(fleet.shadow.intersection(fleet.names)):
+        row = engine.row(name)
+        score = float(engine.scorer.u[row])
+        if not math.isfinite(score):
+            continue
+        stamp = int(engine.history_ring.at[engine.history_ring.position - 1].astype("datetime64[s]").astype(np.int64))
+        figures = {"score": score, "gross_bps": float(engine.book.gross[row]), "net_bps": float(engine.book.net[row])}
+        known = {key: value for key, value in figures.items() if math.isfinite(value)}
+        lines.append((name, datetime.fromtimestamp(stamp, tz=UTC), known))
+    return lines
+
+
+def record_lines(journal: Journal, lines: list[tuple[str, datetime, dict[str, float]]]) -> None:
+    """Write them; a bar that is there already, from before a restart, is not written twice. Blocking."""
+    for name, at, figures in lines:
+        journal.record_shadow(name, at, figures)
+
+
+def record_between(
+    journal: Journal, feature: str, since: datetime, until: datetime
+) -> tuple[list[datetime], Floats, Floats]:
+    """Times, scores and gross returns (bps) of a feature in shadow from `since` up to, not including, `until`."""
+    rows = [row for row in journal.shadow_record(feature, since=since) if row.at < until]
+    scores = np.array([float(row.body.get("score", math.nan)) for row in rows])
+    gross = np.array([float(row.body.get("gross_bps", math.nan)) for row in rows])
+    return [row.at for row in rows], scores, gross
