@@ -53,13 +53,16 @@ def explain(expr: Any, columns: Collection[str] | None = None) -> str:
     expression = as_expression(expr, columns=columns)
     weight = complexity(expression)
     fading = " (recursive: older bars weigh less than 1e-9)" if expression.recursive else ""
-    chosen = f"{weight.free_parameters} chosen numbers"
-    lines = [expression.text, "", *_tree(expression.ast, "", "")]
+    chosen = _count(weight.free_parameters, "chosen number")
+    lines = [expression.text, "", *_tree(expression.ast, "", "", set())]
     lines += [
         "",
         f"columns    {', '.join(expression.columns) or 'none'}",
-        f"memory     {expression.lookback} bars of past{fading}",
-        f"weight     {weight.nodes} nodes, {weight.operators} operators, {chosen}, depth {weight.depth}",
+        f"memory     {_count(expression.lookback, 'bar')} of past{fading}",
+        (
+            f"weight     {_count(weight.nodes, 'node')}, {_count(weight.operators, 'operator')}, {chosen}, "
+            f"depth {weight.depth}"
+        ),
         f"canonical  {expression.canonical}",
         f"hash       {expression.hash}   family {expression.family}",
     ]
@@ -69,19 +72,30 @@ def explain(expr: Any, columns: Collection[str] | None = None) -> str:
     return "\n".join(lines)
 
 
-def _tree(node: Node, first: str, rest: str) -> list[str]:
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _tree(node: Node, first: str, rest: str, told: set[str]) -> list[str]:
+    """One line a node; what an operator or a column means is told once."""
     if isinstance(node, Number):
         return [first + number_text(node.value)]
     if isinstance(node, Column):
-        about = COLUMN_DOCS.get(node.name, "a column of the data")
-        return [f"{first}{node.name}  - {about}"]
+        return [first + node.name + _meaning(node.name, COLUMN_DOCS.get(node.name, "a column of the data"), told)]
     operator = OPERATORS[node.op]
     literals = ", ".join(f"{p.name}={number_text(v)}" for p, v in zip(operator.literals, node.params, strict=True))
-    lines = [f"{first}{node.op}{f'({literals})' if literals else ''}  - {operator.doc}"]
+    lines = [f"{first}{node.op}{f'({literals})' if literals else ''}{_meaning(node.op, operator.doc, told)}"]
     for i, arg in enumerate(node.args):
         last = i == len(node.args) - 1
-        lines += _tree(arg, rest + ("└─ " if last else "├─ "), rest + ("   " if last else "│  "))
+        lines += _tree(arg, rest + ("└─ " if last else "├─ "), rest + ("   " if last else "│  "), told)
     return lines
+
+
+def _meaning(name: str, doc: str, told: set[str]) -> str:
+    if name in told:
+        return ""
+    told.add(name)
+    return f"  - {doc}"
 
 
 def skill_document() -> str:

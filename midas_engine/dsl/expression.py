@@ -7,9 +7,10 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from midas_engine.dsl.canonical_form import canonical_text, family_text, text_hash
-from midas_engine.dsl.nodes import Call, Node, columns_of, to_text, walk
+from midas_engine.dsl.nodes import Call, Node, columns_of, walk
 from midas_engine.dsl.parser import parse_tree
 from midas_engine.dsl.registry import OPERATORS
+from midas_engine.dsl.spelling import spelled
 from midas_engine.errors import ExpressionError, ExpressionTypeError
 from midas_engine.settings import DslLimits
 
@@ -58,7 +59,7 @@ class Expression:
     @property
     def standalone(self) -> str:
         """The text with every feature's name replaced by its expression; as written when it uses none."""
-        return to_text(self.ast) if self.lineage else self.text
+        return spelled(self.ast) if self.lineage else self.text
 
     @property
     def recursive(self) -> bool:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from midas_engine.dsl.expression import as_expression
-from midas_engine.dsl.nodes import Call, Column, Node, Number, to_text
+from midas_engine.dsl.nodes import Call, Column, Node, Number
+from midas_engine.dsl.spelling import spelled
 
 Unit = tuple[float, float]
 PURE: Unit = (0.0, 0.0)
@@ -64,7 +65,7 @@ def units_warnings(expr: Any) -> list[UnitsWarning]:
             known = [(a, u) for a, u in compared if u is not None]
             for (a, u), (b, v) in zip(known, known[1:], strict=False):
                 if u != v:
-                    message = f"{node.op} mixes {describe(u)} and {describe(v)}: {to_text(a)}, {to_text(b)}"
+                    message = f"{node.op} mixes {describe(u)} and {describe(v)}: {spelled(a)}, {spelled(b)}"
                     warnings.append(UnitsWarning(message, node.position, max(1, node.end - node.position)))
             if rule == "compare":
                 return PURE
