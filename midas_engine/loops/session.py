@@ -118,6 +118,8 @@ class Session:
         self._named = {r.name: r.expression for r in candidates} | self._existing
         self._existing = self._computable(self._existing)
         await self._assessor.start(self._existing)
+        # A user's engine says only now which columns it has. What does not parse reaches no prompt either.
+        self._existing = self._computable(self._existing)
         self._account = await TrialAccount.open(
             loop.ledger or kb.journal_path,
             self.session_id,
@@ -130,7 +132,7 @@ class Session:
     def _computable(self, existing: Mapping[str, str]) -> dict[str, str]:
         """The deployed features that this data can speak of; what cannot be computed must not end the session."""
         if not self._assessor.columns:
-            return dict(existing)  # known only once the user's engine has been asked
+            return dict(existing)
         found: dict[str, str] = {}
         for name, text in existing.items():
             try:
