@@ -11,13 +11,14 @@ from midas_engine.dsl.expression import Expression, parse
 from midas_engine.dsl.lanes import run_cut
 from midas_engine.dsl.nodes import Number
 from midas_engine.dsl.operators.numeric import watching
-from midas_engine.dsl.plan import Plan, Step, build_plan, peak_bytes
+from midas_engine.dsl.plan import Plan, build_plan, peak_bytes
 from midas_engine.dsl.registry import OPERATORS, Array
+from midas_engine.dsl.schedule import Order, orders_of
 from midas_engine.errors import ExpressionTypeError, LimitError
 from midas_engine.settings import DslLimits
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     import pandas as pd
 
@@ -70,7 +71,7 @@ class FeatureEngine:
         self._columns = frozenset(panel.columns)
         self._pool = Pool(panel.shape)
         self._clean: dict[str, Array] = {}
-        self._plans: dict[str | int, tuple[str | Expression, Plan]] = {}
+        self._plans: dict[str | int, tuple[str | Expression, Plan, tuple[Order, ...]]] = {}
 
     def parse(self, expr: str | Expression) -> Expression:
         """The checked expression, against this panel's columns and the known features.
@@ -92,7 +93,7 @@ class FeatureEngine:
             ExpressionTypeError: A cross-sectional operator on one symbol: there is nothing to compare
                 with, and silent NaN would look like a bad feature.
         """
-        return self._run(self._planned(expr))[0]
+        return self._run(*self._planned(expr))[0]
 
     def many(self, exprs: list[str | Expression]) -> list[Array]:
         """Several features at once; their common parts are computed once."""
@@ -102,7 +103,7 @@ class FeatureEngine:
             for expression in expressions:
                 refuse_cross_section(expression, build_plan([expression.ast], self.limits.min_share))
         self._refuse_large(plan, "; ".join(e.text for e in expressions))
-        return self._run(plan)
+        return self._run(plan, orders_of(plan, *self.panel.shape))
 
     def compute(self, expr: str | Expression) -> pd.Series:
         """The feature as a Series: index (timestamp, symbol), or timestamp when there is one symbol."""
@@ -112,7 +113,7 @@ class FeatureEngine:
 
     # -- execution -----------------------------------------------------------------------------
 
-    def _planned(self, expr: str | Expression) -> Plan:
+    def _planned(self, expr: str | Expression) -> tuple[Plan, tuple[Order, ...]]:
         """The plan of one expression; the latest few hundred are remembered."""
         key = expr if isinstance(expr, str) else id(expr)
         known = self._plans.get(key)
@@ -125,8 +126,8 @@ class FeatureEngine:
             if len(self._plans) >= _PLANS:
                 self._plans.clear()
             # The asked expression is kept so that its id stays its own.
-            known = self._plans[key] = (expr, plan)
-        return known[1]
+            known = self._plans[key] = (expr, plan, orders_of(plan, *self.panel.shape))
+        return known[1:]
 
     def _refuse_large(self, plan: Plan, text: str) -> None:
         wanted, allowed = peak_bytes(plan, *self.panel.shape) / 2**20, self.limits.memory_mb
@@ -137,31 +138,28 @@ class FeatureEngine:
                 hint="use fewer parts at once, less history or fewer symbols",
             )
 
-    def _run(self, plan: Plan) -> list[Array]:
+    def _run(self, plan: Plan, orders: tuple[Order, ...]) -> list[Array]:
         values: list[Any] = [None] * len(plan.steps)
-        waiting = list(plan.uses)
         caching = self.cache.budget > 0
-        needed = self._needed(plan, values, waiting) if caching else range(len(plan.steps))
+        if caching:
+            orders, waiting = self._needed(plan, orders, values)
+        for i, step in enumerate(plan.steps):
+            if step.leaf is not None:
+                values[i] = step.leaf.value if isinstance(step.leaf, Number) else self._column(step.leaf.name)
         with watching():
-            for i in needed:
-                step = plan.steps[i]
-                if values[i] is not None:
-                    continue
-                if step.leaf is not None:
-                    values[i] = step.leaf.value if isinstance(step.leaf, Number) else self._column(step.leaf.name)
-                    continue
+            for order in orders:
                 out = self._pool.take()
-                self._step(step, values, out)
-                values[i] = out
+                self._obey(order, [values[s] for s in order.sources], out)
+                values[order.index] = out
+                done = order.done
                 if caching:
-                    key = (self.panel.snapshot_id, step.key)
+                    key = (self.panel.snapshot_id, order.key)
                     if self.cache.wanted(key) and self.cache.put(key, out):
                         self._pool.forget(out)
-                for source in step.sources:
-                    waiting[source] -= 1
-                    if not waiting[source] and plan.steps[source].leaf is None:
-                        self._pool.give(values[source])
-                        values[source] = None
+                    done = tuple(_finished(order, waiting, plan))
+                for i in done:
+                    self._pool.give(values[i])
+                    values[i] = None
         results = []
         for i in plan.outputs:
             value = values[i]
@@ -174,23 +172,22 @@ class FeatureEngine:
         self._pool.drop()
         return results
 
-    def _needed(self, plan: Plan, values: list[Any], waiting: list[int]) -> list[int]:
-        """Steps to compute, in order, after filling in what the cache has."""
+    def _needed(self, plan: Plan, orders: tuple[Order, ...], values: list[Any]) -> tuple[tuple[Order, ...], list[int]]:
+        """What is left to compute after filling in what the cache has, and how often each step is still waited for."""
         snapshot = self.panel.snapshot_id
         wanted = set(plan.outputs)
         for i in range(len(plan.steps) - 1, -1, -1):
-            if i not in wanted:
-                continue
             step = plan.steps[i]
-            if step.leaf is None:
+            if i in wanted and step.leaf is None:
                 values[i] = self.cache.get((snapshot, step.key))
                 if values[i] is None:
                     wanted.update(step.sources)
-        for i in range(len(plan.steps)):
+        waiting = list(plan.uses)
+        for i, step in enumerate(plan.steps):
             if i not in wanted or values[i] is not None:
-                for source in plan.steps[i].sources:
+                for source in step.sources:
                     waiting[source] -= 1
-        return sorted(wanted)
+        return tuple(o for o in orders if o.index in wanted and values[o.index] is None), waiting
 
     def _column(self, name: str) -> Array:
         """A column; infinities in the data are missing values."""
@@ -202,25 +199,25 @@ class FeatureEngine:
             self._clean[name] = array
         return self._clean[name]
 
-    def _step(self, step: Step, values: list[Any], out: Array) -> None:
-        operator = step.operator
-        assert operator is not None
-        args = [values[s] for s in step.sources]
-        borrowed = []
-        if not operator.scalars or all(isinstance(a, float) for a in args):
-            for k, arg in enumerate(args):
-                if isinstance(arg, float):
-                    args[k] = self._pool.take()
-                    args[k].fill(arg)
-                    borrowed.append(args[k])
-        run = operator.batch
-        if run is not None and operator.literals and int(step.params[0]) >= self.panel.T:
-            run = None
-        if not (operator.blocked and run_cut(operator, args, step.params, step.need, out)):
-            state = None if run is not None else operator.new_state(step.params, self.panel.S)
-            (run or operator.run)(args, step.params, step.need, state, out)  # type: ignore[misc]
-        for array in borrowed:
-            self._pool.give(array)
+    def _obey(self, order: Order, args: list[Any], out: Array) -> None:
+        for k in order.spread:
+            value, args[k] = args[k], self._pool.take()
+            args[k].fill(value)
+        if order.cut:
+            run_cut(order.operator, args, order.params, order.need, out)
+        else:
+            state = order.operator.new_state(order.params, out.shape[1]) if order.stateful else None
+            order.run(args, order.params, order.need, state, out)
+        for k in order.spread:
+            self._pool.give(args[k])
+
+
+def _finished(order: Order, waiting: list[int], plan: Plan) -> Iterator[int]:
+    """Steps that nobody waits for after this order, when some came from the cache."""
+    for source in order.sources:
+        waiting[source] -= 1
+        if not waiting[source] and plan.steps[source].operator is not None:
+            yield source
 
 
 def refuse_cross_section(expression: Expression, plan: Plan) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+    from types import TracebackType
 
     from midas_engine.dsl.registry import Array
 
@@ -33,18 +33,24 @@ class _Watch(threading.local):
 _WATCH = _Watch()
 
 
-@contextlib.contextmanager
-def watching() -> Iterator[None]:
+class watching:
     """Watch the processor's flags for many calls of `finite`: setting numpy up costs more than a short ufunc."""
-    if _WATCH.flag is not None:
-        yield
-        return
-    flag = _WATCH.flag = _Flag()
-    try:
-        with np.errstate(over="call", divide="call", invalid="ignore", under="ignore", call=flag):
-            yield
-    finally:
-        _WATCH.flag = None
+
+    __slots__ = ("_state",)
+
+    def __enter__(self) -> None:
+        self._state: np.errstate | None = None
+        if _WATCH.flag is None:
+            flag = _WATCH.flag = _Flag()
+            self._state = np.errstate(over="call", divide="call", invalid="ignore", under="ignore", call=flag)
+            self._state.__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._state is not None:
+            _WATCH.flag = None
+            self._state.__exit__(kind, error, trace)
 
 
 def finite(function: Callable[..., Any], args: tuple[Any, ...], out: Array) -> None:
