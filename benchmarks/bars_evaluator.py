@@ -148,9 +148,10 @@ def main() -> None:
     only = set(options.only.split(","))
     if only - set(PARTS):
         parser.error(f"no part {', '.join(sorted(only - set(PARTS)))}")
+    found = measure(only, options.seed)
+    # Read late: another run may have written other parts meanwhile.
     store = json.loads(STORE.read_text(encoding="utf-8")) if STORE.is_file() else {}
-    store |= measure(only, options.seed)
-    write(store)
+    write(store | found)
 
 
 if __name__ == "__main__":
