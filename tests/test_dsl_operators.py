@@ -340,3 +340,12 @@ def test_constant_windows() -> None:
     assert np.nanmax(np.abs(values(f"ts_std({flat}, 24)", panel))) == 0
     for text in (f"ts_zscore({flat}, 24)", f"ts_corr({flat}, volume, 24)", f"ts_skew({flat}, 24)", f"rsi({flat}, 14)"):
         assert np.isnan(values(text, panel)).all(), text
+
+
+@pytest.mark.parametrize("holes", [0.0, 0.1, 0.6])
+@pytest.mark.parametrize("n", [1, 2, 5, 24])
+def test_ema_of_one_series_is_that_of_a_panel(n: int, holes: float) -> None:
+    panel = make_panel(3, 400, 2, holes)
+    single = panel.select(symbols=panel.symbols[:1])
+    both, alone = (FeatureEngine(p, cache_bytes=0).values(f"ema(close, {n})") for p in (panel, single))
+    assert np.array_equal(both[:, :1], alone, equal_nan=True)

@@ -119,6 +119,28 @@ def _ema(x: Any, n: int, need: int, keep: float, ws: Any, pos: Any, out: Any) ->
             o[s] = a if k >= need and g <= limit and a - a == 0.0 else np.nan
 
 
+@kernel("xiifwpw")
+def _ema_alone(x: Any, n: int, need: int, keep: float, ws: Any, pos: Any, out: Any) -> None:
+    # One series: the same arithmetic with the state in registers, since each bar waits for the one before it.
+    a, w, k, g = ws[0, 0], ws[1, 0], ws[2, 0], ws[3, 0]
+    share = 1.0 - keep
+    limit, longest = float(n - need), float(n)
+    for t in range(x.shape[0]):
+        v = x[t, 0]
+        w = keep * w
+        if v == v:
+            g = 0.0
+            w = w + share
+            a = a + share / w * (v - a) if k > 0.0 else v
+            k = k + 1.0
+        else:
+            g = g + 1.0
+            if g >= longest:
+                a, w, k, g = 0.0, 0.0, 0.0, longest
+        out[t, 0] = a if k >= need and g <= limit and a - a == 0.0 else np.nan
+    ws[0, 0], ws[1, 0], ws[2, 0], ws[3, 0] = a, w, k, g
+
+
 def _decay_linear(args: Sequence[Any], params: Params, need: int, state: State | None, out: Array) -> None:
     assert state is not None
     _decay(args[0], int(params[0]), need, state.workspace, state.counters, out)
@@ -127,7 +149,8 @@ def _decay_linear(args: Sequence[Any], params: Params, need: int, state: State |
 def _exponential(args: Sequence[Any], params: Params, need: int, state: State | None, out: Array) -> None:
     assert state is not None
     n = int(params[0])
-    _ema(args[0], n, need, 1.0 - 2.0 / (n + 1.0), state.workspace, state.counters, out)
+    run = _ema_alone if out.shape[1] == 1 else _ema
+    run(args[0], n, need, 1.0 - 2.0 / (n + 1.0), state.workspace, state.counters, out)
 
 
 def _decay_rows(params: Params) -> int:
