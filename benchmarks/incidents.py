@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 BARS = 4600
 WATCHED_FROM = 1800
+SYMBOLS = (4, 12, 16, 20, 24, 30)
 FORMS: dict[str, tuple[str, ...]] = {
     "data_fault": ("outage", "sparse", "frozen", "frozen_part", "rescaled_part", "feed_gaps"),
     "cost": ("slippage", "slippage_drift", "spread", "churn"),
@@ -69,11 +70,16 @@ class Incident:
 
 
 @lru_cache(maxsize=2)
-def build_world(seed: int, *, breaks: bool = False) -> World:
-    """The world of a seed; with `breaks` the market's own decay and flip come at 60 % of it."""
+def build_world(seed: int, *, breaks: bool = False, symbols_of: tuple[int, ...] = ()) -> World:
+    """The world of a seed, with as many symbols as one of `symbols_of` (of any size when empty).
+
+    With `breaks` the market's own decay and flip come at 60 % of it.
+    """
     rng = np.random.default_rng([seed, 4711])
-    symbols = int(rng.choice([12, 16, 20, 24, 30]))
-    ics = tuple(float(x) for x in rng.uniform(0.045, 0.09, 3))
+    symbols = int(rng.choice(symbols_of or SYMBOLS))
+    # few symbols are scored in time, not across: what they foretell must be stronger to be seen within the year
+    low, high = (0.045, 0.09) if symbols >= 10 else (0.12, 0.2)
+    ics = tuple(float(x) for x in rng.uniform(low, high, 3))
     market = SyntheticMarket(seed, bars=BARS, symbols=symbols, ics=ics, decay_at=0.6 if breaks else 2.0)  # type: ignore[arg-type]
     panel = market.panel()
     engine = FeatureEngine(panel, limits=DslLimits())
@@ -87,10 +93,10 @@ def build_world(seed: int, *, breaks: bool = False) -> World:
     )  # fmt: skip
 
 
-def script(cause: str, form: str, seed: int) -> tuple[World, Incident]:
+def script(cause: str, form: str, seed: int, symbols_of: tuple[int, ...] = ()) -> tuple[World, Incident]:
     """The incident of a seed, as it will be played."""
     rng = np.random.default_rng([seed, FORMS[cause].index(form), *cause.encode()])
-    world = build_world(seed, breaks=form == "market")
+    world = build_world(seed, breaks=form == "market", symbols_of=symbols_of)
     targets = [n for n in world.names if n in world.references]
     target = str(rng.choice(targets)) if targets else world.names[0]
     if form == "churn":

@@ -169,6 +169,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--incidents", type=int, default=360)
     parser.add_argument("--seed", type=int, default=9000)
+    parser.add_argument("--symbols", type=int, nargs="*", default=[], help="draw worlds of these sizes only")
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--detail", action="store_true")
     given = parser.parse_args()
@@ -178,7 +179,7 @@ def main() -> int:
     for turn in range(rounds):
         for cause in CAUSES:
             forms = FORMS[cause]
-            outcome = play(*script(cause, forms[turn % len(forms)], given.seed + turn))
+            outcome = play(*script(cause, forms[turn % len(forms)], given.seed + turn, tuple(given.symbols)))
             outcomes.append(outcome)
             if given.detail:
                 _detail(outcome)

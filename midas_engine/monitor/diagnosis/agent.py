@@ -174,9 +174,14 @@ class DiagnoseAgent:
                 message = f"the day's {self._per_day} diagnoses are spent; {feature} and later ones are not explained"
                 self._bus.publish(FaultReported(at=at, where="diagnosis", message=message, hint="diagnose by hand"))
             return
-        snapshot = take_snapshot(
-            fleet, feature, at, alert=alert, expression=expressions.get(feature, ""), context=context
-        )
+        try:
+            snapshot = take_snapshot(
+                fleet, feature, at, alert=alert, expression=expressions.get(feature, ""), context=context
+            )
+        except Exception as error:  # whatever it is, the bar goes on
+            message = f"no diagnosis of {feature}: {_short(error)}"
+            self._bus.publish(FaultReported(at=at, where="diagnosis", message=message))
+            return
         self._launch(fleet, snapshot)
 
     def _spent(self, fleet: Fleet, at: datetime) -> bool:
