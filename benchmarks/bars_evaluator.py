@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import resource
 import subprocess
 import sys
 import tempfile
@@ -60,7 +61,7 @@ def calibration() -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "midas", "calibrate", "--data", "sample", "--kb", f"{folder}/kb", "--json"]
         command += ["--out", str(OUT / "calibration")]
-        start = time.perf_counter()
+        start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
         process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
         most = [0]
 
@@ -79,9 +80,16 @@ def calibration() -> list[Row]:
         watcher.start()
         text, _ = process.communicate()
         watcher.join()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     seconds, gib = time.perf_counter() - start, most[0] / 2**30
     return [
-        ("`midas calibrate` on the sample, default budget", f"{seconds:.0f} s", "< 180 s on 2 cores", seconds < 180),
+        (
+            "`midas calibrate` on the sample, default budget",
+            f"{seconds:.0f} s ({cpu:.0f} s of CPU)",
+            "< 180 s on 2 cores",
+            seconds < 180,
+        ),
         ("its memory, all processes", f"{gib:.2f} GiB", "< 2 GB", most[0] < 2e9),
         ("what it says", json.loads(text)["headline"], "a sentence with intervals", process.returncode == 0),
     ]
