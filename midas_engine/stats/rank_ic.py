@@ -13,6 +13,7 @@ def rank_ic(feature: Floats, forward: Floats) -> float:
     """Spearman's correlation over the bars where both are known; NaN when one never varies.
 
     Example:
+        >>> import numpy as np
         >>> rank_ic(np.array([1.0, 2.0, 3.0, 4.0]), np.array([1.0, 3.0, 2.0, 4.0]))
         0.8
     """
