@@ -17,7 +17,7 @@ def alert_id(feature: str, rule: str, raised_at: datetime) -> str:
     Example:
         >>> from datetime import UTC
         >>> alert_id("carry", "slippage", datetime(2025, 1, 1, tzinfo=UTC))
-        'a-1f2c7d0e'
+        'a-336134d4'
     """
     text = f"{feature}\x1f{rule}\x1f{raised_at.isoformat()}"
     return "a-" + hashlib.sha256(text.encode()).hexdigest()[:8]
