@@ -21,6 +21,13 @@ GOAL = "short-term reversal after volume shocks"
 SMALL = ("--iterations", "1", "--candidates", "2")
 
 
+@pytest.fixture(autouse=True)
+def _no_worker_processes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Starting one takes longer than these small sessions; the documented ones keep theirs."""
+    if "documented" not in request.node.name:
+        monkeypatch.setenv("MIDAS_EVALUATION_WORKERS", "0")
+
+
 def test_the_documented_session_streams_to_its_end_and_leaves_a_learning(tmp_path: Path) -> None:
     ran = run_midas("discover", GOAL, "--provider", "local", "--data", "sample", "--kb", str(tmp_path / "kb"))
     assert ran.code == 0, ran.err

@@ -89,7 +89,11 @@ def test_the_documented_snippet(tmp_path: Path, panel: Panel) -> None:
     engine = Engine(panel)
 
     # Bootstrap - creates the KB directory tree and seeds default skills/prompts
-    midas = create_midas(kb_path=tmp_path / "midas-kb", provider="mock")
+    midas = create_midas(
+        kb_path=tmp_path / "midas-kb",
+        provider="mock",
+        offline_config=OfflineLoopConfig(max_iterations=3, candidates_per_iter=3, max_tokens=2000),
+    )
     assert (tmp_path / "midas-kb/skills/midas-dsl.md").is_file()
     assert (tmp_path / "midas-kb/proposer/prompts/plan.md").is_file()
 
