@@ -154,7 +154,7 @@ class FeatureEngine:
                 done = order.done
                 if caching:
                     key = (self.panel.snapshot_id, order.key)
-                    if self.cache.wanted(key) and self.cache.put(key, out):
+                    if order.worth_keeping and self.cache.wanted(key) and self.cache.put(key, out):
                         self._pool.forget(out)
                     done = tuple(_finished(order, waiting, plan))
                 for i in done:

@@ -29,6 +29,8 @@ class Order:
         cut: The history is laid out in pieces side by side.
         spread: Places of arguments that are literals and must be arrays.
         done: Steps that nobody needs after this one.
+        worth_keeping: Computing it again would cost more than the fresh pages that a kept value takes from the
+            pool: windows and cross-sections, and results, whose pages are the caller's anyway.
     """
 
     index: int
@@ -42,6 +44,7 @@ class Order:
     cut: bool
     spread: tuple[int, ...]
     done: tuple[int, ...]
+    worth_keeping: bool
 
 
 def orders_of(plan: Plan, bars: int, symbols: int) -> tuple[Order, ...]:
@@ -77,6 +80,7 @@ def orders_of(plan: Plan, bars: int, symbols: int) -> tuple[Order, ...]:
                 operator.blocked and pieces(bars, symbols, int(step.params[0]))[1] > 1,
                 tuple(k for k, is_literal in enumerate(literal) if is_literal) if spread else (),
                 tuple(sorted(ended)),
+                i in kept or operator.family == "cross_section" or (run is operator.run and bool(operator.state_rows)),
             )
         )
     return tuple(found)
