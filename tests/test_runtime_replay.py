@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from helpers_kb import record
 from helpers_monitor import START
-from helpers_tui import write_market
+from helpers_tui import FEATURES, write_market
 from midas_engine.clock import ManualClock
 from midas_engine.events import AlertRaised, BarProcessed, ReplayMoved
 from midas_engine.market import Panel
+from midas_engine.models import FeatureState
 from midas_engine.runtime import watch
 from midas_engine.runtime.replay import CHECKPOINT_BARS, SPEEDS, ReplayControl, digest
 from midas_engine.settings import load_settings
@@ -25,8 +27,12 @@ SETTINGS = load_settings(file=None, environ={})
 
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory: pytest.TempPathFactory) -> watch.Recording:
-    panel = Panel.load(write_market(tmp_path_factory.mktemp("market"), days=40))
-    return watch.prepare(panel, [], SETTINGS, source="market", replay=True)
+    panel = Panel.load(write_market(tmp_path_factory.mktemp("market"), days=24))
+    records = [
+        record(name, expression=expression, state=FeatureState.DEPLOYED, expected_score=0.02, breadth=5.0)
+        for name, expression in FEATURES.items()
+    ]
+    return watch.prepare(panel, records, SETTINGS, source="market", replay=True)
 
 
 async def control(recording: watch.Recording, pace: Any = None) -> tuple[ReplayControl, list[Event], Any]:
@@ -84,10 +90,10 @@ def figures(stage: Any) -> str:
 async def test_from_any_side_a_bar_shows_the_same(recording: watch.Recording) -> None:
     replay, _, stage = await control(recording)
     there = {}
-    for position in (3, 50, 199, 200, 340):
+    for position in (3, 50, 199, 200, 250):
         await replay.seek(position)
         there[position] = figures(stage)
-    for position in (340, 3, 200, 50, 199):
+    for position in (250, 3, 200, 50, 199):
         await replay.seek(position)
         assert figures(stage) == there[position], position
 
@@ -140,7 +146,7 @@ async def test_jumps_are_counted_where_bars_were_not_shown(recording: watch.Reco
     replay, events, _ = await control(recording)
     await replay.step(5)
     assert replay.jumps == 0
-    await replay.seek(300)
+    await replay.seek(200)
     assert replay.jumps == 1
     await replay.step(-1)
     assert replay.jumps == 2

@@ -113,10 +113,10 @@ async def test_on_a_real_runtime_an_answer_reaches_the_engine_and_back(tmp_path:
     from helpers_tui import fill_base
 
     fill_base(tmp_path / "kb")
-    market = write_market(tmp_path, days=45)
+    market = write_market(tmp_path, days=24)
     async with running(tmp_path / "kb", market, mode="alerts", **flags) as (app, pilot):  # type: ignore[arg-type]
         if app.runtime is not None and app.runtime.replay is not None:
-            await app.runtime.replay.seek(400)
+            await app.runtime.replay.seek(250)
         await until(pilot, lambda: any(a.status == "open" for a in app.store.alerts.values()))
         open_ = next(a for a in app.store.alerts.values() if a.status == "open")
         app.screen.query_one("#history", LineTable).move_to(open_.id)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from helpers_tui import press, running, screen_text, toasts, type_text, until, write_market
+from helpers_tui import fill_base, press, running, screen_text, toasts, type_text, until, write_market
 from midas_tui.modals.choose import LineModal
 
 if TYPE_CHECKING:
@@ -17,23 +17,31 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def market(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_market(tmp_path_factory.mktemp("market"), days=45)
+    return write_market(tmp_path_factory.mktemp("market"), days=24)
+
+
+@pytest.fixture(scope="module")
+def kb(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A base with live features; a replay changes nothing in it."""
+    path = tmp_path_factory.mktemp("base") / "kb"
+    fill_base(path)
+    return path
 
 
 def control(app: Any) -> ReplayControl:
     return app.runtime.replay
 
 
-async def test_a_recording_without_a_pipeline_shows_features_and_a_clock(tmp_path: Path, market: Path) -> None:
-    async with running(tmp_path / "kb", market, replay=True) as (app, _):
+async def test_a_recording_without_a_pipeline_shows_classics_and_a_clock(tmp_path: Path) -> None:
+    async with running(tmp_path / "kb", write_market(tmp_path, days=45), replay=True) as (app, _):
         text = screen_text(app)
         assert "REPLAY" in text
         assert "features 3/3" in text
         assert f"1/{control(app).total} bars" in text
 
 
-async def test_steps_speed_jumps_and_restart(tmp_path: Path, market: Path) -> None:
-    async with running(tmp_path / "kb", market, replay=True) as (app, pilot):
+async def test_steps_speed_jumps_and_restart(kb: Path, market: Path) -> None:
+    async with running(kb, market, replay=True) as (app, pilot):
         replay = control(app)
         await press(pilot, "full_stop", "full_stop")
         await until(pilot, lambda: replay.position == 3)
@@ -49,8 +57,8 @@ async def test_steps_speed_jumps_and_restart(tmp_path: Path, market: Path) -> No
         await until(pilot, lambda: replay.position == 0)
 
 
-async def test_brackets_jump_between_alerts(tmp_path: Path, market: Path) -> None:
-    async with running(tmp_path / "kb", market, replay=True) as (app, pilot):
+async def test_brackets_jump_between_alerts(kb: Path, market: Path) -> None:
+    async with running(kb, market, replay=True) as (app, pilot):
         replay = control(app)
         await until(pilot, lambda: len(replay.alert_bars) >= 2, "the scan found alerts")
         first, second = replay.alert_bars[:2]
@@ -65,8 +73,8 @@ async def test_brackets_jump_between_alerts(tmp_path: Path, market: Path) -> Non
         await until(pilot, lambda: any("no earlier alert" in t for t in toasts(app)))
 
 
-async def test_at_goes_to_a_bar_or_a_time_and_refuses_nonsense(tmp_path: Path, market: Path) -> None:
-    async with running(tmp_path / "kb", market, replay=True) as (app, pilot):
+async def test_at_goes_to_a_bar_or_a_time_and_refuses_nonsense(kb: Path, market: Path) -> None:
+    async with running(kb, market, replay=True) as (app, pilot):
         replay = control(app)
         await press(pilot, "at")
         assert isinstance(app.screen, LineModal)
@@ -83,8 +91,8 @@ async def test_at_goes_to_a_bar_or_a_time_and_refuses_nonsense(tmp_path: Path, m
         await until(pilot, lambda: any("neither a bar number nor a time" in t for t in toasts(app)))
 
 
-async def test_space_plays_and_pauses_and_the_end_says_how_to_go_on(tmp_path: Path, market: Path) -> None:
-    async with running(tmp_path / "kb", market, replay=True) as (app, pilot):
+async def test_space_plays_and_pauses_and_the_end_says_how_to_go_on(kb: Path, market: Path) -> None:
+    async with running(kb, market, replay=True) as (app, pilot):
         replay = control(app)
         replay.set_speed(256)
         await replay.seek(replay.total - 20)
@@ -94,8 +102,8 @@ async def test_space_plays_and_pauses_and_the_end_says_how_to_go_on(tmp_path: Pa
         await until(pilot, lambda: any("0 starts it again" in t for t in toasts(app)))
 
 
-async def test_a_jump_shows_the_alerts_of_where_it_lands_and_none_of_the_future(tmp_path: Path, market: Path) -> None:
-    async with running(tmp_path / "kb", market, replay=True) as (app, pilot):
+async def test_a_jump_shows_the_alerts_of_where_it_lands_and_none_of_the_future(kb: Path, market: Path) -> None:
+    async with running(kb, market, replay=True) as (app, pilot):
         replay = control(app)
         await replay.seek(replay.total)
         app.pump()
@@ -109,7 +117,7 @@ async def test_a_jump_shows_the_alerts_of_where_it_lands_and_none_of_the_future(
         assert all(a.last_seen_at <= replay.bar_at for a in app.store.alerts.values())
 
 
-async def test_replay_keys_outside_a_replay_say_what_to_start(tmp_path: Path, market: Path) -> None:
-    async with running(tmp_path / "kb", market) as (app, pilot):
+async def test_replay_keys_outside_a_replay_say_what_to_start(kb: Path, market: Path) -> None:
+    async with running(kb, market) as (app, pilot):
         await press(pilot, "full_stop", "at")
         assert sum("not a replay" in t for t in toasts(app)) == 2

@@ -125,7 +125,8 @@ async def test_nothing_blocks_the_loop_on_a_real_runtime(tmp_path: Path, monkeyp
 async def test_a_replay_at_full_speed_leaves_the_loop_to_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    market = write_market(tmp_path, days=45)
+    fill_base(tmp_path / "kb")
+    market = write_market(tmp_path, days=24)
     async with running(tmp_path / "kb", market, replay=True) as (app, pilot):
         replay: Any = app.runtime.replay  # type: ignore[union-attr]
         with longest_callback(monkeypatch) as callbacks:

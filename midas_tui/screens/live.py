@@ -285,6 +285,8 @@ class LiveScreen(ModeScreen):
         running = len(shown)
         shown = [*shown, *self.store.resolved_alerts[:RESOLVED_SHOWN]]
         table.set_rows([(a.id, alert_row(a, self.midas.glyphs)) for a in shown])
+        if not table.has_focus:
+            table.action_edge(-1)  # the feed shows its newest while nobody reads it
         criticals, warnings = self.store.counts
         glyphs = self.midas.glyphs
         unseen = f"{glyphs.critical}{criticals} {glyphs.warning}{warnings}"

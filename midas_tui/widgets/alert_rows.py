@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from midas_engine.events import AlertRaised, to_dict
-from midas_tui.formats import clock_time
+from midas_tui.formats import clock_time, number
 from midas_tui.widgets.columns import Cell, Column, LazyRow
 
 if TYPE_CHECKING:
@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 ALERT_COLUMNS = (
     Column("sign", "", 1),
     Column("at", "last seen", 11, 2, right=False),
-    Column("type", "type", 24, 5, right=False),
+    Column("type", "type", 18, 5, right=False),
     Column("feature", "feature", 18, right=False),
-    Column("message", "what", 30, right=False, grow=True, cut_end=True),
+    Column("gate", "value / gate", 13, 1),
+    Column("message", "what", 18, right=False, grow=True, cut_end=True),
     Column("count", "bars", 5, 4),
     Column("state", "state", 8, 1, right=False),
 )
@@ -41,10 +42,15 @@ def alert_cells(alert: Alert, glyphs: Glyphs) -> dict[str, Cell]:
         "at": (clock_time(alert.last_seen_at), "muted"),
         "type": (alert.alert_type, "muted" if quiet else role),
         "feature": (alert.feature, ""),
+        "gate": (f"{_short(alert.value)} / {_short(alert.threshold)}", "muted" if quiet else role),
         "message": (alert.message, "muted" if quiet else ""),
         "count": (f"x{alert.count}", "muted"),
         "state": (state, "muted" if quiet else ""),
     }
+
+
+def _short(value: float) -> str:
+    return number(value, 2 if abs(value) < 10 else 0, signed=False)
 
 
 def copied_alert(alert: Alert | None) -> tuple[str, dict[str, Any] | None]:

@@ -119,7 +119,7 @@ class ReplayBar(Line):
             block = glyphs.full_block if place < filled else glyphs.light_block
             role = "muted"
             if place in loud:
-                block, role = glyphs.alert_block, "crit" if place >= filled else "warn"
+                block, role = glyphs.alert_block, "warn" if place >= filled else "muted"
             if len(parts) > 1 and parts[-1][1] == role:
                 parts[-1] = (parts[-1][0] + block, role)
             else:
