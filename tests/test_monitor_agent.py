@@ -14,6 +14,7 @@ from midas_engine.bus import EventBus
 from midas_engine.errors import BudgetError, ModelReplyError, MonitorError
 from midas_engine.events import (
     AlertRaised,
+    AlertUpdated,
     DiagnosisFinished,
     DiagnosisStarted,
     FaultReported,
@@ -76,8 +77,10 @@ async def test_a_critical_episode_is_explained_and_written() -> None:
     agent, seen = _agent(kb=base, researcher=ScriptedResearcher(DRAFT))
     fleet = await _one(agent)
     events = seen.take()
-    assert [type(e) for e in events] == [DiagnosisStarted, DiagnosisFinished, LearningWritten, KillProposed]
-    result = events[1].result
+    kinds = [DiagnosisStarted, AlertUpdated, DiagnosisFinished, LearningWritten, KillProposed]
+    assert [type(e) for e in events] == kinds
+    result = events[2].result
+    assert events[1].alert.diagnosis.endswith(result.report_path)
     assert (result.cause, result.researcher, result.fix_expression) == (
         "true_decay",
         "scripted:model",
@@ -337,7 +340,7 @@ def test_a_recording_diagnoses_and_kills_at_once() -> None:
     at = fleet.last_bar
     proposal = KillProposed(at=at, feature="a", source="detector", reason="below its floor")
     events = follow_up(fleet, [*_raised(fleet), proposal, proposal], at, {"a": "close"})
-    assert [type(e) for e in events] == [DiagnosisStarted, DiagnosisFinished, FeatureMoved]
+    assert [type(e) for e in events] == [DiagnosisStarted, AlertUpdated, DiagnosisFinished, FeatureMoved]
     assert fleet.status(0) == "killed"
     assert _raised(fleet)[0].alert.diagnosis.startswith("true_decay")
 

@@ -116,7 +116,8 @@ def test_what_an_operator_says_is_kept_while_it_is_held() -> None:
     assert bars.engine.alerts()[0].status is AlertStatus.ACKNOWLEDGED
     bars.engine.reopen(alert.id, bar_time(4))
     assert bars.engine.alerts()[0].status is AlertStatus.OPEN
-    bars.engine.attach_diagnosis(alert.id, "cost (99%)")
+    assert _kinds(bars.engine.attach_diagnosis(alert.id, "cost (99%)", bar_time(4))) == ["Updated"]
+    assert bars.engine.attach_diagnosis("a-nothing", "x", bar_time(4)) == []
     bars.run(24)
     assert bars.engine.alerts(include_resolved=True)[0].diagnosis == "cost (99%)"
     with pytest.raises(MonitorError, match="not open"):

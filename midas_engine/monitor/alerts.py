@@ -215,14 +215,17 @@ class AlertEngine:
                 return [AlertChanged(at=at, alert=episode.alert, action=action)]
         raise MonitorError(f"alert {wanted!r} is not open", hint="it may be resolved already")
 
-    def attach_diagnosis(self, wanted: str, text: str) -> None:
-        """Note the diagnosis of an episode, whether it still runs or not."""
+    def attach_diagnosis(self, wanted: str, text: str, at: datetime) -> list[Event]:
+        """Note the diagnosis of an episode, whether it still runs or not; what a screen should hear of it."""
         for episode in self.episodes.values():
             if episode.alert.id == wanted:
                 episode.alert = dataclasses.replace(episode.alert, diagnosis=text)
+                return [AlertUpdated(at=at, alert=episode.alert)]
         for place, alert in enumerate(self.resolved):
             if alert.id == wanted:
                 self.resolved[place] = dataclasses.replace(alert, diagnosis=text)
+                return [AlertUpdated(at=at, alert=self.resolved[place])]
+        return []
 
     def forget(self, name: str, at: datetime) -> list[Event]:
         """Resolve every episode of a feature that is no longer monitored."""

@@ -120,7 +120,8 @@ class DiagnoseAgent:
             for alert in alike[:LOOKED_AT]:
                 self._start(fleet, alert.feature, at, alert, expressions, context)
             for alert in alike[LOOKED_AT:]:
-                fleet.alerts.attach_diagnosis(alert.id, f"as {alike[0].feature}, on the same bar")
+                for told in fleet.alerts.attach_diagnosis(alert.id, f"as {alike[0].feature}, on the same bar", at):
+                    self._bus.publish(told)
 
     def resume(self, fleet: Fleet, expressions: Mapping[str, str]) -> None:
         """After a restart: diagnose the running episodes whose diagnosis the last process took with it."""
@@ -267,7 +268,9 @@ class DiagnoseAgent:
         where = f": {result.report_path}" if result.report_path else ""
         if result.alert_id:
             # a screen opens what stands behind the last blank
-            fleet.alerts.attach_diagnosis(result.alert_id, f"{result.cause} ({result.confidence:.0%}){where}")
+            text = f"{result.cause} ({result.confidence:.0%}){where}"
+            for told in fleet.alerts.attach_diagnosis(result.alert_id, text, result.at):
+                self._bus.publish(told)
         fleet.days.diagnosed(result.at, result.feature, result.cause, result.report_path)
         publish = self._bus.publish
         publish(DiagnosisFinished(at=result.at, feature=result.feature, alert_id=result.alert_id, result=result))

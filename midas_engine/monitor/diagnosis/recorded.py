@@ -43,10 +43,11 @@ def _diagnose(
     finding = classify(snapshot)
     draft = local_draft(make_brief(snapshot, finding, columns=columns))
     result = assemble(snapshot, finding, draft, LOCAL, columns=columns)
-    fleet.alerts.attach_diagnosis(alert.id, f"{result.cause} ({result.confidence:.0%})")
+    noted = fleet.alerts.attach_diagnosis(alert.id, f"{result.cause} ({result.confidence:.0%})", at)
     fleet.days.diagnosed(at, alert.feature, result.cause, "")
     return [
         DiagnosisStarted(at=at, feature=alert.feature, alert_id=alert.id),
+        *noted,
         DiagnosisFinished(at=at, feature=alert.feature, alert_id=alert.id, result=result),
     ]
 
