@@ -8,23 +8,23 @@ to another machine. Exits 1 when a goal is missed.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
+from dataclasses import asdict
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from dsl_workload import Row
+from dsl_workload import Row
 
 PARTS = {
+    "expressions": "bench_dsl_expressions",
+    "operators": "bench_dsl_operators",
     "accuracy": "bench_dsl_accuracy",
+    "sharing": "bench_dsl_sharing",
+    "stream": "bench_stream",
     "memory": "bench_dsl_memory",
     "start": "bench_dsl_start",
-    "stream": "bench_stream",
-    "sharing": "bench_dsl_sharing",
-    "operators": "bench_dsl_operators",
-    "expressions": "bench_dsl_expressions",
 }
 LIBRARIES = ("numpy", "numba", "pandas", "bottleneck", "polars", "numbagg", "KunQuant")
 HEAD = """# The expression language, measured
@@ -58,14 +58,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", default=",".join(PARTS), help="parts, by comma")
+    parser.add_argument("--rows", type=Path, help="keep the rows of each part here; parts not run now are read from it")
     parser.add_argument("--page", type=Path, help="write the table here too")
     options = parser.parse_args()
-    rows: list[Row] = []
+    known: dict[str, list[dict[str, object]]] = {}
+    if options.rows and options.rows.exists():
+        known = json.loads(options.rows.read_text(encoding="utf-8"))
     for part in options.only.split(","):
         module = import_module(PARTS[part])
-        rows += module.rows(options.rounds) if part == "expressions" else module.rows()
+        measured = module.rows(options.rounds) if part == "expressions" else module.rows()
+        known[part] = [asdict(row) for row in measured]
         print(f"\n== {part}")
-        print("\n".join(map(line, rows)), flush=True)
+        print("\n".join(map(line, measured)), flush=True)
+    rows = [Row(**row) for part in PARTS for row in known.get(part, [])]  # type: ignore[arg-type]
+    if options.rows:
+        options.rows.write_text(json.dumps(known, indent=1), encoding="utf-8")
     if options.page:
         options.page.write_text(page(rows), encoding="utf-8")
     print("\n" + page(rows))

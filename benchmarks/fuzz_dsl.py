@@ -9,6 +9,7 @@ both engines. Last come the costliest expressions that the limits allow. Prints 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import re
 import resource
 import subprocess
@@ -72,8 +73,10 @@ class Tally:
             spent = (time.process_time() - start) * 1e3
             self.counts[f"refused: {type(error).__name__}"] += 1
             str(error)
+            if spent > 5.0:  # a pause of the interpreter is not the parser's: once more, the better of three
+                spent = min(spent, *(_refusal(text) for _ in range(3)))
             self.slowest = max(self.slowest, spent)
-            if spent > 4 * SLOW_MS:  # an interpreter hiccup is not a hang
+            if spent > SLOW_MS:
                 raise Fault(f"{spent:.0f} ms to refuse {text[:80]!r}") from None
             return
         self.counts["accepted"] += 1
@@ -99,6 +102,13 @@ class Tally:
         """The counts, for a person."""
         found = [f"  {name:<34} {count:>10,}" for name, count in sorted(self.counts.items())]
         return [*found, f"  {'slowest refusal':<34} {self.slowest:>9.1f} ms"]
+
+
+def _refusal(text: str) -> float:
+    start = time.process_time()
+    with contextlib.suppress(ExpressionError):
+        parse(text, columns=COLUMNS)
+    return (time.process_time() - start) * 1e3
 
 
 def by_hypothesis(examples: int) -> Tally:
