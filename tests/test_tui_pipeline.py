@@ -107,8 +107,9 @@ async def test_demote_and_reject_want_a_reason(kb: Path, market: Path, name: str
         before = states(kb)[name]
         await press(pilot, key)
         await asked(pilot)
+        assert app.focused is button(app, "cancel")
         assert button(app, "confirm").disabled
-        await press(pilot, "enter")
+        await press(pilot, "tab", "enter")
         assert isinstance(app.screen, AskModal)
         assert states(kb)[name] == before
         await type_text(pilot, "dead")
@@ -194,6 +195,7 @@ async def test_marked_features_are_asked_about_together(kb: Path, market: Path) 
         await press(pilot, "x")
         await asked(pilot)
         assert "reject 2 features" in screen_text(app)
+        await press(pilot, "tab")
         await type_text(pilot, "noise")
         await press(pilot, "enter")
         await until(pilot, lambda: states(kb)["volume_shock"] == states(kb)["carry_slow"] == "archived")
@@ -210,6 +212,8 @@ class TestKill:
             assert isinstance(app.screen, AskModal)
             assert button(app, "typed").value == ""  # the first 300 ms are not for the dialog
             await until(pilot, lambda: not app.screen.deaf)  # type: ignore[attr-defined]
+            assert app.focused is button(app, "cancel")
+            await press(pilot, "tab", "tab")
             await type_text(pilot, "reversal_1")
             await press(pilot, "enter")
             assert isinstance(app.screen, AskModal)

@@ -95,13 +95,14 @@ class AskModal(ModalScreen[Answer]):
                 yield Input(value=q.initial, placeholder=q.reason_label, id="reason", max_length=500)
             if q.typed_name:
                 yield Input(placeholder=f"type {q.typed_name} to confirm", id="typed", max_length=200)
-            yield Static("", classes="hint", id="hint", markup=False)
+            what = " and ".join(w for w, asked in (("reason", q.reason_label), ("name", q.typed_name)) if asked)
+            yield Static(f"tab goes to the {what}" if what else "", classes="hint", id="hint", markup=False)
             with Horizontal():
                 yield Button("Cancel", id="cancel")
                 yield Button(q.confirm, id="confirm", variant="error" if q.danger else "primary")
 
     def on_mount(self) -> None:
-        """Cancel has the focus, except where text must be typed first; a dangerous dialog listens after a moment."""
+        """Cancel has the focus; tab goes to what must be typed. A dangerous dialog listens after a moment."""
         self.query_one("#confirm", Button).disabled = not self._ready()
         if self.question.danger:
             self.query_one(Vertical).disabled = True
@@ -112,12 +113,7 @@ class AskModal(ModalScreen[Answer]):
     def _listen(self) -> None:
         self.deaf = False
         self.query_one(Vertical).disabled = False
-        if self.question.typed_name:
-            self.query_one("#typed", Input).focus()
-        elif self.question.reason_label:
-            self.query_one("#reason", Input).focus()
-        else:
-            self.query_one("#cancel", Button).focus()
+        self.query_one("#cancel", Button).focus()
 
     def _ready(self) -> bool:
         q = self.question
@@ -145,8 +141,11 @@ class AskModal(ModalScreen[Answer]):
         if self.deaf:
             return
         if not self._ready():
-            missing = "type the name exactly" if self.question.typed_name else "a reason is required"
-            self.query_one("#hint", Static).update(Content(missing))
+            name = self.question.typed_name
+            typed = not name or self.query_one("#typed", Input).value == name
+            self.query_one("#hint", Static).update(
+                Content("a reason is required" if typed else "type the name exactly")
+            )
             return
         reason = self.query_one("#reason", Input).value.strip() if self.question.reason_label else ""
         self.dismiss(Answer(True, reason))
