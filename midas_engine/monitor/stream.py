@@ -98,7 +98,7 @@ class BarStream:
             return arrival
         labelled = returns is not None and pair.returns is None
         revised = not np.array_equal(values, pair.values, equal_nan=True)
-        if returns is not None and not labelled:
+        if returns is not None and pair.returns is not None:
             revised |= not np.array_equal(returns, pair.returns, equal_nan=True)
         if returns is not None:
             pair.returns = returns

@@ -72,7 +72,9 @@ def book_of_records(
             problems.append(f"{record.name} cannot be computed on this data: {error.message}")
             continue
         shadow = record.state is FeatureState.SHADOW
-        found.append(LiveFeature(record.name, record.expression, values, stored_reference(record), shadow, record.paused))
+        found.append(
+            LiveFeature(record.name, record.expression, values, stored_reference(record), shadow, record.paused)
+        )
     return found, problems
 
 
