@@ -1,6 +1,6 @@
 """Runs a monitor with a journal in child processes that are killed at random moments, and compares what it told.
 
-    python tests/crash_driver_monitor.py KILLS SEED FOLDER
+    python tests/crash_driver_monitor.py KILLS SEED FOLDER [BARS]
 
 Started by the torture tests as a process of its own, so that forking is safe. Every life of a story goes on where the
 journal says; the last one ends it. What was told over all lives, repeats left out, must be what one uninterrupted
@@ -43,10 +43,11 @@ LATE = 5  # every fifth label comes with a repeat of its bar
 class Story:
     """A market that ends badly for two features, with a gap, late labels, repeats and holes; the same for each seed."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, bars: int) -> None:
         rng = np.random.default_rng(seed)
-        healthy = np.arange(BARS) < 300
-        self.values = np.column_stack([ar1(rng, BARS, phi) for phi in (0.0, 0.5, 0.0, 0.9)])
+        self.bars = bars
+        healthy = np.arange(bars) < bars // 3
+        self.values = np.column_stack([ar1(rng, bars, phi) for phi in (0.0, 0.5, 0.0, 0.9)])
         parts = [
             linked(rng, self.values[:, 0], np.where(healthy, 0.25, 0.0)),
             linked(rng, self.values[:, 1], np.where(healthy, 0.2, -0.3)),
@@ -54,11 +55,11 @@ class Story:
         ]
         self.returns = sum(parts) / np.sqrt(3)
         self.values[rng.random(self.values.shape) < 0.01] = np.nan
-        self.missing = {500 + t for t in range(int(rng.integers(2, 30)))}
+        self.missing = {bars // 2 + t for t in range(int(rng.integers(2, 30)))}
 
     def bars_from(self, first: int) -> Iterator[tuple[int, dict[str, float], float | None]]:
         """What the feed sends from bar `first` on: bar, values, label or None."""
-        for t in range(max(0, first), BARS):
+        for t in range(max(0, first), self.bars):
             if t in self.missing:
                 continue
             row = dict(zip(NAMES, self.values[t].tolist(), strict=True))
@@ -96,7 +97,7 @@ async def live(story: Story, folder: Path) -> None:
             settings=MonitorSettings(kill_policy="auto", arl0_bars=400),
             journal=journal,
             on_kill=on_kill,
-            clock=clock_at(10 * BARS),
+            clock=clock_at(10 * story.bars),
         )
         monitor.bus.tap(write)
         await monitor.start()
@@ -104,7 +105,7 @@ async def live(story: Story, folder: Path) -> None:
         last = -1 if not fleet.built or fleet.stream.last is None else fleet.stream.last - _first_index(fleet)
         for t, row, label in story.bars_from(last - 2):  # a feed repeats what it is not sure was taken
             regime = "HIGH" if t % 90 < 45 else "LOW"
-            fills = {"slippage_bps": 1.0 if t < 700 else 2.6}
+            fills = {"slippage_bps": 1.0 if t < 3 * story.bars // 4 else 2.6}
             await monitor.process_update(bar_time(t), row, label, fills=fills, regime=regime)
         await monitor.kills.settle()
         state = [monitor.all_metrics(), monitor.alerts(include_resolved=True), sorted(monitor.kills.killed)]
@@ -155,10 +156,11 @@ def lines(folder: Path, name: str) -> list[str]:
 def main() -> None:
     """Kill lives until enough were killed; compare every story with its uninterrupted twin."""
     wanted, seed, root = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
+    bars = int(sys.argv[4]) if len(sys.argv) > 4 else BARS
     chance = random.Random(seed)
     report = {"kills": 0, "stories": 0, "alarms": 0, "features_killed": 0, "callbacks": 0, "different": []}
     while report["kills"] < wanted:
-        story, folders = Story(seed + report["stories"]), []
+        story, folders = Story(seed + report["stories"], bars), []
         for twin in ("straight", "killed"):
             folders.append(root / f"{report['stories']}-{twin}")
             folders[-1].mkdir()

@@ -46,7 +46,9 @@ async def _feed(monitor: OnlineMonitor, first: int, last: int) -> None:
 
 def test_sigkill_at_random_moments_changes_nothing_that_is_told(tmp_path: Path) -> None:
     driver = Path(__file__).with_name("crash_driver_monitor.py")
-    done = subprocess.run([sys.executable, str(driver), "6", "11", str(tmp_path)], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, str(driver), "6", "11", str(tmp_path), "400"], capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     assert report["different"] == []
