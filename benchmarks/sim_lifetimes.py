@@ -25,10 +25,21 @@ from midas_engine.evaluator import (
     confirmation_gates,
     evaluate_values,
     judge,
+    session_line,
     split_parts,
 )
+from midas_engine.evaluator.pieces import score_figures
 from midas_engine.settings import EvaluationSettings
 from midas_engine.stats.intervals import share_interval
+from midas_engine.stats.ranks import sort_rows
+
+
+def over_the_line(values: np.ndarray, context: EvaluationContext, trials: int) -> bool:
+    """The score against the session line alone: a third of the work of a whole verdict."""
+    rows = context.lay(context.take(values))
+    u = context.score(rows, sort_rows(rows), b"known everywhere", 1).u
+    found = score_figures(u, 1, 0.0)
+    return found.t >= session_line(trials, found.dof)
 
 
 def lifetime(job: tuple[int, int, int]) -> tuple[int, int, int]:
@@ -56,6 +67,8 @@ def lifetime(job: tuple[int, int, int]) -> tuple[int, int, int]:
             for k in range(trials):
                 values = ar1(rng, MEMORIES[k % len(MEMORIES)], (BARS,))
                 rows, context = contexts["research"]
+                if not over_the_line(values[rows], context, trials):
+                    continue  # most of noise; the other gates could only refuse it again
                 if not judge(evaluate_values(values[rows], context), trials=trials).statistical_pass:
                     continue
                 passed += 1
