@@ -18,18 +18,15 @@ from midas_engine.events import (
     DiagnosisFinished,
     DiagnosisStarted,
     FaultReported,
-    FeatureMoved,
     KillProposed,
     LearningWritten,
 )
 from midas_engine.journal import Journal
 from midas_engine.llm.budget import Budget
 from midas_engine.llm.scripted import ScriptedClient
-from midas_engine.models import Figure, Severity
+from midas_engine.models import Severity
 from midas_engine.monitor import DiagnoseAgent, OnlineMonitor
-from midas_engine.monitor.diagnosis.claims import check_claims, split_claims
 from midas_engine.monitor.diagnosis.fresh import FreshResearcher
-from midas_engine.monitor.diagnosis.recorded import follow_up
 from midas_engine.proposer.llm_researcher import LLMResearcher
 from midas_engine.proposer.protocol import DiagnosisDraft
 from tests.helpers_diagnosis import ScriptedResearcher, make_alert, make_fleet
@@ -324,27 +321,6 @@ async def test_a_diagnosis_lost_with_the_process_is_made_after_the_restart() -> 
     await first.diagnostics.close()
 
 
-def test_claims_are_cut_into_sentences_and_judged() -> None:
-    figures = [Figure("F3", "coverage", 0.913, "share"), Figure("F22", "score", -0.0124, "", "error 0.0051")]
-    good = ["coverage is 91.3 % [F3]", "it scored -0.0124, error 0.0051 [F22]", "it scored 0.012 below zero [F22]"]
-    bad = ["coverage is 99 % [F3]", "it scored 0.5 [F22]", "all is well", "see [F4]"]
-    assert check_claims(good, figures) == (tuple(good), ())
-    kept, marked = check_claims(bad, figures)
-    assert kept == ()
-    assert len(marked) == len(bad)
-    assert split_claims("One [F1].  Two [F2]!\nThree") == ["One [F1].", "Two [F2]!", "Three"]
-
-
-def test_a_recording_diagnoses_and_kills_at_once() -> None:
-    fleet = make_fleet()
-    at = fleet.last_bar
-    proposal = KillProposed(at=at, feature="a", source="detector", reason="below its floor")
-    events = follow_up(fleet, [*_raised(fleet), proposal, proposal], at, {"a": "close"})
-    assert [type(e) for e in events] == [DiagnosisStarted, AlertUpdated, DiagnosisFinished, FeatureMoved]
-    assert fleet.status(0) == "killed"
-    assert _raised(fleet)[0].alert.diagnosis.startswith("true_decay")
-
-
 async def test_two_episodes_of_one_feature_are_two_diagnoses() -> None:
     agent, seen = _agent()
     fleet = make_fleet()
@@ -381,3 +357,26 @@ class PricedClient(ScriptedClient):
 
     async def complete(self, request: ModelRequest, on_text: OnText | None = None) -> ModelReply:
         return dataclasses.replace(await super().complete(request, on_text), cost_usd=0.25)
+
+
+class Mender:
+    """A mender that hangs or fails."""
+
+    def __init__(self, error: Exception | None) -> None:
+        self.error = error
+
+    async def mend(self, snapshot: Any, finding: Any, result: Any) -> Any:
+        if self.error is not None:
+            raise self.error
+        await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize(
+    ("error", "told"), [(None, "it took too long"), (ValueError("bad panel"), "ValueError: bad panel")]
+)
+async def test_a_fix_that_cannot_be_tried_costs_the_fix_only(error: Exception | None, told: str) -> None:
+    agent, seen = _agent(mender=Mender(error), seconds=0.01)
+    await _one(agent)
+    result = next(e.result for e in seen.take() if isinstance(e, DiagnosisFinished))
+    assert result.cause == "true_decay"
+    assert result.fix_verdict == f"The fix could not be tried: {told}"

@@ -222,9 +222,9 @@ class DiagnoseAgent:
         result = await self._explained(snapshot, finding)
         if self._mender is not None and snapshot.expression:
             try:
-                result = await self._mender.mend(snapshot, finding, result)
+                result = await asyncio.wait_for(self._mender.mend(snapshot, finding, result), self._seconds)
             except Exception as error:
-                reason = error.message if isinstance(error, MidasError) else f"{type(error).__name__}: {error}"
+                reason = "it took too long" if isinstance(error, TimeoutError) else _short(error)
                 result = dataclasses.replace(result, fix_verdict=f"The fix could not be tried: {reason}")
         if self._kb is not None:
             try:
