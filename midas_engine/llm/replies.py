@@ -35,7 +35,7 @@ def parse_reply(
             wrong type; the message can be shown to the model.
 
     Example:
-        >>> parse_reply('```json\\n{"kill": false}\\n```', {"kill": bool})
+        >>> parse_reply('```json\n{"kill": false}\n```', {"kill": bool})
         {'kill': False}
     """
     if len(text) > MAX_REPLY:
