@@ -61,10 +61,11 @@ def _centre(mode: int, x: Any, out: Any) -> None:
             d = d if d == d else 0.0
             rest += d
         mean = mean + rest / size
-        for s in range(symbols):
-            d = xr[s] - mean
-            d = d if d == d else 0.0
-            squares += d * d
+        if mode == 1:
+            for s in range(symbols):
+                d = xr[s] - mean
+                d = d if d == d else 0.0
+                squares += d * d
         std = np.sqrt(squares / (size - 1.0))
         # Equal values leave only rounding of the mean.
         flat = std <= 1e-14 * abs(mean)
