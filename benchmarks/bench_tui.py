@@ -233,8 +233,8 @@ def start_up(rounds: int) -> list[Figure]:
     taken: dict[str, list[float]] = {"pass": [], "80x24": [], "160x45": []}
     for _ in range(rounds):
         taken["pass"].append(empty())
-        taken["80x24"].append(first_paint(80, 24))
-        taken["160x45"].append(first_paint(160, 45))
+        taken["80x24"].append(first_paint(80, 24)[0])
+        taken["160x45"].append(first_paint(160, 45)[0])
     base = statistics.median(taken["pass"])
     figures = []
     for size in ("80x24", "160x45"):
