@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 BARS = 4600
 WATCHED_FROM = 1800
-SYMBOLS = (12, 16, 20, 24, 30)
+SYMBOLS = (4, 12, 16, 20, 24, 30)
 FORMS: dict[str, tuple[str, ...]] = {
     "data_fault": ("outage", "sparse", "frozen", "frozen_part", "rescaled_part", "feed_gaps"),
     "cost": ("slippage", "slippage_drift", "spread", "churn"),
@@ -71,7 +71,7 @@ class Incident:
 
 @lru_cache(maxsize=2)
 def build_world(seed: int, *, breaks: bool = False, symbols_of: tuple[int, ...] = ()) -> World:
-    """The world of a seed, with as many symbols as one of `symbols_of` (a cross-section when empty).
+    """The world of a seed, with as many symbols as one of `symbols_of` (of any size when empty).
 
     With `breaks` the market's own decay and flip come at 60 % of it.
     """
