@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -86,7 +87,7 @@ def calibration() -> list[Row]:
     return [
         (
             "`midas calibrate` on the sample, default budget",
-            f"{seconds:.0f} s ({cpu:.0f} s of CPU)",
+            f"{seconds:.0f} s ({cpu:.0f} s of CPU, load {os.getloadavg()[1]:.0f})",
             "< 180 s on 2 cores",
             seconds < 180,
         ),
