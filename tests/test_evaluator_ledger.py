@@ -16,6 +16,7 @@ from midas_engine.errors import EvaluationError, JournalError
 from midas_engine.evaluator import AlphaEvaluator, MultiAgentEvaluator, evaluate_values, split_parts
 from midas_engine.evaluator.holdout import SealedHoldout, confirmation_gates
 from midas_engine.evaluator.ledger import TrialKey, TrialLedger
+from midas_engine.journal import Journal
 from midas_engine.settings import EvaluationSettings
 from midas_engine.stats.online_fdr import LordPlusPlus
 
@@ -177,3 +178,30 @@ def test_confirmation_asks_for_the_same_sign_at_five_per_cent() -> None:
     assert all(g.passed for g in confirmation_gates(evaluate_values(good, data)))
     assert not any(g.passed for g in confirmation_gates(evaluate_values(-good, data))[:2])
     assert not all(g.passed for g in confirmation_gates(evaluate_values(returns, data)))
+
+
+def test_a_damaged_journal_does_not_reset_the_ledger(tmp_path: Path) -> None:
+    origin = tmp_path / "journal.sqlite"
+    journal = Journal(origin)
+    with TrialLedger(origin) as ledger:
+        ledger.plan("s", 60)
+        for i in range(40):
+            ledger.record(TrialKey(f"(rank {i})", "snap"), "s", score_t=1.0, p=0.1)
+        ledger.add_look("look", "s", {"p": 0.01})
+    for i in range(400):
+        journal.append_action("promote", f"feature_{i}", body={"n": i})
+    journal.close()
+    data = origin.read_bytes()
+    torn = tmp_path / "torn.sqlite"
+    torn.write_bytes(data[: len(data) - 4096 * 6])  # its last pages are gone, and with them late rows of the journal
+    salvaged = Journal(torn)
+    assert "damaged" in salvaged.notices[0]
+    salvaged.close()
+    with TrialLedger(torn) as ledger:
+        assert ledger.counted("s") == 40
+        assert ledger.trials("s") == 60
+        assert len(ledger.looks()) == 1
+        assert ledger.verify() == []
+        assert ledger.record(TrialKey("(rank 3)", "snap"), "later").repeated
+    with pytest.raises(sqlite3.IntegrityError, match="append-only"), sqlite3.connect(torn) as raw:
+        raw.execute("DELETE FROM evaluator_trials")

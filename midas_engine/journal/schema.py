@@ -13,7 +13,6 @@ from typing import Any
 SCHEMA = 1
 
 # One shape for every append-only table: who and what in columns that are searched, the rest in `body`.
-# The trial ledger keeps a table of its own in the same file (`midas_engine.evaluator`).
 TABLES = (
     "actions",
     "events",
@@ -24,6 +23,8 @@ TABLES = (
     "bars",
     "shadow",
 )
+# The trial ledger keeps tables of its own in the same file (`midas_engine.evaluator.ledger`); their names start so.
+GUESTS = "evaluator_"
 # Each row of this one carries the checksum of the row before it: a removed or reordered row shows.
 CHAINED = frozenset({"actions"})
 # What retention may remove. Actions are the record; they stay.
