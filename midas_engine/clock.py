@@ -68,6 +68,11 @@ class ManualClock:
         """Seconds this clock has been moved."""
         return self._elapsed
 
+    @property
+    def waiting(self) -> int:
+        """How many sleep on this clock."""
+        return sum(not future.done() for _, _, future in self._sleepers)
+
     def advance(self, seconds: float) -> None:
         """Move time forward and wake the sleepers whose moment has come."""
         if seconds < 0:

@@ -28,6 +28,7 @@ async def test_sleepers_wake_in_the_order_of_their_moments() -> None:
     clock.advance(15)
     await asyncio.sleep(0)
     assert woken == [10.0, 20.0]
+    assert clock.waiting == 1
     clock.advance(100)
     await asyncio.gather(*tasks)
     assert woken == [10.0, 20.0, 30.0]
