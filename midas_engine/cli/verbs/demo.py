@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +47,8 @@ def demo(
     """
     settings = shared.settings(model__provider=provider or "mock", model__model=model, seed=seed)
     key = take_key(shared, api_key)
+    import asyncio  # 40 ms that `midas --help` need not pay
+
     result = asyncio.run(_run(shared, settings, report_path, key))
     shared.show(_document(result), lambda: _text(result))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -86,6 +85,8 @@ def discover(
         max_tokens=settings.model.max_tokens,
     )
     key = take_key(shared, api_key)
+    import asyncio  # 40 ms that `midas --help` need not pay
+
     code = asyncio.run(_session(shared, settings, goal, config, key, regime))
     if code:
         raise click.exceptions.Exit(code)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 import click
@@ -38,12 +37,16 @@ def monitor(shared: Shared, bars: int | None) -> None:
     settings = shared.settings()
     if not is_live(settings.data):
         raise FeedError(f"{settings.data!r} is a recording, not a feed", hint=f"give --data {FORMS}")
+    import asyncio  # 40 ms that `midas --help` need not pay
+
     code = asyncio.run(_watch(shared, settings, bars))
     if code:
         raise click.exceptions.Exit(code)
 
 
 async def _watch(shared: Shared, settings: Settings, bars: int | None) -> int:
+    import asyncio
+
     from midas_engine.runtime import Runtime
 
     runtime = Runtime(settings)
