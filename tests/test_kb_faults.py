@@ -14,6 +14,7 @@ import pytest
 from helpers_kb import learning, record
 from helpers_kb_faults import ERRORS, at_call, fail, short
 from midas_engine.errors import KnowledgeBaseError, MidasError
+from midas_engine.kb import files
 from midas_engine.kb.atomic import atomic_write
 from midas_engine.kb.store import KnowledgeBase
 from midas_engine.promoter.promoter import FeaturePromoter
@@ -147,7 +148,11 @@ def test_a_file_is_synced_before_its_rename_and_its_folder_after(
 
 
 @pytest.mark.parametrize("fault", sorted(ERRORS))
-def test_a_promotion_that_the_disk_refuses_happens_whole_or_not_at_all(tmp_path: Path, fault: str) -> None:
+def test_a_promotion_that_the_disk_refuses_happens_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    # What was written a moment ago is read again; on a fast machine that is every feature of the test so far.
+    monkeypatch.setattr(files, "_RACY_NS", 0)
     kb = KnowledgeBase(tmp_path / "kb")
     promoter = FeaturePromoter(kb)
     promoter.save_candidate(record("warm_up"))

@@ -35,9 +35,15 @@ class Episode:
         """The condition held again; True when the severity rose (a new critical is news)."""
         self.clear = 0
         risen = severity is Severity.CRITICAL and self.alert.severity is not Severity.CRITICAL
-        changes: dict[str, Any] = {"last_seen_at": at, "count": self.alert.count + 1, "value": value}
+        # The words go with the value; severity and gate stay those of the worst that was seen.
+        changes: dict[str, Any] = {
+            "last_seen_at": at,
+            "count": self.alert.count + 1,
+            "value": value,
+            "message": message,
+        }
         if risen:
-            changes |= {"severity": severity, "threshold": threshold, "message": message}
+            changes |= {"severity": severity, "threshold": threshold}
             if self.alert.status is AlertStatus.ACKNOWLEDGED:
                 changes["status"] = AlertStatus.OPEN
         self.alert = dataclasses.replace(self.alert, **changes)
