@@ -236,7 +236,10 @@ async def test_every_try_is_charged_before_its_verdict_is_told(tmp_path: Path) -
     with TrialLedger(loop.kb.journal_path) as ledger:
         stream = loop.stream("a goal", FakeAssessor())
         charged = [ledger.counted() async for e in stream if isinstance(e, ev.CandidateScored | ev.ExpressionRefused)]
-        assert charged == [1, 2]
+        # the session may be a step ahead of who listens to it, never behind
+        assert len(charged) == 2
+        assert charged[0] in (1, 2)
+        assert charged[1] == 2
         assert [t.outcome for t in ledger.history()] == ["scored", "invalid"]
 
 
