@@ -282,7 +282,7 @@ async def recording() -> list[Figure]:
     """The bundled sample: the same events at any speed, and how long a seek takes."""
     from midas_engine.clock import WallClock
     from midas_engine.market import load_panel
-    from midas_engine.runtime import watch
+    from midas_engine.runtime import recording as watch
     from midas_engine.runtime.replay import digest
     from midas_engine.settings import load_settings
 

@@ -25,7 +25,7 @@ import numpy as np
 from midas_engine.bus import EventBus
 from midas_engine.clock import ManualClock
 from midas_engine.dsl import FeatureEngine
-from midas_engine.evaluator.promise import measure_reference, stored_reference
+from midas_engine.evaluator.metrics.reference_score import measure_reference, stored_reference
 from midas_engine.events import AlertRaised, DiagnosisFinished, Event, FeatureMoved, KillProposed
 from midas_engine.journal import Journal
 from midas_engine.kb import KnowledgeBase
@@ -33,7 +33,7 @@ from midas_engine.market.regimes import regime_labels
 from midas_engine.market.synthetic import SyntheticMarket
 from midas_engine.models import FeatureRecord, FeatureState
 from midas_engine.monitor import DiagnoseAgent, OnlineMonitor
-from midas_engine.monitor.diagnosis.mending import FixTrial, PanelMender
+from midas_engine.monitor.diagnosis.fixes import FixTrial, PanelMender
 from midas_engine.promoter import FeaturePromoter
 from midas_engine.settings import MonitorSettings, Settings
 

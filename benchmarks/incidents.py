@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from midas_engine.dsl import FeatureEngine
-from midas_engine.evaluator.promise import reference_of
+from midas_engine.evaluator.metrics.reference_score import reference_of
 from midas_engine.market.forward import forward_returns
 from midas_engine.market.regimes import regime_labels
 from midas_engine.market.synthetic import SyntheticMarket

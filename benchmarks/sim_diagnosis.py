@@ -28,13 +28,13 @@ from benchmarks.incidents import BARS, FORMS, WATCHED_FROM, Incident, World, scr
 from midas_engine.bus import EventBus
 from midas_engine.clock import WallClock
 from midas_engine.events import AlertRaised
-from midas_engine.monitor.alerts import AlertEngine
+from midas_engine.monitor.alerts.engine import AlertEngine
 from midas_engine.monitor.diagnosis.agent import deserves_diagnosis
 from midas_engine.monitor.diagnosis.classify import CAUSES, classify
 from midas_engine.monitor.diagnosis.snapshot import take_snapshot
-from midas_engine.monitor.engine import EngineConfig
+from midas_engine.monitor.figures.engine import EngineConfig
 from midas_engine.monitor.fleet import Fleet
-from midas_engine.monitor.kill import KillSwitch
+from midas_engine.monitor.kill.switch import KillSwitch
 
 BAR = 0.85
 CHOSEN = "The constants were chosen on seeds 1000 to 1999."

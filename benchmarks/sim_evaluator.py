@@ -18,9 +18,9 @@ import time
 
 import numpy as np
 
-from midas_engine.evaluator.context import EvaluationContext
-from midas_engine.evaluator.metrics import evaluate_values
-from midas_engine.evaluator.verdict import judge
+from midas_engine.evaluator.context.evaluation_context import EvaluationContext
+from midas_engine.evaluator.gates.verdict import judge
+from midas_engine.evaluator.metrics.evaluate import evaluate_values
 
 BARS = 8760
 START = np.datetime64("2024-01-01", "ns")

@@ -23,18 +23,18 @@ import numpy as np
 from midas_engine.bus import EventBus
 from midas_engine.clock import WallClock
 from midas_engine.dsl import FeatureEngine
-from midas_engine.evaluator.promise import SHRINK, reference_of
+from midas_engine.evaluator.metrics.reference_score import SHRINK, reference_of
 from midas_engine.events import AlertRaised, KillProposed
 from midas_engine.market.forward import forward_returns
 from midas_engine.market.regimes import regime_labels
 from midas_engine.market.synthetic import SyntheticMarket
-from midas_engine.monitor.alerts import AlertEngine
+from midas_engine.monitor.alerts.engine import AlertEngine
 from midas_engine.monitor.diagnosis.agent import deserves_diagnosis
 from midas_engine.monitor.diagnosis.classify import classify
 from midas_engine.monitor.diagnosis.snapshot import take_snapshot
-from midas_engine.monitor.engine import EngineConfig
+from midas_engine.monitor.figures.engine import EngineConfig
 from midas_engine.monitor.fleet import Fleet
-from midas_engine.monitor.kill import KillSwitch
+from midas_engine.monitor.kill.switch import KillSwitch
 from midas_engine.settings import DslLimits
 
 if TYPE_CHECKING:

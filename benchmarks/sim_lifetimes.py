@@ -28,7 +28,7 @@ from midas_engine.evaluator import (
     session_line,
     split_parts,
 )
-from midas_engine.evaluator.pieces import score_figures
+from midas_engine.evaluator.metrics.components import score_figures
 from midas_engine.settings import EvaluationSettings
 from midas_engine.stats.intervals import share_interval
 from midas_engine.stats.ranks import sort_rows

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from midas_engine.bus import EventBus
     from midas_engine.clock import Clock
     from midas_engine.evaluator import MultiAgentEvaluator
-    from midas_engine.evaluator.ledger import TrialLedger
+    from midas_engine.evaluator.trials.ledger import TrialLedger
     from midas_engine.events import Event
     from midas_engine.kb import KnowledgeBase
     from midas_engine.loops import OfflineCompoundLoop, OfflineLoopConfig
@@ -203,7 +203,7 @@ class Midas:
             SettingsError: A threshold is wrong.
         """
         from midas_engine.bus import EventBus
-        from midas_engine.evaluator.promise import stored_reference
+        from midas_engine.evaluator.metrics.reference_score import stored_reference
         from midas_engine.monitor import OnlineMonitor
 
         if isinstance(feature_names, str):
@@ -235,7 +235,7 @@ class Midas:
 
     def _diagnostician(self, bus: EventBus, clock: Clock) -> DiagnoseAgent:
         from midas_engine.monitor.diagnosis import DiagnoseAgent
-        from midas_engine.monitor.diagnosis.fresh import FreshResearcher
+        from midas_engine.monitor.diagnosis.budgeted_researcher import FreshResearcher
         from midas_engine.proposer import make_researcher
 
         self.make_researcher()  # a key that is missing is told now, not with the first alarm

@@ -67,7 +67,7 @@ class FoldScore:
 class EvaluationResult:
     """Every metric of one feature over one part of the data. See `midas_engine.evaluator`.
 
-    Definitions, gates and units: docs of `midas_engine.evaluator.metrics`. Fields the data cannot
+    Definitions, gates and units: docs of `midas_engine.evaluator.metrics.evaluate`. Fields the data cannot
     give are NaN (or None for intervals), never zero.
     """
 

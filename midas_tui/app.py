@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.binding import Binding, BindingType
 
-from midas_tui.bridge import Bridge
+from midas_tui.event_pump import Bridge
 from midas_tui.faults import describe
 from midas_tui.modals.ask import Answer, AskModal, Question
 from midas_tui.screens.live import LiveScreen
 from midas_tui.store import Store
 from midas_tui.theme import THEMES, choose_glyphs
-from midas_tui.views import Views
+from midas_tui.view_actions import Views
 from midas_tui.workers import in_worker
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from midas_engine.models import Alert
     from midas_engine.settings import Settings
-    from midas_tui.port import RuntimePort
+    from midas_tui.runtime_protocol import RuntimePort
     from midas_tui.screens.base import ModeScreen
 
 MODE_KEYS = ("live", "pipeline", "discovery", "learnings", "alerts")

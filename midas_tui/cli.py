@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from midas_engine.settings import Settings
-    from midas_tui.port import RuntimePort
+    from midas_tui.runtime_protocol import RuntimePort
 
 EPILOG = """examples:
   midas-tui --replay                   replay the bundled real perpetuals, no key, no network

@@ -8,12 +8,12 @@ import numpy as np
 
 from midas_engine.bus import EventBus
 from midas_engine.models import Alert, Severity
-from midas_engine.monitor.alerts import AlertEngine
+from midas_engine.monitor.alerts.engine import AlertEngine
 from midas_engine.monitor.diagnosis.snapshot import Snapshot
-from midas_engine.monitor.engine import EngineConfig
-from midas_engine.monitor.evidence import Lookback
+from midas_engine.monitor.figures.engine import EngineConfig
+from midas_engine.monitor.figures.score_history import Lookback
 from midas_engine.monitor.fleet import Fleet
-from midas_engine.monitor.kill import KillSwitch
+from midas_engine.monitor.kill.switch import KillSwitch
 from midas_engine.proposer.protocol import DiagnosisDraft
 from tests.helpers_monitor import bar_time, clock_at, linked
 

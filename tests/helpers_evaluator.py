@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.signal import lfilter
 
-from midas_engine.evaluator.context import EvaluationContext
+from midas_engine.evaluator.context.evaluation_context import EvaluationContext
 
 START = np.datetime64("2025-01-01", "ns")
 

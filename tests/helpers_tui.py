@@ -27,7 +27,7 @@ from midas_engine.models import (
     Severity,
 )  # fmt: skip
 from midas_engine.runtime.documents import ChartData
-from midas_engine.runtime.watching import ForwardRecord, Portfolio
+from midas_engine.runtime.queries import ForwardRecord, Portfolio
 from midas_engine.settings import load_settings
 from midas_tui.app import MidasApp
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from midas_engine.cli.engine import open_base
+from midas_engine.cli.open_base import open_base
 from midas_engine.evaluator import SealedHoldout, TrialKey, TrialLedger
-from midas_engine.evaluator.statement import Statement
+from midas_engine.evaluator.trials.statement import Statement
 from midas_engine.settings import load_settings
 from midas_engine.stats.online_fdr import LordPlusPlus
 from tests.helpers_cli import call_midas

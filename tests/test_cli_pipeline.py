@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from midas_engine.cli.engine import open_pipeline
+from midas_engine.cli.open_base import open_pipeline
 from midas_engine.models import FeatureRecord, FeatureState
 from midas_engine.settings import load_settings
 from tests.helpers_cli import Ran, call_midas, run_midas

@@ -14,8 +14,8 @@ from helpers_evaluator import context, market, stamps
 from midas_engine.clock import ManualClock
 from midas_engine.errors import EvaluationError, JournalError
 from midas_engine.evaluator import AlphaEvaluator, MultiAgentEvaluator, evaluate_values, split_parts
-from midas_engine.evaluator.holdout import SealedHoldout, confirmation_gates
-from midas_engine.evaluator.ledger import TrialKey, TrialLedger
+from midas_engine.evaluator.trials.holdout import SealedHoldout, confirmation_gates
+from midas_engine.evaluator.trials.ledger import TrialKey, TrialLedger
 from midas_engine.journal import Journal
 from midas_engine.settings import EvaluationSettings
 from midas_engine.stats.online_fdr import LordPlusPlus

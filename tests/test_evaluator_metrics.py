@@ -11,9 +11,9 @@ from scipy import stats
 
 from helpers_evaluator import ar1, context, forwards, market, stamps
 from midas_engine.errors import EvaluationError
-from midas_engine.evaluator.context import EvaluationContext
-from midas_engine.evaluator.metrics import evaluate_values
-from midas_engine.evaluator.verdict import judge
+from midas_engine.evaluator.context.evaluation_context import EvaluationContext
+from midas_engine.evaluator.gates.verdict import judge
+from midas_engine.evaluator.metrics.evaluate import evaluate_values
 from midas_engine.settings import CostSettings
 
 
@@ -159,7 +159,7 @@ def test_bar_size_and_annualisation_come_from_the_data() -> None:
 
 
 def test_long_horizons_take_the_weaker_of_hac_and_bootstrap() -> None:
-    from midas_engine.evaluator.pieces import score_figures
+    from midas_engine.evaluator.metrics.components import score_figures
     from midas_engine.stats.bootstrap import block_length, bootstrap_se
 
     u = np.convolve(np.random.default_rng(3).normal(size=4047), np.ones(48), "valid")
@@ -213,7 +213,7 @@ def test_the_callers_arrays_are_not_touched() -> None:
 
 
 def test_threads_and_one_thread_agree(monkeypatch: pytest.MonkeyPatch) -> None:
-    from midas_engine.evaluator import metrics
+    from midas_engine.evaluator.metrics import evaluate as metrics
 
     feature, returns, labels = market(16, 1500, 12, 0.05)
     data = context(returns, regimes=labels)

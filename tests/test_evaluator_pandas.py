@@ -22,7 +22,7 @@ from midas_engine.evaluator import (
     to_dict,
     validate_thresholds,
 )
-from midas_engine.evaluator.frames import horizon_bars
+from midas_engine.evaluator.pandas_input.grid import horizon_bars
 from midas_engine.settings import CostSettings
 
 

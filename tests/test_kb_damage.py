@@ -17,7 +17,7 @@ from midas_engine.errors import (
     ReadOnlyError,
     StoreVersionError,
 )
-from midas_engine.evaluator.thresholds import DEFAULT_THRESHOLDS
+from midas_engine.evaluator.gates.thresholds import DEFAULT_THRESHOLDS
 from midas_engine.kb.store import KnowledgeBase
 from midas_engine.promoter.promoter import FeaturePromoter
 

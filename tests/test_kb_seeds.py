@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from midas_engine.dsl import parse, skill_document
-from midas_engine.evaluator.thresholds import DEFAULT_THRESHOLDS
+from midas_engine.evaluator.gates.thresholds import DEFAULT_THRESHOLDS
 from midas_engine.kb.seeding import FOLDERS, PROMPTS, generated_seeds, seed_paths, written_seeds
 from midas_engine.kb.store import KnowledgeBase
 

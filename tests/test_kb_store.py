@@ -16,7 +16,7 @@ from midas_engine.errors import (
     SettingsError,
     TransitionError,
 )
-from midas_engine.evaluator.thresholds import DEFAULT_THRESHOLDS
+from midas_engine.evaluator.gates.thresholds import DEFAULT_THRESHOLDS
 from midas_engine.kb.store import KnowledgeBase
 from midas_engine.models import FeatureState
 from midas_engine.promoter.promoter import FeaturePromoter

@@ -15,7 +15,7 @@ from midas_engine.dsl.document import COLUMN_DOCS
 from midas_engine.errors import AdapterError, SessionError
 from midas_engine.evaluator import DEFAULT_THRESHOLDS
 from midas_engine.loops import AdapterAssessor, OfflineLoopConfig
-from midas_engine.loops.adapter import MAX_HUNG
+from midas_engine.loops.user_engine import MAX_HUNG
 from midas_engine.market import Panel, SyntheticMarket
 from midas_engine.market.forward import forward_returns
 from midas_engine.market.regimes import regime_labels

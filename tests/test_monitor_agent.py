@@ -26,7 +26,7 @@ from midas_engine.llm.budget import Budget
 from midas_engine.llm.scripted import ScriptedClient
 from midas_engine.models import Severity
 from midas_engine.monitor import DiagnoseAgent, OnlineMonitor
-from midas_engine.monitor.diagnosis.fresh import FreshResearcher
+from midas_engine.monitor.diagnosis.budgeted_researcher import FreshResearcher
 from midas_engine.proposer.llm_researcher import LLMResearcher
 from midas_engine.proposer.protocol import DiagnosisDraft
 from tests.helpers_diagnosis import ScriptedResearcher, make_alert, make_fleet

@@ -11,10 +11,10 @@ import pytest
 from midas_engine.errors import MonitorError, SettingsError
 from midas_engine.events import AlertChanged, AlertRaised, AlertResolved, AlertUpdated
 from midas_engine.models import AlertStatus, Severity
-from midas_engine.monitor.alerts import FLEET, AlertEngine
-from midas_engine.monitor.engine import MonitorEngine
-from midas_engine.monitor.rules import RULES, grades
-from midas_engine.monitor.thresholds import AlertThresholds
+from midas_engine.monitor.alerts.engine import FLEET, AlertEngine
+from midas_engine.monitor.alerts.rules import RULES, grades
+from midas_engine.monitor.alerts.thresholds import AlertThresholds
+from midas_engine.monitor.figures.engine import MonitorEngine
 from tests.helpers_monitor import bar_time
 
 NAMES = ["a", "b", "c"]

@@ -13,8 +13,8 @@ from midas_engine.monitor.diagnosis.classify import CAUSES, classify
 from midas_engine.monitor.diagnosis.figures import SPECS, figure_line, make_figures
 from midas_engine.monitor.diagnosis.segments import HEALTHY, HEALTHY_SD, compare_segments
 from midas_engine.monitor.diagnosis.snapshot import take_snapshot
-from midas_engine.monitor.evidence import Lookback
-from midas_engine.monitor.portfolio import PORTFOLIO
+from midas_engine.monitor.figures.portfolio import PORTFOLIO
+from midas_engine.monitor.figures.score_history import Lookback
 from midas_engine.stats.sequential import DROP_WEIGHTS, DROPS
 from tests.helpers_diagnosis import BASE, VARIANCE, feed, look, make_alert, make_fleet, make_snapshot
 

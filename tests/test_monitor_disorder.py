@@ -9,7 +9,7 @@ import pytest
 
 from midas_engine.events import AlertRaised, AlertResolved, BarRefused, FeedGapped, KillProposed
 from midas_engine.monitor import OnlineMonitor
-from midas_engine.monitor.stream import BarStream
+from midas_engine.monitor.bars.grid import BarStream
 from tests.helpers_monitor import ar1, bar_time, clock_at, linked
 
 BARS = 420

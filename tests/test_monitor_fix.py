@@ -14,15 +14,15 @@ from midas_engine.bus import EventBus
 from midas_engine.clock import ManualClock
 from midas_engine.dsl import FeatureEngine
 from midas_engine.errors import EvaluationError, TransitionError
-from midas_engine.evaluator.ledger import TrialLedger
+from midas_engine.evaluator.trials.ledger import TrialLedger
 from midas_engine.kb import KnowledgeBase
 from midas_engine.market import Panel, SyntheticMarket
 from midas_engine.models import DiagnoseResult, FeatureRecord, FeatureState
 from midas_engine.monitor import OnlineMonitor
 from midas_engine.monitor.diagnosis.classify import Finding
-from midas_engine.monitor.diagnosis.mending import FixTrial, PanelMender
+from midas_engine.monitor.diagnosis.fixes import FixTrial, PanelMender
 from midas_engine.monitor.diagnosis.variants import legs, variants
-from midas_engine.monitor.forward import record_between
+from midas_engine.monitor.shadow_record import record_between
 from midas_engine.promoter import FeaturePromoter
 from midas_engine.settings import Settings
 from tests.helpers_diagnosis import look, make_snapshot

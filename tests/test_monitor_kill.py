@@ -16,8 +16,8 @@ from midas_engine.journal import Journal
 from midas_engine.kb import KnowledgeBase
 from midas_engine.models import FeatureRecord, FeatureState
 from midas_engine.monitor import KillSwitch, OnlineMonitor
-from midas_engine.monitor.callbacks import MOST_HANGING
-from midas_engine.monitor.kill import KEY
+from midas_engine.monitor.kill.callbacks import MOST_HANGING
+from midas_engine.monitor.kill.switch import KEY
 from midas_engine.promoter import FeaturePromoter
 from tests.helpers_monitor import START, MemoryStore, bar_time, clock_at
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from midas_engine.monitor.portfolio import PortfolioDetector
+from midas_engine.monitor.figures.portfolio import PortfolioDetector
 from midas_engine.stats.sequential import Reference, SequentialBank
 
 FEATURES = 8

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from midas_engine.monitor.profile import LAGS, MAX_REGIMES, CrossCorrelation, LagProfile, RegimeScores
+from midas_engine.monitor.figures.profile import LAGS, MAX_REGIMES, CrossCorrelation, LagProfile, RegimeScores
 from midas_engine.stats.causal_kernels import forget_factor, psi
 from tests.helpers_monitor import ar1
 

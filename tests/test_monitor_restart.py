@@ -17,8 +17,8 @@ from midas_engine.events import AlertRaised, AlertResolved, FaultReported, KillP
 from midas_engine.journal import Journal
 from midas_engine.kb import KnowledgeBase
 from midas_engine.monitor import OnlineMonitor
-from midas_engine.monitor.codec import pack
-from midas_engine.monitor.recovery import BAR_KEY, PART_KEY, SNAPSHOT_KEY, Recovery
+from midas_engine.monitor.state.codec import pack
+from midas_engine.monitor.state.recovery import BAR_KEY, PART_KEY, SNAPSHOT_KEY, Recovery
 from midas_engine.settings import MonitorSettings
 from tests.helpers_monitor import MemoryStore, ar1, bar_time, clock_at, linked
 
@@ -129,7 +129,7 @@ async def test_a_hole_in_the_bars_is_closed_by_a_snapshot() -> None:
 
 
 async def test_large_states_are_kept_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("midas_engine.monitor.recovery.PART_BYTES", 10_000)
+    monkeypatch.setattr("midas_engine.monitor.state.recovery.PART_BYTES", 10_000)
     store, x = MemoryStore(), np.arange(5000.0)
     recovery = Recovery(store)
     await recovery.snapshot({"n": 1}, {"x": x})

@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import pearsonr, spearmanr
 
 from midas_engine.errors import MonitorError
-from midas_engine.monitor.ring import MeanRing, RankRing
+from midas_engine.monitor.figures.ring import MeanRing, RankRing
 
 
 def _stream(kind: str, rng: np.random.Generator, bars: int) -> tuple[np.ndarray, np.ndarray]:

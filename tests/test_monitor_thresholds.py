@@ -11,9 +11,9 @@ from midas_engine.errors import SettingsError
 from midas_engine.events import FaultReported
 from midas_engine.kb import KnowledgeBase
 from midas_engine.monitor import OnlineMonitor
-from midas_engine.monitor.alerts import AlertEngine
-from midas_engine.monitor.threshold_file import PATH
-from midas_engine.monitor.thresholds import AlertThresholds, merge_thresholds
+from midas_engine.monitor.alerts.engine import AlertEngine
+from midas_engine.monitor.alerts.threshold_file import PATH
+from midas_engine.monitor.alerts.thresholds import AlertThresholds, merge_thresholds
 from tests.helpers_monitor import clock_at
 
 if TYPE_CHECKING:

@@ -9,20 +9,21 @@ import pytest
 
 from midas_engine.clock import ManualClock
 from midas_engine.errors import MonitorError
-from midas_engine.evaluator.promise import measure_reference
+from midas_engine.evaluator.metrics.reference_score import measure_reference
 from midas_engine.events import AlertRaised, DiagnosisFinished, FeatureMoved
 from midas_engine.kb import KnowledgeBase
 from midas_engine.market import SyntheticMarket, load_panel
 from midas_engine.models import FeatureRecord, FeatureState
 from midas_engine.promoter import FeaturePromoter
-from midas_engine.runtime import Runtime, watch
+from midas_engine.runtime import Runtime
+from midas_engine.runtime import recording as watch
 from midas_engine.settings import Settings
 from tests.helpers_monitor import START
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from midas_engine.runtime.watch import Recording
+    from midas_engine.runtime.recording import Recording
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from midas_engine.clock import ManualClock
 from midas_engine.events import AlertRaised, BarProcessed, ReplayMoved
 from midas_engine.market import Panel
 from midas_engine.models import FeatureState
-from midas_engine.runtime import watch
+from midas_engine.runtime import recording as watch
 from midas_engine.runtime.replay import CHECKPOINT_BARS, SPEEDS, ReplayControl, digest
 from midas_engine.settings import load_settings
 

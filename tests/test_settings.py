@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from midas_engine.errors import EvaluationError, SettingsError
-from midas_engine.evaluator.parts import split_history
+from midas_engine.evaluator.context.history_split import split_history
 from midas_engine.settings import Settings, known_keys, load_settings
 
 if TYPE_CHECKING:

@@ -86,7 +86,7 @@ def test_overlap_correction_repairs_a_known_overlap() -> None:
 def test_p_values_of_noise_are_honest(horizon: int, memory: float) -> None:
     """A coarse net; `benchmarks/sim_evaluator.py calibration` measures the cells finely."""
     from helpers_evaluator import ar1, context, market
-    from midas_engine.evaluator.metrics import evaluate_values
+    from midas_engine.evaluator.metrics.evaluate import evaluate_values
 
     below = count = 0
     for seed in range(6):

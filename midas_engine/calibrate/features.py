@@ -10,7 +10,7 @@ import numpy as np
 
 from midas_engine.calibrate.market import Replay
 from midas_engine.calibrate.targets import make_target, plant, strength_for
-from midas_engine.evaluator.byte_cache import mask_key
+from midas_engine.evaluator.context.byte_cache import mask_key
 from midas_engine.monitor import decay_detector
 from midas_engine.stats.causal_score import causal_scores
 from midas_engine.stats.decay import lagged_means

@@ -8,7 +8,7 @@ import numpy as np
 
 from midas_engine.calibrate.targets import Target, compounded
 from midas_engine.evaluator import EvaluationContext, evaluate_values, judge, split_history
-from midas_engine.evaluator.panel_inputs import panel_inputs
+from midas_engine.evaluator.context.panel_inputs import panel_inputs
 from midas_engine.market.regimes import regime_labels
 from midas_engine.stats.bar_scores import CROSS_MINIMUM
 from midas_engine.stats.normal_scores import scores_of_ranks

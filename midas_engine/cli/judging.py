@@ -135,7 +135,7 @@ def base_inputs(settings: Settings) -> tuple[Mapping[str, Any] | None, dict[str,
     """Thresholds and deployed features of the knowledge base, if there is one."""
     if not settings.kb_path.is_dir():
         return None, {}
-    from midas_engine.cli.engine import open_base
+    from midas_engine.cli.open_base import open_base
     from midas_engine.models import FeatureState
 
     base = open_base(settings, read_only=True)
@@ -146,7 +146,7 @@ def named_features(settings: Settings) -> dict[str, str]:
     """Features usable by name inside an expression: candidates, shadows and deployed ones."""
     if not settings.kb_path.is_dir():
         return {}
-    from midas_engine.cli.engine import open_base
+    from midas_engine.cli.open_base import open_base
     from midas_engine.models import FeatureState
 
     base = open_base(settings, read_only=True)

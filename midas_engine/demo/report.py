@@ -10,7 +10,7 @@ from midas_engine.demo.world import GOAL, likeness
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from midas_engine.demo.living import Story
+    from midas_engine.demo.monitoring import Story
     from midas_engine.demo.run import DemoResult
     from midas_engine.demo.world import World
     from midas_engine.market.synthetic import PlantedFeature

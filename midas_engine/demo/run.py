@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from midas_engine.clock import ManualClock, WallClock
-from midas_engine.demo.living import Story, live
+from midas_engine.demo.monitoring import Story, live
 from midas_engine.demo.publish import copy_guidance, open_target, publish, write_report
 from midas_engine.demo.report import render
 from midas_engine.demo.world import GOAL, World, build_world
@@ -170,7 +170,7 @@ async def _discover(midas: Midas, world: World, tell: Callable[[Event], None]) -
 
 def _deploy(midas: Midas, world: World) -> list[FeatureRecord]:
     """Promote what was found, and beside it the planted signals that will die, as an older book would hold them."""
-    from midas_engine.evaluator.promise import measure_reference
+    from midas_engine.evaluator.metrics.reference_score import measure_reference
 
     found = [midas.promoter.promote(name) for name in midas.promoter.list_candidates()]
     found.sort(key=lambda record: -float(record.metrics.get("score_t", 0.0)))

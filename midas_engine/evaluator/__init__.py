@@ -17,21 +17,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from midas_engine.evaluator.adapters import check_data, checked_compute
-    from midas_engine.evaluator.alpha import AlphaEvaluator
-    from midas_engine.evaluator.context import EvaluationContext
-    from midas_engine.evaluator.explanation import explain
-    from midas_engine.evaluator.holdout import SealedHoldout, confirmation_gates
-    from midas_engine.evaluator.ledger import TrialKey, TrialLedger
-    from midas_engine.evaluator.metrics import evaluate_values
-    from midas_engine.evaluator.multi import MultiAgentEvaluator
-    from midas_engine.evaluator.parts import Parts, split_history, split_parts
-    from midas_engine.evaluator.rendering import render, to_dict
-    from midas_engine.evaluator.room import capacity_of
-    from midas_engine.evaluator.sheet import tearsheet_figures
-    from midas_engine.evaluator.tearsheet import tearsheet_html, write_tearsheet
-    from midas_engine.evaluator.thresholds import DEFAULT_THRESHOLDS, validate_thresholds
-    from midas_engine.evaluator.verdict import judge, session_line
+    from midas_engine.evaluator.context.evaluation_context import EvaluationContext
+    from midas_engine.evaluator.context.history_split import Parts, split_history, split_parts
+    from midas_engine.evaluator.gates.thresholds import DEFAULT_THRESHOLDS, validate_thresholds
+    from midas_engine.evaluator.gates.verdict import judge, session_line
+    from midas_engine.evaluator.metrics.capacity import capacity_of
+    from midas_engine.evaluator.metrics.evaluate import evaluate_values
+    from midas_engine.evaluator.pandas_input.alpha import AlphaEvaluator
+    from midas_engine.evaluator.pandas_input.multi import MultiAgentEvaluator
+    from midas_engine.evaluator.pandas_input.user_engine import check_data, checked_compute
+    from midas_engine.evaluator.reports.explanation import explain
+    from midas_engine.evaluator.reports.rendering import render, to_dict
+    from midas_engine.evaluator.reports.tearsheet import tearsheet_html, write_tearsheet
+    from midas_engine.evaluator.reports.tearsheet_figures import tearsheet_figures
+    from midas_engine.evaluator.trials.holdout import SealedHoldout, confirmation_gates
+    from midas_engine.evaluator.trials.ledger import TrialKey, TrialLedger
 
 _HOMES = {
     "AlphaEvaluator": "alpha",

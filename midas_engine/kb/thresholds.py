@@ -39,7 +39,7 @@ def strict_json(text: str) -> Any:
 
 def default_thresholds() -> dict[str, Any]:
     """The gates as first run writes them: the evaluator's own."""
-    from midas_engine.evaluator.thresholds import DEFAULT_THRESHOLDS
+    from midas_engine.evaluator.gates.thresholds import DEFAULT_THRESHOLDS
 
     return dict(DEFAULT_THRESHOLDS)
 
@@ -50,7 +50,7 @@ def parse_thresholds(data: bytes, where: str) -> dict[str, Any]:
     Raises:
         SettingsError: Names the file, the key and its line.
     """
-    from midas_engine.evaluator.thresholds import validate_thresholds
+    from midas_engine.evaluator.gates.thresholds import validate_thresholds
 
     try:
         if len(data) > _LIMIT:

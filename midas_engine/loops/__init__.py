@@ -6,10 +6,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from midas_engine.loops.adapter import AdapterAssessor
     from midas_engine.loops.assessors import Assessor, PanelAssessor
     from midas_engine.loops.config import OfflineLoopConfig
     from midas_engine.loops.offline import OfflineCompoundLoop
+    from midas_engine.loops.user_engine import AdapterAssessor
 
 _HOMES = {
     "AdapterAssessor": "adapter",

@@ -12,13 +12,13 @@ from midas_engine import events as ev
 from midas_engine.clock import WallClock
 from midas_engine.errors import ReadOnlyError, SessionError
 from midas_engine.loops.config import OfflineLoopConfig
-from midas_engine.loops.scribe import SessionScribe
 from midas_engine.loops.session import Session
+from midas_engine.loops.session_journal import SessionScribe
 from midas_engine.proposer.blocking import run_blocking
 
 if TYPE_CHECKING:
     from midas_engine.clock import Clock
-    from midas_engine.evaluator.ledger import TrialLedger
+    from midas_engine.evaluator.trials.ledger import TrialLedger
     from midas_engine.journal import Journal
     from midas_engine.kb import KnowledgeBase
     from midas_engine.loops.assessors import Assessor
@@ -220,8 +220,8 @@ class OfflineCompoundLoop:
         return self.last_learning
 
     def _assessor_for(self, data_fn: Callable[[], Any] | None) -> Assessor:
-        from midas_engine.loops.adapter import AdapterAssessor
         from midas_engine.loops.assessors import PanelAssessor
+        from midas_engine.loops.user_engine import AdapterAssessor
 
         if data_fn is not None:
             return AdapterAssessor(

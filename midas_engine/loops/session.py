@@ -16,9 +16,9 @@ from midas_engine.errors import (
     NameRefusedError,
 )
 from midas_engine.kb.names import check_name, slugify
-from midas_engine.loops.account import TrialAccount
 from midas_engine.loops.records import candidate_record, learning_document, trial_result
-from midas_engine.loops.voice import Voice
+from midas_engine.loops.session_events import Voice
+from midas_engine.loops.trial_account import TrialAccount
 from midas_engine.models import FeatureState, LearningDocument
 from midas_engine.proposer.protocol import LearningDraft, Plan, Proposal, ResearchContext, TrialResult
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
 
     from midas_engine.dsl.expression import Expression
-    from midas_engine.evaluator.ledger import TrialKey
+    from midas_engine.evaluator.trials.ledger import TrialKey
     from midas_engine.events import Event
     from midas_engine.loops.assessors import Assessor
     from midas_engine.loops.offline import OfflineCompoundLoop

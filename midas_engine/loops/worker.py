@@ -48,7 +48,7 @@ class PanelJudge:
     def __init__(self, panel: Panel, settings: Settings, existing: Mapping[str, str]) -> None:
         from midas_engine.dsl import ExpressionAuditor, FeatureEngine
         from midas_engine.dsl.leaks.expressions import excerpt
-        from midas_engine.evaluator.parts import split_history
+        from midas_engine.evaluator.context.history_split import split_history
         from midas_engine.market.regimes import regime_labels
 
         self.panel, self.settings = panel, settings
@@ -122,7 +122,7 @@ class PanelJudge:
 
     def promise(self, expression: str) -> tuple[float | None, float, float]:
         """Expected score, variance of the score and bars, measured on the confirmation part."""
-        from midas_engine.evaluator.promise import measure_reference
+        from midas_engine.evaluator.metrics.reference_score import measure_reference
 
         reference, _ = measure_reference(self.panel, self.engine.values(expression), self.parts.confirmation)
         return (

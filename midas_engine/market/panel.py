@@ -282,7 +282,7 @@ class Panel:
         Raises:
             OSError: The disk refused; what was there before is there still.
         """
-        from midas_engine.market.disk import write_panel
+        from midas_engine.market.panel_file import write_panel
 
         return write_panel(self, Path(path))
 
@@ -294,7 +294,7 @@ class Panel:
             DataFormatError: The file is missing or not Parquet.
             DataDefectError: Its rows make no panel.
         """
-        from midas_engine.market.disk import read_panel
+        from midas_engine.market.panel_file import read_panel
 
         return read_panel(cls, Path(path))
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from midas_engine.errors import DataFormatError
-from midas_engine.market.disk import is_panel_file
 from midas_engine.market.funding import align_funding, align_rates
 from midas_engine.market.panel import Panel
+from midas_engine.market.panel_file import is_panel_file
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,27 +6,27 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from midas_engine.monitor.alerts import AlertEngine
+    from midas_engine.monitor.alerts.engine import AlertEngine
+    from midas_engine.monitor.alerts.thresholds import AlertThresholds, merge_thresholds
     from midas_engine.monitor.detector import DecayDetector, decay_detector
     from midas_engine.monitor.diagnosis.agent import DiagnoseAgent
-    from midas_engine.monitor.engine import EngineConfig, MonitorEngine
-    from midas_engine.monitor.kill import KillSwitch
+    from midas_engine.monitor.figures.engine import EngineConfig, MonitorEngine
+    from midas_engine.monitor.kill.switch import KillSwitch
     from midas_engine.monitor.online import OnlineMonitor
-    from midas_engine.monitor.thresholds import AlertThresholds, merge_thresholds
     from midas_engine.stats.sequential import Reference
 
 _HOMES = {
-    "AlertEngine": "midas_engine.monitor.alerts",
-    "AlertThresholds": "midas_engine.monitor.thresholds",
+    "AlertEngine": "midas_engine.monitor.alerts.engine",
+    "AlertThresholds": "midas_engine.monitor.alerts.thresholds",
     "DecayDetector": "midas_engine.monitor.detector",
     "DiagnoseAgent": "midas_engine.monitor.diagnosis.agent",
-    "EngineConfig": "midas_engine.monitor.engine",
-    "KillSwitch": "midas_engine.monitor.kill",
-    "MonitorEngine": "midas_engine.monitor.engine",
+    "EngineConfig": "midas_engine.monitor.figures.engine",
+    "KillSwitch": "midas_engine.monitor.kill.switch",
+    "MonitorEngine": "midas_engine.monitor.figures.engine",
     "OnlineMonitor": "midas_engine.monitor.online",
     "Reference": "midas_engine.stats.sequential",
     "decay_detector": "midas_engine.monitor.detector",
-    "merge_thresholds": "midas_engine.monitor.thresholds",
+    "merge_thresholds": "midas_engine.monitor.alerts.thresholds",
 }
 
 __all__ = [

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from midas_engine.errors import MonitorError, SettingsError
 from midas_engine.events import FaultReported
-from midas_engine.monitor.report import gather, write_report
-from midas_engine.monitor.threshold_file import read_alert_file
+from midas_engine.monitor.alerts.threshold_file import read_alert_file
+from midas_engine.monitor.daily.report import gather, write_report
 
 if TYPE_CHECKING:
     import asyncio
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from midas_engine.events import Event
     from midas_engine.journal import Action
     from midas_engine.models import Alert, DailyReport, DiagnoseResult, FeatureMetrics
-    from midas_engine.monitor.alerts import AlertEngine
+    from midas_engine.monitor.alerts.engine import AlertEngine
+    from midas_engine.monitor.daily.report import DayFacts
     from midas_engine.monitor.diagnosis.agent import DiagnoseAgent
     from midas_engine.monitor.fleet import Fleet
-    from midas_engine.monitor.kill import KillSwitch
+    from midas_engine.monitor.kill.switch import KillSwitch
     from midas_engine.monitor.protocols import DocumentStore, Retirer
-    from midas_engine.monitor.report import DayFacts
     from midas_engine.stats.sequential import Reference
 
 

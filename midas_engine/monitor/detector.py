@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from midas_engine.errors import MonitorError
-from midas_engine.monitor.codec import pack, prefixed, under, unpack
-from midas_engine.monitor.inputs import LARGEST
+from midas_engine.monitor.bars.inputs import LARGEST
+from midas_engine.monitor.state.codec import pack, prefixed, under, unpack
 from midas_engine.stats.causal_score import CausalScorer
 from midas_engine.stats.sequential import Reference, SequentialBank
 from midas_engine.stats.sequential_reference import expected_reference, measure_score

@@ -10,13 +10,13 @@ import numpy as np
 from midas_engine.errors import MonitorError
 from midas_engine.events import KillProposed
 from midas_engine.models import Severity
-from midas_engine.monitor.codec import prefixed, under
-from midas_engine.monitor.engine import EngineConfig, MonitorEngine
-from midas_engine.monitor.ledger import DayLedger
-from midas_engine.monitor.metrics import feature_metrics
-from midas_engine.monitor.portfolio import PORTFOLIO
-from midas_engine.monitor.rules import DETECTOR, RULES
-from midas_engine.monitor.stream import Arrival, BarStream
+from midas_engine.monitor.alerts.rules import DETECTOR, RULES
+from midas_engine.monitor.bars.grid import Arrival, BarStream
+from midas_engine.monitor.days import DayLedger
+from midas_engine.monitor.figures.engine import EngineConfig, MonitorEngine
+from midas_engine.monitor.figures.metrics import feature_metrics
+from midas_engine.monitor.figures.portfolio import PORTFOLIO
+from midas_engine.monitor.state.codec import prefixed, under
 from midas_engine.stats.sequential import Reference
 
 if TYPE_CHECKING:
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
     from midas_engine.events import Event
     from midas_engine.models import FeatureMetrics
-    from midas_engine.monitor.alerts import AlertEngine
-    from midas_engine.monitor.kill import KillSwitch
-    from midas_engine.monitor.pending import Pair
+    from midas_engine.monitor.alerts.engine import AlertEngine
+    from midas_engine.monitor.bars.late_labels import Pair
+    from midas_engine.monitor.kill.switch import KillSwitch
 
     Floats = NDArray[np.float64]
 

@@ -11,16 +11,16 @@ from midas_engine.bus import EventBus
 from midas_engine.clock import WallClock
 from midas_engine.errors import MonitorError
 from midas_engine.events import BarProcessed, BarRefused, FaultReported, FeatureTicked, FeedGapped, ReportWritten
-from midas_engine.monitor.alerts import AlertEngine
+from midas_engine.monitor.alerts.engine import AlertEngine
+from midas_engine.monitor.bars.inputs import count_symbols, read_returns, read_time, read_values
 from midas_engine.monitor.commands import OperatorCommands
-from midas_engine.monitor.engine import EngineConfig
-from midas_engine.monitor.fills import read_fills
+from midas_engine.monitor.daily.report import write_report
+from midas_engine.monitor.figures.engine import EngineConfig
+from midas_engine.monitor.figures.fills import read_fills
 from midas_engine.monitor.fleet import Fleet
-from midas_engine.monitor.forward import record_lines, shadow_lines
-from midas_engine.monitor.inputs import count_symbols, read_returns, read_time, read_values
-from midas_engine.monitor.kill import KillSwitch
-from midas_engine.monitor.recovery import Recovery
-from midas_engine.monitor.report import write_report
+from midas_engine.monitor.kill.switch import KillSwitch
+from midas_engine.monitor.shadow_record import record_lines, shadow_lines
+from midas_engine.monitor.state.recovery import Recovery
 from midas_engine.settings import CostSettings, MonitorSettings
 
 if TYPE_CHECKING:
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
     from midas_engine.clock import Clock
     from midas_engine.events import Event
+    from midas_engine.monitor.daily.report import DayFacts
     from midas_engine.monitor.diagnosis.agent import DiagnoseAgent
     from midas_engine.monitor.protocols import DocumentStore, Retirer, StateStore
-    from midas_engine.monitor.report import DayFacts
     from midas_engine.stats.sequential import Reference
 
 TICKS_PER_BAR = 256

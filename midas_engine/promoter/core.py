@@ -11,7 +11,7 @@ from midas_engine.journal.journal import Action, Journal, PendingKill
 from midas_engine.kb.features import feature_path
 from midas_engine.kb.names import check_name
 from midas_engine.models import FeatureRecord, FeatureState, PipelineSummary
-from midas_engine.promoter.ledger import ActionLedger, Carried, Step
+from midas_engine.promoter.action_log import ActionLedger, Carried, Step
 from midas_engine.promoter.preview import Preview, make_preview
 from midas_engine.promoter.rules import check_reason
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from midas_engine.errors import DocumentDamagedError, TransitionError
 from midas_engine.kb.names import check_name, split_version, version_name
 from midas_engine.models import FeatureRecord, FeatureState
+from midas_engine.promoter.action_log import Step
 from midas_engine.promoter.core import PipelineCore
-from midas_engine.promoter.ledger import Step
 from midas_engine.promoter.rules import check_reason, state_after, unmet_gates
 
 if TYPE_CHECKING:

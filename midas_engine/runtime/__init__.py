@@ -17,7 +17,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     # What watching needs is heavy (compiled kernels): import it here, where the caller chose the moment and the
     # thread, not in the event loop at the first bar.
-    importlib.import_module("midas_engine.runtime.watch")
+    importlib.import_module("midas_engine.runtime.recording")
     from midas_engine.runtime.runtime import Runtime
 
     return Runtime

@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from midas_engine.monitor.diagnosis.agent import DiagnoseAgent
     from midas_engine.monitor.protocols import Diagnostician
     from midas_engine.runtime.live import LiveWatch
+    from midas_engine.runtime.recorded_bars import FleetStage
     from midas_engine.runtime.runtime import Runtime
-    from midas_engine.runtime.stage import FleetStage
 
 
 def make_agent(runtime: Runtime) -> DiagnoseAgent:
     """The agent of this runtime: it writes papers and candidate versions only where the runtime may."""
     from midas_engine.monitor.diagnosis.agent import DiagnoseAgent
-    from midas_engine.monitor.diagnosis.mending import PanelMender
+    from midas_engine.monitor.diagnosis.fixes import PanelMender
 
     writing = runtime.mode != "REPLAY" and not runtime.read_only and runtime.journal is not None
     settings = runtime.settings
@@ -46,7 +46,7 @@ def make_agent(runtime: Runtime) -> DiagnoseAgent:
 
 def _researcher(runtime: Runtime) -> Diagnostician | None:
     """The settings' researcher; the local templates, and a word about it, when it cannot be had."""
-    from midas_engine.monitor.diagnosis.fresh import FreshResearcher
+    from midas_engine.monitor.diagnosis.budgeted_researcher import FreshResearcher
     from midas_engine.proposer.factory import make_researcher
 
     settings = runtime.settings

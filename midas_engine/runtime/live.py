@@ -11,12 +11,12 @@ import numpy as np
 
 from midas_engine.dsl import FeatureEngine, StreamEngine
 from midas_engine.errors import MidasError
-from midas_engine.evaluator.promise import stored_reference
+from midas_engine.evaluator.metrics.reference_score import stored_reference
 from midas_engine.market.panel import Panel
 from midas_engine.market.regimes import regime_labels
 from midas_engine.models import FeatureState
 from midas_engine.monitor import OnlineMonitor
-from midas_engine.monitor.recovery import BAR_KEY, SNAPSHOT_KEY
+from midas_engine.monitor.state.recovery import BAR_KEY, SNAPSHOT_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from midas_engine.kb import KnowledgeBase
     from midas_engine.market.feeds import ClosedBar, PollingFeed
     from midas_engine.models import FeatureRecord
-    from midas_engine.monitor.alerts import AlertEngine
+    from midas_engine.monitor.alerts.engine import AlertEngine
     from midas_engine.monitor.diagnosis.agent import DiagnoseAgent
     from midas_engine.monitor.fleet import Fleet
     from midas_engine.promoter import FeaturePromoter

@@ -29,8 +29,8 @@ def calibrate_from_data(promoter: FeaturePromoter, name: str, panel: Panel, sett
     The confirmation part is the one its gates were judged on but no prompt ever saw.
     """
     from midas_engine.dsl import FeatureEngine
-    from midas_engine.evaluator.parts import split_history
-    from midas_engine.evaluator.promise import measure_reference
+    from midas_engine.evaluator.context.history_split import split_history
+    from midas_engine.evaluator.metrics.reference_score import measure_reference
 
     record = promoter.feature_status(name)
     if record.expected_score is not None:

@@ -10,7 +10,7 @@ from midas_engine.clock import WallClock
 from midas_engine.errors import MidasError, ReadOnlyError
 from midas_engine.events import DocumentChanged, Event, FaultReported, RuntimeChanged
 from midas_engine.runtime.documents import Documents
-from midas_engine.runtime.on_feed import OnFeed
+from midas_engine.runtime.feed_commands import OnFeed
 from midas_engine.runtime.pipeline import PipelineCommands
 from midas_engine.runtime.sessions import Sessions
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from midas_engine.monitor.diagnosis.agent import DiagnoseAgent
     from midas_engine.promoter import FeaturePromoter
     from midas_engine.runtime.live import LiveWatch
+    from midas_engine.runtime.recorded_bars import FleetStage
+    from midas_engine.runtime.recording import Recording
     from midas_engine.runtime.replay import ReplayControl
-    from midas_engine.runtime.stage import FleetStage
-    from midas_engine.runtime.watch import Recording
     from midas_engine.settings import Settings
 
 
@@ -235,7 +235,7 @@ class Runtime(PipelineCommands, Documents, Sessions, OnFeed):
 
     async def watch_again(self) -> None:
         """Build the book anew and show its state: at start, and after the pipeline changed."""
-        from midas_engine.runtime import watch
+        from midas_engine.runtime import recording as watch
 
         async with self._watch_lock:
             panel = self.panel
@@ -264,7 +264,7 @@ class Runtime(PipelineCommands, Documents, Sessions, OnFeed):
             self._change("running")
 
     async def _begin_replay(self, recording: Recording) -> None:
-        from midas_engine.runtime import watch
+        from midas_engine.runtime import recording as watch
 
         control, self._stage, self._stage_clock = watch.replay_control(
             recording, self.settings, self.bus.publish, self.clock
@@ -279,7 +279,7 @@ class Runtime(PipelineCommands, Documents, Sessions, OnFeed):
 
     async def _catch_up(self, recording: Recording) -> None:
         from midas_engine.clock import ManualClock
-        from midas_engine.runtime import watch
+        from midas_engine.runtime import recording as watch
 
         stage = await watch.catch_up(
             recording, self.settings, self.clock, lambda share: self._change("warming", "catching up", share)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from textual.content import Content
 
     from midas_engine.models import FeatureMetrics
-    from midas_tui.port import ChartData
+    from midas_tui.runtime_protocol import ChartData
     from midas_tui.theme import Glyphs
 
 

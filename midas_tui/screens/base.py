@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from textual.widget import Widget
 
     from midas_tui.app import MidasApp
-    from midas_tui.port import RuntimePort
+    from midas_tui.runtime_protocol import RuntimePort
     from midas_tui.store import Store
     from midas_tui.widgets.line_table import LineTable
 

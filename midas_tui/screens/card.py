@@ -13,7 +13,7 @@ from midas_tui.theme import role_of
 
 if TYPE_CHECKING:
     from midas_engine.models import FeatureMetrics, FeatureRecord
-    from midas_tui.port import ForwardRecord
+    from midas_tui.runtime_protocol import ForwardRecord
 
 MOST_FIGURES = 60
 HISTORY = 12

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.widget import Widget
 
-    from midas_tui.port import Document
+    from midas_tui.runtime_protocol import Document
 
 TREE_COLUMNS = (Column("sign", "", 1), Column("title", "document", 20, right=False, grow=True, cut_end=True))
 TOC_COLUMNS = (Column("title", "contents", 18, right=False, grow=True, cut_end=True),)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from textual.content import Content
 
     from midas_engine.models import Alert, FeatureMetrics, FeatureRecord
-    from midas_tui.port import ChartData, ForwardRecord
+    from midas_tui.runtime_protocol import ChartData, ForwardRecord
     from midas_tui.theme import Glyphs
 
 IC_WARNING, IC_CRITICAL = 0.7, 0.5

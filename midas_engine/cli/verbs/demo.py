@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from midas_engine.cli.context import Shared, Verb, pass_shared
-from midas_engine.cli.narration import Narrator
 from midas_engine.cli.output import clean
+from midas_engine.cli.session_lines import Narrator
 from midas_engine.cli.signals import cancelling
 from midas_engine.cli.verbs.discover import provider_options, take_key
 

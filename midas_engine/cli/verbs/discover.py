@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from midas_engine.cli.context import Shared, Verb, pass_shared
-from midas_engine.cli.narration import Narrator
+from midas_engine.cli.session_lines import Narrator
 from midas_engine.cli.signals import cancelling
 
 if TYPE_CHECKING:

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from midas_engine.cli.context import ExpressionVerb, Shared, pass_shared
-from midas_engine.cli.engine import find_record, find_trial
 from midas_engine.cli.judging import Judged, judge_expression
+from midas_engine.cli.open_base import find_record, find_trial
 from midas_engine.cli.options import event_options
 from midas_engine.cli.output import clean, moment, number, table
 from midas_engine.cli.scorecard import scorecard
 
 if TYPE_CHECKING:
-    from midas_engine.evaluator.ledger import Trial
+    from midas_engine.evaluator.trials.ledger import Trial
     from midas_engine.models import FeatureRecord, MultiAgentResult
 
 # Standard errors beyond the line at which a test of this effect succeeds in 80 of 100 samples.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from midas_engine.cli.context import LazyGroup, Shared, Verb, pass_shared
-from midas_engine.cli.engine import open_base
+from midas_engine.cli.open_base import open_base
 from midas_engine.cli.output import clean, paint
 
 _COLOURS = {"error": "red", "warning": "yellow"}

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from midas_engine.cli.context import Shared, Verb, pass_shared
-from midas_engine.cli.engine import require_base
+from midas_engine.cli.open_base import require_base
 from midas_engine.cli.output import clean, number, paint, table
 
 if TYPE_CHECKING:
-    from midas_engine.evaluator.statement import Statement
+    from midas_engine.evaluator.trials.statement import Statement
 
 
 @click.command(cls=Verb, example=("midas ledger --kb ./midas-kb", "midas ledger --n 50 --json"))
@@ -24,8 +24,8 @@ def ledger(shared: Shared, count: int) -> None:
 
     The ledger is append-only and checksummed; deleting documents of the knowledge base does not reset it.
     """
-    from midas_engine.evaluator.ledger import TrialLedger
-    from midas_engine.evaluator.statement import Statement
+    from midas_engine.evaluator.trials.ledger import TrialLedger
+    from midas_engine.evaluator.trials.statement import Statement
 
     settings = shared.settings()
     require_base(settings)

@@ -71,7 +71,7 @@ def _ended(runtime: Runtime, events: Subscription) -> bool:
 
 
 async def _tell(shared: Shared, runtime: Runtime, events: Subscription, bars: int | None) -> None:
-    from midas_engine.cli.watchman import Watchman
+    from midas_engine.cli.monitor_lines import Watchman
     from midas_engine.events import BarProcessed
 
     watchman = Watchman(as_json=shared.as_json)

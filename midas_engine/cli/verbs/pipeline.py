@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from midas_engine.cli.context import Shared, Verb, pass_shared
-from midas_engine.cli.engine import open_pipeline
+from midas_engine.cli.open_base import open_pipeline
 from midas_engine.cli.output import ask, clean, table
 from midas_engine.cli.verbs.status import marks
 from midas_engine.errors import DocumentDamagedError, NameRefusedError

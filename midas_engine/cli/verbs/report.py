@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from midas_engine.cli.context import Shared, Verb, pass_shared
-from midas_engine.cli.engine import open_base
+from midas_engine.cli.open_base import open_base
 from midas_engine.cli.output import clean_block
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ def report(shared: Shared, day: str | None) -> None:
     """
     from midas_engine.errors import MonitorError
     from midas_engine.journal import Journal
-    from midas_engine.monitor.afterwards import facts_of, saved_fleets
-    from midas_engine.monitor.report import FOLDER, as_day, write_report
+    from midas_engine.monitor.daily.report import FOLDER, as_day, write_report
+    from midas_engine.monitor.daily.saved import facts_of, saved_fleets
 
     settings = shared.settings()
     base = open_base(settings)

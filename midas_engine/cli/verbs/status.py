@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from midas_engine.cli.context import Shared, Verb, pass_shared
-from midas_engine.cli.engine import open_base
+from midas_engine.cli.open_base import open_base
 from midas_engine.cli.output import clean, moment, number, table
 
 if TYPE_CHECKING:

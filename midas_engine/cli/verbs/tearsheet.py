@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from midas_engine.cli.context import ExpressionVerb, Shared, pass_shared
-from midas_engine.cli.engine import find_record
 from midas_engine.cli.judging import judge_expression
+from midas_engine.cli.open_base import find_record
 from midas_engine.cli.options import event_options
 from midas_engine.cli.output import clean
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from midas_engine.clock import WallClock
+from midas_engine.market.doctor.funding import check_funding, check_snapshots
 from midas_engine.market.doctor.gather import Gathered, gather
 from midas_engine.market.doctor.report import Defect, DoctorReport, defect, moment, worst_first
-from midas_engine.market.doctor.settlements import check_funding, check_snapshots
 from midas_engine.market.doctor.timeline import NS, autumn_repeats, check_times, length
 from midas_engine.market.doctor.values import check_bars
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
-    from midas_engine.market.importers.parts import Part
+    from midas_engine.market.raw_rows import Part
 
 BAR_KINDS = ("bars",)
 PRICE_KINDS = ("mark", "index", "premium")

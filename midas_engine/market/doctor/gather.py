@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from midas_engine.market.importers.parts import Part
+    from midas_engine.market.raw_rows import Part
 
     Times = NDArray[np.datetime64]
 

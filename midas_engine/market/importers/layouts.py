@@ -13,8 +13,8 @@ from midas_engine.market.doctor.gather import spacing
 from midas_engine.market.doctor.report import Defect, defect
 from midas_engine.market.importers.columns import HEADLESS, SPELLINGS, canonical
 from midas_engine.market.importers.names import interval_seconds, name_hints
-from midas_engine.market.importers.parts import BARS, FUNDING, OTHER_PRICES, SNAPSHOTS, Part
 from midas_engine.market.instants import FIRST_YEAR, LAST_YEAR, read_instants, wrong_unit
+from midas_engine.market.raw_rows import BARS, FUNDING, OTHER_PRICES, SNAPSHOTS, Part
 
 if TYPE_CHECKING:
     import pandas as pd

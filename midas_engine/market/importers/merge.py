@@ -9,8 +9,8 @@ import numpy as np
 from midas_engine.errors import DataFormatError
 from midas_engine.market.asof import as_of, usual_spacing
 from midas_engine.market.funding import align_funding
-from midas_engine.market.importers.parts import OTHER_PRICES
 from midas_engine.market.panel import Panel
+from midas_engine.market.raw_rows import OTHER_PRICES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from midas_engine.market.doctor.examine import Examined
     from midas_engine.market.doctor.report import DoctorReport
-    from midas_engine.market.importers.parts import Part
     from midas_engine.market.panel import Panel
+    from midas_engine.market.raw_rows import Part
 
 PANEL_FILE = "panel.parquet"
 

@@ -18,8 +18,8 @@ from midas_engine.events import (
 )
 from midas_engine.models import Severity
 from midas_engine.monitor.diagnosis.classify import classify
+from midas_engine.monitor.diagnosis.documents import save_papers
 from midas_engine.monitor.diagnosis.explain import assemble, local_draft, make_brief
-from midas_engine.monitor.diagnosis.papers import save_papers
 from midas_engine.monitor.diagnosis.snapshot import Snapshot, take_snapshot
 
 if TYPE_CHECKING:

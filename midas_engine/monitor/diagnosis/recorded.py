@@ -9,7 +9,7 @@ from midas_engine.monitor.diagnosis.agent import LOCAL, deserves_diagnosis
 from midas_engine.monitor.diagnosis.classify import classify
 from midas_engine.monitor.diagnosis.explain import assemble, local_draft, make_brief
 from midas_engine.monitor.diagnosis.snapshot import take_snapshot
-from midas_engine.monitor.kill import KillRecord
+from midas_engine.monitor.kill.switch import KillRecord
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping

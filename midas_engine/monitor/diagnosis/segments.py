@@ -22,7 +22,7 @@ from midas_engine.stats.sequential import DROP_WEIGHTS, DROPS
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from midas_engine.monitor.evidence import Lookback
+    from midas_engine.monitor.figures.score_history import Lookback
 
     Floats = NDArray[np.float64]
     Flags = NDArray[np.bool_]

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from midas_engine.monitor.evidence import Lookback
-from midas_engine.monitor.portfolio import PORTFOLIO
+from midas_engine.monitor.figures.portfolio import PORTFOLIO
+from midas_engine.monitor.figures.score_history import Lookback
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
     from midas_engine.models import Alert
-    from midas_engine.monitor.engine import MonitorEngine
+    from midas_engine.monitor.figures.engine import MonitorEngine
     from midas_engine.monitor.fleet import Fleet
 
 # keys of `market_context` that may say what trading costs now, and what it was expected to cost

@@ -1,0 +1,75 @@
+"""How the verbs reach the engine: the knowledge base, the pipeline and the panel that the settings name."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from midas_engine.cli.output import clean
+from midas_engine.errors import KnowledgeBaseError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from midas_engine.evaluator.trials.ledger import Trial
+    from midas_engine.kb import KnowledgeBase
+    from midas_engine.models import FeatureRecord
+    from midas_engine.promoter import FeaturePromoter
+    from midas_engine.settings import Settings
+
+
+def require_base(settings: Settings) -> None:
+    """Refuse when there is no knowledge base yet, so that a typo in --kb does not create one.
+
+    Raises:
+        KnowledgeBaseError: Nothing is there.
+    """
+    if not settings.kb_path.is_dir():
+        raise KnowledgeBaseError(
+            f"there is no knowledge base at {settings.kb_path}",
+            hint="`midas demo` and `midas discover GOAL` create one; --kb PATH names another",
+        )
+
+
+def open_base(settings: Settings, *, read_only: bool = False, create: bool = False) -> KnowledgeBase:
+    """The knowledge base; created and seeded only with `create`."""
+    if not create:
+        require_base(settings)
+    from midas_engine.kb import KnowledgeBase
+
+    return KnowledgeBase(settings.kb_path, read_only=read_only or settings.read_only)
+
+
+def find_record(settings: Settings, name: str) -> FeatureRecord | None:
+    """The feature called so; None when `name` is no name or there is no such feature, but it may be an expression."""
+    if not settings.kb_path.is_dir() or not all(c.isalnum() or c in "_@" for c in name):
+        return None
+    return open_base(settings, read_only=True).find_feature(name)
+
+
+def find_trial(settings: Settings, name: str) -> Trial | None:
+    """The latest scored trial of that name in the ledger: refused candidates are kept nowhere else."""
+    path = settings.kb_path / "journal.sqlite"
+    if not name.isidentifier() or not path.is_file():
+        return None
+    from midas_engine.evaluator.trials.ledger import TrialLedger
+
+    with TrialLedger(path, read_only=True) as ledger:
+        found = [t for t in ledger.history() if t.outcome == "scored" and t.summary.get("name") == name]
+    return found[-1] if found else None
+
+
+@contextmanager
+def open_pipeline(settings: Settings, *, create: bool = False) -> Iterator[FeaturePromoter]:
+    """The pipeline with the base's journal, so that every action can be undone; closed at the end."""
+    from midas_engine.promoter import FeaturePromoter
+
+    promoter = FeaturePromoter(open_base(settings, create=create), actor="operator")
+    for notice in promoter.journal.notices:  # a journal that had to be mended is said aloud, whatever the verb
+        click.echo(f"note: {clean(notice)}", err=True)
+    try:
+        yield promoter
+    finally:
+        promoter.close()

@@ -1,0 +1,94 @@
+"""The deployed features as every candidate meets them: ranked for correlation, squared for the regression."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from midas_engine.evaluator.context.byte_cache import ByteCache
+from midas_engine.stats.correlation import Known, Singles, correlations, standard_ranks
+from midas_engine.stats.marginal import Regressors, past_factors, residuals
+from midas_engine.stats.normal_scores import scores_of_ranks
+from midas_engine.stats.ranks import own_ranks, sort_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from midas_engine.evaluator.context.evaluation_context import EvaluationContext
+    from midas_engine.stats._jit import Floats, Ints
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """K features over the cells of the data; single precision halves the memory and costs 1e-7.
+
+    Attributes:
+        names: [K].
+        ranks: Standardised ranks [K, cells], 0 where unknown.
+        known: [K, cells].
+        regressors: Normal scores per fold; None without features.
+        cells: For every fold the flat index of its cells.
+        factors: Past cross products, factorised once per validity mask.
+    """
+
+    names: tuple[str, ...]
+    ranks: Singles
+    known: Known
+    regressors: Regressors | None
+    cells: tuple[slice | Floats, ...]
+    factors: ByteCache
+
+    @classmethod
+    def build(cls, existing: Mapping[str, Floats], context: EvaluationContext) -> Deployed:
+        """Rank every feature, and square its normal scores fold by fold."""
+        size = context.T * context.S
+        names = tuple(existing)
+        ranks = np.zeros((len(names), size), np.float32)
+        known = np.zeros((len(names), size), np.uint8)
+        scores = np.zeros((len(names) + 1, size), np.float32)
+        for k, values in enumerate(existing.values()):
+            finite = np.where(np.isfinite(values), values, np.nan)
+            rows = context.lay(finite)
+            order = sort_rows(rows)
+            flat = standard_ranks(rows, order, context.minimum).reshape(-1)
+            known[k] = ~np.isnan(flat)
+            ranks[k] = np.nan_to_num(flat)
+            scores[k] = np.nan_to_num(scores_of_ranks(*own_ranks(rows, order), context.minimum).reshape(-1))
+        scores[-1] = 1.0
+        cells = tuple(_cells(context, k) for k in range(len(context.folds.spans)))
+        regressors = None
+        if names:
+            regressors = Regressors.build([np.ascontiguousarray(scores[:, c]) for c in cells])
+        return cls(names, ranks, known, regressors, cells, ByteCache())
+
+    def correlations(self, f_rows: Floats, f_order: Ints, minimum: int) -> Floats:
+        """Rank correlation of a candidate with each of the K."""
+        return correlations(standard_ranks(f_rows, f_order, minimum), self.ranks, self.known)
+
+    def residual(self, z: Floats, key: bytes) -> Floats:
+        """The candidate's normal scores less what past folds say the K explain; NaN outside the scored folds.
+
+        Args:
+            z: Normal scores in the ranked layout.
+            key: `mask_key` of z.
+        """
+        if self.regressors is None:
+            return z.copy()
+        regressors, flat = self.regressors, z.reshape(-1)
+        pieces = [flat[c] for c in self.cells]
+        factors = self.factors.get((key,), lambda: past_factors([p != p for p in pieces], regressors))
+        out = np.full(z.size, np.nan)
+        for cells, rest in zip(self.cells, residuals(pieces, regressors, factors), strict=True):
+            out[cells] = rest
+        return out.reshape(z.shape)
+
+
+def _cells(context: EvaluationContext, fold: int) -> slice | Floats:
+    """Flat positions of a fold's cells in the ranked layout: one run, or one run a symbol."""
+    start, stop = context.folds.spans[fold]
+    if context.cross or context.S == 1:
+        width = context.S
+        return slice(start * width, stop * width)
+    return np.concatenate([np.arange(s * context.T + start, s * context.T + stop) for s in range(context.S)])

@@ -1,0 +1,359 @@
+"""Everything about the data that is the same for every candidate, computed once.
+
+Forward returns are sorted, scaled and cut into folds and regimes here; a candidate then pays one sort of its
+own values and a few sweeps. Rows are what is ranked along: bars of a cross-section ([T, S]) or symbols of
+time series ([S, T]); see `midas_engine.stats.bar_scores`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from midas_engine.errors import EvaluationError
+from midas_engine.evaluator.context.byte_cache import ByteCache
+from midas_engine.evaluator.context.deployed import Deployed
+from midas_engine.evaluator.context.layout import Horizon, codes, finite, is_cross, ranks_over, rows_of
+from midas_engine.settings import CostSettings
+from midas_engine.stats._jit import Floats, Ints, owned
+from midas_engine.stats.bar_scores import CROSS_MINIMUM, SERIES_MINIMUM, BarScores, combine, rank_scores
+from midas_engine.stats.folds import split_folds
+from midas_engine.stats.normal_scores import scores_of_ranks
+from midas_engine.stats.ranks import own_ranks, rank_rows, sort_rows
+from midas_engine.stats.scale import lagged_scale
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from midas_engine.market import Panel
+
+SECONDS_PER_YEAR = 365.0 * 86_400.0
+
+
+@dataclass
+class EvaluationContext:
+    """What candidates are scored against. Build it with `from_panel` or `from_returns`.
+
+    Attributes:
+        timestamps: Bar open times [T], datetime64[ns], UTC.
+        symbols: Names [S].
+        horizons: Forward-return horizons in bars, ascending.
+        target: The horizon the gates are judged on.
+        bar_seconds: Length of a bar.
+        costs: Trading costs.
+        part: "research", "confirmation" or "holdout": figures of the last two never enter a suggestion.
+        rows: Rows of the panel this part covers; None for all.
+        funding: Funding a long pays over the bar that follows, fraction of notional [T, S]; None when unknown.
+        regime_names: Labels; `regime_codes` [T] indexes them, -1 unknown.
+        dollar_volume: Traded notional a bar [T, S] for capacity; None when unknown.
+        snapshot_id: Content hash of the data, for the trial ledger.
+    """
+
+    timestamps: NDArray[np.datetime64]
+    symbols: tuple[str, ...]
+    returns: dict[int, Floats]
+    target: int
+    bar_seconds: float
+    costs: CostSettings
+    scale: Floats
+    cross: bool
+    part: str = "research"
+    rows: slice | None = None
+    panel_bars: int = 0
+    embargo_bars: int = 48
+    funding: Floats | None = None
+    regime_names: tuple[str, ...] = ()
+    regime_codes: Ints | None = None
+    dollar_volume: Floats | None = None
+    snapshot_id: str = ""
+    horizon_names: dict[int, str] = field(default_factory=dict)
+    _horizons: dict[int, Horizon] = field(default_factory=dict)
+    _scaled: dict[int, tuple[Floats, Ints, int]] = field(default_factory=dict)
+    _extra: dict[int, Floats] = field(default_factory=dict)
+    _existing: dict[str, Floats] = field(default_factory=dict)
+    _cache: dict[str, Any] = field(default_factory=dict)
+    _masked: ByteCache = field(default_factory=ByteCache)
+
+    @classmethod
+    def from_returns(
+        cls,
+        returns: Mapping[int, Floats],
+        *,
+        timestamps: NDArray[np.datetime64],
+        symbols: Sequence[str] = ("",),
+        target: int | None = None,
+        bar_seconds: float = 3600.0,
+        costs: CostSettings | None = None,
+        existing: Mapping[str, Floats] | None = None,
+        regimes: Sequence[str] | NDArray[Any] | None = None,
+        funding: Floats | None = None,
+        part: str = "research",
+        embargo_bars: int = 48,
+        **more: Any,
+    ) -> EvaluationContext:
+        """A context over forward returns {horizon in bars: [T, S]}.
+
+        Raises:
+            EvaluationError: No returns, shapes that differ, or a target that is not among the horizons.
+        """
+        if not returns:
+            raise EvaluationError("there are no forward returns to score against")
+        arrays = {int(h): finite(r) for h, r in sorted(returns.items())}
+        shape = (len(timestamps), len(symbols))
+        for h, r in arrays.items():
+            if r.shape != shape:
+                raise EvaluationError(f"forward returns over {h} bars have shape {r.shape}, expected {shape}")
+        chosen = next(iter(arrays)) if target is None else target
+        if chosen not in arrays:
+            raise EvaluationError(
+                f"no forward return over the target of {chosen} bars", hint="horizons: " + ", ".join(map(str, arrays))
+            )
+        base = next(iter(arrays))
+        scale = lagged_scale(arrays[base], base) if "scale" not in more else more.pop("scale")
+        numbers, names = codes(regimes, shape[0])
+        context = cls(
+            timestamps=np.asarray(timestamps).astype("datetime64[ns]"),
+            symbols=tuple(symbols),
+            returns=arrays,
+            target=chosen,
+            bar_seconds=bar_seconds,
+            costs=CostSettings() if costs is None else costs,
+            scale=scale,
+            cross=is_cross(arrays[chosen]),
+            part=part,
+            embargo_bars=embargo_bars,
+            funding=None if funding is None else np.nan_to_num(owned(funding)),
+            regime_names=names,
+            regime_codes=numbers,
+            **more,
+        )
+        context._existing = {name: context._own(values, name) for name, values in (existing or {}).items()}
+        return context
+
+    @classmethod
+    def from_panel(
+        cls,
+        panel: Panel,
+        *,
+        horizons: Sequence[int] = (1, 4, 8, 24, 48),
+        target: int | None = None,
+        costs: CostSettings | None = None,
+        existing: Mapping[str, Floats] | None = None,
+        regimes: Sequence[str] | NDArray[Any] | None = None,
+        rows: slice | None = None,
+        part: str = "research",
+        embargo_bars: int = 48,
+    ) -> EvaluationContext:
+        """A context over a panel, or over the rows of one part of it.
+
+        Returns never reach beyond `rows`: the last h bars of a part have no forward return there. `existing` and
+        `regimes` may cover the whole panel or only the part.
+        """
+        from midas_engine.evaluator.context.panel_inputs import panel_inputs
+
+        wanted = sorted({*horizons, *(() if target is None else (target,))})
+        inputs = panel_inputs(panel, wanted, rows)
+        bars, start, stop = panel.T, inputs.start, inputs.stop
+        cut = None if regimes is None else (regimes if len(regimes) == stop - start else regimes[start:stop])
+        return cls.from_returns(
+            inputs.returns,
+            timestamps=inputs.timestamps,
+            symbols=panel.symbols,
+            target=horizons[0] if target is None else target,
+            bar_seconds=float(panel.bar_seconds),
+            costs=costs,
+            existing={n: rows_of(v, bars, start, stop) for n, v in (existing or {}).items()},
+            regimes=cut,
+            funding=inputs.funding,
+            part=part,
+            embargo_bars=embargo_bars,
+            scale=inputs.scale,
+            rows=rows,
+            panel_bars=bars,
+            dollar_volume=inputs.dollar_volume,
+            snapshot_id=panel.snapshot_id,
+            horizon_names=inputs.names,
+        )
+
+    # Shapes and units -------------------------------------------------------------------------------------------
+
+    @property
+    def T(self) -> int:
+        """Bars."""
+        return len(self.timestamps)
+
+    @property
+    def S(self) -> int:
+        """Symbols."""
+        return len(self.symbols)
+
+    @property
+    def horizons(self) -> tuple[int, ...]:
+        """Horizons in bars, ascending."""
+        return tuple(self.returns)
+
+    @property
+    def bars_per_year(self) -> float:
+        """Bars in a year of round-the-clock trading."""
+        return SECONDS_PER_YEAR / self.bar_seconds
+
+    @property
+    def hours_per_bar(self) -> float:
+        """Hours in a bar."""
+        return self.bar_seconds / 3600.0
+
+    @property
+    def minimum(self) -> int:
+        """Known cells a row needs to be ranked."""
+        return CROSS_MINIMUM if self.cross else SERIES_MINIMUM
+
+    # Lazily computed per horizon --------------------------------------------------------------------------------
+
+    def lay(self, values: Floats) -> Floats:
+        """[T, S] in the layout that is ranked."""
+        return values if self.cross else owned(values.T)
+
+    def horizon(self, bars: int) -> Horizon:
+        """Forward returns over `bars` with their order."""
+        found = self._horizons.get(bars)
+        if found is None:
+            values = self.forward(bars)
+            rows = self.lay(values)
+            found = self._horizons[bars] = Horizon(bars, values, rows, sort_rows(rows))
+        return found
+
+    def _compound(self, bars: int) -> None:
+        """Add a horizon from single-bar returns (an event's hold may be none of those that were given)."""
+        if bars < 1 or 1 not in self.returns:
+            raise EvaluationError(
+                f"no forward return over {bars} bars", hint="horizons: " + ", ".join(map(str, self.horizons))
+            )
+        growth = np.log1p(self.returns[1])
+        total = np.full(growth.shape, np.nan)
+        if bars <= self.T:
+            total[: self.T - bars + 1] = sum(growth[k : self.T - bars + 1 + k] for k in range(bars))
+        self._extra[bars] = np.expm1(total)
+
+    def forward(self, bars: int) -> Floats:
+        """Forward returns over `bars` [T, S]."""
+        if bars not in self.returns and bars not in self._extra:
+            self._compound(bars)
+        return self.returns[bars] if bars in self.returns else self._extra[bars]
+
+    def scaled(self, bars: int) -> tuple[Floats, Ints, int]:
+        """Forward returns over their lagged scale: rows, order, and how many cells could be scored."""
+        found = self._scaled.get(bars)
+        if found is None:
+            with np.errstate(invalid="ignore", divide="ignore"):
+                rows = self.lay(self.forward(bars) / self.scale)
+            ok = ~np.isnan(rows)
+            if self.cross:
+                rows = np.where(ok.sum(axis=1, keepdims=True) >= CROSS_MINIMUM, rows, np.nan)
+                ok = ~np.isnan(rows)
+            found = self._scaled[bars] = (rows, sort_rows(rows), int(ok.sum()))
+        return found
+
+    @cached_property
+    def bar_scores(self) -> Floats:
+        """Normal scores of the single-bar scaled returns, in ranked layout: what decay is measured against."""
+        rows, order, _ = self.scaled(self.horizons[0])
+        ranks, counts = own_ranks(rows, order)
+        return scores_of_ranks(ranks, counts, self.minimum)
+
+    def against(self, rows: Floats, order: Ints, key: bytes, bars: int) -> Floats:
+        """One number a bar whose mean is the plain rank IC with the raw forward return over `bars`."""
+        data = self.horizon(bars)
+        ranks = np.empty(rows.shape, np.int32)
+        counts = np.empty(rows.shape[0], np.int32)
+        rank_rows(rows, order, data.rows, ranks, counts)
+        others = self._masked.get((key, bars, "raw"), lambda: ranks_over(data.rows, data.order, rows))
+        return rank_scores(ranks, others, counts, self.minimum, self.cross)
+
+    def score(self, rows: Floats, order: Ints, key: bytes, bars: int) -> BarScores:
+        """u_t of a feature at a horizon, from normal scores of it and of the scaled return over their joint cells."""
+        scaled, scaled_order, _ = self.scaled(bars)
+        ranks = np.empty(rows.shape, np.int32)
+        counts = np.empty(rows.shape[0], np.int32)
+        rank_rows(rows, order, scaled, ranks, counts)
+        z_f = scores_of_ranks(ranks, counts, self.minimum)
+        z_r = self._masked.get(
+            (key, bars, "scaled"),
+            lambda: scores_of_ranks(ranks_over(scaled, scaled_order, rows), counts, self.minimum),
+        )
+        return combine(z_f, z_r, self.cross)
+
+    def paid(self, bars: int) -> Floats:
+        """Funding a long pays over the `bars` that follow each bar, fraction of notional [T, S]; 0 where unknown."""
+        key = f"paid-{bars}"
+        if key not in self._cache:
+            total = np.zeros((self.T, self.S))
+            if self.funding is not None:
+                running = np.vstack([np.zeros((1, self.S)), np.cumsum(self.funding, axis=0)])
+                ends = np.minimum(np.arange(self.T) + bars, self.T)
+                total = running[ends] - running[: self.T]
+            self._cache[key] = total
+        found: Floats = self._cache[key]
+        return found
+
+    def sigma_bps(self, bars: int) -> float:
+        """Standard deviation of the forward return over `bars`, across symbols of a bar or in time; basis points."""
+        key = f"sigma-{bars}"
+        if key not in self._cache:
+            rows = self.horizon(bars).rows
+            ok = ~np.isnan(rows)
+            counts = np.maximum(ok.sum(axis=1), 1)
+            filled = np.where(ok, rows, 0.0)
+            means = filled.sum(axis=1) / counts
+            squares = (filled * filled).sum() - (counts * means * means).sum()
+            self._cache[key] = math.sqrt(max(squares, 0.0) / max(int(ok.sum()), 1)) * 1e4
+        return float(self._cache[key])
+
+    @cached_property
+    def folds(self) -> Any:
+        """Purged, embargoed folds at the target horizon."""
+        return split_folds(self.T, self.target, self.embargo_bars)
+
+    @cached_property
+    def fold_names(self) -> tuple[tuple[str, str], ...]:
+        """Start and end of every fold, as text."""
+        return tuple((self.when(a), self.when(b - 1)) for a, b in self.folds.spans)
+
+    @cached_property
+    def deployed(self) -> Deployed:
+        """The deployed features, ranked and squared once."""
+        return Deployed.build(self._existing, self)
+
+    def when(self, bar: int) -> str:
+        """Open time of a bar as text."""
+        return str(np.datetime_as_string(self.timestamps[bar], unit="m")) if 0 <= bar < self.T else ""
+
+    def horizon_name(self, bars: int) -> str:
+        """Name of a horizon: `ret_5m`, `ret_1h`, `ret_24h`."""
+        if bars not in self.horizon_names:
+            seconds = bars * self.bar_seconds
+            self.horizon_names[bars] = f"ret_{seconds / 3600:g}h" if seconds % 3600 == 0 else f"ret_{seconds / 60:g}m"
+        return self.horizon_names[bars]
+
+    def take(self, values: Any, name: str = "") -> Floats:
+        """A candidate's values for this part, [T, S] float64 that may be written; a copy, never the caller's array."""
+        return self._own(values, name)
+
+    def _own(self, values: Any, name: str) -> Floats:
+        array = np.array(values, dtype=np.float64, order="C", ndmin=1)
+        if array.ndim == 1:
+            array = array.reshape(-1, 1)
+        if self.rows is not None and array.shape[0] == self.panel_bars != self.T:
+            start, stop, _ = self.rows.indices(self.panel_bars)
+            array = array[start:stop]
+        if array.shape != (self.T, self.S):
+            raise EvaluationError(
+                f"feature {name or 'values'} has shape {array.shape}, the data {(self.T, self.S)}",
+                hint="one row a bar and one column a symbol",
+            )
+        return array

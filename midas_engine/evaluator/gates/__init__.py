@@ -1,0 +1,1 @@
+"""The six agents, their thresholds and the verdict."""

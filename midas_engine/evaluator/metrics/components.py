@@ -1,0 +1,278 @@
+"""The pieces of an evaluation: each turns arrays into the few numbers one agent reads."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from midas_engine.evaluator.context.byte_cache import mask_key
+from midas_engine.models import NO_ESTIMATE, Estimate, FoldScore
+from midas_engine.stats.book import break_even_ic, effective_ic, run_book
+from midas_engine.stats.bootstrap import block_length, bootstrap_se
+from midas_engine.stats.decay import LAGS, fit_half_life, half_life_known, lagged_means
+from midas_engine.stats.hac import (
+    degrees_of_freedom,
+    group_moments,
+    hac_lag,
+    hac_mean,
+    mean_error,
+    moments,
+    one_sided_p,
+    overlap_correction,
+)
+from midas_engine.stats.positions import positions
+from midas_engine.stats.ranks import sort_rows
+from midas_engine.stats.regimes import MINIMUM_BARS, cochran_q
+
+if TYPE_CHECKING:
+    from midas_engine.evaluator.context.evaluation_context import EvaluationContext
+    from midas_engine.stats._jit import Floats, Ints
+    from midas_engine.stats.bar_scores import BarScores
+
+Z90 = 1.6448536269514722
+BOOTSTRAP_BEYOND = 24
+"""Horizons in bars beyond which the block bootstrap gives a second opinion."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One feature on its way through: values [T, S], ranked rows with their order, and its bar scores."""
+
+    values: Floats
+    rows: Floats
+    order: Ints
+    key: bytes
+    bars: BarScores
+    horizon: int
+    count: int
+    coverage: float
+
+
+def estimate(value: float, se: float) -> Estimate:
+    """A value with its 90 % interval."""
+    return Estimate(value, se, value - Z90 * se, value + Z90 * se)
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreFigures:
+    """Mean of u with everything its significance needs."""
+
+    mean: float
+    se: float
+    t: float
+    p: float
+    dof: float
+    count: int
+    variance: float
+    long_run: float
+    correction: float
+
+
+def score_figures(u: Floats, horizon: int, persistence: float) -> ScoreFigures:
+    """Significance of mean(u): HAC, and beyond 24 bars the weaker of HAC and block bootstrap."""
+    lag = hac_lag(horizon)
+    correction = overlap_correction(horizon, lag, persistence)
+    count, mean, variance, long_run = moments(u, lag)
+    _, se, t = mean_error(count, mean, long_run, correction)
+    if horizon > BOOTSTRAP_BEYOND:
+        other = bootstrap_se(u, block_length(horizon))
+        if other > se:
+            se, t = other, mean / other
+    dof = degrees_of_freedom(count, lag)
+    return ScoreFigures(mean, se, t, one_sided_p(t, dof), dof, count, variance, long_run * correction, correction)
+
+
+def horizon_ic(candidate: Candidate, context: EvaluationContext, horizon: int) -> Estimate:
+    """Plain rank IC at a horizon with its HAC error."""
+    series = context.against(candidate.rows, candidate.order, candidate.key, horizon)
+    return estimate(*hac_mean(series, hac_lag(horizon))[:2])
+
+
+@dataclass(frozen=True, slots=True)
+class DecayFigures:
+    """Half-life in hours, and whether its interval spans a factor of 8 or less."""
+
+    hours: Estimate
+    known: bool
+
+
+def decay_figures(candidate: Candidate, context: EvaluationContext, variance: float) -> DecayFigures:
+    """Half-life of the score against single bars up to 47 steps later; a step is an hour, or a bar when longer."""
+    stride = max(1, round(1.0 / context.hours_per_bar))
+    lags = min(LAGS, context.T // (4 * stride))
+    z, cross = candidate.bars.z_f, context.cross
+    if lags < 3:
+        return DecayFigures(NO_ESTIMATE, False)
+    own, _ = lagged_means(z, z, cross, lags, stride)
+    means, counts = lagged_means(z, context.bar_scores, cross, lags, stride)
+    symbols = candidate.bars.cells / max(candidate.count, 1)
+    half, low, high, _ = fit_half_life(means, counts / symbols, variance, own)
+    step = stride * context.hours_per_bar
+    known = half_life_known(low, high)
+    # Ends the likelihood does not bound are shown as such: 0 and infinity.
+    figures = Estimate(half * step, math.nan, low * step, high * step)
+    return DecayFigures(figures, known)
+
+
+def persistence(z: Floats, cross: bool) -> float:
+    """The feature's autocorrelation from one bar to the next, in normal scores."""
+    return float(lagged_means(z, z, cross, 2, 1)[0][1]) if z.size > 2 else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class BookFigures:
+    """Costs in basis points per bar and unit gross; see `EvaluationResult`."""
+
+    turnover: float
+    held_turnover: float
+    gross_bps: float
+    funding_bps: float
+    net_bps: float
+    net_bps_per_trade: float
+    cost_bps: float
+    break_even_ic: float
+    effective_ic: float = math.nan
+
+    def judged(self, ic: float) -> BookFigures:
+        """The same with the share of a rank IC that is left after costs."""
+        return replace(self, effective_ic=effective_ic(ic, self.gross_bps, self.net_bps))
+
+
+def book_figures(candidate: Candidate, context: EvaluationContext) -> BookFigures:
+    """Turnover, gross, costs and what is left."""
+    horizon, one_way = candidate.horizon, context.costs.one_way_bps
+    p = positions(candidate.bars.z_f, context.cross)
+    book = run_book(p, context.horizon(horizon).forward, context.paid(horizon), horizon)
+    gross, funding, held = book.gross_bps, book.funding_bps, book.held_turnover
+    net = gross - held * one_way - funding
+    return BookFigures(
+        turnover=book.turnover,
+        held_turnover=held,
+        gross_bps=gross,
+        funding_bps=funding,
+        net_bps=net,
+        net_bps_per_trade=net / held if held > 0.0 else math.nan,
+        cost_bps=one_way,
+        break_even_ic=break_even_ic(held * horizon, one_way, context.sigma_bps(horizon)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Diversification:
+    """What the feature shares with the deployed ones, and what it adds."""
+
+    max_correlation: float
+    most_correlated: str
+    marginal: Estimate
+    marginal_t: float
+
+
+def diversification(candidate: Candidate, context: EvaluationContext) -> Diversification | None:
+    """Largest absolute rank correlation, and the same IC and t on the residual; None when nothing is deployed."""
+    deployed = context.deployed
+    if not deployed.names:
+        return None
+    found = deployed.correlations(candidate.rows, candidate.order, context.minimum)
+    size = np.where(np.isnan(found), -1.0, np.abs(found))
+    best = int(np.argmax(size))
+    largest = float(size[best]) if size[best] >= 0 else math.nan
+    rest = deployed.residual(candidate.bars.z_f, mask_key(candidate.bars.z_f))
+    if np.isnan(rest).all():
+        return Diversification(largest, deployed.names[best], estimate(0.0, math.nan), 0.0)
+    order = sort_rows(rest)
+    key = mask_key(rest)
+    scores = context.score(rest, order, key, candidate.horizon)
+    series = context.against(rest, order, key, candidate.horizon)
+    lag = hac_lag(candidate.horizon)
+    t = hac_mean(scores.u, lag)[2]
+    return Diversification(largest, deployed.names[best], estimate(*hac_mean(series, lag)[:2]), t)
+
+
+@dataclass(frozen=True, slots=True)
+class FoldFigures:
+    """Scores of the five folds, and of the in-sample and out-of-sample sides."""
+
+    folds: tuple[FoldScore, ...]
+    inside: Estimate
+    outside: Estimate
+    outside_t: float
+    ratio: float
+    z: float
+
+
+def fold_figures(bars: BarScores, horizon: int, context: EvaluationContext, correction: float) -> FoldFigures:
+    """Means of u over purged, embargoed folds; the ratio only where both sides exceed two errors.
+
+    For time series they are correlations within the fold, as those of regimes are (see `regime_figures`): a slow
+    feature's values are larger in one year than in the next, and its score with them, at the same strength of relation.
+    """
+    split = context.folds
+    folds = []
+    for (start, end), (count, mean, se) in zip(
+        context.fold_names, _groups(bars, split.codes, len(split.spans), horizon, context, correction), strict=True
+    ):
+        folds.append(FoldScore(start, end, mean, se, mean / se if se > 0.0 else math.nan, int(count)))
+    inside, outside = _groups(bars, split.sides, 2, horizon, context, correction)
+    in_t, out_t = (mean / se if se > 0.0 else math.nan for _, mean, se in (inside, outside))
+    shown = abs(in_t) > 2.0 and abs(out_t) > 2.0
+    both = inside[2] > 0.0 and outside[2] > 0.0
+    z = (inside[1] - outside[1]) / math.hypot(inside[2], outside[2]) if both else math.nan
+    ratio = inside[1] / outside[1] if shown else math.nan
+    return FoldFigures(tuple(folds), estimate(*inside[1:]), estimate(*outside[1:]), out_t, ratio, z)
+
+
+def _groups(
+    bars: BarScores, codes: Ints, groups: int, horizon: int, context: EvaluationContext, correction: float
+) -> list[tuple[float, float, float]]:
+    """Bars, mean score and its error in every group; for time series over the size of both normal scores there."""
+    rows = group_moments(bars.u, codes, groups, hac_lag(horizon)).tolist()
+    sizes = [1.0] * groups if context.cross else _sizes(bars, codes, groups).tolist()
+    out = []
+    for (count, mean, _, long_run), size in zip(rows, sizes, strict=True):
+        scale = size if size > 0.0 else math.nan
+        out.append((count, *mean_error(count, mean / scale, long_run / scale**2, correction)[:2]))
+    return out
+
+
+@dataclass(frozen=True, slots=True)
+class RegimeFigures:
+    """Mean score of every regime with its error, its bars, and Cochran's p over the regimes long enough."""
+
+    ics: dict[str, Estimate]
+    bars: dict[str, int]
+    q_p: float
+
+
+def regime_figures(bars: BarScores, horizon: int, context: EvaluationContext, correction: float) -> RegimeFigures:
+    """Score of every regime; regimes under 300 bars are counted but not given a figure.
+
+    For time series the mean of u is divided by the size of both normal scores inside the regime, which makes it
+    the correlation within the regime: a regime chosen for its volatility has larger scaled returns than the
+    lagged scale expected, and would otherwise show a larger score for the same strength of relation. Across
+    symbols both have unit size on every bar already.
+    """
+    if context.regime_codes is None or not context.regime_names:
+        return RegimeFigures({}, {}, math.nan)
+    names, codes = context.regime_names, context.regime_codes
+    ics, counts = {}, {}
+    groups = _groups(bars, codes, len(names), horizon, context, correction)
+    for name, (count, mean, se) in zip(names, groups, strict=True):
+        counts[name] = int(count)
+        if count >= MINIMUM_BARS and mean == mean:
+            ics[name] = estimate(mean, se)
+    q_p = cochran_q([e.value for e in ics.values()], [e.se for e in ics.values()])[1]
+    return RegimeFigures(ics, counts, q_p)
+
+
+def _sizes(bars: BarScores, codes: Ints, groups: int) -> Floats:
+    """Root mean square of z_f times that of z_r over the cells of each regime."""
+    known = (bars.z_f == bars.z_f) & (bars.z_r == bars.z_r)
+    group = np.broadcast_to(np.where(codes < 0, groups, codes), known.shape)[known]
+    cells = np.maximum(np.bincount(group, minlength=groups + 1)[:groups], 1)
+    f = np.bincount(group, bars.z_f[known] ** 2, minlength=groups + 1)[:groups]
+    r = np.bincount(group, bars.z_r[known] ** 2, minlength=groups + 1)[:groups]
+    sizes: Floats = np.sqrt(f * r) / cells
+    return sizes

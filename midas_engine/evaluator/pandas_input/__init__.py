@@ -1,0 +1,1 @@
+"""Features and returns as pandas hands them over."""

@@ -1,0 +1,210 @@
+"""The tear sheet: one self-contained HTML file with plots, and the same figures as JSON."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from midas_engine.evaluator.reports.rendering import number
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from matplotlib.axes import Axes
+
+INK, GOOD, BAD, SOFT = "#2b2d42", "#2a9d8f", "#c1121f", "#8d99ae"
+
+_STYLE = """
+body { font: 15px/1.45 system-ui, sans-serif; color: #2b2d42; max-width: 1080px; margin: 2em auto; padding: 0 1em; }
+h1 { font-size: 1.4em; margin-bottom: 0; } code { background: #f1f3f5; padding: 2px 5px; }
+.plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(480px, 1fr)); gap: 12px; }
+img { width: 100%; } table { border-collapse: collapse; } td, th { padding: 2px 12px 2px 0; text-align: left; }
+td.n { text-align: right; font-variant-numeric: tabular-nums; }
+.pass { color: #2a9d8f; } .fail { color: #c1121f; font-weight: 600; }
+pre { background: #f1f3f5; padding: 10px; overflow-x: auto; }
+"""
+
+
+def tearsheet_html(figures: dict[str, Any]) -> str:
+    """The page: no script, no link, every plot inside. Text from the caller is escaped."""
+    verdict, title = figures["verdict"], html.escape(figures["name"] or figures["expression"] or "feature")
+    plots = "".join(f'<img alt="{name}" src="{_png(draw, figures)}">' for name, draw in PLOTS.items())
+    outcome = "accepted" if verdict["overall_pass"] else "refused by " + ", ".join(verdict["failed_agents"])
+    rows = "".join(
+        f"<tr><td>{a['agent']}</td><td class={_word(a)}>{_word(a)}</td>"
+        f"<td class=n>{number(a['score'], 2)}</td><td>{html.escape(a['summary'])}</td></tr>"
+        for a in verdict["verdicts"]
+    )
+    capacity = figures["capacity_usd"]
+    room = "unknown" if capacity is None else f"${capacity:,.0f} at {figures['participation']:.0%} of volume"
+    symbols = f"{len(figures['symbols'])} symbol{'s' if len(figures['symbols']) != 1 else ''}"
+    return (
+        f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+        f"<style>{_STYLE}</style></head>"
+        f"<body><h1>{title}</h1><p><code>{html.escape(figures['expression'])}</code></p>"
+        f"<p>{figures['from']} to {figures['to']} UTC, {symbols}, capacity {room}. <b>{html.escape(outcome)}</b></p>"
+        f"<table><tr><th>agent</th><th></th><th>score</th><th></th></tr>{rows}</table>"
+        f"<table>{_metrics(verdict['evaluation'])}</table><div class=plots>{plots}</div>"
+        f"<pre>{html.escape(figures['explanation']['text'])}</pre></body></html>"
+    )
+
+
+def _word(agent: dict[str, Any]) -> str:
+    return "pass" if agent["passed"] else "fail"
+
+
+def write_tearsheet(figures: dict[str, Any], path: str | Path) -> tuple[Path, Path]:
+    """Write the page and, beside it, the same figures as JSON. Returns both paths."""
+    page = Path(path)
+    data = page.with_suffix(".json")
+    page.write_text(tearsheet_html(figures), encoding="utf-8")
+    data.write_text(json.dumps(figures, indent=1, allow_nan=False), encoding="utf-8")
+    return page, data
+
+
+def _metrics(evaluation: dict[str, Any]) -> str:
+    rows = []
+    for name, value in evaluation.items():
+        if isinstance(value, dict) and {"value", "se", "low", "high"} <= set(value):
+            shown = f"{_text(value['value'])} [{_text(value['low'])}, {_text(value['high'])}]"
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            shown = _text(value)
+        else:
+            continue
+        rows.append(f"<tr><td>{name.replace('_', ' ')}</td><td class=n>{shown}</td></tr>")
+    return "".join(rows)
+
+
+def _text(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+
+
+def _png(draw: Callable[[Axes, dict[str, Any]], None], figures: dict[str, Any]) -> str:
+    # Figure objects without pyplot: no global state, so sheets can be drawn in threads.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 3.2), dpi=110, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=8)
+    draw(axes, figures)
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", metadata={"Software": None})
+    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
+
+
+def _values(items: list[Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    return np.array([np.nan if x is None else x for x in items], dtype=np.float64)
+
+
+def _times(path: dict[str, Any]) -> np.ndarray[Any, np.dtype[np.datetime64]]:
+    return np.array(path["at"], dtype="datetime64[m]")
+
+
+def _draw_cumulative(axes: Axes, figures: dict[str, Any]) -> None:
+    path = figures["cumulative_score"]
+    band, at = _values(path["band"]), _times(path)
+    axes.fill_between(at, -band, band, color=SOFT, alpha=0.25, label="90 % band without skill")
+    axes.plot(at, _values(path["value"]), color=INK)
+    axes.legend(fontsize=7, frameon=False)
+    axes.set_title("Cumulative score", fontsize=10)
+
+
+def _bars(axes: Axes, names: list[str], means: list[Any], errors: list[Any], title: str) -> None:
+    heights = _values(means)
+    colours = [GOOD if h > 0 else BAD for h in heights]
+    axes.bar(range(len(names)), np.nan_to_num(heights), yerr=np.nan_to_num(_values(errors)), color=colours, capsize=3)
+    axes.set_xticks(range(len(names)), names, fontsize=7)
+    axes.axhline(0.0, color=INK, linewidth=0.8)
+    axes.set_title(title, fontsize=10)
+
+
+def _draw_folds(axes: Axes, figures: dict[str, Any]) -> None:
+    folds = figures["verdict"]["evaluation"]["folds"]
+    errors = [None if f["se"] is None else 1.645 * f["se"] for f in folds]
+    _bars(axes, [f["start"][:10] for f in folds], [f["mean"] for f in folds], errors, "Score by fold, 90 %")
+
+
+def _draw_regimes(axes: Axes, figures: dict[str, Any]) -> None:
+    found = figures["verdict"]["evaluation"]["ic_by_regime"]
+    errors = [None if e["se"] is None else 1.645 * e["se"] for e in found.values()]
+    _bars(axes, list(found), [e["value"] for e in found.values()], errors, "Score by regime, 90 %")
+    if not found:
+        axes.text(0.5, 0.5, "no regimes", ha="center", transform=axes.transAxes)
+
+
+def _draw_decay(axes: Axes, figures: dict[str, Any]) -> None:
+    decay = figures["decay"]
+    axes.set_title("Decay", fontsize=10)
+    if not decay:
+        axes.text(0.5, 0.5, "too few bars", ha="center", transform=axes.transAxes)
+        return
+    hours = _values(decay["hours"])
+    axes.errorbar(hours, _values(decay["score"]), yerr=_values(decay["error"]), fmt=".", color=SOFT, elinewidth=0.7)
+    if decay["fit"]:
+        axes.plot(hours, _values(decay["fit"]), color=INK)
+    span = [number(np.inf if x is None else x, 1) for x in (decay["half_life_hours"], decay["low"], decay["high"])]
+    axes.set_title(
+        f"Score against the single bar k hours later: half-life {span[0]} h [{span[1]}, {span[2]}]", fontsize=9
+    )
+    axes.axhline(0.0, color=INK, linewidth=0.8)
+
+
+def _draw_quantiles(axes: Axes, figures: dict[str, Any]) -> None:
+    found = figures["quantile_returns"]
+    errors = [None if q["se_bps"] is None else 1.645 * q["se_bps"] for q in found]
+    names = [str(k + 1) for k in range(len(found))]
+    _bars(axes, names, [q["mean_bps"] for q in found], errors, "Forward return by quantile, bps, 90 %")
+
+
+def _draw_equity(axes: Axes, figures: dict[str, Any]) -> None:
+    path, at = figures["equity"], _times(figures["equity"])
+    axes.plot(at, _values(path["gross_bps"]), color=SOFT, label="gross")
+    axes.plot(at, _values(path["net_bps"]), color=INK, label="net of costs and funding")
+    axes.plot(at, -_values(path["funding_bps"]), color=BAD, linewidth=0.8, label="funding received")
+    axes.legend(fontsize=7, frameon=False)
+    axes.set_title("Cumulative bps at unit gross", fontsize=10)
+
+
+def _draw_path(name: str, title: str) -> Callable[[Axes, dict[str, Any]], None]:
+    def draw(axes: Axes, figures: dict[str, Any]) -> None:
+        axes.plot(_times(figures[name]), _values(figures[name]["value"]), color=INK)
+        axes.set_ylim(bottom=0.0)
+        axes.set_title(title, fontsize=10)
+
+    return draw
+
+
+def _draw_correlations(axes: Axes, figures: dict[str, Any]) -> None:
+    found = figures["correlations"]
+    axes.set_title("Rank correlation with the live book", fontsize=10)
+    if not found:
+        axes.text(0.5, 0.5, "nothing deployed", ha="center", transform=axes.transAxes)
+        return
+    axes.barh(range(len(found)), _values([c["correlation"] for c in found]), color=SOFT)
+    axes.set_yticks(range(len(found)), [c["name"][:28] for c in found], fontsize=7)
+    axes.set_xlim(-1.0, 1.0)
+    axes.invert_yaxis()
+
+
+PLOTS: dict[str, Callable[[Axes, dict[str, Any]], None]] = {
+    "cumulative score": _draw_cumulative,
+    "net equity": _draw_equity,
+    "score by fold": _draw_folds,
+    "score by regime": _draw_regimes,
+    "decay": _draw_decay,
+    "returns by quantile": _draw_quantiles,
+    "turnover": _draw_path("turnover", "Turnover per bar, mean of 168 bars"),
+    "correlation with the live book": _draw_correlations,
+    "coverage": _draw_path("coverage", "Share of scorable cells known"),
+}

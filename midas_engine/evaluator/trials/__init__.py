@@ -1,0 +1,1 @@
+"""The trial ledger, the sealed looks and what they cost."""

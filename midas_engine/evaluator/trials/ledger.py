@@ -1,0 +1,302 @@
+"""The trial ledger: every candidate that was ever tried, and every look at the sealed holdout.
+
+Rows are only ever added: the database refuses updates and deletes, and each row carries the hash of the one
+before it, so that a missing or changed row shows. It lives in the journal's SQLite file, in tables of its own.
+Deleting the knowledge base's documents does not touch it.
+
+A trial is one distinct canonical expression (with gate, hold, sign and horizon) on one data snapshot. The row is
+written before anyone sees the verdict. A repeat, in any spelling and in any session, costs nothing and gives
+back what was stored.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import sqlite3
+import threading
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from midas_engine.clock import Clock, WallClock
+from midas_engine.errors import JournalError
+from midas_engine.evaluator.reports.rendering import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from types import TracebackType
+
+BUSY_SECONDS = 10.0
+_TABLES = ("evaluator_trials", "evaluator_sessions", "evaluator_looks")
+_SCHEMA = "".join(
+    f"""
+    CREATE TABLE IF NOT EXISTS {table} (
+        seq INTEGER PRIMARY KEY, at TEXT NOT NULL, session TEXT NOT NULL, key TEXT NOT NULL{unique},
+        body TEXT NOT NULL, previous TEXT NOT NULL, checksum TEXT NOT NULL);
+    CREATE INDEX IF NOT EXISTS {table}_session ON {table} (session, seq);
+    CREATE TRIGGER IF NOT EXISTS {table}_keep BEFORE DELETE ON {table}
+        BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+    CREATE TRIGGER IF NOT EXISTS {table}_fixed BEFORE UPDATE ON {table}
+        BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+    """
+    for table, unique in zip(_TABLES, (" UNIQUE", "", " UNIQUE"), strict=True)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TrialKey:
+    """What makes two tries the same one.
+
+    Attributes:
+        canonical: Canonical form of the expression; the raw text of one that does not parse.
+        snapshot: Content hash of the data.
+        horizon: Target in bars.
+        gate: Canonical gate expression of an event feature.
+        hold: Bars held.
+        sign: -1 for a flipped feature.
+    """
+
+    canonical: str
+    snapshot: str
+    horizon: int = 1
+    gate: str = ""
+    hold: int = 0
+    sign: int = 1
+
+    @property
+    def digest(self) -> str:
+        """The key as one short text."""
+        parts = json.dumps([self.canonical, self.snapshot, self.horizon, self.gate, self.hold, self.sign])
+        return hashlib.sha256(parts.encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One row.
+
+    Attributes:
+        outcome: "scored", "invalid" (refused before scoring) or "failed" (could not be scored).
+        repeated: It was there already; nothing was charged.
+        summary: Whatever the caller stored with it, as JSON gives it back.
+    """
+
+    seq: int
+    at: str
+    session: str
+    key: str
+    canonical: str
+    outcome: str
+    score_t: float | None
+    p: float | None
+    accepted: bool
+    summary: dict[str, Any] = field(default_factory=dict)
+    repeated: bool = False
+    gate: str = ""
+    hold: int = 0
+
+
+class TrialLedger:
+    """Append-only record of trials and holdout looks over one SQLite file. Safe between threads and processes.
+
+    Args:
+        path: The SQLite file (the journal's); made when missing.
+        clock: Dates the rows.
+        read_only: Never write; a file without a ledger in it is an empty one.
+
+    Raises:
+        JournalError: The file cannot be used.
+    """
+
+    def __init__(self, path: str | Path, *, clock: Clock | None = None, read_only: bool = False) -> None:
+        self.path = Path(path)
+        self.read_only = read_only
+        self._clock = WallClock() if clock is None else clock
+        self._lock = threading.RLock()
+        with self._errors():
+            self._connection = self._open()
+
+    def _open(self) -> sqlite3.Connection:
+        connect = partial(sqlite3.connect, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        if self.read_only:
+            connection = connect(f"{self.path.resolve().as_uri()}?mode=ro", uri=True)
+            names = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            if names.issuperset(_TABLES):
+                return connection
+            connection.close()
+            connection = connect(":memory:")
+        else:
+            connection = connect(self.path)
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+        connection.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}COMMIT;")
+        return connection
+
+    def __enter__(self) -> TrialLedger:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._connection.close()
+
+    # Trials -----------------------------------------------------------------------------------------------------
+
+    def plan(self, session: str, trials: int) -> None:
+        """Say how many candidates a session means to try; its line is drawn for at least that many from the start.
+
+        Without a plan the line rises as candidates are counted, and early ones are judged too kindly.
+        """
+        self._append("evaluator_sessions", session, session, {"planned": int(trials)})
+
+    def trials(self, session: str) -> int:
+        """Trials the session's line is drawn for: those counted, or those planned if that is more."""
+        planned = [int(body["planned"]) for _, _, _, _, body in self._rows("evaluator_sessions", session)]
+        return max([self.counted(session), *planned])
+
+    def counted(self, session: str | None = None) -> int:
+        """Distinct trials charged to a session, or ever."""
+        where, values = ("", ()) if session is None else (" WHERE session = ?", (session,))
+        with self._errors():
+            row = self._connection.execute(f"SELECT COUNT(*) FROM evaluator_trials{where}", values).fetchone()
+        return int(row[0])
+
+    def find(self, key: TrialKey) -> Trial | None:
+        """The stored trial of this key, whatever session it was charged to."""
+        with self._errors():
+            row = self._connection.execute(
+                "SELECT seq, at, session, key, body FROM evaluator_trials WHERE key = ?", (key.digest,)
+            ).fetchone()
+        return None if row is None else _trial(row, repeated=True)
+
+    def record(
+        self,
+        key: TrialKey,
+        session: str,
+        *,
+        outcome: str = "scored",
+        score_t: float | None = None,
+        p: float | None = None,
+        accepted: bool = False,
+        summary: Mapping[str, Any] | None = None,
+    ) -> Trial:
+        """Charge a trial, before its verdict is shown to anyone; a repeat is given back uncharged.
+
+        Args:
+            key: What was tried.
+            session: Who pays.
+            outcome: "scored", "invalid" or "failed".
+            score_t: HAC t of the score.
+            p: One-sided p.
+            accepted: Every gate held.
+            summary: Small JSON to give back on a repeat.
+        """
+        body = {
+            "canonical": key.canonical, "snapshot": key.snapshot, "horizon": key.horizon, "gate": key.gate,
+            "hold": key.hold, "sign": key.sign, "outcome": outcome, "score_t": plain(score_t), "p": plain(p),
+            "accepted": bool(accepted), "summary": plain(dict(summary or {})),
+        }  # fmt: skip
+        try:
+            self._append("evaluator_trials", session, key.digest, body)
+        except sqlite3.IntegrityError:
+            found = self.find(key)
+            assert found is not None  # the key is what the insert collided with
+            return found
+        found = self.find(key)
+        assert found is not None
+        return Trial(**{**{n: getattr(found, n) for n in Trial.__slots__}, "repeated": False})
+
+    def history(self, session: str | None = None) -> list[Trial]:
+        """Trials in order, of a session or ever."""
+        return [_trial(row) for row in self._rows("evaluator_trials", session)]
+
+    # Looks at the holdout ---------------------------------------------------------------------------------------
+
+    def add_look(self, key: str, session: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Charge a look at the sealed holdout; a second one for the same key is given back, not made."""
+        with contextlib.suppress(sqlite3.IntegrityError):
+            self._append("evaluator_looks", session, key, plain(dict(body)))
+        return next(look for look in self.looks() if look["key"] == key)
+
+    def looks(self) -> list[dict[str, Any]]:
+        """Every look ever made, in order."""
+        rows = self._rows("evaluator_looks", None)
+        return [{"at": at, "session": who, "key": key, **body} for _, at, who, key, body in rows]
+
+    # Integrity --------------------------------------------------------------------------------------------------
+
+    def verify(self) -> list[str]:
+        """What is wrong with the chain, row by row; empty when every row is as it was written."""
+        problems = []
+        for table in _TABLES:
+            previous, expected = "", 1
+            with self._errors():
+                rows = self._connection.execute(
+                    f"SELECT seq, at, session, key, body, previous, checksum FROM {table} ORDER BY seq"
+                ).fetchall()
+            for seq, at, session, key, body, before, checksum in rows:
+                if seq != expected:
+                    problems.append(f"{table}: rows {expected} to {seq - 1} are missing")
+                elif before != previous:
+                    problems.append(f"{table}: row {seq} does not follow the one before it")
+                if checksum != _checksum(before, at, session, key, body):
+                    problems.append(f"{table}: row {seq} was changed")
+                previous, expected = checksum, seq + 1
+        return problems
+
+    def _append(self, table: str, session: str, key: str, body: Mapping[str, Any]) -> None:
+        text = json.dumps(body, sort_keys=True, allow_nan=False)
+        at = self._clock.now().isoformat()
+        with self._lock, self._errors():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                last = self._connection.execute(
+                    f"SELECT seq, checksum FROM {table} ORDER BY seq DESC LIMIT 1"
+                ).fetchone()
+                seq, previous = (1, "") if last is None else (last[0] + 1, last[1])
+                self._connection.execute(
+                    f"INSERT INTO {table} VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    (seq, at, session, key, text, previous, _checksum(previous, at, session, key, text)),
+                )
+                self._connection.execute("COMMIT")
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+
+    def _rows(self, table: str, session: str | None) -> list[tuple[int, str, str, str, dict[str, Any]]]:
+        where, values = ("", ()) if session is None else (" WHERE session = ?", (session,))
+        with self._lock, self._errors():
+            rows = self._connection.execute(
+                f"SELECT seq, at, session, key, body FROM {table}{where} ORDER BY seq", values
+            ).fetchall()
+        return [(seq, at, who, key, json.loads(body)) for seq, at, who, key, body in rows]
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.IntegrityError:
+            raise
+        except (sqlite3.Error, OSError) as error:
+            raise JournalError(f"the trial ledger {self.path} cannot be used: {error}") from error
+
+
+def _checksum(previous: str, at: str, session: str, key: str, body: str) -> str:
+    return hashlib.sha256("\x1f".join([previous, at, session, key, body]).encode()).hexdigest()
+
+
+def _trial(row: tuple[Any, ...], *, repeated: bool = False) -> Trial:
+    seq, at, session, key, body = row
+    body = json.loads(body) if isinstance(body, str) else body
+    return Trial(
+        seq=int(seq), at=at, session=session, key=key, canonical=body["canonical"], outcome=body["outcome"],
+        score_t=body["score_t"], p=body["p"], accepted=body["accepted"], summary=body["summary"], repeated=repeated,
+        gate=body["gate"], hold=body["hold"],
+    )  # fmt: skip

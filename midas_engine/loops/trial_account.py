@@ -1,0 +1,88 @@
+"""A session's account at the trial ledger: every try is charged before anyone hears its verdict."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from midas_engine.clock import Clock
+    from midas_engine.evaluator.trials.holdout import HoldoutLook
+    from midas_engine.evaluator.trials.ledger import TrialKey, TrialLedger
+    from midas_engine.models import MultiAgentResult
+    from midas_engine.proposer.protocol import Proposal
+
+
+class TrialAccount:
+    """Charges trials and looks at the holdout. Every method waits for the disk in a thread.
+
+    Args:
+        ledger: Where they are kept.
+        session: Who pays.
+        snapshot: Content hash of the data.
+        horizon: Target in bars.
+        owned: Close the ledger at the end.
+    """
+
+    def __init__(self, ledger: TrialLedger, session: str, snapshot: str, horizon: int, *, owned: bool) -> None:
+        self._ledger, self._session = ledger, session
+        self._snapshot, self._horizon = snapshot, horizon
+        self._owned = owned
+
+    @classmethod
+    async def open(
+        cls, ledger: TrialLedger | Path, session: str, snapshot: str, horizon: int, planned: int, clock: Clock
+    ) -> TrialAccount:
+        """An account whose line is drawn for `planned` trials from the first on; a path is opened, and closed later."""
+        from midas_engine.evaluator.trials.ledger import TrialLedger
+
+        owned = not isinstance(ledger, TrialLedger)
+        book = ledger if isinstance(ledger, TrialLedger) else await asyncio.to_thread(TrialLedger, ledger, clock=clock)
+        await asyncio.to_thread(book.plan, session, planned)
+        return cls(book, session, snapshot, horizon, owned=owned)
+
+    def key(self, canonical: str, gate: str = "", hold: int = 0) -> TrialKey:
+        """What makes two tries the same one."""
+        from midas_engine.evaluator.trials.ledger import TrialKey
+
+        return TrialKey(canonical, self._snapshot, self._horizon, gate, hold)
+
+    async def charge(self, key: TrialKey, verdict: MultiAgentResult) -> bool:
+        """Charge a scored trial; False when the same one was paid for before."""
+        e = verdict.evaluation
+        summary = {
+            "name": e.feature_name, "rank_ic": e.rank_ic.value, "line_t": verdict.line_t, "trials": verdict.trials,
+            "composite": verdict.composite_score, "failed": list(verdict.failed_agents),
+            "statistical": verdict.statistical_pass, "missed": _missed(verdict),
+            "nearest": e.most_correlated,
+        }  # fmt: skip
+        return await self._record(
+            key, score_t=e.score_t, p=e.score_p, accepted=verdict.overall_pass, summary=summary, outcome="scored"
+        )
+
+    async def charge_unscored(self, proposal: Proposal, reason: str, outcome: str) -> bool:
+        """Charge a try that was refused before scoring ("invalid") or could not be scored ("failed")."""
+        key = self.key(proposal.expression[:4000], proposal.gate[:4000], proposal.hold)
+        return await self._record(key, outcome=outcome, summary={"name": proposal.name[:80], "reason": reason[:500]})
+
+    async def _record(self, key: TrialKey, **row: Any) -> bool:
+        return not (await asyncio.to_thread(self._ledger.record, key, self._session, **row)).repeated
+
+    async def look(self, key: TrialKey, verdict: MultiAgentResult) -> HoldoutLook:
+        """Charge the one look at the holdout that `verdict` is."""
+        from midas_engine.evaluator.trials.holdout import SealedHoldout
+
+        holdout, result = SealedHoldout(self._ledger), verdict.evaluation
+        return await asyncio.to_thread(holdout.charge, key, result, session=self._session, name=result.feature_name)
+
+    async def close(self) -> None:
+        """Close a ledger that was opened here."""
+        if self._owned:
+            await asyncio.to_thread(self._ledger.close)
+
+
+def _missed(verdict: MultiAgentResult) -> list[list[Any]]:
+    """Every gate that refused: its name, the figure, and what was asked of it."""
+    return [[g.name, g.value, g.comparison, g.threshold] for v in verdict.verdicts for g in v.gates if not g.passed]

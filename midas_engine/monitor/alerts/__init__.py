@@ -1,0 +1,1 @@
+"""Rules, episodes and thresholds of alerts."""

@@ -1,0 +1,228 @@
+"""The rules layer: which conditions hold on this bar, for every feature at once. It never stops a feature.
+
+The first three are the original system's, on durations instead of bar counts and only where the figure is
+determined; the sequential tests raise the critical ic_decay; the rest watch the input.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from midas_engine.models import Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from numpy.typing import NDArray
+
+    from midas_engine.monitor.alerts.thresholds import AlertThresholds
+
+    Floats = NDArray[np.float64]
+    Flags = NDArray[np.bool_]
+    Columns = Mapping[str, Floats]
+
+
+# Standard errors by which the five days must lie below the thirty for the ratio to be critical.
+_FALLEN_ERRORS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule: where its figure comes from and what it says.
+
+    Attributes:
+        name: Identity of the episode, together with the feature.
+        alert_type: One of the types of `midas_engine.models.Alert`.
+        figure: Column that is shown with the alert.
+        unit: Its unit.
+        grade: Level of every feature: 0 clear, 1 warning, 2 critical; NaN figures are clear.
+        threshold: The gate for a level, to be shown.
+        text: Message with the fields value, threshold and feature.
+        enter_bars: Bars before the episode opens; None takes the thresholds' own.
+        lowest: Severity of level 1.
+    """
+
+    name: str
+    alert_type: str
+    figure: str
+    unit: str
+    grade: Callable[[Columns, AlertThresholds], NDArray[np.int8]]
+    threshold: Callable[[AlertThresholds, int], float]
+    text: str
+    enter_bars: int | None = None
+    lowest: Severity = Severity.WARNING
+
+    def severity(self, level: int) -> Severity:
+        """Severity of a level."""
+        return Severity.CRITICAL if level >= 2 else self.lowest
+
+
+def _levels(warning: Flags, critical: Flags | None = None) -> NDArray[np.int8]:
+    level = warning.astype(np.int8)
+    if critical is not None:
+        level[critical] = 2
+    return level
+
+
+def _ratio(c: Columns, t: AlertThresholds) -> NDArray[np.int8]:
+    # Five days say little of a small IC: below the critical line chance alone takes it in most healthy months. The
+    # five days are part of the thirty, so the variance of the difference is the difference of the variances.
+    error = np.sqrt(np.maximum(c["ic_5d_se"] ** 2 - c["ic_30d_se"] ** 2, 0.0))
+    fallen = c["ic_30d"] - c["ic_5d"] > _FALLEN_ERRORS * error
+    return _levels(c["ic_ratio"] < t.ic_ratio_warning, (c["ic_ratio"] < t.ic_ratio_critical) & fallen)
+
+
+def _slippage(c: Columns, t: AlertThresholds) -> NDArray[np.int8]:
+    return _levels(c["slippage_ratio"] > t.slippage_warning, c["slippage_ratio"] > t.slippage_critical)
+
+
+def _drawdown(c: Columns, t: AlertThresholds) -> NDArray[np.int8]:
+    return _levels(c["pnl_1d_bps"] < t.drawdown_bps)
+
+
+def _correlated(c: Columns, t: AlertThresholds) -> NDArray[np.int8]:
+    risen = c["correlation"] - c["correlation_usual"] > t.correlation_rise
+    return _levels((c["correlation"] > t.correlation) & risen)
+
+
+def _regime(c: Columns, t: AlertThresholds) -> NDArray[np.int8]:
+    against = c["ic_regime"] < -1.64 * c["ic_regime_se"]
+    return _levels(against & (c["regime_bars"] >= 72) & (c["reference"] > 0))
+
+
+def _stale(c: Columns, t: AlertThresholds) -> NDArray[np.int8]:
+    return _levels(c["missing_bars"] >= t.missing_bars)
+
+
+def _frozen(c: Columns, t: AlertThresholds) -> NDArray[np.int8]:
+    return _levels(c["frozen_bars"] >= t.frozen_bars)
+
+
+def _stuck(c: Columns, t: AlertThresholds) -> NDArray[np.int8]:
+    # a frozen feature is all stuck, and has an alert of its own
+    return _levels((c["stuck"] - c["stuck_usual"] > t.stuck_share) & (c["frozen_bars"] < t.frozen_bars))
+
+
+def _sparse(c: Columns, t: AlertThresholds) -> NDArray[np.int8]:
+    return _levels((c["coverage"] < t.coverage) & (c["missing_bars"] < t.missing_bars))
+
+
+def _uncalibrated(c: Columns, t: AlertThresholds) -> NDArray[np.int8]:
+    return _levels(~np.isfinite(c["reference"]))
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        "ic_ratio",
+        "ic_decay",
+        "ic_ratio",
+        "ratio",
+        _ratio,
+        lambda t, level: t.ic_ratio_critical if level >= 2 else t.ic_ratio_warning,
+        "5-day IC is {value:.2f} of the 30-day IC, below {threshold:.2f}",
+    ),
+    Rule(
+        "slippage",
+        "execution_slippage",
+        "slippage_ratio",
+        "ratio",
+        _slippage,
+        lambda t, level: t.slippage_critical if level >= 2 else t.slippage_warning,
+        "slippage is {value:.2f}x what was expected, above {threshold:.2f}x",
+    ),
+    Rule(
+        "drawdown",
+        "drawdown",
+        "pnl_1d_bps",
+        "bps",
+        _drawdown,
+        lambda t, level: t.drawdown_bps,
+        "one-day contribution is {value:.1f} bps, below {threshold:.0f} bps",
+    ),
+    Rule(
+        "correlation",
+        "correlation_spike",
+        "correlation",
+        "correlation",
+        _correlated,
+        lambda t, level: t.correlation,
+        "correlation with another live feature rose to {value:.2f}, above {threshold:.2f}",
+    ),
+    Rule(
+        "regime",
+        "regime_shift",
+        "ic_regime",
+        "score",
+        _regime,
+        lambda t, level: 0.0,
+        "the feature works against you in the current regime: score {value:.3f}",
+    ),
+    Rule(
+        "missing",
+        "stale_data",
+        "missing_bars",
+        "bars",
+        _stale,
+        lambda t, level: float(t.missing_bars),
+        "no value for {value:.0f} bars",
+        enter_bars=1,
+    ),
+    Rule(
+        "frozen",
+        "stale_data",
+        "frozen_bars",
+        "bars",
+        _frozen,
+        lambda t, level: float(t.frozen_bars),
+        "the same value for {value:.0f} bars",
+        enter_bars=1,
+    ),
+    Rule(
+        "stuck",
+        "stale_data",
+        "stuck",
+        "share",
+        _stuck,
+        lambda t, level: t.stuck_share,
+        "the values of {value:.0%} of the symbols have not moved for a day",
+    ),
+    Rule(
+        "sparse",
+        "stale_data",
+        "coverage",
+        "share",
+        _sparse,
+        lambda t, level: t.coverage,
+        "only {value:.0%} of the values came in the last five days",
+    ),
+    Rule(
+        "uncalibrated",
+        "uncalibrated",
+        "reference",
+        "",
+        _uncalibrated,
+        lambda t, level: float("nan"),
+        "no expected score was stored at promotion: no critical alarm and no kill for this feature",
+        lowest=Severity.INFO,
+    ),
+)
+# raised by the sequential tests, held open until the rolling score is back
+DETECTOR = Rule(
+    "detector",
+    "ic_decay",
+    "decay_log_s",
+    "ln S",
+    lambda c, t: np.zeros(0, np.int8),
+    lambda t, level: float("nan"),
+    "the sequential test says the feature decayed: ln S reached {threshold:.2f}",
+    enter_bars=1,
+)
+
+
+def grades(columns: Columns, thresholds: AlertThresholds) -> NDArray[np.int8]:
+    """Level of every rule and feature, [R, F]."""
+    with np.errstate(invalid="ignore"):
+        return np.stack([rule.grade(columns, thresholds) for rule in RULES])

@@ -1,0 +1,1 @@
+"""Bars as they come in: the grid, late labels, inputs."""

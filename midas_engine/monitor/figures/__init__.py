@@ -1,0 +1,1 @@
+"""Rolling figures of what is watched."""

@@ -1,0 +1,1 @@
+"""The kill switch and what it calls."""

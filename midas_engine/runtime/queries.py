@@ -1,0 +1,193 @@
+"""The part of the runtime that is asked about live features, and told what to do with their alerts."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from midas_engine.errors import MonitorError
+from midas_engine.runtime.documents import ChartData
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from midas_engine.bus import EventBus
+    from midas_engine.journal import Journal
+    from midas_engine.models import Alert, FeatureMetrics
+    from midas_engine.monitor.diagnosis.agent import DiagnoseAgent
+    from midas_engine.runtime.live import LiveWatch
+    from midas_engine.runtime.recorded_bars import FleetStage
+
+CHART_FIGURES = ("ic_5d", "ic_30d", "slippage_ratio", "pnl_bps", "score", "log_s")
+LEAST_RECORD_BARS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Portfolio:
+    """The test on the mean score of all live features.
+
+    Attributes:
+        log_s: ln of its statistic; NaN with fewer than two promised features.
+        threshold: Where it calls.
+        features: How many features it watches.
+    """
+
+    log_s: float
+    threshold: float
+    features: int
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardRecord:
+    """What a feature did on the bars it was watched.
+
+    Attributes:
+        since: Open time of the first bar counted.
+        bars: How many bars have a score.
+        score: Mean causal score.
+        se: Its standard error, from bars taken as independent.
+        pnl_bps: Paper return of the fleet that is this feature's, summed, gross, bps.
+        forward: The bars came after the feature was frozen; False: recorded data, seen in hindsight.
+    """
+
+    since: datetime
+    bars: int
+    score: float
+    se: float
+    pnl_bps: float
+    forward: bool
+
+    @property
+    def t(self) -> float:
+        """Score over its standard error; NaN where there is none."""
+        return self.score / self.se if self.se > 0 else math.nan
+
+
+class Watching:
+    """Queries and alert commands; the runtime gives the stage."""
+
+    bus: EventBus
+    _stage: FleetStage | LiveWatch | None
+    _frozen_at: Mapping[str, datetime]
+    _diagnostics: DiagnoseAgent | None
+    _journal: Journal | None
+    _older: dict[str, tuple[Any, ...]]
+
+    def now(self) -> datetime:
+        """Given by the runtime."""
+        raise NotImplementedError
+
+    def _watched(self) -> FleetStage | LiveWatch:
+        if self._stage is None:
+            raise MonitorError("nothing is watched", hint="promote a candidate first")
+        return self._stage
+
+    # -- queries ---------------------------------------------------------------------------------
+
+    def metrics(self) -> Mapping[str, FeatureMetrics]:
+        """Newest figures of every watched feature."""
+        if self._stage is None or not self._stage.fleet.names:
+            return {}
+        fleet = self._stage.fleet
+        with contextlib.suppress(MonitorError):
+            return {name: fleet.metrics(name, fleet.last_bar) for name in fleet.names}
+        return {}
+
+    def chart(self, name: str) -> ChartData | None:
+        """Recent bars of a feature for the charts; None when it is not watched."""
+        if self._stage is None or name not in self._stage.fleet.names:
+            return None
+        arrays = self._stage.fleet.engine.history(name)
+        return ChartData({figure: arrays[figure].tolist() for figure in CHART_FIGURES})
+
+    def portfolio(self) -> Portfolio | None:
+        """The portfolio detector; None before anything is watched."""
+        if self._stage is None or not self._stage.fleet.built:
+            return None
+        engine = self._stage.fleet.engine
+        promised = np.isfinite(engine.bank.base) & (engine.counted > 0)
+        return Portfolio(engine.portfolio.log_s, engine.bank.threshold, int(promised.sum()))
+
+    def forward(self, name: str) -> ForwardRecord | None:
+        """What a watched feature did since it was frozen; None when no bar counts."""
+        if self._stage is None or name not in self._stage.fleet.names:
+            return None
+        arrays = self._stage.fleet.engine.history(name)
+        at, score, pnl = arrays["at"], arrays["score"].astype(np.float64), arrays["pnl_bps"].astype(np.float64)
+        frozen = self._frozen_at.get(name)
+        forward = False
+        if frozen is not None and len(at):
+            after = at >= np.datetime64(frozen.astimezone(UTC).replace(tzinfo=None), "ns")
+            forward = bool(after.any())
+            if forward:
+                at, score, pnl = at[after], score[after], pnl[after]
+            if name in self._stage.fleet.shadow and at[0] == arrays["at"][0]:
+                # older than what the charts hold: the journal has the rest
+                at, score, pnl = self._with_older(name, frozen, at, score, pnl)
+        known = np.isfinite(score)
+        if known.sum() < LEAST_RECORD_BARS:
+            return None
+        found = score[known]
+        first = int(at[known][0].astype("datetime64[s]").astype(np.int64))
+        return ForwardRecord(
+            since=datetime.fromtimestamp(first, tz=UTC),
+            bars=len(found),
+            score=float(found.mean()),
+            se=float(found.std(ddof=1) / math.sqrt(len(found))),
+            pnl_bps=float(np.nansum(pnl)),
+            forward=forward,
+        )
+
+    def _with_older(self, name: str, since: datetime, at: Any, score: Any, pnl: Any) -> tuple[Any, Any, Any]:
+        journal = self._journal
+        if journal is None or not len(at):
+            return at, score, pnl
+        until = datetime.fromtimestamp(int(at[0].astype("datetime64[s]").astype(np.int64)), tz=UTC)
+        key = (name, since, until.date())
+        if self._older.get(name, (None,))[0] != key:  # read once a day: it only grows at its end
+            from midas_engine.monitor.shadow_record import record_between
+
+            self._older[name] = (key, *record_between(journal, name, since, until))
+        _, times, scores, gross = self._older[name]
+        kept = [place for place, when in enumerate(times) if when < until]
+        stamps = np.array([np.datetime64(times[k].replace(tzinfo=None), "ns") for k in kept], "datetime64[ns]")
+        return np.append(stamps, at), np.append(scores[kept], score), np.append(gross[kept], pnl)
+
+    def kill_proposals(self) -> Mapping[str, str]:
+        """Features that the e-detector or a diagnosis would stop, and why; an operator decides."""
+        if self._stage is None:
+            return {}
+        fleet = self._stage.fleet
+        agent = self._diagnostics
+        proposed = {} if agent is None else agent.proposals
+        found = {name: f"a diagnosis: {why}" for name, why in proposed.items() if name in fleet.names}
+        return {n: why for n, why in (found | fleet.kill_wanted).items() if n not in fleet.kills.killed}
+
+    def alerts(self, *, include_resolved: bool = False) -> Sequence[Alert]:
+        """Episodes, newest first."""
+        return self._stage.alerts.alerts(include_resolved=include_resolved) if self._stage is not None else []
+
+    # -- the operator ----------------------------------------------------------------------------
+
+    async def acknowledge(self, alert_id: str) -> str:
+        """Mark an episode as seen; MonitorError when it does not run."""
+        for event in self._watched().alerts.acknowledge(alert_id, self.now()):
+            self.bus.publish(event)
+        return "acknowledged"
+
+    async def snooze(self, alert_id: str, hours: float) -> str:
+        """Silence an episode for `hours`; MonitorError when it does not run."""
+        for event in self._watched().alerts.snooze(alert_id, hours, self.now()):
+            self.bus.publish(event)
+        return f"snoozed for {hours:g} h"
+
+    async def reopen(self, alert_id: str) -> str:
+        """Take an acknowledgement or a snooze back; MonitorError when the episode has ended."""
+        for event in self._watched().alerts.reopen(alert_id, self.now()):
+            self.bus.publish(event)
+        return "open again"

@@ -1,0 +1,144 @@
+"""One recorded bar through the online loop: what replay and catching up run."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from midas_engine.bus import EventBus
+from midas_engine.events import BarProcessed, FeatureTicked, KillProposed
+from midas_engine.monitor.alerts.engine import AlertEngine
+from midas_engine.monitor.diagnosis.recorded import follow_up
+from midas_engine.monitor.figures.engine import EngineConfig
+from midas_engine.monitor.fleet import Fleet
+from midas_engine.monitor.kill.switch import KillRecord, KillSwitch
+from midas_engine.monitor.state.codec import pack, unpack
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from numpy.typing import NDArray
+
+    from midas_engine.clock import Clock
+    from midas_engine.events import Event
+    from midas_engine.market.panel import Panel
+    from midas_engine.runtime.watchlist import LiveFeature
+    from midas_engine.settings import Settings
+
+TICKS_PER_BAR = 256
+
+
+class FleetStage:
+    """Runs the monitor's own `Fleet` over recorded bars, without disk, models or callbacks.
+
+    Critical episodes are diagnosed by the tests and the local templates as they are raised. With `kills` what the
+    e-detector condemns is stopped, in the recording only.
+
+    Args:
+        panel: The recording.
+        first: Row of `panel` that is bar 0 of the stage.
+        times: Open time of each of the stage's bars.
+        book: What is watched.
+        regimes: Label of every row of `panel`.
+        settings: Costs and run length.
+        clock: Engine time.
+        slippage: Realised and expected slippage per row of `panel`, bps; None: there were no fills.
+        kills: Carry kills out in the recording; False leaves them proposals.
+    """
+
+    def __init__(
+        self,
+        panel: Panel,
+        first: int,
+        times: Sequence[datetime],
+        book: Sequence[LiveFeature],
+        regimes: NDArray[np.str_],
+        settings: Settings,
+        clock: Clock,
+        *,
+        slippage: tuple[NDArray[np.float64], float] | None = None,
+        alert_thresholds: Mapping[str, Any] | None = None,
+        kills: bool = False,
+    ) -> None:
+        self._kills = kills
+        self.expressions = {f.name: f.expression for f in book}
+        self._panel, self._first, self._times, self._regimes = panel, first, times, regimes
+        self._clock = clock
+        names = [f.name for f in book]
+        self._values = np.stack([f.values[first:] for f in book]) if book else np.zeros((0, panel.T - first, panel.S))
+        self._returns = panel.values("returns")
+        self._slippage = slippage
+        config = EngineConfig(
+            bar_seconds=panel.bar_seconds,
+            one_way_bps=settings.costs.one_way_bps,
+            expected_slippage_bps=settings.monitor.expected_slippage_bps,
+            arl0_bars=float(settings.monitor.arl0_bars),
+        )
+        self.alerts = AlertEngine(alert_thresholds)
+        references = {f.name: f.reference for f in book if f.reference is not None}
+        switch = KillSwitch(bus=EventBus(), clock=clock)
+        self.fleet = Fleet(names, references, config, self.alerts, switch, "manual")
+        self.fleet.paused = {f.name for f in book if f.paused}
+        self.fleet.shadow = {f.name for f in book if f.shadow}
+        self.fleet.build(panel.S)
+
+    @property
+    def bars(self) -> int:
+        """Bars there are."""
+        return len(self._times)
+
+    def run_bar(self, index: int, *, shown: bool) -> list[Event]:
+        """Process bar `index`: alert events, and with `shown` the ticks and the bar itself."""
+        began = self._clock.monotonic()
+        row = self._first + index
+        fleet, at = self.fleet, self._times[index]
+        realised, expected = np.full(len(fleet.names), np.nan), np.full(len(fleet.names), np.nan)
+        if self._slippage is not None:
+            realised[:] = self._slippage[0][row]
+            expected[:] = self._slippage[1]
+        regime = str(self._regimes[row])
+        meta = {"index": fleet.stream.index(at), "regime": regime, "own": True, "labelled": True}
+        arrays = {
+            "values": np.ascontiguousarray(self._values[:, index]),
+            "returns": np.array(self._returns[row]),
+            "fills": np.stack([realised, expected]),
+        }
+        arrival = fleet.arrive(meta, arrays)
+        for pair in arrival.pairs:
+            fleet.score(pair)
+        events = fleet.judge(at)
+        condemned = [] if self._kills else [e for e in events if isinstance(e, KillProposed)]
+        events += follow_up(
+            fleet, [e for e in events if e not in condemned], at, self.expressions, tuple(self._panel.fields)
+        )
+        if shown:
+            events.extend(FeatureTicked(at=at, metrics=m) for m in fleet.ticks(at, TICKS_PER_BAR))
+            warnings, criticals = fleet.count_alerts()
+            events.append(
+                BarProcessed(
+                    at=at,
+                    bar_at=at,
+                    regime=regime,
+                    features=len(fleet.names),
+                    warnings=warnings,
+                    criticals=criticals,
+                    seconds=self._clock.monotonic() - began,
+                    symbols=int(np.isfinite(arrays["returns"]).sum()),
+                )
+            )
+        return events
+
+    def state(self) -> bytes:
+        """Everything needed to go on from here."""
+        meta, arrays = self.fleet.state()
+        records = [asdict(record) for record in self.fleet.kills.records.values()]
+        return pack({**meta, "kills": records}, arrays)
+
+    def restore(self, state: bytes) -> None:
+        """Go back to what `state` held."""
+        meta, arrays = unpack(state)
+        self.fleet.kills.records = {entry["feature"]: KillRecord(**entry) for entry in meta["kills"]}
+        self.fleet.restore(meta, arrays)

@@ -1,0 +1,170 @@
+"""Watching: the book of features run over recorded bars, as a replay or caught up to the data's end."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from midas_engine.clock import ManualClock
+from midas_engine.events import AlertRaised
+from midas_engine.market.regimes import regime_labels
+from midas_engine.runtime.recorded_bars import FleetStage
+from midas_engine.runtime.replay import ReplayControl
+from midas_engine.runtime.watchlist import LiveFeature, book_of_records, classic_book
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from midas_engine.clock import Clock
+    from midas_engine.events import Event
+    from midas_engine.market.panel import Panel
+    from midas_engine.models import FeatureRecord
+    from midas_engine.settings import Settings
+
+WARM_HOURS = 24 * 32
+REPLAY_HOURS = 24 * 60
+# The synthetic market breaks at three quarters of its year: its replay begins a little before.
+SYNTHETIC_REPLAY_HOURS = 24 * 100
+KERNEL_BARS = 30
+SCAN_BURST_SECONDS = 0.006
+SCAN_REST_SECONDS = 0.012
+
+
+@dataclass(slots=True)
+class Recording:
+    """A panel prepared for watching.
+
+    Attributes:
+        panel: The market.
+        first: Row at which the stage starts, warm-up included.
+        shown: Row of the first bar that is shown.
+        regimes: Label of every row.
+        book: What is watched.
+        problems: Features that cannot be, and why.
+        slippage: Realised slippage per row and the expected one, bps; None when there were no fills.
+    """
+
+    panel: Panel
+    first: int
+    shown: int
+    regimes: NDArray[np.str_]
+    book: list[LiveFeature]
+    problems: list[str]
+    slippage: tuple[NDArray[np.float64], float] | None = None
+
+    @property
+    def times(self) -> list[datetime]:
+        """Open time of every bar of the stage."""
+        seconds = self.panel.timestamps[self.first :].astype("datetime64[s]").astype(np.int64)
+        return [datetime.fromtimestamp(int(s), tz=UTC) for s in seconds]
+
+    def stage(
+        self, settings: Settings, clock: Clock, thresholds: dict[str, Any] | None = None, *, kills: bool = False
+    ) -> FleetStage:
+        """A fresh run over the recording; with `kills` what is condemned is stopped in it."""
+        return FleetStage(
+            self.panel, self.first, self.times, self.book, self.regimes, settings, clock,
+            slippage=self.slippage, alert_thresholds=thresholds, kills=kills,
+        )  # fmt: skip
+
+
+def prepare(
+    panel: Panel, records: Sequence[FeatureRecord], settings: Settings, *, source: str, replay: bool
+) -> Recording:
+    """Choose what is shown and what is watched; compute the values. Heavy: call it in a thread.
+
+    A replay shows the last 60 days (100 of the synthetic market, to begin before it breaks), or the second half of a
+    shorter recording. Without deployed features it watches
+    classics that held before them.
+    """
+    hours = SYNTHETIC_REPLAY_HOURS if source.startswith("synthetic") else REPLAY_HOURS
+    shown = panel.T - min(panel.bars(hours), panel.T // 2) if replay else panel.T
+    first = max(0, shown - panel.bars(WARM_HOURS))
+    book, problems = book_of_records(panel, records, settings.dsl)
+    if not book and replay:
+        # Judged on bars that are not shown; on the warm-up too where there is little before it.
+        before = first if first >= panel.bars(WARM_HOURS) else shown
+        book = classic_book(panel, before, settings.dsl)
+    slippage = None
+    if source.startswith("synthetic"):
+        from midas_engine.market.synthetic import SyntheticMarket
+
+        seed = int(source.partition(":")[2] or 7)
+        expected = settings.monitor.expected_slippage_bps
+        slippage = (SyntheticMarket(seed).slippage_bps(expected), expected)
+    recording = Recording(panel, first, shown, regime_labels(panel), book, problems, slippage)
+    _load_kernels(recording, settings)
+    return recording
+
+
+def _load_kernels(recording: Recording, settings: Settings) -> None:
+    """Run a few bars for nothing: compiled kernels are loaded (or compiled) here, in a thread, not in the loop."""
+    if not recording.book:
+        return
+    clock = ManualClock(recording.times[0])
+    stage = recording.stage(settings, clock)
+    for index in range(min(KERNEL_BARS, stage.bars)):
+        stage.run_bar(index, shown=True)
+    stage.restore(stage.state())
+
+
+def replay_control(
+    recording: Recording, settings: Settings, publish: Callable[[Event], None], pace: Clock
+) -> tuple[ReplayControl, FleetStage, ManualClock]:
+    """The replay of a recording, its stage and its clock."""
+    times = recording.times
+    clock = ManualClock(times[0])
+    stage = recording.stage(settings, pace, kills=True)
+    control = ReplayControl(
+        stage,
+        times,
+        start=recording.shown - recording.first,
+        publish=publish,
+        clock=clock,
+        pace=pace,
+        bar_seconds=recording.panel.bar_seconds,
+    )
+    return control, stage, clock
+
+
+async def scan_alerts(
+    recording: Recording, settings: Settings, pace: Clock, found: Callable[[Sequence[int]], None]
+) -> None:
+    """Run ahead of the screen, in small slices, to learn at which bars alerts will be raised."""
+    stage = recording.stage(settings, pace, kills=True)
+    bars: list[int] = []
+    began = pace.monotonic()
+    for index in range(stage.bars):
+        if any(isinstance(event, AlertRaised) for event in stage.run_bar(index, shown=False)):
+            bars.append(index)
+            found(bars)
+        if pace.monotonic() - began > SCAN_BURST_SECONDS:
+            await asyncio.sleep(SCAN_REST_SECONDS)
+            began = pace.monotonic()
+
+
+async def catch_up(
+    recording: Recording, settings: Settings, pace: Clock, progress: Callable[[float], None]
+) -> FleetStage:
+    """Run to the end of the data in small slices; the last bar's events are the caller's to take."""
+    stage = recording.stage(settings, pace)
+    began = pace.monotonic()
+    for index in range(stage.bars - 1):
+        stage.run_bar(index, shown=False)
+        if pace.monotonic() - began > SCAN_BURST_SECONDS:
+            progress(index / stage.bars)
+            await asyncio.sleep(0)
+            began = pace.monotonic()
+    return stage
+
+
+def end_of(panel: Panel) -> datetime:
+    """When the last bar closed."""
+    last = int(panel.timestamps[-1].astype("datetime64[s]").astype(np.int64))
+    return datetime.fromtimestamp(last, tz=UTC) + timedelta(seconds=panel.bar_seconds)

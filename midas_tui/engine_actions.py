@@ -1,0 +1,313 @@
+"""What the keys do to the engine: ask, call, say what happened. One place for all modes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from textual.app import App
+
+from midas_engine.errors import MidasError
+from midas_tui.faults import describe, fault_of
+from midas_tui.modals.ask import Answer, AskModal, Question
+from midas_tui.modals.choose import ChooseModal, LineModal
+from midas_tui.sanitise import clean
+from midas_tui.workers import in_worker
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from midas_tui.runtime_protocol import Preview, RuntimePort
+    from midas_tui.store import Store
+
+SNOOZES = (("0.25", "15 minutes"), ("1", "1 hour"), ("4", "4 hours"), ("24", "1 day"))
+GOALS = (
+    "short-term reversal after volume shocks",
+    "funding carry on majors",
+    "momentum that survives costs",
+    "volatility and range signals",
+)
+RESEARCHERS = {
+    "local": "local: grammar search, no key",
+    "openai": "openai (OPENAI_API_KEY)",
+    "anthropic": "anthropic (ANTHROPIC_API_KEY)",
+}
+# Undo reaches this many answers to alerts back; moves of features are the journal's to remember.
+REMEMBERED = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """One thing `u` can take back in this terminal: an answer to an alert, or a move in the pipeline."""
+
+    what: str
+    alert_id: str = ""
+    hours: float = 0.0
+
+
+class Commands(App[int]):
+    """Actions of the application that reach the engine."""
+
+    runtime: RuntimePort | None
+    store: Store
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._done: list[Done] = []
+        self._undone: list[Done] = []
+        self._asking = False
+
+    # -- helpers ---------------------------------------------------------------------------------
+
+    def say(self, text: str, *, bad: bool = False) -> None:
+        """A toast; its text is data."""
+        self.notify(clean(text), severity="error" if bad else "information", markup=False, timeout=8 if bad else 4)
+
+    async def attempt(self, call: Callable[[RuntimePort], Awaitable[str]]) -> bool:
+        """Call the engine; say what happened or why it did not."""
+        if self.runtime is None:
+            self.say("still starting", bad=True)
+            return False
+        try:
+            self.say(await call(self.runtime))
+        except Exception as error:
+            self.failed(error)
+            return False
+        finally:
+            self.store.mark("pipeline", "alerts", "session", "documents")
+        return True
+
+    def failed(self, error: Exception) -> None:
+        """Say what went wrong; what nobody expected goes to the log too, and never ends the terminal."""
+        self.say(describe(error), bad=True)
+        if not isinstance(error, MidasError) and self.runtime is not None:
+            self.store.apply(fault_of(error, "terminal", self.runtime.now()))
+
+    def refusal(self) -> str:
+        """Why the pipeline cannot be changed from here; empty when it can."""
+        runtime = self.runtime
+        if runtime is None:
+            return "still starting"
+        if runtime.mode == "REPLAY":
+            return "refused: this is a replay; start midas-tui without --replay to change the pipeline"
+        if runtime.read_only:
+            return "refused: opened read-only; start midas-tui without --read-only, on a base that can be written"
+        return ""
+
+    def refused(self) -> bool:
+        """Say why actions are refused, if they are."""
+        why = self.refusal()
+        if why:
+            self.say(why, bad=True)
+        return bool(why)
+
+    def _did(self, done: Done) -> None:
+        self._done = [*self._done[-REMEMBERED:], done]
+        self._undone.clear()
+
+    # -- pipeline --------------------------------------------------------------------------------
+
+    def act(self, action: str, names: Sequence[str]) -> None:
+        """Ask about a pipeline action on one feature or several, then carry it out. A second key press is nothing."""
+        if not names or self._asking or isinstance(self.screen, AskModal) or self.refused():
+            return
+        self._asking = True
+        in_worker(self, partial(self._ask_and_act, action, list(names)), "act", exclusive=True)
+
+    async def _ask_and_act(self, action: str, names: list[str]) -> None:
+        try:
+            question = await self._question(action, names)
+            answer = await self.push_screen_wait(AskModal(question)) if question is not None else Answer(False)
+        finally:
+            self._asking = False
+        if not answer.confirmed:
+            return
+        for name in names:
+            if await self.attempt(lambda r, n=name: r.act(action, n, answer.reason)) and action != "kill":  # type: ignore[misc]
+                self._did(Done("pipeline"))
+
+    async def _question(self, action: str, names: list[str]) -> Question | None:
+        """What the dialog says; None when the action is not possible, which has been said then."""
+        runtime = self.runtime
+        if runtime is None:
+            return None
+        previews: list[Preview] = []
+        for name in names:
+            try:
+                previews.append(await runtime.preview(action, name))
+            except Exception as error:
+                self.failed(error)
+                return None
+        body: list[tuple[str, str]] = []
+        for name, preview in zip(names, previews, strict=True):
+            if len(names) > 1:
+                body.append((name, "accent"))
+            body += [(f"{verb:<7}{path}", "") for verb, path in preview.changes]
+            body += [(f"not met: {gate}", "warn") for gate in preview.unmet]
+            body += self._live_words(name)
+            body.append((f"same as: {preview.command}", "muted"))
+        kill = action == "kill"
+        if not all(p.undoable for p in previews):
+            body.append(("final: cannot be undone; the kill callback fires at once", "crit"))
+            body.append(("to bring it back later: redeploy it, as a new promotion with a reason", "muted"))
+        needs = any(p.needs_reason for p in previews)
+        return Question(
+            title=f"{action} {names[0]}" if len(names) == 1 else f"{action} {len(names)} features",
+            body=body,
+            confirm=action.capitalize(),
+            reason_label="reason" if needs else "",
+            reason_required=needs,
+            typed_name=names[0] if kill else "",
+            danger=kill,
+        )
+
+    def _live_words(self, name: str) -> list[tuple[str, str]]:
+        m = self.store.metrics.get(name)
+        record = self.store.record(name)
+        words: list[tuple[str, str]] = []
+        if m is not None:
+            words.append(
+                (f"live: {m.status}, ic 5d {m.ic_5d.value:+.3f} ±{m.ic_5d.se:.3f}, {m.pnl_1d_bps:+.1f} bps/d", "muted")
+            )
+        elif record is not None and record.metrics:
+            figures = [f"{k} {v:.4g}" for k, v in record.metrics.items() if isinstance(v, float)][:4]
+            words.append((f"saved: {', '.join(figures)}", "muted"))
+        forward = self.runtime.forward(name) if self.runtime is not None and self.store.is_shadow(name) else None
+        if forward is not None:
+            kind = "forward" if forward.forward else "in hindsight"
+            words.append((f"shadow: {forward.score:+.4f}, t {forward.t:+.1f} over {forward.bars} bars {kind}", "muted"))
+        return words
+
+    async def action_undo(self) -> None:
+        """Undo the last reversible action: an answer to an alert, or a move in the pipeline."""
+        done = self._done[-1] if self._done else Done("pipeline")
+        if done.what == "pipeline":
+            if self.refused() or not await self.attempt(lambda r: r.undo()):
+                return
+        elif not await self.attempt(lambda r: r.reopen(done.alert_id)):
+            self._done.pop()
+            return
+        if self._done:
+            self._done.pop()
+        self._undone.append(done)
+
+    async def action_redo(self) -> None:
+        """Redo what was undone."""
+        done = self._undone[-1] if self._undone else Done("pipeline")
+        if done.what == "pipeline":
+            if self.refused() or not await self.attempt(lambda r: r.redo()):
+                return
+        elif not await self._answer(done):
+            return
+        if self._undone:
+            self._undone.pop()
+        self._done.append(done)
+
+    # -- alerts ----------------------------------------------------------------------------------
+
+    async def _answer(self, done: Done) -> bool:
+        if done.what == "snooze":
+            return await self.attempt(lambda r: r.snooze(done.alert_id, done.hours))
+        return await self.attempt(lambda r: r.acknowledge(done.alert_id))
+
+    async def acknowledge(self, ids: Sequence[str]) -> None:
+        """Acknowledge alerts; several at once are said once."""
+        if not ids:
+            self.say("no open alert here")
+            return
+        if self.runtime is None:
+            self.say("still starting", bad=True)
+            return
+        said, count = "", 0
+        for alert_id in ids:
+            try:
+                await self.runtime.acknowledge(alert_id)
+            except Exception as error:
+                said = describe(error)
+                continue
+            count += 1
+            self._did(Done("acknowledge", alert_id))
+        self.store.mark("alerts")
+        if count:
+            alert = self.store.alerts.get(ids[0])
+            name = f"{alert.alert_type} of {alert.feature}" if alert is not None and count == 1 else f"{count} alerts"
+            self.say(f"acknowledged {name}; u takes it back")
+        if said:
+            self.say(said, bad=True)
+
+    def snooze(self, alert_id: str | None) -> None:
+        """Ask how long, then snooze."""
+        if alert_id is None:
+            self.say("no open alert here")
+            return
+        if isinstance(self.screen, ChooseModal):
+            return
+
+        async def carry(hours: float) -> None:
+            done = Done("snooze", alert_id, hours)
+            if await self._answer(done):
+                self._did(done)
+
+        def chosen(hours: str | None) -> None:
+            if hours:
+                in_worker(self, partial(carry, float(hours)), "answer", exclusive=False)
+
+        self.push_screen(ChooseModal("snooze for", SNOOZES), chosen)
+
+    async def diagnose(self, feature: str | None) -> None:
+        """Ask for a diagnosis."""
+        if feature is None:
+            self.say("choose a feature first")
+            return
+        await self.attempt(lambda r: r.diagnose(feature))
+
+    # -- discovery -------------------------------------------------------------------------------
+
+    def ask_session(self) -> None:
+        """Ask for a goal and a researcher, then start a session."""
+        if self.runtime is None:
+            self.say("still starting", bad=True)
+            return
+        if self._asking or isinstance(self.screen, LineModal | ChooseModal):
+            return
+        if self.runtime.read_only:
+            self.say("refused: opened read-only; a session writes candidates and learnings", bad=True)
+            return
+        if self.store.running_session is not None:
+            self.say("a session runs already: c cancels it", bad=True)
+            return
+        self._asking = True
+        in_worker(self, partial(self._ask_session, self.runtime), "session", exclusive=True)
+
+    async def _ask_session(self, runtime: RuntimePort) -> None:
+        try:
+            note = "enter alone takes the example; others: " + "; ".join(GOALS[1:])
+            goal = await self.push_screen_wait(LineModal("research goal", GOALS[0], note=note))
+            if goal is None:
+                return
+            providers = list(runtime.providers())
+            provider = providers[0] if providers else ""
+            if len(providers) > 1:
+                choices = [(p, RESEARCHERS.get(p, p)) for p in providers]
+                provider = await self.push_screen_wait(ChooseModal("researcher", choices))
+        finally:
+            self._asking = False
+        if provider:
+            await self.attempt(lambda r: r.start_session(goal or GOALS[0], provider))
+
+    def ask_cancel(self) -> None:
+        """Ask, then cancel the running session."""
+        running = self.store.running_session
+        if running is None:
+            self.say("no session runs: r starts one")
+            return
+        if isinstance(self.screen, AskModal):
+            return
+
+        def answered(answer: Answer | None) -> None:
+            if answer is not None and answer.confirmed:
+                in_worker(self, partial(self.attempt, lambda r: r.cancel_session()), "cancel", exclusive=False)
+
+        body = [(running.goal, ""), ("what was tried is kept, and a learning is written", "muted")]
+        self.push_screen(AskModal(Question("cancel this session?", body, confirm="Cancel it")), answered)
