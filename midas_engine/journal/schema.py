@@ -23,7 +23,7 @@ TABLES = (
     "bars",
     "shadow",
 )
-# The trial ledger (`midas_engine.evaluator.trials.ledger`) keeps tables of its own in the same file; their names start so.
+# Tables of the trial ledger (`midas_engine.evaluator.trials.ledger`), in the same file; their names start so.
 GUESTS = "evaluator_"
 # Each row of this one carries the checksum of the row before it: a removed or reordered row shows.
 CHAINED = frozenset({"actions"})
