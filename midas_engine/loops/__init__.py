@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from midas_engine.loops.user_engine import AdapterAssessor
 
 _HOMES = {
-    "AdapterAssessor": "adapter",
+    "AdapterAssessor": "user_engine",
     "Assessor": "assessors",
     "OfflineCompoundLoop": "offline",
     "OfflineLoopConfig": "config",
