@@ -59,6 +59,10 @@ class DayLedger:
 
     def bar(self, at: datetime, regime: str, gross: Floats, net: Floats, missing: int) -> None:
         """Take one bar: contributions in bps, [F] each; NaN counts as nothing."""
+        key = at.date().isoformat()
+        if key != self._today:
+            self._fold()
+            self._today = key
         day = self._open(at)
         day.bars += 1
         day.missing += missing
@@ -87,11 +91,11 @@ class DayLedger:
         return replace(found, profit=self._with_sums(found)) if key == self._today else found
 
     def _open(self, at: datetime) -> Day:
+        """The day of `at`, made when it is new; of a day that is kept no more, one that nobody will see."""
         key = at.date().isoformat()
-        if key != self._today:
-            self._fold()
-            self._today = key
         if key not in self.days:
+            if len(self.days) >= DAYS_KEPT and key < min(self.days):
+                return Day()  # a diagnosis may come back long after its day: a back-fill runs months in a minute
             self.days[key] = Day()
             for old in sorted(self.days)[:-DAYS_KEPT]:
                 del self.days[old]
@@ -102,7 +106,7 @@ class DayLedger:
         day = self.days.get(self._today)
         if day is not None:
             day.profit = self._with_sums(day)
-            self._sums[:] = 0.0
+        self._sums[:] = 0.0
 
     def _with_sums(self, day: Day) -> dict[str, tuple[float, float]]:
         profit = dict(day.profit)

@@ -197,24 +197,39 @@ class DiagnoseAgent:
         flight = (snapshot.feature, snapshot.alert.id if snapshot.alert is not None else "")
         task = asyncio.get_running_loop().create_task(self._run(fleet, snapshot), name=f"diagnose {flight[0]}")
         self._flights[flight] = task
-        task.add_done_callback(lambda _: self._flights.pop(flight, None))
+        task.add_done_callback(lambda done: self._landed(flight, done))
         return task
+
+    def _landed(self, flight: tuple[str, str], task: asyncio.Task[DiagnoseResult | None]) -> None:
+        self._flights.pop(flight, None)
+        error = None if task.cancelled() else task.exception()
+        if error is None:
+            return
+        # Not the diagnosis failed, which is told in words, but one who was told: nobody awaits this task.
+        message = f"a listener failed on the diagnosis of {flight[0]}: {type(error).__name__}: {error}"
+        with contextlib.suppress(Exception):
+            self._bus.publish(FaultReported(at=self._clock.now(), where="diagnosis", message=message))
 
     # -- one diagnosis ---------------------------------------------------------------------------
 
     async def _run(self, fleet: Fleet, snapshot: Snapshot) -> DiagnoseResult | None:
         alert_id = snapshot.alert.id if snapshot.alert is not None else ""
         self._bus.publish(DiagnosisStarted(at=snapshot.at, feature=snapshot.feature, alert_id=alert_id))
+        result, problem = None, "it was stopped before it was done"
         try:
             async with self._turn:
-                result = await self._diagnose(snapshot)
+                found = await self._diagnose(snapshot)
+            self._note(fleet, found)
+            result, problem = found, ""
         except Exception as error:
-            text = f"{type(error).__name__}: {error}"
-            self._bus.publish(
-                DiagnosisFinished(at=snapshot.at, feature=snapshot.feature, alert_id=alert_id, error=text)
+            problem = f"{type(error).__name__}: {error}"
+        finally:  # one that was begun is ended in words too, cancelled or not
+            end = DiagnosisFinished(
+                at=snapshot.at, feature=snapshot.feature, alert_id=alert_id, result=result, error=problem
             )
-            return None
-        self._tell(fleet, result)
+            self._bus.publish(end)
+        if result is not None:
+            self._tell(result)
         return result
 
     async def _diagnose(self, snapshot: Snapshot) -> DiagnoseResult:
@@ -263,7 +278,7 @@ class DiagnoseAgent:
                 found = list(look(goal, RELATED_LEARNINGS))
         return found
 
-    def _tell(self, fleet: Fleet, result: DiagnoseResult) -> None:
+    def _note(self, fleet: Fleet, result: DiagnoseResult) -> None:
         self.results[result.feature] = result
         where = f": {result.report_path}" if result.report_path else ""
         if result.alert_id:
@@ -272,8 +287,9 @@ class DiagnoseAgent:
             for told in fleet.alerts.attach_diagnosis(result.alert_id, text, result.at):
                 self._bus.publish(told)
         fleet.days.diagnosed(result.at, result.feature, result.cause, result.report_path)
+
+    def _tell(self, result: DiagnoseResult) -> None:
         publish = self._bus.publish
-        publish(DiagnosisFinished(at=result.at, feature=result.feature, alert_id=result.alert_id, result=result))
         if result.learning_path:
             title = f"{result.feature}: {result.cause}"
             publish(LearningWritten(at=result.at, path=result.learning_path, title=title, loop="online"))
