@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from midas_engine.cli.output import clean, clean_block, number, plain, redact, table, to_json
+from midas_engine.cli.output import clean, clean_block, number, redact, table, to_json
+from midas_engine.jsonable import plain
 
 HOSTILE = {
     "clipboard write": "\x1b]52;c;ZXZpbA==\x07",

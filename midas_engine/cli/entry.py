@@ -45,6 +45,9 @@ def run(argv: list[str] | None = None) -> int:
         sys.stdout.flush()
     except BrokenPipeError:
         code = _reader_gone()
+    except OSError as error:  # what was said does not fit on the disk it was sent to
+        code = _file_trouble(error, shared)
+        _point_away()
     return code
 
 
@@ -75,9 +78,14 @@ def _invoke(arguments: list[str], shared: Shared) -> int:
 
 
 def _reader_gone() -> int:
-    """Nobody reads any more: point the stream elsewhere so that the interpreter's last flush is quiet."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """Nobody reads any more."""
+    _point_away()
     return EXIT_PIPE
+
+
+def _point_away() -> None:
+    """Point standard output elsewhere, so that the interpreter's last flush is quiet."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _aborted(stop: click.Abort, shared: Shared) -> int:

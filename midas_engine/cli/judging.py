@@ -43,7 +43,7 @@ class Judged:
     @property
     def document(self) -> dict[str, Any]:
         """For machines: where it comes from, then the whole verdict."""
-        from midas_engine.cli.output import plain
+        from midas_engine.jsonable import plain
 
         return {
             "expression": self.expression,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import sys
 from functools import singledispatchmethod
 from typing import TYPE_CHECKING
+
+import click
 
 from midas_engine import events as ev
 from midas_engine.cli.output import clean, number, paint
@@ -17,7 +19,7 @@ _COLOURS = {"critical": "red", "warning": "yellow", "info": "cyan"}
 
 
 class Watchman:
-    """Writes events to standard output.
+    """Writes events to standard output. Telling never stops who watches: what cannot be written is told and passed by.
 
     Args:
         as_json: One JSON document a line, every event; else lines for a person, of what a person should see.
@@ -26,17 +28,48 @@ class Watchman:
     def __init__(self, *, as_json: bool = False) -> None:
         self._as_json = as_json
         self._day = ""
+        self._refused = ""
+        self.unwritten = 0
 
     def tell(self, event: ev.Event) -> None:
-        """Write `event`."""
+        """Write `event`.
+
+        Raises:
+            BrokenPipeError: Nobody reads any more.
+        """
+        try:
+            self._attempt(event)
+        except BrokenPipeError:
+            raise
+        except Exception as error:
+            self._could_not(event, error)
+        else:
+            self._refused = ""
+
+    def _attempt(self, event: ev.Event) -> None:
         if self._as_json:
             self._write(json.dumps(ev.to_dict(event), ensure_ascii=True, allow_nan=False))
         else:
             self._tell(event)
 
+    def _could_not(self, event: ev.Event, error: Exception) -> None:
+        """One fault beside the events, where it can be written; on standard error once a stretch where it cannot."""
+        self.unwritten += 1
+        what = f"{type(event).__name__} could not be written: {type(error).__name__}: {error}"[:300]
+        try:
+            if isinstance(error, OSError):
+                raise error  # nothing can be written to this output now
+            self._attempt(ev.FaultReported(at=event.at, where="output", message=what, severity="warning"))
+        except BrokenPipeError:
+            raise
+        except Exception:
+            if self._refused != str(error):
+                self._refused = str(error)
+                with contextlib.suppress(Exception):
+                    click.echo(f"warning: {clean(what)}", err=True)
+
     def _write(self, text: str) -> None:
-        sys.stdout.write(f"{text}\n")
-        sys.stdout.flush()
+        click.echo(text)  # takes the colours off where the output is no terminal; writes and flushes
 
     def _line(self, event: ev.Event, mark: str, colour: str, text: str) -> None:
         self._write(f"{event.at:%Y-%m-%d %H:%M}  {paint(f'{mark:<9}', colour)} {text}")

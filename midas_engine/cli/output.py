@@ -7,19 +7,20 @@ stays as it was.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 import os
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime
-from enum import Enum
-from pathlib import PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from midas_engine.jsonable import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 # C0 but tab and newline, DEL, C1, soft hyphen, Arabic letter mark, zero-width, bidi and line separators, BOM,
@@ -55,29 +56,6 @@ def redact(text: str, extra: Iterable[str] = ()) -> str:
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, "[redacted]")
     return _KEYS.sub("[redacted]", text)
-
-
-def plain(value: Any) -> Any:
-    """`value` as JSON types. NaN and infinities become null; arrays become lists; unknown objects their text."""
-    if value is None or isinstance(value, bool | int | str) and not isinstance(value, Enum):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Enum):
-        return plain(value.value)
-    if isinstance(value, datetime | date):
-        return value.isoformat()
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, Mapping):
-        return {str(k): plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [plain(v) for v in value]
-    if isinstance(value, PurePath):
-        return str(value)
-    if hasattr(value, "tolist"):  # numpy scalars and arrays, without importing numpy
-        return plain(value.tolist())
-    return str(value)
 
 
 def to_json(document: Any) -> str:

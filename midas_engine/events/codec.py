@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from midas_engine.events.base import SCHEMA_VERSION, Event
+from midas_engine.jsonable import plain
 
 
 def event_types() -> dict[str, type[Event]]:
@@ -25,27 +26,7 @@ def event_types() -> dict[str, type[Event]]:
 
 def to_dict(event: Event) -> dict[str, Any]:
     """A JSON-ready dictionary: type, version and fields."""
-    return {"type": type(event).__name__, "version": event.version, **_plain_fields(event)}
-
-
-def _plain_fields(thing: Any) -> dict[str, Any]:
-    return {f.name: _plain(getattr(thing, f.name)) for f in dataclasses.fields(thing)}
-
-
-def _plain(value: Any) -> Any:
-    if dataclasses.is_dataclass(value):
-        return _plain_fields(value)
-    if isinstance(value, datetime | date):
-        return value.isoformat()
-    if isinstance(value, StrEnum):
-        return value.value
-    if isinstance(value, tuple | list):
-        return [_plain(v) for v in value]
-    if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, float) and value != value:
-        return None
-    return value
+    return {"type": type(event).__name__, "version": event.version, **plain(event)}
 
 
 def from_dict(record: dict[str, Any]) -> Event:

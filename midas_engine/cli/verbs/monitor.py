@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,6 +10,9 @@ from midas_engine.cli.context import Shared, Verb, pass_shared
 from midas_engine.cli.signals import cancelling
 
 if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Coroutine
+
     from midas_engine.bus import Subscription
     from midas_engine.runtime import Runtime
     from midas_engine.settings import Settings
@@ -55,13 +58,28 @@ async def _watch(shared: Shared, settings: Settings, bars: int | None) -> int:
     teller = asyncio.create_task(_tell(shared, runtime, events, bars), name="teller")
     try:
         with cancelling(lambda: _ended(runtime, events)) as came:
-            await runtime.start()
+            await _before(runtime.start(), teller)
             await teller
     finally:
         await runtime.stop()
         events.close()
         await asyncio.gather(teller, return_exceptions=True)
     return came[0] if came else 0
+
+
+async def _before(start: Coroutine[Any, Any, None], teller: asyncio.Task[None]) -> None:
+    """Start, unless the telling ends first: its reader is gone, or somebody asked it to end."""
+    import asyncio
+
+    starting = asyncio.ensure_future(start)
+    try:
+        await asyncio.wait({starting, teller}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        if not starting.done():
+            starting.cancel()
+            await asyncio.gather(starting, return_exceptions=True)
+    if not starting.cancelled():
+        starting.result()
 
 
 def _ended(runtime: Runtime, events: Subscription) -> bool:
@@ -71,13 +89,15 @@ def _ended(runtime: Runtime, events: Subscription) -> bool:
 
 
 async def _tell(shared: Shared, runtime: Runtime, events: Subscription, bars: int | None) -> None:
+    import asyncio
+
     from midas_engine.cli.monitor_lines import Watchman
     from midas_engine.events import BarProcessed
 
     watchman = Watchman(as_json=shared.as_json)
     left = bars
     async for event in events:
-        watchman.tell(event)
+        await asyncio.to_thread(watchman.tell, event)  # a reader that has stopped reading holds up nobody else
         if left is not None and isinstance(event, BarProcessed) and runtime.phase == "running":
             left -= 1
             if left == 0:

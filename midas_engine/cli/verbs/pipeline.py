@@ -48,7 +48,7 @@ def _moved(record: FeatureRecord) -> str:
 
 
 def _flat(preview: Preview) -> dict[str, Any]:
-    from midas_engine.cli.output import plain
+    from midas_engine.jsonable import plain
 
     return {**plain(preview), "possible": preview.possible}
 
