@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -86,3 +86,56 @@ def test_what_is_no_feed_is_refused(desk: Path, source: str, code: int, message:
     done = run_midas("monitor", "--kb", str(desk / "kb"), "--data", source, cwd=desk)
     assert done.code == code, done.err
     assert message in done.err
+
+
+# -- what is printed -------------------------------------------------------------------------------
+
+
+def _start(desk: Path, *args: str, out: Any = subprocess.PIPE, colours: bool = False) -> subprocess.Popen[str]:
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    if colours:
+        env.pop("NO_COLOR", None)
+    command = [sys.executable, "-m", "midas", "monitor", "--kb", str(desk / "kb"), *args]
+    return subprocess.Popen(command, stdout=out, stderr=subprocess.PIPE, text=True, cwd=desk, env=env)
+
+
+def _read_until(pipe: IO[str] | None, text: str) -> str:
+    assert pipe is not None
+    seen = ""
+    for line in pipe:
+        seen += line
+        if text in line:
+            break
+    return seen
+
+
+def test_into_a_file_no_colour_is_written(desk: Path) -> None:
+    with _start(desk, "--data", f"follow:{desk / 'bars.parquet'}", colours=True) as run:
+        seen = _read_until(run.stdout, " running ")
+        run.send_signal(signal.SIGTERM)
+        assert run.stdout is not None
+        seen += run.stdout.read()
+    assert " running " in seen
+    assert "\x1b" not in seen
+
+
+def test_a_reader_that_goes_away_ends_it_well(desk: Path) -> None:
+    with _start(desk, "--json", "--data", f"follow:{desk / 'bars.parquet'}") as run:
+        assert run.stdout is not None
+        assert run.stderr is not None
+        run.stdout.readline()
+        run.stdout.close()
+        errors = run.stderr.read()
+        assert run.wait(timeout=60) == 141
+    assert errors == ""
+
+
+def test_a_full_disk_under_the_log_does_not_stop_who_watches(desk: Path) -> None:
+    with open("/dev/full", "w") as full, _start(desk, "--data", f"follow:{desk / 'bars.parquet'}", out=full) as run:
+        assert "No space left" in _read_until(run.stderr, "No space left")
+        assert run.poll() is None
+        run.send_signal(signal.SIGTERM)
+        assert run.stderr is not None
+        errors = run.stderr.read()
+        assert run.wait(timeout=60) in (74, 143)
+    assert "Traceback" not in errors

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from midas_engine.cli.output import clean, clean_block, number, redact, table, to_json
 from midas_engine.jsonable import plain
+from tests.helpers_cli import ROOT
 
 HOSTILE = {
     "clipboard write": "\x1b]52;c;ZXZpbA==\x07",
@@ -127,3 +129,9 @@ def test_unknown_numbers_are_a_dash() -> None:
         "0.1235",
         "+0.5",
     )
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "midas_engine" / "cli").rglob("*.py")), ids=lambda p: p.name)
+def test_nothing_is_written_past_the_writer_that_takes_colours_off(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert not re.search(r"\bprint\(|sys\.std(out|err)\.write", text), "use click.echo: it knows what is a terminal"
