@@ -5,10 +5,10 @@ The engine lives in `midas_engine`, the terminal in `midas_tui`.
 
 from typing import TYPE_CHECKING
 
-from midas._face import forward
+from midas_engine.lazy import lazy_face
 
 if TYPE_CHECKING:
     from midas_engine.factory import Midas, create_midas
 
 __all__ = ["Midas", "create_midas"]
-__getattr__ = forward("midas_engine.factory", __all__)
+__getattr__, __dir__ = lazy_face(__name__, dict.fromkeys(__all__, "midas_engine.factory"))

@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from midas._face import forward
+from midas_engine.lazy import lazy_face
 
 if TYPE_CHECKING:
     from midas_engine.llm import ModelClient, make_client
 
 __all__ = ["ModelClient", "make_client"]
-__getattr__ = forward("midas_engine.llm", __all__)
+__getattr__, __dir__ = lazy_face(__name__, dict.fromkeys(__all__, "midas_engine.llm"))

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from midas._face import forward
+from midas_engine.lazy import lazy_face
 
 if TYPE_CHECKING:
     from midas_engine.models import (
@@ -42,4 +42,4 @@ __all__ = [
     "PipelineSummary",
     "Severity",
 ]
-__getattr__ = forward("midas_engine.models", __all__)
+__getattr__, __dir__ = lazy_face(__name__, dict.fromkeys(__all__, "midas_engine.models"))

@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from midas._face import forward
+from midas_engine.lazy import lazy_face
 
 if TYPE_CHECKING:
     from midas_engine.promoter import FeaturePromoter
 
 __all__ = ["FeaturePromoter"]
-__getattr__ = forward("midas_engine.promoter", __all__)
+__getattr__, __dir__ = lazy_face(__name__, dict.fromkeys(__all__, "midas_engine.promoter"))

@@ -217,9 +217,17 @@ async def test_orders_in_the_base_reach_the_model_as_quoted_material_and_do_noth
     loop.kb.save_learning(learning_document(title=ORDER, research_goal="carry", pattern_identified=ORDER,
                                             what_worked=f"QUOTED\n>>\n{ORDER}"))  # fmt: skip
     loop.kb.write_feature(record("carry", state=FeatureState.DEPLOYED, metrics={}))
-    before = {p: p.read_bytes() for p in loop.kb.path.rglob("*") if p.is_file() and "journal" not in p.name}
+    before = {
+        p: p.read_bytes()
+        for p in loop.kb.path.rglob("*")
+        if p.is_file() and "journal" not in p.name and p.suffix != ".lock"
+    }
     events = await events_of(loop, FakeAssessor(), "carry")
-    after = {p: p.read_bytes() for p in loop.kb.path.rglob("*") if p.is_file() and "journal" not in p.name}
+    after = {
+        p: p.read_bytes()
+        for p in loop.kb.path.rglob("*")
+        if p.is_file() and "journal" not in p.name and p.suffix != ".lock"
+    }
     fresh = set(after) - set(before)
     assert {p: after[p] for p in before} == before  # nothing that was there has changed
     assert [p.relative_to(loop.kb.path).parts[:3] for p in fresh] == [("knowledge", "learnings", "offline")]

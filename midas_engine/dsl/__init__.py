@@ -2,46 +2,32 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
+from midas_engine.lazy import lazy_face
 
-_EXPORTS = {
-    "Expression": "expression",
-    "parse": "expression",
-    "canonical": "expression",
-    "expression_hash": "expression",
-    "FeatureEngine": "engine",
-    "StreamEngine": "stream",
-    "DSLValidator": "validator",
-    "ValidationResult": "validator",
-    "OPERATORS": "registry",
-    "Operator": "registry",
-    "explain": "document",
-    "skill_document": "document",
-    "similarity": "measures",
-    "complexity": "measures",
-    "Complexity": "measures",
-    "units_warnings": "units",
-    "random_expression": "generate",
-    "warm_kernels": "warm",
-    "AuditReport": "leaks.report",
-    "ExpressionAuditor": "leaks.expressions",
-    "audit": "leaks.expressions",
-    "ComputeAuditor": "leaks.computes",
-    "audit_compute": "leaks.computes",
+_HOMES = {
+    "AuditReport": ".leaks.report",
+    "Complexity": ".measures",
+    "ComputeAuditor": ".leaks.computes",
+    "DSLValidator": ".validator",
+    "Expression": ".expression",
+    "ExpressionAuditor": ".leaks.expressions",
+    "FeatureEngine": ".engine",
+    "OPERATORS": ".registry",
+    "Operator": ".registry",
+    "StreamEngine": ".stream",
+    "ValidationResult": ".validator",
+    "audit": ".leaks.expressions",
+    "audit_compute": ".leaks.computes",
+    "canonical": ".expression",
+    "complexity": ".measures",
+    "explain": ".document",
+    "expression_hash": ".expression",
+    "parse": ".expression",
+    "random_expression": ".generate",
+    "similarity": ".measures",
+    "skill_document": ".document",
+    "units_warnings": ".units",
+    "warm_kernels": ".warm",
 }
-__all__ = sorted(_EXPORTS)
-
-
-def __getattr__(name: str) -> Any:
-    """Load a public name when it is first asked for; importing the package imports nothing heavy."""
-    if name not in _EXPORTS:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"midas_engine.dsl.{_EXPORTS[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    """The public names."""
-    return __all__
+__all__ = sorted(_HOMES)
+__getattr__, __dir__ = lazy_face(__name__, _HOMES)

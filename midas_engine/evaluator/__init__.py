@@ -13,8 +13,9 @@ Example:
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from midas_engine.lazy import lazy_face
 
 if TYPE_CHECKING:
     from midas_engine.evaluator.context.evaluation_context import EvaluationContext
@@ -33,32 +34,6 @@ if TYPE_CHECKING:
     from midas_engine.evaluator.trials.holdout import SealedHoldout, confirmation_gates
     from midas_engine.evaluator.trials.ledger import TrialKey, TrialLedger
 
-_HOMES = {
-    "AlphaEvaluator": "pandas_input.alpha",
-    "DEFAULT_THRESHOLDS": "gates.thresholds",
-    "EvaluationContext": "context.evaluation_context",
-    "MultiAgentEvaluator": "pandas_input.multi",
-    "Parts": "context.history_split",
-    "SealedHoldout": "trials.holdout",
-    "TrialKey": "trials.ledger",
-    "TrialLedger": "trials.ledger",
-    "capacity_of": "metrics.capacity",
-    "check_data": "pandas_input.user_engine",
-    "checked_compute": "pandas_input.user_engine",
-    "confirmation_gates": "trials.holdout",
-    "evaluate_values": "metrics.evaluate",
-    "explain": "reports.explanation",
-    "judge": "gates.verdict",
-    "render": "reports.rendering",
-    "session_line": "gates.verdict",
-    "split_history": "context.history_split",
-    "split_parts": "context.history_split",
-    "tearsheet_figures": "reports.tearsheet_figures",
-    "tearsheet_html": "reports.tearsheet",
-    "to_dict": "reports.rendering",
-    "validate_thresholds": "gates.thresholds",
-    "write_tearsheet": "reports.tearsheet",
-}
 
 __all__ = [
     "AlphaEvaluator",
@@ -87,11 +62,32 @@ __all__ = [
     "write_tearsheet",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """Load a public name on first use: numpy and numba stay out of a fresh import."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__, __dir__ = lazy_face(
+    __name__,
+    {
+        "AlphaEvaluator": ".pandas_input.alpha",
+        "DEFAULT_THRESHOLDS": ".gates.thresholds",
+        "EvaluationContext": ".context.evaluation_context",
+        "MultiAgentEvaluator": ".pandas_input.multi",
+        "Parts": ".context.history_split",
+        "SealedHoldout": ".trials.holdout",
+        "TrialKey": ".trials.ledger",
+        "TrialLedger": ".trials.ledger",
+        "capacity_of": ".metrics.capacity",
+        "check_data": ".pandas_input.user_engine",
+        "checked_compute": ".pandas_input.user_engine",
+        "confirmation_gates": ".trials.holdout",
+        "evaluate_values": ".metrics.evaluate",
+        "explain": ".reports.explanation",
+        "judge": ".gates.verdict",
+        "render": ".reports.rendering",
+        "session_line": ".gates.verdict",
+        "split_history": ".context.history_split",
+        "split_parts": ".context.history_split",
+        "tearsheet_figures": ".reports.tearsheet_figures",
+        "tearsheet_html": ".reports.tearsheet",
+        "to_dict": ".reports.rendering",
+        "validate_thresholds": ".gates.thresholds",
+        "write_tearsheet": ".reports.tearsheet",
+    },
+)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from midas_engine.lazy import lazy_face
 
 if TYPE_CHECKING:
     from midas_engine.kb.atomic import atomic_write
@@ -13,17 +14,6 @@ if TYPE_CHECKING:
     from midas_engine.kb.search import Hit
     from midas_engine.kb.store import KnowledgeBase
 
-_HOMES = {
-    "DocumentInfo": "catalogue",
-    "Hit": "search",
-    "KnowledgeBase": "store",
-    "Problem": "check",
-    "atomic_write": "atomic",
-    "check_name": "names",
-    "slugify": "names",
-    "split_version": "names",
-    "version_name": "names",
-}
 
 __all__ = [
     "DocumentInfo",
@@ -37,8 +27,17 @@ __all__ = [
     "version_name",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__, __dir__ = lazy_face(
+    __name__,
+    {
+        "DocumentInfo": ".catalogue",
+        "Hit": ".search",
+        "KnowledgeBase": ".store",
+        "Problem": ".check",
+        "atomic_write": ".atomic",
+        "check_name": ".names",
+        "slugify": ".names",
+        "split_version": ".names",
+        "version_name": ".names",
+    },
+)

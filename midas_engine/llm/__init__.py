@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from midas_engine.lazy import lazy_face
 
 if TYPE_CHECKING:
     from midas_engine.llm.budget import Budget
@@ -23,20 +24,16 @@ __all__ = [
     "parse_reply",
 ]
 
-_HOMES = {
-    "Budget": "budget",
-    "ModelClient": "client",
-    "ModelReply": "client",
-    "ModelRequest": "client",
-    "ScriptedClient": "scripted",
-    "Secret": "client",
-    "make_client": "factory",
-    "parse_reply": "replies",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Load a public name on first use: importing this package stays instant."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__, __dir__ = lazy_face(
+    __name__,
+    {
+        "Budget": ".budget",
+        "ModelClient": ".client",
+        "ModelReply": ".client",
+        "ModelRequest": ".client",
+        "ScriptedClient": ".scripted",
+        "Secret": ".client",
+        "make_client": ".factory",
+        "parse_reply": ".replies",
+    },
+)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from midas_engine.lazy import lazy_face
 
 if TYPE_CHECKING:
     from midas_engine.market.doctor.examine import inspect
@@ -34,27 +35,23 @@ __all__ = [
     "trend_labels",
 ]
 
-_HOMES = {
-    "Defect": "doctor.report",
-    "DoctorReport": "doctor.report",
-    "Panel": "panel",
-    "PlantedFeature": "synthetic",
-    "SyntheticMarket": "synthetic",
-    "align_funding": "funding",
-    "forward_return_frame": "forward",
-    "forward_returns": "forward",
-    "horizon_name": "forward",
-    "import_panel": "importers",
-    "inspect": "doctor.examine",
-    "read_any": "importers",
-    "load_panel": "sources",
-    "regime_labels": "regimes",
-    "trend_labels": "regimes",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Load a public name from its module on first use: importing this package stays instant."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__, __dir__ = lazy_face(
+    __name__,
+    {
+        "Defect": ".doctor.report",
+        "DoctorReport": ".doctor.report",
+        "Panel": ".panel",
+        "PlantedFeature": ".synthetic",
+        "SyntheticMarket": ".synthetic",
+        "align_funding": ".funding",
+        "forward_return_frame": ".forward",
+        "forward_returns": ".forward",
+        "horizon_name": ".forward",
+        "import_panel": ".importers",
+        "inspect": ".doctor.examine",
+        "load_panel": ".sources",
+        "read_any": ".importers",
+        "regime_labels": ".regimes",
+        "trend_labels": ".regimes",
+    },
+)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from midas_engine.lazy import lazy_face
 
 if TYPE_CHECKING:
     from midas_engine.monitor.alerts.engine import AlertEngine
@@ -15,19 +16,6 @@ if TYPE_CHECKING:
     from midas_engine.monitor.online import OnlineMonitor
     from midas_engine.stats.sequential import Reference
 
-_HOMES = {
-    "AlertEngine": "midas_engine.monitor.alerts.engine",
-    "AlertThresholds": "midas_engine.monitor.alerts.thresholds",
-    "DecayDetector": "midas_engine.monitor.detector",
-    "DiagnoseAgent": "midas_engine.monitor.diagnosis.agent",
-    "EngineConfig": "midas_engine.monitor.figures.engine",
-    "KillSwitch": "midas_engine.monitor.kill.switch",
-    "MonitorEngine": "midas_engine.monitor.figures.engine",
-    "OnlineMonitor": "midas_engine.monitor.online",
-    "Reference": "midas_engine.stats.sequential",
-    "decay_detector": "midas_engine.monitor.detector",
-    "merge_thresholds": "midas_engine.monitor.alerts.thresholds",
-}
 
 __all__ = [
     "AlertEngine",
@@ -43,12 +31,19 @@ __all__ = [
     "merge_thresholds",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_face(
+    __name__,
+    {
+        "AlertEngine": ".alerts.engine",
+        "AlertThresholds": ".alerts.thresholds",
+        "DecayDetector": ".detector",
+        "DiagnoseAgent": ".diagnosis.agent",
+        "EngineConfig": ".figures.engine",
+        "KillSwitch": ".kill.switch",
+        "MonitorEngine": ".figures.engine",
+        "OnlineMonitor": ".online",
+        "Reference": "midas_engine.stats.sequential",
+        "decay_detector": ".detector",
+        "merge_thresholds": ".alerts.thresholds",
+    },
+)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from midas_engine.lazy import lazy_face
 
 if TYPE_CHECKING:
     from midas_engine.dsl.validator import DSLValidator
@@ -22,21 +23,6 @@ if TYPE_CHECKING:
         TrialResult,
     )
 
-_HOMES = {
-    "DSLValidator": "midas_engine.dsl.validator",
-    "DiagnosisBrief": "midas_engine.proposer.protocol",
-    "DiagnosisDraft": "midas_engine.proposer.protocol",
-    "ExpressionProposer": "midas_engine.proposer.expression_proposer",
-    "LLMResearcher": "midas_engine.proposer.llm_researcher",
-    "LearningDraft": "midas_engine.proposer.protocol",
-    "LocalResearcher": "midas_engine.proposer.local_researcher",
-    "Plan": "midas_engine.proposer.protocol",
-    "Proposal": "midas_engine.proposer.protocol",
-    "ResearchContext": "midas_engine.proposer.protocol",
-    "Researcher": "midas_engine.proposer.protocol",
-    "TrialResult": "midas_engine.proposer.protocol",
-    "make_researcher": "midas_engine.proposer.factory",
-}
 __all__ = [
     "DSLValidator",
     "DiagnosisBrief",
@@ -53,9 +39,21 @@ __all__ = [
     "make_researcher",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """Load a public name on first use: importing this package stays instant."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+__getattr__, __dir__ = lazy_face(
+    __name__,
+    {
+        "DSLValidator": "midas_engine.dsl.validator",
+        "DiagnosisBrief": ".protocol",
+        "DiagnosisDraft": ".protocol",
+        "ExpressionProposer": ".expression_proposer",
+        "LLMResearcher": ".llm_researcher",
+        "LearningDraft": ".protocol",
+        "LocalResearcher": ".local_researcher",
+        "Plan": ".protocol",
+        "Proposal": ".protocol",
+        "ResearchContext": ".protocol",
+        "Researcher": ".protocol",
+        "TrialResult": ".protocol",
+        "make_researcher": ".factory",
+    },
+)

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from midas_engine.lazy import lazy_face
 
 if TYPE_CHECKING:
     from midas_engine.runtime.runtime import Runtime
 
 __all__ = ["Runtime"]
 
-
-def __getattr__(name: str) -> Any:
-    """Load `Runtime` on first use: importing this package stays instant."""
-    if name != "Runtime":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    # What watching needs is heavy (compiled kernels): import it here, where the caller chose the moment and the
-    # thread, not in the event loop at the first bar.
-    importlib.import_module("midas_engine.runtime.recording")
-    from midas_engine.runtime.runtime import Runtime
-
-    return Runtime
+__getattr__, __dir__ = lazy_face(__name__, {"Runtime": ".runtime"})

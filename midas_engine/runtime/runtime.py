@@ -12,6 +12,9 @@ from midas_engine.events import DocumentChanged, Event, FaultReported, RuntimeCh
 from midas_engine.runtime.documents import Documents
 from midas_engine.runtime.feed_commands import OnFeed
 from midas_engine.runtime.pipeline import PipelineCommands
+
+# Heavy (compiled kernels): imported with this module, where the caller chose the moment and the thread.
+from midas_engine.runtime.recording import catch_up, end_of, prepare, replay_control, scan_alerts
 from midas_engine.runtime.sessions import Sessions
 
 if TYPE_CHECKING:
@@ -235,8 +238,6 @@ class Runtime(PipelineCommands, Documents, Sessions, OnFeed):
 
     async def watch_again(self) -> None:
         """Build the book anew and show its state: at start, and after the pipeline changed."""
-        from midas_engine.runtime import recording as watch
-
         async with self._watch_lock:
             panel = self.panel
             if panel is None:
@@ -250,7 +251,7 @@ class Runtime(PipelineCommands, Documents, Sessions, OnFeed):
                 return
             replaying = self.mode == "REPLAY"
             recording = await asyncio.to_thread(
-                watch.prepare, panel, records, self.settings, source=self.source, replay=replaying
+                prepare, panel, records, self.settings, source=self.source, replay=replaying
             )
             self._recording = recording
             for problem in recording.problems:
@@ -264,28 +265,23 @@ class Runtime(PipelineCommands, Documents, Sessions, OnFeed):
             self._change("running")
 
     async def _begin_replay(self, recording: Recording) -> None:
-        from midas_engine.runtime import recording as watch
-
-        control, self._stage, self._stage_clock = watch.replay_control(
-            recording, self.settings, self.bus.publish, self.clock
-        )
+        control, self._stage, self._stage_clock = replay_control(recording, self.settings, self.bus.publish, self.clock)
         control.speed = self._speed
         self.replay = control
         await control.warm_up(lambda share: self._change("warming", "the monitor", share))
         await control.step(1)
-        self.background(watch.scan_alerts(recording, self.settings, self.clock, control.mark_alerts), "alert scan")
+        self.background(scan_alerts(recording, self.settings, self.clock, control.mark_alerts), "alert scan")
         if self._play:
             control.play()
 
     async def _catch_up(self, recording: Recording) -> None:
         from midas_engine.clock import ManualClock
-        from midas_engine.runtime import recording as watch
 
-        stage = await watch.catch_up(
+        stage = await catch_up(
             recording, self.settings, self.clock, lambda share: self._change("warming", "catching up", share)
         )
         self._stage = stage
-        self._stage_clock = ManualClock(watch.end_of(recording.panel))
+        self._stage_clock = ManualClock(end_of(recording.panel))
         for event in stage.run_bar(stage.bars - 1, shown=True):
             self.bus.publish(event)
 

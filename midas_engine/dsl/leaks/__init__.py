@@ -6,22 +6,15 @@ seen them, however it was written.
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
+from midas_engine.lazy import lazy_face
 
-_EXPORTS = {
-    "AuditReport": "report",
-    "Check": "report",
-    "ExpressionAuditor": "expressions",
-    "audit": "expressions",
-    "ComputeAuditor": "computes",
-    "audit_compute": "computes",
+_HOMES = {
+    "AuditReport": ".report",
+    "Check": ".report",
+    "ComputeAuditor": ".computes",
+    "ExpressionAuditor": ".expressions",
+    "audit": ".expressions",
+    "audit_compute": ".computes",
 }
-__all__ = sorted(_EXPORTS)
-
-
-def __getattr__(name: str) -> Any:
-    """Load a public name when it is first asked for."""
-    if name not in _EXPORTS:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_EXPORTS[name]}"), name)
+__all__ = sorted(_HOMES)
+__getattr__, __dir__ = lazy_face(__name__, _HOMES)

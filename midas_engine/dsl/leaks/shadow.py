@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _LIBRARIES = tuple({p for k, p in sysconfig.get_paths().items() if k in ("stdlib", "platstdlib", "purelib", "platlib")})
+_INSTALLED = {"site-packages", "dist-packages"}
 _OWN = __name__.partition(".")[0]
 _HOME = str(Path(__file__).resolve().parents[2]) + os.sep
 _READERS = {
@@ -186,6 +187,9 @@ def _is_users(file: str | None) -> bool:
         return False
     if file.startswith("<"):
         return not file.startswith("<frozen")
+    # libraries also come from folders that this interpreter does not call its own: PYTHONPATH, --target, a parent venv
+    if _INSTALLED.intersection(Path(file).parts):
+        return False
     return not file.startswith((*_LIBRARIES, _HOME))
 
 
