@@ -253,3 +253,9 @@ async def test_a_poisoned_learning_does_not_grow_from_session_to_session(tmp_pat
     last = _prompts(researcher)[0]
     assert max(len(q) for q in re.findall(r"<<QUOTED(?:.|\n)*?>>", last)) < 2_200
     assert all(d.provenance == "mock:scripted" for d in loop.kb.learnings())
+
+
+def _contents(base: Path) -> dict[Path, bytes]:
+    """Every file that a person may read; not the journal, nor who holds the base."""
+    files = [p for p in base.rglob("*") if p.is_file() and "journal" not in p.name and p.suffix != ".lock"]
+    return {p: p.read_bytes() for p in files}
