@@ -255,7 +255,8 @@ class Alert:
     """One episode of one rule on one feature: raised once, counted while it holds.
 
     `alert_type` is one of ic_decay, execution_slippage, drawdown, regime_shift, correlation_spike,
-    stale_data, uncalibrated. `value` and `threshold` are in the unit named by `unit`.
+    stale_data, uncalibrated. `value` and `threshold` are in the unit named by `unit`. `closed` says why the episode
+    ended where its condition did not.
     """
 
     id: str
@@ -275,6 +276,7 @@ class Alert:
     resolved_at: datetime | None = None
     acknowledged_by: str = ""
     diagnosis: str = ""
+    closed: str = ""
 
     @property
     def active(self) -> bool:

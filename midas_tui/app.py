@@ -173,9 +173,9 @@ class MidasApp(Views):
             question = Question("Midas cannot start", [(describe(error), "")], confirm="Quit")
             self.push_screen(AskModal(question), self._give_up)
             return
-        self.store.reset_live(list(runtime.alerts(include_resolved=True)), dict(runtime.metrics()))
         await self.reload_pipeline()
         self.bridge.pump()
+        self.bridge.take_whole()
         screen = self.mode_screen()
         if screen is not None:
             screen.refresh_all()
@@ -242,7 +242,9 @@ class MidasApp(Views):
         """Read the pipeline again."""
         if self.runtime is not None:
             try:
-                self.store.set_pipeline(await self.runtime.pipeline())
+                summary = await self.runtime.pipeline()
+                self.store.set_pipeline(summary)
+                self.store.set_report(self.runtime.watch_report(summary))
             except Exception as error:
                 self.failed(error)
 

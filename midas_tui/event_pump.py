@@ -34,6 +34,7 @@ class Bridge:
         self._runtime: RuntimePort | None = None
         self._task: asyncio.Task[None] | None = None
         self._jumps = 0
+        self._stale = False
         self.frozen = False
         self.behind = 0
 
@@ -55,11 +56,8 @@ class Bridge:
         events = self._subscription.take()
         for event in events:
             self._store.apply(event)
-        replay = self._runtime.replay if self._runtime is not None else None
-        if self._runtime is not None and replay is not None and replay.jumps != self._jumps:
-            # The stream was interrupted: take the engine's state whole.
-            self._jumps = replay.jumps
-            self._store.reset_live(list(self._runtime.alerts(include_resolved=True)), dict(self._runtime.metrics()))
+        if self._interrupted():
+            self.take_whole()
         if self.frozen:
             self.behind += len(events)
             return
@@ -67,6 +65,21 @@ class Bridge:
         dirty = self._store.take_dirty()
         if dirty:
             self._flush(dirty)
+
+    def _interrupted(self) -> bool:
+        """Whether the stream alone no longer says what is: a jump, another watched set, bars that stopped coming."""
+        runtime = self._runtime
+        if runtime is None:
+            return False
+        jumps = runtime.replay.jumps if runtime.replay is not None else self._jumps
+        changed = jumps != self._jumps or runtime.stale != self._stale or self._store.watch_moved
+        self._jumps, self._stale = jumps, runtime.stale
+        return changed
+
+    def take_whole(self) -> None:
+        """Take the engine's own state: its alerts and its figures, whatever was told before."""
+        if self._runtime is not None:
+            self._store.reset_live(list(self._runtime.alerts(include_resolved=True)), dict(self._runtime.metrics()))
 
     @property
     def depth(self) -> int:

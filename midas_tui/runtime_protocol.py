@@ -78,6 +78,39 @@ class ForwardRecord(Protocol):
     def forward(self) -> bool: ...  # noqa: D102
 
 
+class Unwatched(Protocol):
+    """A live feature that nobody watches here, and why; `damaged` when its file cannot be used."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def why(self) -> str: ...  # noqa: D102
+    @property
+    def damaged(self) -> bool: ...  # noqa: D102
+
+
+class Left(Protocol):
+    """A feature that left the watch today: how, when and why."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def how(self) -> str: ...  # noqa: D102
+    @property
+    def at(self) -> datetime: ...  # noqa: D102
+    @property
+    def reason(self) -> str: ...  # noqa: D102
+
+
+class WatchReport(Protocol):
+    """The watch as it differs from the pipeline."""
+
+    @property
+    def unwatched(self) -> Sequence[Unwatched]: ...  # noqa: D102
+    @property
+    def left(self) -> Sequence[Left]: ...  # noqa: D102
+
+
 class RuntimePort(Protocol):
     """The engine, seen from the terminal. Methods that touch disk or models are async."""
 
@@ -115,6 +148,12 @@ class RuntimePort(Protocol):
 
     # monitoring
     def metrics(self) -> Mapping[str, FeatureMetrics]: ...  # noqa: D102
+    def watch_report(self, summary: PipelineSummary) -> WatchReport: ...  # noqa: D102
+    @property
+    def stale(self) -> bool:
+        """No bar of the last two intervals was scored."""
+        ...
+
     def chart(self, name: str) -> ChartData | None: ...  # noqa: D102
     def alerts(self, *, include_resolved: bool = False) -> Sequence[Alert]: ...  # noqa: D102
     async def acknowledge(self, alert_id: str) -> str: ...  # noqa: D102

@@ -11,6 +11,7 @@ from midas_tui.sanitise import StreamCleaner, clean
 
 if TYPE_CHECKING:
     from midas_engine.models import Alert, FeatureMetrics, FeatureRecord, PipelineSummary
+    from midas_tui.runtime_protocol import WatchReport
 
 SPARK_POINTS = 60
 STREAM_LINES = 2000
@@ -83,6 +84,8 @@ class Store:
         self.sparks: dict[str, deque[float]] = {}
         self.alerts: dict[str, Alert] = {}
         self.pipeline: PipelineSummary | None = None
+        self.report: WatchReport | None = None
+        self.watch_moved = False
         self._records: dict[str, FeatureRecord] = {}
         self.sessions: dict[str, SessionView] = {}
         self.replay: ev.ReplayMoved | None = None
@@ -126,6 +129,15 @@ class Store:
         every = (*summary.archived, *summary.candidates, *summary.shadow, *summary.deployed)
         self._records = {r.name: r for r in every}
 
+    def set_report(self, report: WatchReport) -> None:
+        """Take what is not watched, and what left the watch today."""
+        self.report = report
+
+    @property
+    def unwatched(self) -> int:
+        """How many live features nobody watches here."""
+        return len(self.report.unwatched) if self.report is not None else 0
+
     def record(self, name: str) -> FeatureRecord | None:
         """A feature as the pipeline holds it; None for one that is only watched."""
         return self._records.get(name)
@@ -151,6 +163,8 @@ class Store:
         self.alerts = {a.id: a for a in alerts}
         self._criticals = []
         self.metrics = dict(metrics)
+        self.sparks = {name: spark for name, spark in self.sparks.items() if name in self.metrics}
+        self.watch_moved = False
         self.mark("alerts", "metrics")
 
     def apply(self, event: ev.Event) -> None:
@@ -161,6 +175,11 @@ class Store:
             self.metrics[metrics.feature] = metrics
             self.sparks.setdefault(metrics.feature, deque(maxlen=SPARK_POINTS)).append(metrics.ic_5d.value)
             self.mark("metrics")
+        elif isinstance(event, ev.WatchChanged):
+            # Who left is gone now; figures and alerts of the rest are taken whole from the engine next.
+            self.metrics = {name: m for name, m in self.metrics.items() if name in event.features}
+            self.watch_moved = True
+            self.mark("metrics", "alerts", "pipeline")
         elif isinstance(event, ev.BarProcessed):
             self.bar = event
             self.mark("bar")

@@ -28,6 +28,7 @@ from midas_engine.models import (
 )  # fmt: skip
 from midas_engine.runtime.documents import ChartData
 from midas_engine.runtime.queries import ForwardRecord, Portfolio
+from midas_engine.runtime.watch_report import WatchReport
 from midas_engine.settings import load_settings
 from midas_tui.app import MidasApp
 
@@ -227,6 +228,7 @@ class ScriptedRuntime:
     phase = "running"
     bar_seconds = 3600
     replay = None
+    stale = False
 
     def __init__(self) -> None:
         self.bus = EventBus()
@@ -268,6 +270,9 @@ class ScriptedRuntime:
 
     def metrics(self) -> dict[str, FeatureMetrics]:
         return {m.feature: m for m in self.found}
+
+    def watch_report(self, summary: PipelineSummary) -> WatchReport:
+        return WatchReport()
 
     def chart(self, name: str) -> ChartData | None:
         if name not in self.metrics():

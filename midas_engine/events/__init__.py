@@ -41,6 +41,7 @@ from midas_engine.events.monitoring import (
     KillCallbackFailed,
     KillProposed,
     ReportWritten,
+    WatchChanged,
 )
 from midas_engine.events.pipeline import (
     DocumentChanged,
@@ -87,6 +88,7 @@ __all__ = [
     "SessionEvent",
     "SessionStarted",
     "TokensStreamed",
+    "WatchChanged",
     "event_types",
     "from_dict",
     "to_dict",

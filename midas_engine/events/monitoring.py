@@ -40,6 +40,21 @@ class FeatureTicked(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WatchChanged(Event):
+    """The watched set is exactly `features` now, and their figures and alerts were taken anew.
+
+    Who shows them takes them whole from the engine: what was raised while it caught up was told to nobody.
+    """
+
+    features: tuple[str, ...]
+
+    @property
+    def replace_key(self) -> object | None:
+        """Only the newest set matters."""
+        return "watch"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BarRefused(Event):
     """A bar was refused by the checks (duplicate, disorder, absurd, from the future)."""
 

@@ -10,7 +10,7 @@ from midas_engine.models import FeatureState
 from midas_engine.runtime.queries import Watching
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Mapping
 
     from midas_engine.clock import Clock
     from midas_engine.journal import Journal
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from midas_engine.promoter import FeaturePromoter
     from midas_engine.runtime.live import LiveWatch
     from midas_engine.settings import Settings
+
+MOST_NAMED = 5
+FEED_HINT = "choose a feed that has the columns, or demote the feature"
 
 
 class OnFeed(Watching):
@@ -33,6 +36,7 @@ class OnFeed(Watching):
     source: str
     background: Callable[[Coroutine[Any, Any, None], str], Any]
     _live: LiveWatch | None
+    _problems: dict[str, str]
     _journal: Journal | None
     _promoter: FeaturePromoter | None
     _change: Callable[..., None]
@@ -76,7 +80,7 @@ class OnFeed(Watching):
         self._stage = live
         self.diagnostics.columns = tuple(self.panel.fields)
         self.diagnostics.resume(live.fleet, live.expressions)
-        self._name_problems(live)
+        self._name_problems(live.problems, FEED_HINT)
         self.background(live.run(), "feed")
 
     def _take_panel(self, panel: Panel) -> None:
@@ -93,11 +97,16 @@ class OnFeed(Watching):
     async def _rebook(self, records: list[FeatureRecord]) -> None:
         if self._live is not None:
             await self._live.rebook(records)
-            self._name_problems(self._live)
+            self._name_problems(self._live.problems, FEED_HINT)
 
-    def _name_problems(self, live: LiveWatch) -> None:
-        for problem in live.problems:
-            self.fault("monitor", problem, "choose a feed that has the columns, or demote the feature")
+    def _name_problems(self, problems: Mapping[str, str], hint: str) -> None:
+        """Say which features cannot be watched: each once, and many as one."""
+        fresh = {name: why for name, why in problems.items() if self._problems.get(name) != why}
+        self._problems = dict(problems)
+        for name, why in list(fresh.items())[:MOST_NAMED]:
+            self.fault("monitor", f"{name} {why}", hint)
+        if len(fresh) > MOST_NAMED:
+            self.fault("monitor", f"{len(fresh) - MOST_NAMED} more features cannot be watched", hint)
 
     def _watched_records(self) -> list[FeatureRecord]:
         """Deployed and shadow features, read from the base. Call it in a thread."""

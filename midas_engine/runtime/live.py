@@ -82,7 +82,7 @@ class LiveWatch:
         self._stream: StreamEngine | None = None
         self._turn = asyncio.Lock()
         self.panel: Panel | None = None
-        self.problems: list[str] = []
+        self.problems: dict[str, str] = {}
 
     @property
     def monitor(self) -> OnlineMonitor:
@@ -179,12 +179,12 @@ class LiveWatch:
         """Who can be watched on this data, their values over it, and a streaming engine that stands at its end."""
         engine = FeatureEngine(panel, limits=self._settings.dsl)
         values: dict[str, NDArray[np.float64]] = {}
-        self.problems = []
+        self.problems = {}
         for record in records:
             try:
                 values[record.name] = engine.values(record.expression)
             except MidasError as error:
-                self.problems.append(f"{record.name} cannot be computed on this data: {error.message}")
+                self.problems[record.name] = f"cannot be computed on this data: {error.message}"
         watched = [r for r in records if r.name in values]
         stream = StreamEngine(
             {r.name: r.expression for r in watched}, tuple(panel.fields), panel.symbols, limits=self._settings.dsl

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from midas_engine.errors import MonitorError
 from midas_engine.runtime.documents import ChartData
 
 if TYPE_CHECKING:
+    from collections import deque
     from collections.abc import Mapping, Sequence
 
     from midas_engine.bus import EventBus
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 
 CHART_FIGURES = ("ic_5d", "ic_30d", "slippage_ratio", "pnl_bps", "score", "log_s")
 LEAST_RECORD_BARS = 2
+STALE_AFTER_BARS = 3
+# These are the operator's word, whatever the feed does.
+_SAID = ("killed", "paused")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,7 @@ class Watching:
     _diagnostics: DiagnoseAgent | None
     _journal: Journal | None
     _older: dict[str, tuple[Any, ...]]
+    _closed: deque[Alert]
 
     def now(self) -> datetime:
         """Given by the runtime."""
@@ -95,7 +101,10 @@ class Watching:
             return {}
         fleet = self._stage.fleet
         with contextlib.suppress(MonitorError):
-            return {name: fleet.metrics(name, fleet.last_bar) for name in fleet.names}
+            found = {name: fleet.metrics(name, fleet.last_bar) for name in fleet.names}
+            if not self.stale:
+                return found
+            return {n: m if m.status in _SAID else dataclasses.replace(m, status="stale") for n, m in found.items()}
         return {}
 
     def chart(self, name: str) -> ChartData | None:
@@ -169,8 +178,22 @@ class Watching:
         return {n: why for n, why in (found | fleet.kill_wanted).items() if n not in fleet.kills.killed}
 
     def alerts(self, *, include_resolved: bool = False) -> Sequence[Alert]:
-        """Episodes, newest first."""
-        return self._stage.alerts.alerts(include_resolved=include_resolved) if self._stage is not None else []
+        """Episodes, newest first; with the resolved ones those too that ended because their feature left."""
+        found = self._stage.alerts.alerts(include_resolved=include_resolved) if self._stage is not None else []
+        if not include_resolved:
+            return found
+        known = {alert.id for alert in found}
+        return [*found, *(alert for alert in self._closed if alert.id not in known)]
+
+    @property
+    def stale(self) -> bool:
+        """No bar of the last two intervals was scored: what the figures say is about the past."""
+        stage = self._stage
+        if stage is None or not stage.fleet.built or stage.fleet.stream.last is None:
+            return False
+        fleet = stage.fleet
+        # The newest bar is named by its open time: it closed one interval later, and two more may pass.
+        return (self.now() - fleet.last_bar).total_seconds() > STALE_AFTER_BARS * fleet.stream.bar_seconds
 
     # -- the operator ----------------------------------------------------------------------------
 

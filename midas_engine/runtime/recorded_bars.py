@@ -17,7 +17,7 @@ from midas_engine.monitor.kill.switch import KillRecord, KillSwitch
 from midas_engine.monitor.state.codec import pack, unpack
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
     from numpy.typing import NDArray
@@ -130,6 +130,18 @@ class FleetStage:
                 )
             )
         return events
+
+    def drop(self, names: Collection[str], at: datetime) -> list[Event]:
+        """Let features go at once, without another look at the recording: their alerts close. The rest stays."""
+        rows = [row for row, name in enumerate(self.fleet.names) if name not in names]
+        kept = [self.fleet.names[row] for row in rows]
+        self._values = self._values[rows]
+        self.expressions = {name: text for name, text in self.expressions.items() if name not in names}
+        self.fleet.shadow -= set(names)
+        self.fleet.paused -= set(names)
+        for name in names:
+            self.fleet.kill_wanted.pop(name, None)
+        return self.fleet.resize(kept, {}, at)
 
     def state(self) -> bytes:
         """Everything needed to go on from here."""

@@ -46,7 +46,7 @@ class Recording:
         shown: Row of the first bar that is shown.
         regimes: Label of every row.
         book: What is watched.
-        problems: Features that cannot be, and why.
+        problems: Features that cannot be, and why, by name.
         slippage: Realised slippage per row and the expected one, bps; None when there were no fills.
     """
 
@@ -55,7 +55,7 @@ class Recording:
     shown: int
     regimes: NDArray[np.str_]
     book: list[LiveFeature]
-    problems: list[str]
+    problems: dict[str, str]
     slippage: tuple[NDArray[np.float64], float] | None = None
 
     @property

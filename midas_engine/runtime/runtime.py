@@ -10,12 +10,12 @@ from midas_engine.clock import WallClock
 from midas_engine.errors import MidasError, ReadOnlyError
 from midas_engine.events import DocumentChanged, Event, FaultReported, RuntimeChanged
 from midas_engine.runtime.documents import Documents
-from midas_engine.runtime.feed_commands import OnFeed
 from midas_engine.runtime.pipeline import PipelineCommands
 
 # Heavy (compiled kernels): imported with this module, where the caller chose the moment and the thread.
 from midas_engine.runtime.recording import catch_up, end_of, prepare, replay_control, scan_alerts
 from midas_engine.runtime.sessions import Sessions
+from midas_engine.runtime.watch_upkeep import WatchUpkeep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from midas_engine.journal import Journal
     from midas_engine.kb import KnowledgeBase
     from midas_engine.market import Panel
-    from midas_engine.models import SessionSummary
+    from midas_engine.models import FeatureRecord, SessionSummary
     from midas_engine.monitor.diagnosis.agent import DiagnoseAgent
     from midas_engine.promoter import FeaturePromoter
     from midas_engine.runtime.live import LiveWatch
@@ -35,7 +35,11 @@ if TYPE_CHECKING:
     from midas_engine.settings import Settings
 
 
-class Runtime(PipelineCommands, Documents, Sessions, OnFeed):
+LOOK_AGAIN_SECONDS = 1.0
+FEATURES = "knowledge/features/"
+
+
+class Runtime(PipelineCommands, Documents, Sessions, WatchUpkeep):
     """Everything in one event loop: `async with Runtime(settings) as midas: ...`.
 
     Args:
@@ -76,6 +80,7 @@ class Runtime(PipelineCommands, Documents, Sessions, OnFeed):
         self._recording: Recording | None = None
         self._frozen_at: dict[str, datetime] = {}
         self._older: dict[str, tuple[Any, ...]] = {}
+        self._init_upkeep()
         self._tasks: set[asyncio.Task[None]] = set()
         self._untap: Callable[[], None] | None = None
         self._diagnostics: DiagnoseAgent | None = None
@@ -98,6 +103,7 @@ class Runtime(PipelineCommands, Documents, Sessions, OnFeed):
             records = await asyncio.to_thread(self._watched_records)
             self._frozen_at = {r.name: r.changed_at for r in records if r.changed_at is not None}
             await self._go_live(records)
+            self._tell_watch()
         else:
             self._change("starting", f"loading {self.source}")
             self.panel = await asyncio.to_thread(_load, self.source)
@@ -229,40 +235,57 @@ class Runtime(PipelineCommands, Documents, Sessions, OnFeed):
     async def _follow_files(self) -> None:
         if not self.kb.path.is_dir():
             return
-        async for paths in self.kb.watch():
-            self.bus.publish(DocumentChanged(at=self.clock.now(), paths=paths))
-            if self._live is not None and any(path.endswith("alert-thresholds.json") for path in paths):
-                self._live.monitor.load_alert_file()
+        while True:
+            async for paths in self.kb.watch():
+                self.bus.publish(DocumentChanged(at=self.clock.now(), paths=paths))
+                if self._live is not None and any(path.endswith("alert-thresholds.json") for path in paths):
+                    self._live.monitor.load_alert_file()
+                if self.mode != "REPLAY" and any(path.startswith(FEATURES) for path in paths):
+                    # Whoever moved a feature, another process too: it is obeyed, and once.
+                    self.background(self.watch_again(if_changed=True), "watch")
+            await asyncio.sleep(LOOK_AGAIN_SECONDS)  # the folder went away: it may come back
 
     # -- watching --------------------------------------------------------------------------------
 
-    async def watch_again(self) -> None:
-        """Build the book anew and show its state: at start, and after the pipeline changed."""
+    async def watch_again(self, *, if_changed: bool = False) -> None:
+        """Build the book anew and show its state: at start, and after the pipeline changed.
+
+        Args:
+            if_changed: Do nothing when what is to be watched is what was built last.
+        """
         async with self._watch_lock:
-            panel = self.panel
-            if panel is None:
+            if self.panel is None:
                 return
-            self._change("warming", "computing features")
             records = await asyncio.to_thread(self._watched_records)
-            self._frozen_at = {r.name: r.changed_at for r in records if r.changed_at is not None}
-            if self._live is not None:
-                await self._rebook(records)
-                self._change("running")
+            wanted = tuple((r.name, r.expression, r.state, r.paused, r.expected_score, r.breadth) for r in records)
+            if if_changed and wanted == self._watching:
                 return
-            replaying = self.mode == "REPLAY"
-            recording = await asyncio.to_thread(
-                prepare, panel, records, self.settings, source=self.source, replay=replaying
-            )
-            self._recording = recording
-            for problem in recording.problems:
-                self.fault("monitor", problem, "import data that has the columns, or demote the feature")
-            if replaying:
-                await self._begin_replay(recording)
-            elif recording.book:
-                await self._catch_up(recording)
-            else:
-                self._stage = None
-            self._change("running")
+            self._watching = wanted
+            self._let_go({r.name for r in records})
+            self._change("warming", "computing features")
+            try:
+                await self._build_watch(self.panel, records)
+            finally:
+                self._tell_watch()
+                self._change("running")
+
+    async def _build_watch(self, panel: Panel, records: list[FeatureRecord]) -> None:
+        self._frozen_at = {r.name: r.changed_at for r in records if r.changed_at is not None}
+        if self._live is not None:
+            await self._rebook(records)
+            return
+        replaying = self.mode == "REPLAY"
+        recording = await asyncio.to_thread(
+            prepare, panel, records, self.settings, source=self.source, replay=replaying
+        )
+        self._recording = recording
+        self._name_problems(recording.problems, "import data that has the columns, or demote the feature")
+        if replaying:
+            await self._begin_replay(recording)
+        elif recording.book:
+            await self._catch_up(recording)
+        else:
+            self._stage = None
 
     async def _begin_replay(self, recording: Recording) -> None:
         control, self._stage, self._stage_clock = replay_control(recording, self.settings, self.bus.publish, self.clock)
@@ -280,6 +303,8 @@ class Runtime(PipelineCommands, Documents, Sessions, OnFeed):
         stage = await catch_up(
             recording, self.settings, self.clock, lambda share: self._change("warming", "catching up", share)
         )
+        if self._stage is not None:
+            stage.alerts.take_answers(self._stage.alerts.alerts())  # what was answered stays answered
         self._stage = stage
         self._stage_clock = ManualClock(end_of(recording.panel))
         for event in stage.run_bar(stage.bars - 1, shown=True):

@@ -60,16 +60,16 @@ class LiveFeature:
 
 def book_of_records(
     panel: Panel, records: Iterable[FeatureRecord], limits: DslLimits
-) -> tuple[list[LiveFeature], list[str]]:
-    """The deployed and shadow features with their values, and why some cannot be watched."""
+) -> tuple[list[LiveFeature], dict[str, str]]:
+    """The deployed and shadow features with their values, and by name why some cannot be watched."""
     engine = FeatureEngine(panel, limits=limits)
     found: list[LiveFeature] = []
-    problems: list[str] = []
+    problems: dict[str, str] = {}
     for record in records:
         try:
             values = engine.values(record.expression)
         except MidasError as error:
-            problems.append(f"{record.name} cannot be computed on this data: {error.message}")
+            problems[record.name] = f"cannot be computed on this data: {error.message}"
             continue
         shadow = record.state is FeatureState.SHADOW
         found.append(

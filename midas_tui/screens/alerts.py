@@ -119,6 +119,7 @@ class AlertsScreen(ModeScreen):
         if alert.snoozed_until is not None and alert.status == "snoozed":
             state += f" until {clock_time(alert.snoozed_until)}"
         ended = f", ended {clock_time(alert.resolved_at)}" if alert.resolved_at is not None else ""
+        ended += f": {alert.closed}" if alert.closed else ""
         card = CardWriter(max(24, self.size.width - 6))
         role = {"critical": "crit", "warning": "warn"}.get(alert.severity, "muted")
         card.row("what", alert.message, role)

@@ -132,6 +132,7 @@ class ModeScreen(Screen[None]):
             at=bar.at if bar is not None else (runtime.now() if runtime is not None else None),
             regime=bar.regime if bar is not None else "",
             features=len(store.metrics),
+            unwatched=store.unwatched,
             counts=store.counts,
             note=note,
             loud=loud,

@@ -24,8 +24,9 @@ from midas_tui.screens.live_detail import (
 )  # fmt: skip
 from midas_tui.theme import role_of
 from midas_tui.widgets.alert_rows import ALERT_COLUMNS, alert_row, copied_alert
-from midas_tui.widgets.line_table import Cell, Column, LazyRow, LineTable
+from midas_tui.widgets.line_table import Cell, Column, LazyRow, LineTable, Row
 from midas_tui.widgets.titles import entitle
+from midas_tui.widgets.watch_rows import left_rows, unwatched_rows, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -138,16 +139,29 @@ class LiveScreen(ModeScreen):
         metrics = self.store.metrics
         shown = [m for m in metrics.values() if not self.needle or self.needle in m.feature.lower()]
         shown.sort(key=ORDER[SORTS[self.sort]], reverse=self.descending)
-        table.set_rows([(m.feature, self._row(m)) for m in shown])
+        rows = self._with_unwatched([(m.feature, self._row(m)) for m in shown], shown)
+        table.set_rows(rows)
         table.say_when_empty(self._empty())
         order = SORTS[self.sort] + (" reversed" if self.descending else "")
         book = self._portfolio()
         framed = self.has_class("-tall")
         words = "" if framed else "  ".join(("", f"sort {order}", book))
         below = "  ".join(t for t in (book, f"sort: {order}") if t) if framed else ""
-        entitle(table, self.chip(f"features {len(shown)}/{len(metrics)}", words), below)
+        missing = f", {self.store.unwatched} not watched" if self.store.unwatched else ""
+        entitle(table, self.chip(f"features {len(shown)}/{len(metrics)}{missing}", words), below)
         # The table takes what its rows need, the feed what is left.
-        table.styles.max_height = max(6, len(shown) + (3 if framed else 2))
+        table.styles.max_height = max(6, len(rows) + (3 if framed else 2))
+
+    def _with_unwatched(self, rows: list[tuple[str, Row]], shown: Sequence[FeatureMetrics]) -> list[tuple[str, Row]]:
+        """Live features that nobody watches stand behind what is loud, those that left today at the end."""
+        report, glyphs = self.store.report, self.midas.glyphs
+        missing, gone = unwatched_rows(report, self.needle, glyphs), left_rows(report, self.needle, glyphs)
+        place = len(rows)
+        if SORTS[self.sort] == "severity" and not self.descending:
+            place = sum(_SEVERITY.get(m.status, 5) < _SEVERITY["stale"] for m in shown)
+        there = {key for key, _ in rows}
+        extra = [(key, row) for key, row in missing if key not in there]
+        return [*rows[:place], *extra, *rows[place:], *(g for g in gone if g[0] not in there)]
 
     def _empty(self) -> str:
         if self.needle:
@@ -214,7 +228,8 @@ class LiveScreen(ModeScreen):
         """Enter opens the feature: its detail where there is no pane for it, else its card; or the alert's feature."""
         features = self.query_one("#features", LineTable)
         if event.table is features and event.key is not None:
-            if self.query_one("#detail").display and self.store.record(event.key) is not None:
+            shown = self.query_one("#detail").display or event.key not in self.store.metrics
+            if shown and self.store.record(event.key) is not None:
                 self.midas.open_card(event.key)
             else:
                 self._open_detail(event.key)
@@ -227,7 +242,11 @@ class LiveScreen(ModeScreen):
         metrics = self.store.metrics.get(name or "")
         detail = self.query_one("#detail", FeatureDetail)
         if metrics is None or name is None or self.runtime is None:
-            entitle(detail, "no feature")
+            # No chart of another feature, and none of one that left, may stand here.
+            self._detail = ()
+            said = words_of(self.store.report, name or "")
+            entitle(detail, name if name and said else "no feature")
+            detail.clear(said)
             return
         entitle(detail, name, f"{WINDOWS[self.window][1]}, i changes")
         if not detail.display:

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from textual.containers import Vertical
+from textual.content import Content
 from textual.widgets import Static
 
 from midas_tui.formats import days, number, with_error
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from textual.app import ComposeResult
-    from textual.content import Content
 
     from midas_engine.models import Alert, FeatureMetrics, FeatureRecord
     from midas_tui.runtime_protocol import ChartData, ForwardRecord
@@ -73,6 +73,12 @@ class FeatureDetail(Vertical):
             (Gate(SLIPPAGE_WARNING, "warn"), Gate(SLIPPAGE_CRITICAL, "crit")),
             slip if math.isfinite(m.slippage_ratio) else "",
         )
+
+    def clear(self, words: str = "") -> None:
+        """No feature is watched here: no chart, and at most the reason."""
+        for chart in self.query(Chart):
+            chart.show((), (), "")
+        self.show_facts(Content(words))
 
     @property
     def words_width(self) -> int:

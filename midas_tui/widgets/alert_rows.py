@@ -35,6 +35,7 @@ def alert_cells(alert: Alert, glyphs: Glyphs) -> dict[str, Cell]:
     sign = {"critical": glyphs.critical, "warning": glyphs.warning}.get(alert.severity, glyphs.ok)
     quiet = alert.status in ("acknowledged", "snoozed", "resolved")
     state = "acked" if alert.status == "acknowledged" else alert.status.value
+    message = f"{alert.closed}: {alert.message}" if alert.closed else alert.message
     if alert.snoozed_until is not None and alert.status == "snoozed":
         state = f"zz {clock_time(alert.snoozed_until, date=False)}"
     return {
@@ -43,7 +44,7 @@ def alert_cells(alert: Alert, glyphs: Glyphs) -> dict[str, Cell]:
         "type": (alert.alert_type, "muted" if quiet else role),
         "feature": (alert.feature, ""),
         "gate": (f"{_short(alert.value)} / {_short(alert.threshold)}", "muted" if quiet else role),
-        "message": (alert.message, "muted" if quiet else ""),
+        "message": (message, "muted" if quiet else ""),
         "count": (f"x{alert.count}", "muted"),
         "state": (state, "muted" if quiet else ""),
     }

@@ -59,6 +59,7 @@ class Status:
     Attributes:
         badge: LIVE, OFFLINE, REPLAY x8, READ-ONLY ...
         counts: Running criticals and warnings that nobody has answered.
+        unwatched: Live features that nobody watches here.
         note: What goes on, in a few words; `loud` when the reader must see it.
     """
 
@@ -70,6 +71,7 @@ class Status:
     counts: tuple[int, int]
     note: str
     loud: bool = False
+    unwatched: int = 0
 
 
 class StatusBar(Line):
@@ -91,7 +93,8 @@ class StatusBar(Line):
                 (note if s.loud else "", "warn"),
                 (f" {at} ", ""),
                 (f" {'regime ' if wide else ''}{s.regime or '--'} ", ""),
-                (f" {s.features} {'features' if wide else 'feats'} ", ""),
+                (f" {s.features} {'features' if wide else 'feats'}{',' if s.unwatched else ' '}", ""),
+                (f" {s.unwatched} not watched " if s.unwatched else "", "warn"),
                 (f" {glyphs.critical}{criticals}", "crit" if criticals else "muted"),
                 (f" {glyphs.warning}{warnings} ", "warn" if warnings else "muted"),
                 ("" if s.loud else note, "muted"),

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 Cell = tuple[str, str]
 """Text and role ("" for plain text)."""
 
+REST = "rest"
+"""Key of a cell that is drawn in place of all columns the row does not name: a sentence."""
+
 
 @dataclass(frozen=True, slots=True)
 class Column:

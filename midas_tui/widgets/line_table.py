@@ -19,7 +19,7 @@ from textual.strip import Strip
 from midas_tui.formats import elide, pad
 from midas_tui.sanitise import clean
 from midas_tui.theme import UNICODE, Glyphs
-from midas_tui.widgets.columns import Cell, Column, LazyRow, Row, layout
+from midas_tui.widgets.columns import REST, Cell, Column, LazyRow, Row, layout
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +28,9 @@ __all__ = ["Cell", "Column", "LazyRow", "LineTable", "Row"]
 
 # A table this low shows its rows rather than what they are called.
 LEAST_HEIGHT_FOR_HEADER = 4
+
+
+_SENTENCE = Column(REST, "", 1, right=False, cut_end=True)
 
 
 class LineTable(ScrollView, can_focus=True):
@@ -229,10 +232,16 @@ class LineTable(ScrollView, can_focus=True):
         segments = [Segment(" ", base)]
         used = 1
         for column, room in self.visible_columns(width):
-            text, role = row.get(column.key, ("", ""))
+            if column.key in row or REST not in row:
+                text, role = row.get(column.key, ("", ""))
+            else:  # a sentence in place of all columns that follow
+                text, role = row[REST]
+                column, room = _SENTENCE, max(1, width - used - 1)
             text = elide(clean(text, newlines=False), room, self._glyphs.ellipsis, end=column.cut_end)
             segments.append(Segment(pad(text, room, right=column.right) + " ", base + self._role(role)))
             used += room + 1
+            if column is _SENTENCE:
+                break
         segments.append(Segment(" " * max(0, width - used), base))
         return Strip(segments).adjust_cell_length(width, base)
 

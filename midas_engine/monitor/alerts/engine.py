@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 KEPT_RESOLVED = 2000
 FLEET = "*"
+LEFT = "left the watch"
 FLEET_KEY = (FLEET, FLEET)
 
 
@@ -215,6 +216,19 @@ class AlertEngine:
                 return [AlertChanged(at=at, alert=episode.alert, action=action)]
         raise MonitorError(f"alert {wanted!r} is not open", hint="it may be resolved already")
 
+    def take_answers(self, alerts: Iterable[Alert]) -> None:
+        """Carry over what was answered: episodes that run here as they ran there stay acknowledged or snoozed."""
+        answered = {a.id: a for a in alerts if a.status in (AlertStatus.ACKNOWLEDGED, AlertStatus.SNOOZED)}
+        for episode in self.episodes.values():
+            known = answered.get(episode.alert.id)
+            if known is not None and known.severity is episode.alert.severity:
+                episode.alert = dataclasses.replace(
+                    episode.alert,
+                    status=known.status,
+                    acknowledged_by=known.acknowledged_by,
+                    snoozed_until=known.snoozed_until,
+                )
+
     def attach_diagnosis(self, wanted: str, text: str, at: datetime) -> list[Event]:
         """Note the diagnosis of an episode, whether it still runs or not; what a screen should hear of it."""
         for episode in self.episodes.values():
@@ -230,7 +244,7 @@ class AlertEngine:
     def forget(self, name: str, at: datetime) -> list[Event]:
         """Resolve every episode of a feature that is no longer monitored."""
         gone = [key for key in self.episodes if key[0] == name]
-        resolved = [self.episodes.pop(key).resolve(at) for key in gone]
+        resolved = [self.episodes.pop(key).resolve(at, LEFT) for key in gone]
         self.resolved.extend(resolved)
         return [AlertResolved(at=at, alert=alert) for alert in resolved]
 

@@ -57,9 +57,11 @@ class Episode:
         self.alert = dataclasses.replace(alert, status=AlertStatus.OPEN, snoozed_until=None)
         return True
 
-    def resolve(self, at: datetime) -> Alert:
-        """Close the episode."""
-        self.alert = dataclasses.replace(self.alert, status=AlertStatus.RESOLVED, resolved_at=at, snoozed_until=None)
+    def resolve(self, at: datetime, why: str = "") -> Alert:
+        """Close the episode; `why` where its condition did not end."""
+        self.alert = dataclasses.replace(
+            self.alert, status=AlertStatus.RESOLVED, resolved_at=at, snoozed_until=None, closed=why
+        )
         return self.alert
 
 

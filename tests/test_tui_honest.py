@@ -1,0 +1,186 @@
+"""What the terminal shows is what the engine watches: who leaves goes, and what was raised while nobody saw arrives."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from helpers_cli import run_midas
+from helpers_kb import record
+from helpers_tui import fill_base, press, running, screen_text, type_text, until, write_market
+from midas_engine.kb import KnowledgeBase
+from midas_engine.promoter import FeaturePromoter
+from midas_tui.modals.ask import AskModal
+from midas_tui.screens.pipeline import PipelineScreen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from midas_tui.app import MidasApp
+
+
+@pytest.fixture(scope="module")
+def market(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_market(tmp_path_factory.mktemp("market"), days=40)
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("filled") / "kb"
+    fill_base(path)
+    return path
+
+
+@pytest.fixture
+def kb(tmp_path: Path, filled: Path) -> Path:
+    return shutil.copytree(filled, tmp_path / "kb")
+
+
+def act(kb: Path, call: Callable[[FeaturePromoter], object]) -> None:
+    """Something another process does to the base."""
+    promoter = FeaturePromoter(KnowledgeBase(kb), actor="another process")
+    call(promoter)
+    promoter.close()
+
+
+async def settled(app: MidasApp, pilot: Any) -> None:
+    """Until nothing is computed any more."""
+    runtime: Any = app.runtime
+
+    def quiet() -> bool:
+        return runtime.phase == "running" and not any(t.get_name() == "watch" for t in runtime._tasks)
+
+    await until(pilot, quiet, "the watch settles")
+    await until(pilot, lambda: not app.store.watch_moved)
+
+
+def same_as_engine(app: MidasApp) -> None:
+    """Every alert and status on the screen is the engine's, and none more."""
+    runtime = app.runtime
+    assert runtime is not None
+    shown = {a.id: (a.status, a.count) for a in app.store.open_alerts}
+    assert shown == {a.id: (a.status, a.count) for a in runtime.alerts()}
+    assert {n: m.status for n, m in app.store.metrics.items()} == {n: m.status for n, m in runtime.metrics().items()}
+    loud = [a for a in runtime.alerts() if a.status == "open"]
+    assert app.store.counts == (
+        sum(a.severity == "critical" for a in loud), sum(a.severity == "warning" for a in loud)
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("verb", ["demote", "kill"])
+async def test_a_feature_that_another_process_takes_off_leaves_live(kb: Path, market: Path, verb: str) -> None:
+    async with running(kb, market) as (app, pilot):
+        assert "momentum_24h" in app.store.metrics
+        extra = ("--yes", "momentum_24h") if verb == "kill" else ()
+        ran = await asyncio.to_thread(run_midas, verb, "momentum_24h", "--reason", "no longer", *extra, "--kb", str(kb))
+        assert ran.code == 0, ran.err
+        await until(pilot, lambda: "momentum_24h" not in app.store.metrics, "it leaves Live")
+        await until(pilot, lambda: "✕ momentum_24h" in screen_text(app), "it is struck through")
+        row = next(line for line in screen_text(app).splitlines() if "✕ momentum_24h" in line)
+        assert ("killed" if verb == "kill" else "demoted") in row
+        assert "no longer" in row
+        assert not [a for a in app.store.open_alerts if a.feature == "momentum_24h"]
+        await settled(app, pilot)
+        assert "2 features" in screen_text(app)
+        same_as_engine(app)
+
+
+async def test_its_open_alerts_are_closed_with_the_reason(kb: Path, market: Path) -> None:
+    async with running(kb, market) as (app, pilot):
+        mine = {a.id for a in app.store.open_alerts if a.feature == "momentum_24h"}
+        assert mine, "the case needs a feature with an open alert"
+        await asyncio.to_thread(act, kb, lambda p: p.demote("momentum_24h", "gone"))
+        await until(pilot, lambda: all(not app.store.alerts[i].active for i in mine))
+        assert {app.store.alerts[i].closed for i in mine} == {"left the watch"}
+        await press(pilot, "5")
+        await until(pilot, lambda: "left the watch" in screen_text(app))
+        await settled(app, pilot)
+        assert all(not app.store.alerts[i].active for i in mine), "computing the rest anew forgets none of it"
+
+
+async def test_an_undone_promotion_leaves_no_status_behind(kb: Path, market: Path) -> None:
+    async with running(kb, market, mode="pipeline") as (app, pilot):
+        screen = app.screen
+        assert isinstance(screen, PipelineScreen)
+        await app.runtime.act("shadow", "volume_shock")  # type: ignore[union-attr]
+        await until(pilot, lambda: "volume_shock" in app.store.metrics)
+        await settled(app, pilot)
+        await press(pilot, "u")
+        await until(pilot, lambda: "volume_shock" not in app.store.metrics)
+        await until(pilot, lambda: app.store.record("volume_shock").state == "candidate")  # type: ignore[union-attr]
+        cells = screen._cells(app.store.record("volume_shock"))  # type: ignore[arg-type]
+        assert cells["sign"] == (app.glyphs.ok, "muted")
+        assert cells["status"][0] == "not watched"
+        await settled(app, pilot)
+        same_as_engine(app)
+
+
+async def test_alerts_of_the_past_arrive_with_a_promotion_and_are_those_of_a_restart(kb: Path, market: Path) -> None:
+    async with running(kb, market) as (app, pilot):
+        same_as_engine(app)
+        for action, name in (("promote", "range_position"), ("demote", "reversal_1h"), ("pause", "momentum_24h")):
+            await app.runtime.act(action, name, "a reason")  # type: ignore[union-attr]
+            await settled(app, pilot)
+            same_as_engine(app)
+        await press(pilot, "u")
+        await settled(app, pilot)
+        same_as_engine(app)
+        before = {(a.id, a.status) for a in app.store.open_alerts}
+        assert before
+    async with running(kb, market) as (app, _):
+        assert {(a.id, a.status) for a in app.store.open_alerts} == before
+        same_as_engine(app)
+
+
+async def test_the_first_promotion_brings_its_alerts_to_feed_and_header(tmp_path: Path, market: Path) -> None:
+    kb = tmp_path / "fresh"
+    act(kb, lambda p: p.save_candidate(record("momentum_24h", expression="cs_zscore(returns(close, 24))")))
+    async with running(kb, market) as (app, pilot):
+        assert app.store.alerts == {}
+        await app.runtime.act("promote", "momentum_24h", "a reason")  # type: ignore[union-attr]
+        await until(pilot, lambda: "momentum_24h" in app.store.metrics)
+        await settled(app, pilot)
+        assert app.runtime.alerts(include_resolved=True)  # type: ignore[union-attr]
+        same_as_engine(app)
+        assert "no alert was raised" not in screen_text(app)
+
+
+async def test_an_answer_to_an_alert_survives_another_look(kb: Path, market: Path) -> None:
+    async with running(kb, market) as (app, pilot):
+        chosen = app.store.open_alerts[0]
+        await app.runtime.acknowledge(chosen.id)  # type: ignore[union-attr]
+        await app.runtime.act("shadow", "volume_shock")  # type: ignore[union-attr]
+        await until(pilot, lambda: "volume_shock" in app.store.metrics)
+        await settled(app, pilot)
+        assert app.store.alerts[chosen.id].status == "acknowledged"
+
+
+async def test_a_second_terminal_sees_what_the_first_promotes(kb: Path, market: Path) -> None:
+    async with running(kb, market) as (first, _), running(kb, market) as (second, pilot):
+        await first.runtime.act("shadow", "volume_shock")  # type: ignore[union-attr]
+        await until(pilot, lambda: "volume_shock" in second.store.metrics, "the other one watches it too")
+        await settled(second, pilot)
+        same_as_engine(second)
+
+
+async def test_a_kill_with_the_keys_is_struck_through_at_once(kb: Path, market: Path) -> None:
+    async with running(kb, market, mode="pipeline") as (app, pilot):
+        screen = app.screen
+        assert isinstance(screen, PipelineScreen)
+        screen.show_feature("momentum_24h")
+        await press(pilot, "K")
+        await until(pilot, lambda: isinstance(app.screen, AskModal) and not app.screen.deaf)
+        await press(pilot, "tab")
+        await type_text(pilot, "flipped")
+        await press(pilot, "tab")
+        await type_text(pilot, "momentum_24h")
+        await press(pilot, "enter")
+        await until(pilot, lambda: "momentum_24h" not in app.store.metrics)
+        await press(pilot, "1")
+        await until(pilot, lambda: "killed" in screen_text(app))
+        await settled(app, pilot)
+        same_as_engine(app)
