@@ -37,11 +37,11 @@ register(
 )  # fmt: skip
 register(
     Operator("mul", "arithmetic", _XY, "Product.", "mul(close, volume)", "product", run=_ufunc(np.multiply),
-             scalars=True, infix="*", commutative=True)
+             scalars=True, infix="*", commutative=True, scale="out", odd=True, symmetric_pair=True)
 )  # fmt: skip
 register(
     Operator("div", "arithmetic", _XY, "Quotient; NaN where y is 0.", "div(high, low)", "quotient",
-             run=_ufunc(np.divide), scalars=True, infix="/")
+             run=_ufunc(np.divide), scalars=True, infix="/", scale="out", odd=True)
 )  # fmt: skip
 register(
     Operator("power", "arithmetic", _XY, "x to the power y; NaN where it is not a finite real number.",

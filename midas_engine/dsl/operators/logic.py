@@ -96,11 +96,11 @@ register(Operator("eq", "logic", _XY, "1 where x equals y, else 0.", "eq(close, 
 register(Operator("ne", "logic", _XY, "1 where x differs from y, else 0.", "ne(close, open)", "compare",
                   run=_comparison(_NE), infix="!=", commutative=True))  # fmt: skip
 register(Operator("and", "logic", _XY, "1 where both are > 0, else 0.", "close > open and volume > 0", "pure",
-                  run=_comparison(_AND), infix="and", commutative=True))  # fmt: skip
+                  run=_comparison(_AND), infix="and", commutative=True, scale="free", symmetric_pair=True))  # fmt: skip
 register(Operator("or", "logic", _XY, "1 where either is > 0, else 0.", "close > open or volume > 0", "pure",
-                  run=_comparison(_OR), infix="or", commutative=True))  # fmt: skip
+                  run=_comparison(_OR), infix="or", commutative=True, scale="free", symmetric_pair=True))  # fmt: skip
 register(Operator("not", "logic", (series("x"),), "1 where x <= 0, else 0.", "not close > open", "pure",
-                  run=_not, infix="not"))  # fmt: skip
+                  run=_not, infix="not", scale="free"))  # fmt: skip
 register(Operator("if_else", "logic", (series("cond"), series("x"), series("y")),
                   "x where cond > 0, y elsewhere; NaN where cond is NaN.",
-                  "if_else(gt(close, open), volume, -volume)", "branch", run=_if_else))  # fmt: skip
+                  "if_else(gt(close, open), volume, -volume)", "branch", run=_if_else, scale="free"))  # fmt: skip

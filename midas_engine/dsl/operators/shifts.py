@@ -72,5 +72,6 @@ register(
 )  # fmt: skip
 register(
     Operator("returns", "time_series", (series(), window(default=1)), "Relative change over n bars.",
-             "returns(close, 24)", "pure", memory=_span, expand="x / delay(x, n) - 1", scale="free")
+             "returns(close, 24)", "pure", memory=_span, expand="x / delay(x, n) - 1", scale="free",
+             even=True)
 )  # fmt: skip

@@ -34,7 +34,7 @@ register(
     Operator("macd", "technical", (series(), window("fast", 12), window("slow", 26), window("signal", 9)),
              "MACD histogram: (ema fast - ema slow) minus its own ema over signal bars.",
              "macd(close, 12, 26, 9) / close", "first", memory=_macd_memory, recursive=True, scale="out", odd=True,
-             expand="(ema(x, fast) - ema(x, slow)) - ema(ema(x, fast) - ema(x, slow), signal)")
+             shift_free=True, expand="(ema(x, fast) - ema(x, slow)) - ema(ema(x, fast) - ema(x, slow), signal)")
 )  # fmt: skip
 register(
     Operator("bbands_pct", "technical", (series(), window(default=20, low=2), number("k", 2.0, 0.01, 100.0)),
@@ -52,5 +52,5 @@ register(
     Operator("obv", "technical", (series("x"), series("volume"), window(default=24)),
              "On-balance volume over n bars: the sum of volume signed by the change of x.",
              "obv(close, volume, 24) / ts_sum(volume, 24)", "second", memory=_span,
-             expand="ts_sum(sign(delta(x, 1)) * volume, n)")
+             scale="free", shift_free=True, odd=True, expand="ts_sum(sign(delta(x, 1)) * volume, n)")
 )  # fmt: skip
