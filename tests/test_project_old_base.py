@@ -1,0 +1,77 @@
+"""A base made by version 0.1 opens, means what it meant, and can be worked on, after every later change."""
+
+from __future__ import annotations
+
+import tarfile
+from typing import TYPE_CHECKING
+
+import pytest
+
+from midas_engine.evaluator.trials.ledger import TrialLedger
+from midas_engine.factory import create_midas
+from midas_engine.models import FeatureState
+from tests.helpers_cli import ROOT, run_midas
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FIXTURE = ROOT / "tests" / "data" / "base_0_1.tar.xz"
+
+
+@pytest.fixture
+def old_base(tmp_path: Path) -> Path:
+    """The fixture, unpacked: a candidate, two deployed features, a killed one, a session of 32 trials and a look."""
+    with tarfile.open(FIXTURE) as archive:
+        archive.extractall(tmp_path, filter="data")
+    return tmp_path / "base"
+
+
+def test_every_document_reads_well(old_base: Path) -> None:
+    done = run_midas("kb", "check", "--kb", str(old_base))
+    assert done.code == 0, done.out + done.err
+
+
+def test_the_features_are_where_they_were(old_base: Path) -> None:
+    status = run_midas("status", "--json", "--kb", str(old_base)).document
+    names = {group: sorted(f["name"] for f in status[group]) for group in ("candidates", "deployed", "archived")}
+    assert names == {
+        "candidates": ["left_alone"],
+        "deployed": ["carry_24", "high_proximity_48_s72_w"],
+        "archived": ["low_vol_72"],
+    }
+
+
+def test_the_trials_stay_charged_and_unaltered(old_base: Path) -> None:
+    with TrialLedger(old_base / "journal.sqlite", read_only=True) as ledger:
+        trials = ledger.history()
+        assert len(trials) == 32
+        assert len(ledger.looks()) == 1
+    done = run_midas("ledger", "--kb", str(old_base))
+    assert done.code == 0
+    assert "Every row is as it was written." in done.out
+
+
+def test_what_was_killed_stays_dead(old_base: Path) -> None:
+    with create_midas(kb_path=old_base, provider="local") as midas:
+        record = midas.kb.feature("low_vol_72")
+        assert (record.state, record.killed) == (FeatureState.ARCHIVED, True)
+    done = run_midas("promote", "low_vol_72", "--force", "--kb", str(old_base))
+    assert done.code != 0
+    undone = run_midas("undo", "--kb", str(old_base))
+    assert run_midas("status", "--json", "--kb", str(old_base)).document["archived"][0]["killed"], undone.err
+
+
+async def test_a_monitor_goes_on_from_its_state(old_base: Path) -> None:
+    with create_midas(kb_path=old_base, provider="local") as midas:
+        monitor = midas.build_online(diagnose=False)
+        async with monitor:
+            assert "low_vol_72" in monitor.kills.records
+            assert monitor.fleet.engine.bars > 0
+
+
+def test_it_can_be_worked_on(old_base: Path) -> None:
+    done = run_midas("demote", "carry_24", "--reason", "worked on by a later version", "--kb", str(old_base))
+    assert done.code == 0, done.err
+    done = run_midas("learnings", "--kb", str(old_base))
+    assert done.code == 0
+    assert "momentum" in done.out
