@@ -52,8 +52,6 @@ def plain(text: object) -> Content:
 class StreamCleaner:
     """Cleans text that comes in chunks: a sequence split over two of them is still caught."""
 
-    _OPEN = re.compile(r"(?:\x1b|\x9b)[^\x07]{0,4096}$")
-
     def __init__(self) -> None:
         self._held = ""
 

@@ -24,7 +24,7 @@ MAX_VALUES = 20_000
 _INT = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17})")
 _FLOAT = re.compile(r"[-+]?(?:[0-9]+\.[0-9]*(?:[eE][-+]?[0-9]+)?|\.[0-9]+(?:[eE][-+]?[0-9]+)?|[0-9]+[eE][-+]?[0-9]+)")
 _SPECIAL = {".nan": math.nan, ".inf": math.inf, "-.inf": -math.inf, "+.inf": math.inf}
-_BOLD = re.compile(r"\s*(?:[-*]\s+)?\*\*(?P<key>[A-Za-z][^*:\n]{0,60}?)(?::\*\*|\*\*\s*:)\s*(?P<value>.*)")
+_BOLD = re.compile(r"\s*(?:[-*]\s+)?\*\*(?P<key>[A-Za-z][^*:\n]{0,60}?)(?::\*\*|\*\*\s*:)(?P<value>.*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +52,15 @@ class Document:
 
 def heading(body: str) -> str:
     """The first Markdown heading's text."""
-    match = re.search(r"^#{1,6}[ \t]+(.+?)[ \t#]*$", body[:20_000], re.MULTILINE)
-    return match[1].strip()[:200] if match else ""
+    for line in body[:20_000].split("\n"):
+        marks = len(line) - len(line.lstrip("#"))
+        if 1 <= marks <= 6 and line[marks : marks + 1] in (" ", "\t"):
+            words = line[marks:].strip()
+            # "# #" is a heading called "#"; the marks that close a longer one are not its text.
+            title = words.rstrip(" \t#") or words[:1]
+            if title:
+                return title[:200]
+    return ""
 
 
 def decode(data: bytes) -> str:

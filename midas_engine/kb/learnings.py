@@ -131,9 +131,15 @@ def learning_from_document(document: Document, path: str, changed_at: datetime) 
 
 def _split(body: str) -> tuple[dict[str, str], str | None]:
     head, mark, notes = body.partition(f"\n## {_NOTES}\n")
-    pieces = re.split(r"^## +(.+?) *$", head, flags=re.MULTILINE)
-    sections = {title.strip().lower(): text.strip() for title, text in zip(pieces[1::2], pieces[2::2], strict=True)}
-    return sections, notes.strip() if mark else None
+    sections: dict[str, list[str]] = {}
+    current: list[str] = []
+    for line in head.split("\n"):
+        title = line[2:].strip().lower() if line.startswith("## ") else ""
+        if title:
+            current = sections[title] = []
+        else:
+            current.append(line)
+    return {title: "\n".join(lines).strip() for title, lines in sections.items()}, notes.strip() if mark else None
 
 
 def _sequence(path: str) -> int:

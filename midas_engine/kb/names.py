@@ -55,10 +55,11 @@ def _refusal(name: str) -> str:
     if not name:
         return "it is empty"
     base, mark, version = name.partition("@")
-    if unicodedata.normalize("NFC", name) != name:
-        return "it is not in Unicode's composed form (NFC)"
+    # Length first: putting combining marks in order takes the square of their number.
     if len(base) > MAX_NAME:
         return f"it has {len(base)} characters, more than {MAX_NAME}"
+    if len(name) > MAX_NAME + 20 or unicodedata.normalize("NFC", name) != name:
+        return "it is not in Unicode's composed form (NFC)" if len(name) <= MAX_NAME + 20 else "its version is too long"
     if not _SLUG.fullmatch(base):
         return "it may hold a-z, 0-9 and _ only, and must start with a letter"
     if mark and not _VERSION.fullmatch(version):
@@ -69,7 +70,7 @@ def _refusal(name: str) -> str:
 
 
 def _shown(name: str) -> str:
-    text = ascii(name)
+    text = ascii(name[:60]) if len(name) <= 60 else ascii(name[:60]) + "..."
     return text if len(text) <= 60 else text[:57] + "..."
 
 

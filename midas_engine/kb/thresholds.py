@@ -73,7 +73,7 @@ def parse_thresholds(data: bytes, where: str) -> dict[str, Any]:
 
 def _line(text: str, message: str) -> str:
     """Where the key that the message names stands; the last part of a dotted key is looked for."""
-    for quoted in re.findall(r"['\"`]?([A-Za-z_][A-Za-z0-9_.]*)['\"`]?", message):
+    for quoted in re.findall(r"['\"`]?([A-Za-z_][A-Za-z0-9_.]*)['\"`]?", message[:400]):
         for key in (quoted, quoted.rpartition(".")[2]):
             for number, line in enumerate(text.split("\n"), 1):
                 if f'"{key}"' in line:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from midas_engine.errors import ModelError, ModelOutageError, ModelTruncatedError
 from midas_engine.llm.budget import price_usd
 from midas_engine.llm.client import ModelReply, ModelRequest, OnText, Secret
-from midas_engine.llm.guard import Circuit, guarded
+from midas_engine.llm.guard import Circuit, guarded, take_turns
 
 if TYPE_CHECKING:
     from midas_engine.clock import Clock
@@ -75,14 +75,16 @@ class AnthropicClient:
         )
         pieces: list[str] = []
         reason: str | None = None
-        tokens_in = tokens_out = 0
+        tokens_in = tokens_out = size = 0
         async for event in stream:
             if event.type == "message_start":
                 tokens_in = event.message.usage.input_tokens
             elif event.type == "content_block_delta" and event.delta.type == "text_delta":
                 pieces.append(event.delta.text)
+                size += len(event.delta.text)
                 if on_text is not None:
                     on_text(event.delta.text)
+                await take_turns(self.provider, len(pieces), size)
             elif event.type == "message_delta":
                 reason = event.delta.stop_reason or reason
                 tokens_out = event.usage.output_tokens

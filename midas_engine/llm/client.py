@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 OnText = Callable[[str], None]
+# A stream that is all there already gives the event loop no turn of itself: after so many pieces it gets one.
+PIECES_A_TURN = 16
 
 
 class Secret:

@@ -7,6 +7,8 @@ import re
 from typing import TYPE_CHECKING, TypeVar
 
 from midas_engine.errors import ModelError, ModelKeyError, ModelOutageError, ModelTruncatedError
+from midas_engine.llm.client import PIECES_A_TURN
+from midas_engine.llm.replies import MAX_REPLY
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -80,6 +82,21 @@ async def guarded(
             f"the connection to {provider} broke in mid-reply ({type(error).__name__})",
             hint="the partial reply was dropped; try again",
         ) from error
+
+
+async def take_turns(provider: str, pieces: int, size: int) -> None:
+    """Between two pieces of a stream: the event loop's turn, and an end to a reply that has none.
+
+    Raises:
+        ModelTruncatedError: More has come than a reply may hold.
+    """
+    if size > MAX_REPLY:
+        raise ModelTruncatedError(
+            f"the reply of {provider} was stopped: it has more than {MAX_REPLY:,} characters",
+            hint="nothing of it was used; try another model",
+        )
+    if pieces % PIECES_A_TURN == 0:
+        await asyncio.sleep(0)
 
 
 def _named(error: Exception, provider: str) -> ModelError:

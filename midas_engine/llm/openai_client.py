@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from midas_engine.errors import ModelError, ModelOutageError, ModelTruncatedError
 from midas_engine.llm.budget import price_usd
 from midas_engine.llm.client import ModelReply, ModelRequest, OnText, Secret
-from midas_engine.llm.guard import Circuit, guarded
+from midas_engine.llm.guard import Circuit, guarded, take_turns
 
 if TYPE_CHECKING:
     from midas_engine.clock import Clock
@@ -82,15 +82,17 @@ class OpenAIClient:
             stream_options={"include_usage": True},
         )
         pieces: list[str] = []
-        reason, usage = None, None
+        reason, usage, size = None, None, 0
         async for chunk in stream:
             usage = chunk.usage or usage
             for choice in chunk.choices[:1]:
                 piece = choice.delta.content or ""
                 if piece:
                     pieces.append(piece)
+                    size += len(piece)
                     if on_text is not None:
                         on_text(piece)
+                    await take_turns(self.provider, len(pieces), size)
                 reason = choice.finish_reason or reason
         text = "".join(pieces)
         if reason is None:

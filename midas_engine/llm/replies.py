@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING, Any
 
 from midas_engine.errors import ModelReplyError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 MAX_REPLY = 200_000
 MAX_STRING = 8_000
 MAX_ITEMS = 64
+MAX_OPENED = 4_000  # brackets, those inside of texts too; building more holds up the loop
 MAX_WHOLE = 2**53  # beyond it a whole number is none to other programs
 MAX_NUMBER = 1e300
-_FENCE = re.compile(r"```[ \t]*(?:json|JSON)?[ \t]*\r?\n(.*?)\r?\n?[ \t]*```", re.DOTALL)
+_TICKS = "```"
+_FENCE_LINE = 80  # characters of an opening line that are looked at: the search stays linear
 
 
 def parse_reply(
@@ -54,9 +55,9 @@ def parse_reply(
 
 
 def _block(text: str) -> str:
-    blocks = _FENCE.findall(text)
+    blocks = list(_fenced(text))
     if len(blocks) == 1:
-        return str(blocks[0])
+        return blocks[0]
     bare = text.strip()
     if not blocks and bare.startswith("{") and bare.endswith("}"):
         return bare
@@ -65,18 +66,40 @@ def _block(text: str) -> str:
     raise ModelReplyError(f"the reply has {len(blocks)} fenced blocks, exactly one is wanted")
 
 
+def _fenced(text: str) -> Iterator[str]:
+    """The inside of every block that is closed and not marked as another language's. One pass, no backtracking."""
+    at = 0
+    while (start := text.find(_TICKS, at)) >= 0:
+        at = start + len(_TICKS)
+        end = text.find("\n", at, at + _FENCE_LINE)
+        if end < 0:
+            continue
+        label = text[at:end].strip(" \t\r")
+        foreign = label.isalnum() and text[max(0, start - 1) : start] in ("", "\n")
+        if label not in ("", "json", "JSON") and not foreign:
+            continue
+        close = text.find(_TICKS, end + 1)
+        if close < 0:
+            return
+        at = close + len(_TICKS)
+        if label in ("", "json", "JSON"):
+            yield text[end + 1 : close]
+
+
 def _load(block: str) -> Any:
+    if block.count("{") + block.count("[") > MAX_OPENED:
+        raise ModelReplyError(f"the JSON cannot be read: it opens more than {MAX_OPENED:,} objects and lists")
     try:
         return json.loads(block, object_pairs_hook=_unique, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
-        raise ModelReplyError(f"the JSON cannot be read: {error}") from error
+        raise ModelReplyError(f"the JSON cannot be read: {str(error)[:200]}") from error
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
-            raise ValueError(f"the key {key!r} stands twice")
+            raise ValueError(f"the key {key[:60]!r} stands twice")
         found[key] = value
     return found
 
@@ -100,9 +123,16 @@ def _typed(name: str, value: Any, kinds: tuple[type, ...]) -> Any:
     elif isinstance(value, list) and list in kinds:
         if len(value) > MAX_ITEMS:
             raise ModelReplyError(f"the list {name!r} has {len(value)} items, at most {MAX_ITEMS} are read")
-        return [_text(v) if isinstance(v, str) else v for v in value]
+        return [_bounded(v) for v in value]
     wanted = " or ".join("null" if k is type(None) else k.__name__ for k in kinds)
     raise ModelReplyError(f"the field {name!r} must be {wanted}, not {json.dumps(value, default=str)[:60]}")
+
+
+def _bounded(value: Any) -> Any:
+    """An item of a list: its texts are cut as the reply's own are."""
+    if isinstance(value, dict):
+        return {k[:MAX_STRING]: _text(v) if isinstance(v, str) else v for k, v in value.items()}
+    return _text(value) if isinstance(value, str) else value
 
 
 def _text(value: str) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
 
 from midas_engine.errors import ModelError
-from midas_engine.llm.client import ModelReply, ModelRequest, OnText
+from midas_engine.llm.client import PIECES_A_TURN, ModelReply, ModelRequest, OnText
 
 Answer = str | Exception | Callable[[ModelRequest], str]
 
@@ -35,8 +36,10 @@ class ScriptedClient:
             raise answer
         text = answer if isinstance(answer, str) else answer(request)
         if on_text is not None:
-            for word in text.split(" "):
+            for count, word in enumerate(text.split(" ")):
                 on_text(word + " ")
+                if count % PIECES_A_TURN == 0:
+                    await asyncio.sleep(0)
         return ModelReply(text, self.provider, self.model, len(request.prompt) // 4, len(text) // 4)
 
     async def close(self) -> None:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from midas_engine.proposer.protocol import DiagnosisBrief
 
 _FIGURE = re.compile(r"^\[?(?P<id>F\d+)\]?:? *(?P<label>.*?)(?: = (?P<value>[^(]*?))?(?: *\((?P<note>.*)\))?$")
+_LINE = 400  # a figure's line is shorter; the pattern takes the square of what it is given
 _CITED = 3
 _EVIDENCE = 6
 
@@ -45,7 +46,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
 def explain_cause(brief: DiagnosisBrief) -> DiagnosisDraft:
     """The explanation of `brief.cause`; every statement cites the figures it rests on."""
     text, advice = _TEXTS.get(brief.cause, _TEXTS["noise"])
-    figures = [match for line in brief.figures if (match := _FIGURE.match(line))]
+    figures = [match for line in brief.figures if (match := _FIGURE.match(line[:_LINE]))]
     said = "; ".join(_sentence(match) for match in figures[:_CITED])
     evidence = tuple(_sentence(match, note=True) for match in figures[:_EVIDENCE])
     fix, why = _fix(brief)

@@ -12,6 +12,7 @@ from midas_engine.dsl.expression import canonical
 from midas_engine.dsl.generate import random_expression
 from midas_engine.dsl.validator import DSLValidator
 from midas_engine.errors import ExpressionError
+from midas_engine.kb.names import MAX_NAME
 from midas_engine.proposer.families import FAMILIES, Template, families_of
 from midas_engine.proposer.protocol import DiagnosisDraft, LearningDraft, Plan, Proposal
 from midas_engine.proposer.reading import best_by_family, gates_short, ranked, remedy
@@ -232,7 +233,7 @@ class LocalResearcher:
 
     def _changes(self, result: TrialResult, context: ResearchContext) -> Iterator[Proposal]:
         expression, t = result.expression, result.score_t
-        base = re.sub(r"(_v\d+|_w)+$", "", result.name)
+        base = re.sub(r"(_v\d+|_w)+$", "", result.name[:MAX_NAME])
         if t < 0:
             yield Proposal(self._name(base + "_flip"), negated(expression), f"the sign was wrong: t {t:+.2f}")
             return

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from textual.binding import BindingType
 
 SLICE_SECONDS = 0.012
-_HEADING = re.compile(r"^(#{1,3}) +(.*)$")
-_LINK = re.compile(r"\[\[([^\]\n]{1,200})\]\]")
+_HEADING = re.compile(r"^(#{1,3}) +(?! )(.*)$")
+_LINK = re.compile(r"\[\[([^\[\]\n]{1,200})\]\]")
 # Long sections (a table of a thousand rows) are cut at blank lines, so that one slice stays short.
 _PIECE_CHARS = 6_000
 

@@ -102,7 +102,8 @@ def _columnar(path: Path) -> pd.DataFrame:
         frame: pd.DataFrame = table.replace_schema_metadata(None).to_pandas()
     except (pa.ArrowException, OSError, ValueError) as error:
         # Arrow puts the whole path before its reason; the name is in the message already.
-        reason = re.sub(r"^.*input source '.*': ", "", str(error).splitlines()[0])[:120]
+        first = str(error).splitlines()[0]
+        reason = (first.rpartition("': ")[2] if "input source '" in first else first)[:120]
         kind = path.suffix[1:].capitalize()
         raise DataFormatError(f"{path.name} is not a {kind} file that can be read: {reason}", hint=_READS) from error
     twice = frame.columns[frame.columns.duplicated()]

@@ -49,7 +49,7 @@ def why_unsupported(claim: str, figures: Mapping[str, Figure]) -> str:
     unknown = [i for i in cited if i not in figures]
     if unknown:
         return f"there is no figure {', '.join(unknown)}"
-    for match in _NUMBER.finditer(_CITED.sub(" ", claim)):
+    for match in _NUMBER.finditer(_CITED.sub(" ", claim[:MAX_CLAIM])):
         text, unit = match[1], (match[2] or "").strip()
         if "." not in text and not unit:
             continue
