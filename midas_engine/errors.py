@@ -23,6 +23,7 @@
         * `UndoError`            what the undo would restore has changed since
         * `ReadOnlyError`        replay or --read-only refuses actions
     * `JournalError`
+        * `JournalDamagedError`  the file itself is broken
     * `ModelError`               a language model call failed for good
         * `ModelKeyError`        no API key, or the provider refused it
         * `ModelOutageError`     busy, down or out of reach; the same call may work later
@@ -205,6 +206,10 @@ class JournalError(MidasError):
     """The journal cannot be read or written."""
 
     exit_code = 6
+
+
+class JournalDamagedError(JournalError):
+    """The journal's file is broken: trying again cannot help, salvaging may."""
 
 
 class ModelError(MidasError):

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 from midas_engine.clock import Clock, WallClock
 from midas_engine.errors import JournalError
 from midas_engine.events import Event, from_dict, to_dict
-from midas_engine.journal.database import Database, is_damage
-from midas_engine.journal.salvage import salvage
+from midas_engine.journal.salvage import open_database
 from midas_engine.journal.schema import PRUNABLE, Row, blob_checksum, stamp
 from midas_engine.journal.tables import Tables
 
@@ -58,7 +57,8 @@ class PendingKill:
 class Journal:
     """Append-only, checksummed tables and a key-value store for detector states.
 
-    Several processes may share the file. Every method is thread-safe and short; from an event loop
+    A broken file is salvaged when it is opened for writing and nobody else has it open; `notices` says what was saved
+    and what is missing. Several processes may share the file. Every method is thread-safe and short; from an event loop
     use `AsyncJournal`, or `asyncio.to_thread`.
 
     Args:
@@ -67,20 +67,14 @@ class Journal:
         read_only: Never write.
 
     Raises:
-        JournalError: The file cannot be opened, or belongs to a newer Midas.
+        JournalDamagedError: The file is broken and was opened read-only.
+        JournalError: The file cannot be opened, belongs to a newer Midas, or is broken while others have it open.
     """
 
     def __init__(self, path: str | Path, *, clock: Clock | None = None, read_only: bool = False) -> None:
         self.path = Path(path)
         self.clock = clock or WallClock()
-        self.notices: list[str] = []
-        try:
-            self._database = Database(self.path, read_only=read_only)
-        except JournalError as error:
-            if read_only or not is_damage(error):
-                raise
-            self.notices.append(salvage(self.path, self.clock))
-            self._database = Database(self.path)
+        self._database, self.notices = open_database(self.path, self.clock, read_only=read_only)
         self.tables = Tables(self._database, self.clock)
 
     @property
@@ -216,8 +210,13 @@ class Journal:
 
     def last_bar(self, *, key: str = "bar") -> datetime | None:
         """The newest bar that was recorded."""
-        found = self._database.fetch("SELECT max(at) FROM bars WHERE key = ?", (key,))[0][0]
-        return datetime.fromisoformat(found) if found else None
+        found = self._database.fetch("SELECT seq FROM bars WHERE key = ? ORDER BY at DESC LIMIT 1", (key,))
+        if not found:
+            return None
+        rows = self.tables.rows("bars", after_seq=found[0][0] - 1, limit=1)
+        if rows and rows[0].seq == found[0][0]:
+            return rows[0].at
+        return max((row.at for row in self.tables.rows("bars", key=key)), default=None)  # that row is damaged
 
     def record_shadow(self, feature: str, at: datetime, body: Mapping[str, Any]) -> bool:
         """Append to the forward record of a feature in shadow; one entry per feature and bar."""
@@ -239,12 +238,12 @@ class Journal:
         for key, value in states.items():
             if len(value) > MAX_STATE_BYTES:
                 raise JournalError(f"the state {key!r} has {len(value):,} bytes, more than {MAX_STATE_BYTES:,}")
-        with self._database.write(durable=durable) as connection:
-            connection.executemany(
-                "INSERT INTO states (key, at, value, checksum) VALUES (?, ?, ?, ?) ON CONFLICT (key) DO UPDATE "
-                "SET at = excluded.at, value = excluded.value, checksum = excluded.checksum",
-                [(key, when, value, blob_checksum(key, when, value)) for key, value in states.items()],
-            )
+        query = (
+            "INSERT INTO states (key, at, value, checksum) VALUES (?, ?, ?, ?) ON CONFLICT (key) DO UPDATE "
+            "SET at = excluded.at, value = excluded.value, checksum = excluded.checksum"
+        )
+        rows = [(key, when, value, blob_checksum(key, when, value)) for key, value in states.items()]
+        self._database.write(lambda connection: connection.executemany(query, rows), durable=durable)
 
     def get_state(self, key: str) -> bytes | None:
         """The bytes under a key; None when there are none or they are damaged (then `notices` says so)."""
@@ -265,8 +264,7 @@ class Journal:
 
     def drop_state(self, key: str) -> None:
         """Forget a state."""
-        with self._database.write() as connection:
-            connection.execute("DELETE FROM states WHERE key = ?", (key,))
+        self._database.write(lambda connection: connection.execute("DELETE FROM states WHERE key = ?", (key,)))
 
     # -- upkeep ----------------------------------------------------------------------------------
 
@@ -278,7 +276,7 @@ class Journal:
 
     def verify(self) -> list[str]:
         """Every fault in the file, in words; empty when it is sound."""
-        pages = [str(row[0]) for row in self._database.fetch("PRAGMA quick_check(20)") if row[0] != "ok"]
+        pages = [str(row[0]) for row in self._database.fetch("PRAGMA integrity_check(20)") if row[0] != "ok"]
         return [*self.notices, *pages, *self.tables.verify()]
 
     def quarantined(self) -> list[tuple[str, int, str]]:

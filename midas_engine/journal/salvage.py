@@ -1,92 +1,158 @@
-"""What to do with a journal file that SQLite cannot read: keep the wreck, save every row that still can be read."""
+"""What to do with a journal that is broken: keep the wreck, and save every row that can still be read.
+
+Rows are found by their own checksums on whatever page they lie (see `pages`), so that damage to the header, to the
+schema or to the pages that lead to them costs none. The new file is whole before it takes the old one's place, and a
+salvage that is cut off is finished by whoever opens the journal next.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import sqlite3
+from collections import Counter
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
-
-from midas_engine.errors import JournalError
-from midas_engine.journal.database import Database
-from midas_engine.journal.schema import GUESTS, TABLES
+from midas_engine.errors import JournalDamagedError, JournalError
+from midas_engine.journal.database import PAGE_BYTES, TAILS, Database, create_file
+from midas_engine.journal.pages import Image, Record
+from midas_engine.journal.presence import Presence
+from midas_engine.journal.schema import (
+    LEDGER_TABLES,
+    PRUNABLE,
+    TABLES,
+    blob_checksum,
+    checksum,
+    ledger_checksum,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from midas_engine.clock import Clock
 
-# What a damaged header claims is not believed beyond this; a hole costs no disk, but a scan of it costs time.
-LARGEST_BYTES = 2**34
-_COLUMNS = "seq, id, at, key, kind, body, prev, checksum"
+# How long to wait for commands that end by themselves; a monitor, a session or a terminal does not.
+WAIT_SECONDS = 3.0
+_COLUMNS = {8: "seq, id, at, key, kind, body, prev, checksum", 7: "seq, at, session, key, body, previous, checksum"}
+_LARGEST_GAP = 10_000_000  # a counter that is further ahead of the last row than this is damaged itself
 
 
-def salvage(path: Path, clock: Clock) -> str:
+def open_database(path: Path, clock: Clock, *, read_only: bool = False) -> tuple[Database, list[str]]:
+    """The journal's database, salvaged when it is broken, and what there is to say about that.
+
+    Raises:
+        JournalDamagedError: It is broken and was opened read-only.
+        JournalError: It cannot be opened, or is broken while another process has it open.
+    """
+    notices: list[str] = []
+    decided = path.with_name(path.name + ".salvaged")
+    if not read_only and decided.is_file():
+        with contextlib.closing(_Alone(path)):
+            if decided.is_file():
+                _swap(path, decided)
+                notices.append("a salvage of the journal that had been cut off was finished")
+    try:
+        return Database(path, read_only=read_only), notices
+    except JournalDamagedError as error:
+        if read_only:
+            raise
+        notices.append(salvage(path, clock, _cause(error)))
+    return Database(path), notices
+
+
+def salvage(path: Path, clock: Clock, reason: str = "") -> str:
     """Set the damaged file aside and build a new one from its readable rows; returns what happened.
 
     Raises:
-        JournalError: Another process is salvaging, or the folder cannot be written.
+        JournalError: Another process has the journal open, or the folder cannot be written.
     """
-    lock = FileLock(str(path) + ".lock", mode=0o600)
     try:
-        with lock.acquire(timeout=30):
-            return _salvage(path, clock)
-    except Timeout as error:
-        raise JournalError(f"another process is salvaging {path}", hint="wait for it and try again") from error
+        with contextlib.closing(_Alone(path)):
+            return _salvage(path, clock, reason)
     except OSError as error:
         raise JournalError(f"the damaged journal {path} cannot be set aside: {error.strerror or error}") from error
+    except sqlite3.Error as error:
+        raise JournalError(
+            f"the damaged journal {path} cannot be salvaged: {error}",
+            hint="check the space on its disk; it is as it was",
+        ) from error
 
 
-def _salvage(path: Path, clock: Clock) -> str:
-    with contextlib.suppress(JournalError):  # the process before us may have done it
-        Database(path).close()
+class _Alone:
+    def __init__(self, path: Path) -> None:
+        self._presence = Presence(path, alone=True, seconds=WAIT_SECONDS)
+
+    def close(self) -> None:
+        self._presence.release()
+
+
+def _salvage(path: Path, clock: Clock, reason: str) -> str:
+    if _mended(path):  # the process before us has done it
         return "another process salvaged the journal"
-    wreck = _free(path.with_name(f"{path.name}.damaged-{clock.now():%Y%m%dT%H%M%S}"))
-    os.rename(path, wreck)
-    for tail in ("-wal", "-shm"):
-        with contextlib.suppress(FileNotFoundError):
-            os.rename(f"{path}{tail}", f"{wreck}{tail}")
-    fresh = Database(path)
-    saved = 0
+    fresh = path.with_name(path.name + ".salvage")
+    _remove(fresh)
+    create_file(fresh)
     try:
-        with _readable(wreck, path) as old:
-            for table in TABLES:
-                saved += _copy_rows(old, fresh, table, _COLUMNS)
-            saved += _copy_states(old, fresh)
-            saved += _copy_guests(old, fresh)
-    except sqlite3.Error:
-        pass  # not even the header is left
-    finally:
-        fresh.close()
-    return f"the journal was damaged: {saved} rows were saved, the wreck is {wreck.name}"
+        haul = _gather(path, fresh)
+        wreck = _free(path.with_name(f"{path.name}.damaged-{clock.now():%Y%m%dT%H%M%S}"))
+        _keep(path, wreck)
+        os.rename(fresh, decided := path.with_name(path.name + ".salvaged"))
+    except BaseException:
+        _remove(fresh)
+        raise
+    _swap(path, decided)
+    why = f" ({reason})" if reason else ""
+    return f"the journal was damaged{why}: {haul.told()}, the wreck is {wreck.name}"
 
 
-@contextlib.contextmanager
-def _readable(wreck: Path, path: Path) -> Iterator[sqlite3.Connection]:
-    """A connection to a copy of the wreck, filled up to the length its header claims.
-
-    SQLite reads nothing of a file that is shorter than it says; filled up, all but the lost pages can be read.
-    """
-    copy = path.with_name(f"{path.name}.salvage")
-    names = [copy, *(copy.with_name(copy.name + tail) for tail in ("-wal", "-shm"))]
+def _mended(path: Path) -> bool:
+    """Whether the file opens after all; looked at without counting as one who has it open."""
     try:
-        shutil.copyfile(wreck, copy)
+        Database(path, read_only=True).close()
+        with contextlib.closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+            return bool(connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok")
+    except JournalDamagedError:
+        return False
+    except (sqlite3.Error, UnicodeError, OverflowError):
+        return False
+
+
+def _keep(path: Path, wreck: Path) -> None:
+    """The damaged files once more under the wreck's name."""
+    for tail in ("", "-wal", "-journal"):
         with contextlib.suppress(FileNotFoundError):
-            shutil.copyfile(f"{wreck}-wal", names[1])
-        with copy.open("r+b") as file:
-            head = file.read(100)
-            size = int.from_bytes(head[16:18], "big") * int.from_bytes(head[28:32], "big")
-            if file.seek(0, os.SEEK_END) < size <= LARGEST_BYTES:
-                file.truncate(size)
-        with contextlib.closing(sqlite3.connect(copy)) as connection:
-            yield connection
+            try:
+                os.link(f"{path}{tail}", f"{wreck}{tail}")
+            except PermissionError:  # a file system without links
+                shutil.copyfile(f"{path}{tail}", f"{wreck}{tail}")
+    _sync(path.parent)
+
+
+def _swap(path: Path, decided: Path) -> None:
+    """Put the salvaged file in the wreck's place; may be repeated. The old log must not be read into it."""
+    _sync(path.parent)
+    for tail in TAILS:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(f"{path}{tail}")
+    os.rename(decided, path)
+    _sync(path.parent)
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
     finally:
-        for name in names:
-            name.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def _remove(path: Path) -> None:
+    for tail in ("", *TAILS):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(f"{path}{tail}")
 
 
 def _free(path: Path) -> Path:
@@ -97,43 +163,142 @@ def _free(path: Path) -> Path:
     raise JournalError(f"there are too many wrecks like {path.name}", hint="remove the old ones")
 
 
-def _copy_rows(old: sqlite3.Connection, fresh: Database, table: str, columns: str) -> int:
-    """Every row that can be read: forwards until the damage, then backwards until it."""
-    found: dict[int, tuple[object, ...]] = {}
-    for order in ("ASC", "DESC"):
-        with contextlib.suppress(sqlite3.Error):
-            for row in old.execute(f"SELECT {columns} FROM {table} NOT INDEXED ORDER BY seq {order}"):
-                if row[0] in found:
-                    break
-                found[int(row[0])] = row
-    marks = ", ".join("?" for _ in columns.split(","))
-    with fresh.write(durable=True) as connection:
-        connection.executemany(
-            f"INSERT OR IGNORE INTO {table} ({columns}) VALUES ({marks})", [found[seq] for seq in sorted(found)]
-        )
-    return len(found)
+def _cause(error: JournalError) -> str:
+    return "".join(c for c in str(error.__cause__ or error.message)[:200] if c.isprintable())
 
 
-def _copy_guests(old: sqlite3.Connection, fresh: Database) -> int:
-    """The tables that others keep in this file: the trial ledger, which nothing may reset."""
-    parts = old.execute(
-        "SELECT type, name, sql FROM sqlite_master WHERE tbl_name LIKE ? AND sql IS NOT NULL", (f"{GUESTS}%",)
-    ).fetchall()
-    saved = 0
-    for kind in ("table", "index", "trigger"):  # triggers last: they refuse nothing that is copied
-        for _, name, sql in (part for part in parts if part[0] == kind):
-            with fresh.write(durable=True) as connection:
-                connection.execute(sql)
-            if kind == "table":
-                columns = ", ".join(str(row[1]) for row in old.execute(f"PRAGMA table_info({name})"))
-                saved += _copy_rows(old, fresh, name, columns)
-    return saved
+@dataclass
+class _Haul:
+    """What was found in a wreck."""
+
+    saved: Counter[str] = field(default_factory=Counter)
+    altered: list[tuple[str, Record]] = field(default_factory=list)
+    unplaced: int = 0
+    tops: dict[str, int] = field(default_factory=dict)
+    states: dict[str, tuple[str, bytes, str]] = field(default_factory=dict)
+    broken_states: set[str] = field(default_factory=set)
+    kept_altered: int = 0
+    missing: int = 0
+
+    def told(self) -> str:
+        """Figures for a person."""
+        total = sum(self.saved.values()) + len(self.states)
+        parts = [f"{total} rows were saved", f"{self.missing} are missing"]
+        if self.kept_altered:
+            parts.append(f"{self.kept_altered} were altered and are set aside")
+        lost = sorted(key[:60] for key in self.broken_states - self.states.keys() if key.isprintable())
+        if lost:
+            parts.append(f"lost states: {', '.join(lost[:5])}")
+        if not total and not self.tops:
+            parts[1] = "how many are missing is not known"
+        return ", ".join(parts)
 
 
-def _copy_states(old: sqlite3.Connection, fresh: Database) -> int:
-    rows: list[tuple[object, ...]] = []
-    with contextlib.suppress(sqlite3.Error):
-        rows.extend(old.execute("SELECT key, at, value, checksum FROM states"))
-    with fresh.write(durable=True) as connection:
-        connection.executemany("INSERT OR IGNORE INTO states (key, at, value, checksum) VALUES (?, ?, ?, ?)", rows)
-    return len(rows)
+def _gather(path: Path, target: Path) -> _Haul:
+    """Fill `target` with every row of the wreck that can be read."""
+    haul = _Haul()
+    with contextlib.closing(sqlite3.connect(target, isolation_level=None)) as fresh:
+        fresh.execute("PRAGMA synchronous = FULL")
+        fresh.execute("BEGIN IMMEDIATE")
+        for size in _page_sizes(path):
+            haul = _Haul()
+            with contextlib.closing(Image(path, size)) as image:
+                free = image.free_pages()
+                for number in range(1, image.count + 1):
+                    _take(haul, fresh, image.records(number), with_states=number not in free)
+                for records in image.records_beyond():
+                    _take(haul, fresh, records, with_states=False)
+            if haul.saved or haul.states:
+                break
+        _settle(haul, fresh)
+        fresh.execute("COMMIT")
+        fresh.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return haul
+
+
+def _page_sizes(path: Path) -> list[int]:
+    """Ours, and what the header says; a header may be damaged."""
+    with path.open("rb") as file:
+        said = int.from_bytes(file.read(18)[16:18], "big")
+    sizes = [PAGE_BYTES]
+    if said in (512, 1024, 2048, 8192, 16384, 32768):
+        sizes.append(said)
+    return sizes
+
+
+def _take(haul: _Haul, fresh: sqlite3.Connection, records: list[Record], *, with_states: bool) -> None:
+    """The records of one page: whole rows at once, altered ones when their neighbours say whose they are."""
+    home = ""
+    altered: list[Record] = []
+    for record in records:
+        values = record.values
+        if table := _table_of(record):
+            home = table
+            haul.saved[table] += _insert(fresh, table, record)
+        elif len(values) in _COLUMNS and record.rowid > 0 and values[0] is None:
+            altered.append(record)
+        elif len(values) == 2 and isinstance(values[0], str) and isinstance(values[1], int) and record.rowid:
+            if values[0] in TABLES:
+                haul.tops[values[0]] = values[1]
+        elif with_states and len(values) == 4 and not record.rowid:
+            _take_state(haul, record)
+    for record in altered:
+        if home and len(record.values) == (7 if home in LEDGER_TABLES else 8):
+            haul.altered.append((home, record))
+
+
+def _take_state(haul: _Haul, record: Record) -> None:
+    key, at, value, seal = record.values
+    if not (isinstance(key, str) and isinstance(at, str) and isinstance(value, bytes) and isinstance(seal, str)):
+        return
+    if blob_checksum(key, at, value) != seal:
+        haul.broken_states.add(key)
+    elif key not in haul.states or haul.states[key][0] < at:
+        haul.states[key] = (at, value, seal)
+
+
+def _table_of(record: Record) -> str:
+    """Whose row it is, by its own checksum; empty when that fits no table."""
+    values = record.values
+    if len(values) not in _COLUMNS or record.rowid <= 0 or values[0] is not None:
+        return ""
+    texts = ["" if value is None else value for value in values[1:]]
+    if not all(isinstance(text, str) for text in texts):
+        return ""
+    *parts, seal = (str(text) for text in texts)
+    if len(values) == 8:
+        return next((table for table in TABLES if checksum(table, tuple(parts)) == seal), "")
+    at, session, key, body, previous = parts
+    if ledger_checksum(previous, at, session, key, body) != seal:
+        return ""
+    names = set(json.loads(body))
+    return "evaluator_sessions" if names == {"planned"} else LEDGER_TABLES[0 if "outcome" in names else 2]
+
+
+def _insert(fresh: sqlite3.Connection, table: str, record: Record) -> int:
+    columns = _COLUMNS[len(record.values)]
+    marks = ", ".join("?" * len(record.values))
+    values = [v.encode("utf-8", "replace").decode() if isinstance(v, str) else v for v in record.values[1:]]
+    query = f"INSERT OR IGNORE INTO {table} ({columns}) VALUES ({marks})"
+    return fresh.execute(query, (record.rowid, *values)).rowcount
+
+
+def _settle(haul: _Haul, fresh: sqlite3.Connection) -> None:
+    """Altered rows where no whole one is, the states, the counters; and how many rows are missing."""
+    for table, record in haul.altered:
+        haul.kept_altered += _insert(fresh, table, record)
+    fresh.executemany(
+        "INSERT INTO states (key, at, value, checksum) VALUES (?, ?, ?, ?)",
+        [(key, *state) for key, state in haul.states.items()],
+    )
+    for table in (*TABLES, *LEDGER_TABLES):
+        count, first, last = fresh.execute(f"SELECT count(*), min(seq), max(seq) FROM {table}").fetchone()
+        top = haul.tops.get(table, 0)
+        last = top if (last or 0) < top <= (last or 0) + _LARGEST_GAP else last or 0
+        if table in PRUNABLE:
+            haul.missing += last - (first or last + 1) + 1 - count
+        else:
+            haul.missing += last - count
+        if table in TABLES and last:  # a number is never given twice
+            fresh.execute("DELETE FROM sqlite_sequence WHERE name = ?", (table,))
+            fresh.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (table, last))

@@ -23,8 +23,9 @@ TABLES = (
     "bars",
     "shadow",
 )
-# Tables of the trial ledger (`midas_engine.evaluator.trials.ledger`), in the same file; their names start so.
-GUESTS = "evaluator_"
+# Tables of the trial ledger (`midas_engine.evaluator.trials.ledger`), in the same file: whoever opens or salvages it
+# must know them. Each row carries the checksum of the row before it, and the database refuses updates and deletes.
+LEDGER_TABLES = ("evaluator_trials", "evaluator_sessions", "evaluator_looks")
 # Each row of this one carries the checksum of the row before it: a removed or reordered row shows.
 CHAINED = frozenset({"actions"})
 # What retention may remove. Actions are the record; they stay.
@@ -56,6 +57,17 @@ CREATE = "\n".join(
             table_name TEXT NOT NULL, seq INTEGER NOT NULL, at TEXT NOT NULL, reason TEXT NOT NULL,
             PRIMARY KEY (table_name, seq)
         ) WITHOUT ROWID;""",
+        *(
+            f"""CREATE TABLE IF NOT EXISTS {table} (
+                seq INTEGER PRIMARY KEY, at TEXT NOT NULL, session TEXT NOT NULL, key TEXT NOT NULL{unique},
+                body TEXT NOT NULL, previous TEXT NOT NULL, checksum TEXT NOT NULL);
+            CREATE INDEX IF NOT EXISTS {table}_session ON {table} (session, seq);
+            CREATE TRIGGER IF NOT EXISTS {table}_keep BEFORE DELETE ON {table}
+                BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+            CREATE TRIGGER IF NOT EXISTS {table}_fixed BEFORE UPDATE ON {table}
+                BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;"""
+            for table, unique in zip(LEDGER_TABLES, (" UNIQUE", "", " UNIQUE"), strict=True)
+        ),
     ]
 )
 
@@ -124,6 +136,12 @@ def sound(text: str) -> str:
 def checksum(table: str, parts: tuple[str, ...]) -> str:
     """What seals a row: its table and every column but the sequence number."""
     return hashlib.blake2b("\x1f".join((table, *parts)).encode("utf-8", "surrogateescape"), digest_size=12).hexdigest()
+
+
+def ledger_checksum(previous: str, at: str, session: str, key: str, body: str) -> str:
+    """What seals a row of the trial ledger."""
+    parts = "\x1f".join([previous, at, session, key, body])
+    return hashlib.sha256(parts.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def blob_checksum(key: str, at: str, value: bytes) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -43,8 +44,7 @@ class Tables:
                 raise JournalError(f"an entry for {table} has {len(row[4]):,} characters, more than {MAX_BODY:,}")
         if not rows:
             return 0
-        with self._database.write(durable=durable) as connection:
-            return self.append_inside(connection, table, rows)
+        return self._database.write(lambda connection: self.append_inside(connection, table, rows), durable=durable)
 
     @staticmethod
     def append_inside(connection: sqlite3.Connection, table: str, rows: list[tuple[str, str, str, str, str]]) -> int:
@@ -113,14 +113,10 @@ class Tables:
         if not damaged or self._database.read_only:
             return
         at = stamp(self._clock.now())
-        try:
-            with self._database.write() as connection:
-                connection.executemany(
-                    "INSERT OR IGNORE INTO quarantine (table_name, seq, at, reason) VALUES (?, ?, ?, ?)",
-                    [(table, seq, at, reason) for seq, reason in damaged],
-                )
-        except JournalError:
-            return
+        query = "INSERT OR IGNORE INTO quarantine (table_name, seq, at, reason) VALUES (?, ?, ?, ?)"
+        rows = [(table, seq, at, reason) for seq, reason in damaged]
+        with contextlib.suppress(JournalError):
+            self._database.write(lambda connection: connection.executemany(query, rows))
 
     def count(self, table: str) -> int:
         """How many rows a table holds, damaged ones included."""
@@ -131,8 +127,8 @@ class Tables:
         """Remove rows older than `before` from a table that retention may touch; returns how many."""
         if table not in PRUNABLE:
             raise JournalError(f"{table} is kept for good", hint="retention covers " + ", ".join(PRUNABLE))
-        with self._database.write() as connection:
-            return connection.execute(f"DELETE FROM {table} WHERE at < ?", (stamp(before),)).rowcount
+        query = f"DELETE FROM {table} WHERE at < ?"
+        return self._database.write(lambda connection: connection.execute(query, (stamp(before),)).rowcount)
 
     def verify(self) -> list[str]:
         """Every fault in the sealed rows, in words; also notes them in quarantine."""

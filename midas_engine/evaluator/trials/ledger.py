@@ -11,39 +11,25 @@ back what was stored.
 
 from __future__ import annotations
 
-import contextlib
+import dataclasses
 import hashlib
 import json
-import sqlite3
-import threading
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from midas_engine.clock import Clock, WallClock
 from midas_engine.errors import JournalError
 from midas_engine.evaluator.reports.rendering import plain
+from midas_engine.journal.salvage import open_database
+from midas_engine.journal.schema import LEDGER_TABLES, ledger_checksum
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    import sqlite3
+    from collections.abc import Mapping
     from types import TracebackType
 
-BUSY_SECONDS = 10.0
-_TABLES = ("evaluator_trials", "evaluator_sessions", "evaluator_looks")
-_SCHEMA = "".join(
-    f"""
-    CREATE TABLE IF NOT EXISTS {table} (
-        seq INTEGER PRIMARY KEY, at TEXT NOT NULL, session TEXT NOT NULL, key TEXT NOT NULL{unique},
-        body TEXT NOT NULL, previous TEXT NOT NULL, checksum TEXT NOT NULL);
-    CREATE INDEX IF NOT EXISTS {table}_session ON {table} (session, seq);
-    CREATE TRIGGER IF NOT EXISTS {table}_keep BEFORE DELETE ON {table}
-        BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
-    CREATE TRIGGER IF NOT EXISTS {table}_fixed BEFORE UPDATE ON {table}
-        BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
-    """
-    for table, unique in zip(_TABLES, (" UNIQUE", "", " UNIQUE"), strict=True)
-)
+_COLUMNS = "seq, at, session, key, body, previous, checksum"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,25 +100,7 @@ class TrialLedger:
         self.path = Path(path)
         self.read_only = read_only
         self._clock = WallClock() if clock is None else clock
-        self._lock = threading.RLock()
-        with self._errors():
-            self._connection = self._open()
-
-    def _open(self) -> sqlite3.Connection:
-        connect = partial(sqlite3.connect, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-        if self.read_only:
-            connection = connect(f"{self.path.resolve().as_uri()}?mode=ro", uri=True)
-            names = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-            if names.issuperset(_TABLES):
-                return connection
-            connection.close()
-            connection = connect(":memory:")
-        else:
-            connection = connect(self.path)
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=FULL")
-        connection.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}COMMIT;")
-        return connection
+        self._database, self.notices = open_database(self.path, self._clock, read_only=read_only)
 
     def __enter__(self) -> TrialLedger:
         return self
@@ -144,8 +112,7 @@ class TrialLedger:
 
     def close(self) -> None:
         """Close the file."""
-        with self._lock:
-            self._connection.close()
+        self._database.close()
 
     # Trials -----------------------------------------------------------------------------------------------------
 
@@ -164,17 +131,13 @@ class TrialLedger:
     def counted(self, session: str | None = None) -> int:
         """Distinct trials charged to a session, or ever."""
         where, values = ("", ()) if session is None else (" WHERE session = ?", (session,))
-        with self._errors():
-            row = self._connection.execute(f"SELECT COUNT(*) FROM evaluator_trials{where}", values).fetchone()
-        return int(row[0])
+        return int(self._database.fetch(f"SELECT COUNT(*) FROM evaluator_trials{where}", values)[0][0])
 
     def find(self, key: TrialKey) -> Trial | None:
         """The stored trial of this key, whatever session it was charged to."""
-        with self._errors():
-            row = self._connection.execute(
-                "SELECT seq, at, session, key, body FROM evaluator_trials WHERE key = ?", (key.digest,)
-            ).fetchone()
-        return None if row is None else _trial(row, repeated=True)
+        found = self._database.fetch(f"SELECT {_COLUMNS} FROM evaluator_trials WHERE key = ?", (key.digest,))
+        rows = [row for row in found if _sound(row)]
+        return _trial(rows[0], repeated=True) if rows else None
 
     def record(
         self,
@@ -203,15 +166,14 @@ class TrialLedger:
             "hold": key.hold, "sign": key.sign, "outcome": outcome, "score_t": plain(score_t), "p": plain(p),
             "accepted": bool(accepted), "summary": plain(dict(summary or {})),
         }  # fmt: skip
-        try:
-            self._append("evaluator_trials", session, key.digest, body)
-        except sqlite3.IntegrityError:
-            found = self.find(key)
-            assert found is not None  # the key is what the insert collided with
-            return found
+        added = self._append("evaluator_trials", session, key.digest, body)
         found = self.find(key)
-        assert found is not None
-        return Trial(**{**{n: getattr(found, n) for n in Trial.__slots__}, "repeated": False})
+        if found is None:
+            raise JournalError(
+                f"the trial ledger {self.path}: the row of this trial was altered, so its verdict cannot be given back",
+                hint="`midas ledger` names the row; the trial stays charged",
+            )
+        return dataclasses.replace(found, repeated=not added)
 
     def history(self, session: str | None = None) -> list[Trial]:
         """Trials in order, of a session or ever."""
@@ -221,9 +183,14 @@ class TrialLedger:
 
     def add_look(self, key: str, session: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Charge a look at the sealed holdout; a second one for the same key is given back, not made."""
-        with contextlib.suppress(sqlite3.IntegrityError):
-            self._append("evaluator_looks", session, key, plain(dict(body)))
-        return next(look for look in self.looks() if look["key"] == key)
+        self._append("evaluator_looks", session, key, plain(dict(body)))
+        found = next((look for look in self.looks() if look["key"] == key), None)
+        if found is None:
+            raise JournalError(
+                f"the trial ledger {self.path}: the row of this look was altered, so its answer cannot be given back",
+                hint="`midas ledger` names the row; the look stays charged",
+            )
+        return found
 
     def looks(self) -> list[dict[str, Any]]:
         """Every look ever made, in order."""
@@ -235,65 +202,53 @@ class TrialLedger:
     def verify(self) -> list[str]:
         """What is wrong with the chain, row by row; empty when every row is as it was written."""
         problems = []
-        for table in _TABLES:
+        for table in LEDGER_TABLES:
             previous, expected = "", 1
-            with self._errors():
-                rows = self._connection.execute(
-                    f"SELECT seq, at, session, key, body, previous, checksum FROM {table} ORDER BY seq"
-                ).fetchall()
-            for seq, at, session, key, body, before, checksum in rows:
+            for row in self._database.fetch(f"SELECT {_COLUMNS} FROM {table} ORDER BY seq"):
+                seq, before, checksum = row[0], row[5], row[6]
                 if seq != expected:
                     problems.append(f"{table}: rows {expected} to {seq - 1} are missing")
                 elif before != previous:
                     problems.append(f"{table}: row {seq} does not follow the one before it")
-                if checksum != _checksum(before, at, session, key, body):
+                if not _sound(row):
                     problems.append(f"{table}: row {seq} was changed")
                 previous, expected = checksum, seq + 1
         return problems
 
-    def _append(self, table: str, session: str, key: str, body: Mapping[str, Any]) -> None:
+    def _append(self, table: str, session: str, key: str, body: Mapping[str, Any]) -> bool:
+        """Add a row; False when a row of that key is there already and may not be there twice."""
         text = json.dumps(body, sort_keys=True, allow_nan=False)
         at = self._clock.now().isoformat()
-        with self._lock, self._errors():
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                last = self._connection.execute(
-                    f"SELECT seq, checksum FROM {table} ORDER BY seq DESC LIMIT 1"
-                ).fetchone()
-                seq, previous = (1, "") if last is None else (last[0] + 1, last[1])
-                self._connection.execute(
-                    f"INSERT INTO {table} VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    (seq, at, session, key, text, previous, _checksum(previous, at, session, key, text)),
-                )
-                self._connection.execute("COMMIT")
-            except BaseException:
-                self._connection.execute("ROLLBACK")
-                raise
+
+        def add(connection: sqlite3.Connection) -> bool:
+            last = connection.execute(f"SELECT seq, checksum FROM {table} ORDER BY seq DESC LIMIT 1").fetchone()
+            seq, previous = (1, "") if last is None else (last[0] + 1, last[1])
+            seal = ledger_checksum(previous, at, session, key, text)
+            values = (seq, at, session, key, text, previous, seal)
+            query = f"INSERT INTO {table} VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING"
+            if table == "evaluator_sessions":
+                query = f"INSERT INTO {table} VALUES (?, ?, ?, ?, ?, ?, ?)"
+            return connection.execute(query, values).rowcount == 1
+
+        return self._database.write(add, durable=True)
 
     def _rows(self, table: str, session: str | None) -> list[tuple[int, str, str, str, dict[str, Any]]]:
+        """Rows as they were written; an altered one counts as a trial still, but what it says is not used."""
         where, values = ("", ()) if session is None else (" WHERE session = ?", (session,))
-        with self._lock, self._errors():
-            rows = self._connection.execute(
-                f"SELECT seq, at, session, key, body FROM {table}{where} ORDER BY seq", values
-            ).fetchall()
-        return [(seq, at, who, key, json.loads(body)) for seq, at, who, key, body in rows]
-
-    @contextlib.contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.IntegrityError:
-            raise
-        except (sqlite3.Error, OSError) as error:
-            raise JournalError(f"the trial ledger {self.path} cannot be used: {error}") from error
+        found = self._database.fetch(f"SELECT {_COLUMNS} FROM {table}{where} ORDER BY seq", values)
+        return [(seq, at, who, key, json.loads(body)) for seq, at, who, key, body, *_ in filter(_sound, found)]
 
 
-def _checksum(previous: str, at: str, session: str, key: str, body: str) -> str:
-    return hashlib.sha256("\x1f".join([previous, at, session, key, body]).encode()).hexdigest()
+def _sound(row: tuple[Any, ...]) -> bool:
+    """Whether a row is as it was written."""
+    _, at, session, key, body, previous, checksum = row
+    return all(isinstance(part, str) for part in row[1:]) and checksum == ledger_checksum(
+        previous, at, session, key, body
+    )
 
 
 def _trial(row: tuple[Any, ...], *, repeated: bool = False) -> Trial:
-    seq, at, session, key, body = row
+    seq, at, session, key, body = row[:5]
     body = json.loads(body) if isinstance(body, str) else body
     return Trial(
         seq=int(seq), at=at, session=session, key=key, canonical=body["canonical"], outcome=body["outcome"],
