@@ -12,7 +12,7 @@ import pytest
 
 from helpers_evaluator import context, market, stamps
 from midas_engine.clock import ManualClock
-from midas_engine.errors import EvaluationError, JournalError
+from midas_engine.errors import EvaluationError, JournalDamagedError
 from midas_engine.evaluator import AlphaEvaluator, MultiAgentEvaluator, evaluate_values, split_parts
 from midas_engine.evaluator.trials.holdout import SealedHoldout, confirmation_gates
 from midas_engine.evaluator.trials.ledger import TrialKey, TrialLedger
@@ -113,8 +113,12 @@ def test_the_file_refuses_changes_and_shows_them(tmp_path: Path) -> None:
 def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
     path = tmp_path / "journal.sqlite"
     path.write_bytes(b"not a database at all" * 100)
-    with pytest.raises(JournalError, match=r"journal\.sqlite"):
-        TrialLedger(path)
+    with pytest.raises(JournalDamagedError, match=r"journal\.sqlite"):
+        TrialLedger(path, read_only=True)
+    with TrialLedger(path) as ledger:
+        assert "was damaged" in ledger.notices[0]
+        assert ledger.counted() == 0
+    assert next(iter(tmp_path.glob("*.damaged-*"))).read_bytes() == b"not a database at all" * 100
 
 
 def test_parts_follow_each_other_with_gaps() -> None:

@@ -7,12 +7,20 @@ import os
 import secrets
 import sqlite3
 import threading
-from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from midas_engine.errors import JournalDamagedError, JournalError
 from midas_engine.journal.presence import Presence
-from midas_engine.journal.schema import CREATE, SCHEMA
+from midas_engine.journal.schema import CREATE, PAGE_BYTES, SCHEMA
+from midas_engine.journal.soundness import (
+    check_content,
+    check_log,
+    check_schema,
+    empty_connection,
+    expected_schema,
+    make_missing,
+    read_schema,
+)
 from midas_engine.regular import refuse_special
 
 if TYPE_CHECKING:
@@ -23,10 +31,7 @@ T = TypeVar("T")
 
 BUSY_SECONDS = 15.0
 MENDING_SECONDS = 30.0  # how long to wait for a salvage to end
-PAGE_BYTES = 4096
 TAILS = ("-wal", "-shm", "-journal")  # the files that SQLite keeps beside its own
-# Looking at every page when the file is opened costs about 2 ms a megabyte; beyond this the checksums must do.
-_QUICK_CHECK_BYTES = 64_000_000
 _SMALLEST = 512  # bytes of the smallest page
 _TRIES = 5
 # What SQLite answers when not the file is broken but its surroundings are.
@@ -73,8 +78,9 @@ class Database:
     def _open(self, *, anew: bool = False) -> sqlite3.Connection:
         try:
             if self._in_memory:
-                return _empty()
+                return empty_connection()
             if not self.read_only:
+                self._look_at_log()
                 self._presence = Presence(self.path, seconds=MENDING_SECONDS)
             return self._connect(make=not self.read_only and not anew)
         except BaseException as error:
@@ -92,6 +98,20 @@ class Database:
                     hint="check that the knowledge base folder exists and is writable",
                 ) from error
             raise
+
+    def _look_at_log(self) -> None:
+        """Look at a log that a dead process left, unless its writers live."""
+        log = self.path.with_name(self.path.name + "-wal")
+        if not log.is_file() or not log.stat().st_size or not self.path.is_file():
+            return
+        try:
+            alone = Presence(self.path, alone=True)
+        except JournalError:
+            return
+        try:
+            check_log(self.path)
+        finally:
+            alone.release()
 
     def _connect(self, *, make: bool) -> sqlite3.Connection:
         for tail in ("", *TAILS):
@@ -138,20 +158,17 @@ class Database:
                 f"{self.path} was written by a newer Midas (journal schema {version}; this one knows {SCHEMA})",
                 hint="update Midas, or use another --kb",
             )
-        there = _schema(connection)
+        there = read_schema(connection)
         if self.read_only and not there:
             raise JournalError(f"{self.path} is not a Midas journal")
-        _check_schema(there, version)
+        check_schema(there, version)
         if self.read_only:
-            if not there.keys() >= _expected().keys():
+            if not there.keys() >= expected_schema().keys():
                 connection.execute("ATTACH ':memory:' AS missing")
-                _make_missing(connection, there)
+                make_missing(connection, there)
             return
-        if there and self.path.stat().st_size <= _QUICK_CHECK_BYTES:
-            verdict = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
-            if verdict != "ok":
-                raise sqlite3.DatabaseError(f"database disk image is malformed: {verdict}")
-        if version < SCHEMA or not there.keys() >= _expected().keys():
+        check_content(connection, self.path.stat().st_size)
+        if version < SCHEMA or not there.keys() >= expected_schema().keys():
             connection.executescript(f"BEGIN IMMEDIATE;\n{CREATE}\nPRAGMA user_version = {SCHEMA};\nCOMMIT;")
 
     def _look(self) -> _Files:
@@ -300,57 +317,6 @@ def create_file(path: Path) -> None:
         for tail in ("", *TAILS):
             with contextlib.suppress(OSError):
                 os.unlink(f"{temp}{tail}")
-
-
-def _empty() -> sqlite3.Connection:
-    connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-    connection.executescript(CREATE)
-    return connection
-
-
-_Objects = dict[tuple[str, str], tuple[str, str]]
-
-
-def _schema(connection: sqlite3.Connection) -> _Objects:
-    """Every object of the schema: (type, name) -> (table, text without differences of layout)."""
-    rows = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
-    return {
-        (str(kind), str(name)): (str(table), " ".join(str(sql).split()))
-        for kind, name, table, sql in rows
-        if not str(name).startswith("sqlite_")
-    }
-
-
-@cache
-def _expected() -> _Objects:
-    with contextlib.closing(_empty()) as connection:
-        return _schema(connection)
-
-
-def _check_schema(there: _Objects, version: int) -> None:
-    """A schema that is not the one Midas writes is damage: what hangs on it cannot be found any more.
-
-    Raises:
-        sqlite3.DatabaseError: Something in it is altered, or a table is gone.
-    """
-    expected = _expected()
-    altered = [name for (kind, name), text in there.items() if expected.get((kind, name), text) != text]
-    strange = [name for kind, name in there if kind == "table" and (kind, name) not in expected]
-    gone = [name for kind, name in expected if kind == "table" and (kind, name) not in there]
-    # A journal of an older version has no tables of the trial ledger; what hung on a lost one would still be there.
-    orphans = [name for name in gone if any(table == name for table, _ in there.values())]
-    lost = [name for name in gone if not name.startswith("evaluator_")] if version == SCHEMA else []
-    if altered or orphans or lost or (gone and strange and version == SCHEMA):
-        what = sorted({*altered, *orphans, *lost, *gone})
-        raise sqlite3.DatabaseError(f"malformed database schema: {', '.join(what)[:200]}")
-
-
-def _make_missing(connection: sqlite3.Connection, there: _Objects) -> None:
-    """Empty tables, beside a file that may not be written, for those that an older version did not have."""
-    for kind, name in _expected():
-        if kind == "table" and (kind, name) not in there:
-            sql = _expected()[(kind, name)][1]
-            connection.execute(sql.replace(f"CREATE TABLE {name}", f"CREATE TABLE missing.{name}", 1))
 
 
 _DAMAGED_HINT = "the file is damaged; any command that writes, such as `midas kb check`, salvages what can be read"

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 Value = int | float | str | bytes | None
 LEAF, INDEX_LEAF, INDEX_INNER = 13, 10, 2  # kinds of page that hold records
 _WAL_HEAD, _FRAME_HEAD = 32, 24
+_WAL_MAGIC = 0x377F0682
 _MAX_COLUMNS = 16
 _MAX_RECORD = 256_000_000
 
@@ -39,6 +40,11 @@ class Image:
     Args:
         path: The database file; `<path>-wal` is its log.
         page_size: Bytes of a page.
+
+    Attributes:
+        count: Pages there are.
+        log_fault: What is wrong with the log, which SQLite would cut there without a word; empty when nothing is. A
+            frame that is not whole is none: its writer died.
     """
 
     def __init__(self, path: Path, page_size: int) -> None:
@@ -48,6 +54,7 @@ class Image:
         self._frames: dict[int, int] = {}
         self._beyond: list[tuple[int, int]] = []
         self._overlay: dict[int, int] = {}
+        self.log_fault = ""
         with contextlib.suppress(OSError):
             self._log = open_regular(path.with_name(path.name + "-wal"), os.O_RDONLY)
             self._read_log()
@@ -145,29 +152,35 @@ class Image:
     def _read_log(self) -> None:
         """Where the newest committed content of each page lies in the log, and what lies behind its first fault."""
         head = os.pread(self._log, _WAL_HEAD, 0)
-        if len(head) < _WAL_HEAD or int.from_bytes(head[:4], "big") & ~1 != 0x377F0682:
-            return
-        order = ">" if head[3] & 1 else "<"
-        salts = head[16:24]
-        good = _sums(head[:24], order, (0, 0))
+        first = os.pread(self._log, _FRAME_HEAD + self.size, _WAL_HEAD)
+        if len(head) < _WAL_HEAD or len(first) < _FRAME_HEAD + self.size:
+            return  # nothing was committed to it
+        magic = int.from_bytes(head[:4], "big")
+        good = _sums(head[:24], ">" if magic & 1 else "<", (0, 0))
+        sound = magic & ~1 == _WAL_MAGIC and good == struct.unpack(">II", head[24:32])
+        salts = head[16:24] if sound else first[8:16]
+        order = ">" if magic & 1 else "<"
+        self.log_fault = "" if sound else "its log's header is damaged"
         waiting: dict[int, int] = {}
-        sound = good == struct.unpack(">II", head[24:32])
-        offset = _WAL_HEAD
+        offset, index = _WAL_HEAD, 0
         while len(frame := os.pread(self._log, _FRAME_HEAD + self.size, offset)) == _FRAME_HEAD + self.size:
+            index += 1
             number, committed = struct.unpack(">II", frame[:8])
-            if frame[8:16] == salts and number:
-                if sound:
-                    good = _sums(frame[24:], order, _sums(frame[:8], order, good))
-                    sound = good == struct.unpack(">II", frame[16:24])
+            ours = frame[8:16] == salts
+            if ours and sound:
+                good = _sums(frame[24:], order, _sums(frame[:8], order, good))
+                sound = good == struct.unpack(">II", frame[16:24])
                 if sound:
                     waiting[number] = offset + _FRAME_HEAD
                     if committed:
                         self._frames |= waiting
                         waiting = {}
-                else:
-                    self._beyond.append((number, offset + _FRAME_HEAD))
-            else:
+            elif not ours:
                 sound = False
+            # What a log held before it was begun anew lies behind, under salts of which both differ.
+            if not sound and (frame[8:12] == salts[:4] or frame[12:16] == salts[4:]):
+                self.log_fault = self.log_fault or f"its log is damaged at frame {index}"
+                self._beyond.append((number, offset + _FRAME_HEAD))
             offset += _FRAME_HEAD + self.size
 
 

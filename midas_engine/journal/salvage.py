@@ -8,7 +8,6 @@ salvage that is cut off is finished by whoever opens the journal next.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 import sqlite3
@@ -17,17 +16,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from midas_engine.errors import JournalDamagedError, JournalError
-from midas_engine.journal.database import PAGE_BYTES, TAILS, Database, create_file
+from midas_engine.journal.database import TAILS, Database, create_file
 from midas_engine.journal.pages import Image, Record
 from midas_engine.journal.presence import Presence
 from midas_engine.journal.schema import (
     LEDGER_TABLES,
+    PAGE_BYTES,
     PRUNABLE,
     TABLES,
     blob_checksum,
-    checksum,
-    ledger_checksum,
+    home_of,
 )
+from midas_engine.journal.soundness import check_content, check_log
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -111,19 +111,21 @@ def _salvage(path: Path, clock: Clock, reason: str) -> str:
 def _mended(path: Path) -> bool:
     """Whether the file opens after all; looked at without counting as one who has it open."""
     try:
+        check_log(path)
         Database(path, read_only=True).close()
         with contextlib.closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
-            return bool(connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok")
-    except JournalDamagedError:
+            check_content(connection, path.stat().st_size)
+    except (JournalDamagedError, sqlite3.Error, UnicodeError, OverflowError):
         return False
-    except (sqlite3.Error, UnicodeError, OverflowError):
-        return False
+    return True
 
 
 def _keep(path: Path, wreck: Path) -> None:
     """The damaged files once more under the wreck's name."""
     for tail in ("", "-wal", "-journal"):
         with contextlib.suppress(FileNotFoundError):
+            if tail and not os.stat(f"{path}{tail}").st_size:
+                continue
             try:
                 os.link(f"{path}{tail}", f"{wreck}{tail}")
             except PermissionError:  # a file system without links
@@ -207,7 +209,7 @@ def _gather(path: Path, target: Path) -> _Haul:
                 for number in range(1, image.count + 1):
                     _take(haul, fresh, image.records(number), with_states=number not in free)
                 for records in image.records_beyond():
-                    _take(haul, fresh, records, with_states=False)
+                    _take(haul, fresh, records, with_states=True)
             if haul.saved or haul.states:
                 break
         _settle(haul, fresh)
@@ -258,21 +260,8 @@ def _take_state(haul: _Haul, record: Record) -> None:
 
 
 def _table_of(record: Record) -> str:
-    """Whose row it is, by its own checksum; empty when that fits no table."""
     values = record.values
-    if len(values) not in _COLUMNS or record.rowid <= 0 or values[0] is not None:
-        return ""
-    texts = ["" if value is None else value for value in values[1:]]
-    if not all(isinstance(text, str) for text in texts):
-        return ""
-    *parts, seal = (str(text) for text in texts)
-    if len(values) == 8:
-        return next((table for table in TABLES if checksum(table, tuple(parts)) == seal), "")
-    at, session, key, body, previous = parts
-    if ledger_checksum(previous, at, session, key, body) != seal:
-        return ""
-    names = set(json.loads(body))
-    return "evaluator_sessions" if names == {"planned"} else LEDGER_TABLES[0 if "outcome" in names else 2]
+    return home_of(values[1:]) if len(values) in _COLUMNS and record.rowid > 0 and values[0] is None else ""
 
 
 def _insert(fresh: sqlite3.Connection, table: str, record: Record) -> int:

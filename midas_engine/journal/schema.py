@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 SCHEMA = 1
+PAGE_BYTES = 4096
 
 # One shape for every append-only table: who and what in columns that are searched, the rest in `body`.
 TABLES = (
@@ -142,6 +143,27 @@ def ledger_checksum(previous: str, at: str, session: str, key: str, body: str) -
     """What seals a row of the trial ledger."""
     parts = "\x1f".join([previous, at, session, key, body])
     return hashlib.sha256(parts.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def home_of(values: tuple[Any, ...]) -> str:
+    """The table to which a row belongs by its own checksum; empty when that fits none.
+
+    Args:
+        values: Every column after the sequence number; a missing id is None or empty.
+    """
+    texts = ["" if value is None else value for value in values]
+    if not all(isinstance(text, str) for text in texts):
+        return ""
+    *parts, seal = texts
+    if len(parts) == 6:
+        return next((table for table in TABLES if checksum(table, tuple(parts)) == seal), "")
+    if len(parts) != 5:
+        return ""
+    at, session, key, body, previous = parts
+    if ledger_checksum(previous, at, session, key, body) != seal:
+        return ""
+    names = set(json.loads(body))
+    return LEDGER_TABLES[1 if names == {"planned"} else 0 if "outcome" in names else 2]
 
 
 def blob_checksum(key: str, at: str, value: bytes) -> str:
