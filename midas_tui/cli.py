@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from midas_tui.web.command import add_options, check_options, serve
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -20,6 +22,7 @@ EPILOG = """examples:
                                        replay a market whose truth is known: one signal decays, one flips
   midas-tui --kb ./midas-kb            your pipeline, discovery on the sample
   midas-tui --data live:binance        live bars (needs the extra: pip install 'midas-alpha[live]')
+  midas-tui --serve --replay           in a browser, read-only (extra: pip install 'midas-alpha[web]')
 
 keys: 1-5 modes, ? help, : palette, q quit. In a replay: space plays, [ and ] jump between alerts."""
 
@@ -49,8 +52,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--theme", metavar="NAME", help="midas-dark, midas-light, midas-contrast, or one of Textual's")
     p.add_argument("--config", metavar="FILE", type=Path, help="settings file (default ./midas.toml)")
     p.add_argument("--mode", choices=("live", "pipeline", "discovery", "learnings", "alerts"), help="mode to start in")
-    p.add_argument("--serve", action="store_true", help="serve the terminal to a browser, on 127.0.0.1 only")
-    p.add_argument("--port", type=int, default=8000, metavar="N", help="port of --serve (default 8000)")
+    add_options(p)
     p.add_argument("--exit-when-ready", action="store_true", help=argparse.SUPPRESS)
     return p
 
@@ -61,25 +63,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     from midas_engine.errors import MidasError
 
     try:
+        check_options(args)
         settings = _settings(args)
+        if args.serve:
+            return serve(args, settings)
     except MidasError as error:
         sys.stderr.write(f"error: {error}\n")
         return error.exit_code
-    if args.serve:
-        return _serve(_without_serve(argv if argv is not None else sys.argv[1:]), args.port)
     served = "TEXTUAL_DRIVER" in os.environ  # --serve talks to the program through pipes
     if not served and not (sys.stdout.isatty() and sys.stdin.isatty()):
         sys.stderr.write("midas-tui needs a terminal. Run `midas-tui --replay` in one, or `midas --help` in a pipe.\n")
         return 2
     return _run(args, settings)
-
-
-def _without_serve(argv: Sequence[str]) -> list[str]:
-    """The arguments that the served program gets."""
-    serving = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    serving.add_argument("--serve", action="store_true")
-    serving.add_argument("--port")
-    return serving.parse_known_args(argv)[1]
 
 
 def _settings(args: argparse.Namespace) -> Settings:
@@ -122,19 +117,6 @@ def _run(args: argparse.Namespace, settings: Settings) -> int:
     code = app.run()
     # A crash leaves no result, but a return code.
     return int(code) if code is not None else int(app.return_code or 0)
-
-
-def _serve(argv: list[str], port: int) -> int:
-    """Serve the terminal to a browser of this machine: it obeys whoever reaches it, so nobody else may."""
-    try:
-        from textual_serve.server import Server
-    except ImportError:
-        sys.stderr.write("error: --serve needs textual-serve\n  hint: pip install 'midas-alpha[serve]'\n")
-        return 2
-    import shlex
-
-    Server(f"{shlex.quote(sys.executable)} -m midas_tui {shlex.join(argv)}", host="127.0.0.1", port=port).serve()
-    return 0
 
 
 if __name__ == "__main__":

@@ -92,7 +92,8 @@ class Commands(App[int]):
         if runtime.mode == "REPLAY":
             return "refused: this is a replay; start midas-tui without --replay to change the pipeline"
         if runtime.read_only:
-            return "refused: opened read-only; start midas-tui without --read-only, on a base that can be written"
+            way = "serve it with --allow-actions" if self.is_web else "start midas-tui without --read-only"
+            return f"refused: opened read-only; {way}, on a base that can be written"
         return ""
 
     def refused(self) -> bool:

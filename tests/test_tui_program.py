@@ -54,7 +54,8 @@ def test_help_names_every_option_it_has_and_no_other() -> None:
     done = run("--help")
     assert done.returncode == 0
     for option in ("--kb", "--data", "--replay", "--synthetic", "--speed", "--paused", "--read-only", "--ascii",
-                   "--theme", "--config", "--mode", "--serve", "--port"):  # fmt: skip
+                   "--theme", "--config", "--mode", "--serve", "--port", "--allow-actions", "--sessions",
+                   "--public-url"):  # fmt: skip
         assert option in done.stdout
     examples = re.findall(r"^  midas-tui (.*?)(?: {2,}|$)", done.stdout, re.MULTILINE)
     from midas_tui.cli import parser
@@ -69,45 +70,6 @@ def test_a_wrong_setting_is_named_with_its_nearest_match(tmp_path: Path) -> None
     done = run("--config", str(config))
     assert done.returncode != 0
     assert "theme" in done.stderr
-
-
-def test_the_served_program_gets_the_arguments_without_those_of_the_server() -> None:
-    from midas_tui.cli import _without_serve
-
-    assert _without_serve(["--serve", "--port", "9", "--replay", "sample"]) == ["--replay", "sample"]
-
-
-def test_serve_listens_on_loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    import types
-
-    from midas_tui import cli
-
-    made: list[dict[str, object]] = []
-
-    class Server:
-        def __init__(self, command: str, **given: object) -> None:
-            made.append({"command": command, **given})
-
-        def serve(self) -> None:
-            pass
-
-    module = types.ModuleType("textual_serve.server")
-    module.Server = Server  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "textual_serve", types.ModuleType("textual_serve"))
-    monkeypatch.setitem(sys.modules, "textual_serve.server", module)
-    assert cli.main(["--serve", "--port", "8123", "--replay", "sample"]) == 0
-    assert made[0]["host"] == "127.0.0.1"
-    assert made[0]["port"] == 8123
-    assert str(made[0]["command"]).endswith("-m midas_tui --replay sample")
-
-
-def test_serve_without_its_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
-    from midas_tui import cli
-
-    monkeypatch.setitem(sys.modules, "textual_serve", None)
-    monkeypatch.setitem(sys.modules, "textual_serve.server", None)
-    assert cli.main(["--serve"]) == 2
-    assert "midas-alpha[serve]" in capsys.readouterr().err
 
 
 @pytest.fixture(scope="module")

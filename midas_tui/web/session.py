@@ -1,0 +1,120 @@
+"""One browser and its program: what is typed goes one way, what is drawn the other, until one of them ends."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import WSMsgType
+
+from midas_tui.sanitise import clean
+from midas_tui.web.frames import Focus, Keys, Ping, Size, read_frame
+from midas_tui.web.program import Program, ProgramError
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from aiohttp import web
+
+# A browser that reads nothing for so long holds the engine up, which draws into its pipe.
+SLOW_SECONDS = 20.0
+# Somebody who types, pastes and moves a mouse stays far below; a flood waits.
+BYTES_A_SECOND = 200_000
+FRAME_COST = 256
+NONSENSE_ALLOWED = 100
+
+ENDED = "The terminal was closed."
+SERVER_ENDS = "midas-tui --serve was ended."
+
+
+class Meter:
+    """Makes whoever says more than `rate` bytes a second wait."""
+
+    def __init__(self, rate: float) -> None:
+        self._rate = rate
+        self._free_at = 0.0
+
+    async def pay(self, size: int) -> None:
+        """Return at once while at most a second's worth is owed."""
+        now = asyncio.get_running_loop().time()
+        self._free_at = max(self._free_at, now) + size / self._rate
+        if self._free_at > now + 1.0:
+            await asyncio.sleep(self._free_at - now - 1.0)
+
+
+async def converse(socket: web.WebSocketResponse, program: Program, closing: asyncio.Event) -> str:
+    """Carry keys and screens until the browser, the program or the server ends; says which, in a sentence."""
+    tasks = {
+        asyncio.create_task(_hear(socket, program), name="browser"),
+        asyncio.create_task(_show(socket, program), name="program"),
+        asyncio.create_task(_until(closing), name="server"),
+    }
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    first = done.pop()
+    error = first.exception()
+    if error is None:
+        return first.result()
+    if isinstance(error, ProgramError):
+        return await _told(str(error), program)
+    if isinstance(error, OSError):
+        return "The browser went away."
+    raise error
+
+
+async def _until(closing: asyncio.Event) -> str:
+    await closing.wait()
+    return SERVER_ENDS
+
+
+async def _hear(socket: web.WebSocketResponse, program: Program) -> str:
+    meter, nonsense = Meter(BYTES_A_SECOND), 0
+    async for message in socket:
+        if message.type is WSMsgType.ERROR:
+            return "The browser said something that is no message."
+        frame = read_frame(message.data) if message.type is WSMsgType.TEXT else None
+        await meter.pay(len(message.data) + FRAME_COST)
+        match frame:
+            case Keys(text):
+                await program.type(text)
+            case Size() as size:
+                await program.resize(size)
+            case Focus(gained):
+                await program.focus(gained=gained)
+            case Ping(data):
+                await socket.send_str(json.dumps(["pong", data]))
+            case None:
+                nonsense += 1
+                if nonsense > NONSENSE_ALLOWED:
+                    return "The browser speaks another language than this terminal."
+    return "The page was closed."
+
+
+async def _show(socket: web.WebSocketResponse, program: Program) -> str:
+    async for kind, payload in program.packets():
+        if kind == b"D":
+            await _within(socket.send_bytes(payload))
+        elif kind == b"M":
+            meta = json.loads(payload)
+            if meta["type"] == "exit":
+                return ENDED
+            # Only what a browser opens as a page: never a script or a file.
+            if meta["type"] == "open_url" and str(meta["url"]).startswith(("https://", "http://")):
+                await _within(socket.send_str(json.dumps(["open_url", {"url": meta["url"], "new_tab": True}])))
+    return await _told(ENDED, program)
+
+
+async def _within(sending: Coroutine[Any, Any, None]) -> None:
+    async with asyncio.timeout(SLOW_SECONDS):
+        await sending
+
+
+async def _told(words: str, program: Program) -> str:
+    """The sentence, and what the program said last: a failure is never silent."""
+    lines = (await program.last_words()).strip().splitlines()
+    return f"{words} It said: {clean(lines[-1], newlines=False)[:500]}" if lines else words
