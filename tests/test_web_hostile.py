@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from helpers_door import Served, Visitor, gone
 
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MEGABYTE = 2**20
+NONSENSE = (
+    '["stdin",""]', "", "{", "[]", "[" * 60_000, '["shell","ls"]', '["stdin",7]', '["stdin","\\ud800"]',
+    '["resize",null]',
+    '["resize",{"width":1e999,"height":2}]', '["resize",{"width":-5,"height":100000000}]',
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -34,14 +40,13 @@ async def test_nonsense_is_survived(served: Served) -> None:
         )
         socket = visitor.socket
         await visitor.type("\x1b[48;99999;99999;0;0t")  # a size among the keys
-        for text in ("", "{", "[]", "[" * 60_000, '["shell","ls"]', '["stdin",7]', '["stdin","\\ud800"]', '["resize",null]',
-                     '["resize",{"width":1e999,"height":2}]', '["resize",{"width":-5,"height":100000000}]'):  # fmt: skip
+        for text in NONSENSE:
             await socket.send_str(text)
         await socket.send_bytes(b"\0" * 60_000)
         await socket.send_json(["resize", {"width": 120, "height": 36}])
         await visitor.until("READ-ONLY")
-        await visitor.type("4")
-        await visitor.until("learnings")
+        await visitor.type("2")
+        await visitor.until("candidates 0")
         await socket.send_json(["ping", "17"])
         async with asyncio.timeout(10):
             while (message := await socket.receive()).type is not aiohttp.WSMsgType.TEXT:
@@ -87,7 +92,79 @@ async def test_a_crowd_of_strangers_keeps_nobody_out(served: Served) -> None:
         await visitor.until("READ-ONLY")
         # Those that never showed the cookie are gone soon, without being asked.
         async with asyncio.timeout(25):
-            for reader, writer in crowd:
-                with pytest.raises(ConnectionError) if writer.is_closing() else _nothing():
-                    assert await reader.read(1) == b""
-                writer.close()
+            assert await asyncio.gather(*(_said(reader) for reader, _ in crowd)) == [b""] * len(crowd)
+    for _, writer in crowd:
+        writer.close()
+
+
+async def _said(reader: asyncio.StreamReader) -> bytes:
+    try:
+        return await reader.read(1)
+    except ConnectionError:
+        return b""
+
+
+async def test_a_browser_that_does_not_read_costs_no_memory(served: Served) -> None:
+    async with Visitor(served) as visitor:
+        url = await visitor.enter()
+        cookie = visitor.http.cookie_jar.filter_cookies(URL(visitor.url))["midas-door"].value
+        before = served.memory()
+        plug = socket()
+        plug.setsockopt(SOL_SOCKET, SO_RCVBUF, 4096)
+        plug.connect(("127.0.0.1", served.port))
+        path = url.split(served.host, 1)[1]
+        plug.sendall(
+            f"GET {path}?width=500&height=200 HTTP/1.1\r\nHost: {served.host}\r\nOrigin: {served.origin}\r\n"
+            f"Cookie: midas-door={cookie}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
+        )
+        assert plug.recv(12) == b"HTTP/1.1 101"
+        loop = asyncio.get_running_loop()
+        plug.setblocking(False)
+        deadline = loop.time() + 3
+        # Each key draws a whole screen anew.
+        frames = b"".join(_masked(f'["stdin", "{key}"]'.encode()) for key in "12345" * 20)
+        while loop.time() < deadline:
+            try:
+                plug.send(frames)
+            except BlockingIOError:
+                await asyncio.sleep(0.02)
+        assert served.memory() - before < 24 * MEGABYTE
+        program = served.children()
+        plug.close()
+    assert program
+    assert await gone(program) == []
+
+
+def _masked(payload: bytes) -> bytes:
+    return struct.pack("!BB", 0x81, 0x80 | len(payload)) + bytes(4) + payload
+
+
+@pytest.mark.parametrize("how", ["SIGINT", "SIGTERM", "SIGHUP", "SIGKILL"])
+async def test_no_program_outlives_its_server(tmp_path: Path, how: str) -> None:
+    arguments = ["--kb", str(tmp_path / "kb"), "--data", "sample-1m", "--allow-actions", "--sessions", "2"]
+    with Served(arguments) as served:
+        async with Visitor(served) as one, Visitor(served) as other:
+            await one.open()
+            await other.open()  # still starting when the end comes
+            await one.until("nothing is live")
+            programs = served.children()
+            assert len(programs) == 2
+            served.process.send_signal(getattr(signal, how))
+            assert await gone(programs) == []
+        code = served.process.wait(10)
+        assert code == (-9 if how == "SIGKILL" else 128 + getattr(signal, how))
+
+
+async def test_a_frozen_program_ends_with_its_page(served: Served) -> None:
+    async with Visitor(served) as visitor:
+        await visitor.open()
+        await visitor.until("READ-ONLY")
+        programs = served.children()
+        for program in programs:
+            program.suspend()
+    assert programs
+    assert await gone(programs) == []
+    async with Visitor(served) as next_one:  # and its place is free
+        await next_one.open()
+        await next_one.until("READ-ONLY")

@@ -10,8 +10,9 @@ if TYPE_CHECKING:
     from aiohttp.web_protocol import RequestHandler
 
 # A browser opens six for a page, and one for its socket.
-MOST_CONNECTIONS = 64
-STRANGER_SECONDS = 10.0
+MOST_GUESTS = 64
+MOST_STRANGERS = 32
+STRANGER_SECONDS = 5.0
 
 
 class Connections:
@@ -20,10 +21,11 @@ class Connections:
     def __init__(self, server: web.Server) -> None:
         self._server = server
         self._strangers: dict[RequestHandler, None] = {}
+        self._guests: set[RequestHandler] = set()
 
     def __call__(self) -> RequestHandler:
         """A protocol for a new connection."""
-        while self._strangers and len(self._server.connections) >= MOST_CONNECTIONS:
+        if len(self._strangers) >= MOST_STRANGERS:
             self._show_out(next(iter(self._strangers)))
         made = self._server()
         self._strangers[made] = None
@@ -31,9 +33,13 @@ class Connections:
         return made
 
     def admit(self, protocol: RequestHandler) -> bool:
-        """Whether a connection that showed the cookie may stay; it is one too many when all others did too."""
+        """Whether a connection that showed the cookie may stay."""
+        self._guests = {guest for guest in self._guests if guest.transport is not None}
+        if protocol not in self._guests and len(self._guests) >= MOST_GUESTS:
+            return False
         self._strangers.pop(protocol, None)
-        return len(self._server.connections) <= MOST_CONNECTIONS
+        self._guests.add(protocol)
+        return True
 
     def _show_out(self, protocol: RequestHandler) -> None:
         if protocol in self._strangers:

@@ -93,8 +93,10 @@ class Program:
     # -- to the program ----------------------------------------------------------------------------
 
     async def type(self, keys: str) -> None:
-        """Send keys; ProgramError when it does not read them."""
-        await self._send(b"D", keys.encode("utf-8", "replace"))
+        """Send keys; ProgramError when it does not read them. Half a character is none: a `?` would be a key."""
+        typed = keys.encode("utf-8", "ignore")
+        if typed:  # an empty packet is the end of all input to Textual's reader
+            await self._send(b"D", typed)
 
     async def resize(self, size: Size) -> None:
         """Tell it the browser's size."""
@@ -121,9 +123,10 @@ class Program:
         """Close it in order; a program that does not close is killed, with whatever it started."""
         draining = asyncio.create_task(self._drain(), name="last words of a served program")
         try:
-            with contextlib.suppress(ProgramError):
+            with contextlib.suppress(ProgramError, TimeoutError):
                 if self._process.returncode is None:
-                    await self._tell({"type": "quit"})
+                    async with asyncio.timeout(SIGNAL_SECONDS):
+                        await self._tell({"type": "quit"})
             self._in.close()
             for number, seconds in ((signal.SIGTERM, LEAVE_SECONDS), (signal.SIGKILL, SIGNAL_SECONDS)):
                 if await self._ended_within(seconds):

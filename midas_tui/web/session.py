@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
 # A browser that reads nothing for so long holds the engine up, which draws into its pipe.
 SLOW_SECONDS = 20.0
-# Somebody who types, pastes and moves a mouse stays far below; a flood waits.
+# Somebody who types, pastes and moves a mouse stays far below: 200 frames a second. A flood waits, then ends.
 BYTES_A_SECOND = 200_000
-FRAME_COST = 256
+FRAME_COST = 1_000
+FLOOD_SECONDS = 10.0
 NONSENSE_ALLOWED = 100
 
 ENDED = "The terminal was closed."
@@ -33,14 +34,20 @@ class Meter:
 
     def __init__(self, rate: float) -> None:
         self._rate = rate
-        self._free_at = 0.0
+        self._paid_until = 0.0
+        self._late_since = float("inf")
 
-    async def pay(self, size: int) -> None:
-        """Return at once while at most a second's worth is owed."""
+    async def pay(self, size: int) -> bool:
+        """Return at once while at most a second's worth is owed; False when it was more for long."""
         now = asyncio.get_running_loop().time()
-        self._free_at = max(self._free_at, now) + size / self._rate
-        if self._free_at > now + 1.0:
-            await asyncio.sleep(self._free_at - now - 1.0)
+        self._paid_until = max(self._paid_until, now) + size / self._rate
+        wait = self._paid_until - now - 1.0
+        if wait <= 0.0:
+            self._late_since = float("inf")
+            return True
+        self._late_since = min(self._late_since, now)
+        await asyncio.sleep(wait)
+        return now - self._late_since < FLOOD_SECONDS
 
 
 async def converse(socket: web.WebSocketResponse, program: Program, closing: asyncio.Event) -> str:
@@ -78,7 +85,8 @@ async def _hear(socket: web.WebSocketResponse, program: Program) -> str:
         if message.type is WSMsgType.ERROR:
             return "The browser said something that is no message."
         frame = read_frame(message.data) if message.type is WSMsgType.TEXT else None
-        await meter.pay(len(message.data) + FRAME_COST)
+        if not await meter.pay(len(message.data) + FRAME_COST):
+            return "The browser said more than anybody types."
         match frame:
             case Keys(text):
                 await program.type(text)
