@@ -217,6 +217,8 @@ class Store:
                 view.goal, view.researcher = event.goal, event.researcher
                 view.max_iterations = event.max_iterations
                 view.add_line(f"goal: {event.goal}", "accent")
+                if event.destination:
+                    view.add_line(f"asks {event.destination}", "muted")
             case ev.PhaseStarted():
                 view.iteration, view.phase = event.iteration, event.phase
                 view.add_line(f"{event.iteration}. {event.phase}", "muted")

@@ -48,6 +48,8 @@ class Narrator:
         model = f" {clean(event.model)}" if event.model else ""
         self._line(f"Session {event.session_id}: {clean(event.goal)}")
         self._line(f"researcher {clean(event.researcher)}{model}, {budget} candidates")
+        if event.destination:
+            self._line(f"asks {clean(event.destination)}")
 
     @_tell.register
     def _(self, event: ev.PhaseStarted) -> None:

@@ -16,7 +16,7 @@ class SessionEvent(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionStarted(SessionEvent):
-    """A discovery session began."""
+    """A discovery session began. `destination` names the host that a model's questions and the key go to."""
 
     goal: str
     researcher: str
@@ -24,6 +24,7 @@ class SessionStarted(SessionEvent):
     regime: str = ""
     max_iterations: int = 0
     candidates_per_iter: int = 0
+    destination: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
 
 from midas_engine.errors import ModelError, ModelKeyError, ModelOutageError, ModelTruncatedError
 from midas_engine.llm.client import PIECES_A_TURN
@@ -104,6 +105,12 @@ def _named(error: Exception, provider: str) -> ModelError:
     kind = type(error).__name__
     if status in (401, 403):
         return ModelKeyError(f"{provider} refused the API key ({status})", hint="check the key in the environment")
+    if isinstance(status, int) and 300 <= status < 400:
+        return ModelError(
+            f"{provider} answered with a redirect ({status}){_redirect(error)}, which is not followed: a key and a "
+            "prompt go to the address that was set, and nowhere else",
+            hint="set model.base_url to the address that answers, if you trust it",
+        )
     if status == 404:
         return ModelError(f"{provider} does not know this model (404)", hint="set model.model, or --model")
     if status == 429:
@@ -124,6 +131,15 @@ def _named(error: Exception, provider: str) -> ModelError:
     return ModelOutageError(
         f"{provider} could not be reached ({kind})", hint="check the network; the local researcher needs none"
     )
+
+
+def _redirect(error: Exception) -> str:
+    headers = getattr(getattr(error, "response", None), "headers", {})
+    try:
+        host = urlsplit(str(headers.get("location", ""))[:500]).hostname
+    except ValueError:
+        host = None
+    return f" to {host[:100]}" if host else ""
 
 
 def _detail(error: Exception) -> str:

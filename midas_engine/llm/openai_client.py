@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from midas_engine.errors import ModelError, ModelOutageError, ModelTruncatedError
 from midas_engine.llm.budget import price_usd
-from midas_engine.llm.client import ModelReply, ModelRequest, OnText, Secret
+from midas_engine.llm.client import ModelReply, ModelRequest, OnText
+from midas_engine.llm.endpoint import sending_only
 from midas_engine.llm.guard import Circuit, guarded, take_turns
 
 if TYPE_CHECKING:
     from midas_engine.clock import Clock
+    from midas_engine.llm.endpoint import Endpoint
 
 DEFAULT_MODEL = "gpt-4.1-mini"
 
@@ -20,17 +22,16 @@ class OpenAIClient:
 
     def __init__(
         self,
-        key: Secret,
+        endpoint: Endpoint,
         clock: Clock,
         *,
         model: str = "",
-        base_url: str = "",
         deadline_seconds: float = 120.0,
         provider: str = "openai",
     ) -> None:
         self.provider = provider
         self.model = model or DEFAULT_MODEL
-        self._key, self._clock, self._base_url, self._deadline = key, clock, base_url, deadline_seconds
+        self.endpoint, self._clock, self._deadline = endpoint, clock, deadline_seconds
         self._circuit = Circuit(clock)
         self._client: Any = None
 
@@ -43,7 +44,14 @@ class OpenAIClient:
                     "the openai package is not installed", hint="pip install openai, or use --provider local"
                 ) from error
             self._client = openai.AsyncOpenAI(
-                api_key=self._key.reveal(), base_url=self._base_url or None, max_retries=2, timeout=self._deadline
+                api_key=self.endpoint.key.reveal() or "none",
+                base_url=self.endpoint.url,
+                max_retries=2,
+                timeout=self._deadline,
+                http_client=openai.DefaultAsyncHttpxClient(
+                    **self.endpoint.http_options(),
+                    event_hooks={"request": [sending_only(self.endpoint, "authorization")]},
+                ),
             )
         return self._client
 

@@ -108,9 +108,10 @@ class Session:
         self._skills = await asyncio.to_thread(kb.skills)
         if config.use_learnings:
             self._learnings = await asyncio.to_thread(kb.related_learnings, self.goal, RELATED_LEARNINGS)
+        destination = str(getattr(self._researcher, "destination", ""))
         self._voice.started(
             self.goal, self._researcher.name, config.model, self._regime,
-            config.max_iterations, config.candidates_per_iter,
+            config.max_iterations, config.candidates_per_iter, destination,
         )  # fmt: skip
         if problem:
             self._voice.say(f"thresholds.json was refused, the last good ones are used: {problem}\n")

@@ -35,12 +35,15 @@ class Voice:
         """Engine time."""
         return self._clock.now()
 
-    def started(self, goal: str, researcher: str, model: str, regime: str, iterations: int, candidates: int) -> None:
+    def started(
+        self, goal: str, researcher: str, model: str, regime: str, iterations: int, candidates: int,
+        destination: str = "",
+    ) -> None:  # fmt: skip
         """The session begins."""
         self._emit(
             ev.SessionStarted(
                 at=self.now(), session_id=self._id, goal=goal, researcher=researcher, model=model, regime=regime,
-                max_iterations=iterations, candidates_per_iter=candidates,
+                max_iterations=iterations, candidates_per_iter=candidates, destination=destination,
             )
         )  # fmt: skip
 

@@ -45,6 +45,8 @@ class LLMResearcher:
         self._listeners = [on_reply] if on_reply is not None else []
         self._clock: Clock = clock or WallClock()
         self.name = f"{client.provider}:{client.model}"
+        endpoint = getattr(client, "endpoint", None)
+        self.destination: str = endpoint.description if endpoint is not None else ""
 
     def listen(self, on_reply: OnReply) -> None:
         """Tell `on_reply` of every reply from now on."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from midas_engine.errors import MidasError, MonitorError
+from midas_engine.events import RuntimeChanged
 from midas_engine.models import FeatureState
 
 if TYPE_CHECKING:
@@ -53,10 +54,13 @@ def _researcher(runtime: Runtime) -> Diagnostician | None:
     if settings.model.provider in ("local", "mock"):
         return None
     try:
-        make_researcher(settings)  # a key that is missing is told now, not with the first alarm
+        probe = make_researcher(settings)  # a key that is missing is told now, not with the first alarm
     except MidasError as error:
         runtime.fault("diagnosis", f"explained by the local templates: {error.message}", error.hint)
         return None
+    if destination := str(getattr(probe, "destination", "")):
+        told = f"diagnoses ask {destination}"
+        runtime.announce(RuntimeChanged(at=runtime.clock.now(), phase=runtime.phase, detail=told))
     return FreshResearcher(lambda spent: make_researcher(settings, day_spent_usd=spent), runtime.clock, runtime.journal)
 
 

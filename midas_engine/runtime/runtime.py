@@ -199,7 +199,10 @@ class Runtime(PipelineCommands, Documents, Sessions, WatchUpkeep):
 
     def fault(self, where: str, message: str, hint: str = "") -> None:
         """Report something that failed and was survived; from any thread."""
-        event = FaultReported(at=self.clock.now(), where=where, message=message, hint=hint)
+        self.announce(FaultReported(at=self.clock.now(), where=where, message=message, hint=hint))
+
+    def announce(self, event: Event) -> None:
+        """Publish an event, from any thread."""
         try:
             asyncio.get_running_loop()
         except RuntimeError:
