@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from midas_engine.errors import SettingsError
+from midas_engine.plugins import listed
 
 if typing.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -187,8 +188,9 @@ _RANGES: dict[str, tuple[float, float]] = {
 }
 _NOT_SETTINGS = ("MIDAS_API_KEY",)  # read by the model clients, never stored
 _TABLES = ("terminal.keys", "model.cutoffs")  # their keys are the user's own; only a file can give them
+PROVIDERS = ("local", "mock", "openai", "anthropic", "compatible")
 _CHOICES: dict[str, tuple[str, ...]] = {
-    "model.provider": ("local", "mock", "openai", "anthropic", "compatible"),
+    "model.provider": PROVIDERS,
     "monitor.kill_policy": ("manual", "confirm", "auto"),
 }
 
@@ -289,7 +291,9 @@ def _checked(key: str, value: Any, origin: str) -> Any:
         low, high = _RANGES[key]
         raise SettingsError(f"{key} = {value} in {origin} is out of range", hint=f"use {low:g} to {high:g}")
     if key in _CHOICES and value not in _CHOICES[key]:
-        raise SettingsError(f"{key} = {value!r} in {origin}", hint="one of " + ", ".join(_CHOICES[key]))
+        known = (*_CHOICES[key], *(p.name for p in listed("midas.researchers") if key == "model.provider"))
+        if value not in known:
+            raise SettingsError(f"{key} = {value!r} in {origin} is not known", hint="one of " + ", ".join(known))
     return value
 
 

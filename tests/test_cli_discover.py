@@ -121,7 +121,7 @@ def test_read_only_is_refused(tmp_path: Path, capsys: Any, monkeypatch: pytest.M
         (("discover", " "), 9, "the research goal is empty"),
         (("discover",), 2, "Missing argument 'GOAL'"),
         (("discover", GOAL, "--iterations", "0"), 2, "not in the range"),
-        (("discover", GOAL, "--provider", "gpt"), 2, "is not one of"),
+        (("discover", GOAL, "--provider", "gpt"), 2, "is not known"),
         (("discover", GOAL, "--data", "nowhere.csv"), 3, "no data at nowhere.csv"),
     ],
 )

@@ -12,7 +12,7 @@ from midas_engine.errors import MonitorError, SettingsError
 from midas_engine.events import AlertChanged, AlertRaised, AlertResolved, AlertUpdated
 from midas_engine.models import AlertStatus, Severity
 from midas_engine.monitor.alerts.engine import FLEET, AlertEngine
-from midas_engine.monitor.alerts.rules import RULES, grades
+from midas_engine.monitor.alerts.rules import all_rules, grades
 from midas_engine.monitor.alerts.thresholds import AlertThresholds
 from midas_engine.monitor.figures.engine import MonitorEngine
 from tests.helpers_monitor import bar_time
@@ -179,7 +179,7 @@ def test_every_rule_raises_its_type(case: str) -> None:
 
 
 def test_every_rule_is_in_the_table_above() -> None:
-    assert {rule.name for rule in RULES} == {case.split(",")[0] for case in RAISED}
+    assert {rule.name for rule in all_rules()} == {case.split(",")[0] for case in RAISED}
 
 
 QUIET = [
@@ -257,9 +257,9 @@ def test_overrides_merge_and_a_wrong_set_leaves_the_last_good_one() -> None:
 
 def test_grades_are_vectorised_over_features() -> None:
     table = grades(_columns(slippage_ratio=np.array([1.0, 1.7, 2.3])), AlertThresholds())
-    row = [rule.name for rule in RULES].index("slippage")
+    row = [rule.name for rule in all_rules()].index("slippage")
     assert table[row].tolist() == [0, 1, 2]
-    assert table.shape == (len(RULES), 3)
+    assert table.shape == (len(all_rules()), 3)
 
 
 def test_updates_replace_one_another_and_news_does_not() -> None:

@@ -40,6 +40,7 @@ VERBS = {
     "dsl": f"{_HERE}.dsl:dsl",
     "kb": f"{_HERE}.kb:kb",
     "warmup": f"{_HERE}.warmup:warmup",
+    "plugins": f"{_HERE}.plugins:plugins",
 }
 
 SECTIONS: dict[str, tuple[str, ...]] = {
@@ -59,7 +60,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "redo",
     ),
     "Monitoring": ("monitor", "report"),
-    "Data, language, upkeep": ("data", "dsl", "kb", "warmup"),
+    "Data, language, upkeep": ("data", "dsl", "kb", "warmup", "plugins"),
 }
 
 
@@ -76,6 +77,7 @@ def _version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     name="midas",
     verbs=VERBS,
     sections=SECTIONS,
+    plugin_group="midas.verbs",
     invoke_without_command=True,
     epilog="Exit codes: 0 done, 1 the check says no, 2 usage or settings, 3 data, 4 expression, 5 evaluation, "
     "6 knowledge base, 7 pipeline, 8 model, 9 session or monitor, 70 a fault in Midas, 74 files, 130 interrupted.",

@@ -13,6 +13,7 @@ from midas_engine.cli.output import to_json
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from midas_engine.plugins import Plugin
     from midas_engine.settings import Settings
 
 
@@ -138,7 +139,8 @@ class LazyGroup(_SharedOptions, click.Group):
 
     Args:
         verbs: Verb name -> "module:attribute".
-        sections: Title -> verb names, for the help page; verbs left out come under "Commands".
+        sections: Title -> verb names, for the help page; verbs left out come under "From plug-ins".
+        plugin_group: Entry-point group whose commands belong here too.
     """
 
     def __init__(
@@ -146,20 +148,44 @@ class LazyGroup(_SharedOptions, click.Group):
         *args: Any,
         verbs: dict[str, str] | None = None,
         sections: dict[str, tuple[str, ...]] | None = None,
+        plugin_group: str = "",
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.verbs = verbs or {}
         self.sections = sections or {}
+        self.plugin_group = plugin_group
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Verbs in the order they were listed, then those registered directly."""
-        return [*self.verbs, *(name for name in super().list_commands(ctx) if name not in self.verbs)]
+        """Verbs in the order they were listed, those registered directly, then those of plug-ins."""
+        own = [*self.verbs, *(name for name in super().list_commands(ctx) if name not in self.verbs)]
+        return [*own, *(plugin.name for plugin in self._plugins() if plugin.name not in own)]
+
+    def _plugins(self) -> tuple[Plugin, ...]:
+        if not self.plugin_group:
+            return ()
+        from midas_engine.plugins import listed
+
+        return listed(self.plugin_group)
+
+    def _plugin_command(self, name: str) -> click.Command | None:
+        from midas_engine.plugins import give_up
+
+        for plugin in self._plugins():
+            if plugin.name == name:
+                try:
+                    command = plugin.load()
+                    if not isinstance(command, click.Command):
+                        raise TypeError(f"{plugin.target} is no click command")
+                    return command
+                except Exception as error:
+                    give_up(plugin, error)
+        return None
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the verb's module and take the verb from it."""
         if cmd_name not in self.verbs:
-            return super().get_command(ctx, cmd_name)
+            return super().get_command(ctx, cmd_name) or self._plugin_command(cmd_name)
         import importlib
 
         module, _, attribute = self.verbs[cmd_name].partition(":")
@@ -187,7 +213,7 @@ class LazyGroup(_SharedOptions, click.Group):
         """The verbs by section."""
         listed = {name for names in self.sections.values() for name in names}
         rest = tuple(name for name in self.list_commands(ctx) if name not in listed)
-        for title, names in [*self.sections.items(), ("Commands", rest)]:
+        for title, names in [*self.sections.items(), ("From plug-ins" if self.plugin_group else "Commands", rest)]:
             rows = [(n, c.get_short_help_str(120)) for n in names if (c := self.get_command(ctx, n)) is not None]
             if rows:
                 with formatter.section(title):

@@ -17,7 +17,8 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from typing import Any
+import warnings
+from typing import Any, TextIO
 
 import click
 
@@ -25,6 +26,7 @@ from midas_engine.cli.app import app
 from midas_engine.cli.context import Shared
 from midas_engine.cli.output import clean, clean_block, redact, to_json
 from midas_engine.errors import ExpressionError, MidasError
+from midas_engine.plugins import PluginWarning
 
 EXIT_FAULT = 70
 EXIT_FILE = 74
@@ -40,6 +42,7 @@ def run(argv: list[str] | None = None) -> int:
         if reconfigure is not None:
             reconfigure(errors="replace")
     shared = Shared()
+    warnings.showwarning = _show_warning
     try:
         code = _invoke(arguments, shared)
         sys.stdout.flush()
@@ -49,6 +52,24 @@ def run(argv: list[str] | None = None) -> int:
         code = _file_trouble(error, shared)
         _point_away()
     return code
+
+
+_plain_warning = warnings.showwarning
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """One line for a plug-in that cannot be used, in this program's words; other warnings stay as they are."""
+    if issubclass(category, PluginWarning):
+        click.echo(f"note: {clean(message)}", err=True)
+    else:
+        _plain_warning(message, category, filename, lineno, file, line)
 
 
 def _invoke(arguments: list[str], shared: Shared) -> int:

@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from midas_engine.plugins import Plugin, use
+
 Array = npt.NDArray[np.float64]
 Params = tuple[int | float, ...]
 
@@ -194,6 +196,7 @@ class Registry(Mapping[str, Operator]):
 
     def __init__(self) -> None:
         self._entries: dict[str, Operator] = {}
+        self._origins: dict[str, str] = {}
         self._loaded = False
 
     def register(self, operator: Operator) -> Operator:
@@ -213,7 +216,25 @@ class Registry(Mapping[str, Operator]):
             for name in self._MODULES:
                 importlib.import_module(f"midas_engine.dsl.operators.{name}")
             self._loaded = True
+            use("midas.operators", self._adopt)
         return self._entries
+
+    def _adopt(self, plugin: Plugin, given: Any) -> None:
+        """Take the operators of a plug-in: all of them, or none."""
+        operators = (given,) if isinstance(given, Operator) else tuple(given)
+        for operator in operators:
+            if not isinstance(operator, Operator):
+                raise TypeError(f"{type(operator).__name__} is no Operator")
+            if operator.name in self._entries:
+                raise ValueError(f"there is an operator {operator.name} already")
+        for operator in operators:
+            self.register(operator)
+            self._origins[operator.name] = plugin.origin
+
+    def origin(self, name: str) -> str:
+        """The package and version that brought an operator; empty for Midas's own."""
+        self._load()
+        return self._origins.get(name, "")
 
     def __getitem__(self, name: str) -> Operator:
         return self._load()[name]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from midas_engine.evaluator.trials.ledger import TrialKey, TrialLedger
     from midas_engine.models import MultiAgentResult
     from midas_engine.proposer.protocol import Proposal
+
+_WORD = re.compile(r"[a-z_][a-z0-9_]*")
 
 
 class TrialAccount:
@@ -58,6 +61,8 @@ class TrialAccount:
             "statistical": verdict.statistical_pass, "missed": _missed(verdict),
             "nearest": e.most_correlated,
         }  # fmt: skip
+        if added := _plugins_in(key, verdict):
+            summary["plugins"] = added
         return await self._record(
             key, score_t=e.score_t, p=e.score_p, accepted=verdict.overall_pass, summary=summary, outcome="scored"
         )
@@ -81,6 +86,17 @@ class TrialAccount:
         """Close a ledger that was opened here."""
         if self._owned:
             await asyncio.to_thread(self._ledger.close)
+
+
+def _plugins_in(key: TrialKey, verdict: MultiAgentResult) -> dict[str, str]:
+    """What plug-ins had a part in this trial, operators and agents, and which package brought each."""
+    from midas_engine.dsl.registry import OPERATORS
+    from midas_engine.evaluator.gates.agents import AGENTS
+
+    words = set(_WORD.findall(f"{key.canonical} {key.gate}"))
+    found = {name: OPERATORS.origin(name) for name in words & set(OPERATORS)}
+    found |= {agent.agent: AGENTS.origin(agent.agent) for agent in verdict.verdicts}
+    return {name: origin for name, origin in sorted(found.items()) if origin}
 
 
 def _missed(verdict: MultiAgentResult) -> list[list[Any]]:

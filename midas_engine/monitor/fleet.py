@@ -10,7 +10,7 @@ import numpy as np
 from midas_engine.errors import MonitorError
 from midas_engine.events import KillProposed
 from midas_engine.models import Severity
-from midas_engine.monitor.alerts.rules import DETECTOR, RULES
+from midas_engine.monitor.alerts.rules import DETECTOR, all_rules
 from midas_engine.monitor.bars.grid import Arrival, BarStream
 from midas_engine.monitor.days import DayLedger
 from midas_engine.monitor.figures.engine import EngineConfig, MonitorEngine
@@ -243,7 +243,7 @@ class Fleet:
             return "killed"
         if name in self.paused:
             return "paused"
-        running = (self.alerts.episodes.get((name, rule.name)) for rule in (*RULES, DETECTOR))
+        running = (self.alerts.episodes.get((name, rule.name)) for rule in (*all_rules(), DETECTOR))
         open_ = [episode.alert for episode in running if episode is not None]
         if any(a.alert_type == "stale_data" for a in open_):
             return "stale"

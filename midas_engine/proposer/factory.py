@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from midas_engine.errors import SettingsError
+from midas_engine.errors import MidasError, SettingsError
+from midas_engine.settings import PROVIDERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,12 +38,28 @@ def make_researcher(
         from midas_engine.proposer.local_researcher import LocalResearcher
 
         return LocalResearcher(settings.seed)
-    if chosen not in ("openai", "anthropic", "compatible"):
-        raise SettingsError(
-            f"there is no provider {chosen!r}", hint="one of local, mock, openai, anthropic, compatible"
-        )
+    if chosen not in PROVIDERS:
+        return _from_plugin(chosen, settings)
     from midas_engine.llm import Budget, make_client
     from midas_engine.proposer.llm_researcher import LLMResearcher
 
     model = dataclasses.replace(settings.model, provider=chosen)
     return LLMResearcher(make_client(model, api_key), Budget.from_settings(model, day_spent_usd), on_reply=on_reply)
+
+
+def _from_plugin(name: str, settings: Settings) -> Researcher:
+    from midas_engine.plugins import listed
+
+    plugins = {plugin.name: plugin for plugin in listed("midas.researchers")}
+    if name not in plugins:
+        raise SettingsError(f"there is no provider {name!r}", hint="one of " + ", ".join([*PROVIDERS, *plugins]))
+    try:
+        made: Researcher = plugins[name].load()(settings)
+    except MidasError:
+        raise
+    except Exception as error:
+        raise SettingsError(
+            f"the researcher {name} of {plugins[name].origin} cannot be used: {type(error).__name__}: {error}",
+            hint="ask its author, or uninstall the package",
+        ) from error
+    return made

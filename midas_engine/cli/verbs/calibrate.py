@@ -11,7 +11,6 @@ import click
 
 from midas_engine.cli.context import Shared, Verb, pass_shared
 from midas_engine.cli.judging import base_inputs
-from midas_engine.cli.verbs.discover import PROVIDERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +45,7 @@ _WIDTH = 30
 @click.option("--goal", default="anything that predicts the next bar", show_default=True, help="What sessions seek.")
 @click.option(
     "--provider",
-    type=click.Choice(PROVIDERS),
+    metavar="NAME",
     default="local",
     show_default=True,
     help="Whose proposals are replayed. A model is paid for every replayed session.",

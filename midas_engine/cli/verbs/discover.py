@@ -9,6 +9,7 @@ import click
 from midas_engine.cli.context import Shared, Verb, pass_shared
 from midas_engine.cli.session_lines import Narrator
 from midas_engine.cli.signals import cancelling
+from midas_engine.settings import PROVIDERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,13 +18,14 @@ if TYPE_CHECKING:
     from midas_engine.loops import OfflineLoopConfig
     from midas_engine.settings import Settings
 
-PROVIDERS = ("local", "mock", "openai", "anthropic", "compatible")
+
+PROVIDER_HELP = f"Who proposes: {', '.join(PROVIDERS)}, or a plug-in's researcher [default: local, needs no key]."
 
 
 def provider_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """--provider, --model and --api-key, as `discover` and `demo` take them."""
     options = (
-        click.option("--provider", type=click.Choice(PROVIDERS), help="Who proposes [default: local, needs no key]."),
+        click.option("--provider", metavar="NAME", help=PROVIDER_HELP),
         click.option("--model", metavar="NAME", help="Model name [default: the provider's]."),
         click.option(
             "--api-key", metavar="KEY", help="Better in the environment: a command line is visible to others."

@@ -7,10 +7,12 @@ holdout parts it never does: a number that reaches a prompt is a number that is 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from midas_engine.evaluator.gates.thresholds import add_section
 from midas_engine.models import AgentVerdict, EvaluationResult, GateCheck
+from midas_engine.plugins import Plugin, use
 
 Line = Mapping[str, Any]
 Agent = Callable[[EvaluationResult, Line, float], AgentVerdict]
@@ -235,11 +237,51 @@ def regime_robustness(result: EvaluationResult, line: Line, _: float) -> AgentVe
     return _verdict("regime_robustness", result, gates, (worst_t + 1.64) / 4.0, words, tips)
 
 
-AGENTS: dict[str, Agent] = {
-    "predictive_power": predictive_power,
-    "decay_analysis": decay_analysis,
-    "trading_cost": trading_cost,
-    "diversification": diversification,
-    "overfit_detection": overfit_detection,
-    "regime_robustness": regime_robustness,
-}
+class Agents(Mapping[str, Agent]):
+    """The six agents by name, and those that plug-ins add; plug-ins are asked at the first look."""
+
+    def __init__(self, own: Mapping[str, Agent]) -> None:
+        self._entries: dict[str, Agent] = dict(own)
+        self._origins: dict[str, str] = {}
+        self._asked = False
+
+    def _load(self) -> dict[str, Agent]:
+        if not self._asked:
+            self._asked = True
+            use("midas.agents", self._adopt)
+        return self._entries
+
+    def _adopt(self, plugin: Plugin, given: Any) -> None:
+        """A plug-in's agent: a function as the six are, with `thresholds`, the numbers it reads, as an attribute."""
+        if not callable(given):
+            raise TypeError(f"{type(given).__name__} cannot be called as an agent")
+        if plugin.name in self._entries:
+            raise ValueError(f"there is an agent {plugin.name} already")
+        add_section(plugin.name, getattr(given, "thresholds", {}))
+        self._entries[plugin.name] = given
+        self._origins[plugin.name] = plugin.origin
+
+    def origin(self, name: str) -> str:
+        """The package and version that brought an agent; empty for the six."""
+        return self._origins.get(name, "")
+
+    def __getitem__(self, name: str) -> Agent:
+        return self._load()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._load())
+
+    def __len__(self) -> int:
+        return len(self._load())
+
+
+AGENTS = Agents(
+    {
+        "predictive_power": predictive_power,
+        "decay_analysis": decay_analysis,
+        "trading_cost": trading_cost,
+        "diversification": diversification,
+        "overfit_detection": overfit_detection,
+        "regime_robustness": regime_robustness,
+    }
+)

@@ -31,6 +31,7 @@ DEFAULT_THRESHOLDS: dict[str, dict[str, Any]] = {
     "regime_robustness": {"min_regime_q_p": 0.01, "min_regime_t": -1.64},
 }
 
+_ADDED: dict[str, dict[str, Any]] = {}  # by agents of plug-ins
 _RANGES: dict[str, tuple[float, float]] = {
     "min_rank_ic": (0.0, 1.0),
     "min_ir": (0.0, 100.0),
@@ -52,6 +53,26 @@ _RANGES: dict[str, tuple[float, float]] = {
 }
 
 
+def add_section(agent: str, values: Mapping[str, float]) -> None:
+    """Give an agent of a plug-in its thresholds: names and default numbers; any finite number may replace one.
+
+    Raises:
+        ValueError: A default is no finite number.
+    """
+    for key, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise ValueError(f"threshold {agent}.{key} is {value!r}: not a finite number")
+    _ADDED[agent] = dict(values)
+
+
+def default_thresholds() -> dict[str, dict[str, Any]]:
+    """The six agents' thresholds, then those of agents from plug-ins."""
+    from midas_engine.evaluator.gates.agents import AGENTS
+
+    len(AGENTS)  # plug-ins bring theirs when the agents are first looked at
+    return {agent: dict(values) for agent, values in (DEFAULT_THRESHOLDS | _ADDED).items()}
+
+
 def validate_thresholds(mapping: object, *, origin: str = "thresholds") -> dict[str, dict[str, Any]]:
     """The whole set, with what `mapping` changes laid over the defaults.
 
@@ -65,7 +86,8 @@ def validate_thresholds(mapping: object, *, origin: str = "thresholds") -> dict[
     """
     if not isinstance(mapping, Mapping):
         raise SettingsError(f"{origin} must be an object of agents, not {type(mapping).__name__}")
-    merged = {agent: dict(values) for agent, values in DEFAULT_THRESHOLDS.items()}
+    defaults = default_thresholds()
+    merged = {agent: dict(values) for agent, values in defaults.items()}
     for agent, values in mapping.items():
         if agent not in merged:
             raise SettingsError(
@@ -74,7 +96,7 @@ def validate_thresholds(mapping: object, *, origin: str = "thresholds") -> dict[
         if not isinstance(values, Mapping):
             raise SettingsError(f"{agent} in {origin} must be an object of thresholds, not {type(values).__name__}")
         for key, value in values.items():
-            merged[agent][key] = _checked(agent, key, value, origin)
+            merged[agent][key] = _checked(agent, key, value, origin, defaults[agent])
     return merged
 
 
@@ -83,21 +105,19 @@ def agent_of(key: object) -> str:
     return next((agent for agent, values in DEFAULT_THRESHOLDS.items() if key in values), "")
 
 
-def _checked(agent: str, key: object, value: object, origin: str) -> float | int:
+def _checked(agent: str, key: object, value: object, origin: str, known: Mapping[str, Any]) -> float | int:
     name = f"{agent}.{key}"
-    if key not in DEFAULT_THRESHOLDS[agent]:
-        raise SettingsError(
-            f"unknown threshold {name!r} in {origin}", hint=_nearest(key, [*DEFAULT_THRESHOLDS[agent]], agent_of(key))
-        )
+    if key not in known:
+        raise SettingsError(f"unknown threshold {name!r} in {origin}", hint=_nearest(key, [*known], agent_of(key)))
     key = str(key)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise SettingsError(f"{name} in {origin} is {value!r}: not a number")
     if not math.isfinite(value):
         raise SettingsError(f"{name} in {origin} is {value!r}: not a finite number")
-    low, high = _RANGES[key]
+    low, high = _RANGES.get(key, (-math.inf, math.inf))
     if not low <= value <= high:
         raise SettingsError(f"{name} = {value!r} in {origin} is out of range", hint=f"use {low:g} to {high:g}")
-    if isinstance(DEFAULT_THRESHOLDS[agent][key], int) and int(value) != value:
+    if isinstance(known[key], int) and int(value) != value:
         raise SettingsError(f"{name} = {value!r} in {origin} must be a whole number")
     return value
 

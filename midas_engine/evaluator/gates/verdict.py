@@ -12,7 +12,7 @@ from scipy.special import ndtri
 
 from midas_engine.errors import EvaluationError
 from midas_engine.evaluator.gates.agents import AGENTS
-from midas_engine.evaluator.gates.thresholds import DEFAULT_THRESHOLDS, validate_thresholds
+from midas_engine.evaluator.gates.thresholds import default_thresholds, validate_thresholds
 from midas_engine.models import EvaluationResult, MultiAgentResult
 from midas_engine.stats.deflation import session_p
 from midas_engine.stats.hac import t_line
@@ -59,7 +59,7 @@ def judge(
     """
     if isinstance(trials, bool) or not isinstance(trials, int) or trials < 1:
         raise EvaluationError(f"trials must be a whole number of at least 1, not {trials!r}")
-    limits = DEFAULT_THRESHOLDS if thresholds is None else validate_thresholds(thresholds)
+    limits = default_thresholds() if thresholds is None else validate_thresholds(thresholds)
     dof = float(result.extra.get("dof", math.inf))
     dof = dof if dof == dof else math.inf
     error = float(limits["predictive_power"]["session_error"])

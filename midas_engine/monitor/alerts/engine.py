@@ -13,7 +13,7 @@ from midas_engine.errors import MonitorError
 from midas_engine.events import AlertChanged, AlertRaised, AlertResolved, AlertUpdated
 from midas_engine.models import Alert, AlertStatus, Severity
 from midas_engine.monitor.alerts.episodes import Episode, alert_from_dict, alert_id, alert_to_dict
-from midas_engine.monitor.alerts.rules import DETECTOR, RULES, Rule, grades
+from midas_engine.monitor.alerts.rules import DETECTOR, Rule, all_rules, grades
 from midas_engine.monitor.alerts.thresholds import AlertThresholds, merge_thresholds
 from midas_engine.stats.sequential_rows import select_rows
 
@@ -84,7 +84,7 @@ class AlertEngine:
         table = grades(columns, self.thresholds)
         if active is not None:
             table[:, ~active] = 0
-        for row, rule in enumerate(RULES):
+        for row, rule in enumerate(all_rules()):
             events.extend(self._apply(at, rule, names, table[row], columns[rule.figure]))
         for name in decayed:
             events.extend(self._hold(at, DETECTOR, name, 2, level, threshold=level))

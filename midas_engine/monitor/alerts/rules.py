@@ -7,11 +7,13 @@ determined; the sequential tests raise the critical ic_decay; the rest watch the
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from midas_engine.models import Severity
+from midas_engine.plugins import use
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from midas_engine.monitor.alerts.thresholds import AlertThresholds
+    from midas_engine.plugins import Plugin
 
     Floats = NDArray[np.float64]
     Flags = NDArray[np.bool_]
@@ -114,7 +117,7 @@ def _uncalibrated(c: Columns, t: AlertThresholds) -> NDArray[np.int8]:
     return _levels(~np.isfinite(c["reference"]))
 
 
-RULES: tuple[Rule, ...] = (
+_OWN: tuple[Rule, ...] = (
     Rule(
         "ic_ratio",
         "ic_decay",
@@ -209,6 +212,24 @@ RULES: tuple[Rule, ...] = (
         lowest=Severity.INFO,
     ),
 )
+
+
+@cache
+def all_rules() -> tuple[Rule, ...]:
+    """The rules of Midas and those that plug-ins add, in that order."""
+    added: list[Rule] = []
+
+    def adopt(_: Plugin, given: Any) -> None:
+        if not isinstance(given, Rule):
+            raise TypeError(f"{type(given).__name__} is no Rule")
+        if given.name in {rule.name for rule in (*_OWN, *added, DETECTOR)}:
+            raise ValueError(f"there is a rule {given.name} already")
+        added.append(given)
+
+    use("midas.rules", adopt)
+    return (*_OWN, *added)
+
+
 # raised by the sequential tests, held open until the rolling score is back
 DETECTOR = Rule(
     "detector",
@@ -225,4 +246,4 @@ DETECTOR = Rule(
 def grades(columns: Columns, thresholds: AlertThresholds) -> NDArray[np.int8]:
     """Level of every rule and feature, [R, F]."""
     with np.errstate(invalid="ignore"):
-        return np.stack([rule.grade(columns, thresholds) for rule in RULES])
+        return np.stack([rule.grade(columns, thresholds) for rule in all_rules()])
