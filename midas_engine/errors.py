@@ -31,6 +31,7 @@
         * `ModelTruncatedError`  the reply ended early; it is never parsed
         * `BudgetError`          the call, token or cost budget is spent
     * `FeedError`
+        * `FeedLostError`        the feed failed too often in a row and is given up
     * `MonitorError`
     * `SessionError`             a discovery session cannot start or go on
 """
@@ -242,6 +243,10 @@ class FeedError(MidasError):
     """The market feed failed."""
 
     exit_code = 3
+
+
+class FeedLostError(FeedError):
+    """The feed failed too often in a row and is given up."""
 
 
 class MonitorError(MidasError):

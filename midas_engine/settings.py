@@ -118,6 +118,8 @@ class MonitorSettings:
         kill_policy: manual, confirm or auto.
         diagnoses_per_day: Upper bound on background diagnoses.
         expected_slippage_bps: Used where a fill brings no expectation of its own.
+        feed_failures: Failures of the feed in a row, a minute apart in the end, after which `midas monitor` gives up
+            and ends with an error; 0: never.
     """
 
     arl0_bars: int = 8760
@@ -125,6 +127,7 @@ class MonitorSettings:
     diagnoses_per_day: int = 12
     expected_slippage_bps: float = 1.0
     callback_seconds: float = 10.0
+    feed_failures: int = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +187,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "monitor.diagnoses_per_day": (0, 10_000),
     "monitor.callback_seconds": (0.1, 3600),
     "monitor.expected_slippage_bps": (0, 1000),
+    "monitor.feed_failures": (0, 1_000_000),
     "terminal.refresh_hz": (0.5, 20),
 }
 _NOT_SETTINGS = ("MIDAS_API_KEY",)  # read by the model clients, never stored

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from contextlib import aclosing
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from midas_engine.dsl import FeatureEngine, StreamEngine
-from midas_engine.errors import MidasError
+from midas_engine.errors import FeedError, MidasError
 from midas_engine.evaluator.metrics.reference_score import stored_reference
 from midas_engine.market.panel import Panel
 from midas_engine.market.regimes import regime_labels
@@ -51,7 +52,7 @@ class LiveWatch:
         feed: Where bars come from.
         settings: Limits, costs, monitor.
         bus: Where events are published.
-        clock: Wall time.
+        clock: Time of the monitor; the feed's own where the wall clock may jump.
         kb: For learnings and reports.
         journal: For the monitor's state; None keeps it in memory.
         promoter: Archives what is killed.
@@ -81,6 +82,9 @@ class LiveWatch:
         self._monitor: OnlineMonitor | None = None
         self._stream: StreamEngine | None = None
         self._turn = asyncio.Lock()
+        self._records: list[FeatureRecord] = []
+        self._untaken: ClosedBar | None = None
+        self.taken = 0
         self.panel: Panel | None = None
         self.problems: dict[str, str] = {}
 
@@ -190,7 +194,7 @@ class LiveWatch:
             {r.name: r.expression for r in watched}, tuple(panel.fields), panel.symbols, limits=self._settings.dsl
         )
         stream.warm(panel.fields, panel.T)
-        self._stream = stream
+        self._stream, self._records = stream, list(records)
         return watched, values
 
     async def _rearm(self, records: Sequence[FeatureRecord]) -> None:
@@ -211,10 +215,32 @@ class LiveWatch:
     # -- going on ----------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Follow the feed until cancelled."""
-        async for bar in self._feed.bars():
-            async with self._turn:
+        """Follow the feed until cancelled; after a failure it may be called again, and goes on with the same bar.
+
+        Raises:
+            FeedLostError: The feed failed too often in a row.
+            FeedError: It ended by itself.
+        """
+        if self._untaken is not None:
+            await self._take_once(self._untaken)
+        async with aclosing(self._feed.bars()) as bars:
+            async for bar in bars:
+                await self._take_once(bar)
+        raise FeedError(f"{self._feed.name} ended by itself", hint="it is asked again")
+
+    async def _take_once(self, bar: ClosedBar) -> None:
+        """Take `bar` wholly or not at all: of one that fails half-way nothing is kept; it waits for the next try."""
+        async with self._turn:
+            before, self._untaken = self.panel, bar
+            try:
+                if self._stream is None and before is not None:
+                    await asyncio.to_thread(self._compute, before, self._records)
                 await self._take(bar)
+            except BaseException:
+                self.panel, self._stream = before, None
+                raise
+            self._untaken = None
+            self.taken += 1
 
     async def _take(self, bar: ClosedBar) -> None:
         assert self.panel is not None

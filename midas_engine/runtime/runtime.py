@@ -49,6 +49,7 @@ class Runtime(PipelineCommands, Documents, Sessions, WatchUpkeep):
         speed: Replay speed, bars a second.
         play: Start the replay playing.
         clock: Wall time; injected in tests.
+        feed_failures: Failures of the feed in a row after which it is given up (`lost` says why); 0: never.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Runtime(PipelineCommands, Documents, Sessions, WatchUpkeep):
         speed: float | None = None,
         play: bool = False,
         clock: Clock | None = None,
+        feed_failures: int = 0,
     ) -> None:
         self.settings = settings
         self.bus = EventBus()
@@ -86,6 +88,7 @@ class Runtime(PipelineCommands, Documents, Sessions, WatchUpkeep):
         self._diagnostics: DiagnoseAgent | None = None
         self._watch_lock = asyncio.Lock()
         self._init_sessions()
+        self._init_feed(feed_failures)
 
     # -- life ------------------------------------------------------------------------------------
 
@@ -109,7 +112,7 @@ class Runtime(PipelineCommands, Documents, Sessions, WatchUpkeep):
             self.panel = await asyncio.to_thread(_load, self.source)
             await self.watch_again()
         self.background(self._follow_files(), "files")
-        self._change("running")
+        self._ready()
 
     async def stop(self) -> None:
         """Cancel what runs, write what must be written, close. Safe to call twice."""
@@ -119,6 +122,7 @@ class Runtime(PipelineCommands, Documents, Sessions, WatchUpkeep):
         await self.close_sessions()
         if self.replay is not None:
             await self.replay.pause()
+        await self._finish_records()
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -270,7 +274,7 @@ class Runtime(PipelineCommands, Documents, Sessions, WatchUpkeep):
                 await self._build_watch(self.panel, records)
             finally:
                 self._tell_watch()
-                self._change("running")
+                self._ready()
 
     async def _build_watch(self, panel: Panel, records: list[FeatureRecord]) -> None:
         self._frozen_at = {r.name: r.changed_at for r in records if r.changed_at is not None}
@@ -343,6 +347,8 @@ class Runtime(PipelineCommands, Documents, Sessions, WatchUpkeep):
                 f"{s.depth} waiting, peak {s.peak}, {s.replaced} replaced, {s.over_bound} over bound"
             )
         figures["background"] = ", ".join(sorted(t.get_name() for t in self._tasks)) or "nothing"
+        if self._feed is not None:
+            figures["feed"] = f"{self.feed_trouble or 'bars come'}; {self._feed.counts}"
         if self.panel is not None:
             figures["data"] = repr(self.panel)
         return figures

@@ -24,20 +24,31 @@ if TYPE_CHECKING:
         "midas monitor --data live:binance",
         "midas monitor --data live:binance:BTCUSDT,ETHUSDT,SOLUSDT@1h --json >> events.jsonl",
         "midas monitor --data follow:./market",
+        "midas monitor --data follow:./market@grace=5m --max-failures 10",
     ),
 )
 @click.option("--bars", type=click.IntRange(1), metavar="N", help="Stop after N live bars [default: never].")
+@click.option(
+    "--max-failures",
+    type=click.IntRange(0),
+    metavar="N",
+    help="End with an error after N failures of the feed in a row; 0: never [default: 60, about an hour].",
+)
 @pass_shared
-def monitor(shared: Shared, bars: int | None) -> None:
+def monitor(shared: Shared, bars: int | None, max_failures: int | None) -> None:
     """Watch the deployed features on live bars, as the terminal does, and print alerts as they come.
 
     State is kept in the knowledge base's journal: after a stop, however hard, the next start goes on where it ended.
     With --json every event is one JSON document on a line of its own.
+
+    A feed in trouble is told and asked again; the bars missed meanwhile are fetched first. No bar for two intervals is
+    a critical alert. A bar that some symbols lack waits for them 30 seconds, or what @grace=TIME at the end of the
+    source says (follow:./market@grace=5m); a bar that no symbol has is asked for until it comes.
     """
     from midas_engine.errors import FeedError
     from midas_engine.market.feeds.open import FORMS, is_live
 
-    settings = shared.settings()
+    settings = shared.settings(monitor__feed_failures=max_failures)
     if not is_live(settings.data):
         raise FeedError(f"{settings.data!r} is a recording, not a feed", hint=f"give --data {FORMS}")
     import asyncio  # 40 ms that `midas --help` need not pay
@@ -52,7 +63,7 @@ async def _watch(shared: Shared, settings: Settings, bars: int | None) -> int:
 
     from midas_engine.runtime import Runtime
 
-    runtime = Runtime(settings)
+    runtime = Runtime(settings, feed_failures=settings.monitor.feed_failures)
     # Before the start, so that nothing of it is missed.
     events = runtime.bus.subscribe("monitor")
     teller = asyncio.create_task(_tell(shared, runtime, events, bars), name="teller")
@@ -64,6 +75,8 @@ async def _watch(shared: Shared, settings: Settings, bars: int | None) -> int:
         await runtime.stop()
         events.close()
         await asyncio.gather(teller, return_exceptions=True)
+    if runtime.lost is not None and not came:
+        raise runtime.lost
     return came[0] if came else 0
 
 
@@ -92,13 +105,16 @@ async def _tell(shared: Shared, runtime: Runtime, events: Subscription, bars: in
     import asyncio
 
     from midas_engine.cli.monitor_lines import Watchman
-    from midas_engine.events import BarProcessed
+    from midas_engine.events import BarProcessed, FaultReported
 
     watchman = Watchman(as_json=shared.as_json)
     left = bars
     async for event in events:
         await asyncio.to_thread(watchman.tell, event)  # a reader that has stopped reading holds up nobody else
-        if left is not None and isinstance(event, BarProcessed) and runtime.phase == "running":
+        if runtime.lost is not None and isinstance(event, FaultReported) and event.message == runtime.lost.message:
+            events.close()
+            return
+        if left is not None and isinstance(event, BarProcessed) and runtime.phase in ("running", "degraded"):
             left -= 1
             if left == 0:
                 events.close()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from midas_engine.errors import FeedError
 from midas_engine.market.feeds.base import Candle, Settlement
+from midas_engine.market.feeds.faults import as_feed_error, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,6 +16,7 @@ PAGE = 1000
 FUNDING_PAGE = 1000
 DEFAULT_SYMBOLS = 20
 REQUEST_SECONDS = 20.0
+COLUMNS = ("open", "high", "low", "close", "volume")
 # What a person writes -> the ccxt class that speaks of its USDT perpetuals.
 EXCHANGES = {"binance": "binanceusdm", "bybit": "bybit", "okx": "okx", "bitget": "bitget", "gate": "gate"}
 _SECONDS = {"1m": 60, "3m": 180, "5m": 300, "15m": 900, "30m": 1800, "1h": 3600, "2h": 7200, "4h": 14_400, "1d": 86_400}
@@ -28,6 +30,7 @@ class ExchangeSource:
         symbols: Names as the exchange writes them, e.g. BTCUSDT; empty takes the most traded ones.
         timeframe: Bar size, e.g. 1h.
         urls: Replaces the addresses the client calls, by ccxt's names; for a proxy or a test.
+        grace_seconds: How long a symbol's late bar is waited for; None leaves it to the feed.
 
     Raises:
         FeedError: ccxt is not installed, or knows no such exchange or bar size.
@@ -40,6 +43,7 @@ class ExchangeSource:
         *,
         timeframe: str = "1h",
         urls: dict[str, str] | None = None,
+        grace_seconds: float | None = None,
     ) -> None:
         try:
             import ccxt.async_support as ccxt
@@ -50,24 +54,26 @@ class ExchangeSource:
         kind = getattr(ccxt, EXCHANGES.get(exchange, exchange), None)
         if kind is None:
             raise FeedError(f"ccxt knows no exchange {exchange!r}", hint="e.g. " + ", ".join(EXCHANGES))
-        self._errors = (ccxt.BaseError, asyncio.TimeoutError, OSError, ValueError)
         self._client: Any = kind({"enableRateLimit": True, "timeout": int(REQUEST_SECONDS * 1000)})
         if urls:
             self._client.urls["api"] = {**self._client.urls["api"], **urls}
         self._wanted = tuple(symbols)
         self._markets: dict[str, str] = {}
         self._timeframe = timeframe
+        self.grace_seconds = grace_seconds
         self.name = exchange
         self.bar_seconds = _SECONDS[timeframe]
 
     async def symbols(self) -> Sequence[str]:
         """The wanted symbols, checked against the exchange's list; or the most traded USDT perpetuals."""
-        markets = await self._ask("its list of markets", self._client.load_markets())
-        perpetuals = {
-            str(m["id"]): str(m["symbol"])
-            for m in markets.values()
-            if m.get("swap") and m.get("linear") and m.get("settle") == "USDT" and m.get("active") is not False
-        }
+        what = "its list of markets"
+        markets = await self._ask(what, self._client.load_markets())
+        with as_feed_error(self.name, what):
+            perpetuals = {
+                str(m["id"]): str(m["symbol"])
+                for m in markets.values()
+                if m.get("swap") and m.get("linear") and m.get("settle") == "USDT" and m.get("active") is not False
+            }
         if self._wanted:
             missing = [s for s in self._wanted if s not in perpetuals]
             if missing:
@@ -82,53 +88,71 @@ class ExchangeSource:
         return tuple(chosen)
 
     async def _most_traded(self, perpetuals: dict[str, str]) -> list[str]:
-        tickers = await self._ask("its tickers", self._client.fetch_tickers(list(perpetuals.values())))
-        volume = {s: float((tickers.get(u) or {}).get("quoteVolume") or 0.0) for s, u in perpetuals.items()}
+        what = "its tickers"
+        tickers = await self._ask(what, self._client.fetch_tickers(list(perpetuals.values())))
+        with as_feed_error(self.name, what):
+            volume = {s: float((tickers.get(u) or {}).get("quoteVolume") or 0.0) for s, u in perpetuals.items()}
         return sorted(perpetuals, key=lambda s: (-volume[s], s))[:DEFAULT_SYMBOLS]
 
     async def candles(self, symbol: str, since_ms: int) -> Sequence[Candle]:
         """See `BarSource.candles`."""
-        rows = await self._ask(
-            f"bars of {symbol}",
-            self._client.fetch_ohlcv(self._markets[symbol], self._timeframe, since=since_ms, limit=PAGE),
-        )
-        columns = ("open", "high", "low", "close", "volume")
-        return [
-            Candle(
-                int(row[0]),
-                {c: float("nan") if v is None else float(v) for c, v in zip(columns, row[1:6], strict=True)},
+        what = f"bars of {symbol}"
+        with as_feed_error(self.name, what):
+            rows = await self._ask(
+                what, self._client.fetch_ohlcv(self._markets[symbol], self._timeframe, since=since_ms, limit=PAGE)
             )
-            for row in rows
-        ]
+            return [self._candle(row, what) for row in self._list(rows, what)]
+
+    def _candle(self, row: Any, what: str) -> Candle:
+        if not isinstance(row, list | tuple) or len(row) < 1 + len(COLUMNS):
+            raise FeedError(
+                f"{self.name} gave {what} with the row {shown(row)}", hint="the time and five numbers belong"
+            )
+        numbers = {c: float("nan") if v is None else float(v) for c, v in zip(COLUMNS, row[1:6], strict=True)}
+        return Candle(int(row[0]), numbers)
 
     async def settlements(self, symbol: str, since_ms: int) -> Sequence[Settlement]:
         """See `BarSource.settlements`."""
         if not self._client.has.get("fetchFundingRateHistory"):
             return ()
+        what = f"funding of {symbol}"
         found: dict[int, float] = {}
-        while True:
-            rows = await self._ask(
-                f"funding of {symbol}",
-                self._client.fetch_funding_rate_history(self._markets[symbol], since=since_ms, limit=FUNDING_PAGE),
-            )
-            fresh = {int(r["timestamp"]): float(r["fundingRate"]) for r in rows if r.get("fundingRate") is not None}
-            if not fresh.keys() - found.keys():
-                break
-            found |= fresh
-            if len(rows) < FUNDING_PAGE:
-                break
-            since_ms = max(fresh) + 1
+        with as_feed_error(self.name, what):
+            while True:
+                rows = self._list(
+                    await self._ask(
+                        what,
+                        self._client.fetch_funding_rate_history(
+                            self._markets[symbol], since=since_ms, limit=FUNDING_PAGE
+                        ),
+                    ),
+                    what,
+                )
+                fresh = {int(r["timestamp"]): float(r["fundingRate"]) for r in rows if r.get("fundingRate") is not None}
+                if not fresh.keys() - found.keys():
+                    break
+                found |= fresh
+                if len(rows) < FUNDING_PAGE:
+                    break
+                since_ms = max(fresh) + 1
         # exchanges stamp a settlement some milliseconds after the hour it belongs to
         return [Settlement(t // 60_000 * 60_000, found[t]) for t in sorted(found)]
 
+    async def server_ms(self) -> float | None:
+        """The exchange's own time, ms since the epoch; None where it does not say."""
+        if not self._client.has.get("fetchTime"):
+            return None
+        said = await self._ask("its time", self._client.fetch_time())
+        return None if said is None else float(said)
+
+    def _list(self, rows: Any, what: str) -> list[Any]:
+        if not isinstance(rows, list | tuple):
+            raise FeedError(f"{self.name} gave {what} as {shown(rows)}", hint="a list of rows is expected")
+        return list(rows)
+
     async def _ask(self, what: str, call: Any) -> Any:
-        try:
+        with as_feed_error(self.name, what, hint="it is asked again; check the network if this stays"):
             return await asyncio.wait_for(call, REQUEST_SECONDS + 10.0)
-        except self._errors as error:
-            reason = " ".join(str(error).split())[:200] or type(error).__name__
-            raise FeedError(
-                f"{self.name} did not give {what}: {reason}", hint="it is asked again; check the network if this stays"
-            ) from error
 
     async def close(self) -> None:
         """Close the client's connections."""

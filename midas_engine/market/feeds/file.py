@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from midas_engine.errors import FeedError, MidasError
 from midas_engine.market.feeds.base import Candle, Settlement
+from midas_engine.market.feeds.faults import as_feed_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,28 +19,35 @@ if TYPE_CHECKING:
     from midas_engine.market.panel import Panel
 
 PAGE = 5000
+Stamp = tuple[int, int, int, int]
 
 
 class FileSource:
     """Bars of a Parquet or CSV file, or of a folder made by `midas data import`, read again whenever it changes.
 
     Args:
-        path: The file or folder. The writer should replace it in one step (write beside it, then rename).
+        path: The file or folder. The writer should replace it in one step (write beside it, then rename); a file
+            caught while it is written is read again a moment later.
+        grace_seconds: How long a symbol's late bar is waited for; None leaves it to the feed.
     """
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, *, grace_seconds: float | None = None) -> None:
         self._path = Path(path)
-        self._seen: tuple[int, int] | None = None
+        self._seen: Stamp | None = None
+        self._torn: Stamp | None = None
         self._panel: Panel | None = None
+        self._bar_seconds = 0
         self._lock = asyncio.Lock()
+        self.grace_seconds = grace_seconds
         self.name = str(path)
 
     @property
     def bar_seconds(self) -> int:
         """Length of a bar, from the file."""
-        if self._panel is None:
-            self._panel, self._seen = self._load(), self._stamp()
-        return self._panel.bar_seconds
+        if not self._bar_seconds:
+            stamp = self._stamp() if self._path.exists() else None
+            self._panel, self._seen = self._load(), stamp
+        return self._bar_seconds
 
     async def symbols(self) -> Sequence[str]:
         """The symbols the file has at the start; ones that appear later are left out until the next start."""
@@ -75,28 +84,55 @@ class FileSource:
 
     async def _fresh(self) -> Panel:
         async with self._lock:
-            stamp = await asyncio.to_thread(self._stamp)
-            if self._panel is None or stamp != self._seen:
-                self._panel = await asyncio.to_thread(self._load)
-                self._seen = stamp
-            return self._panel
+            return await asyncio.to_thread(self._read)
 
-    def _stamp(self) -> tuple[int, int]:
-        path = self._path / "panel.parquet" if self._path.is_dir() else self._path
+    def _read(self) -> Panel:
+        stamp = self._stamp()
+        if self._panel is None or stamp != self._seen:
+            self._whole(stamp)
+            self._panel, self._seen = self._load(), stamp
+        return self._panel
+
+    def _stamp(self) -> Stamp:
         try:
-            status = path.stat()
+            status = self._file.stat()
         except OSError as error:
             raise FeedError(
                 f"{self._path} cannot be read: {error.strerror}", hint="is the collector running?"
             ) from error
-        return status.st_mtime_ns, status.st_size
+        if not stat.S_ISREG(status.st_mode):
+            raise FeedError(f"{self._path} cannot be read: it is no file", hint="is the collector running?")
+        return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
+
+    @property
+    def _file(self) -> Path:
+        return self._path / "panel.parquet" if self._path.is_dir() else self._path
+
+    def _whole(self, stamp: Stamp) -> None:
+        """Refuse a text whose last line is not ended, unless it has stayed so: its last number may be half there."""
+        if self._file.suffix.lower() == ".parquet" or stamp == self._torn:
+            return
+        with as_feed_error(self.name, "its bars"), self._file.open("rb") as file:
+            file.seek(max(0, stamp[2] - 1))
+            if file.read(1) not in (b"\n", b"\r"):
+                self._torn = stamp
+                raise FeedError(f"{self._path} is being written", hint="it is read again in a moment")
 
     def _load(self) -> Panel:
         from midas_engine.market.sources import load_panel
 
         try:
-            return load_panel(self._path)
+            panel = load_panel(self._path)
         except MidasError as error:
             raise FeedError(error.message, hint=error.hint) from error
-        except (OSError, ValueError) as error:
-            raise FeedError(f"{self._path} cannot be read: {error}", hint="it is read again at the next bar") from error
+        except Exception as error:
+            raise FeedError(
+                f"{self._path} cannot be read: {type(error).__name__}: {error}", hint="it is read again in a moment"
+            ) from error
+        if self._bar_seconds and panel.bar_seconds != self._bar_seconds:
+            raise FeedError(
+                f"{self._path} has bars of {panel.bar_seconds} s now; it had {self._bar_seconds} s",
+                hint="start again if the collector was changed",
+            )
+        self._bar_seconds = panel.bar_seconds
+        return panel

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from midas_engine.errors import FeedError
@@ -9,7 +10,11 @@ from midas_engine.errors import FeedError
 if TYPE_CHECKING:
     from midas_engine.market.feeds.base import BarSource
 
-FORMS = "live:EXCHANGE[:SYMBOL,SYMBOL...][@BARSIZE] or follow:PATH"
+FORMS = "live:EXCHANGE[:SYMBOL,SYMBOL...][@BARSIZE] or follow:PATH, either with @grace=TIME at its end (90s, 5m, 1h)"
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+_MOST_GRACE = 86_400.0
+_GRACE = re.compile(r"^(?P<rest>.*)@grace=(?P<time>[^@/]*)$", re.DOTALL)
+_TIME = re.compile(r"^(\d{1,6}(?:\.\d{1,3})?)([smh]?)$")
 
 
 def is_live(source: str) -> bool:
@@ -27,16 +32,19 @@ def open_source(source: str) -> BarSource:
 
     Args:
         source: ``live:EXCHANGE``, with symbols after a second colon and a bar size after ``@``
-            (``live:binance:BTCUSDT,ETHUSDT@1h``); or ``follow:PATH``, a panel file that keeps growing.
+            (``live:binance:BTCUSDT,ETHUSDT@1h``); or ``follow:PATH``, a panel file that keeps growing. With
+            ``@grace=90s`` at the end a bar that some symbols still lack is waited for that long before it is final.
 
     Raises:
         FeedError: The text is not of that form, or names something unknown.
     """
+    whole = source
+    source, grace = split_grace(source)
     kind, _, rest = source.partition(":")
     if kind == "follow" and rest:
         from midas_engine.market.feeds.file import FileSource
 
-        return FileSource(rest)
+        return FileSource(rest, grace_seconds=grace)
     if kind == "live" and rest:
         from midas_engine.market.feeds.exchange import ExchangeSource
 
@@ -44,5 +52,25 @@ def open_source(source: str) -> BarSource:
         exchange, _, symbols = names.partition(":")
         wanted = tuple(s.strip().upper() for s in symbols.split(",") if s.strip())
         if exchange:
-            return ExchangeSource(exchange.strip().lower(), wanted, timeframe=timeframe or "1h")
-    raise FeedError(f"{source!r} names no feed", hint=f"write {FORMS}")
+            return ExchangeSource(exchange.strip().lower(), wanted, timeframe=timeframe or "1h", grace_seconds=grace)
+    raise FeedError(f"{whole!r} names no feed", hint=f"write {FORMS}")
+
+
+def split_grace(source: str) -> tuple[str, float | None]:
+    """`source` without its ``@grace=TIME``, and that time in seconds; None where it has none.
+
+    Raises:
+        FeedError: The time cannot be read, or is longer than a day.
+
+    Example:
+        >>> split_grace("follow:./market@grace=5m")
+        ('follow:./market', 300.0)
+    """
+    found = _GRACE.match(source)
+    if found is None:
+        return source, None
+    time = _TIME.match(found["time"].strip())
+    seconds = float(time[1]) * _UNITS[time[2]] if time else -1.0
+    if not 0.0 <= seconds <= _MOST_GRACE:
+        raise FeedError(f"{source!r}: no grace {found['time']!r}", hint="write e.g. @grace=90s, 5m or 1h; at most 24h")
+    return found["rest"], seconds

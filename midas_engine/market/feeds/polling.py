@@ -1,31 +1,36 @@
-"""`PollingFeed`: a source asked at every bar's close, turned into closed bars on a grid, none skipped, none early."""
+"""`PollingFeed`: a source asked at every bar's close, turned into closed bars: none skipped, early or made up."""
 
 from __future__ import annotations
 
 import asyncio
+import random
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
-import numpy as np
-
-from midas_engine.errors import FeedError
+from midas_engine.errors import FeedError, FeedLostError
 from midas_engine.market.feeds.base import ClosedBar
-from midas_engine.market.funding import align_funding
-from midas_engine.market.panel import Panel
+from midas_engine.market.feeds.checked import CheckedSource, FeedCounts
+from midas_engine.market.feeds.grid import column_order, panel_between
+from midas_engine.market.feeds.trusted_clock import TrustedClock
+from midas_engine.market.feeds.waiting import WaitingBars
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
     from midas_engine.clock import Clock
     from midas_engine.market.feeds.base import BarSource, Candle, Settlement
+    from midas_engine.market.panel import Panel
 
 T = TypeVar("T")
-CANDLE_COLUMNS = ("open", "high", "low", "close", "volume")
 # An exchange needs a moment to publish a bar that has just closed.
-GRACE_SECONDS = 2.0
-# How often a bar that some symbols still lack is asked for again, and for how long: 2, 4, 8, 16 s.
-PATIENCE = (2.0, 4.0, 8.0, 16.0)
+FIRST_SECONDS = 2.0
+# How long a bar that some symbols still lack is waited for where the source names no grace of its own.
+GRACE_SECONDS = 30.0
+# How often a bar that is not there is asked for again: 2, 4, 8, 16, then every 30 s.
+PATIENCE = (2.0, 4.0, 8.0, 16.0, 30.0)
 BACK_OFF = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
+_JITTER = 0.2  # share by which pauses differ, so that many monitors do not ask as one
+_SLICE_SECONDS = 60.0  # the longest sleep without a look at the clocks
 AT_ONCE = 8
 _FUNDING_DAYS = 3
 
@@ -33,23 +38,53 @@ _FUNDING_DAYS = 3
 class PollingFeed:
     """Closed bars of a source.
 
-    A bar is handed out once, after its close, in order. A symbol that has no bar by then gets NaN. After an outage
-    the bars that were missed are fetched and handed out first, so that time is never skipped.
+    A bar is handed out once, after its close, in order, and only when the source has shown it. A bar that no symbol
+    has is pending and asked for until it comes, however late; one that some symbols have waits for the others up to
+    the grace, then is final, with NaN for those that lack it. After an outage the bars that were missed are handed out
+    first, so that time is never skipped. A bar still running is never taken for a closed one, whatever the clock says.
 
     Args:
         source: Whom to ask.
-        clock: Wall time.
-        on_fault: Told when the source fails, once an outage, and "" when it is back.
+        clock: Wall and monotonic time.
+        on_fault: Told when the feed is in trouble (source, missing bars, clock), once each, and "" when all is well.
+        grace: Seconds that a late symbol is waited for; None takes the source's own, else 30.
+        most_failures: Failures in a row after which it gives up; 0: never.
+        rng: For the jitter of pauses.
+
+    Attributes:
+        troubles: What is wrong now, in words, by kind: "source" (it fails, or has no bar) and "clock".
+        failures: Failures in a row.
+        counts: What came beside sound bars.
+        clock: The time it goes by; see `TrustedClock`.
     """
 
-    def __init__(self, source: BarSource, clock: Clock, *, on_fault: Callable[[str], None] | None = None) -> None:
-        self._source, self._clock = source, clock
+    def __init__(
+        self,
+        source: BarSource,
+        clock: Clock,
+        *,
+        on_fault: Callable[[str], None] | None = None,
+        grace: float | None = None,
+        most_failures: int = 0,
+        rng: random.Random | None = None,
+    ) -> None:
+        self.counts = FeedCounts()
+        self._source = CheckedSource(source, self.counts)
+        own: float | None = getattr(source, "grace_seconds", None)
+        self.grace = grace if grace is not None else own if own is not None else GRACE_SECONDS
+        self.clock = TrustedClock(clock)
         self._on_fault = on_fault or (lambda _: None)
-        self._step_ms = source.bar_seconds * 1000
+        self._most_failures, self._rng = most_failures, rng or random.Random()
+        self._step_ms = self._source.bar_seconds * 1000
         self._gate = asyncio.Semaphore(AT_ONCE)
-        self._down = False
+        self.troubles: dict[str, str] = {}
         self._next_ms = 0
+        self._waiting = WaitingBars((), self._step_ms, self.grace, self.counts)
         self._settled: dict[str, dict[int, float]] = {}
+        self._newest_ms = 0
+        self._runs: bool | None = None  # whether the source shows the running bar; None: not known
+        self._asked_in_vain = 0
+        self.failures = 0
         self.symbols: tuple[str, ...] = ()
         self.columns: tuple[str, ...] = ()
 
@@ -72,107 +107,211 @@ class PollingFeed:
             FeedError: The source cannot be reached, or has no closed bar in that time.
         """
         self.symbols = tuple(await self._source.symbols())
-        end = self._closed_before(self._now_ms())
+        await self._consult()
+        end = self._running_at(self._now_ms())
         begin = end - bars * self._step_ms
-        found = await _first_error(self._each(self.symbols, begin, end))
-        if not any(found.values()):
+        self._waiting = WaitingBars(self.symbols, self._step_ms, self.grace, self.counts)
+        await self._gather(self.symbols, begin, begin)
+        newest = self._waiting.newest()
+        if newest is None:
             raise FeedError(
                 f"{self.name} has no closed bar between {_text(begin)} and {_text(end)} UTC",
                 hint="check the symbols and the bar size",
             )
-        seen = {column for rows in found.values() for candle in rows for column in candle.values}
-        self.columns = tuple(c for c in CANDLE_COLUMNS if c in seen) + tuple(sorted(seen - set(CANDLE_COLUMNS)))
+        rows = self._waiting.rows
+        seen = {column for found in rows.values() for candle in found.values() for column in candle.values}
+        self.columns = column_order(seen)
+        # nothing is made up after the newest bar that was shown, and one that some still lack is waited for
+        end = min(end, newest + self._step_ms)
+        late = set(self._waiting.lacking(end - self._step_ms)) - set(self._waiting.lacking(end - 2 * self._step_ms))
+        if late and self._now_ms() < end + self.grace * 1000:
+            end -= self._step_ms
         # a source that goes back less far begins where its first bar is
-        begin = min(rows[0].opened_ms for rows in found.values() if rows) // self._step_ms * self._step_ms
+        begin = min(min(found) for found in rows.values() if found)
         await self._settle(begin - _FUNDING_DAYS * 86_400_000)
+        panel = panel_between(begin, end, self.bar_seconds, self.columns, rows, self._settled)
         self._next_ms = end
-        return self._panel(begin, end, found)
+        self._waiting.hand_out(end, self._now_ms())
+        return panel
 
-    async def _long(self, symbol: str, begin: int, end: int) -> list[Candle]:
+    # -- asking ------------------------------------------------------------------------------------
+
+    async def _consult(self) -> None:
+        """Hear what time it is from who should know."""
+        jumped = self.clock.check()
+        self.clock.hear(await self._source.server_seconds())
+        self._note_clock()
+        if jumped:
+            self._asked_in_vain = 0
+
+    def _note_clock(self) -> None:
+        if self.clock.fault:
+            self._trouble("clock", f"{self.clock.fault}: bars are taken only where the source proves them closed")
+        else:
+            self._well("clock")
+
+    async def _gather(self, symbols: Sequence[str], since: int, next_ms: int) -> None:
+        """Ask `symbols` for their bars since then and keep those that are closed."""
+        proven = self._newest_ms  # shown before these requests began: a bar before it was closed when they were made
+        asked = self._now_ms()
+        found = await self._each(symbols, since)
+        now = self._now_ms()
+        newest = max((rows[-1].opened_ms for rows in found.values() if rows), default=0)
+        self._learn(newest, now)
+        if not proven and newest + FIRST_SECONDS * 1000 <= asked:
+            proven = newest  # the first time of asking, and well after that bar began by this machine's clock too
+        for symbol, rows in found.items():
+            limit = max(proven, rows[-1].opened_ms if rows else 0)
+            for candle in rows:
+                closes = candle.opened_ms + self._step_ms
+                if closes <= limit or self._over(closes, newest, now):
+                    self._waiting.add(symbol, candle, next_ms, now)
+
+    def _learn(self, newest: int, now: float) -> None:
+        """What the newest bar shown says of the source and of the time."""
+        self._newest_ms = max(self._newest_ms, newest)
+        closes = newest + self._step_ms
+        if newest and self.clock.trusted:
+            if closes > now:
+                self._runs = True
+            elif self._runs is None and now < closes + self._step_ms:
+                self._runs = False
+        if newest:
+            reached = closes if self._runs is False else newest
+            self.clock.weigh(newest / 1000, reached / 1000, self.bar_seconds)
+            self._note_clock()
+
+    def _over(self, closes: int, newest: int, now: float) -> bool:
+        """Whether a bar without a later one is over by the clock alone."""
+        if not self.clock.trusted:
+            return False
+        if self.clock.served or self._runs is False:
+            return closes <= now
+        # It may be the running bar: the clock can be a little off, or far off since before the start.
+        current = newest + 2 * self._step_ms + self.grace * 1000 > now
+        return current and closes + min(self.grace, GRACE_SECONDS) * 1000 * (self._runs is True) <= now
+
+    async def _each(self, symbols: Sequence[str], since: int) -> dict[str, list[Candle]]:
+        end = self._running_at(self.clock.latest() * 1000)
+        return dict(zip(symbols, await _all([self._long(s, since, end) for s in symbols]), strict=True))
+
+    async def _long(self, symbol: str, since: int, end: int) -> list[Candle]:
         rows: dict[int, Candle] = {}
-        since = begin
-        while since < end:
+        first = since
+        while since <= end:
             async with self._gate:
                 page = await self._source.candles(symbol, since)
-            fresh = [c for c in page if begin <= c.opened_ms < end]
-            rows.update((c.opened_ms, c) for c in fresh)
             newest = max((c.opened_ms for c in page), default=since - 1)
+            for candle in page:
+                if candle.opened_ms > self.clock.latest() * 1000 + self._step_ms:
+                    self.counts.future += 1
+                elif candle.opened_ms >= first:
+                    rows[candle.opened_ms] = candle
             if newest < since:
                 break
             since = newest + self._step_ms
+            if since >= end:
+                break
         return [rows[t] for t in sorted(rows)]
-
-    async def _each(self, symbols: Sequence[str], begin: int, end: int) -> dict[str, list[Candle]]:
-        async with asyncio.TaskGroup() as group:
-            tasks = {s: group.create_task(self._long(s, begin, end)) for s in symbols}
-        return {s: task.result() for s, task in tasks.items()}
 
     # -- bars --------------------------------------------------------------------------------------
 
-    async def bars(self) -> AsyncIterator[ClosedBar]:
-        """Closed bars from where `history` ended, for ever. Failures are told to `on_fault` and outlived."""
+    async def bars(self) -> AsyncGenerator[ClosedBar, None]:
+        """Closed bars from where `history` ended, for ever. Failures are told to `on_fault` and outlived.
+
+        Raises:
+            FeedError: There was no history.
+            FeedLostError: It failed `most_failures` times in a row.
+        """
         if not self.symbols:
             raise FeedError("ask for the history first")
-        tries = 0
         while True:
-            await self._sleep_until(self._next_ms + self._step_ms, GRACE_SECONDS)
+            await self._until_close()
             try:
-                panel = await self._fetch()
+                panel, pause = await self._round()
             except FeedError as error:
-                self._fail(error.message)
-                await self._clock.sleep(BACK_OFF[min(tries, len(BACK_OFF) - 1)])
-                tries += 1
+                await self._failed(error)
                 continue
-            tries = 0
-            self._recover()
-            for i in range(panel.T):
-                opened = int(panel.timestamps[i].astype("datetime64[ms]").astype(np.int64))
-                if opened < self._next_ms:
-                    continue
-                self._next_ms = opened + self._step_ms
-                yield ClosedBar(_at(opened), {name: values[i].copy() for name, values in panel.fields.items()})
+            self.failures = 0
+            try:
+                for i in range(panel.T):
+                    opened = self._next_ms
+                    self._next_ms += self._step_ms
+                    self.counts.missing += len(self.symbols) - self._waiting.known(opened)
+                    yield ClosedBar(_at(opened), {name: values[i].copy() for name, values in panel.fields.items()})
+            finally:  # whoever stops listening here goes on from the next bar
+                if panel.T:
+                    self._waiting.hand_out(self._next_ms, self._now_ms())
+            if not panel.T:
+                await self.clock.sleep(pause)
 
-    async def _fetch(self) -> Panel:
-        """Every bar from the next one to the newest closed, waiting a little for symbols that are late."""
+    async def _round(self) -> tuple[Panel, float]:
+        """Ask once: the bars that may be handed out, and how long to wait where there is none."""
+        await self._consult()
         begin = self._next_ms
-        found: dict[str, list[Candle]] = {symbol: [] for symbol in self.symbols}
-        for patience in (*PATIENCE, None):
-            end = self._closed_before(self._now_ms())
-            late = [s for s in self.symbols if not found[s] or found[s][-1].opened_ms < end - self._step_ms]
-            found |= await _first_error(self._each(late, begin, end))
-            if patience is None or all(rows and rows[-1].opened_ms >= end - self._step_ms for rows in found.values()):
-                break
-            await self._clock.sleep(patience)
-        await self._settle(begin - self._step_ms)
-        return self._panel(begin, end, found)
+        target = max(begin, self._running_at(self._now_ms()) - self._step_ms)
+        await self._gather(self._waiting.lacking(target), begin - self._step_ms, begin)
+        end, wait_ms = self._waiting.ready(begin, self._now_ms())
+        if end > begin:
+            await self._settle(begin - self._step_ms)
+            self._asked_in_vain = 0
+            self._well("source")
+        else:
+            self._miss(begin, pending=self._waiting.newest() is None)
+        pause = PATIENCE[min(self._asked_in_vain, len(PATIENCE) - 1)]
+        self._asked_in_vain += end == begin
+        pause = min(pause, wait_ms / 1000) if wait_ms else self._jittered(pause)
+        return panel_between(begin, end, self.bar_seconds, self.columns, self._waiting.rows, self._settled), pause
 
-    def _fail(self, message: str) -> None:
-        if not self._down:
+    def _miss(self, opened: int, *, pending: bool) -> None:
+        """No bar may be handed out: an outage once it is later than usual."""
+        closed = opened + self._step_ms
+        late = self._now_ms() - closed
+        if pending and late > self._waiting.usual_ms:
+            since = _text(closed)
+            self._trouble(
+                "source",
+                f"{self.name} has no bar of {_text(opened)} UTC for any symbol; it closed at {since} and is asked for "
+                "until it comes",
+            )
+        elif late <= 0:
+            self._well("source")
+
+    async def _failed(self, error: FeedError) -> None:
+        self.failures += 1
+        self._trouble("source", error.message)
+        if self._most_failures and self.failures >= self._most_failures:
+            raise FeedLostError(
+                f"{self.name} failed {self.failures} times in a row, the last time with: {error.message}",
+                hint=error.hint or "mend the source and start again: the bars missed meanwhile are fetched then",
+            ) from error
+        await self.clock.sleep(self._jittered(BACK_OFF[min(self.failures - 1, len(BACK_OFF) - 1)]))
+
+    def _jittered(self, seconds: float) -> float:
+        return seconds * (1 + _JITTER * (2 * self._rng.random() - 1))
+
+    def _trouble(self, kind: str, message: str) -> None:
+        if kind not in self.troubles:
+            self.troubles[kind] = message
             self._on_fault(message)
-        self._down = True
 
-    def _recover(self) -> None:
-        if self._down:
-            self._on_fault("")
-        self._down = False
+    def _well(self, kind: str) -> None:
+        if self.troubles.pop(kind, None) is not None:
+            # what is left is said again, so that whoever listens knows that it is not over
+            self._on_fault(next(iter(self.troubles.values()), ""))
 
     async def close(self) -> None:
         """Let go of the source."""
         await self._source.close()
 
-    # -- funding and the grid ------------------------------------------------------------------------
+    # -- funding -----------------------------------------------------------------------------------
 
     async def _settle(self, since_ms: int) -> None:
         async def ask(symbol: str) -> Sequence[Settlement]:
             async with self._gate:
                 return await self._source.settlements(symbol, since_ms)
 
-        async def ask_all() -> list[Sequence[Settlement]]:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(ask(s)) for s in self.symbols]
-            return [task.result() for task in tasks]
-
-        pages = await _first_error(ask_all())
+        pages = await _all([ask(s) for s in self.symbols])
         horizon = self._now_ms() - 40 * 86_400_000
         for symbol, page in zip(self.symbols, pages, strict=True):
             rates = self._settled.setdefault(symbol, {})
@@ -181,48 +320,40 @@ class PollingFeed:
                 for old in [t for t in rates if t < horizon]:
                     del rates[old]
 
-    def _panel(self, begin: int, end: int, found: dict[str, list[Candle]]) -> Panel:
-        import pandas as pd
-
-        count = max(0, (end - begin) // self._step_ms)
-        times = (begin + np.arange(count) * self._step_ms).astype("datetime64[ms]").astype("datetime64[ns]")
-        fields = {name: np.full((count, len(self.symbols)), np.nan) for name in self.columns}
-        for column, symbol in enumerate(self.symbols):
-            for candle in found[symbol]:
-                row, rest = divmod(candle.opened_ms - begin, self._step_ms)
-                if rest or not 0 <= row < count:
-                    continue  # a bar that is not over, or off the grid, is not a closed bar of this feed
-                for name, value in candle.values.items():
-                    if name in fields:
-                        fields[name][row, column] = value
-        panel = Panel(times, self.symbols, fields, self._source.bar_seconds)
-        rows = [(s, t, r) for s in self.symbols for t, r in sorted(self._settled.get(s, {}).items())]
-        if not rows:
-            return panel
-        frame = pd.DataFrame(rows, columns=["symbol", "at_ms", "funding_rate"])
-        frame["timestamp"] = pd.to_datetime(frame["at_ms"], unit="ms", utc=True)
-        return Panel(times, self.symbols, {**fields, **align_funding(panel, frame)}, self._source.bar_seconds)
-
     # -- time ----------------------------------------------------------------------------------------
 
     def _now_ms(self) -> int:
-        return int(self._clock.now().timestamp() * 1000)
+        return int(self.clock.seconds() * 1000)
 
-    def _closed_before(self, now_ms: int) -> int:
+    def _running_at(self, now_ms: float) -> int:
         """Open time of the bar that is still running: all before it are closed."""
-        return now_ms // self._step_ms * self._step_ms
+        return int(now_ms // self._step_ms) * self._step_ms
 
-    async def _sleep_until(self, ms: int, grace: float) -> None:
-        while (wait := ms / 1000 + grace - self._clock.now().timestamp()) > 0:
-            await self._clock.sleep(wait)
+    async def _until_close(self) -> None:
+        """Sleep until the next bar should be there; a clock that has just jumped ends it, for the source to judge."""
+        moment = (self._next_ms + self._step_ms) / 1000 + FIRST_SECONDS
+        while (wait := moment - self.clock.seconds()) > 0:
+            if self.clock.check():
+                return
+            self._note_clock()
+            await self.clock.sleep(min(wait, _SLICE_SECONDS))
+            if not self.clock.trusted:
+                return
 
 
-async def _first_error(work: Awaitable[T]) -> T:
-    """The result of `work`; of a group's failures the first, so that callers see a FeedError and not a group."""
+async def _all(work: Sequence[Awaitable[T]]) -> list[T]:
+    """The results of `work`, done together; of a group's failures the first, so that callers see a FeedError."""
+
+    async def one(item: Awaitable[T]) -> T:
+        return await item
+
     try:
-        return await work
-    except ExceptionGroup as group:
-        raise next((e for e in group.exceptions if isinstance(e, FeedError)), group.exceptions[0]) from None
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(item)) for item in work]
+    except ExceptionGroup as group_error:
+        errors = group_error.exceptions
+        raise next((e for e in errors if isinstance(e, FeedError)), errors[0]) from None
+    return [task.result() for task in tasks]
 
 
 def _at(ms: int) -> datetime:
