@@ -174,10 +174,11 @@ class Midas:
         on_kill: Callable[[str], Any] | None = None,
         alert_thresholds: Mapping[str, Any] | None = None,
         *,
-        symbols: int | None = None,
+        symbols: int | Sequence[str] | None = None,
         bar_seconds: int = 3600,
         keep_state: bool = True,
         diagnose: bool = True,
+        strict: bool = False,
         bus: EventBus | None = None,
         clock: Clock | None = None,
     ) -> OnlineMonitor:
@@ -190,11 +191,12 @@ class Midas:
             feature_names: What to watch; None takes the deployed features.
             on_kill: Called with a feature's name once its kill is on disk.
             alert_thresholds: Overrides of single alert thresholds, e.g. ``{"slippage_warning": 1.2}``.
-            symbols: Symbols a bar has; None learns it from the first bar.
+            symbols: The symbols' names, or how many a bar has; None learns it from the first bar.
             bar_seconds: Size of a bar.
             keep_state: Go on where the last monitor of this base ended, after a crash too. False: start afresh,
                 as for a backtest over bars that were seen before, and without a report for each of its days.
             diagnose: Explain critical episodes in the background, with the researcher of the settings.
+            strict: Raise MonitorError on a bar that cannot be read; False publishes `BarRefused` and goes on.
             bus: Where events are published; None makes one: `monitor.bus`.
             clock: Engine time, where it is not the wall's.
 
@@ -231,6 +233,7 @@ class Midas:
             clock=time,
             expressions={name: record.expression for name, record in records.items()},
             daily_reports=keep_state,
+            strict=strict,
         )
 
     def _diagnostician(self, bus: EventBus, clock: Clock) -> DiagnoseAgent:

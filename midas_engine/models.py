@@ -255,8 +255,8 @@ class Alert:
     """One episode of one rule on one feature: raised once, counted while it holds.
 
     `alert_type` is one of ic_decay, execution_slippage, drawdown, regime_shift, correlation_spike,
-    stale_data, uncalibrated. `value` and `threshold` are in the unit named by `unit`. `closed` says why the episode
-    ended where its condition did not.
+    stale_data, labels_missing, implausible, uncalibrated. `value` and `threshold` are in the unit named by `unit`.
+    `closed` says why the episode ended where its condition did not.
     """
 
     id: str

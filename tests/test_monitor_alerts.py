@@ -165,6 +165,7 @@ RAISED = {
     "frozen": ({"frozen_bars": 24.0}, "stale_data", "warning"),
     "stuck": ({"stuck": 0.4}, "stale_data", "warning"),
     "sparse": ({"coverage": 0.3}, "stale_data", "warning"),
+    "implausible": ({"ic_30d": -0.4}, "implausible", "warning"),
     "uncalibrated": ({"reference": np.nan}, "uncalibrated", "info"),
 }
 
@@ -172,7 +173,7 @@ RAISED = {
 @pytest.mark.parametrize("case", RAISED)
 def test_every_rule_raises_its_type(case: str) -> None:
     changed, kind, severity = RAISED[case]
-    events = Bars(AlertEngine()).run(3, **changed)
+    events = Bars(AlertEngine()).run(24, **changed)
     raised = [e.alert for e in events if isinstance(e, AlertRaised)]
     assert {(a.rule, a.alert_type, a.severity) for a in raised} == {(case.split(",")[0], kind, severity)}
     assert all(a.message and "{" not in a.message for a in raised)

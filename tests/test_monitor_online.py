@@ -179,8 +179,14 @@ async def test_a_gap_is_explicit_and_ages_the_windows() -> None:
 
 @pytest.mark.parametrize("bad", ["later", -5, float("nan"), None, 12345, "1970-01-01"])
 async def test_times_that_are_none_are_refused(bad: Any) -> None:
+    monitor = _monitor(["a"])
+    refused = monitor.bus.subscribe("test", BarRefused)
+    assert await monitor.process_update(bad, {"a": 1.0}, 0.0) is None
+    (event,) = refused.take()
+    assert "not a bar time" in event.reason
+    assert event.bar_at is None
     with pytest.raises(MonitorError, match="not a bar time"):
-        await _monitor(["a"]).process_update(bad, {"a": 1.0}, 0.0)
+        await _monitor(["a"], strict=True).process_update(bad, {"a": 1.0}, 0.0)
 
 
 async def test_a_bar_from_the_future_is_refused() -> None:
@@ -217,8 +223,9 @@ async def test_a_panel_is_scored_across_symbols() -> None:
     assert metrics.ic_5d.value == pytest.approx(0.15, abs=4 * metrics.ic_5d.se)
     assert metrics.ic_5d.se < 0.04
     assert metrics.coverage == 1.0
-    with pytest.raises(MonitorError, match="20 symbols"):
-        await monitor.process_bar(bar_time(300), {"x": values[0][:5]}, returns[299])
+    refused = monitor.bus.subscribe("test", BarRefused)
+    assert await monitor.process_bar(bar_time(300), {"x": values[0][:5]}, returns[299]) is None
+    assert "5 values, the monitor watches 20 symbols" in refused.take()[0].reason
 
 
 async def test_without_a_promise_there_is_no_critical_and_no_kill() -> None:

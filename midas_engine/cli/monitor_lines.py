@@ -99,7 +99,8 @@ class Watchman:
 
     @_tell.register
     def _(self, event: ev.BarRefused) -> None:
-        self._line(event, "refused", "yellow", f"bar {event.bar_at:%Y-%m-%d %H:%M}: {clean(event.reason)}")
+        which = "a bar" if event.bar_at is None else f"bar {event.bar_at:%Y-%m-%d %H:%M}"
+        self._line(event, "refused", "yellow", f"{which}: {clean(event.reason)}")
 
     @_tell.register
     def _(self, event: ev.FeedGapped) -> None:

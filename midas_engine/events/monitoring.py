@@ -56,10 +56,14 @@ class WatchChanged(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BarRefused(Event):
-    """A bar was refused by the checks (duplicate, disorder, absurd, from the future)."""
+    """A bar was refused by the checks (malformed, duplicate, disorder, from the future).
 
-    bar_at: datetime
+    `bar_at` is None when the bar's time could not be read. `count` is how many were refused by now.
+    """
+
+    bar_at: datetime | None
     reason: str
+    count: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

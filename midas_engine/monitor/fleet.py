@@ -10,8 +10,10 @@ import numpy as np
 from midas_engine.errors import MonitorError
 from midas_engine.events import KillProposed
 from midas_engine.models import Severity
-from midas_engine.monitor.alerts.rules import DETECTOR, all_rules
+from midas_engine.monitor.alerts.engine import FLEET
+from midas_engine.monitor.alerts.rules import DETECTOR, FLEET_RULES, all_rules
 from midas_engine.monitor.bars.grid import Arrival, BarStream
+from midas_engine.monitor.bars.input_screen import InputScreen
 from midas_engine.monitor.days import DayLedger
 from midas_engine.monitor.figures.engine import EngineConfig, MonitorEngine
 from midas_engine.monitor.figures.metrics import feature_metrics
@@ -66,6 +68,7 @@ class Fleet:
         self._engine: MonitorEngine | None = None
         self._stream: BarStream | None = None
         self._values: Floats | None = None
+        self._inputs: InputScreen | None = None
         self._turn = self._missing = 0
         self._replaying: int | None = None
         self._decayed: list[str] = []
@@ -96,7 +99,21 @@ class Fleet:
         """Make the parts for bars of `symbols` symbols."""
         self._engine = MonitorEngine(self.names, symbols=symbols, references=self.references, config=self.config)
         self._stream = BarStream(len(self.names), symbols, self.config.bar_seconds, longest_gap=self._engine.long)
+        self._inputs = InputScreen(symbols, self.config.bar_seconds, self._engine.day)
         self.apply_live()
+
+    @property
+    def inputs(self) -> InputScreen:
+        """What is believed of the input; MonitorError before the first bar."""
+        if self._inputs is None:
+            raise MonitorError("no bar has come yet", hint="call process_update first, or give symbols=")
+        return self._inputs
+
+    def prepare(self, symbols: int, names: Sequence[str] = ()) -> None:
+        """Be ready for bars of `symbols` symbols, called `names` where that is known."""
+        if not self.built:
+            self.build(symbols)
+        self.inputs.names = tuple(names) or self.inputs.names
 
     @property
     def killed(self) -> frozenset[str]:
@@ -166,8 +183,8 @@ class Fleet:
         """Take one pair into every figure and detector."""
         engine = self.engine
         at = np.datetime64(self.stream.open_time(pair.index).replace(tzinfo=None), "ns")
-        returns = pair.returns if pair.returns is not None else np.full(engine.symbols, np.nan)
-        engine.update(at, pair.values, returns, regime=pair.regime, fills=pair.fills)
+        returns, fills = self.inputs.believe(pair, self.stream.open_time(pair.index))
+        engine.update(at, pair.values, returns, regime=pair.regime, fills=fills)
         for row in np.flatnonzero(engine.bank.decay_fired):
             self._decayed.append(self.names[row])
         if engine.portfolio.fired:
@@ -181,7 +198,8 @@ class Fleet:
         columns = engine.columns()
         killed = self.killed
         decayed = [n for n in dict.fromkeys(self._decayed) if n not in killed]
-        events = self.alerts.update(
+        silent = float(engine.presence.missing.min()) if self.names else 0.0
+        events = self.inputs.news(at, self.stream.index(at)) + self.alerts.update(
             at,
             self.names,
             columns,
@@ -189,6 +207,7 @@ class Fleet:
             recovered=self._recovered(columns),
             level=engine.bank.threshold,
             active=engine.live > 0,
+            fleet=self.inputs.figures(silent),
         )
         for name in dict.fromkeys(self._doomed):
             if name in killed or name in self.kill_wanted:
@@ -216,6 +235,7 @@ class Fleet:
         """A bar written before a crash: the same steps, nothing published."""
         if not self.built:
             self.build(arrays["values"].shape[1])
+        self.inputs.names = tuple(meta.get("symbols", self.inputs.names))
         if arrays["values"].shape != (len(self.names), self.stream.symbols):
             raise MonitorError("bars saved before the restart are of another set of features")
         self._replaying = int(meta["index"])
@@ -245,6 +265,8 @@ class Fleet:
             return "paused"
         running = (self.alerts.episodes.get((name, rule.name)) for rule in (*all_rules(), DETECTOR))
         open_ = [episode.alert for episode in running if episode is not None]
+        if any((FLEET, rule.name) in self.alerts.episodes for rule in FLEET_RULES):
+            return "stale"  # nothing is scored: what the figures say is old
         if any(a.alert_type == "stale_data" for a in open_):
             return "stale"
         if any(a.severity is Severity.CRITICAL for a in open_):
@@ -297,8 +319,13 @@ class Fleet:
             "kill_wanted": self.kill_wanted,
             "days": self.days.state(),
         }
+        meta["inputs"], screened = self.inputs.state()
         meta["engine"], arrays = self.engine.parts()
-        return meta, {**prefixed("engine", arrays), **prefixed("stream", self.stream.arrays())}
+        return meta, {
+            **prefixed("engine", arrays),
+            **prefixed("stream", self.stream.arrays()),
+            **prefixed("inputs", screened),
+        }
 
     def restore(self, meta: Mapping[str, Any], arrays: Mapping[str, NDArray[np.generic]]) -> None:
         """Go on from `state`, with the features of then; `reconcile` brings those of now."""
@@ -313,6 +340,7 @@ class Fleet:
         self.alerts.restore(meta["alerts"])
         self.paused, self.shadow = set(meta["paused"]), set(meta["shadow"])
         self.kill_wanted = dict(meta["kill_wanted"])
+        self.inputs.restore(meta.get("inputs", {}), under("inputs", arrays))
         self.apply_live()
 
     def reconcile(self, names: Sequence[str], at: datetime) -> list[Event]:

@@ -10,13 +10,13 @@ import numpy as np
 from midas_engine.bus import EventBus
 from midas_engine.clock import WallClock
 from midas_engine.errors import MonitorError
-from midas_engine.events import BarProcessed, BarRefused, FaultReported, FeatureTicked, FeedGapped, ReportWritten
+from midas_engine.events import BarProcessed, FaultReported, FeatureTicked, FeedGapped, ReportWritten
 from midas_engine.monitor.alerts.engine import AlertEngine
-from midas_engine.monitor.bars.inputs import count_symbols, read_returns, read_time, read_values
+from midas_engine.monitor.bars.intake import Intake
+from midas_engine.monitor.bars.reader import GivenBar
 from midas_engine.monitor.commands import OperatorCommands
 from midas_engine.monitor.daily.report import write_report
 from midas_engine.monitor.figures.engine import EngineConfig
-from midas_engine.monitor.figures.fills import read_fills
 from midas_engine.monitor.fleet import Fleet
 from midas_engine.monitor.kill.switch import KillSwitch
 from midas_engine.monitor.shadow_record import record_lines, shadow_lines
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from midas_engine.stats.sequential import Reference
 
 TICKS_PER_BAR = 256
-_FUTURE_BARS = 1
 _YIELD_EVERY = 16
 
 
@@ -53,7 +52,8 @@ class OnlineMonitor(OperatorCommands):
     Args:
         features: Names to watch.
         references: What each feature promised (a `Reference`, or its expected score as a number).
-        symbols: How many symbols a bar has; None learns it from the first bar.
+        symbols: The symbols' names, in the order of the arrays, or how many there are; None learns it from the first
+            bar. With names, values and returns may also come as ``{symbol: number}``; one that is missing is NaN.
         bar_seconds: Size of a bar.
         alert_thresholds: Partial overrides of the alert thresholds.
         on_kill: Called with a feature's name after its kill is on disk.
@@ -63,6 +63,7 @@ class OnlineMonitor(OperatorCommands):
         bus: Where events are published.
         expressions: Formula of each feature, for diagnoses.
         daily_reports: Write the report of each UTC day when its last bar is in.
+        strict: Raise MonitorError on a bar that cannot be read. False counts it, publishes `BarRefused` and goes on.
 
     Example:
         >>> import asyncio
@@ -80,7 +81,7 @@ class OnlineMonitor(OperatorCommands):
         features: Sequence[str],
         *,
         references: Mapping[str, Reference | float] | None = None,
-        symbols: int | None = None,
+        symbols: int | Sequence[str] | None = None,
         bar_seconds: int = 3600,
         costs: CostSettings | None = None,
         settings: MonitorSettings | None = None,
@@ -94,6 +95,7 @@ class OnlineMonitor(OperatorCommands):
         clock: Clock | None = None,
         expressions: Mapping[str, str] | None = None,
         daily_reports: bool = False,
+        strict: bool = False,
     ) -> None:
         self.settings = settings or MonitorSettings()
         self.bus = bus or EventBus()
@@ -128,8 +130,16 @@ class OnlineMonitor(OperatorCommands):
         self._claim: Any = None
         self._started = False
         self._journal_down = False
+        self.intake = Intake(
+            self.bus,
+            self.clock,
+            None if isinstance(symbols, int) else symbols,
+            bar_seconds=bar_seconds,
+            expected_bps=self.settings.expected_slippage_bps,
+            strict=strict,
+        )
         if symbols is not None:
-            self.fleet.build(symbols)
+            self.fleet.prepare(symbols if isinstance(symbols, int) else len(symbols), self.intake.reader.names)
 
     # -- life ------------------------------------------------------------------------------------
 
@@ -158,6 +168,8 @@ class OnlineMonitor(OperatorCommands):
                 self.fleet.restore(*saved)
             for meta, arrays in self.recovery.bars_after():
                 events = self.fleet.replay(meta, arrays)
+            if self.fleet.built:
+                self.intake.reader.remember(self.fleet.inputs.names)
         except (MonitorError, KeyError, ValueError, TypeError) as error:
             self.fleet.forget_all(wanted)
             self._fault(self.clock.now(), f"the saved state cannot be used, starting without it: {error}", "critical")
@@ -206,15 +218,19 @@ class OnlineMonitor(OperatorCommands):
 
         Args:
             timestamp: Open time of the bar (UTC; see `read_time`).
-            feature_values: ``{name: number}`` for one series, ``{name: array [S]}`` for a panel.
-            forward_return: The one-bar return after this bar; an array [S] for a panel. None: not known yet, give
-                it with a repeat of the same bar or let it lapse; NaN: known to be absent.
+            feature_values: ``{name: number}`` for one series, ``{name: array [S]}`` for a panel; with the symbols'
+                names known, ``{name: {symbol: number}}`` or a Series. None and NaN say that there is no value.
+            forward_return: The one-bar return after this bar, a fraction (0.4 % is 0.004); an array [S] for a panel.
+                None: not known yet, give it with a repeat of the same bar or let it lapse; NaN: known to be absent.
             fills: Executions, see `read_fills`, e.g. ``{"slippage_bps": 3.2}``.
             regime: Label of the market regime.
             market_context: Anything a diagnosis may want to know.
 
         Returns:
-            What happened, or None when the bar was refused or only completed an earlier one.
+            What happened, or None when the bar was refused (see `BarRefused`) or only completed an earlier one.
+
+        Raises:
+            MonitorError: The bar cannot be read, and the monitor is `strict`.
         """
         return await self._take(timestamp, feature_values, forward_return, fills, regime, market_context, own=False)
 
@@ -244,29 +260,26 @@ class OnlineMonitor(OperatorCommands):
         await self.start()
         async with self._lock:
             began = self.clock.monotonic()
-            at = read_time(moment)
-            if not self.fleet.built:
-                self.fleet.build(count_symbols(values, returns))
-            stream = self.fleet.stream
-            index = stream.index(at)
-            ahead = (at - self.clock.now()).total_seconds()
-            if ahead > _FUTURE_BARS * stream.bar_seconds:
-                self._refuse(at, "its time lies in the future")
+            bar = self.intake.read(GivenBar(moment, values, returns, fills, regime, context), self.fleet)
+            if bar is None:
                 return None
-            clean = read_values(values, self.fleet.names, stream.symbols)
-            label, absurd = (None, 0) if returns is None else read_returns(returns, stream.symbols)
-            costs = read_fills(fills, self.fleet.names, self.settings.expected_slippage_bps, self.fleet.engine.rows)
-            if absurd:
-                self._fault(at, f"{absurd} impossible return(s) on the bar of {at:%Y-%m-%d %H:%M} were left out")
+            at, label, stream = bar.at, bar.returns, self.fleet.stream
+            index = stream.index(at)
             if own and label is None:
                 label = np.full(stream.symbols, np.nan)
-            meta = {"index": index, "regime": str(regime), "own": own, "labelled": label is not None}
-            arrays = {"values": clean, "returns": label if label is not None else np.zeros(0), "fills": np.array(costs)}
+            meta = {"index": index, "regime": bar.regime, "own": own, "labelled": label is not None}
+            if self.fleet.inputs.names:
+                meta["symbols"] = list(self.fleet.inputs.names)
+            arrays = {
+                "values": bar.values,
+                "returns": label if label is not None else np.zeros(0),
+                "fills": np.array(bar.fills),
+            }
             await self._write_ahead(meta, arrays)
-            self.market_context = dict(context or {})
+            self.market_context = bar.context
             arrival = self.fleet.arrive(meta, arrays)
             if arrival.refused:
-                self._refuse(at, arrival.refused)
+                self.intake.refuse(at, arrival.refused)
                 return None
             if arrival.missing > 0:
                 first = stream.open_time(index - arrival.missing)
@@ -284,7 +297,7 @@ class OnlineMonitor(OperatorCommands):
             await self._execute_kills()
             await self._record_shadows()
             self._diagnose(events, opened)
-            done = self._tick(opened, regime, self.clock.monotonic() - began)
+            done = self._tick(opened, bar.regime, self.clock.monotonic() - began)
             if self.recovery.due:
                 await self._snapshot()
             return done
@@ -341,9 +354,6 @@ class OnlineMonitor(OperatorCommands):
             self._fault(at, f"the report of {facts.day} could not be written: {error}")
         else:
             self.bus.publish(ReportWritten(at=at, path=report.path, day=report.day))
-
-    def _refuse(self, at: datetime, reason: str) -> None:
-        self.bus.publish(BarRefused(at=at, bar_at=at, reason=reason))
 
     def _fault(self, at: datetime, message: str, severity: str = "warning") -> None:
         self.bus.publish(FaultReported(at=at, where="monitor", message=message, severity=severity))

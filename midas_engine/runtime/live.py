@@ -124,7 +124,7 @@ class LiveWatch:
         self._monitor = OnlineMonitor(
             [r.name for r in watched],
             references=_references(watched),
-            symbols=panel.S,
+            symbols=panel.symbols,
             bar_seconds=panel.bar_seconds,
             costs=self._settings.costs,
             settings=self._settings.monitor,

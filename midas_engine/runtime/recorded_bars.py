@@ -83,7 +83,7 @@ class FleetStage:
         self.fleet = Fleet(names, references, config, self.alerts, switch, "manual")
         self.fleet.paused = {f.name for f in book if f.paused}
         self.fleet.shadow = {f.name for f in book if f.shadow}
-        self.fleet.build(panel.S)
+        self.fleet.prepare(panel.S, panel.symbols)
 
     @property
     def bars(self) -> int:

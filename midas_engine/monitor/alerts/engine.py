@@ -13,7 +13,7 @@ from midas_engine.errors import MonitorError
 from midas_engine.events import AlertChanged, AlertRaised, AlertResolved, AlertUpdated
 from midas_engine.models import Alert, AlertStatus, Severity
 from midas_engine.monitor.alerts.episodes import Episode, alert_from_dict, alert_id, alert_to_dict
-from midas_engine.monitor.alerts.rules import DETECTOR, Rule, all_rules, grades
+from midas_engine.monitor.alerts.rules import DETECTOR, FLEET_RULES, Rule, all_rules, grades
 from midas_engine.monitor.alerts.thresholds import AlertThresholds, merge_thresholds
 from midas_engine.stats.sequential_rows import select_rows
 
@@ -65,6 +65,7 @@ class AlertEngine:
         recovered: Iterable[str] = (),
         level: float = float("nan"),
         active: NDArray[np.bool_] | None = None,
+        fleet: Mapping[str, float] | None = None,
     ) -> list[Event]:
         """Judge one bar.
 
@@ -76,6 +77,7 @@ class AlertEngine:
             recovered: Features whose rolling score is back at what was promised.
             level: The sequential tests' threshold, to be shown.
             active: Features that are neither paused nor killed, [F]; the others keep quiet.
+            fleet: Figures of all features at once, for `FLEET_RULES`.
 
         Returns:
             AlertRaised, AlertUpdated and AlertResolved events, in the order of rules and features.
@@ -86,20 +88,25 @@ class AlertEngine:
             table[:, ~active] = 0
         for row, rule in enumerate(all_rules()):
             events.extend(self._apply(at, rule, names, table[row], columns[rule.figure]))
+        figures = {key: np.array([value]) for key, value in (fleet or {}).items()}
+        for rule in FLEET_RULES if figures else ():
+            events.extend(self._apply(at, rule, [FLEET], rule.grade(figures, self.thresholds), figures[rule.figure]))
         for name in decayed:
             events.extend(self._hold(at, DETECTOR, name, 2, level, threshold=level))
         back = set(recovered)
         for key, episode in list(self.episodes.items()):
             if key[1] == DETECTOR.name and episode.alert.last_seen_at != at and key[0] in back:
                 events.extend(self._clear(at, key))
-        fleet = self.episodes.get(FLEET_KEY)
-        if fleet is not None and len(self.episodes) <= self.thresholds.max_open // 2:
+        if FLEET_KEY in self.episodes and len(self.episodes) <= self.thresholds.max_open // 2:
             events.extend(self._clear(at, FLEET_KEY))
         return events
 
     def select(self, rows: Sequence[int]) -> None:
         """The features changed: keep the streaks of `rows`, in that order; -1 is a new one."""
-        self._streaks = {rule: select_rows(streak, rows) for rule, streak in self._streaks.items()}
+        whole = {rule.name for rule in FLEET_RULES}
+        self._streaks = {
+            rule: streak if rule in whole else select_rows(streak, rows) for rule, streak in self._streaks.items()
+        }
 
     def _apply(
         self, at: datetime, rule: Rule, names: Sequence[str], level: NDArray[np.int8], figure: Floats

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 # Standard errors by which the five days must lie below the thirty for the ratio to be critical.
 _FALLEN_ERRORS = 2.0
+# No honest IC of one bar is so high; by how many errors it must be above, since it is asked on every bar.
+LEAK_IC, _IMPLAUSIBLE_ERRORS = 0.3, 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,20 @@ def _uncalibrated(c: Columns, t: AlertThresholds) -> NDArray[np.int8]:
     return _levels(~np.isfinite(c["reference"]))
 
 
+def _implausible(c: Columns, t: AlertThresholds) -> NDArray[np.int8]:
+    return _levels(np.abs(c["ic_30d"]) - _IMPLAUSIBLE_ERRORS * c["ic_30d_se"] > LEAK_IC)
+
+
+def _unlabelled(c: Columns, t: AlertThresholds) -> NDArray[np.int8]:
+    missing = c["unscored_bars"] >= c["day_bars"]
+    return _levels(missing, missing)
+
+
+def _silent(c: Columns, t: AlertThresholds) -> NDArray[np.int8]:
+    missing = c["silent_bars"] >= c["day_bars"]
+    return _levels(missing, missing)
+
+
 _OWN: tuple[Rule, ...] = (
     Rule(
         "ic_ratio",
@@ -202,6 +218,16 @@ _OWN: tuple[Rule, ...] = (
         "only {value:.0%} of the values came in the last five days",
     ),
     Rule(
+        "implausible",
+        "implausible",
+        "ic_30d",
+        "IC",
+        _implausible,
+        lambda t, level: LEAK_IC,
+        "the IC of {value:+.2f} is what research calls a leak: the returns are of the past, or the feature sees them",
+        enter_bars=24,
+    ),
+    Rule(
         "uncalibrated",
         "uncalibrated",
         "reference",
@@ -210,6 +236,29 @@ _OWN: tuple[Rule, ...] = (
         lambda t, level: float("nan"),
         "no expected score was stored at promotion: no critical alarm and no kill for this feature",
         lowest=Severity.INFO,
+    ),
+)
+# of all features at once, on figures of the fleet: without data every other rule is blind
+FLEET_RULES: tuple[Rule, ...] = (
+    Rule(
+        "labels",
+        "labels_missing",
+        "unscored_bars",
+        "bars",
+        _unlabelled,
+        lambda t, level: float("nan"),
+        "no usable return came for {value:.0f} bars: nothing is scored",
+        enter_bars=1,
+    ),
+    Rule(
+        "silence",
+        "stale_data",
+        "silent_bars",
+        "bars",
+        _silent,
+        lambda t, level: float("nan"),
+        "no feature has had a value for {value:.0f} bars: nothing is scored",
+        enter_bars=1,
     ),
 )
 
@@ -222,7 +271,7 @@ def all_rules() -> tuple[Rule, ...]:
     def adopt(_: Plugin, given: Any) -> None:
         if not isinstance(given, Rule):
             raise TypeError(f"{type(given).__name__} is no Rule")
-        if given.name in {rule.name for rule in (*_OWN, *added, DETECTOR)}:
+        if given.name in {rule.name for rule in (*_OWN, *FLEET_RULES, *added, DETECTOR)}:
             raise ValueError(f"there is a rule {given.name} already")
         added.append(given)
 

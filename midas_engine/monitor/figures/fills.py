@@ -21,50 +21,66 @@ _EXPECTED = ("expected_bps", "expected_slippage_bps")
 
 def read_fills(
     fills: Any, names: Sequence[str], expected_bps: float, rows: Mapping[str, int] | None = None
-) -> tuple[Floats, Floats]:
-    """Realised and expected slippage of each feature, bps, [F]; NaN where a bar brought none.
+) -> tuple[Floats, Floats, list[str]]:
+    """Realised and expected slippage of each feature, bps, [F], NaN where a bar brought none; and what was wrong.
 
     Accepted shapes: ``{"slippage_bps": 3.2}`` for all features, with ``"expected_bps"`` where known (else
     `expected_bps` is assumed); the same keyed by feature name, ``{"carry": {"slippage_bps": 3.2}}`` or
-    ``{"carry": 3.2}``; or a list of such mappings with a ``"feature"`` key. Anything that is not a finite
-    number is ignored. `rows` are the names' places, when the caller has them at hand.
+    ``{"carry": 3.2}``; or a list of such mappings with a ``"feature"`` key. None and NaN say that there was no fill.
+    Anything else is left aside and named. `rows` are the names' places, when the caller has them at hand.
     """
     realised, expected = np.full(len(names), np.nan), np.full(len(names), np.nan)
+    problems: list[str] = []
     if fills is None:
-        return realised, expected
+        return realised, expected, problems
     if rows is None:
         rows = {name: row for row, name in enumerate(names)}
-    for target, record in _records(fills, rows):
-        cost = _first(record, _REALISED)
+    for target, record in _records(fills, rows, problems):
+        whose = "" if target is None else f" of {target}"
+        cost = _first(record, _REALISED, whose, problems)
+        assumed = _first(record, _EXPECTED, whose, problems)
+        if not any(key in record for key in _REALISED):
+            problems.append(f"no slippage_bps in the record{whose}, only {', '.join(map(str, list(record)[:3]))}")
         if not math.isfinite(cost):
             continue
-        assumed = _first(record, _EXPECTED)
         where = slice(None) if target is None else rows[target]
         realised[where] = cost
         expected[where] = assumed if math.isfinite(assumed) else expected_bps
-    return realised, expected
+    return realised, expected, list(dict.fromkeys(problems))
 
 
-def _records(fills: Any, rows: Mapping[str, int]) -> list[tuple[str | None, Mapping[str, Any]]]:
-    if isinstance(fills, Mapping):
-        found: list[tuple[str | None, Mapping[str, Any]]] = []
-        if any(key in fills for key in _REALISED):
-            feature = fills.get("feature")
-            if feature is None or feature in rows:
-                found.append((feature, fills))
-        for name, record in fills.items():
-            if name in rows:
-                found.append((name, record if isinstance(record, Mapping) else {"slippage_bps": record}))
-        return found
+def _records(fills: Any, rows: Mapping[str, int], problems: list[str]) -> list[tuple[str | None, Mapping[str, Any]]]:
     if isinstance(fills, Sequence) and not isinstance(fills, str | bytes):
-        return [pair for item in fills if isinstance(item, Mapping) for pair in _records(item, rows)]
-    return []
+        return [pair for item in fills for pair in _records(item, rows, problems)]
+    if not isinstance(fills, Mapping):
+        problems.append(f"{type(fills).__name__} is no record")
+        return []
+    found: list[tuple[str | None, Mapping[str, Any]]] = []
+    whole = any(key in fills for key in (*_REALISED, *_EXPECTED, "feature"))
+    if whole:
+        feature = fills.get("feature")
+        if feature is None or feature in rows:
+            found.append((feature, fills))
+        else:
+            problems.append(f"{feature!r} is no watched feature")
+    for name, record in fills.items():
+        if name in rows:
+            found.append((name, record if isinstance(record, Mapping) else {"slippage_bps": record}))
+    if not whole:  # beside a record's own figures anything may stand: price, size, venue
+        strange = [str(name) for name in fills if name not in rows]
+        if strange:
+            problems.append(f"{', '.join(strange[:3])}: no watched feature")
+    return found
 
 
-def _first(record: Mapping[str, Any], keys: Sequence[str]) -> float:
+def _first(record: Mapping[str, Any], keys: Sequence[str], whose: str, problems: list[str]) -> float:
     for key in keys:
         value = record.get(key)
-        if isinstance(value, int | float | np.number) and not isinstance(value, bool) and math.isfinite(value):
+        if value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+            problems.append(f"{key}{whose} came as {type(value).__name__}, not as a number")
+        elif math.isfinite(value):
             return float(value)
     return math.nan
 

@@ -156,9 +156,9 @@ class MeanRing:
     def average(self) -> Floats:
         """Mean over the whole window, [F]; NaN where there is no number at all."""
         total, _, count = self.sums.T
-        with np.errstate(invalid="ignore"):
-            average: Floats = total / count
-        return average
+        with np.errstate(invalid="ignore", divide="ignore"):
+            # sums that were carried leave a rest of rounding when the last number has gone
+            return np.where(count > 0, total / count, np.nan)
 
     def _sums(self, bars: int) -> Floats:
         return self.sums if bars >= self.window else span_sums(self.x, self.position, bars)
