@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from midas_engine.errors import EvaluationError, MidasError, TransitionError
+from midas_engine.errors import TransitionError
 from midas_engine.models import FeatureRecord, FeatureState, PipelineSummary
+from midas_engine.runtime.promotion import MEASURED, calibrate_from_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -21,30 +22,6 @@ _PAST = {
     "promote": "promoted", "demote": "demoted", "reject": "rejected", "kill": "killed", "pause": "paused",
     "resume": "resumed", "shadow": "runs in shadow", "redeploy": "redeployed", "rollback": "rolled back",
 }  # fmt: skip
-
-
-def calibrate_from_data(promoter: FeaturePromoter, name: str, panel: Panel, settings: Settings) -> str:
-    """Measure a feature's promise on the confirmation part and store it; says what was found.
-
-    The confirmation part is the one its gates were judged on but no prompt ever saw.
-    """
-    from midas_engine.dsl import FeatureEngine
-    from midas_engine.evaluator.context.history_split import split_history
-    from midas_engine.evaluator.metrics.reference_score import measure_reference
-
-    record = promoter.feature_status(name)
-    if record.expected_score is not None:
-        return f"expected score {record.expected_score:+.4f}"
-    try:
-        values = FeatureEngine(panel, limits=settings.dsl).values(record.expression)
-        parts = split_history(panel.timestamps, settings, max(settings.evaluation.horizons))
-        reference, _ = measure_reference(panel, values, parts.confirmation)
-    except (MidasError, EvaluationError) as error:
-        return f"uncalibrated: {error.message}"
-    if reference is None:
-        return "uncalibrated: its score on the confirmation part is not positive"
-    promoter.calibrate(name, reference.score, 1.0 / reference.variance)
-    return f"expected score {reference.score:+.4f}"
 
 
 class PipelineCommands:
@@ -110,7 +87,7 @@ class PipelineCommands:
         promoter = self.promoter
         record: FeatureRecord
         promise = ""
-        if action in ("promote", "shadow", "redeploy") and self.panel is not None:
+        if action in MEASURED and self.panel is not None:
             # Before the move, so that undoing takes the move back first.
             promise = ", " + calibrate_from_data(promoter, name, self.panel, self.settings)
         if action in ("promote", "redeploy"):

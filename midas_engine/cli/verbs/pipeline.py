@@ -30,6 +30,9 @@ _force = click.option("--force", is_flag=True, help="Go on although its figures 
 
 def _move(shared: Shared, action: str, name: str, dry_run: bool, act: Act) -> None:
     """Carry an action out, or show what it would do."""
+    from midas_engine.market import load_panel
+    from midas_engine.runtime.promotion import MEASURED, calibrate_from_data
+
     with open_pipeline(shared.settings()) as promoter:
         if dry_run:
             preview = promoter.preview(action, name)
@@ -37,6 +40,10 @@ def _move(shared: Shared, action: str, name: str, dry_run: bool, act: Act) -> No
             if not preview.possible:
                 raise click.exceptions.Exit(1)
             return
+        if action in MEASURED:
+            # As in the terminal: without an expected score a feature could never be called dead.
+            measured = calibrate_from_data(promoter, name, load_panel(shared.settings().data), shared.settings())
+            shared.note(f"{clean(name)}: {measured}")
         record = act(promoter)
     shared.show({"action": action, "feature": record}, lambda: _moved(record))
 
