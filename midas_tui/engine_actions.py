@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from midas_tui.runtime_protocol import Preview, RuntimePort
     from midas_tui.store import Store
+    from midas_tui.theme import Glyphs
 
 SNOOZES = (("0.25", "15 minutes"), ("1", "1 hour"), ("4", "4 hours"), ("24", "1 day"))
 GOALS = (
@@ -35,6 +37,8 @@ RESEARCHERS = {
 }
 # Undo reaches this many answers to alerts back; moves of features are the journal's to remember.
 REMEMBERED = 100
+# What the engine looks at on today's data before it asks.
+LOOKED_AT = ("promote", "redeploy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,7 @@ class Commands(App[int]):
 
     runtime: RuntimePort | None
     store: Store
+    glyphs: Glyphs
 
     def __init__(self) -> None:
         super().__init__()
@@ -134,7 +139,10 @@ class Commands(App[int]):
         if runtime is None:
             return None
         previews: list[Preview] = []
-        for name in names:
+        for place, name in enumerate(names, 1):
+            if action in LOOKED_AT:
+                many = f" ({place} of {len(names)})" if len(names) > 1 else ""
+                self.say(f"looking at {name} on today's data{many} ...")
             try:
                 previews.append(await runtime.preview(action, name))
             except Exception as error:
@@ -144,8 +152,9 @@ class Commands(App[int]):
         for name, preview in zip(names, previews, strict=True):
             if len(names) > 1:
                 body.append((name, "accent"))
-            body += [(f"{verb:<7}{path}", "") for verb, path in preview.changes]
             body += [(f"not met: {gate}", "warn") for gate in preview.unmet]
+            body += self._todays_words(preview)
+            body += [(f"{verb:<7}{path}", "") for verb, path in preview.changes]
             body += self._live_words(name)
             body.append((f"same as: {preview.command}", "muted"))
         kill = action == "kill"
@@ -153,15 +162,29 @@ class Commands(App[int]):
             body.append(("final: cannot be undone; the kill callback fires at once", "crit"))
             body.append(("to bring it back later: redeploy it, as a new promotion with a reason", "muted"))
         needs = any(p.needs_reason for p in previews)
+        against = action in LOOKED_AT and any(p.unmet for p in previews)
+        if against:
+            body.insert(0, ("something is against it: without a reason of yours it is refused", "crit"))
         return Question(
             title=f"{action} {names[0]}" if len(names) == 1 else f"{action} {len(names)} features",
             body=body,
-            confirm=action.capitalize(),
+            confirm=f"{action.capitalize()} all the same" if against else action.capitalize(),
             reason_label="reason" if needs else "",
             reason_required=needs,
             typed_name=names[0] if kill else "",
-            danger=kill,
+            danger=kill or against,
         )
+
+    def _todays_words(self, preview: Preview) -> list[tuple[str, str]]:
+        """The research figures on today's data: value, error, gate; those that fail first."""
+        words = [(f"today, {preview.data}:", "muted")] if preview.figures else []
+        for f in sorted(preview.figures, key=lambda f: f.passed):
+            error = f" ±{f.error:.2g}" if math.isfinite(f.error) else ""
+            value = f"{f.value:.3g}" if not math.isnan(f.value) else "unknown"
+            sign = self.glyphs.ok if f.passed else self.glyphs.killed
+            line = f"{sign} {f.gate:<16}{value + error:<18} {f.comparison} {f.threshold:.3g}"
+            words.append((line, "" if f.passed else "crit"))
+        return words
 
     def _live_words(self, name: str) -> list[tuple[str, str]]:
         m = self.store.metrics.get(name)

@@ -26,6 +26,23 @@ class Document(Protocol):
     def damaged(self) -> str: ...  # noqa: D102
 
 
+class TodaysFigure(Protocol):
+    """One gate on today's data: value, standard error (NaN: none), and what it is held against."""
+
+    @property
+    def gate(self) -> str: ...  # noqa: D102
+    @property
+    def value(self) -> float: ...  # noqa: D102
+    @property
+    def error(self) -> float: ...  # noqa: D102
+    @property
+    def comparison(self) -> str: ...  # noqa: D102
+    @property
+    def threshold(self) -> float: ...  # noqa: D102
+    @property
+    def passed(self) -> bool: ...  # noqa: D102
+
+
 class Preview(Protocol):
     """What an action would change, for the dialog that asks."""
 
@@ -39,6 +56,10 @@ class Preview(Protocol):
     def command(self) -> str: ...  # noqa: D102
     @property
     def undoable(self) -> bool: ...  # noqa: D102
+    @property
+    def figures(self) -> Sequence[TodaysFigure]: ...  # noqa: D102
+    @property
+    def data(self) -> str: ...  # noqa: D102
 
 
 class ChartData(Protocol):

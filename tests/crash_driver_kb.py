@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from helpers_kb import learning, record
+from helpers_kb import MEASURED, learning, record
 from helpers_kb_faults import at_call, die
 from midas_engine.kb import files
 from midas_engine.kb.store import KnowledgeBase
@@ -37,7 +37,7 @@ def _prepare(promoter: FeaturePromoter, actions: str) -> None:
         elif action == "shadow":
             promoter.shadow("alpha")
         elif action == "version":
-            promoter.propose_version("alpha", "neg(close)", "smoother")
+            promoter.propose_version("alpha", "neg(close)", "smoother", metrics=MEASURED)
         elif action == "redeploy":
             promoter.redeploy("alpha@2")
         elif action == "reject":

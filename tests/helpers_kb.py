@@ -10,6 +10,14 @@ from midas_engine.models import FeatureRecord, FeatureState, LearningDocument
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
+# Every figure that a discovery session saves with what it accepts.
+MEASURED: dict[str, Any] = {
+    "rank_ic": 0.031, "rank_ic_se": 0.006, "score_t": 4.2, "ir": 1.4, "turnover": 0.12, "net_bps": 0.4,
+    "effective_ic": 0.02, "max_correlation": 0.3, "marginal_ic": 0.02, "oos_ic": 0.025, "bars_scored": 6000,
+    "overall_pass": True,
+}  # fmt: skip
+
+
 def record(name: str = "carry", **changes: Any) -> FeatureRecord:
     """A candidate with everything an ordinary one has."""
     values: dict[str, Any] = {
@@ -22,7 +30,7 @@ def record(name: str = "carry", **changes: Any) -> FeatureRecord:
         "session_id": "s1",
         "expected_score": 0.021,
         "breadth": 9.5,
-        "metrics": {"rank_ic": 0.031, "score_t": 4.2, "overall_pass": True},
+        "metrics": dict(MEASURED),
     }
     return FeatureRecord(**(values | changes))
 

@@ -10,10 +10,14 @@ from midas_engine.cli.open_base import open_pipeline
 from midas_engine.models import FeatureRecord, FeatureState
 from midas_engine.settings import load_settings
 from tests.helpers_cli import Ran, call_midas, run_midas
+from tests.helpers_kb import MEASURED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+# These features are made up: what today's data says is against them.
+FORCED = ("--force", "--reason", "made for a test")
 
 
 @pytest.fixture
@@ -22,7 +26,7 @@ def base(tmp_path: Path) -> Path:
     path = tmp_path / "kb"
     with open_pipeline(load_settings(environ={}, flags={"kb": str(path)}), create=True) as promoter:
         for name, expression in (("carry", "cs_rank(-funding_rate)"), ("noise", "cs_rank(volume)")):
-            metrics = {"rank_ic": 0.0312, "score_t": 4.25}
+            metrics = MEASURED | {"rank_ic": 0.0312, "score_t": 4.25}
             promoter.save_candidate(FeatureRecord(name, expression, FeatureState.CANDIDATE, metrics=metrics))
     return path
 
@@ -51,7 +55,7 @@ def test_status_shows_what_is_there(midas: Callable[..., Ran]) -> None:
 
 
 def test_promote_demote_and_back(midas: Callable[..., Ran]) -> None:
-    promoted = midas("promote", "carry")
+    promoted = midas("promote", "carry", *FORCED)
     assert promoted.code == 0, promoted.err
     assert "carry: deployed" in promoted.out
     assert _states(midas)["deployed"] == ["carry"]
@@ -71,7 +75,7 @@ def test_reject(midas: Callable[..., Ran]) -> None:
 
 
 def test_pause_and_resume(midas: Callable[..., Ran]) -> None:
-    midas("promote", "carry")
+    midas("promote", "carry", *FORCED)
     assert "paused" in midas("pause", "carry", "--reason", "maintenance").out
     assert midas("status", "--json").document["deployed"][0]["paused"] is True
     assert midas("resume", "carry").code == 0
@@ -79,7 +83,7 @@ def test_pause_and_resume(midas: Callable[..., Ran]) -> None:
 
 
 def test_a_kill_wants_the_name_typed(midas: Callable[..., Ran]) -> None:
-    midas("promote", "carry")
+    midas("promote", "carry", *FORCED)
     refused = midas("kill", "carry", "--reason", "flipped", "--yes", "carr")
     assert refused.code == 6
     assert "nothing was killed" in refused.err
@@ -93,7 +97,7 @@ def test_a_kill_wants_the_name_typed(midas: Callable[..., Ran]) -> None:
 
 
 def test_a_kill_asks_on_standard_input(base: Path) -> None:
-    run_midas("promote", "carry", "--kb", str(base))
+    run_midas("promote", "carry", *FORCED, "--kb", str(base))
     command = ("kill", "carry", "--reason", "flipped", "--kb", str(base))
     unanswered = run_midas(*command)
     assert unanswered.code == 2
@@ -133,14 +137,14 @@ def test_a_gate_that_was_not_met_needs_force(base: Path, midas: Callable[..., Ra
     assert refused.code == 7
     assert "trading_cost" in refused.err
     assert "--force" in refused.err
-    assert midas("promote", "costly", "--force").code == 0
+    assert midas("promote", "costly", *FORCED).code == 0
 
 
 def test_a_version_replaces_and_is_rolled_back(base: Path, midas: Callable[..., Ran]) -> None:
-    midas("promote", "carry")
+    midas("promote", "carry", *FORCED)
     with open_pipeline(load_settings(environ={}, flags={"kb": str(base)})) as promoter:
         promoter.propose_version("carry", "cs_rank(-ts_mean(funding_rate, 8))", "smoother")
-    assert midas("redeploy", "carry@2", "--reason", "fix").code == 0
+    assert midas("redeploy", "carry@2", "--force", "--reason", "fix").code == 0
     assert _states(midas)["deployed"] == ["carry@2"]
     assert "carry: deployed" in midas("rollback", "carry").out
     assert _states(midas)["deployed"] == ["carry"]

@@ -15,13 +15,13 @@ SCRIPT = """
 import os, sys
 os.umask(int(sys.argv[2], 8))
 sys.path.insert(0, "tests")
-from helpers_kb import START, learning, record
+from helpers_kb import MEASURED, START, learning, record
 from midas_engine.clock import ManualClock
 from midas_engine.kb.store import KnowledgeBase
 from midas_engine.promoter import FeaturePromoter
 kb = KnowledgeBase(sys.argv[1], clock=ManualClock(START))
 promoter = FeaturePromoter(kb)
-promoter.save_candidate(record(hypothesis="Gr\\u00fc\\u00dfe \\U0001f600", metrics={"b": 1.5, "a": True}))
+promoter.save_candidate(record(hypothesis="Gr\\u00fc\\u00dfe \\U0001f600", metrics=MEASURED | {"b": 1.5, "a": True}))
 promoter.promote("carry", "f\\u00fcr gut")
 kb.save_learning(learning("Caf\\u00e9", tags=("b", "a"), body="\\u4e2d\\u6587"))
 assert kb.check() == [], kb.check()

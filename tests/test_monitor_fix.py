@@ -113,7 +113,7 @@ async def test_the_living_leg_becomes_a_version_with_lineage_and_a_promise(panel
     kb = KnowledgeBase(tmp_path / "kb")
     promoter = FeaturePromoter(kb)
     promoter.save_candidate(FeatureRecord("mixed", COMPOSITE, FeatureState.CANDIDATE))
-    promoter.promote("mixed")
+    promoter.promote("mixed", "a case that is known", force=True)
     case = _case(panel, panel.T - 1, kill_proposed=True)
     result = await _mender(panel, promoter=promoter, ledger=kb.journal_path).mend(*case)
     assert (result.fix_name, result.fix_expression) == ("mixed@2", f"(-0.5 * {CARRY})")

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
-from helpers_kb import START, record
+from helpers_kb import MEASURED, START, record
 from midas_engine.errors import DocumentDamagedError, JournalError, TransitionError
 from midas_engine.events import Event, FaultReported, FeatureMoved
 from midas_engine.journal import Journal
 from midas_engine.kb.store import KnowledgeBase
 from midas_engine.models import FeatureState
 from midas_engine.promoter import FeaturePromoter, unmet_gates
+from midas_engine.promoter.measured import NEEDED
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 from helpers_promoter import ACTIONS, ALLOWED, STATES, Stage, act
 
+UNMEASURED = "not measured: 6 gates unknown"
 FAILED = {
+    **MEASURED,
     "overall_pass": False,
     "gates": [{"name": "ir", "value": 0.1, "comparison": ">=", "threshold": 0.5, "passed": False}],
 }
@@ -132,22 +136,45 @@ def test_gates_that_are_not_met_ask_for_force(stage: Stage) -> None:
     assert "--force" in preview.command
     with pytest.raises(TransitionError, match="ir 0.1, needs >= 0.5"):
         stage.promoter.promote("carry")
-    assert stage.promoter.promote("carry", force=True).state is FeatureState.DEPLOYED
+    with pytest.raises(TransitionError, match="needs a reason"):
+        stage.promoter.promote("carry", force=True)
+    forced = stage.promoter.promote("carry", "a colleague measured it", force=True)
+    assert forced.state is FeatureState.DEPLOYED
+    assert forced.history[-1]["forced"] == "ir 0.1, needs >= 0.5"
 
 
 @pytest.mark.parametrize(
     ("metrics", "unmet"),
     [
-        ({}, ()),
-        ({"overall_pass": True}, ()),
-        ({"overall_pass": False}, ("the evaluation did not pass",)),
+        ({}, (UNMEASURED,)),
+        (MEASURED, ()),
+        ({"overall_pass": True}, (UNMEASURED,)),
+        ({"rank_ic": 0.03, "score_t": 4.0}, (UNMEASURED,)),  # figures nobody judged
+        ({**MEASURED, "overall_pass": False}, ("the evaluation did not pass",)),
         (
-            {"overall_pass": False, "failed_agents": "trading_cost, predictive_power"},
+            {**MEASURED, "overall_pass": False, "failed_agents": "trading_cost, predictive_power"},
             ("trading_cost", "predictive_power"),
         ),
-        ({"failed_agents": ["trading_cost"]}, ("trading_cost",)),
-        ({"gates": "rubbish", "failed_agents": ""}, ()),
-        ({"gates": [{"name": "ir", "passed": False, "value": None}]}, ("ir unknown, needs  unknown",)),
+        ({**MEASURED, "failed_agents": ["trading_cost"]}, ("trading_cost",)),
+        ({**MEASURED, "gates": "rubbish", "failed_agents": ""}, ()),
+        (
+            {**MEASURED, "gates": [{"name": "ir", "passed": False, "value": None}]},
+            ("ir unknown, needs  unknown",),
+        ),
+        (
+            {**MEASURED, "rank_ic": math.nan},
+            ("not measured: 1 of 6 gates unknown (predictive_power)",),
+        ),
+        ({**MEASURED, "turnover": "low"}, ("not measured: 1 of 6 gates unknown (trading_cost)",)),
+        (
+            {k: v for k, v in MEASURED.items() if k not in ("oos_ic", "bars_scored")},
+            ("not measured: 3 of 6 gates unknown (decay_analysis, overfit_detection, regime_robustness)",),
+        ),
+        ({"passed_agents": ", ".join(NEEDED), "overall_pass": True}, ()),
+        (
+            {"passed_agents": ", ".join(NEEDED), "overall_pass": True, "oos_ic": math.nan},
+            ("not measured: 1 of 6 gates unknown (overfit_detection)",),
+        ),
     ],
 )
 def test_unmet_gates_are_read_from_the_figures(metrics: dict[str, object], unmet: tuple[str, ...]) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from helpers_kb import record
+from helpers_kb import MEASURED, record
 from midas_engine.errors import TransitionError
 from midas_engine.kb.store import KnowledgeBase
 from midas_engine.models import FeatureState
@@ -43,7 +43,7 @@ def test_a_version_is_a_candidate_with_its_lineage(promoter: FeaturePromoter) ->
 
 
 def test_two_versions_are_never_live_at_once(promoter: FeaturePromoter) -> None:
-    promoter.propose_version("carry", "neg(close)", "fix")
+    promoter.propose_version("carry", "neg(close)", "fix", metrics=MEASURED)
     promoter.shadow("carry@2")
     with pytest.raises(TransitionError, match="another version"):
         promoter.promote("carry@2")
@@ -61,7 +61,7 @@ def test_two_versions_are_never_live_at_once(promoter: FeaturePromoter) -> None:
 
 
 def test_roll_back_and_forth(promoter: FeaturePromoter) -> None:
-    promoter.propose_version("carry", "neg(close)", "fix")
+    promoter.propose_version("carry", "neg(close)", "fix", metrics=MEASURED)
     promoter.redeploy("carry@2", "the fix is better")
     back = promoter.rollback("carry@2")
     assert back.name == "carry"
@@ -74,7 +74,7 @@ def test_roll_back_and_forth(promoter: FeaturePromoter) -> None:
 
 
 def test_a_swap_is_undone_as_one(promoter: FeaturePromoter) -> None:
-    promoter.propose_version("carry", "neg(close)", "fix")
+    promoter.propose_version("carry", "neg(close)", "fix", metrics=MEASURED)
     promoter.redeploy("carry@2")
     promoter.undo()
     assert (promoter.list_deployed(), promoter.list_candidates()) == (["carry"], ["carry@2"])
@@ -86,7 +86,7 @@ def test_a_swap_is_undone_as_one(promoter: FeaturePromoter) -> None:
 
 
 def test_a_killed_version_is_not_rolled_back_to(promoter: FeaturePromoter) -> None:
-    promoter.propose_version("carry", "neg(close)", "fix")
+    promoter.propose_version("carry", "neg(close)", "fix", metrics=MEASURED)
     promoter.kill("carry", "flipped")
     promoter.redeploy("carry@2")
     with pytest.raises(TransitionError, match="replaced nothing"):
@@ -95,7 +95,7 @@ def test_a_killed_version_is_not_rolled_back_to(promoter: FeaturePromoter) -> No
 
 
 def test_redeploying_an_old_version_swaps_the_live_one_out(promoter: FeaturePromoter) -> None:
-    promoter.propose_version("carry", "neg(close)", "fix")
+    promoter.propose_version("carry", "neg(close)", "fix", metrics=MEASURED)
     promoter.redeploy("carry@2")
     promoter.redeploy("carry")
     assert (promoter.list_deployed(), promoter.list_archived()) == (["carry"], ["carry@2"])
@@ -103,10 +103,13 @@ def test_redeploying_an_old_version_swaps_the_live_one_out(promoter: FeatureProm
 
 
 def test_a_version_that_fails_its_gates_asks_for_force(promoter: FeaturePromoter) -> None:
-    promoter.propose_version("carry", "neg(close)", "fix", metrics={"overall_pass": False})
+    promoter.propose_version("carry", "neg(close)", "fix", metrics={**MEASURED, "overall_pass": False})
     with pytest.raises(TransitionError, match="did not pass"):
         promoter.redeploy("carry@2")
-    promoter.redeploy("carry@2", force=True)
+    with pytest.raises(TransitionError, match="needs a reason"):
+        promoter.redeploy("carry@2", force=True)
+    forced = promoter.redeploy("carry@2", "known to hold", force=True)
+    assert forced.history[-1]["forced"] == "the evaluation did not pass"
     assert promoter.list_deployed() == ["carry@2"]
 
 

@@ -60,6 +60,23 @@ async def asked(pilot: Any) -> None:
     await until(pilot, lambda: isinstance(pilot.app.screen, AskModal), "the dialog opens")
 
 
+async def heard(pilot: Any) -> None:
+    """The dialog listens."""
+    await asked(pilot)
+    await until(pilot, lambda: not pilot.app.screen.deaf, "the dialog listens")
+
+
+async def agree(pilot: Any, reason: str = "known to hold") -> None:
+    """What five days of bars say is against every promotion: it takes a reason."""
+    await heard(pilot)
+    assert button(pilot.app, "confirm").disabled
+    await press(pilot, "y")
+    assert isinstance(pilot.app.screen, AskModal), "y alone is refused"
+    await press(pilot, "tab")
+    await type_text(pilot, reason)
+    await press(pilot, "enter")
+
+
 def test_the_keys_know_the_same_transitions_as_the_engine() -> None:
     for action, states_ in ACTIONS.items():
         allowed = {s.value for s in RULES[action].after}
@@ -72,12 +89,13 @@ async def test_promote_asks_with_cancel_focused_and_moves_the_feature(kb: Path, 
     async with running(kb, market, mode="pipeline") as (app, pilot):
         choose(app, "volume_shock")
         await press(pilot, "p")
-        await asked(pilot)
+        await heard(pilot)
         assert app.focused is button(app, "cancel")
         text = screen_text(app)
         assert "write" in text
         assert "same as: midas promote volume_shock" in text
-        await press(pilot, "y")
+        assert "no figures on today's data" in text
+        await agree(pilot)
         await until(pilot, lambda: states(kb)["volume_shock"] == "deployed")
         await until(pilot, lambda: any("volume_shock promoted" in t for t in toasts(app)))
 
@@ -86,7 +104,7 @@ async def test_enter_on_a_fresh_dialog_cancels(kb: Path, market: Path) -> None:
     async with running(kb, market, mode="pipeline") as (app, pilot):
         choose(app, "volume_shock")
         await press(pilot, "p")
-        await asked(pilot)
+        await heard(pilot)
         await press(pilot, "enter")
         assert not isinstance(app.screen, AskModal)
         assert states(kb)["volume_shock"] == "candidate"
@@ -173,7 +191,7 @@ async def test_a_version_is_redeployed_in_a_swap_and_rolled_back_with_one_key(kb
         await until(pilot, lambda: "from reversal_1h" in screen_text(app))
         await press(pilot, "R")
         await asked(pilot)
-        await press(pilot, "y")
+        await agree(pilot)
         await until(pilot, lambda: states(kb)["reversal_1h@2"] == "deployed")
         assert states(kb)["reversal_1h"] == "archived"
         await until(pilot, lambda: app.store.record("reversal_1h@2").state == "deployed")  # type: ignore[union-attr]
@@ -275,8 +293,7 @@ class TestRefusals:
             monkeypatch.setattr(runtime, "act", full)
             choose(app, "volume_shock")
             await press(pilot, "p")
-            await asked(pilot)
-            await press(pilot, "y")
+            await agree(pilot)
             await until(pilot, lambda: any("No space left" in t for t in toasts(app)))
             assert app.store.faults[-1].where == "terminal"
             await press(pilot, "1")

@@ -78,8 +78,12 @@ def candidate_record(
     session_id: str,
     hypothesis: str,
     at: datetime,
+    measured_on: str = "",
 ) -> FeatureRecord:
-    """The document of an accepted expression, with the figures of every part and what it promises."""
+    """The document of an accepted expression, with the figures of every part and what it promises.
+
+    `measured_on` is the content hash of the data that the figures are of.
+    """
     metrics = flat_figures(research)
     metrics |= {
         "composite": round(research.composite_score, 6),
@@ -93,6 +97,9 @@ def candidate_record(
     if expected is not None:
         metrics["reference_bars"] = bars
     metrics["overall_pass"] = True
+    metrics["passed_agents"] = ", ".join(v.agent for v in research.verdicts if v.passed)
+    if measured_on:
+        metrics["measured_on"] = measured_on
     return FeatureRecord(
         name=name,
         expression=proposal.expression,

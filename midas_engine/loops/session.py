@@ -274,6 +274,7 @@ class Session:
         record = candidate_record(
             proposal, research, confirmation, holdout, promise,
             name=name, session_id=self.session_id, hypothesis=plan.hypothesis, at=self._voice.now(),
+            measured_on=self._assessor.snapshot_id,
         )  # fmt: skip
         path = await self._loop.save_candidate(record)
         self.accepted.append(name)

@@ -16,11 +16,14 @@ from midas_engine.promoter.preview import Preview, make_preview
 from midas_engine.promoter.rules import check_reason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from midas_engine.clock import Clock
     from midas_engine.kb.store import KnowledgeBase
+
+# What was against a forced promotion is kept in one line of the history.
+_MOST_FORCED = 500
 
 
 class PipelineCore:
@@ -91,9 +94,9 @@ class PipelineCore:
             by_state[FeatureState.ARCHIVED],
         )
 
-    def preview(self, action: str, name: str) -> Preview:
-        """What an action would change on disk, which gates are not met, and whether it is possible at all."""
-        return make_preview(self.kb, action, name)
+    def preview(self, action: str, name: str, withdrawn: Sequence[str] = ()) -> Preview:
+        """What an action would change on disk, what is against it, and whether it is possible at all."""
+        return make_preview(self.kb, action, name, withdrawn)
 
     def pending_kills(self) -> list[PendingKill]:
         """Kills whose callback has not confirmed, to be called again after a restart."""
@@ -134,7 +137,16 @@ class PipelineCore:
     def _retired(self, record: FeatureRecord, reason: str, action: str) -> Step:
         return self._step(action, record, FeatureState.ARCHIVED, reason, paused=False)
 
-    def _step(self, action: str, record: FeatureRecord, after: FeatureState, reason: str, **changes: Any) -> Step:
+    def _step(
+        self,
+        action: str,
+        record: FeatureRecord,
+        after: FeatureState,
+        reason: str,
+        *,
+        forced: Sequence[str] = (),
+        **changes: Any,
+    ) -> Step:
         now = self.clock.now()
         entry = {
             "at": now.isoformat(timespec="seconds"),
@@ -145,6 +157,8 @@ class PipelineCore:
         }
         if reason:
             entry["reason"] = reason
+        if forced:
+            entry["forced"] = "; ".join(forced)[:_MOST_FORCED]
         changed = dataclasses.replace(
             record, state=after, reason=reason or record.reason, history=(*record.history, entry), **changes
         )

@@ -10,12 +10,29 @@ from midas_engine.errors import MidasError, TransitionError
 from midas_engine.kb.features import feature_path
 from midas_engine.kb.names import split_version
 from midas_engine.models import FeatureRecord, FeatureState
-from midas_engine.promoter.rules import RULES, state_after, unmet_gates
+from midas_engine.promoter.rules import RULES, refusals, state_after
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from midas_engine.kb.store import KnowledgeBase
+
+
+@dataclass(frozen=True, slots=True)
+class TodaysFigure:
+    """One gate on today's data.
+
+    Attributes:
+        error: Standard error of the value; NaN where it has none.
+    """
+
+    agent: str
+    gate: str
+    value: float
+    error: float
+    comparison: str
+    threshold: float
+    passed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +41,10 @@ class Preview:
 
     Attributes:
         changes: On disk, as ("write" | "remove", path), in the order a reader should see them.
-        unmet: Gates that the saved figures do not meet, in words.
+        unmet: Gates that the saved figures do not meet or say nothing of, and what today's data withdraws, in words;
+            with any of them the action needs force and a reason.
+        figures: The research figures on today's data, where a pre-flight looked; it opens nothing sealed.
+        data: What that data is.
         refusal: Why it is not possible; empty when it is.
         command: The same action on the command line.
     """
@@ -41,6 +61,8 @@ class Preview:
     level: int = 1
     refusal: str = ""
     command: str = ""
+    figures: tuple[TodaysFigure, ...] = ()
+    data: str = ""
 
     @property
     def possible(self) -> bool:
@@ -48,8 +70,8 @@ class Preview:
         return not self.refusal
 
 
-def make_preview(kb: KnowledgeBase, action: str, name: str) -> Preview:
-    """Look at what `action` on `name` would change, without changing it."""
+def make_preview(kb: KnowledgeBase, action: str, name: str, withdrawn: Sequence[str] = ()) -> Preview:
+    """Look at what `action` on `name` would change, without changing it; `withdrawn` is a pre-flight's."""
     if action not in RULES:
         raise TransitionError(f"there is no action {action!r}", hint="one of " + ", ".join(RULES))
     rule = RULES[action]
@@ -66,7 +88,8 @@ def make_preview(kb: KnowledgeBase, action: str, name: str) -> Preview:
             refusal = f"the knowledge base is read-only: {kb.read_only_reason}"
     except MidasError as error:
         return Preview(action, name, refusal=str(error), needs_reason=needs, undoable=rule.undoable, level=rule.level)
-    unmet = unmet_gates(record) if action in ("promote", "redeploy") else ()
+    unmet = refusals(action, record, withdrawn)
+    needs = needs or bool(unmet)
     command = ["midas", action, name, "--kb", str(kb.path)]
     if needs:
         command += ["--reason", "..."]

@@ -11,9 +11,11 @@ from midas_engine.kb.names import check_name, split_version, version_name
 from midas_engine.models import FeatureRecord, FeatureState
 from midas_engine.promoter.action_log import Step
 from midas_engine.promoter.core import PipelineCore
-from midas_engine.promoter.rules import check_reason, state_after, unmet_gates
+from midas_engine.promoter.rules import check_force, check_reason, refusals, state_after
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from midas_engine.events import FeatureMoved
 
 
@@ -70,31 +72,36 @@ class FeaturePromoter(PipelineCore):
         *,
         expected_score: float | None = None,
         breadth: float | None = None,
+        withdrawn: Sequence[str] = (),
     ) -> FeatureRecord:
         """Deploy a candidate or a feature in shadow.
 
         Args:
             name: The feature.
             reason: Kept with it.
-            force: Deploy although its figures do not meet every gate.
+            force: Deploy although its figures do not meet every gate, or were never measured; needs a reason, and is
+                kept in the feature's history with what was against it.
             expected_score: The reference score, where it is measured only now; see `calibrate`.
             breadth: The effective breadth that goes with it.
+            withdrawn: What a pre-flight on today's data found against it; see `midas_engine.runtime.promotion`.
+
+        Raises:
+            TransitionError: Not possible from its state, or something is against it and it is not forced.
         """
         reference = _reference(name, expected_score, breadth)
         with self.kb.lock():
             record = self._record(name)
             after = state_after("promote", record)
             self._refuse_second_version(record)
-            unmet = unmet_gates(record)
-            if unmet and not force:
-                raise TransitionError(
-                    f"{name} does not meet: {'; '.join(unmet)}", hint="deploy it all the same with force (--force)"
-                )
-            return self._move("promote", record, after, reason, **reference)
+            against = refusals("promote", record, withdrawn)
+            check_force(record, against, reason, force)
+            return self._move("promote", record, after, reason, forced=against, **reference)
 
-    def shadow(self, name: str, reason: str = "") -> FeatureRecord:
+    def shadow(
+        self, name: str, reason: str = "", *, expected_score: float | None = None, breadth: float | None = None
+    ) -> FeatureRecord:
         """Let a candidate run live beside the deployed features, with a forward record of its own."""
-        return self._simple("shadow", name, reason)
+        return self._simple("shadow", name, reason, **_reference(name, expected_score, breadth))
 
     def demote(self, name: str, reason: str) -> FeatureRecord:
         """Retire a deployed feature to the archive; a feature in shadow becomes a candidate again."""
@@ -167,24 +174,34 @@ class FeaturePromoter(PipelineCore):
             fresh = self._stamped(dataclasses.replace(fresh, **changes))
             return self._carry("save", [Step(None, fresh)], reason=fresh.reason)
 
-    def redeploy(self, name: str, reason: str = "", force: bool = False) -> FeatureRecord:
+    def redeploy(
+        self,
+        name: str,
+        reason: str = "",
+        force: bool = False,
+        *,
+        expected_score: float | None = None,
+        breadth: float | None = None,
+        withdrawn: Sequence[str] = (),
+    ) -> FeatureRecord:
         """Deploy a version in place of the one that is live, or bring an archived feature back, in one swap.
 
-        A killed feature comes back only with a reason.
+        A killed feature comes back only with a reason. The arguments are those of `promote`.
         """
+        reference = _reference(name, expected_score, breadth)
         with self.kb.lock():
             record = self._record(name)
             after = state_after("redeploy", record)
-            unmet = unmet_gates(record) if record.state is not FeatureState.ARCHIVED else ()
-            if unmet and not force:
-                raise TransitionError(f"{name} does not meet: {'; '.join(unmet)}", hint="use force (--force)")
             text = check_reason("redeploy", reason, record)
+            against = refusals("redeploy", record, withdrawn)
+            check_force(record, against, text, force)
             incumbent = self._incumbent(record.name)
             steps = [] if incumbent is None else [self._retired(incumbent, f"replaced by {name}", "redeploy")]
             lineage = record.lineage
             if incumbent is not None and incumbent.name not in lineage:
                 lineage = (*lineage, incumbent.name)
-            steps.append(self._step("redeploy", record, after, text, killed=False, paused=False, lineage=lineage))
+            changes = {"killed": False, "paused": False, "lineage": lineage, **reference}
+            steps.append(self._step("redeploy", record, after, text, forced=against, **changes))
             return self._carry("redeploy", steps, reason=text, feature=name)
 
     def rollback(self, name: str, reason: str = "") -> FeatureRecord:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from midas_engine.errors import TransitionError
 from midas_engine.models import FeatureRecord, FeatureState
+from midas_engine.promoter.measured import in_words, unknown_gates
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# Actions that put a feature into the book; they ask for every gate.
+GATED = ("promote", "redeploy")
 C, S, D, A = FeatureState.CANDIDATE, FeatureState.SHADOW, FeatureState.DEPLOYED, FeatureState.ARCHIVED
 
 
@@ -92,7 +98,7 @@ def check_reason(action: str, reason: str, record: FeatureRecord) -> str:
 
 
 def unmet_gates(record: FeatureRecord) -> tuple[str, ...]:
-    """The gates that the figures saved with the feature did not meet, in words.
+    """The gates that the figures saved with the feature did not meet, and those they say nothing of, in words.
 
     Reads `gates` (a list of mappings with name, value, comparison, threshold, passed), `failed_agents`
     (names, as a list or joined by commas) and `overall_pass`, whichever the record has. A fix must also have run in
@@ -112,7 +118,46 @@ def unmet_gates(record: FeatureRecord) -> tuple[str, ...]:
         found = ["the evaluation did not pass"]
     if metrics.get("fix_of") and not any(entry.get("action") == "shadow" for entry in record.history):
         found.append(f"it is a fix of {metrics['fix_of']} and has not run in shadow")
-    return tuple(f for f in found if f)
+    missing = in_words(unknown_gates(record))
+    return tuple(f for f in (missing, *found) if f)
+
+
+def refusals(action: str, record: FeatureRecord, withdrawn: Sequence[str] = ()) -> tuple[str, ...]:
+    """Why `action` needs force: what the saved figures do not show, and what today's withdraw.
+
+    Args:
+        action: promote or redeploy; nothing else asks.
+        record: The feature. One that was live before brings what it did live, not the figures of its youth.
+        withdrawn: What a pre-flight on today's data found against it.
+    """
+    if action not in GATED:
+        return ()
+    saved = () if _was_live(record) else unmet_gates(record)
+    return (*saved, *withdrawn)
+
+
+def _was_live(record: FeatureRecord) -> bool:
+    return any(entry.get("to") == FeatureState.DEPLOYED.value for entry in record.history)
+
+
+def check_force(record: FeatureRecord, against: Sequence[str], reason: str, force: bool) -> None:
+    """Refuse what has something against it, unless it is forced with a reason.
+
+    Raises:
+        TransitionError: It is not forced, or not explained.
+    """
+    if not against:
+        return
+    if not force:
+        raise TransitionError(
+            f"{record.name} does not meet: {'; '.join(against)}",
+            hint='deploy it all the same with force and a reason (--force --reason "...")',
+        )
+    if not reason.strip():
+        raise TransitionError(
+            f"forcing {record.name} needs a reason; against it: {'; '.join(against)}",
+            hint='say why, such as --force --reason "known from the paper of 2024"',
+        )
 
 
 def _words(gate: dict[str, Any]) -> str:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from midas_engine.errors import TransitionError
 from midas_engine.models import FeatureRecord, FeatureState, PipelineSummary
-from midas_engine.runtime.promotion import MEASURED, calibrate_from_data
+from midas_engine.promoter.rules import GATED
+from midas_engine.runtime.promotion import MEASURED, Preflight, carry_out, preflight, preview_with
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -32,6 +33,7 @@ class PipelineCommands:
     background: Callable[[Coroutine[Any, Any, None], str], Any]
     refuse_changes: Callable[[], None]
     watch_again: Callable[[], Coroutine[Any, Any, None]]
+    _looked: tuple[tuple[object, ...], Panel | None, Preflight] | None = None
 
     @property
     def kb(self) -> KnowledgeBase:
@@ -63,7 +65,7 @@ class PipelineCommands:
         )
 
     async def preview(self, action: str, name: str) -> Preview:
-        """What an action would change on disk, before it is taken.
+        """What an action would change on disk, before it is taken; a promotion is looked at on today's data.
 
         Raises:
             TransitionError: It is not possible; says why.
@@ -72,7 +74,9 @@ class PipelineCommands:
         found = await asyncio.to_thread(self.promoter.preview, action, name)
         if not found.possible:
             raise TransitionError(found.refusal)
-        return found
+        if action not in GATED:
+            return found
+        return await asyncio.to_thread(lambda: preview_with(self.promoter, action, name, self._preflight(action, name)))
 
     async def act(self, action: str, name: str, reason: str = "") -> str:
         """Take a pipeline action. A promotion measures what the feature promises; says what happened."""
@@ -84,20 +88,22 @@ class PipelineCommands:
         return said
 
     def _act(self, action: str, name: str, reason: str) -> str:
-        promoter = self.promoter
-        record: FeatureRecord
-        promise = ""
-        if action in MEASURED and self.panel is not None:
-            # Before the move, so that undoing takes the move back first.
-            promise = ", " + calibrate_from_data(promoter, name, self.panel, self.settings)
-        if action in ("promote", "redeploy"):
-            # The dialog has shown which gates are not met: confirming it is the force.
-            record = getattr(promoter, action)(name, reason, force=True)
-        elif action in ("demote", "reject", "kill"):
-            record = getattr(promoter, action)(name, reason)
-        else:
-            record = getattr(promoter, action)(name)
-        return f"{record.name} {_PAST[action]}{promise}"
+        found = self._preflight(action, name)
+        # The dialog has shown what is against it: a reason given there is the force.
+        record = carry_out(self.promoter, action, name, reason, found=found, force=bool(reason.strip()))
+        return f"{record.name} {_PAST[action]}" + (f", {found.words}" if found.words else "")
+
+    def _preflight(self, action: str, name: str) -> Preflight:
+        """What today's data says; looked at once for the dialog and the deed while nothing changed."""
+        if action not in MEASURED:
+            return Preflight()
+        record, panel = self.kb.feature(name), self.panel
+        book = tuple((r.name, r.expression) for r in self.kb.features(FeatureState.DEPLOYED))
+        gates = repr(self.kb.last_good_thresholds())
+        key = (action, name, record.expression, record.gate, record.hold_bars, record.expected_score, book, gates)
+        if self._looked is None or self._looked[0] != key or self._looked[1] is not panel:
+            self._looked = (key, panel, preflight(self.kb, action, name, panel, self.settings))
+        return self._looked[2]
 
     async def undo(self) -> str:
         """Take the last reversible action back."""

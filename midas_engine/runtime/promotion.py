@@ -1,39 +1,215 @@
-"""What every door does before a feature goes live: terminal, command line and service alike."""
+"""What every door does before a feature goes live: terminal, command line and service alike.
+
+The pre-flight computes the research figures on today's data. It may withdraw a promotion, never grant one: it opens
+nothing sealed and charges nothing sealed.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from midas_engine.errors import EvaluationError, MidasError
+from midas_engine.errors import MidasError
+from midas_engine.kb.names import split_version
+from midas_engine.models import FeatureState
+from midas_engine.promoter.preview import TodaysFigure
+from midas_engine.promoter.rules import GATED
 
 if TYPE_CHECKING:
+    from midas_engine.evaluator.context.history_split import Parts
+    from midas_engine.kb import KnowledgeBase
     from midas_engine.market import Panel
-    from midas_engine.promoter import FeaturePromoter
+    from midas_engine.models import EvaluationResult, FeatureRecord, MultiAgentResult
+    from midas_engine.promoter import FeaturePromoter, Preview
     from midas_engine.settings import Settings
 
 # Actions after which a feature is watched: what it promises is measured first, where nothing did.
 MEASURED = ("promote", "shadow", "redeploy")
+WHOLE = 1000
 
 
-def calibrate_from_data(promoter: FeaturePromoter, name: str, panel: Panel, settings: Settings) -> str:
-    """Measure a feature's promise on the confirmation part and store it; says what was found.
+@dataclass(frozen=True, slots=True)
+class Preflight:
+    """What today's data says of a feature that is to go live.
 
-    The confirmation part is the one its gates were judged on but no prompt ever saw.
+    Attributes:
+        data: The data and the part of it that was looked at.
+        figures: Every gate with its value and error; empty where nothing could be computed.
+        withdrawn: What is against it, in words.
+        reference: Expected score and breadth, where they are measured only now.
+        words: What was measured, in a few words.
     """
+
+    data: str = ""
+    figures: tuple[TodaysFigure, ...] = ()
+    withdrawn: tuple[str, ...] = ()
+    reference: tuple[float, float] | None = None
+    words: str = ""
+
+    @property
+    def changes(self) -> dict[str, float]:
+        """The reference as arguments of the promoter."""
+        if self.reference is None:
+            return {}
+        return {"expected_score": self.reference[0], "breadth": self.reference[1]}
+
+
+def preflight(
+    kb: KnowledgeBase, action: str, name: str, panel: Panel | None, settings: Settings, *, why: str = ""
+) -> Preflight:
+    """Look at a feature on today's data before `action`. Heavy: call it in a thread.
+
+    Args:
+        kb: Its thresholds and deployed features are what the feature is held against.
+        action: Anything; only what lets a feature go live is looked at.
+        name: The feature.
+        panel: Today's data; None when there is none, and `why`.
+        settings: How the data is split and scored.
+        why: Why there is no data.
+    """
+    if action not in MEASURED:
+        return Preflight()
+    record = kb.feature(name)
+    if panel is None:
+        none = why or "no figures on today's data: it is not loaded"
+        return Preflight(withdrawn=(none,) if action in GATED else (), words="uncalibrated: no data")
+    about = f"{settings.data}: {str(panel.timestamps[0])[:10]} to {str(panel.timestamps[-1])[:10]}"
+    found = Preflight(data=f"{about}, its research part", words=_known_promise(record))
+    if action in GATED:
+        found = _judged(kb, record, panel, settings, found)
+    return found if record.expected_score is not None else _calibrated(record, panel, settings, found)
+
+
+def _judged(kb: KnowledgeBase, record: FeatureRecord, panel: Panel, settings: Settings, found: Preflight) -> Preflight:
+    from midas_engine.loops.worker import PanelJudge
+
+    base = split_version(record.name)[0]
+    # The version it replaces is no neighbour that it must differ from.
+    others = [r for r in kb.features(FeatureState.DEPLOYED) if split_version(r.name)[0] != base]
+    thresholds, _ = kb.last_good_thresholds()
+    trials = record.metrics.get("trials")
+    trials = trials if isinstance(trials, int) and not isinstance(trials, bool) and trials > 0 else 1
+    try:
+        judge = PanelJudge(panel, settings, {r.name: r.expression for r in others})
+        verdict = judge.judge(
+            record.expression, "research", trials, thresholds, record.name, record.gate, record.hold_bars, {}
+        )
+    except MidasError as error:
+        return dataclasses.replace(found, withdrawn=(f"no figures on today's data ({settings.data}): {error.message}",))
+    figures = _figures(verdict)
+    failed = tuple(f"today {in_words(f)}" for f in figures if not f.passed)
+    measured_on = record.metrics.get("measured_on")
+    data = found.data
+    if measured_on and measured_on != panel.snapshot_id:
+        data += "; the saved figures are of other data"
+    return dataclasses.replace(found, figures=figures, withdrawn=failed, data=data)
+
+
+def _figures(verdict: MultiAgentResult) -> tuple[TodaysFigure, ...]:
+    errors = _errors(verdict.evaluation)
+    return tuple(
+        TodaysFigure(v.agent, g.name, g.value, errors.get(g.name, math.nan), g.comparison, g.threshold, g.passed)
+        for v in verdict.verdicts
+        for g in v.gates
+    )
+
+
+def _errors(e: EvaluationResult) -> dict[str, float]:
+    return {
+        "rank_ic": e.rank_ic.se,
+        "plausible_ic": e.rank_ic.se,
+        "ir": e.ir.se,
+        "marginal_ic": e.marginal_ic.se,
+        "score_t": 1.0,
+        "marginal_t": 1.0,
+        "oos_t": 1.0,
+        "overfit_z": 1.0,
+    }
+
+
+def in_words(f: TodaysFigure) -> str:
+    """One gate as a line: `rank_ic 0.0219 +- 0.005, needs >= 0.02`.
+
+    Example:
+        >>> in_words(TodaysFigure("trading_cost", "turnover", 0.9, math.nan, "<=", 0.8, False))
+        'turnover 0.9, needs <= 0.8'
+    """
+    value = "unknown" if math.isnan(f.value) else f"{f.value:.0f}" if abs(f.value) >= WHOLE else f"{f.value:.3g}"
+    error = f" +- {f.error:.2g}" if math.isfinite(f.error) and not math.isnan(f.value) else ""
+    return f"{f.gate} {value}{error}, needs {f.comparison} {f.threshold:.3g}"
+
+
+def _known_promise(record: FeatureRecord) -> str:
+    return "" if record.expected_score is None else f"expected score {record.expected_score:+.4f}"
+
+
+def _calibrated(record: FeatureRecord, panel: Panel, settings: Settings, found: Preflight) -> Preflight:
+    """Measure what it promises on the confirmation part: its gates were judged on it, but no prompt ever saw it."""
     from midas_engine.dsl import FeatureEngine
     from midas_engine.evaluator.context.history_split import split_history
     from midas_engine.evaluator.metrics.reference_score import measure_reference
 
-    record = promoter.feature_status(name)
-    if record.expected_score is not None:
-        return f"expected score {record.expected_score:+.4f}"
     try:
         values = FeatureEngine(panel, limits=settings.dsl).values(record.expression)
-        parts = split_history(panel.timestamps, settings, max(settings.evaluation.horizons))
+        parts: Parts = split_history(panel.timestamps, settings, max(settings.evaluation.horizons))
         reference, _ = measure_reference(panel, values, parts.confirmation)
-    except (MidasError, EvaluationError) as error:
-        return f"uncalibrated: {error.message}"
+    except MidasError as error:
+        return dataclasses.replace(found, words=f"uncalibrated: {error.message}")
     if reference is None:
-        return "uncalibrated: its score on the confirmation part is not positive"
-    promoter.calibrate(name, reference.score, 1.0 / reference.variance)
-    return f"expected score {reference.score:+.4f}"
+        words = "uncalibrated: its score on the confirmation part is not positive"
+        return dataclasses.replace(found, words=words)
+    measured = (reference.score, 1.0 / reference.variance)
+    return dataclasses.replace(found, reference=measured, words=f"expected score {reference.score:+.4f}")
+
+
+def preview_with(promoter: FeaturePromoter, action: str, name: str, found: Preflight) -> Preview:
+    """The preview of an action with what the pre-flight found."""
+    preview = promoter.preview(action, name, found.withdrawn)
+    return dataclasses.replace(preview, figures=found.figures, data=found.data)
+
+
+def carry_out(
+    promoter: FeaturePromoter, action: str, name: str, reason: str, *, found: Preflight, force: bool = False
+) -> FeatureRecord:
+    """Take an action of the pipeline with what its pre-flight found.
+
+    Raises:
+        TransitionError: It is not possible, or something is against it and it is not forced with a reason.
+    """
+    if action in GATED:
+        more: dict[str, Any] = {"force": force, "withdrawn": found.withdrawn, **found.changes}
+    else:
+        more = dict(found.changes) if action == "shadow" else {}
+    record: FeatureRecord = getattr(promoter, action)(name, reason, **more)
+    return record
+
+
+def todays_panel(settings: Settings) -> tuple[Panel | None, str]:
+    """The data that the settings name, the history of a feed too; None and why, where it cannot be had."""
+    from midas_engine.market import load_panel
+    from midas_engine.market.feeds.open import is_live
+
+    try:
+        return (_history(settings) if is_live(settings.data) else load_panel(settings.data)), ""
+    except MidasError as error:
+        return None, f"no figures on today's data ({settings.data}): {error.message}"
+
+
+def _history(settings: Settings) -> Panel:
+    import asyncio
+
+    from midas_engine.clock import WallClock
+    from midas_engine.market.feeds.open import open_source
+    from midas_engine.market.feeds.polling import PollingFeed
+    from midas_engine.runtime.live import HISTORY_HOURS, MOST_HISTORY_BARS
+
+    async def ask() -> Panel:
+        feed = PollingFeed(open_source(settings.data), WallClock())
+        try:
+            return await feed.history(min(MOST_HISTORY_BARS, HISTORY_HOURS * 3600 // feed.bar_seconds))
+        finally:
+            await feed.close()
+
+    return asyncio.run(ask())

@@ -19,33 +19,55 @@ if TYPE_CHECKING:
     from midas_engine.events import FeatureMoved
     from midas_engine.models import FeatureRecord
     from midas_engine.promoter import FeaturePromoter, Preview
+    from midas_engine.promoter.preview import TodaysFigure
+    from midas_engine.runtime.promotion import Preflight
+    from midas_engine.settings import Settings
 
     Act = Callable[[FeaturePromoter], FeatureRecord]
 
 _name = click.argument("name")
 _reason = click.option("--reason", default="", metavar="TEXT", help="Why; kept in the feature's history.")
 _dry_run = click.option("--dry-run", is_flag=True, help="Show what would change on disk, and change nothing.")
-_force = click.option("--force", is_flag=True, help="Go on although its figures do not meet every gate.")
+_force = click.option("--force", is_flag=True, help="Go on whatever is against it; needs --reason.")
 
 
-def _move(shared: Shared, action: str, name: str, dry_run: bool, act: Act) -> None:
-    """Carry an action out, or show what it would do."""
-    from midas_engine.market import load_panel
-    from midas_engine.runtime.promotion import MEASURED, calibrate_from_data
+def _move(
+    shared: Shared, action: str, name: str, dry_run: bool, reason: str, *, force: bool = False, act: Act | None = None
+) -> None:
+    """Carry an action out, or show what it would do. What goes live is looked at on today's data first."""
+    from midas_engine.runtime.promotion import carry_out, preview_with
 
-    with open_pipeline(shared.settings()) as promoter:
+    settings = shared.settings()
+    with open_pipeline(settings) as promoter:
+        found = _preflight(promoter, action, name, settings)
+        for figure in found.figures:
+            shared.note(_gate_line(figure))
         if dry_run:
-            preview = promoter.preview(action, name)
+            preview = preview_with(promoter, action, name, found)
             shared.show({"dry_run": True, **_flat(preview)}, lambda: _previewed(preview))
             if not preview.possible:
                 raise click.exceptions.Exit(1)
             return
-        if action in MEASURED:
-            # As in the terminal: without an expected score a feature could never be called dead.
-            measured = calibrate_from_data(promoter, name, load_panel(shared.settings().data), shared.settings())
-            shared.note(f"{clean(name)}: {measured}")
-        record = act(promoter)
+        record = act(promoter) if act else carry_out(promoter, action, name, reason, found=found, force=force)
     shared.show({"action": action, "feature": record}, lambda: _moved(record))
+    if found.words:
+        shared.note(f"{clean(name)}: {found.words}")
+
+
+def _preflight(promoter: FeaturePromoter, action: str, name: str, settings: Settings) -> Preflight:
+    from midas_engine.runtime.promotion import MEASURED, Preflight, preflight, todays_panel
+
+    # What is not possible at all is said before the data is read.
+    if action not in MEASURED or not promoter.preview(action, name).possible:
+        return Preflight()
+    panel, why = todays_panel(settings)
+    return preflight(promoter.kb, action, name, panel, settings, why=why)
+
+
+def _gate_line(figure: TodaysFigure) -> str:
+    from midas_engine.runtime.promotion import in_words
+
+    return f"  {'ok  ' if figure.passed else 'FAIL'} {figure.agent}: {in_words(figure)}"
 
 
 def _moved(record: FeatureRecord) -> str:
@@ -64,7 +86,9 @@ def _previewed(preview: Preview) -> str:
     if not preview.possible:
         return f"{preview.action} {clean(preview.name)} is not possible: {clean(preview.refusal)}"
     lines = [f"{preview.action} {clean(preview.name)}: {preview.before} -> {preview.after}"]
-    lines.extend(f"  gate not met: {clean(gate)}" for gate in preview.unmet)
+    lines.extend(f"  against it: {clean(gate)}" for gate in preview.unmet)
+    if preview.data:
+        lines.append(f"  looked at on {clean(preview.data)}")
     lines.append(table(preview.changes))
     lines.append("  can be undone" if preview.undoable else "  can NOT be undone")
     return "\n".join(lines)
@@ -78,7 +102,7 @@ def _previewed(preview: Preview) -> str:
 @pass_shared
 def promote(shared: Shared, name: str, reason: str, force: bool, dry_run: bool) -> None:
     """Deploy a candidate: it is watched live from now on."""
-    _move(shared, "promote", name, dry_run, lambda p: p.promote(name, reason=reason, force=force))
+    _move(shared, "promote", name, dry_run, reason, force=force)
 
 
 @click.command(cls=Verb, example="midas shadow vwap_zscore_mean_rev")
@@ -88,7 +112,7 @@ def promote(shared: Shared, name: str, reason: str, force: bool, dry_run: bool) 
 @pass_shared
 def shadow(shared: Shared, name: str, reason: str, dry_run: bool) -> None:
     """Let a candidate run live beside the deployed features, with a record of its own."""
-    _move(shared, "shadow", name, dry_run, lambda p: p.shadow(name, reason))
+    _move(shared, "shadow", name, dry_run, reason)
 
 
 @click.command(cls=Verb, example='midas demote vwap_zscore_mean_rev --reason "IC < 0 in LOW_VOL regime"')
@@ -98,7 +122,7 @@ def shadow(shared: Shared, name: str, reason: str, dry_run: bool) -> None:
 @pass_shared
 def demote(shared: Shared, name: str, reason: str, dry_run: bool) -> None:
     """Retire a live feature to the archive. Can be undone."""
-    _move(shared, "demote", name, dry_run, lambda p: p.demote(name, reason))
+    _move(shared, "demote", name, dry_run, reason)
 
 
 @click.command(cls=Verb, example='midas reject noisy_ob_imbalance --reason "overfit ratio 2.4"')
@@ -108,7 +132,7 @@ def demote(shared: Shared, name: str, reason: str, dry_run: bool) -> None:
 @pass_shared
 def reject(shared: Shared, name: str, reason: str, dry_run: bool) -> None:
     """Send a candidate to the archive. Can be undone."""
-    _move(shared, "reject", name, dry_run, lambda p: p.reject(name, reason))
+    _move(shared, "reject", name, dry_run, reason)
 
 
 @click.command(cls=Verb, example="midas kill vwap_zscore_mean_rev --reason flipped --yes vwap_zscore_mean_rev")
@@ -134,7 +158,7 @@ def kill(shared: Shared, name: str, reason: str, answer: str | None, dry_run: bo
             )
         return promoter.kill(name, reason)
 
-    _move(shared, "kill", name, dry_run, confirmed)
+    _move(shared, "kill", name, dry_run, reason, act=confirmed)
 
 
 @click.command(cls=Verb, example="midas pause vwap_zscore_mean_rev --reason 'exchange maintenance'")
@@ -144,7 +168,7 @@ def kill(shared: Shared, name: str, reason: str, answer: str | None, dry_run: bo
 @pass_shared
 def pause(shared: Shared, name: str, reason: str, dry_run: bool) -> None:
     """Set a live feature aside without retiring it."""
-    _move(shared, "pause", name, dry_run, lambda p: p.pause(name, reason))
+    _move(shared, "pause", name, dry_run, reason)
 
 
 @click.command(cls=Verb, example="midas resume vwap_zscore_mean_rev")
@@ -154,7 +178,7 @@ def pause(shared: Shared, name: str, reason: str, dry_run: bool) -> None:
 @pass_shared
 def resume(shared: Shared, name: str, reason: str, dry_run: bool) -> None:
     """Take a paused feature up again."""
-    _move(shared, "resume", name, dry_run, lambda p: p.resume(name, reason))
+    _move(shared, "resume", name, dry_run, reason)
 
 
 @click.command(cls=Verb, example="midas redeploy vwap_zscore_mean_rev@2 --reason 'fix for the June break'")
@@ -165,7 +189,7 @@ def resume(shared: Shared, name: str, reason: str, dry_run: bool) -> None:
 @pass_shared
 def redeploy(shared: Shared, name: str, reason: str, force: bool, dry_run: bool) -> None:
     """Put a version in place of the live one, or bring an archived feature back, in one swap."""
-    _move(shared, "redeploy", name, dry_run, lambda p: p.redeploy(name, reason, force=force))
+    _move(shared, "redeploy", name, dry_run, reason, force=force)
 
 
 @click.command(cls=Verb, example="midas rollback vwap_zscore_mean_rev")
@@ -175,7 +199,7 @@ def redeploy(shared: Shared, name: str, reason: str, force: bool, dry_run: bool)
 @pass_shared
 def rollback(shared: Shared, name: str, reason: str, dry_run: bool) -> None:
     """Put back the version that the live one replaced."""
-    _move(shared, "rollback", name, dry_run, lambda p: p.rollback(name, reason))
+    _move(shared, "rollback", name, dry_run, reason)
 
 
 @click.command(cls=Verb, example=("midas undo", "midas undo vwap_zscore_mean_rev"))

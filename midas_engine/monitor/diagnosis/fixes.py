@@ -248,6 +248,7 @@ class PanelMender:
             "gain_t": round(best.gain_t, 3),
             "overall_pass": best.passed,
         }
+        metrics["passed_agents"] = ", ".join(v.agent for v in best.verdict.verdicts if v.passed)
         if not best.passed:
             metrics["failed_agents"] = ", ".join(best.verdict.failed_agents)
         changes: dict[str, Any] = {"metrics": metrics}
