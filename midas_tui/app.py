@@ -17,10 +17,11 @@ from midas_tui.view_actions import Views
 from midas_tui.workers import in_worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from textual.screen import Screen
 
+    from midas_engine.clock import Clock
     from midas_engine.models import Alert
     from midas_engine.settings import Settings
     from midas_tui.runtime_protocol import RuntimePort
@@ -69,6 +70,7 @@ class MidasApp(Views):
         mode: Mode to start in.
         exit_when_ready: Leave with code 0 once the engine runs (for checks from outside).
         when_ready: Called once the engine runs and its state is drawn.
+        clock: Measures how long a dialog has been shown; real time when None.
     """
 
     TITLE = "midas"
@@ -122,8 +124,9 @@ class MidasApp(Views):
         mode: str = "live",
         exit_when_ready: bool = False,
         when_ready: Callable[[], object] | None = None,
+        clock: Clock | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(clock)
         self._first_mode = mode
         terminal = settings.terminal if settings is not None else None
         self._make_runtime = make_runtime
@@ -236,7 +239,18 @@ class MidasApp(Views):
         if not alerts or (replay is not None and replay.playing and replay.speed > TOAST_SPEED):
             return
         more = f" (+{len(alerts) - 1} more)" if len(alerts) > 1 else ""
-        self.say(f"{self.glyphs.critical} {alerts[0].feature}: {alerts[0].message}{more}", bad=True)
+        newest = self.store.alerts.get(alerts[0].id, alerts[0])
+        self.say(f"{self.glyphs.critical} {newest.feature}: {newest.message}{more}", bad=True, key="critical")
+
+    async def follow(self, names: Sequence[str] = ()) -> None:
+        """Keep the eye on what was moved: the first of `names`, else of all features, that stands elsewhere now."""
+        before = self.store.places()
+        await self.reload_pipeline()
+        after = self.store.places()
+        moved = [name for name in (*names, *after) if after.get(name) != before.get(name)]
+        screen = self.mode_screen()
+        if moved and screen is not None:
+            screen.follow_feature(moved[0])
 
     async def reload_pipeline(self) -> None:
         """Read the pipeline again."""

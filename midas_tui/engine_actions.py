@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from textual.app import App
+from textual.notifications import Notification
 
 from midas_engine.errors import MidasError
 from midas_tui.faults import describe, fault_of
+from midas_tui.guarded_app import GuardedApp
 from midas_tui.modals.ask import Answer, AskModal, Question
 from midas_tui.modals.choose import ChooseModal, LineModal
 from midas_tui.sanitise import clean
@@ -19,6 +20,7 @@ from midas_tui.workers import in_worker
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from midas_engine.clock import Clock
     from midas_tui.runtime_protocol import Preview, RuntimePort
     from midas_tui.store import Store
     from midas_tui.theme import Glyphs
@@ -39,6 +41,9 @@ RESEARCHERS = {
 REMEMBERED = 100
 # What the engine looks at on today's data before it asks.
 LOOKED_AT = ("promote", "redeploy")
+# Messages at once; a terminal below TALL lines has one line for them.
+MESSAGES = 2
+TALL = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,24 +55,49 @@ class Done:
     hours: float = 0.0
 
 
-class Commands(App[int]):
+class Commands(GuardedApp):
     """Actions of the application that reach the engine."""
 
     runtime: RuntimePort | None
     store: Store
     glyphs: Glyphs
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, clock: Clock | None = None) -> None:
+        super().__init__(clock)
         self._done: list[Done] = []
         self._undone: list[Done] = []
         self._asking = False
+        self._said: dict[str, Notification] = {}
 
     # -- helpers ---------------------------------------------------------------------------------
 
-    def say(self, text: str, *, bad: bool = False) -> None:
-        """A toast; its text is data."""
-        self.notify(clean(text), severity="error" if bad else "information", markup=False, timeout=8 if bad else 4)
+    @property
+    def asking(self) -> bool:
+        """Whether a question is being prepared or answered."""
+        return self._asking
+
+    def give_up_asking(self) -> None:
+        """Escape, while a question is being prepared: it is not asked."""
+        for group in ("act", "session"):
+            self.workers.cancel_group(self, group)
+
+    def _asked(self) -> None:
+        """The question is answered, or was not asked: what was typed meanwhile is not for the page."""
+        self._asking = False
+        self.gate.settle()
+
+    def say(self, text: str, *, bad: bool = False, key: str = "") -> None:
+        """A toast; its text is data. It takes the place of an earlier one of the same `key` (its text, when empty)."""
+        text = clean(text)
+        note = Notification(text, severity="error" if bad else "information", timeout=8 if bad else 4)
+        self._said.pop(key or text, None)
+        room = MESSAGES if self.size.height >= TALL else 1
+        standing = [(k, n) for k, n in self._said.items() if n in self._notifications]
+        self._said = dict([*standing, (key or text, note)][-room:])
+        self._notifications.clear()
+        for shown in self._said.values():
+            self._notifications.add(shown)
+        self._refresh_notifications()
 
     async def attempt(self, call: Callable[[RuntimePort], Awaitable[str]]) -> bool:
         """Call the engine; say what happened or why it did not."""
@@ -85,7 +115,7 @@ class Commands(App[int]):
 
     def failed(self, error: Exception) -> None:
         """Say what went wrong; what nobody expected goes to the log too, and never ends the terminal."""
-        self.say(describe(error), bad=True)
+        self.say(describe(error), bad=True, key="refused")
         if not isinstance(error, MidasError) and self.runtime is not None:
             self.store.apply(fault_of(error, "terminal", self.runtime.now()))
 
@@ -105,7 +135,7 @@ class Commands(App[int]):
         """Say why actions are refused, if they are."""
         why = self.refusal()
         if why:
-            self.say(why, bad=True)
+            self.say(why, bad=True, key="refused")
         return bool(why)
 
     def _did(self, done: Done) -> None:
@@ -126,12 +156,16 @@ class Commands(App[int]):
             question = await self._question(action, names)
             answer = await self.push_screen_wait(AskModal(question)) if question is not None else Answer(False)
         finally:
-            self._asking = False
+            self._asked()
         if not answer.confirmed:
             return
         for name in names:
             if await self.attempt(lambda r, n=name: r.act(action, n, answer.reason)) and action != "kill":  # type: ignore[misc]
                 self._did(Done("pipeline"))
+        await self.follow(names)
+
+    async def follow(self, names: Sequence[str] = ()) -> None:
+        """Keep the eye on the features that were moved; given by the application."""
 
     async def _question(self, action: str, names: list[str]) -> Question | None:
         """What the dialog says; None when the action is not possible, which has been said then."""
@@ -215,6 +249,8 @@ class Commands(App[int]):
         if self._done:
             self._done.pop()
         self._undone.append(done)
+        if done.what == "pipeline":
+            await self.follow()
 
     async def action_redo(self) -> None:
         """Redo what was undone."""
@@ -227,6 +263,8 @@ class Commands(App[int]):
         if self._undone:
             self._undone.pop()
         self._done.append(done)
+        if done.what == "pipeline":
+            await self.follow()
 
     # -- alerts ----------------------------------------------------------------------------------
 
@@ -316,7 +354,7 @@ class Commands(App[int]):
                 choices = [(p, RESEARCHERS.get(p, p)) for p in providers]
                 provider = await self.push_screen_wait(ChooseModal("researcher", choices))
         finally:
-            self._asking = False
+            self._asked()
         if provider:
             await self.attempt(lambda r: r.start_session(goal or GOALS[0], provider))
 

@@ -20,6 +20,8 @@ NOT_A_REPLAY = "not a replay: start with midas-tui --replay"
 class Transport(Commands):
     """Actions of the application that move a recording."""
 
+    _pointed: int | None = None
+
     def replaying(self) -> ReplayPort | None:
         """The recording's controls; None when the source is no recording."""
         return self.runtime.replay if self.runtime is not None else None
@@ -64,6 +66,22 @@ class Transport(Commands):
                     self.say("the recording has ended: 0 starts it again")
                 else:
                     replay.play()
+
+    def seek_to(self, position: int) -> None:
+        """Go to a bar that the mouse points at; of several in a row only the newest counts."""
+        running, self._pointed = self._pointed is not None, position
+        replay = self.replaying()
+        if replay is not None and not running:
+            in_worker(self, partial(self._seek_pointed, replay), "replay", exclusive=False)
+
+    async def _seek_pointed(self, replay: ReplayPort) -> None:
+        try:
+            target: int | None = None
+            while self._pointed is not None and self._pointed != target:
+                target = self._pointed
+                await self._seek(replay, target)
+        finally:
+            self._pointed = None
 
     def pump(self) -> None:
         """Show at once what a key did; given by the application."""

@@ -142,6 +142,10 @@ class Store:
         """A feature as the pipeline holds it; None for one that is only watched."""
         return self._records.get(name)
 
+    def places(self) -> dict[str, tuple[str, bool]]:
+        """Where each feature of the pipeline stands, and whether it is paused."""
+        return {name: (record.state.value, record.paused) for name, record in self._records.items()}
+
     def is_shadow(self, name: str) -> bool:
         """Whether a feature runs in shadow."""
         record = self._records.get(name)

@@ -107,6 +107,8 @@ class Glyphs:
     spark: str = "▁▂▃▄▅▆▇█"
     ellipsis: str = "…"
     line: str = "┄"
+    rising: str = "↑"
+    falling: str = "↓"
     ascii: bool = False
 
     def status(self, name: str) -> str:
@@ -140,6 +142,8 @@ ASCII = Glyphs(
     spark="_.-=+*#@",
     ellipsis="~",
     line="-",
+    rising="^",
+    falling="v",
     ascii=True,
 )
 

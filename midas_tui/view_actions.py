@@ -55,6 +55,12 @@ class Views(Transport):
         if isinstance(self.screen, ModeScreen):
             await self.switch_mode(name)
 
+    async def action_next_mode(self) -> None:
+        """Show the mode after this one."""
+        names = list(self.MODES)
+        if self.current_mode in names:
+            await self.action_mode(names[(names.index(self.current_mode) + 1) % len(names)])
+
     def action_filter(self) -> None:
         """Filter the current pane."""
         if isinstance(self.screen, ModeScreen):
@@ -72,6 +78,8 @@ class Views(Transport):
             self.screen.minimize()
         elif focused is not None:
             self.screen.maximize(focused, container=False)
+        if isinstance(self.screen, ModeScreen):
+            self.screen.refresh_all()
 
     def action_freeze(self) -> None:
         """Freeze the display, never the engine; in a replay, play or pause."""
@@ -214,7 +222,8 @@ class Views(Transport):
             self.say("nothing to copy here")
             return
         self.copy_to_clipboard(text)
-        self.say(f"copied {text.splitlines()[0][:60]}")
+        what = "the record as JSON" if as_json else text.splitlines()[0][:60]
+        self.say(f"copied {what}", key="copied")
 
     # -- palette ---------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from helpers_tui_base import fill_base as fill_base
 from helpers_tui_base import write_market as write_market
 from midas_engine import events as ev
 from midas_engine.bus import EventBus
+from midas_engine.clock import WallClock
 from midas_engine.errors import ReadOnlyError
 from midas_engine.models import (
     Alert,
@@ -31,6 +32,7 @@ from midas_engine.runtime.queries import ForwardRecord, Portfolio
 from midas_engine.runtime.watch_report import WatchReport
 from midas_engine.settings import load_settings
 from midas_tui.app import MidasApp
+from midas_tui.modals.dialog import Dialog
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -43,6 +45,24 @@ if TYPE_CHECKING:
 
 PATIENCE_SECONDS = 15.0
 NOW = datetime(2026, 1, 19, 12, tzinfo=UTC)
+
+
+class SteppedClock(WallClock):
+    """Real time plus what a test adds: a dialog is read at once."""
+
+    def __init__(self) -> None:
+        self.added = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.added
+
+
+async def readable(pilot: Pilot[Any], kind: type[Any] = Dialog) -> None:
+    """Wait until a dialog stands on the screen, then until it listens."""
+    app: Any = pilot.app
+    await until(pilot, lambda: isinstance(app.screen, kind) and app.gate.shown(app.screen), f"{kind.__name__} opens")
+    app.gate._clock.added += 1.0
+    await pilot.pause()
 
 
 # -- a real runtime ----------------------------------------------------------------------------------
@@ -67,7 +87,7 @@ async def running(
 
         return Runtime(settings, replay=str(data) if replay else None, clock=clock)
 
-    app = MidasApp(make, settings, mode=mode)
+    app = MidasApp(make, settings, mode=mode, clock=SteppedClock())
     async with app.run_test(size=size) as pilot:
         await asyncio.wait_for(app.ready.wait(), 60)
         await pilot.pause()
@@ -355,7 +375,7 @@ async def scripted(
     """The terminal on a scripted runtime."""
     runtime = runtime or ScriptedRuntime()
     settings = load_settings(file=None, environ={}, flags=flags)
-    app = MidasApp(lambda: runtime, settings, mode=mode)
+    app = MidasApp(lambda: runtime, settings, mode=mode, clock=SteppedClock())
     async with app.run_test(size=size) as pilot:
         await asyncio.wait_for(app.ready.wait(), 30)
         await pilot.pause()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from helpers_tui import NOW, alert, press, running, screen_text, scripted, toasts, until, write_market
+from helpers_tui import NOW, alert, press, readable, running, screen_text, scripted, toasts, until, write_market
 from midas_engine.events import AlertRaised
 from midas_engine.models import AlertStatus, Severity
 from midas_tui.modals.choose import ChooseModal
@@ -42,6 +42,7 @@ async def test_w_asks_how_long_and_snoozes_once_for_two_presses() -> None:
     async with scripted() as (app, pilot, runtime):
         await pilot.press("w", "w")
         assert sum(isinstance(s, ChooseModal) for s in app.screen_stack) == 1
+        await readable(pilot)
         await press(pilot, "j", "enter")
         await until(pilot, lambda: runtime.calls)
         assert runtime.calls == [("snooze", "vwap_zscore_mean_rev-ic_decay", "1.0")]
@@ -124,5 +125,7 @@ async def test_on_a_real_runtime_an_answer_reaches_the_engine_and_back(tmp_path:
         await until(pilot, lambda: app.store.alerts[open_.id].status == "acknowledged")
         await press(pilot, "u")
         await until(pilot, lambda: app.store.alerts[open_.id].status == "open")
-        await press(pilot, "w", "enter")
+        await press(pilot, "w")
+        await readable(pilot)
+        await press(pilot, "enter")
         await until(pilot, lambda: app.store.alerts[open_.id].status == "snoozed")

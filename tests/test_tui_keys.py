@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from helpers_tui import press, screen_text, scripted, toasts, type_text, until
+from helpers_tui import press, readable, screen_text, scripted, toasts, type_text, until
 from midas_tui.keys import footer_hints, live_keys
 from midas_tui.modals.help import HelpModal
 from midas_tui.screens.base import ModeScreen
@@ -61,6 +61,7 @@ async def test_help_lists_the_live_bindings_and_can_be_searched() -> None:
         expected = {(k.keys, k.what) for k in live_keys(app.screen)}
         await press(pilot, "question_mark")
         assert isinstance(app.screen, HelpModal)
+        await readable(pilot)
         table = app.screen.query_one("#keys", LineTable)
         assert len(table.keys) == len(expected)
         await press(pilot, "slash")
@@ -196,6 +197,7 @@ async def test_the_log_shows_faults_and_queues() -> None:
         text = screen_text(app)
         assert "feed: the venue is down" in text
         assert "background" in text
+        await readable(pilot)
         await press(pilot, "exclamation_mark")
         assert isinstance(app.screen, ModeScreen)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from helpers_tui import NOW, ScriptedRuntime, metrics, press, screen_text, scripted, session_events
+from helpers_tui import NOW, ScriptedRuntime, metrics, press, readable, screen_text, scripted, session_events
 from midas_engine import events as ev
 from midas_tui.widgets.line_table import LineTable
 
@@ -131,6 +131,7 @@ async def test_a_detail_dialog_stands_in_for_the_pane_a_narrow_screen_lacks() ->
         text = screen_text(app)
         assert "would notice" in text
         assert "drop 42d, flip 18d" in text
+        await readable(pilot)
         await press(pilot, "enter")
         await pilot.pause()
         assert app.screen.mode_name == "pipeline"  # type: ignore[attr-defined]

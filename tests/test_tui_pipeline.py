@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from helpers_tui import fill_base, press, running, screen_text, toasts, type_text, until, write_market
+from helpers_tui import (
+    SteppedClock,
+    fill_base,
+    press,
+    readable,
+    running,
+    screen_text,
+    toasts,
+    type_text,
+    until,
+    write_market,
+)
 from midas_engine.errors import MidasError
 from midas_engine.kb import KnowledgeBase
 from midas_engine.promoter.rules import RULES
@@ -57,7 +68,7 @@ def button(app: MidasApp, name: str) -> Any:
 
 
 async def asked(pilot: Any) -> None:
-    await until(pilot, lambda: isinstance(pilot.app.screen, AskModal), "the dialog opens")
+    await readable(pilot, AskModal)
 
 
 async def heard(pilot: Any) -> None:
@@ -224,12 +235,12 @@ class TestKill:
         async with running(kb, market, mode="pipeline") as (app, pilot):
             choose(app, "reversal_1h")
             await press(pilot, "K")
-            await asked(pilot)
-            assert "final: cannot be undone" in screen_text(app)
-            await pilot.press("y", "enter")
+            await until(pilot, lambda: isinstance(app.screen, AskModal))
+            await pilot.press("tab", "tab", "y", "enter")
             assert isinstance(app.screen, AskModal)
             assert button(app, "typed").value == ""  # the first 300 ms are not for the dialog
-            await until(pilot, lambda: not app.screen.deaf)  # type: ignore[attr-defined]
+            await asked(pilot)
+            assert "final: cannot be undone" in screen_text(app)
             assert app.focused is button(app, "cancel")
             await press(pilot, "tab", "tab")
             await type_text(pilot, "reversal_1")
@@ -340,9 +351,10 @@ async def test_a_base_that_cannot_be_opened_says_so_and_leaves(tmp_path: Path, m
     def broken() -> Any:
         raise MidasError("there is no data at nowhere", hint="give a path")
 
-    app = MidasApp(broken, load_settings(file=None, environ={}))
+    app = MidasApp(broken, load_settings(file=None, environ={}), clock=SteppedClock())
     async with app.run_test() as pilot:
         await until(pilot, lambda: isinstance(app.screen, AskModal))
+        await asked(pilot)
         assert "there is no data at nowhere" in screen_text(app)
         await press(pilot, "y")
     assert app.return_value == 1

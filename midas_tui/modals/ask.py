@@ -8,18 +8,15 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
+from midas_tui.modals.dialog import Dialog
 from midas_tui.sanitise import clean, plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from textual.app import ComposeResult
-
-# A key meant for the pane below must not answer a dialog that has just opened.
-DEAF_SECONDS = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +30,7 @@ class Question:
         reason_label: Ask for a reason under this label; empty asks for none.
         reason_required: The reason may not be empty.
         typed_name: The user must type exactly this before the action is possible.
-        danger: Final or loud: coloured, and keys but escape are ignored for the first moments.
+        danger: Final or loud: coloured.
     """
 
     title: str
@@ -55,7 +52,7 @@ class Answer:
     extra: dict[str, str] = field(default_factory=dict)
 
 
-class AskModal(ModalScreen[Answer]):
+class AskModal(Dialog[Answer]):
     """One generic dialog: Cancel has the focus, the body scrolls, the buttons are always visible."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -66,7 +63,7 @@ class AskModal(ModalScreen[Answer]):
         Binding("right,l", "app.focus_next", "next", show=False, id="ask.right"),
     ]
     DEFAULT_CSS = """
-    AskModal { align: center middle; background: $background 60%; }
+    AskModal { align: center middle; }
     AskModal > Vertical { width: 72; max-width: 95%; height: auto; max-height: 95%; border: round $accent;
         background: $surface; padding: 0 1; border-title-color: $accent; }
     AskModal.danger > Vertical { border: round $crit; border-title-color: $crit; }
@@ -81,7 +78,6 @@ class AskModal(ModalScreen[Answer]):
     def __init__(self, question: Question) -> None:
         super().__init__(classes="danger" if question.danger else "")
         self.question = question
-        self.deaf = True
 
     def compose(self) -> ComposeResult:
         """Body, inputs, buttons."""
@@ -102,17 +98,8 @@ class AskModal(ModalScreen[Answer]):
                 yield Button(q.confirm, id="confirm", variant="error" if q.danger else "primary")
 
     def on_mount(self) -> None:
-        """Cancel has the focus; tab goes to what must be typed. A dangerous dialog listens after a moment."""
+        """Cancel has the focus; tab goes to what must be typed."""
         self.query_one("#confirm", Button).disabled = not self._ready()
-        if self.question.danger:
-            self.query_one(Vertical).disabled = True
-            self.set_timer(DEAF_SECONDS, self._listen)
-        else:
-            self._listen()
-
-    def _listen(self) -> None:
-        self.deaf = False
-        self.query_one(Vertical).disabled = False
         self.query_one("#cancel", Button).focus()
 
     def _ready(self) -> bool:

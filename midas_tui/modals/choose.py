@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
+from midas_tui.modals.dialog import Dialog
 from midas_tui.sanitise import plain
 from midas_tui.widgets.line_table import Column, LineTable
 from midas_tui.widgets.scrolling import SCROLL_BINDINGS, ScrollKeys
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from textual.content import Content
 
 _FRAME = """
-    {0} {{ align: center middle; background: $background 60%; }}
+    {0} {{ align: center middle; }}
     {0} > Vertical {{ width: 72; max-width: 95%; height: auto; max-height: 95%; border: round $accent;
         background: $surface; padding: 0 1; border-title-color: $accent; border-subtitle-color: $muted; }}
 """
 
 
-class ChooseModal(ModalScreen[str]):
+class ChooseModal(Dialog[str]):
     """Choose one of a few; dismisses with its key, "" for none."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "none", "cancel", id="choose.cancel")]
@@ -63,7 +63,7 @@ class ChooseModal(ModalScreen[str]):
         self.dismiss("")
 
 
-class LineModal(ModalScreen[str | None]):
+class LineModal(Dialog[str | None]):
     """Ask for one line of text; dismisses with it ("" when nothing was typed), None when given up."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "none", "cancel", id="line.cancel")]
@@ -97,7 +97,7 @@ class TextScroll(ScrollKeys, VerticalScroll):
     BINDINGS: ClassVar[list[BindingType]] = [*SCROLL_BINDINGS]
 
 
-class TextModal(ModalScreen[None]):
+class TextModal(Dialog[None]):
     """Read something."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
-from textual.screen import ModalScreen
 
+from midas_tui.modals.dialog import Dialog
 from midas_tui.sanitise import plain
 from midas_tui.screens.live_detail import FeatureDetail
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from midas_tui.theme import Glyphs
 
 
-class FeatureModal(ModalScreen[str]):
+class FeatureModal(Dialog[str]):
     """Charts and figures of a live feature; dismisses with "card" when its card is wanted."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -27,7 +27,7 @@ class FeatureModal(ModalScreen[str]):
         Binding("enter", "card", "card", id="feature.card"),
     ]
     DEFAULT_CSS = """
-    FeatureModal { align: center middle; background: $background 60%; }
+    FeatureModal { align: center middle; }
     FeatureModal > FeatureDetail { width: 100%; max-width: 90; height: 100%; border: round $accent; padding: 0 1;
         background: $background; border-title-color: $accent; border-subtitle-color: $muted; }
     """

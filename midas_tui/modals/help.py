@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Input
 
+from midas_tui.modals.dialog import Dialog
 from midas_tui.sanitise import plain
 from midas_tui.widgets.line_table import Cell, Column, LineTable
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from midas_tui.keys import LiveKey
 
 
-class HelpModal(ModalScreen[None]):
+class HelpModal(Dialog[None]):
     """Every key that can act here: what it does, where it belongs, its id for remapping."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -28,7 +28,7 @@ class HelpModal(ModalScreen[None]):
         Binding("slash", "search", "search", id="help.search"),
     ]
     DEFAULT_CSS = """
-    HelpModal { align: center middle; background: $background 60%; }
+    HelpModal { align: center middle; }
     HelpModal > Vertical { width: 90; max-width: 100%; height: 90%; border: round $accent; background: $surface;
         border-title-color: $accent; border-subtitle-color: $muted; }
     HelpModal Input { border: none; height: 1; padding: 0 1; background: $panel; }

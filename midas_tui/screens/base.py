@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.screen import Screen
 from textual.widgets import Input, Static
 
-from midas_tui.keys import footer_hints
+from midas_tui.keys import footer_hints, live_keys
+from midas_tui.modals.dialog import Guarded
 from midas_tui.widgets.bars import FooterLine, ReplayBar, Status, StatusBar
 
 if TYPE_CHECKING:
+    from textual import events
     from textual.app import ComposeResult
     from textual.widget import Widget
 
@@ -22,21 +23,51 @@ if TYPE_CHECKING:
     from midas_tui.runtime_protocol import RuntimePort
     from midas_tui.store import Store
     from midas_tui.widgets.line_table import LineTable
+    from midas_tui.widgets.pressable import Pressable
 
 
 LEAST_COLUMNS, LEAST_LINES = 60, 16
 
 
 class FilterLine(Input):
-    """The `/` line of a pane: narrows while typing, enter keeps it, escape clears it."""
+    """The `/` line of a pane: narrows while typing, enter keeps it, escape clears it. Closed, it takes nothing."""
 
     DEFAULT_CSS = """
     FilterLine { display: none; height: 1; border: none; padding: 0 1; background: $panel; }
     FilterLine.open { display: block; }
     """
 
+    def __init__(self, id: str) -> None:
+        super().__init__(placeholder="filter", id=id)
+        self._entered = True
 
-class ModeScreen(Screen[None]):
+    def open(self, text: str) -> None:
+        """Take letters from now on."""
+        self._entered = False
+        self.value = text
+        self.add_class("open")
+
+    def close(self) -> None:
+        """Take none."""
+        self._entered = True
+        self.remove_class("open")
+
+    def on_key(self, event: events.Key) -> None:
+        """Letters behind enter in one burst are neither text nor commands."""
+        if self._entered:
+            event.stop()
+            event.prevent_default()
+        elif event.key == "enter":
+            self._entered = True
+
+    def on_paste(self, event: events.Paste) -> None:
+        """No paste into a closed line."""
+        if self._entered:
+            event.stop()
+            event.prevent_default()
+
+
+class ModeScreen(Guarded):
     """One mode. Subclasses give `compose_body`, `flush` and `mode_name`."""
 
     HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (LEAST_COLUMNS, "-narrow"), (100, "-normal"), (140, "-wide")]
@@ -71,7 +102,7 @@ class ModeScreen(Screen[None]):
         """Status, body, filter, replay bar, footer."""
         yield StatusBar(id="status")
         yield from self.compose_body()
-        yield FilterLine(placeholder="filter", id="filter")
+        yield FilterLine(id="filter")
         yield ReplayBar(id="replay")
         yield FooterLine(id="footer")
         yield Static("", id="too-small", markup=False)
@@ -184,6 +215,36 @@ class ModeScreen(Screen[None]):
         """What can be done depends on the row under the cursor."""
         self.call_after_refresh(self.update_hints)
 
+    def follow_feature(self, name: str) -> None:
+        """A feature was moved by a key: modes that show where it stands go there."""
+
+    def on_line_table_header_clicked(self, event: LineTable.HeaderClicked) -> None:
+        """A heading sorts its table."""
+        self.sort_table(event.table, event.column)
+
+    def sort_table(self, table: LineTable, column: str) -> None:
+        """Sort a table by a column that was clicked."""
+        table.sort_by(column)
+
+    async def on_pressable_pressed(self, event: Pressable.Pressed) -> None:
+        """A word of a bar acts as its key does."""
+        if event.name == "help":
+            self.midas.action_help()
+        elif event.name == "mode":
+            await self.midas.action_next_mode()
+        elif event.name == "alerts":
+            await self.midas.action_mode("alerts")
+        elif event.name == "play":
+            self.midas.action_replay("toggle")
+        for key in live_keys(self):
+            if not key.refusal and f"key {key.keys.split(' ')[0]}" == event.name:
+                await self.midas.run_action(key.action, key.node)
+                return
+
+    def on_replay_bar_seek(self, event: ReplayBar.Seek) -> None:
+        """Where the bar was pressed."""
+        self.midas.seek_to(event.position)
+
     def under_cursor(self) -> tuple[str, dict[str, Any] | None]:
         """What `y` and `Y` copy: text, and the whole thing as a JSON-ready record."""
         return "", None
@@ -200,9 +261,9 @@ class ModeScreen(Screen[None]):
         line = self.query_one("#filter", FilterLine)
         if not line.has_class("open"):
             self._filtering = self.focused
-        line.add_class("open")
-        line.value = self.needle
-        line.focus()
+        line.open(self.needle)
+        # At once, not with the next message: the next key may be here already, and it is text.
+        self.set_focus(line)
 
     def action_match(self, by: int) -> None:
         """The next or previous row that the filter left."""
@@ -212,14 +273,18 @@ class ModeScreen(Screen[None]):
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Narrow while typing."""
-        if event.input.id == "filter":
-            self.needle = event.value.strip().lower()
-            self.flush({"all"})
+        if event.input.id == "filter" and event.input.has_class("open"):
+            self._narrow(event.value)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Keep the filter, close the line."""
         if event.input.id == "filter":
+            self._narrow(event.value)
             self._close_filter()
+
+    def _narrow(self, text: str) -> None:
+        self.needle = text.strip().lower()
+        self.flush({"all"})
 
     def action_back(self) -> None:
         """Close the filter line, or clear the filter, or restore a maximised pane."""
@@ -236,10 +301,9 @@ class ModeScreen(Screen[None]):
 
     def _close_filter(self) -> None:
         line = self.query_one("#filter", FilterLine)
-        line.remove_class("open")
-        target = self._filtering or self.first_focus()
-        if target is not None:
-            target.focus()
+        line.close()
+        self.set_focus(self._filtering or self.first_focus())
+        self.midas.gate.settle()
 
     def chip(self, title: str, more: str = "") -> str:
         """A border title with the filter in it."""

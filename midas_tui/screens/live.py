@@ -75,6 +75,11 @@ ORDER: dict[str, Callable[[FeatureMetrics], tuple[float | str, str]]] = {
     "bps": lambda m: (_high(m.pnl_1d_bps), m.feature),
 }
 SORTS = tuple(ORDER)
+# The heading that stands for each order, and whether its largest come first.
+SORT_HEADINGS = {
+    "severity": ("sign", True), "name": ("name", False), "ic5d": ("ic5d", True), "ratio": ("ratio", False),
+    "slip": ("slip", True), "bps": ("bps", False),
+}  # fmt: skip
 
 
 class LiveScreen(ModeScreen):
@@ -141,6 +146,8 @@ class LiveScreen(ModeScreen):
         shown.sort(key=ORDER[SORTS[self.sort]], reverse=self.descending)
         rows = self._with_unwatched([(m.feature, self._row(m)) for m in shown], shown)
         table.set_rows(rows)
+        heading, falling = SORT_HEADINGS[SORTS[self.sort]]
+        table.show_sort(heading, falling=falling != self.descending)
         table.say_when_empty(self._empty())
         order = SORTS[self.sort] + (" reversed" if self.descending else "")
         book = self._portfolio()
@@ -150,7 +157,8 @@ class LiveScreen(ModeScreen):
         missing = f", {self.store.unwatched} not watched" if self.store.unwatched else ""
         entitle(table, self.chip(f"features {len(shown)}/{len(metrics)}{missing}", words), below)
         # The table takes what its rows need, the feed what is left.
-        table.styles.max_height = max(6, len(rows) + (3 if framed else 2))
+        whole = self.maximized is table
+        table.styles.max_height = None if whole else max(6, len(rows) + (3 if framed else 2))
 
     def _with_unwatched(self, rows: list[tuple[str, Row]], shown: Sequence[FeatureMetrics]) -> list[tuple[str, Row]]:
         """Live features that nobody watches stand behind what is loud, those that left today at the end."""
@@ -330,7 +338,20 @@ class LiveScreen(ModeScreen):
 
     def action_sort(self, by: int) -> None:
         """Next sort order."""
+        self.query_one("#features", LineTable).unsort()
         self.sort = (self.sort + by) % len(SORTS)
+        self._flush_features()
+
+    def sort_table(self, table: LineTable, column: str) -> None:
+        """Headings that have an order of their own stand for it; a second click turns it round."""
+        wanted = next((s for s, (heading, _) in SORT_HEADINGS.items() if heading == column), None)
+        if table.id != "features" or wanted is None:
+            super().sort_table(table, column)
+            return
+        again = SORTS[self.sort] == wanted and not table.sorted
+        self.descending = again and not self.descending
+        self.sort = SORTS.index(wanted)
+        table.unsort()
         self._flush_features()
 
     def action_reverse(self) -> None:

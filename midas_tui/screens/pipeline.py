@@ -16,6 +16,7 @@ from midas_tui.screens.card import card_content, figure
 from midas_tui.theme import role_of
 from midas_tui.widgets.line_table import Cell, Column, LineTable
 from midas_tui.widgets.scrolling import SCROLL_BINDINGS, ScrollKeys
+from midas_tui.widgets.tab_strip import TabStrip
 from midas_tui.widgets.titles import entitle
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from textual.widget import Widget
 
     from midas_engine.models import FeatureRecord
+    from midas_tui.widgets.pressable import Pressable
 
 _SIGN, _NAME = Column("sign", "", 1), Column("name", "feature", 18, right=False, grow=True, most=32)
 _SINCE = Column("since", "since", 11, 3, right=False)
@@ -87,7 +89,7 @@ class PipelineScreen(ModeScreen):
         Binding("s", "sort", "sort", show=False, id="pipeline.sort"),
     ]
     CSS = """
-    PipelineScreen #tabs { height: 1; display: none; background: $surface; }
+    PipelineScreen #tabs { display: none; }
     PipelineScreen LineTable { width: 1fr; }
     PipelineScreen #card { width: 1fr; min-width: 44; padding: 0 1; }
     PipelineScreen.-wide #card { width: 46; }
@@ -111,7 +113,7 @@ class PipelineScreen(ModeScreen):
     def compose_body(self) -> ComposeResult:
         """A tab strip for narrow terminals, three columns, the card."""
         glyphs = self.midas.glyphs
-        yield Static("", id="tabs", markup=False)
+        yield TabStrip(id="tabs")
         with Horizontal():
             for name in COLUMNS:
                 classes = "pane current" if name == "candidates" else "pane"
@@ -154,11 +156,15 @@ class PipelineScreen(ModeScreen):
             self._flush_card()
 
     def _flush_tabs(self) -> None:
-        parts: list[tuple[str, str] | str] = []
-        for name, records in self.records().items():
-            style = "$accent bold underline" if name == self._current else "$muted"
-            parts += [(f" {name} {len(records)} ", style), ("│", "$frame")]
-        self.query_one("#tabs", Static).update(Content.assemble(*parts[:-1]))
+        counts = {name: len(records) for name, records in self.records().items()}
+        self.query_one("#tabs", TabStrip).update_tabs(counts, self._current, "│")
+
+    async def on_pressable_pressed(self, event: Pressable.Pressed) -> None:
+        """A tab shows its column."""
+        kind, _, name = event.name.partition(" ")
+        if kind == "tab":
+            self._choose(name)
+            self.set_focus(self.table)
 
     def _cells(self, r: FeatureRecord) -> dict[str, Cell]:
         glyphs = self.midas.glyphs
@@ -208,6 +214,11 @@ class PipelineScreen(ModeScreen):
                 self._choose(column)
                 self.table.move_to(name)
                 self.table.focus()
+
+    def follow_feature(self, name: str) -> None:
+        """The focus goes where the feature went."""
+        self.flush({"pipeline"})
+        self.show_feature(name)
 
     # -- moving ----------------------------------------------------------------------------------
 

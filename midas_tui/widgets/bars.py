@@ -6,14 +6,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from textual.content import Content
-from textual.widget import Widget
+from textual.message import Message
 
 from midas_tui.formats import clock_time, elide
 from midas_tui.sanitise import clean
+from midas_tui.widgets.pressable import Part, Pressable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
+
+    from textual import events
 
     from midas_engine.events import ReplayMoved
     from midas_tui.theme import Glyphs
@@ -22,7 +25,7 @@ WIDE = 100
 KEYS = "  space play  ,. step  -+ speed  [] alert  @ go to  0 restart"
 
 
-class Line(Widget):
+class Line(Pressable):
     """One line of content."""
 
     DEFAULT_CSS = "Line { height: 1; width: 1fr; }"
@@ -84,28 +87,87 @@ class StatusBar(Line):
         wide = self.size.width >= WIDE
         criticals, warnings = s.counts
         at = clock_time(s.at) if not wide or s.at is None else s.at.strftime("%Y-%m-%d %H:%M")
-        note = f" {s.note} "
-        self.show(
-            styled(
-                (" midas " if wide else "", "accent"),
-                (f" {s.badge} ", "warn" if s.badge.startswith(("REPLAY", "READ")) else "ok"),
-                (f" {elide(s.source, 32 if wide else 12, glyphs.ellipsis)} ", "muted"),
-                (note if s.loud else "", "warn"),
-                (f" {at} ", ""),
-                (f" {'regime ' if wide else ''}{s.regime or '--'} ", ""),
-                (f" {s.features} {'features' if wide else 'feats'}{',' if s.unwatched else ' '}", ""),
-                (f" {s.unwatched} not watched " if s.unwatched else "", "warn"),
-                (f" {glyphs.critical}{criticals}", "crit" if criticals else "muted"),
-                (f" {glyphs.warning}{warnings} ", "warn" if warnings else "muted"),
-                ("" if s.loud else note, "muted"),
-            )
-        )
+        note = f" {clean(s.note, newlines=False)} "
+        parts: list[Part] = [
+            (" midas " if wide else "", "accent", ""),
+            (f" {s.badge} ", "warn" if s.badge.startswith(("REPLAY", "READ")) else "ok", ""),
+            (f" {elide(clean(s.source, newlines=False), 32 if wide else 12, glyphs.ellipsis)} ", "muted", ""),
+            (note if s.loud else "", "warn", ""),
+            (f" {at} ", "", ""),
+            (f" {'regime ' if wide else ''}{s.regime or '--'} ", "", ""),
+            (f" {s.features} {'features' if wide else 'feats'}{',' if s.unwatched else ' '}", "", ""),
+            (f" {s.unwatched} not watched " if s.unwatched else "", "warn", ""),
+            (f" {glyphs.critical}{criticals}", "crit" if criticals else "muted", "alerts"),
+            (f" {glyphs.warning}{warnings} ", "warn" if warnings else "muted", "alerts"),
+            ("" if s.loud else note, "muted", ""),
+        ]
+        self.place(parts)
+        self.show(styled(*((text, role) for text, role, _ in parts)))
 
 
 class ReplayBar(Line):
-    """Speed, position and where the alerts are."""
+    """Speed, position and where the alerts are.
+
+    Messages:
+        Seek: The track was pressed, or the mouse moved along it while pressed; `position` is the bar meant.
+    """
 
     DEFAULT_CSS = "ReplayBar { background: $surface; color: $foreground; }"
+
+    class Seek(Message):
+        """A bar of the recording was pointed at."""
+
+        def __init__(self, position: int) -> None:
+            super().__init__()
+            self.position = position
+
+        def can_replace(self, message: Message) -> bool:
+            """Where the mouse was does not matter, only where it is."""
+            return isinstance(message, ReplayBar.Seek)
+
+    def __init__(self, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._track = (0, 0, 0)
+        self._alert_bars: Sequence[int] = ()
+        self._pointed = -1
+
+    def position_at(self, x: int) -> int | None:
+        """The bar that cell `x` of the line stands for: its first alert's when it shows one; None off the track."""
+        left, room, total = self._track
+        place = x - left
+        if not 0 <= place < room:
+            return None
+        loud = [bar for bar in self._alert_bars if int((bar - 1) * room / max(1, total)) == place]
+        if loud:
+            return min(loud)
+        if place in (0, room - 1):
+            return total if place else 0
+        return round((place + 0.5) * total / room)
+
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        """Seek there, and follow the mouse until it is let go."""
+        place = event.get_content_offset(self)
+        if place is not None and self.position_at(place.x) is not None:
+            self._pointed = -1
+            self.capture_mouse()
+            self._point(place.x)
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        """Drag."""
+        if self.app.mouse_captured is self:
+            left, room, _ = self._track
+            self._point(max(left, min(left + room - 1, event.get_content_offset_capture(self).x)))
+
+    def on_mouse_up(self) -> None:
+        """Let go."""
+        if self.app.mouse_captured is self:
+            self.release_mouse()
+
+    def _point(self, x: int) -> None:
+        position = self.position_at(x)
+        if position is not None and position != self._pointed:
+            self._pointed = position
+            self.post_message(self.Seek(position))
 
     def update_replay(self, moved: ReplayMoved, alert_bars: Sequence[int], glyphs: Glyphs) -> None:
         """Draw the newest position; `alert_bars` are the positions at which an alert was raised."""
@@ -115,6 +177,8 @@ class ReplayBar(Line):
         keys = KEYS if self.size.width >= WIDE + 30 else ""
         room = max(4, self.size.width - len(left) - len(right) - len(keys) - 1)
         total = max(1, moved.total)
+        self._track, self._alert_bars = (len(left), room, moved.total), alert_bars
+        self.place([(left, "", "play")])
         filled = round(room * moved.position / total)
         loud = {min(room - 1, int((bar - 1) * room / total)) for bar in alert_bars}
         parts: list[tuple[str, str]] = [(left, "accent" if moved.playing else "warn")]
@@ -131,7 +195,7 @@ class ReplayBar(Line):
 
 
 class FooterLine(Line):
-    """Keys of the focused pane that fit, always ending with `? help`."""
+    """Keys of the focused pane that fit, always ending with `? help`; a click acts as the key."""
 
     DEFAULT_CSS = "FooterLine { background: $panel; color: $foreground; }"
 
@@ -143,14 +207,17 @@ class FooterLine(Line):
         """Draw (key, what it does) pairs, as many as fit."""
         self._hints = hints
         room = self.size.width - len(" ? help ")
-        parts: list[tuple[str, str]] = []
+        parts: list[Part] = []
         for key, what in hints:
             cost = len(key) + len(what) + 3
             if cost > room:
                 break
             room -= cost
-            parts += [(f" {key}", "accent"), (f" {what} ", "")]
-        self.show(styled(*parts, (" ?", "accent"), (" help", "")))
+            name = "mode" if what == "mode" else f"key {key}"
+            parts += [(f" {key}", "accent", name), (f" {what} ", "", name)]
+        parts += [(" ?", "accent", "help"), (" help", "", "help")]
+        self.place(parts)
+        self.show(styled(*((text, role) for text, role, _ in parts)))
 
     def on_resize(self) -> None:
         """As many as fit now."""

@@ -5,7 +5,7 @@ DataTable re-renders every visible row when one cell changes (25 % of a core at 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
@@ -20,9 +20,12 @@ from midas_tui.formats import elide, pad
 from midas_tui.sanitise import clean
 from midas_tui.theme import UNICODE, Glyphs
 from midas_tui.widgets.columns import REST, Cell, Column, LazyRow, Row, layout
+from midas_tui.widgets.sorting import sorted_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from textual import events
 
 __all__ = ["Cell", "Column", "LazyRow", "LineTable", "Row"]
 
@@ -39,6 +42,7 @@ class LineTable(ScrollView, can_focus=True):
     Messages:
         Highlighted: The cursor moved to another row.
         Opened: Enter, or a click on the row under the cursor.
+        HeaderClicked: A click on a heading.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -92,6 +96,14 @@ class LineTable(ScrollView, can_focus=True):
     class Opened(Highlighted):
         """A row was opened."""
 
+    class HeaderClicked(Message):
+        """A heading was clicked."""
+
+        def __init__(self, table: LineTable, column: str) -> None:
+            super().__init__()
+            self.table = table
+            self.column = column
+
     def __init__(
         self,
         columns: Sequence[Column],
@@ -113,6 +125,9 @@ class LineTable(ScrollView, can_focus=True):
         self._strips: dict[str, Strip] = {}
         self._layout: tuple[int, tuple[tuple[Column, int], ...]] = (-1, ())
         self._styles: dict[str, Style] = {}
+        self._given: Sequence[tuple[str, Row]] = ()
+        self._sort: tuple[str, bool] | None = None
+        self._shown_sort: tuple[str, bool] | None = None
 
     # -- data ------------------------------------------------------------------------------------
 
@@ -139,6 +154,9 @@ class LineTable(ScrollView, can_focus=True):
 
     def set_rows(self, rows: Sequence[tuple[str, Row]]) -> None:
         """Show exactly these rows in this order; the cursor stays on its key while that is there."""
+        self._given = rows
+        if self._sort is not None:
+            rows = sorted_rows(rows, self._sort[0], down=self._sort[1])
         old_row = self.cursor_row
         order = [key for key, _ in rows]
         changed = order != self._order
@@ -158,6 +176,32 @@ class LineTable(ScrollView, can_focus=True):
             self.refresh()
         else:
             self._refresh_keys(dirty)
+
+    def sort_by(self, column: str) -> None:
+        """Sort by a column's cells: up, then down, then in the order given."""
+        if self._sort is None or self._sort[0] != column:
+            self._sort = (column, False)
+        else:
+            self._sort = (column, True) if not self._sort[1] else None
+        self.set_rows(self._given)
+        self.refresh()
+
+    @property
+    def sorted(self) -> bool:
+        """Whether a heading gave the order."""
+        return self._sort is not None
+
+    def unsort(self) -> None:
+        """In the order given, from the next rows on."""
+        if self._sort is not None:
+            self._sort = None
+            self.refresh()
+
+    def show_sort(self, column: str, *, falling: bool) -> None:
+        """Mark a heading: the rows are given in its order."""
+        if self._shown_sort != (column, falling):
+            self._shown_sort = (column, falling)
+            self.refresh()
 
     def _refresh_keys(self, keys: Sequence[str]) -> None:
         """Redraw the lines of these rows that can be seen."""
@@ -222,8 +266,12 @@ class LineTable(ScrollView, can_focus=True):
     def _header_strip(self, width: int, base: Style) -> Strip:
         style = base + self._role("header")
         text = " "
+        marked = self._sort or self._shown_sort
         for column, room in self.visible_columns(width):
-            text += pad(column.title[:room], room, right=column.right) + " "
+            title = column.title[:room]
+            if marked is not None and column.key == marked[0]:
+                title = title[: room - 1] + (self._glyphs.falling if marked[1] else self._glyphs.rising)
+            text += pad(title, room, right=column.right) + " "
         return Strip([Segment(text[:width].ljust(width), style)], width)
 
     def _row_strip(self, key: str, width: int, base: Style) -> Strip:
@@ -285,16 +333,41 @@ class LineTable(ScrollView, can_focus=True):
     def action_open(self) -> None:
         """Open the row under the cursor."""
         if self.cursor_key is not None:
+            gate = getattr(self.app, "gate", None)
+            if gate is not None:  # what opens may be a dialog: keys behind enter are not for this page
+                gate.hold(self.screen)
             self.post_message(self.Opened(self, self.cursor_key))
 
-    def on_click(self, event: Any) -> None:
-        """Select the row clicked; a second click opens it."""
-        index = event.y - self._header + self.scroll_offset.y
-        if 0 <= index < len(self._order):
-            key = self._order[index]
-            if key == self.cursor_key and event.chain >= 2:
-                self.action_open()
+    def row_at(self, y: int) -> str | None:
+        """Key of the row drawn on line `y` of the content; None for the heading and below the last row."""
+        index = y - self._header + self.scroll_offset.y
+        return self._order[index] if y >= self._header and 0 <= index < len(self._order) else None
+
+    def column_at(self, x: int) -> str | None:
+        """Key of the column at cell `x`; its space belongs to it."""
+        left = 1
+        for column, room in self.visible_columns(self.size.width):
+            if left <= x <= left + room:
+                return column.key
+            left += room + 1
+        return None
+
+    def on_click(self, event: events.Click) -> None:
+        """Select the row clicked; a second click opens it. A heading tells its column."""
+        place = event.get_content_offset(self)
+        if place is None:
+            return
+        if place.y < self._header:
+            column = self.column_at(place.x)
+            if column is not None:
+                self.post_message(self.HeaderClicked(self, column))
+            return
+        key = self.row_at(place.y)
+        if key is not None:
+            twice = key == self.cursor_key and event.chain >= 2
             self.cursor_key = key
+            if twice:
+                self.action_open()
 
     def on_focus(self) -> None:
         """The cursor looks different with focus."""
