@@ -230,7 +230,7 @@ class MidasApp(Views):
         self._toast(self.store.take_criticals())
 
     def _draw(self, screen: ModeScreen | None, topics: set[str]) -> None:
-        if screen is not None and screen.is_mounted:
+        if screen is not None and screen.drawable:
             with self.batch_update():
                 screen.apply(topics)
 
@@ -249,7 +249,7 @@ class MidasApp(Views):
         after = self.store.places()
         moved = [name for name in (*names, *after) if after.get(name) != before.get(name)]
         screen = self.mode_screen()
-        if moved and screen is not None:
+        if moved and screen is not None and screen.drawable:
             screen.follow_feature(moved[0])
 
     async def reload_pipeline(self) -> None:

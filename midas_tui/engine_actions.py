@@ -80,6 +80,7 @@ class Commands(GuardedApp):
         """Escape, while a question is being prepared: it is not asked."""
         for group in ("act", "session"):
             self.workers.cancel_group(self, group)
+        self._asked()  # a worker that never began has no end of its own
 
     def _asked(self) -> None:
         """The question is answered, or was not asked: what was typed meanwhile is not for the page."""

@@ -140,9 +140,14 @@ class ModeScreen(Guarded):
         """Hints belong to the focused pane."""
         self.call_after_refresh(self.update_hints)
 
+    @property
+    def drawable(self) -> bool:
+        """Whether its panes are there: not yet before the first mount, not any more while it is taken down."""
+        return self.is_mounted and bool(self.query("#status")) and bool(self.query("#footer"))
+
     def refresh_all(self) -> None:
         """Draw everything."""
-        if self.is_mounted:
+        if self.drawable:
             self.apply({"all"})
 
     def apply(self, topics: set[str]) -> None:
@@ -204,7 +209,7 @@ class ModeScreen(Guarded):
 
     def update_hints(self) -> None:
         """Redraw the footer from the live bindings."""
-        if self.is_mounted:
+        if self.drawable:
             self.query_one("#footer", FooterLine).update_hints(footer_hints(self))
 
     def why_not(self, action: str, parameters: tuple[object, ...]) -> str:
