@@ -44,24 +44,25 @@ if TYPE_CHECKING:
     from midas_engine.runtime import Runtime
 
 PATIENCE_SECONDS = 15.0
+READING_SECONDS = 60.0
 NOW = datetime(2026, 1, 19, 12, tzinfo=UTC)
 
 
 class SteppedClock(WallClock):
-    """Real time plus what a test adds: a dialog is read at once."""
+    """Stands still until a test moves it: a dialog is unread, however busy the machine, until the test has read it."""
 
     def __init__(self) -> None:
         self.added = 0.0
 
     def monotonic(self) -> float:
-        return super().monotonic() + self.added
+        return self.added
 
 
 async def readable(pilot: Pilot[Any], kind: type[Any] = Dialog) -> None:
     """Wait until a dialog stands on the screen, then until it listens."""
     app: Any = pilot.app
     await until(pilot, lambda: isinstance(app.screen, kind) and app.gate.shown(app.screen), f"{kind.__name__} opens")
-    app.gate._clock.added += 1.0
+    app.gate._clock.added += READING_SECONDS
     await pilot.pause()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from textual.command import CommandPalette
 
 from helpers_tui import press, readable, screen_text, scripted, toasts, type_text, until
 from midas_tui.keys import footer_hints, live_keys
@@ -116,8 +117,11 @@ async def test_the_palette_offers_every_binding_that_can_act() -> None:
 async def test_the_palette_runs_what_it_offers() -> None:
     async with scripted() as (app, pilot, _):
         await press(pilot, "colon")
-        await type_text(pilot, "live: reverse")
+        await type_text(pilot, "live: reverse")  # text from the first letter on
         await until(pilot, lambda: "reverse" in screen_text(app))
+        await press(pilot, "enter")  # but enter runs nothing that was not read
+        assert isinstance(app.screen, CommandPalette)
+        await readable(pilot, CommandPalette)
         await press(pilot, "enter")
         await until(pilot, lambda: getattr(app.screen, "descending", False), "the order was turned")
 
