@@ -177,7 +177,7 @@ class Commands(GuardedApp):
         for place, name in enumerate(names, 1):
             if action in LOOKED_AT:
                 many = f" ({place} of {len(names)})" if len(names) > 1 else ""
-                self.say(f"looking at {name} on today's data{many} ...")
+                self.say(f"looking at {name} on today's data{many}, esc gives up ...", key="looking")
             try:
                 previews.append(await runtime.preview(action, name))
             except Exception as error:
