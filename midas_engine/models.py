@@ -256,7 +256,9 @@ class Alert:
 
     `alert_type` is one of ic_decay, execution_slippage, drawdown, regime_shift, correlation_spike,
     stale_data, labels_missing, implausible, uncalibrated. `value` and `threshold` are in the unit named by `unit`.
-    `closed` says why the episode ended where its condition did not.
+    `severity`, `threshold` and `message` are those of now, `worst` is the loudest it was. Alerts of one `incident`
+    began together by one rule, and most likely have one cause. `closed` says why the episode ended where its
+    condition did not.
     """
 
     id: str
@@ -277,6 +279,8 @@ class Alert:
     acknowledged_by: str = ""
     diagnosis: str = ""
     closed: str = ""
+    worst: Severity | None = None
+    incident: str = ""
 
     @property
     def active(self) -> bool:

@@ -34,6 +34,8 @@ def _columns(count: int = 3, **changed: Any) -> dict[str, np.ndarray]:
         columns[key] = np.full(count, value)
     for key, value in changed.items():
         columns[key] = np.broadcast_to(np.asarray(value, float), (count,)).copy()
+    if "slippage_low" not in changed:
+        columns["slippage_low"] = columns["slippage_ratio"].copy()
     return columns
 
 
@@ -103,7 +105,14 @@ def test_a_rise_to_critical_is_news_and_opens_what_was_acknowledged() -> None:
     )
     assert events[0].alert.threshold == 2.0
     bars.run(3, slippage_ratio=DEAR)
-    assert bars.engine.alerts()[0].severity is Severity.CRITICAL  # an episode is as bad as its worst bar
+    (now,) = bars.engine.alerts()  # what it is now, and what it was
+    assert (now.severity, now.worst, now.threshold) == (Severity.WARNING, Severity.CRITICAL, 1.5)
+    assert now.message == "slippage is 1.80x what was expected, above 1.50x; it was critical"
+    assert _kinds(bars.run(1, slippage_ratio=np.array([2.5, 1, 1]))) == ["Updated"]  # news once an episode
+    assert bars.engine.alerts()[0].severity is Severity.CRITICAL
+    (eased,) = bars.run(1)
+    assert (eased.alert.severity, eased.alert.value) == (Severity.WARNING, 1.0)
+    assert eased.alert.message.startswith("clear since 01-01 08:00; it was critical: slippage is 2.50x")
 
 
 def test_what_an_operator_says_is_kept_while_it_is_held() -> None:
@@ -156,7 +165,9 @@ def test_a_detectors_alarm_opens_at_once_is_held_and_ends_when_the_score_is_back
 RAISED = {
     "ic_ratio": ({"ic_ratio": 0.6}, "ic_decay", "warning"),
     "ic_ratio, by chance": ({"ic_ratio": 0.4, "ic_5d": 0.03}, "ic_decay", "warning"),
-    "ic_ratio, beyond it": ({"ic_ratio": 0.4, "ic_5d": 0.0}, "ic_decay", "critical"),
+    "ic_ratio, beyond it": ({"ic_ratio": 0.4, "ic_5d": 0.0}, "ic_decay", "warning"),
+    "slippage, of few fills": ({"slippage_ratio": 2.5, "slippage_low": 1.2}, "execution_slippage", "warning"),
+    "slippage, of too few": ({"slippage_ratio": 9.0, "slippage_low": np.nan}, "execution_slippage", "warning"),
     "slippage": ({"slippage_ratio": 2.5}, "execution_slippage", "critical"),
     "drawdown": ({"pnl_1d_bps": -51.0}, "drawdown", "warning"),
     "correlation": ({"correlation": 0.8}, "correlation_spike", "warning"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 from functools import singledispatchmethod
 from typing import TYPE_CHECKING
@@ -11,8 +12,11 @@ import click
 
 from midas_engine import events as ev
 from midas_engine.cli.output import clean, number, paint
+from midas_engine.monitor.alerts.incidents import incidents
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from midas_engine.models import Alert
 
 _COLOURS = {"critical": "red", "warning": "yellow", "info": "cyan"}
@@ -30,13 +34,36 @@ class Watchman:
         self._day = ""
         self._refused = ""
         self.unwritten = 0
+        self._waiting: list[ev.AlertRaised | ev.AlertResolved] = []
+        self._watched = 0
 
     def tell(self, event: ev.Event) -> None:
-        """Write `event`.
+        """Write `event`; alerts wait for the end of their bar, since those of one incident are one line.
 
         Raises:
             BrokenPipeError: Nobody reads any more.
         """
+        if not self._as_json:
+            if isinstance(event, ev.AlertRaised | ev.AlertResolved):
+                self._waiting.append(event)
+                return
+            if isinstance(event, ev.BarProcessed):
+                self._watched = event.features
+            if not isinstance(event, ev.AlertUpdated | ev.FeatureTicked):
+                self.flush()
+        self._tell_one(event)
+
+    def flush(self) -> None:
+        """Write the alerts that wait."""
+        waiting, self._waiting = self._waiting, []
+        groups: dict[tuple[type, datetime], list[ev.AlertRaised | ev.AlertResolved]] = {}
+        for event in waiting:
+            groups.setdefault((type(event), event.at), []).append(event)
+        for alike in groups.values():
+            for alert in incidents([event.alert for event in alike], self._watched):
+                self._tell_one(dataclasses.replace(alike[0], alert=alert))
+
+    def _tell_one(self, event: ev.Event) -> None:
         try:
             self._attempt(event)
         except BrokenPipeError:

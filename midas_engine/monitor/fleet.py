@@ -11,6 +11,7 @@ from midas_engine.errors import MonitorError
 from midas_engine.events import KillProposed
 from midas_engine.models import Severity
 from midas_engine.monitor.alerts.engine import FLEET
+from midas_engine.monitor.alerts.incidents import incidents
 from midas_engine.monitor.alerts.rules import DETECTOR, FLEET_RULES, all_rules
 from midas_engine.monitor.bars.grid import Arrival, BarStream
 from midas_engine.monitor.bars.input_screen import InputScreen
@@ -265,7 +266,8 @@ class Fleet:
             return "paused"
         running = (self.alerts.episodes.get((name, rule.name)) for rule in (*all_rules(), DETECTOR))
         open_ = [episode.alert for episode in running if episode is not None]
-        if any((FLEET, rule.name) in self.alerts.episodes for rule in FLEET_RULES):
+        whole = [self.alerts.episodes.get((FLEET, rule.name)) for rule in FLEET_RULES]
+        if any(episode is not None and episode.alert.severity is Severity.CRITICAL for episode in whole):
             return "stale"  # nothing is scored: what the figures say is old
         if any(a.alert_type == "stale_data" for a in open_):
             return "stale"
@@ -302,8 +304,9 @@ class Fleet:
             yield self.metrics(self.names[self._turn], at)
 
     def count_alerts(self) -> tuple[int, int]:
-        """Running episodes: warnings and criticals."""
-        levels = [e.alert.severity for e in self.alerts.episodes.values()]
+        """What runs, one incident being one: warnings and criticals."""
+        running = (episode.alert for episode in self.alerts.episodes.values())
+        levels = [alert.severity for alert in incidents(running)]
         return levels.count(Severity.WARNING), levels.count(Severity.CRITICAL)
 
     # -- restart ---------------------------------------------------------------------------------

@@ -119,3 +119,4 @@ async def _tell(shared: Shared, runtime: Runtime, events: Subscription, bars: in
             if left == 0:
                 events.close()
                 return
+    await asyncio.to_thread(watchman.flush)

@@ -13,6 +13,7 @@ from midas_engine.errors import MonitorError
 from midas_engine.events import AlertChanged, AlertRaised, AlertResolved, AlertUpdated
 from midas_engine.models import Alert, AlertStatus, Severity
 from midas_engine.monitor.alerts.episodes import Episode, alert_from_dict, alert_id, alert_to_dict
+from midas_engine.monitor.alerts.incidents import IncidentClock
 from midas_engine.monitor.alerts.rules import DETECTOR, FLEET_RULES, Rule, all_rules, grades
 from midas_engine.monitor.alerts.thresholds import AlertThresholds, merge_thresholds
 from midas_engine.stats.sequential_rows import select_rows
@@ -48,6 +49,7 @@ class AlertEngine:
         self.episodes: dict[tuple[str, str], Episode] = {}
         self.resolved: deque[Alert] = deque(maxlen=KEPT_RESOLVED)
         self._streaks: dict[str, NDArray[np.int64]] = {}
+        self._clock = IncidentClock()
 
     def replace_thresholds(self, thresholds: Mapping[str, Any]) -> None:
         """Take new overrides whole; a wrong set raises SettingsError and the old one stays."""
@@ -83,6 +85,7 @@ class AlertEngine:
             AlertRaised, AlertUpdated and AlertResolved events, in the order of rules and features.
         """
         events: list[Event] = [AlertUpdated(at=at, alert=e.alert) for e in self.episodes.values() if e.wake(at)]
+        self._clock.bar += 1
         table = grades(columns, self.thresholds)
         if active is not None:
             table[:, ~active] = 0
@@ -122,9 +125,13 @@ class AlertEngine:
             events.extend(self._hold(at, rule, names[place], int(level[place]), float(figure[place])))
         running = [name for (name, owner) in self.episodes if owner == rule.name]
         if running:
+            places = {name: place for place, name in enumerate(names)}
             held = {names[place] for place in np.flatnonzero(level > 0).tolist()}
             for name in running:
                 if name not in held:
+                    value = float(figure[places[name]]) if name in places else float("nan")
+                    if self.episodes[name, rule.name].ease(at, value):
+                        events.append(AlertUpdated(at=at, alert=self.episodes[name, rule.name].alert))
                     events.extend(self._clear(at, (name, rule.name)))
         return events
 
@@ -152,6 +159,8 @@ class AlertEngine:
             threshold=gate,
             unit=rule.unit,
             rule=rule.name,
+            worst=severity,
+            incident="" if name == FLEET else self._clock.of(rule.name, at),
         )
         self.episodes[name, rule.name] = Episode(alert)
         return [AlertRaised(at=at, alert=alert)]
@@ -179,6 +188,7 @@ class AlertEngine:
             threshold=float(limit),
             unit="episodes",
             rule=FLEET,
+            worst=Severity.WARNING,
         )
         self.episodes[FLEET_KEY] = Episode(alert)
         return [AlertRaised(at=at, alert=alert)]
@@ -263,6 +273,7 @@ class AlertEngine:
             "episodes": [{"alert": alert_to_dict(e.alert), "clear": e.clear} for e in self.episodes.values()],
             "streaks": {rule: streak.tolist() for rule, streak in self._streaks.items()},
             "resolved": [alert_to_dict(alert) for alert in self.resolved],
+            "incidents": self._clock.state(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -272,4 +283,5 @@ class AlertEngine:
             alert = alert_from_dict(entry["alert"])
             self.episodes[alert.feature, alert.rule] = Episode(alert, int(entry["clear"]))
         self._streaks = {rule: np.array(streak, np.int64) for rule, streak in state["streaks"].items()}
+        self._clock.restore(state.get("incidents", {}))
         self.resolved = deque((alert_from_dict(a) for a in state["resolved"]), maxlen=KEPT_RESOLVED)

@@ -32,22 +32,31 @@ class Episode:
     latched: bool = False
 
     def seen(self, at: datetime, value: float, severity: Severity, threshold: float, message: str) -> bool:
-        """The condition held again; True when the severity rose (a new critical is news)."""
+        """The condition held again; True when it is critical for the first time, which is news."""
         self.clear = 0
-        risen = severity is Severity.CRITICAL and self.alert.severity is not Severity.CRITICAL
-        # The words go with the value; severity and gate stay those of the worst that was seen.
-        changes: dict[str, Any] = {
-            "last_seen_at": at,
-            "count": self.alert.count + 1,
-            "value": value,
-            "message": message,
-        }
-        if risen:
-            changes |= {"severity": severity, "threshold": threshold}
-            if self.alert.status is AlertStatus.ACKNOWLEDGED:
-                changes["status"] = AlertStatus.OPEN
-        self.alert = dataclasses.replace(self.alert, **changes)
+        alert = self.alert
+        risen = severity is Severity.CRITICAL and alert.worst is not Severity.CRITICAL
+        fallen = alert.worst is Severity.CRITICAL and severity is not Severity.CRITICAL
+        self.alert = dataclasses.replace(
+            alert,
+            last_seen_at=at,
+            count=alert.count + 1,
+            value=value,
+            severity=severity,
+            threshold=threshold,
+            message=f"{message}; it was critical" if fallen else message,
+            worst=severity if risen else alert.worst,
+            status=AlertStatus.OPEN if risen and alert.status is AlertStatus.ACKNOWLEDGED else alert.status,
+        )
         return risen
+
+    def ease(self, at: datetime, value: float) -> bool:
+        """The condition does not hold: a critical one is critical no more, though it runs on; True when it was."""
+        if self.alert.severity is not Severity.CRITICAL:
+            return False
+        words = f"clear since {at:%m-%d %H:%M}; it was critical: {self.alert.message}"
+        self.alert = dataclasses.replace(self.alert, severity=Severity.WARNING, value=value, message=words)
+        return True
 
     def wake(self, at: datetime) -> bool:
         """End a snooze whose time has come; True when it did."""
@@ -86,4 +95,6 @@ def alert_from_dict(plain: dict[str, Any]) -> Alert:
         fields[key] = float("nan") if fields.get(key) is None else float(fields[key])
     fields["severity"] = Severity(fields["severity"])
     fields["status"] = AlertStatus(fields["status"])
+    # of a base that was written before alerts had it
+    fields["worst"] = Severity(fields.get("worst") or fields["severity"])
     return Alert(**fields)

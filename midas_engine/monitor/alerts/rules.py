@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     Columns = Mapping[str, Floats]
 
 
-# Standard errors by which the five days must lie below the thirty for the ratio to be critical.
+# Standard errors by which the five days must lie below the thirty for the ratio to be below its lower line.
 _FALLEN_ERRORS = 2.0
 # No honest IC of one bar is so high; by how many errors it must be above, since it is asked on every bar.
 LEAK_IC, _IMPLAUSIBLE_ERRORS = 0.3, 3.0
@@ -48,6 +48,8 @@ class Rule:
         text: Message with the fields value, threshold and feature.
         enter_bars: Bars before the episode opens; None takes the thresholds' own.
         lowest: Severity of level 1.
+        highest: Severity of level 2. A figure without a stated false-alarm rate is a warning at most.
+        short: A few words with the field value, for many features at once; empty takes the message of the worst.
     """
 
     name: str
@@ -59,10 +61,12 @@ class Rule:
     text: str
     enter_bars: int | None = None
     lowest: Severity = Severity.WARNING
+    highest: Severity = Severity.CRITICAL
+    short: str = ""
 
     def severity(self, level: int) -> Severity:
         """Severity of a level."""
-        return Severity.CRITICAL if level >= 2 else self.lowest
+        return self.highest if level >= 2 else self.lowest
 
 
 def _levels(warning: Flags, critical: Flags | None = None) -> NDArray[np.int8]:
@@ -73,15 +77,18 @@ def _levels(warning: Flags, critical: Flags | None = None) -> NDArray[np.int8]:
 
 
 def _ratio(c: Columns, t: AlertThresholds) -> NDArray[np.int8]:
-    # Five days say little of a small IC: below the critical line chance alone takes it in most healthy months. The
-    # five days are part of the thirty, so the variance of the difference is the difference of the variances.
+    # Five days say little of a small IC: chance alone takes it below either line in most healthy months, so that it is
+    # a warning at most, and the lower line changes its gate only. The five days are part of the thirty, so the
+    # variance of the difference is the difference of the variances.
     error = np.sqrt(np.maximum(c["ic_5d_se"] ** 2 - c["ic_30d_se"] ** 2, 0.0))
     fallen = c["ic_30d"] - c["ic_5d"] > _FALLEN_ERRORS * error
     return _levels(c["ic_ratio"] < t.ic_ratio_warning, (c["ic_ratio"] < t.ic_ratio_critical) & fallen)
 
 
 def _slippage(c: Columns, t: AlertThresholds) -> NDArray[np.int8]:
-    return _levels(c["slippage_ratio"] > t.slippage_warning, c["slippage_ratio"] > t.slippage_critical)
+    # Few or uneven fills lie far from their mean in health: critical is what stays dear at the lower end of its error.
+    dear = (c["slippage_ratio"] > t.slippage_critical) & (c["slippage_low"] > t.slippage_warning)
+    return _levels(c["slippage_ratio"] > t.slippage_warning, dear)
 
 
 def _drawdown(c: Columns, t: AlertThresholds) -> NDArray[np.int8]:
@@ -142,6 +149,8 @@ _OWN: tuple[Rule, ...] = (
         _ratio,
         lambda t, level: t.ic_ratio_critical if level >= 2 else t.ic_ratio_warning,
         "5-day IC is {value:.2f} of the 30-day IC, below {threshold:.2f}",
+        short="5-day IC {value:.2f} of the 30-day IC",
+        highest=Severity.WARNING,
     ),
     Rule(
         "slippage",
@@ -151,6 +160,7 @@ _OWN: tuple[Rule, ...] = (
         _slippage,
         lambda t, level: t.slippage_critical if level >= 2 else t.slippage_warning,
         "slippage is {value:.2f}x what was expected, above {threshold:.2f}x",
+        short="slippage {value:.1f}x",
     ),
     Rule(
         "drawdown",
@@ -160,6 +170,7 @@ _OWN: tuple[Rule, ...] = (
         _drawdown,
         lambda t, level: t.drawdown_bps,
         "one-day contribution is {value:.1f} bps, below {threshold:.0f} bps",
+        short="one-day contribution {value:.0f} bps",
     ),
     Rule(
         "correlation",
@@ -169,6 +180,7 @@ _OWN: tuple[Rule, ...] = (
         _correlated,
         lambda t, level: t.correlation,
         "correlation with another live feature rose to {value:.2f}, above {threshold:.2f}",
+        short="correlation {value:.2f} with another",
     ),
     Rule(
         "regime",
@@ -178,6 +190,7 @@ _OWN: tuple[Rule, ...] = (
         _regime,
         lambda t, level: 0.0,
         "the feature works against you in the current regime: score {value:.3f}",
+        short="against you in this regime",
     ),
     Rule(
         "missing",
@@ -188,6 +201,7 @@ _OWN: tuple[Rule, ...] = (
         lambda t, level: float(t.missing_bars),
         "no value for {value:.0f} bars",
         enter_bars=1,
+        short="no value for {value:.0f} bars",
     ),
     Rule(
         "frozen",
@@ -198,6 +212,7 @@ _OWN: tuple[Rule, ...] = (
         lambda t, level: float(t.frozen_bars),
         "the same value for {value:.0f} bars",
         enter_bars=1,
+        short="the same values for {value:.0f} bars",
     ),
     Rule(
         "stuck",
@@ -207,6 +222,7 @@ _OWN: tuple[Rule, ...] = (
         _stuck,
         lambda t, level: t.stuck_share,
         "the values of {value:.0%} of the symbols have not moved for a day",
+        short="{value:.0%} of the symbols have not moved",
     ),
     Rule(
         "sparse",
@@ -216,6 +232,7 @@ _OWN: tuple[Rule, ...] = (
         _sparse,
         lambda t, level: t.coverage,
         "only {value:.0%} of the values came in the last five days",
+        short="only {value:.0%} of the values came",
     ),
     Rule(
         "implausible",
@@ -226,6 +243,7 @@ _OWN: tuple[Rule, ...] = (
         lambda t, level: LEAK_IC,
         "the IC of {value:+.2f} is what research calls a leak: the returns are of the past, or the feature sees them",
         enter_bars=24,
+        short="IC {value:+.2f}, a leak or returns of the past",
     ),
     Rule(
         "uncalibrated",
@@ -236,6 +254,7 @@ _OWN: tuple[Rule, ...] = (
         lambda t, level: float("nan"),
         "no expected score was stored at promotion: no critical alarm and no kill for this feature",
         lowest=Severity.INFO,
+        short="no expected score",
     ),
 )
 # of all features at once, on figures of the fleet: without data every other rule is blind
@@ -289,6 +308,7 @@ DETECTOR = Rule(
     lambda t, level: float("nan"),
     "the sequential test says the feature decayed: ln S reached {threshold:.2f}",
     enter_bars=1,
+    short="the sequential test calls them decayed",
 )
 
 

@@ -20,9 +20,9 @@ class AlertThresholds:
 
     Attributes:
         ic_ratio_warning: ic_5d / ic_30d below this is a warning.
-        ic_ratio_critical: Below this, critical.
+        ic_ratio_critical: Below this the warning says so; a ratio of two ICs is never critical.
         slippage_warning: Realised over expected slippage above this is a warning.
-        slippage_critical: Above this, critical.
+        slippage_critical: Above this, and above the warning at the lower end of its error, critical.
         drawdown_bps: One-day contribution below this is a warning.
         correlation: Correlation with another live feature above this, when it is news, is a warning.
         correlation_rise: How far above its usual level it must have come.

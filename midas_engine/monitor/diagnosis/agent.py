@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from midas_engine.monitor.fleet import Fleet
     from midas_engine.monitor.protocols import Diagnostician, DocumentStore, Mender
 
-# The IC ratio crosses its critical line in most healthy months: it is shown, but it asks nobody anything.
+# The IC ratio crosses its lower line in most healthy months: it is shown, but it asks nobody anything.
 DIAGNOSED_RULES = ("detector", "slippage")
 RELATED_LEARNINGS = 4
 LOOKED_AT = 3
@@ -43,7 +43,7 @@ LOCAL = "local"
 
 def deserves_diagnosis(alert: Alert) -> bool:
     """Whether an episode starts a diagnosis by itself: a sequential test that called, or ruinous slippage."""
-    return alert.severity is Severity.CRITICAL and alert.rule in DIAGNOSED_RULES
+    return (alert.worst or alert.severity) is Severity.CRITICAL and alert.rule in DIAGNOSED_RULES
 
 
 class DiagnoseAgent:

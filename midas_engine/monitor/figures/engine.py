@@ -213,6 +213,7 @@ class MonitorEngine:
             "slippage_bps": realised,
             "expected_slippage_bps": expected,
             "slippage_ratio": slip,
+            "slippage_low": self.slippage.low(),
             "pnl_bps": self.book.gross * weight,
             "pnl_net_bps": self.book.net * weight,
             "pnl_1d_bps": gross_day * weight,
