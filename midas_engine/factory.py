@@ -71,7 +71,7 @@ class Midas:
         self._existing_features, self._spread = existing_features, spread_cost_bps
         config = offline_config or OfflineLoopConfig(model=settings.model.model, max_tokens=settings.model.max_tokens)
         self.kb: KnowledgeBase = KnowledgeBase(settings.kb_path, read_only=settings.read_only, clock=self.clock)
-        self.promoter: FeaturePromoter = FeaturePromoter(self.kb, clock=self.clock)
+        self.promoter: FeaturePromoter = FeaturePromoter(self.kb, clock=self.clock, via="Python")
         self.offline: OfflineCompoundLoop = OfflineCompoundLoop(
             self.kb,
             self.make_researcher,
@@ -188,8 +188,8 @@ class Midas:
         uncalibrated.
 
         Args:
-            feature_names: What to watch; None takes the deployed features.
-            on_kill: Called with a feature's name once its kill is on disk.
+            feature_names: What to watch; None takes the deployed features, those deployed later too.
+            on_kill: Called with a feature's name once its kill is on disk, whoever gave it, in whatever process.
             alert_thresholds: Overrides of single alert thresholds, e.g. ``{"slippage_warning": 1.2}``.
             symbols: The symbols' names, or how many a bar has; None learns it from the first bar.
             bar_seconds: Size of a bar.
@@ -216,7 +216,7 @@ class Midas:
         records = {name: record for name in names if (record := self._record(name)) is not None}
         references = {n: ref for n, record in records.items() if (ref := stored_reference(record)) is not None}
         stream, time = bus or EventBus(), clock or self.clock
-        return OnlineMonitor(
+        monitor = OnlineMonitor(
             names,
             references=references,
             symbols=symbols,
@@ -235,6 +235,8 @@ class Midas:
             daily_reports=keep_state,
             strict=strict,
         )
+        monitor.obedience.everything = feature_names is None
+        return monitor
 
     def _diagnostician(self, bus: EventBus, clock: Clock) -> DiagnoseAgent:
         from midas_engine.monitor.diagnosis import DiagnoseAgent

@@ -194,7 +194,7 @@ class Commands(GuardedApp):
             body.append((f"same as: {preview.command}", "muted"))
         kill = action == "kill"
         if not all(p.undoable for p in previews):
-            body.append(("final: cannot be undone; the kill callback fires at once", "crit"))
+            body.append(("final: cannot be undone; a running monitor calls on_kill at once, else the next one", "crit"))
             body.append(("to bring it back later: redeploy it, as a new promotion with a reason", "muted"))
         needs = any(p.needs_reason for p in previews)
         against = action in LOOKED_AT and any(p.unmet for p in previews)

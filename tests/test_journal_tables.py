@@ -63,22 +63,6 @@ def test_actions_come_back_in_order_and_twice_is_once(journal: Journal) -> None:
     assert [a.action for a in journal.actions(limit=5)] == ["promote", "pause"]
 
 
-def test_a_kill_is_pending_until_its_callback_confirms_even_after_a_restart(journal: Journal) -> None:
-    journal.append_action("kill", "carry", id="k1", reason="dead")
-    journal.append_action("kill", "other", id="k2", reason="flipped")
-    first, second = journal.pending_kills()
-    assert (first.feature, first.reason, first.attempts) == ("carry", "dead", 0)
-    journal.kill_attempted(first, "callback raised")
-    journal.confirm_kill(second)
-    journal.confirm_kill(second)
-    journal.close()
-    again = Journal(journal.path)
-    assert [(k.feature, k.attempts) for k in again.pending_kills()] == [("carry", 1)]
-    again.confirm_kill(again.pending_kills()[0])
-    assert again.pending_kills() == []
-    assert again.verify() == []
-
-
 def test_events_come_back_as_they_were(journal: Journal) -> None:
     events = [
         _moved(),

@@ -57,19 +57,19 @@ async def _until(condition: Any, clock: Any = None) -> None:
     pytest.fail("it never happened")
 
 
-async def test_it_is_on_disk_and_archived_before_anyone_is_told() -> None:
+async def test_it_is_on_disk_before_anyone_is_told_and_archived_after_it() -> None:
     store, archive = MemoryStore(), Archive()
     order: list[str] = []
 
     async def on_kill(name: str) -> None:
         order.append(f"told {name}")
         assert json.loads(store.states[KEY])[0]["feature"] == name
-        assert archive.killed == [(name, "it fell")]
 
     switch, seen, _ = _switch(on_kill=on_kill, journal=store, promoter=archive)
     assert await _kill(switch)
     await switch.settle()
     assert order == ["told a"]
+    assert archive.killed == [("a", "it fell")]
     assert [e for e in seen.take() if isinstance(e, KillCallbackFailed)] == []
     record = json.loads(store.states[KEY])[0]
     assert (record["told"], record["archived"], record["attempts"]) == (True, True, 1)

@@ -111,7 +111,7 @@ def test_killing_twice_is_one_kill_and_survives_a_restart(stage: Stage) -> None:
     assert again.kill("carry", "").killed
     assert [a.reason for a in again.journal.actions() if a.action == "kill"] == ["flipped"]
     (pending,) = again.pending_kills()
-    again.journal.confirm_kill(pending)
+    again.kb.kill_file.told(pending.id)
     assert p.pending_kills() == []
 
 

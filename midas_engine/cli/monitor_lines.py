@@ -169,7 +169,9 @@ class Watchman:
     @_tell.register
     def _(self, event: ev.FeatureMoved) -> None:
         why = f": {clean(event.reason)}" if event.reason else ""
-        self._line(event, event.action, "cyan", f"{clean(event.feature)} {event.before} -> {event.after}{why}")
+        who = f" by {clean(event.actor)}" if event.actor else ""
+        what = f"{clean(event.feature)} {event.before} -> {event.after}{who}{why}"
+        self._line(event, event.action, "red" if event.action == "kill" else "cyan", what)
 
     @_tell.register
     def _(self, event: ev.ReportWritten) -> None:

@@ -66,7 +66,7 @@ def open_pipeline(settings: Settings, *, create: bool = False) -> Iterator[Featu
     """The pipeline with the base's journal, so that every action can be undone; closed at the end."""
     from midas_engine.promoter import FeaturePromoter
 
-    promoter = FeaturePromoter(open_base(settings, create=create), actor="operator")
+    promoter = FeaturePromoter(open_base(settings, create=create), actor="operator", via="command line")
     for notice in promoter.journal.notices:  # a journal that had to be mended is said aloud, whatever the verb
         click.echo(f"note: {clean(notice)}", err=True)
     try:

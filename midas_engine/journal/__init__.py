@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from midas_engine.lazy import lazy_face
 
 if TYPE_CHECKING:
-    from midas_engine.journal.journal import Action, Journal, PendingKill
+    from midas_engine.journal.journal import Action, Journal
     from midas_engine.journal.recorder import AsyncJournal, EventRecorder
     from midas_engine.journal.schema import Row
 
 
-__all__ = ["Action", "AsyncJournal", "EventRecorder", "Journal", "PendingKill", "Row"]
+__all__ = ["Action", "AsyncJournal", "EventRecorder", "Journal", "Row"]
 
 __getattr__, __dir__ = lazy_face(
     __name__,
@@ -21,7 +21,6 @@ __getattr__, __dir__ = lazy_face(
         "AsyncJournal": ".recorder",
         "EventRecorder": ".recorder",
         "Journal": ".journal",
-        "PendingKill": ".journal",
         "Row": ".schema",
     },
 )

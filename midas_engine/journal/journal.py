@@ -43,17 +43,6 @@ class Action:
     seq: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class PendingKill:
-    """A kill that is on disk and whose callback has not confirmed yet."""
-
-    id: str
-    feature: str
-    reason: str
-    at: datetime
-    attempts: int = 0
-
-
 class Journal:
     """Append-only, checksummed tables and a key-value store for detector states.
 
@@ -75,6 +64,7 @@ class Journal:
         self.path = Path(path)
         self.clock = clock or WallClock()
         self._database, self.notices = open_database(self.path, self.clock, read_only=read_only)
+        self._told = 0
         self.tables = Tables(self._database, self.clock)
 
     @property
@@ -82,7 +72,13 @@ class Journal:
         """Whether writes are refused."""
         return self._database.read_only
 
-    # -- actions and kills -----------------------------------------------------------------------
+    def fresh_notices(self) -> list[str]:
+        """The notices that were not handed out here before: for whoever shouts them."""
+        fresh = self.notices[self._told :]
+        self._told += len(fresh)
+        return fresh
+
+    # -- actions ---------------------------------------------------------------------------------
 
     def append_action(
         self,
@@ -104,26 +100,6 @@ class Journal:
         """Actions, oldest first; with `limit`, the newest ones (still oldest first)."""
         rows = self.tables.rows("actions", key=feature, limit=limit, newest=limit is not None)
         return [_action(row) for row in (reversed(rows) if limit is not None else rows)]
-
-    def pending_kills(self) -> list[PendingKill]:
-        """Kills whose callback has not confirmed, oldest first: to be called again after a restart."""
-        pending: dict[str, PendingKill] = {}
-        for row in self.tables.rows("actions", kinds=("kill", "kill_confirmed", "kill_attempted")):
-            if row.kind == "kill":
-                pending[row.id] = PendingKill(row.id, row.key, str(row.body.get("reason", "")), row.at)
-            elif row.kind == "kill_confirmed":
-                pending.pop(str(row.body.get("kill_id", "")), None)
-            elif (kill := pending.get(str(row.body.get("kill_id", "")))) is not None:
-                pending[kill.id] = dataclasses.replace(kill, attempts=kill.attempts + 1)
-        return list(pending.values())
-
-    def confirm_kill(self, kill: PendingKill) -> None:
-        """The callback has run: the kill is not pending any more."""
-        self.append_action("kill_confirmed", kill.feature, id=f"confirmed-{kill.id}", body={"kill_id": kill.id})
-
-    def kill_attempted(self, kill: PendingKill, error: str) -> None:
-        """The callback failed; it stays pending."""
-        self.append_action("kill_attempted", kill.feature, reason=error[:500], body={"kill_id": kill.id})
 
     # -- events ----------------------------------------------------------------------------------
 

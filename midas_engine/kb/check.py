@@ -12,6 +12,7 @@ from midas_engine.kb.catalogue import kind_of
 from midas_engine.kb.documents import seal_state
 from midas_engine.kb.features import FOLDERS
 from midas_engine.kb.frontmatter import decode, parse
+from midas_engine.kb.kill_file import NAME as KILLS
 from midas_engine.kb.names import check_name, check_relative, split_version
 from midas_engine.models import FeatureState
 
@@ -44,7 +45,14 @@ def check(kb: KnowledgeBase, tree: FileTree, transactions: Transactions) -> list
     """Look at every file once; changes nothing."""
     if not kb.path.is_dir():
         return [Problem(".", f"there is no knowledge base at {kb.path}", "open one with `midas status --kb PATH`")]
-    found = [*_store(kb, transactions), *_layout(tree), *_documents(tree), *_features(kb), *_thresholds(kb)]
+    found = [
+        *_store(kb, transactions),
+        *_kills(kb),
+        *_layout(tree),
+        *_documents(tree),
+        *_features(kb),
+        *_thresholds(kb),
+    ]
     order = {"error": 0, "warning": 1, "note": 2}
     return sorted(found, key=lambda p: (order[p.severity], p.path, p.message))
 
@@ -72,6 +80,17 @@ def _store(kb: KnowledgeBase, transactions: Transactions) -> Iterator[Problem]:
             "a change that was cut off could not be read and was not made",
             "repeat it, delete this file",
         )
+
+
+def _kills(kb: KnowledgeBase) -> Iterator[Problem]:
+    state = kb.kill_file.read()
+    if state.damage:
+        advice = "the next start of a monitor makes it anew from the journal; restore it if the journal is damaged too"
+        yield Problem(KILLS, state.damage, advice)
+    waiting = [kill.feature for kill in state.kills.values() if not kill.archived]
+    live = {r.name for r in kb.features() if r.state in (FeatureState.DEPLOYED, FeatureState.SHADOW)}
+    for name in sorted(live.intersection(waiting)):
+        yield Problem(KILLS, f"{name} is killed, its file is not moved yet", "any command that writes does", "warning")
 
 
 def _layout(tree: FileTree) -> Iterator[Problem]:

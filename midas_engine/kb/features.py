@@ -34,6 +34,11 @@ def feature_path(name: str, state: FeatureState) -> str:
     return f"{FOLDERS[state]}/{check_name(name)}.md"
 
 
+def state_of(path: str) -> FeatureState | None:
+    """The state that the folder of a feature's file stands for; None for any other file."""
+    return _STATES.get(path.rpartition("/")[0])
+
+
 class FeatureShelf:
     """Reads features as one consistent picture, whatever another process is doing to them."""
 
@@ -52,6 +57,14 @@ class FeatureShelf:
         with self._lock.hold():  # a writer without a pause; wait for its turn to end
             self._transactions.recover()
             return self._look()
+
+    def mark(self) -> object:
+        """Equal to an earlier mark when no file of the pipeline was added, replaced or removed in between.
+
+        The token alone would not do: it changes before the files do. The folders' times have the resolution of the
+        file system's clock, so who sees a new mark looks once more a moment later.
+        """
+        return self._transactions.token(), self._tree.folder_times((*_STATES, ".midas"))
 
     def _look(self) -> list[FeatureRecord]:
         try:

@@ -25,7 +25,7 @@ from midas_engine.kb.atomic import (
 from midas_engine.kb.names import check_relative
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 T = TypeVar("T")
 Signature = tuple[int, int, int, int]
@@ -174,6 +174,16 @@ class FileTree:
                     yield from self.walk(entry.path, levels - 1)
             else:
                 yield entry
+
+    def folder_times(self, folders: Iterable[str]) -> tuple[int, ...]:
+        """When something was last added to, replaced in or removed from each folder; 0 for one that is not there."""
+        found = []
+        for folder in folders:
+            try:
+                found.append(os.stat(self.root / folder).st_mtime_ns)
+            except OSError:
+                found.append(0)
+        return tuple(found)
 
     def cached(self, entry: Entry, kind: object, parse: Callable[[Entry, bytes], T]) -> T:
         """What `parse` makes of a file's bytes, remembered until the file changes.

@@ -24,6 +24,8 @@ from midas_engine.kb.documents import feature_text
 from midas_engine.kb.features import FeatureShelf, feature_path
 from midas_engine.kb.files import FileTree
 from midas_engine.kb.frontmatter import decode, parse
+from midas_engine.kb.kill_file import NAME as KILLS
+from midas_engine.kb.kill_file import KillFile
 from midas_engine.kb.locks import DEFAULT_TIMEOUT, Claim, StoreLock
 from midas_engine.kb.names import check_name, check_relative
 from midas_engine.kb.search import Hit, excerpt, learning_terms, rank, tokens
@@ -113,8 +115,7 @@ class KnowledgeBase:
             ReadOnlyError: The base was opened read-only.
             StoreVersionError: The base belongs to a newer Midas.
         """
-        self._refuse_when_read_only()
-        self._tree.check_anchor()  # before the lock, which would make the folder anew
+        self.check_writable()  # before the lock, which would make the folder anew
         try:
             with self._lock.hold(timeout):
                 yield
@@ -129,6 +130,16 @@ class KnowledgeBase:
         raise ReadOnlyError(
             f"{self.path}: {self.read_only_reason}", hint="open it without --read-only, on a writable disk"
         )
+
+    @property
+    def kill_file(self) -> KillFile:
+        """The kills, kept outside the journal; writing there needs no lock."""
+        return KillFile(self.path / KILLS)
+
+    def check_writable(self) -> None:
+        """Raise what `lock` would when the base may not be written, without waiting for anybody."""
+        self._refuse_when_read_only()
+        self._tree.check_anchor()
 
     def claim(self, role: str) -> Claim:
         """Take a role that only one process may have on this base, such as "monitor".
@@ -280,6 +291,10 @@ class KnowledgeBase:
         """Every sound feature, or those of one state, by name."""
         wanted = None if state is None else FeatureState(state)
         return [r for r in self._features.all() if not r.damaged and (wanted is None or r.state is wanted)]
+
+    def pipeline_mark(self) -> object:
+        """Differs from an earlier one when a feature may have moved in between; a few `stat`s, no parsing."""
+        return self._features.mark()
 
     def damaged_features(self) -> list[FeatureRecord]:
         """The feature files that cannot be used, each with its reason in `damaged`."""

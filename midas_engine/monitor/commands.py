@@ -9,6 +9,7 @@ from midas_engine.errors import MonitorError, SettingsError
 from midas_engine.events import FaultReported
 from midas_engine.monitor.alerts.threshold_file import read_alert_file
 from midas_engine.monitor.daily.report import gather, write_report
+from midas_engine.monitor.state.recovery import NOTE_SECONDS
 
 if TYPE_CHECKING:
     import asyncio
@@ -52,16 +53,17 @@ class OperatorCommands(ABC):
 
     # -- commands --------------------------------------------------------------------------------
 
-    async def kill(self, name: str, *, reason: str, actor: str = "operator") -> bool:
+    async def kill(self, name: str, *, reason: str, actor: str = "operator", via: str = "Python") -> bool:
         """Stop a feature for good; False when it was killed before. See `KillSwitch.kill`."""
+        return await self._kill(name, reason=reason, actor=actor, via=via)
+
+    async def _kill(self, name: str, **how: Any) -> bool:
         if name not in self.fleet.names and name not in self.kills.killed:
             raise MonitorError(f"feature {name!r} is not monitored", hint="monitored: " + ", ".join(self.fleet.names))
         if self.fleet.built and name in self.fleet.names:
             self.fleet.engine.set_live(name, False)
-        at = self.clock.now()
         last = self.fleet.stream.last if self.fleet.built else None
-        bar = -1 if last is None else last
-        killed = await self.kills.kill(name, reason=reason, actor=actor, at=at, bar=bar)
+        killed = await self.kills.kill(name, at=self.clock.now(), bar=-1 if last is None else last, **how)
         self.fleet.kill_wanted.pop(name, None)
         return killed
 
@@ -147,13 +149,16 @@ class OperatorCommands(ABC):
         alert: Alert = events[-1].alert  # type: ignore[attr-defined]
         return alert
 
-    async def save(self) -> None:
-        """Save the state now, e.g. after a command that was given to a part of the monitor."""
+    async def save(self, seconds: float = NOTE_SECONDS) -> None:
+        """Save the state now, e.g. after a command that was given to a part of the monitor.
+
+        A journal that takes longer than `seconds` is a fault that is told; it is still written then.
+        """
         async with self._lock:
-            await self._snapshot()
+            await self._snapshot(seconds)
 
     @abstractmethod
-    async def _snapshot(self) -> None:
+    async def _snapshot(self, seconds: float = NOTE_SECONDS) -> None:
         """Save the state now, with the lock held: a command must survive a crash right after it."""
 
     def _publish(self, events: Sequence[Event]) -> None:

@@ -9,18 +9,21 @@ import numpy as np
 
 from midas_engine.bus import EventBus
 from midas_engine.clock import WallClock
-from midas_engine.errors import MonitorError
+from midas_engine.errors import MidasError, MonitorError
 from midas_engine.events import BarProcessed, FaultReported, FeatureTicked, FeedGapped, ReportWritten
 from midas_engine.monitor.alerts.engine import AlertEngine
 from midas_engine.monitor.bars.intake import Intake
 from midas_engine.monitor.bars.reader import GivenBar
+from midas_engine.monitor.base_follower import BaseFollower
 from midas_engine.monitor.commands import OperatorCommands
-from midas_engine.monitor.daily.report import write_report
+from midas_engine.monitor.daily.report import gather, with_moves, write_report
 from midas_engine.monitor.figures.engine import EngineConfig
 from midas_engine.monitor.fleet import Fleet
 from midas_engine.monitor.kill.switch import KillSwitch
-from midas_engine.monitor.shadow_record import record_lines, shadow_lines
-from midas_engine.monitor.state.recovery import Recovery
+from midas_engine.monitor.neighbours import base_of, fresh_notices, records_of
+from midas_engine.monitor.obedience import Obedience
+from midas_engine.monitor.state.recovery import NOTE_SECONDS, Recovery
+from midas_engine.monitor.state.saving import Saving
 from midas_engine.settings import CostSettings, MonitorSettings
 
 if TYPE_CHECKING:
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
 
 TICKS_PER_BAR = 256
 _YIELD_EVERY = 16
+CLOSING_SECONDS = 10.0
 
 
 class OnlineMonitor(OperatorCommands):
@@ -113,23 +117,27 @@ class OnlineMonitor(OperatorCommands):
         )
         self.alert_engine = AlertEngine(alert_thresholds)
         self._overrides = dict(alert_thresholds or {})
+        base = base_of(kb)
         self.kills = KillSwitch(
             bus=self.bus,
             clock=self.clock,
             on_kill=on_kill,
-            journal=journal,
             promoter=promoter,
             seconds=self.settings.callback_seconds,
+            records=records_of(journal, base),
+            remember=journal is not None,
         )
         self.fleet = Fleet(features, references or {}, config, self.alert_engine, self.kills, self.settings.kill_policy)
         self.recovery = Recovery(journal)
+        self._saving = Saving(self.recovery, self.fleet, self.fault)
+        self._journal = journal
+        self.obedience = Obedience(self, None if base is None or journal is None else BaseFollower(base))
         self.market_context: dict[str, Any] = {}
         self._lock, self._starting = asyncio.Lock(), asyncio.Lock()
         # the journal is the base's: a second monitor would write over the state of the first
         self._role: Callable[[str], Any] | None = None if journal is None else getattr(kb, "claim", None)
         self._claim: Any = None
         self._started = False
-        self._journal_down = False
         self.intake = Intake(
             self.bus,
             self.clock,
@@ -148,7 +156,7 @@ class OnlineMonitor(OperatorCommands):
 
         Raises:
             LockTimeoutError: Another monitor watches this knowledge base.
-            MonitorError: The record of kills is damaged.
+            MonitorError: The records of kills are damaged.
         """
         async with self._starting:
             if not self._started:
@@ -157,7 +165,12 @@ class OnlineMonitor(OperatorCommands):
     async def _come_up(self) -> None:
         if self._role is not None and self._claim is None:
             self._claim = await asyncio.to_thread(self._role, "monitor")
-        self.kills.load()
+        self._shout_notices()
+        try:
+            self.kills.load()
+        except BaseException:
+            self._let_go()  # one that did not come up keeps no other from it
+            raise
         self._started = True
         self.load_alert_file()
         wanted = list(self.fleet.names)
@@ -173,23 +186,29 @@ class OnlineMonitor(OperatorCommands):
         except (MonitorError, KeyError, ValueError, TypeError) as error:
             self.fleet.forget_all(wanted)
             self._fault(self.clock.now(), f"the saved state cannot be used, starting without it: {error}", "critical")
+        self._shout_notices()
         # all but the newest bar were published before the stop; its events carry the same ids as then
         self._publish(events)
         self._publish(self.fleet.reconcile(wanted, self.clock.now()))
         await self._execute_kills()
         self.kills.resume()
+        await self.obedience.begin()
         if self.diagnostics is not None:
             self.diagnostics.resume(self.fleet, self.expressions)
 
     async def close(self) -> None:
         """Save the state, stop what runs in the background, and let another monitor watch the base."""
+        await self.obedience.end()
         if self._started:
-            await self.save()
+            await self.save(CLOSING_SECONDS)
         if self._reports:
             await asyncio.gather(*self._reports)
         if self.diagnostics is not None:
             await self.diagnostics.close()
         await self.kills.close()
+        self._let_go()
+
+    def _let_go(self) -> None:
         if self._claim is not None:
             self._claim.release()
             self._claim = None
@@ -260,6 +279,7 @@ class OnlineMonitor(OperatorCommands):
         await self.start()
         async with self._lock:
             began = self.clock.monotonic()
+            await self._obey()
             bar = self.intake.read(GivenBar(moment, values, returns, fills, regime, context), self.fleet)
             if bar is None:
                 return None
@@ -275,7 +295,7 @@ class OnlineMonitor(OperatorCommands):
                 "returns": label if label is not None else np.zeros(0),
                 "fills": np.array(bar.fills),
             }
-            await self._write_ahead(meta, arrays)
+            await self._saving.write_ahead(meta, arrays)
             self.market_context = bar.context
             arrival = self.fleet.arrive(meta, arrays)
             if arrival.refused:
@@ -295,16 +315,31 @@ class OnlineMonitor(OperatorCommands):
             events = self.fleet.judge(opened)
             self._publish(events)
             await self._execute_kills()
-            await self._record_shadows()
+            await self._saving.record_shadows(getattr(self.promoter, "journal", None))
             self._diagnose(events, opened)
             done = self._tick(opened, bar.regime, self.clock.monotonic() - began)
             if self.recovery.due:
-                await self._snapshot()
+                await self._saving.begin_snapshot()
             return done
+
+    async def obey(self) -> None:
+        """Obey now what other processes did to the base; else that is done before every bar, and between bars."""
+        async with self._lock:
+            await self._obey()
+
+    async def _obey(self) -> None:
+        try:
+            self.obedience.obey_kills()
+            moves = await self.obedience.moves()
+            if moves:
+                self._publish(self.obedience.apply(moves))
+                await self._snapshot()
+        except (MidasError, OSError) as error:
+            self.obedience.failed(error)
 
     async def _execute_kills(self) -> None:
         for name, reason in self.fleet.to_kill():
-            await self.kill(name, reason=reason, actor="detector")
+            await self._kill(name, reason=reason, actor="detector", wait=0.0)
 
     def _tick(self, at: datetime, regime: str, seconds: float) -> BarProcessed:
         for metrics in self.fleet.ticks(at, TICKS_PER_BAR):
@@ -327,21 +362,12 @@ class OnlineMonitor(OperatorCommands):
         if self.diagnostics is not None:
             self.diagnostics.consider(events, self.fleet, at, self.expressions, self.market_context)
 
-    async def _record_shadows(self) -> None:
-        """The forward record of what runs in shadow goes to the pipeline's journal, bar by bar."""
-        journal = getattr(self.promoter, "journal", None) if self.fleet.shadow else None
-        if journal is None or self.fleet.engine.bars == 0:
-            return
-        try:
-            await asyncio.to_thread(record_lines, journal, shadow_lines(self.fleet))
-        except Exception as error:
-            self._fault(self.clock.now(), f"the record of what runs in shadow could not be written: {error}")
-
     def _end_day(self, before: datetime, now: datetime) -> None:
         """A bar of a new day: the report of the day before is written in the background."""
         if not self.daily_reports or before.date() == now.date() or not self.fleet.days.of(before.date()).bars:
             return
-        facts = self.day_facts(before.date())
+        # what the journal adds comes in the background: it may be slow, and the bar does not wait
+        facts = gather(self.fleet, self.kills.records.values(), before.date())
         task = asyncio.get_running_loop().create_task(self._report(facts, now), name="daily report")
         self._reports.add(task)
         task.add_done_callback(self._reports.discard)
@@ -349,7 +375,7 @@ class OnlineMonitor(OperatorCommands):
     async def _report(self, facts: DayFacts, at: datetime) -> None:
         try:
             async with self._report_turn:
-                report = await asyncio.to_thread(write_report, facts, self.kb)
+                report = await asyncio.to_thread(lambda: write_report(with_moves(facts, self._moves()), self.kb))
         except Exception as error:
             self._fault(at, f"the report of {facts.day} could not be written: {error}")
         else:
@@ -358,21 +384,15 @@ class OnlineMonitor(OperatorCommands):
     def _fault(self, at: datetime, message: str, severity: str = "warning") -> None:
         self.bus.publish(FaultReported(at=at, where="monitor", message=message, severity=severity))
 
-    # -- state -----------------------------------------------------------------------------------
+    def fault(self, message: str, severity: str = "warning") -> None:
+        """Report something that failed and was survived."""
+        self._fault(self.clock.now(), message, severity)
 
-    async def _write_ahead(self, meta: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
-        try:
-            await self.recovery.note(meta, arrays)
-            self._journal_down = False
-        except Exception as error:
-            if not self._journal_down:
-                self._fault(self.clock.now(), f"state cannot be written, going on in memory: {error}", "critical")
-            self._journal_down = True
+    def _shout_notices(self) -> None:
+        """What the journal says of its own damage is not left to who happens to read it."""
+        for notice in fresh_notices(self._journal):
+            at = self.clock.now()
+            self.bus.publish(FaultReported(at=at, where="journal", message=notice, severity="critical"))
 
-    async def _snapshot(self) -> None:
-        if not self.fleet.built:
-            return
-        try:
-            await self.recovery.snapshot(*self.fleet.state())
-        except Exception as error:
-            self._fault(self.clock.now(), f"the monitor's snapshot could not be written: {error}", "critical")
+    async def _snapshot(self, seconds: float = NOTE_SECONDS) -> None:
+        await self._saving.snapshot(seconds)

@@ -6,19 +6,20 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from midas_engine.errors import JournalError, KnowledgeBaseError, UndoError
-from midas_engine.journal.journal import Action, Journal, PendingKill
+from midas_engine.errors import JournalError, UndoError
 from midas_engine.kb.documents import feature_from_bytes, feature_text
-from midas_engine.kb.features import feature_path
+from midas_engine.kb.features import feature_path, state_of
 from midas_engine.kb.transaction import Change, digest
 from midas_engine.models import FeatureRecord, FeatureState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from midas_engine.journal.journal import Action, Journal
     from midas_engine.kb.store import KnowledgeBase
 
 # Actions that undo steps over: they are bookkeeping, or the work of the loops.
+# (the first two are of older versions, which kept the state of a kill's callback here)
 _STEPPED_OVER = frozenset({"kill_confirmed", "kill_attempted", "save", "restore"})
 _FINAL = frozenset({"kill"})
 
@@ -52,6 +53,11 @@ class ActionLedger:
     def __init__(self, kb: KnowledgeBase, journal: Journal) -> None:
         self._kb = kb
         self._journal = journal
+        self._wrote: dict[str, str] = {}
+
+    def wrote(self, path: str) -> bool:
+        """Whether what lies at `path` now is what this ledger wrote there last."""
+        return path in self._wrote and self._wrote[path] == digest(self._text(path))
 
     def settle(self) -> str:
         """Finish what a dead process left and hand finished changes to the journal; returns a fault, if any."""
@@ -80,7 +86,15 @@ class ActionLedger:
         )
 
     def carry_out(
-        self, action: str, feature: str, steps: Sequence[Step], *, at: datetime, actor: str, reason: str
+        self,
+        action: str,
+        feature: str,
+        steps: Sequence[Step],
+        *,
+        at: datetime,
+        actor: str,
+        reason: str,
+        via: str = "",
     ) -> Carried:
         """Write the steps as one change: all of it happens, or none."""
         files: dict[str, str | None] = {}
@@ -92,7 +106,7 @@ class ActionLedger:
                 files[step.before.path] = None
             files[target] = feature_text(step.after, notes)
             moves.append((step.after.name, step.before.state.value if step.before else "", step.after.state.value))
-        return self._commit(action, feature, files, moves, at=at, actor=actor, reason=reason)
+        return self._commit(action, feature, files, moves, at=at, actor=actor, reason=reason, via=via)
 
     def _commit(
         self,
@@ -116,6 +130,8 @@ class ActionLedger:
             "before": {path: self._text(path) for path in files},
             **extra,
         }
+        # before the commit: who follows the files must not take this for somebody else's doing
+        self._wrote.update((path, digest(text)) for path, text in files.items())
         change = self._kb.transactions.commit(files, note)
         return Carried(change.id, action, feature, at, reason, actor, tuple(moves), self._drain(), dict(files))
 
@@ -127,7 +143,7 @@ class ActionLedger:
 
     # -- taking back -----------------------------------------------------------------------------
 
-    def undo(self, name: str | None, *, at: datetime, actor: str) -> Carried:
+    def undo(self, name: str | None, *, at: datetime, actor: str, via: str = "") -> Carried:
         """Take back the last action (of `name`, if given).
 
         Raises:
@@ -142,9 +158,9 @@ class ActionLedger:
                 f"the last action killed {last.feature}, and a kill is final: its callback has fired",
                 hint=f"bring it back as a new promotion: redeploy {last.feature}, with a reason",
             )
-        return self._reverse("undo", last, "after", "before", at=at, actor=actor, undoes=last.id)
+        return self._reverse("undo", last, "after", "before", at=at, actor=actor, via=via, undoes=last.id)
 
-    def redo(self, name: str | None, *, at: datetime, actor: str) -> Carried:
+    def redo(self, name: str | None, *, at: datetime, actor: str, via: str = "") -> Carried:
         """Do again what the last undo took back.
 
         Raises:
@@ -153,7 +169,8 @@ class ActionLedger:
         _, undone = self._stacks(name)
         if not undone:
             raise UndoError("there is nothing to redo" + (f" for {name}" if name else ""))
-        return self._reverse("redo", undone[-1], "before", "after", at=at, actor=actor, redoes=undone[-1].id)
+        last = undone[-1]
+        return self._reverse("redo", last, "before", "after", at=at, actor=actor, via=via, redoes=last.id)
 
     def _reverse(
         self, verb: str, action: Action, now: str, then: str, *, at: datetime, actor: str, **extra: Any
@@ -166,9 +183,27 @@ class ActionLedger:
                     f"{path} changed since {action.action} of {action.feature}: {verb} would overwrite that",
                     hint="take the change back by hand, or use demote, promote or redeploy",
                 )
+        self._check_kills(verb, action, target, at=at, actor=actor)
         moves = [(m[0], m[2], m[1]) if verb == "undo" else (m[0], m[1], m[2]) for m in action.body.get("moves", [])]
         reason = f"{verb} {action.action}"
         return self._commit(verb, action.feature, target, moves, at=at, actor=actor, reason=reason, **extra)
+
+    def _check_kills(
+        self, verb: str, action: Action, then: Mapping[str, str | None], *, at: datetime, actor: str
+    ) -> None:
+        """Keep the kill file true to what is taken back: only a redeploy, done again, lets a feature live again."""
+        kills = self._kb.kill_file
+        held = kills.read().kills
+        for record in _records(then):
+            if record.killed and record.name not in held:
+                kills.latch(record.name, reason=record.reason, actor=actor, at=at)  # its redeploy is taken back
+            elif not record.killed and record.name in held and record.state is not FeatureState.ARCHIVED:
+                if (verb, action.action, action.feature) != ("redo", "redeploy", record.name):
+                    raise UndoError(
+                        f"{verb} would let {record.name} live again, which was killed",
+                        hint=f"redeploy {record.name}, with a reason",
+                    )
+                kills.let_live(record.name, reason=action.reason, actor=actor, at=at)
 
     def _stacks(self, name: str | None) -> tuple[list[Action], list[Action]]:
         """What can be undone and redone, from as much of the journal's end as that takes."""
@@ -200,18 +235,13 @@ class ActionLedger:
                         return record
         return None
 
-    def pending_kills(self) -> list[PendingKill]:
-        """Kills whose callback has not confirmed, those that did not reach the journal yet included."""
-        pending = {kill.id: kill for kill in self._journal.pending_kills()}
-        try:
-            waiting = self._kb.transactions.unjournalled()
-        except KnowledgeBaseError:
-            waiting = []
-        for change in waiting:
-            if change.note.get("action") == "kill" and change.id not in pending:
-                at = datetime.fromisoformat(str(change.note["at"]))
-                pending[change.id] = PendingKill(change.id, str(change.note["feature"]), str(change.note["reason"]), at)
-        return list(pending.values())
+
+def _records(files: Mapping[str, str | None]) -> list[FeatureRecord]:
+    found = []
+    for path, text in files.items():
+        if text is not None and (state := state_of(path)) is not None:
+            found.append(feature_from_bytes(text.encode(), path.rpartition("/")[2].removesuffix(".md"), state, path))
+    return found
 
 
 def _stacks(actions: Sequence[Action], name: str | None) -> tuple[list[Action], list[Action], bool]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from midas_engine.errors import DocumentDamagedError, TransitionError
+from midas_engine.errors import DocumentDamagedError, KnowledgeBaseError, TransitionError
 from midas_engine.events import Event, FaultReported, FeatureMoved
-from midas_engine.journal.journal import Action, Journal, PendingKill
+from midas_engine.journal.journal import Action, Journal
 from midas_engine.kb.features import feature_path
 from midas_engine.kb.names import check_name
 from midas_engine.models import FeatureRecord, FeatureState, PipelineSummary
 from midas_engine.promoter.action_log import ActionLedger, Carried, Step
+from midas_engine.promoter.latch import look
 from midas_engine.promoter.preview import Preview, make_preview
 from midas_engine.promoter.rules import check_reason
 
@@ -20,10 +21,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from midas_engine.clock import Clock
+    from midas_engine.kb.kill_file import Kill
     from midas_engine.kb.store import KnowledgeBase
 
 # What was against a forced promotion is kept in one line of the history.
 _MOST_FORCED = 500
+_LIVE = frozenset({FeatureState.DEPLOYED, FeatureState.SHADOW})
 
 
 class PipelineCore:
@@ -37,10 +40,11 @@ class PipelineCore:
         clock: Clock | None = None,
         actor: str = "operator",
         on_event: Callable[[Event], None] | None = None,
+        via: str = "",
     ) -> None:
         self.kb = kb
         self.clock = clock or kb.clock
-        self.actor = actor
+        self.actor, self.via = actor, via
         self._own_journal = journal is None
         self.journal = journal or Journal(kb.journal_path, clock=self.clock, read_only=kb.read_only)
         self._on_event = on_event
@@ -98,9 +102,13 @@ class PipelineCore:
         """What an action would change on disk, what is against it, and whether it is possible at all."""
         return make_preview(self.kb, action, name, withdrawn)
 
-    def pending_kills(self) -> list[PendingKill]:
-        """Kills whose callback has not confirmed, to be called again after a restart."""
-        return self._ledger.pending_kills()
+    def pending_kills(self) -> list[Kill]:
+        """Kills whose `on_kill` has not returned yet: a monitor that has one calls it, at the latest at its start."""
+        return self.kb.kill_file.read().pending
+
+    def announced(self, path: str) -> bool:
+        """Whether what lies at `path` was written here and told to `on_event`: nobody else need tell of it."""
+        return self._on_event is not None and self._ledger.wrote(path)
 
     def undoable(self) -> Action | None:
         """The action that `undo` would take back; None when there is none."""
@@ -110,17 +118,36 @@ class PipelineCore:
 
     def _settle(self) -> None:
         self._report(self._ledger.settle())
+        self._archive_latched()
+
+    def _archive_latched(self) -> None:
+        """Carry out the kills that are latched but not in the pipeline: its lock was held, or an old copy came back."""
+        for kill in self.kb.kill_file.read().kills.values():
+            places = (FeatureState.DEPLOYED, FeatureState.SHADOW)
+            if not any(self.kb.occupied(feature_path(kill.feature, state)) for state in places):
+                continue
+            try:
+                record = self.kb.find_feature(kill.feature)
+            except DocumentDamagedError:
+                continue  # who kills it by name takes the journal's copy
+            if record is not None and record.state in _LIVE and not record.killed:
+                self._archive_kill(kill, record)
+
+    def _archive_kill(self, kill: Kill, record: FeatureRecord) -> FeatureRecord:
+        by = (kill.actor, kill.via)
+        step = self._step("kill", record, FeatureState.ARCHIVED, kill.reason, by=by, killed=True, paused=False)
+        return self._carry("kill", [step], reason=kill.reason, by=by)
 
     def _record(self, name: str, *, or_last_known: bool = False) -> FeatureRecord:
         check_name(name)
         self._settle()
-        try:
-            return self.kb.feature(name)
-        except DocumentDamagedError:
-            known = self._ledger.last_known(name) if or_last_known else None
-            if known is None:
-                raise
-            return known
+        record = self._look(name, or_last_known=or_last_known)
+        if not record.killed and name in self.kb.kill_file.read().kills:
+            return dataclasses.replace(record, killed=True)
+        return record
+
+    def _look(self, name: str, *, or_last_known: bool = False) -> FeatureRecord:
+        return look(self.kb, name, self._ledger.last_known if or_last_known else lambda _: None)
 
     def _everything(self) -> list[FeatureRecord]:
         return [*self.kb.features(), *self.kb.damaged_features()]
@@ -145,16 +172,20 @@ class PipelineCore:
         reason: str,
         *,
         forced: Sequence[str] = (),
+        by: tuple[str, str] | None = None,
         **changes: Any,
     ) -> Step:
         now = self.clock.now()
+        actor, via = by or (self.actor, self.via)
         entry = {
             "at": now.isoformat(timespec="seconds"),
             "action": action,
             "from": record.state.value,
             "to": after.value,
-            "actor": self.actor,
+            "actor": actor,
         }
+        if via:
+            entry["via"] = via
         if reason:
             entry["reason"] = reason
         if forced:
@@ -169,7 +200,10 @@ class PipelineCore:
         late = record.changed_at is not None and record.changed_at > now  # a clock that was set back
         return dataclasses.replace(record, changed_at=record.changed_at if late else now, damaged="")
 
-    def _carry(self, action: str, steps: list[Step], *, reason: str, feature: str = "") -> FeatureRecord:
+    def _carry(
+        self, action: str, steps: list[Step], *, reason: str, feature: str = "", by: tuple[str, str] | None = None
+    ) -> FeatureRecord:
+        actor, via = by or (self.actor, self.via)
         last = steps[-1].after
         for step in steps:
             target = feature_path(step.after.name, step.after.state)
@@ -177,7 +211,7 @@ class PipelineCore:
             if taken and (step.before is None or step.before.path != target):
                 raise TransitionError(f"{target} is in the way", hint="see `midas kb check`; nothing was changed")
         carried = self._ledger.carry_out(
-            action, feature or last.name, steps, at=self.clock.now(), actor=self.actor, reason=reason
+            action, feature or last.name, steps, at=self.clock.now(), actor=actor, reason=reason, via=via
         )
         self._tell(carried)
         return dataclasses.replace(last, path=feature_path(last.name, last.state))
@@ -202,15 +236,26 @@ class PipelineCore:
         return events[-1]
 
     def _report(self, fault: str) -> None:
-        if fault and self._on_event is not None:
-            self._on_event(
-                FaultReported(
-                    at=self.clock.now(),
-                    where="journal",
-                    message=fault,
-                    hint="the change itself is on disk; it goes into the journal when that works again",
-                )
+        if fault:
+            self._fault(
+                "journal", fault, "the change itself is on disk; it goes into the journal when that works again"
             )
+
+    def _fault(self, where: str, message: str, hint: str = "", severity: str = "warning") -> None:
+        if self._on_event is not None:
+            self._on_event(
+                FaultReported(at=self.clock.now(), where=where, message=message, hint=hint, severity=severity)
+            )
+
+    def _latch(self, record: FeatureRecord, reason: str) -> bool:
+        """Write the kill where no lock is needed; False when the disk refused, which is said."""
+        kills = self.kb.kill_file
+        try:
+            kills.latch(record.name, reason=reason, actor=self.actor, at=self.clock.now(), via=self.via)
+        except KnowledgeBaseError as error:
+            self._fault("kill", f"{error.message}; the pipeline itself is tried", error.hint, "critical")
+            return False
+        return True
 
     def path_of(self, record: FeatureRecord) -> Path:
         """The file of a feature."""

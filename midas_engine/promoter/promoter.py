@@ -6,11 +6,12 @@ import dataclasses
 import math
 from typing import TYPE_CHECKING, Any
 
-from midas_engine.errors import DocumentDamagedError, TransitionError
+from midas_engine.errors import DocumentDamagedError, LockTimeoutError, TransitionError
 from midas_engine.kb.names import check_name, split_version, version_name
 from midas_engine.models import FeatureRecord, FeatureState
 from midas_engine.promoter.action_log import Step
 from midas_engine.promoter.core import PipelineCore
+from midas_engine.promoter.latch import check_kill
 from midas_engine.promoter.rules import check_force, check_reason, refusals, state_after
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class FeaturePromoter(PipelineCore):
         clock: Stamps actions; the base's by default.
         actor: Who acts, for the record.
         on_event: Told of every move, after it is on disk.
+        via: Where the actor acts: "terminal", "command line", "Python"; for the record.
     """
 
     # -- moving ----------------------------------------------------------------------------------
@@ -120,16 +122,46 @@ class FeaturePromoter(PipelineCore):
         return self._simple("resume", name, reason, paused=False)
 
     def kill(self, name: str, reason: str) -> FeatureRecord:
-        """Stop a live feature for good. Latched and on disk before this returns; killing twice is one kill.
+        """Stop a live feature for good. Latched before this returns; killing twice is one kill.
+
+        The kill is written to the base's kill file first, which needs no lock: every monitor of the base obeys it
+        from there. Then the feature is archived. While another process keeps the base's lock that waits: the
+        feature comes back `killed` but not yet `archived`, and whoever next changes the pipeline archives it.
 
         A feature whose file cannot be read is killed from the journal's last copy.
         """
-        with self.kb.lock():
-            record = self._record(name, or_last_known=True)
-            if record.killed:
-                return record
-            after = state_after("kill", record)
-            return self._move("kill", record, after, reason, killed=True, paused=False)
+        record, text = self.check_kill(name, reason)
+        if record.killed and record.state is FeatureState.ARCHIVED:
+            return record
+        latched = record.killed or self._latch(record, text)
+        try:
+            with self.kb.lock():
+                return self._archive_killed(name, text)
+        except LockTimeoutError as error:
+            if not latched:
+                raise
+            self._fault("kill", f"{name} is killed; its file moves when the base is free: {error.message}", error.hint)
+            return dataclasses.replace(record, killed=True)
+
+    def check_kill(self, name: str, reason: str) -> tuple[FeatureRecord, str]:
+        """What `kill` would refuse is refused here, without waiting for anybody; the feature and the reason kept.
+
+        Raises:
+            TransitionError: It is not live, or there is no reason.
+            ReadOnlyError: The base may not be written.
+        """
+        self.kb.check_writable()
+        return check_kill(self.kb, name, reason, self._ledger.last_known)
+
+    def _archive_killed(self, name: str, reason: str) -> FeatureRecord:
+        self._settle()
+        record = self._look(name, or_last_known=True)
+        held = self.kb.kill_file.read().kills.get(name)
+        if record.state not in (FeatureState.DEPLOYED, FeatureState.SHADOW):
+            return dataclasses.replace(record, killed=record.killed or held is not None)
+        if held is not None:
+            return self._archive_kill(held, record)
+        return self._move("kill", record, state_after("kill", record), reason, killed=True, paused=False)
 
     def calibrate(self, name: str, expected_score: float, breadth: float | None = None) -> FeatureRecord:
         """Store the reference score (confirmation part, shrunk) that the live detectors compare with."""
@@ -195,6 +227,10 @@ class FeaturePromoter(PipelineCore):
             text = check_reason("redeploy", reason, record)
             against = refusals("redeploy", record, withdrawn)
             check_force(record, against, text, force)
+            if record.killed:
+                # Before the move: should that fail, the feature's file still says that it is killed.
+                now = self.clock.now()
+                self.kb.kill_file.let_live(name, reason=text, actor=self.actor, at=now, via=self.via)
             incumbent = self._incumbent(record.name)
             steps = [] if incumbent is None else [self._retired(incumbent, f"replaced by {name}", "redeploy")]
             lineage = record.lineage
@@ -226,7 +262,9 @@ class FeaturePromoter(PipelineCore):
 
     def _archived(self, name: str) -> FeatureRecord | None:
         record = self.kb.find_feature(name)
-        return record if record and record.state is FeatureState.ARCHIVED and not record.killed else None
+        if record is None or record.state is not FeatureState.ARCHIVED or record.killed:
+            return None
+        return None if name in self.kb.kill_file.read().kills else record
 
     def _incumbent(self, name: str) -> FeatureRecord | None:
         """The deployed version of what `name` is a version of; `name` itself before the others."""
@@ -251,7 +289,7 @@ class FeaturePromoter(PipelineCore):
         """
         with self.kb.lock():
             self._settle()
-            return self._tell(self._ledger.undo(name, at=self.clock.now(), actor=self.actor))
+            return self._tell(self._ledger.undo(name, at=self.clock.now(), actor=self.actor, via=self.via))
 
     def redo(self, name: str | None = None) -> FeatureMoved:
         """Do again what `undo` took back.
@@ -261,7 +299,7 @@ class FeaturePromoter(PipelineCore):
         """
         with self.kb.lock():
             self._settle()
-            return self._tell(self._ledger.redo(name, at=self.clock.now(), actor=self.actor))
+            return self._tell(self._ledger.redo(name, at=self.clock.now(), actor=self.actor, via=self.via))
 
     def restore(self, name: str) -> FeatureRecord:
         """Rewrite a feature whose file is damaged from the journal's last copy of it."""

@@ -75,6 +75,11 @@ def state_after(action: str, record: FeatureRecord) -> FeatureState:
             f"{record.name} is {'killed' if record.killed else record.state.value}: {action} is not possible",
             hint=_HINTS.get((action, record.state), f"{action} takes " + ", ".join(s.value for s in rule.after)),
         )
+    if record.killed and action in ("promote", "shadow", "pause", "resume"):
+        raise TransitionError(
+            f"{record.name} is killed: {action} is not possible",
+            hint=f"only a redeploy by its name ends a kill: midas redeploy {record.name} --reason ...",
+        )
     if action == "pause" and record.paused:
         raise TransitionError(f"{record.name} is paused already", hint="resume it, or leave it")
     if action == "resume" and not record.paused:

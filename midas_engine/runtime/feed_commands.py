@@ -15,7 +15,7 @@ from midas_engine.models import FeatureState
 from midas_engine.runtime.queries import Watching
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping
 
     from midas_engine.clock import Clock
     from midas_engine.events import Event
@@ -53,6 +53,7 @@ class OnFeed(Watching):
     _promoter: FeaturePromoter | None
     _change: Callable[..., None]
     fault: Callable[..., None]
+    _obey_before_bar: Callable[[], Awaitable[None]]
 
     @property
     def kb(self) -> KnowledgeBase:
@@ -101,6 +102,7 @@ class OnFeed(Watching):
             promoter=self._promoter if writing else None,
             diagnostics=self.diagnostics,
             on_panel=self._take_panel,
+            before_bar=self._obey_before_bar,
         )
         self.panel = await live.begin(records, lambda share: self._change("warming", "catching up", share))
         self._stage = live

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from contextlib import aclosing
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +19,7 @@ from midas_engine.monitor import OnlineMonitor
 from midas_engine.monitor.state.recovery import BAR_KEY, SNAPSHOT_KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -59,6 +58,8 @@ class LiveWatch:
         diagnostics: Explains critical alarms.
         on_kill: Called with a feature's name once its kill is on disk.
         on_panel: Called with the market, history and all, after every bar.
+        before_bar: Awaited before every bar: whoever follows the base brings the book up to it with `rebook`. (Kills
+            are followed by the monitor itself, between bars too.)
     """
 
     def __init__(
@@ -74,11 +75,13 @@ class LiveWatch:
         diagnostics: DiagnoseAgent | None = None,
         on_kill: Callable[[str], Any] | None = None,
         on_panel: Callable[[Panel], None] | None = None,
+        before_bar: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._feed, self._settings, self._bus, self._clock = feed, settings, bus, clock
         self._kb, self._journal, self._promoter = kb, journal, promoter
         self._diagnostics, self._on_kill = diagnostics, on_kill
         self._on_panel = on_panel or (lambda _: None)
+        self._before_bar = before_bar
         self._monitor: OnlineMonitor | None = None
         self._stream: StreamEngine | None = None
         self._turn = asyncio.Lock()
@@ -138,8 +141,8 @@ class LiveWatch:
             expressions={r.name: r.expression for r in watched},
         )
         self._monitor.fleet.shadow = _shadows(watched)
+        self._monitor.obedience.follower = None  # values of what is new are computed here: see `rebook`
         await self._monitor.start()
-        await self._rearm(watched)
         self._monitor.fleet.shadow = _shadows(watched)
         self._monitor.fleet.apply_live()
         await self._catch_up(panel, watched, values, progress)
@@ -197,15 +200,6 @@ class LiveWatch:
         self._stream, self._records = stream, list(records)
         return watched, values
 
-    async def _rearm(self, records: Sequence[FeatureRecord]) -> None:
-        """A killed feature that an operator has redeployed since, by name and with a reason, lives again."""
-        for record in records:
-            kill = self.monitor.kills.records.get(record.name)
-            if kill is None or record.killed or record.changed_at is None:
-                continue
-            if record.changed_at > datetime.fromisoformat(kill.at):
-                await self.monitor.rearm(record.name)
-
     async def _pause_as_recorded(self, records: Sequence[FeatureRecord]) -> None:
         paused = {r.name for r in records if r.paused}
         for name in self.fleet.names:
@@ -230,6 +224,8 @@ class LiveWatch:
 
     async def _take_once(self, bar: ClosedBar) -> None:
         """Take `bar` wholly or not at all: of one that fails half-way nothing is kept; it waits for the next try."""
+        if self._before_bar is not None:
+            await self._before_bar()
         async with self._turn:
             before, self._untaken = self.panel, bar
             try:
@@ -259,7 +255,7 @@ class LiveWatch:
             watched, _ = await asyncio.to_thread(self._compute, self.panel, records)
             names = [r.name for r in watched]
             self.monitor.expressions.update({r.name: r.expression for r in watched})
-            await self._rearm(watched)
+            self.monitor.obedience.obey_kills()
             shadow = _shadows(watched)
             if names != self.fleet.names or shadow != self.fleet.shadow:
                 await self.monitor.watch(names, _references(watched), shadow=shadow)
@@ -277,11 +273,17 @@ class _StateOf:
 
     def __init__(self, journal: Journal, feed: str, symbols: Sequence[str]) -> None:
         self._journal = journal
+        self.path = journal.path
+        self.fresh_notices, self.actions = journal.fresh_notices, journal.actions
         self._mark = hashlib.sha256("\n".join((feed, *symbols)).encode()).hexdigest()[:12]
 
     def _key(self, key: str) -> str:
         own = key.startswith((SNAPSHOT_KEY, _BARS))
         return f"live/{self._mark}/{key}" if own else key  # kills hold whatever the feed
+
+    @property
+    def notices(self) -> Sequence[str]:
+        return self._journal.notices
 
     def put_state(self, key: str, blob: bytes, *, durable: bool = False) -> None:
         self._journal.put_state(self._key(key), blob, durable=durable)

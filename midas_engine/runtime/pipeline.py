@@ -7,15 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 from midas_engine.errors import TransitionError
 from midas_engine.models import FeatureRecord, FeatureState, PipelineSummary
+from midas_engine.monitor.base_follower import BaseFollower, newest_actions
+from midas_engine.monitor.worker import Worker
 from midas_engine.promoter.rules import GATED
 from midas_engine.runtime.promotion import MEASURED, Preflight, carry_out, preflight, preview_with
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
+    from midas_engine.bus import EventBus
+    from midas_engine.clock import Clock
+    from midas_engine.journal import Journal
     from midas_engine.kb import KnowledgeBase
     from midas_engine.market import Panel
+    from midas_engine.monitor.base_follower import Move
     from midas_engine.promoter import FeaturePromoter, Preview
+    from midas_engine.runtime.live import LiveWatch
     from midas_engine.settings import Settings
 
 ACTIONS = ("promote", "demote", "reject", "kill", "pause", "resume", "shadow", "redeploy", "rollback")
@@ -32,8 +39,20 @@ class PipelineCommands:
     settings: Settings
     background: Callable[[Coroutine[Any, Any, None], str], Any]
     refuse_changes: Callable[[], None]
-    watch_again: Callable[[], Coroutine[Any, Any, None]]
     _looked: tuple[tuple[object, ...], Panel | None, Preflight] | None = None
+    watch_again: Callable[..., Coroutine[Any, Any, None]]
+    bus: EventBus
+    clock: Clock
+    mode: str
+    fault: Callable[..., None]
+    _live: LiveWatch | None
+    _promoter: FeaturePromoter | None
+    _journal: Journal | None
+
+    def _init_following(self) -> None:
+        self._follower: BaseFollower | None = None
+        self._obeying = asyncio.Lock()
+        self._reader = Worker("midas-base")
 
     @property
     def kb(self) -> KnowledgeBase:
@@ -83,9 +102,64 @@ class PipelineCommands:
         self.refuse_changes()
         if action not in ACTIONS:
             raise TransitionError(f"there is no action {action!r}", hint="one of " + ", ".join(ACTIONS))
+        if action == "kill" and (said := await self._kill_live(name, reason)):
+            return said
         said = await asyncio.to_thread(self._act, action, name, reason)
-        self.background(self.watch_again(), "watch")
+        self.background(self.obey(), "watch")
         return said
+
+    async def _kill_live(self, name: str, reason: str) -> str:
+        """A kill of what is watched on a feed is the kill switch's; empty when it is not, and the pipeline kills."""
+        live = self._live
+        if live is None or name not in live.fleet.names:
+            return ""
+        _, text = await asyncio.to_thread(self.promoter.check_kill, name, reason)
+        await live.monitor.kill(name, reason=text, via="terminal")
+        self.background(self.obey(), "watch")
+        record = live.monitor.kills.records.get(name)
+        moved = record is not None and record.archived
+        return f"{name} killed" + ("" if moved else ", its file moves as soon as the base is free")
+
+    async def obey(self, *, always: bool = True) -> None:
+        """Watch what the pipeline says now, whoever changed it; what others did is told with who and where.
+
+        Args:
+            always: Compare what is watched with the pipeline even when no file of it seems to have changed.
+        """
+        follower = self._follower
+        if follower is None or self.mode == "REPLAY":
+            return
+        if self._live is not None:
+            self._live.monitor.obedience.obey_kills()
+        async with self._obeying:
+            if not follower.changed and not always:
+                return
+            moves = await asyncio.to_thread(follower.look)
+            actions = await newest_actions(self._journal, self._reader) if moves else []
+            for move in moves:
+                event = follower.tell(move, actions, self.clock.now())
+                if event is not None and not self._told_by_monitor(move):
+                    self.bus.publish(event)
+            if always or any(move.concerns_the_book for move in moves):
+                await self.watch_again(if_changed=True)
+
+    async def _obey_before_bar(self) -> None:
+        try:
+            await self.obey(always=False)
+        except Exception as error:  # the bar counts all the same
+            self.fault("monitor", f"the base cannot be followed: {error}", "see `midas kb check`")
+
+    def _told_by_monitor(self, move: Move) -> bool:
+        killed = move.after is not None and move.after.killed
+        return killed and self._live is not None and move.name in self._live.monitor.kills.killed
+
+    def _begin_following(self) -> None:
+        """Take the pipeline as it is for known; in a thread, before it is first watched."""
+        promoter = self._promoter
+        if self.kb.path.is_dir():
+            ours = (lambda _: False) if promoter is None else promoter.announced
+            self._follower = BaseFollower(self.kb, ours)
+            self._follower.learn()
 
     def _act(self, action: str, name: str, reason: str) -> str:
         found = self._preflight(action, name)
@@ -116,5 +190,5 @@ class PipelineCommands:
     async def _turn(self, which: str) -> str:
         self.refuse_changes()
         moved = await asyncio.to_thread(getattr(self.promoter, which))
-        self.background(self.watch_again(), "watch")
+        self.background(self.obey(), "watch")
         return f"{which}: {moved.feature} is {moved.after or 'gone'} again"

@@ -89,6 +89,7 @@ class Runtime(PipelineCommands, Documents, Sessions, WatchUpkeep):
         self._watch_lock = asyncio.Lock()
         self._init_sessions()
         self._init_feed(feed_failures)
+        self._init_following()
 
     # -- life ------------------------------------------------------------------------------------
 
@@ -102,6 +103,7 @@ class Runtime(PipelineCommands, Documents, Sessions, WatchUpkeep):
         self._change("starting", "opening the knowledge base")
         await asyncio.to_thread(self._open_store)
         self._untap = self.bus.tap(self._record)
+        await asyncio.to_thread(self._begin_following)
         if self.mode == "LIVE":
             records = await asyncio.to_thread(self._watched_records)
             self._frozen_at = {r.name: r.changed_at for r in records if r.changed_at is not None}
@@ -152,8 +154,10 @@ class Runtime(PipelineCommands, Documents, Sessions, WatchUpkeep):
             self.fault("knowledge base", f"opened read-only: {self._kb.read_only_reason}", "actions are refused")
         if self._kb.path.is_dir():
             self._journal = Journal(self._kb.journal_path, clock=self.clock, read_only=self._kb.read_only)
+            for notice in self._journal.fresh_notices():
+                self.fault("journal", notice, "see `midas kb check`", "critical")
             self._promoter = FeaturePromoter(
-                self._kb, self._journal, clock=self.clock, on_event=self.bus.publish_threadsafe
+                self._kb, self._journal, clock=self.clock, on_event=self.bus.publish_threadsafe, via="terminal"
             )
 
     def _close_store(self) -> None:
@@ -201,9 +205,9 @@ class Runtime(PipelineCommands, Documents, Sessions, WatchUpkeep):
             hint = error.hint if isinstance(error, MidasError) else "the rest of Midas goes on"
             self.fault(name, f"{type(error).__name__}: {error}", hint)
 
-    def fault(self, where: str, message: str, hint: str = "") -> None:
+    def fault(self, where: str, message: str, hint: str = "", severity: str = "warning") -> None:
         """Report something that failed and was survived; from any thread."""
-        self.announce(FaultReported(at=self.clock.now(), where=where, message=message, hint=hint))
+        self.announce(FaultReported(at=self.clock.now(), where=where, message=message, hint=hint, severity=severity))
 
     def announce(self, event: Event) -> None:
         """Publish an event, from any thread."""
@@ -249,7 +253,7 @@ class Runtime(PipelineCommands, Documents, Sessions, WatchUpkeep):
                     self._live.monitor.load_alert_file()
                 if self.mode != "REPLAY" and any(path.startswith(FEATURES) for path in paths):
                     # Whoever moved a feature, another process too: it is obeyed, and once.
-                    self.background(self.watch_again(if_changed=True), "watch")
+                    self.background(self.obey(), "watch")
             await asyncio.sleep(LOOK_AGAIN_SECONDS)  # the folder went away: it may come back
 
     # -- watching --------------------------------------------------------------------------------

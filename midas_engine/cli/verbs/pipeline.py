@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from midas_engine.cli.context import Shared, Verb, pass_shared
-from midas_engine.cli.open_base import open_pipeline
+from midas_engine.cli.open_base import open_base, open_pipeline
 from midas_engine.cli.output import ask, clean, table
 from midas_engine.cli.verbs.status import marks
-from midas_engine.errors import DocumentDamagedError, NameRefusedError
+from midas_engine.errors import JournalError, KnowledgeBaseError, LockTimeoutError, NameRefusedError
+from midas_engine.models import FeatureState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from midas_engine.events import FeatureMoved
     from midas_engine.models import FeatureRecord
     from midas_engine.promoter import FeaturePromoter, Preview
@@ -23,17 +21,13 @@ if TYPE_CHECKING:
     from midas_engine.runtime.promotion import Preflight
     from midas_engine.settings import Settings
 
-    Act = Callable[[FeaturePromoter], FeatureRecord]
-
 _name = click.argument("name")
 _reason = click.option("--reason", default="", metavar="TEXT", help="Why; kept in the feature's history.")
 _dry_run = click.option("--dry-run", is_flag=True, help="Show what would change on disk, and change nothing.")
 _force = click.option("--force", is_flag=True, help="Go on whatever is against it; needs --reason.")
 
 
-def _move(
-    shared: Shared, action: str, name: str, dry_run: bool, reason: str, *, force: bool = False, act: Act | None = None
-) -> None:
+def _move(shared: Shared, action: str, name: str, dry_run: bool, reason: str, *, force: bool = False) -> None:
     """Carry an action out, or show what it would do. What goes live is looked at on today's data first."""
     from midas_engine.runtime.promotion import carry_out, preview_with
 
@@ -48,7 +42,7 @@ def _move(
             if not preview.possible:
                 raise click.exceptions.Exit(1)
             return
-        record = act(promoter) if act else carry_out(promoter, action, name, reason, found=found, force=force)
+        record = carry_out(promoter, action, name, reason, found=found, force=force)
     shared.show({"action": action, "feature": record}, lambda: _moved(record))
     if found.words:
         shared.note(f"{clean(name)}: {found.words}")
@@ -142,23 +136,57 @@ def reject(shared: Shared, name: str, reason: str, dry_run: bool) -> None:
 @_dry_run
 @pass_shared
 def kill(shared: Shared, name: str, reason: str, answer: str | None, dry_run: bool) -> None:
-    """Stop a feature for good. A kill cannot be undone, so the name must be typed once more."""
-    from midas_engine.promoter.rules import check_reason
+    """Stop a feature for good. A kill cannot be undone, so the name must be typed once more.
 
-    def confirmed(promoter: FeaturePromoter) -> FeatureRecord:
-        with suppress(DocumentDamagedError):  # a feature whose file is damaged can still be killed
-            check_reason("kill", reason, promoter.feature_status(name))  # refused before anything is asked
-        typed = answer
-        if typed is None:
-            text = f"Killing {clean(name)} is final. Type its name to go on"
-            typed = ask(text)
-        if typed != name:
-            raise NameRefusedError(
-                f"{typed!r} is not {name!r}; nothing was killed", hint="type the feature's name exactly"
-            )
-        return promoter.kill(name, reason)
+    It is latched at once, without waiting for another process: a monitor that runs obeys it within a second, and
+    calls its on_kill; else the next one does at its start.
+    """
+    from midas_engine.promoter.latch import check_kill, last_copy, latch_beside
 
-    _move(shared, "kill", name, dry_run, reason, act=confirmed)
+    if dry_run:
+        _move(shared, "kill", name, dry_run, reason)
+        return
+    settings = shared.settings()
+    base = open_base(settings, read_only=True)  # opening it for writing may have to wait for another process
+    if settings.read_only or "opened read-only" not in base.read_only_reason:
+        base.check_writable()
+    check_kill(base, name, reason, lambda wanted: last_copy(base, wanted))  # refused before anything is asked
+    typed = answer
+    if typed is None:
+        typed = ask(f"Killing {clean(name)} is final. Type its name to go on")
+    if typed != name:
+        raise NameRefusedError(f"{typed!r} is not {name!r}; nothing was killed", hint="type the feature's name exactly")
+    try:
+        latch_beside(base, name, reason, actor="operator", via="command line")
+    except KnowledgeBaseError:  # the kill file cannot be written; the pipeline itself is tried
+        record, waits = _archive(settings, name, reason)
+        if record is None or waits:
+            raise
+    else:
+        record, waits = _archive(settings, name, reason)
+    record = record or check_kill(base, name, reason, lambda wanted: last_copy(base, wanted))[0]
+    pending = any(held.feature == name for held in base.kill_file.read().pending)
+    document = {"action": "kill", "feature": record, "waits": waits, "on_kill_pending": pending}
+    shared.show(document, lambda: _killed(record, waits, pending))
+
+
+def _archive(settings: Settings, name: str, reason: str) -> tuple[FeatureRecord | None, str]:
+    """Move what is latched to the archive; when another process keeps it from that, why."""
+    try:
+        with open_pipeline(settings) as promoter:
+            record = promoter.kill(name, reason)
+    except (LockTimeoutError, JournalError) as error:
+        return None, error.message
+    return record, "" if record.state is FeatureState.ARCHIVED else "another process holds the base"
+
+
+def _killed(record: FeatureRecord, waits: str, pending: bool) -> str:
+    lines = [_moved(record)]
+    if waits:
+        lines.append(f"  it is killed for whoever watches; its file moves later: {clean(waits)}")
+    if pending:
+        lines.append("  on_kill is called by the monitor that has one: within a second if it runs, else at its start")
+    return "\n".join(lines)
 
 
 @click.command(cls=Verb, example="midas pause vwap_zscore_mean_rev --reason 'exchange maintenance'")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -67,18 +67,18 @@ def gather(fleet: Fleet, kills: Iterable[KillRecord], day: date | str, moves: It
     if fleet.built and fleet.stream.last is not None:
         metrics = [fleet.metrics(name, fleet.last_bar) for name in fleet.names]
         history = {name: fleet.engine.history(name) for name in fleet.names[:PLOTTED]}
-    return DayFacts(
-        when,
-        ledger,
-        tuple(metrics),
-        tuple(r for r in kills if r.at[:10] == when.isoformat()),
-        tuple(
-            (f"{m.at.astimezone(UTC):%H:%M}", m.feature, m.action, m.actor, m.reason)
-            for m in moves
-            if m.at.astimezone(UTC).date() == when
-        ),
-        history,
+    fallen = tuple(r for r in kills if r.at[:10] == when.isoformat())
+    return with_moves(DayFacts(when, ledger, tuple(metrics), fallen, history=history), moves)
+
+
+def with_moves(facts: DayFacts, moves: Iterable[Move]) -> DayFacts:
+    """The facts with the pipeline's moves of that day."""
+    rows = tuple(
+        (f"{m.at.astimezone(UTC):%H:%M}", m.feature, m.action, m.actor, m.reason)
+        for m in moves
+        if m.at.astimezone(UTC).date() == facts.day
     )
+    return replace(facts, moves=rows)
 
 
 def write_report(facts: DayFacts, kb: DocumentStore | None) -> DailyReport:

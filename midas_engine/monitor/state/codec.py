@@ -21,8 +21,13 @@ _META = "meta.json"
 
 def pack(meta: Mapping[str, Any], arrays: Mapping[str, NDArray[np.generic]]) -> bytes:
     """One npz of `arrays` with `meta` (JSON) beside them."""
+    return pack_text(json.dumps(dict(meta)), arrays)
+
+
+def pack_text(header: str, arrays: Mapping[str, NDArray[np.generic]]) -> bytes:
+    """`pack` with a header that is JSON already."""
     buffer = io.BytesIO()
-    text = np.frombuffer(json.dumps(dict(meta)).encode(), np.uint8)
+    text = np.frombuffer(header.encode(), np.uint8)
     np.savez(buffer, **{_META: text}, **dict(arrays))  # type: ignore[arg-type]
     return buffer.getvalue()
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
-from midas_engine.errors import MonitorError
-from midas_engine.monitor.state.codec import pack, unpack
+from midas_engine.errors import JournalError, MonitorError
+from midas_engine.monitor.state.codec import pack, pack_text, unpack
+from midas_engine.monitor.worker import Worker, within
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Mapping
 
     import numpy as np
@@ -24,17 +26,27 @@ PART_KEY = SNAPSHOT_KEY + "/{generation}/{part}"
 PART_BYTES = 64_000_000
 _PARTS_MARK = b"MIDAS PARTS "
 _MOST_EVERY = 240
+NOTE_SECONDS = 1.0
+RESIZE_SECONDS = 5.0
 _BYTES_PER_BAR = 1_000_000  # a larger state is written less often: at most a megabyte a bar on average
 
 
 class Recovery:
     """Write-ahead of bars between snapshots, in a fixed number of slots: bounded, one small write a bar.
 
-    Bars and snapshots must not overlap: the monitor takes and saves under one lock.
+    A bar waits for its own write-ahead, a second at most, and never for a snapshot: `begin_snapshot` copies the state
+    and a thread packs and writes it, while the bars after it go into their slots. Until the new snapshot is on disk
+    the old one and the bars since then stand: the slots hold the bars of two snapshots.
+
+    Bars and snapshots must not overlap: the monitor takes and copies under one lock.
 
     Args:
         store: The journal's key-value states; None keeps nothing.
         every: Bars between snapshots of a small fleet.
+
+    Attributes:
+        sequence: Bars that were noted.
+        urgent: Bars were lost: the next snapshot is worth waiting for.
     """
 
     def __init__(self, store: StateStore | None, *, every: int = 24) -> None:
@@ -42,37 +54,100 @@ class Recovery:
         self.every, self.slots = every, 2 * every
         self.sequence = 0
         self.since_snapshot = 0
+        self.urgent = False
         self._generation = 0
         self._hole = False
+        self._durable = 0  # the bar of the snapshot that is on disk
+        self._bars, self._snapshots = Worker("midas-bars"), Worker("midas-snapshots")
+        self._stuck: asyncio.Future[None] | None = None
+        self._writing: asyncio.Future[None] | None = None
 
     async def note(self, meta: Mapping[str, Any], arrays: Mapping[str, NDArray[np.generic]]) -> None:
-        """Write one bar before it is applied."""
+        """Write one bar before it is applied.
+
+        Raises:
+            TimeoutError: It is not written within a second; while that write hangs, later bars fail at once.
+        """
         self.sequence += 1
         self.since_snapshot += 1
-        if self._store is None:
+        store = self._store
+        if store is None:
             return
+        await self._room()
         blob = pack({**meta, "sequence": self.sequence}, arrays)
         failed, self._hole = self._hole, True
-        await asyncio.to_thread(self._store.put_state, BAR_KEY.format(slot=self.sequence % self.slots), blob)
+        if self._stuck is not None and not self._stuck.done():
+            raise TimeoutError("the write of an earlier bar still hangs")
+        key = BAR_KEY.format(slot=self.sequence % self.slots)
+        self._stuck = self._bars.submit(lambda: store.put_state(key, blob))
+        await within(self._stuck, NOTE_SECONDS)
         self._hole = False
         if failed:
-            self.since_snapshot = self.every  # bars before this one are missing: only a snapshot closes the hole
+            # bars before this one are missing: only a snapshot closes the hole
+            self.since_snapshot, self.urgent = self.every, True
+
+    async def _room(self) -> None:
+        """Wait, where the snapshot is slower than the bars, before a bar is overwritten that it does not hold yet."""
+        if self._writing is not None and self.sequence - self._durable >= self.slots:
+            with contextlib.suppress(Exception):  # who began it is told
+                await within(self._writing, NOTE_SECONDS)
 
     @property
     def due(self) -> bool:
         """It is time for a snapshot."""
-        return self._store is not None and not self._hole and self.since_snapshot >= self.every
+        free = self._writing is None or self._writing.done()
+        return self._store is not None and free and not self._hole and self.since_snapshot >= self.every
 
-    async def snapshot(self, meta: Mapping[str, Any], arrays: Mapping[str, NDArray[np.generic]]) -> None:
-        """Replace the snapshot."""
+    async def begin_snapshot(
+        self, meta: Mapping[str, Any], arrays: Mapping[str, NDArray[np.generic]]
+    ) -> asyncio.Future[None] | None:
+        """Copy the state and replace the snapshot in the background; the future says when it is on disk.
+
+        The state is the caller's again when this returns.
+        """
         if self._store is None:
             self.since_snapshot = 0
-            return
+            return None
         size = sum(array.nbytes for array in arrays.values())
         every = min(max(self._least, size // _BYTES_PER_BAR), _MOST_EVERY)
-        header = {**meta, "sequence": self.sequence, "every": every}
-        await asyncio.to_thread(lambda: self._keep(pack(header, arrays)))
-        self.every, self.slots, self.since_snapshot = every, 2 * every, 0
+        header, sequence = {**meta, "sequence": self.sequence, "every": every}, self.sequence
+        text = json.dumps(header)
+        own = {name: array.copy() for name, array in arrays.items()}
+        waited = self.since_snapshot
+
+        def keep() -> None:
+            self._keep(pack_text(text, own))
+
+        def kept(future: asyncio.Future[None]) -> None:
+            if future.exception() is None:
+                self._durable = max(self._durable, sequence)
+            else:
+                self.since_snapshot += waited  # tried again with the next bar
+
+        self.since_snapshot, self.urgent = 0, False
+        future = self._snapshots.submit(keep)
+        future.add_done_callback(kept)
+        self._writing = future
+        if every != self.every:
+            # The number of slots goes with the snapshot: bars after it must not be written before it is there.
+            await within(future, RESIZE_SECONDS)
+            self.every, self.slots = every, 2 * every
+        return future
+
+    async def snapshot(
+        self, meta: Mapping[str, Any], arrays: Mapping[str, NDArray[np.generic]], seconds: float = NOTE_SECONDS
+    ) -> None:
+        """Replace the snapshot, and return when it is on disk.
+
+        Raises:
+            TimeoutError: It takes longer than `seconds`; what is under way is still written then.
+        """
+        if self._writing is not None:
+            with contextlib.suppress(JournalError, OSError):  # who began it is told
+                await within(self._writing, seconds)
+        future = await self.begin_snapshot(meta, arrays)
+        if future is not None:
+            await within(future, seconds)
 
     def _keep(self, blob: bytes) -> None:
         """One value, or several parts and then the value that names them: a crash in between leaves the old ones."""
@@ -108,7 +183,7 @@ class Recovery:
             return None
         meta, arrays = unpack(blob)
         self.sequence, self.every = int(meta["sequence"]), int(meta["every"])
-        self.slots = 2 * self.every
+        self.slots, self._durable = 2 * self.every, self.sequence
         return meta, arrays
 
     def bars_after(self) -> list[tuple[dict[str, Any], dict[str, NDArray[np.generic]]]]:

@@ -1,0 +1,334 @@
+"""Kills a second time, outside the journal: one small file whose lines are sealed, appended and synced.
+
+A line is written with one `write` on a descriptor opened for appending, then `fsync`: no lock is needed, so neither a
+process that sits on the journal nor one that holds the base's lock can delay a kill, and several processes may write
+at once. Each line says its length and checksum and how many sound lines its writer saw before it. So a line that a
+dying writer left unfinished is told apart from damage, and a line that was lost in the middle shows. What was cut off
+at a line's end shows only beside the other record, the journal: whoever starts a monitor compares the two.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import re
+import secrets
+import stat
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from midas_engine.errors import DocumentDamagedError, KnowledgeBaseError
+from midas_engine.kb.atomic import FILE_MODE, atomic_write, disk_error, read_bytes, sync_folder
+from midas_engine.kb.names import split_version
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
+    from pathlib import Path
+
+NAME = "kills.log"
+MAX_BYTES = 20_000_000
+_SOUND = re.compile(rb"K1 ([0-9]{1,6}) ([0-9a-f]{24}) (.*)", re.DOTALL)
+_BEGUN = re.compile(rb"(K(1( ([0-9]{1,6}( [0-9a-f]{0,24})?)?)?)?)?")
+_NOT_A_FILE = frozenset({errno.ELOOP, errno.ENXIO, errno.EISDIR})
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """One kill that holds.
+
+    Attributes:
+        id: Unique; what says "told", "archived" or "ended" names it.
+        actor: "operator" or "detector".
+        via: Where it was given: "terminal", "command line", "Python"; may be empty.
+        at: When, ISO.
+        bar: Number of the newest bar its monitor knew; -1 when no monitor gave it.
+        told: `on_kill` was called and returned.
+        archived: The pipeline has it.
+    """
+
+    id: str
+    feature: str
+    version: int
+    reason: str
+    actor: str
+    via: str
+    at: str
+    bar: int = -1
+    told: bool = False
+    archived: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Kills:
+    """What the file says.
+
+    Attributes:
+        kills: The kills that hold, by feature.
+        ended: Ids of kills that a named redeploy ended.
+        lives: When a feature was last let live again, ISO.
+        file_id: Tells this file from one that replaced it; empty when there is none.
+        kept: The journal has had a copy of these kills.
+        damage: What is wrong with the file; empty when it is sound.
+        torn: Its last line is unfinished: its writer died, and nobody was told of it.
+    """
+
+    kills: Mapping[str, Kill] = field(default_factory=dict)
+    ended: frozenset[str] = frozenset()
+    lives: Mapping[str, str] = field(default_factory=dict)
+    file_id: str = ""
+    kept: bool = False
+    damage: str = ""
+    torn: bool = False
+    lines: int = 0
+
+    @property
+    def missing(self) -> bool:
+        """There is no file."""
+        return not self.file_id and not self.damage
+
+    @property
+    def pending(self) -> list[Kill]:
+        """Kills whose `on_kill` has not returned yet."""
+        return [kill for kill in self.kills.values() if not kill.told]
+
+
+class KillFile:
+    """The file of kills. Every method is short, blocking, and safe beside other processes.
+
+    Args:
+        path: The file; it is made with the first line.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def signature(self) -> tuple[int, int, int] | None:
+        """Changes whenever the file did, for one `stat`; None when there is none."""
+        try:
+            info = os.lstat(self.path)
+        except OSError:
+            return None
+        return info.st_ino, info.st_size, info.st_mtime_ns
+
+    def read(self) -> Kills:
+        """What the file says; of a damaged one, what its sound lines say."""
+        try:
+            data = read_bytes(self.path, limit=MAX_BYTES)
+        except FileNotFoundError:
+            return Kills()
+        except (DocumentDamagedError, OSError) as error:
+            return Kills(damage=str(error))
+        return _read(data, self.path.name)
+
+    # -- writing ---------------------------------------------------------------------------------
+
+    def latch(
+        self,
+        feature: str,
+        *,
+        reason: str,
+        actor: str,
+        at: datetime,
+        via: str = "",
+        bar: int = -1,
+        id: str = "",
+        told: bool = False,
+        archived: bool = False,
+    ) -> Kill:
+        """Write a kill; returns it, or the one that holds already. When this returns it survives a power cut.
+
+        Raises:
+            KnowledgeBaseError: The disk refused.
+        """
+        held = self.read().kills.get(feature)
+        if held is not None:
+            return held
+        name, when = id or secrets.token_hex(8), at.isoformat()
+        kill = Kill(name, feature, split_version(feature)[1], reason, actor, via, when, bar, told, archived)
+        self._append([_line_of(kill)])
+        return kill
+
+    def told(self, id: str) -> None:
+        """Note that the callback of a kill has returned."""
+        self._append([{"op": "told", "id": id}])
+
+    def archived(self, id: str) -> None:
+        """Note that the pipeline has a kill."""
+        self._append([{"op": "archived", "id": id}])
+
+    def kept(self) -> None:
+        """Note that the journal has a copy; also seals a line that a dead writer left unfinished."""
+        self._append([{"op": "kept"}])
+
+    def let_live(self, feature: str, *, reason: str, actor: str, at: datetime, via: str = "") -> None:
+        """End the kill of a feature: a redeploy by its name, and nothing else."""
+        held = self.read().kills.get(feature)
+        ends = [] if held is None else [held.id]
+        line = {"op": "live", "feature": feature, "ends": ends, "reason": reason, "actor": actor, "via": via}
+        self._append([{**line, "at": at.isoformat()}])
+
+    def rebuild(self, kills: Iterable[Kill], ended: Iterable[str] = (), lives: Mapping[str, str] | None = None) -> str:
+        """Put a new file with these kills in the place of what is there, which is set aside; returns its new name."""
+        wreck = self.set_aside()
+        lines: list[dict[str, Any]] = [{"op": "open", "file": secrets.token_hex(8)}]
+        lines += [{"op": "live", "feature": n, "ends": [], "at": at} for n, at in (lives or {}).items()]
+        lines += [{"op": "ended", "ends": sorted(ended)}, *(_line_of(kill) for kill in kills)]
+        data = b"".join(_sealed({**line, "n": n}) for n, line in enumerate(lines))
+        try:
+            atomic_write(self.path, data, replace=False)
+        except FileExistsError:  # another process made it first: add to it
+            self._append(lines[1:])
+        return wreck
+
+    def set_aside(self) -> str:
+        """Rename what is there, whatever it is; returns its new name, empty when nothing was."""
+        wreck = self.path.with_name(f"{self.path.name}.damaged-{secrets.token_hex(4)}")
+        try:
+            os.rename(self.path, wreck)
+        except FileNotFoundError:
+            return ""
+        except OSError as error:
+            raise disk_error(error, f"{self.path.name} cannot be set aside") from error
+        sync_folder(self.path.parent)
+        return wreck.name
+
+    def make(self) -> None:
+        """Make the file if there is none."""
+        with contextlib.suppress(FileExistsError):
+            head = _sealed({"op": "open", "file": secrets.token_hex(8), "n": 0})
+            atomic_write(self.path, head, replace=False)
+
+    def _append(self, lines: list[dict[str, Any]]) -> None:
+        for _ in range(5):
+            try:
+                if self._append_once(lines):
+                    return
+            except FileNotFoundError:
+                self.make()
+            except OSError as error:
+                if error.errno not in _NOT_A_FILE:
+                    raise disk_error(error, f"{self.path.name} was not written") from error
+                self.set_aside()  # a pipe, a link or a folder: no place for a kill
+        raise KnowledgeBaseError(f"{self.path.name} is replaced all the time", hint="find out by whom")
+
+    def _append_once(self, lines: list[dict[str, Any]]) -> bool:
+        """Write and sync; False when the file was replaced meanwhile, so that nobody would find the lines."""
+        seen = self.read().lines
+        data = b"".join(_sealed({**line, "n": seen + place}) for place, line in enumerate(lines))
+        flags = os.O_WRONLY | os.O_APPEND
+        for extra in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC"):
+            flags |= getattr(os, extra, 0)
+        handle = os.open(self.path, flags, FILE_MODE)
+        try:
+            info = os.fstat(handle)
+            if not stat.S_ISREG(info.st_mode):
+                raise OSError(errno.ENXIO, "it is not a regular file")
+            if os.write(handle, data) != len(data):
+                raise OSError(errno.ENOSPC, "the disk took only a part of it")
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        return os.lstat(self.path).st_ino == info.st_ino
+
+
+def _line_of(kill: Kill) -> dict[str, Any]:
+    fields = {name: getattr(kill, name) for name in Kill.__slots__}
+    return {"op": "kill", **fields}
+
+
+def _sealed(line: Mapping[str, Any]) -> bytes:
+    body = json.dumps(line, separators=(",", ":")).encode()  # ASCII, no line breaks
+    # the break before it keeps it whole when it lands behind a line that a dying writer left unfinished
+    return b"\nK1 %d %s %s\n" % (len(body), _checksum(body), body)
+
+
+def _checksum(body: bytes) -> bytes:
+    return hashlib.blake2b(body, digest_size=12).hexdigest().encode()
+
+
+def _read(data: bytes, name: str) -> Kills:
+    state, damage, torn = _State(), "", False
+    for number, chunk in enumerate(data.split(b"\n"), 1):
+        if not chunk:
+            continue
+        line = _open(chunk)
+        torn = line is None
+        if line is None:
+            continue
+        problem = line if isinstance(line, str) else state.take(line)
+        damage = damage or (f"{name}, line {number}: {problem}" if problem else "")
+    if not state.file_id and not damage:
+        damage = f"{name} has no beginning"
+    return Kills(state.kills, frozenset(state.ended), state.lives, state.file_id, state.kept, damage, torn, state.lines)
+
+
+def _open(chunk: bytes) -> dict[str, Any] | str | None:
+    """The line, what is wrong with it, or None when it was never finished."""
+    match = _SOUND.fullmatch(chunk)
+    if match is None or len(match[3]) < int(match[1]):
+        begun = chunk.rstrip(b"\0")  # a power cut may leave the length of a line without its bytes
+        if _BEGUN.fullmatch(begun) or _SOUND.fullmatch(begun):
+            return None
+        return "it is no line of a kill file"
+    if len(match[3]) != int(match[1]) or _checksum(match[3]) != match[2]:
+        return "its checksum does not fit"
+    try:
+        line = json.loads(match[3])
+    except ValueError as error:
+        return f"it cannot be read: {error}"
+    return line if isinstance(line, dict) else "it is no line of a kill file"
+
+
+class _State:
+    """Lines folded into what holds now."""
+
+    def __init__(self) -> None:
+        self.kills: dict[str, Kill] = {}
+        self.ended: set[str] = set()
+        self.lives: dict[str, str] = {}
+        self.file_id, self.kept, self.lines = "", False, 0
+        self._twins: dict[str, str] = {}
+
+    def take(self, line: dict[str, Any]) -> str:
+        """Fold one line in; gives what is wrong, or nothing."""
+        try:
+            missing = int(line["n"]) > self.lines
+            self.lines += 1
+            self._fold(str(line["op"]), line)
+        except (KeyError, TypeError, ValueError) as error:
+            return f"it lacks something: {error}"
+        return "lines before it are gone" if missing else ""
+
+    def _fold(self, op: str, line: dict[str, Any]) -> None:
+        if op == "open":
+            self.file_id = self.file_id or str(line["file"])
+        elif op == "kill":
+            kill = Kill(**{name: line[name] for name in Kill.__slots__})
+            held = self.kills.get(kill.feature)
+            if held is not None:
+                self._twins[kill.id] = held.id  # two processes killed it in the same moment
+            elif kill.id not in self.ended:
+                self.kills[kill.feature] = kill
+        elif op in ("told", "archived"):
+            wanted = self._twins.get(str(line["id"]), str(line["id"]))
+            for feature, kill in self.kills.items():
+                if kill.id == wanted:
+                    self.kills[feature] = replace(kill, told=True) if op == "told" else replace(kill, archived=True)
+        elif op == "ended":
+            self.ended.update(str(name) for name in line["ends"])
+        elif op == "live":
+            self._live(str(line["feature"]), line)
+        elif op == "kept":
+            self.kept = True
+
+    def _live(self, feature: str, line: dict[str, Any]) -> None:
+        self.ended.update(str(name) for name in line["ends"])
+        self.lives[feature] = str(line["at"])
+        held = self.kills.get(feature)
+        # a kill that the redeploy's writer had not seen yet is newer than what it ended: it holds
+        if held is not None and held.id in self.ended:
+            del self.kills[feature]

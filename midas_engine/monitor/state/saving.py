@@ -1,0 +1,84 @@
+"""Saving the fleet: what fails is told once for as long as it fails, and a bar waits a second for it at most."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from midas_engine.monitor.shadow_record import record_lines, shadow_lines
+from midas_engine.monitor.state.recovery import NOTE_SECONDS, Recovery
+from midas_engine.monitor.worker import Worker, within
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Mapping
+
+    from midas_engine.journal import Journal
+    from midas_engine.monitor.fleet import Fleet
+
+
+class Saving:
+    """Brings a fleet's bars, snapshots and shadow record to the journal, and never raises.
+
+    Args:
+        recovery: Bars and snapshots.
+        fleet: What is saved.
+        fault: Told (message, severity) of what fails.
+    """
+
+    def __init__(self, recovery: Recovery, fleet: Fleet, fault: Callable[[str, str], None]) -> None:
+        self._recovery, self._fleet, self._fault = recovery, fleet, fault
+        self._bars_down = self._snapshot_down = False
+        self._worker = Worker("midas-shadow")
+        self._lines: asyncio.Future[None] | None = None
+
+    async def write_ahead(self, meta: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
+        """Write a bar before it is applied."""
+        try:
+            await self._recovery.note(meta, arrays)
+            self._bars_down = False
+        except Exception as error:
+            if not self._bars_down:
+                self._fault(f"state cannot be written, going on in memory: {error}", "critical")
+            self._bars_down = True
+
+    async def begin_snapshot(self) -> None:
+        """A snapshot in the background; the next bar does not wait for it."""
+        if self._recovery.urgent:
+            await self.snapshot(NOTE_SECONDS)
+            return
+        try:
+            future = await self._recovery.begin_snapshot(*self._fleet.state())
+        except Exception as error:
+            self._snapshot_is(error)
+        else:
+            if future is not None:
+                future.add_done_callback(lambda done: self._snapshot_is(done.exception()))
+
+    async def snapshot(self, seconds: float) -> None:
+        """A snapshot, waited for."""
+        if not self._fleet.built:
+            return
+        try:
+            await self._recovery.snapshot(*self._fleet.state(), seconds)
+        except Exception as error:
+            self._snapshot_is(error)
+        else:
+            self._snapshot_is(None)
+
+    def _snapshot_is(self, error: BaseException | None) -> None:
+        if error is not None and not self._snapshot_down:
+            self._fault(f"the monitor's snapshot could not be written: {error}", "critical")
+        self._snapshot_down = error is not None
+
+    async def record_shadows(self, journal: Journal | None) -> None:
+        """The forward record of what runs in shadow goes to the pipeline's journal, bar by bar."""
+        if journal is None or not self._fleet.shadow or self._fleet.engine.bars == 0:
+            return
+        if self._lines is not None and not self._lines.done():
+            return  # the journal hangs, which has been said
+        lines = shadow_lines(self._fleet)
+        self._lines = self._worker.submit(lambda: record_lines(journal, lines))
+        try:
+            await within(self._lines, NOTE_SECONDS)
+        except Exception as error:
+            self._fault(f"the record of what runs in shadow could not be written: {error}", "warning")
