@@ -38,7 +38,7 @@ class Desk:
             promoter = FeaturePromoter(KnowledgeBase(self.kb_path), journal)
             for name in ("carry", "other"):
                 promoter.save_candidate(FeatureRecord(name, "close", FeatureState.CANDIDATE))
-                promoter.promote(name)
+                promoter.promote(name, "a test", force=True)
         self.alive = (self.kb_path / DEPLOYED).read_bytes()
 
     @property
@@ -271,7 +271,7 @@ async def test_a_kill_file_that_goes_while_the_monitor_runs_is_made_anew(desk: D
 async def test_a_redeploy_by_name_is_the_one_way_back(desk: Desk) -> None:
     with FeaturePromoter(KnowledgeBase(desk.kb_path)).journal as journal:
         promoter = FeaturePromoter(KnowledgeBase(desk.kb_path), journal)
-        promoter.redeploy("carry", "the exchange had sent wrong data")
+        promoter.redeploy("carry", "the exchange had sent wrong data", force=True)
     assert await desk.live() == frozenset()
     assert desk.told == []
     desk.sweep()
@@ -284,7 +284,7 @@ async def test_a_redeploy_holds_against_an_older_journal(tmp_path: Path) -> None
     await desk.kill_untold()
     backup = desk.journal.read_bytes()  # here the journal says killed
     with FeaturePromoter(KnowledgeBase(desk.kb_path)).journal as journal:
-        FeaturePromoter(KnowledgeBase(desk.kb_path), journal).redeploy("carry", "mended")
+        FeaturePromoter(KnowledgeBase(desk.kb_path), journal).redeploy("carry", "mended", force=True)
     desk.sweep()
     desk.journal.write_bytes(backup)
     assert await desk.live() == frozenset()
