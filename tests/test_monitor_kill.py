@@ -302,7 +302,7 @@ async def test_a_kill_reaches_the_pipeline_with_its_record(tmp_path: Path) -> No
     with Journal(kb.journal_path) as journal:
         promoter = FeaturePromoter(kb, journal)
         promoter.save_candidate(FeatureRecord("carry", "close", FeatureState.CANDIDATE))
-        promoter.promote("carry")
+        promoter.promote("carry", "a test", force=True)
         told: list[str] = []
         monitor = OnlineMonitor(["carry"], journal=journal, promoter=promoter, on_kill=told.append, clock=clock_at(99))
         await monitor.process_update(bar_time(0), {"carry": 1.0}, 0.001)
