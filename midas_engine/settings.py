@@ -7,7 +7,6 @@ Environment names join section and key: `MIDAS_COSTS_FEE_BPS=4`, `MIDAS_KB=./my-
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import os
 import tomllib
 import typing
@@ -18,6 +17,7 @@ from typing import Any
 
 from midas_engine.errors import SettingsError
 from midas_engine.plugins import listed
+from midas_engine.text import did_you_mean
 
 if typing.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -274,10 +274,9 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     names = {"MIDAS_" + key.replace(".", "_").upper(): key for key in known_keys() if key not in _TABLES}
     given = {name: value for name, value in environ.items() if name.startswith("MIDAS_") and name not in _NOT_SETTINGS}
     for name in given.keys() - names.keys():
-        near = difflib.get_close_matches(name, names, n=1)
+        otherwise = "unset it; the documentation lists what can be set"
         raise SettingsError(
-            f"unknown setting {name} in the environment",
-            hint=f"did you mean {near[0]}?" if near else "unset it; `midas.toml` and the README list what can be set",
+            f"unknown setting {name} in the environment", hint=did_you_mean(name, names, otherwise=otherwise)
         )
     return {names[name]: value for name, value in given.items()}
 
@@ -285,11 +284,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
 def _checked(key: str, value: Any, origin: str) -> Any:
     keys = known_keys()
     if key not in keys:
-        near = difflib.get_close_matches(key, keys, n=1)
-        raise SettingsError(
-            f"unknown setting {key!r} in {origin}",
-            hint=f"did you mean {near[0]!r}?" if near else "known: " + ", ".join(sorted(keys)),
-        )
+        raise SettingsError(f"unknown setting {key!r} in {origin}", hint=did_you_mean(key, sorted(keys)))
     value = _converted(key, keys[key], value, origin)
     if key in _RANGES and not _RANGES[key][0] <= value <= _RANGES[key][1]:
         low, high = _RANGES[key]

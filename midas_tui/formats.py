@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from rich.cells import cell_len, set_cell_size
 
+from midas_engine.text import number as figure_text
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
@@ -24,9 +26,7 @@ def number(value: float, digits: int = 3, *, signed: bool = True) -> str:
         >>> number(0.0312), number(float("nan")), number(-12.0, 0)
         ('+0.031', '--', '-12')
     """
-    if not math.isfinite(value):
-        return NOTHING
-    return f"{value:+.{digits}f}" if signed else f"{value:.{digits}f}"
+    return figure_text(value if math.isfinite(value) else None, digits, sign=signed, unknown=NOTHING)
 
 
 def with_error(estimate: Estimate, digits: int = 3) -> str:

@@ -10,11 +10,9 @@ import re
 
 from textual.content import Content
 
-# C0 but tab and newline, DEL, C1, bidirectional controls, zero-width characters, line separators.
-_FORBIDDEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f\x80-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
-    "|[\U000e0000-\U000e007f]"
-)
+from midas_engine.text import UNSAFE
+
+_FORBIDDEN = re.compile(f"[{UNSAFE}]")
 # Whole sequences, so that their harmless-looking tail does not litter the text.
 _SEQUENCE = re.compile(
     r"\x1b\][^\x07\x1b\x9c]{0,4096}(?:\x07|\x1b\\|\x9c)?"  # OSC

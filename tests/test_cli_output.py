@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from midas_engine.cli.output import clean, clean_block, number, redact, table, to_json
+from midas_engine.cli.output import clean, clean_block, redact, table, to_json
 from midas_engine.jsonable import plain
+from midas_engine.text import number
 from tests.helpers_cli import ROOT
 
 HOSTILE = {

@@ -13,13 +13,13 @@ import pytest
 from midas.demo import run_demo
 from midas_engine import events as ev
 from midas_engine.demo import DEFAULT_REPORT, DemoResult, demo
-from midas_engine.demo.report import _cell
 from midas_engine.demo.world import build_world, likeness
 from midas_engine.errors import ModelKeyError, ReadOnlyError, SessionError
 from midas_engine.kb import KnowledgeBase
 from midas_engine.market import SyntheticMarket
 from midas_engine.promoter import FeaturePromoter
 from midas_engine.settings import Settings
+from midas_engine.text import markdown_cell
 from tests.helpers_cli import ROOT
 
 if TYPE_CHECKING:
@@ -219,6 +219,6 @@ def test_likeness_is_a_rank_correlation() -> None:
 
 
 def test_text_of_others_cannot_shape_the_page() -> None:
-    assert _cell("a|b `c`\n<script> ") == "a\\|b 'c' &lt;script>"
-    assert _cell("=HYPERLINK(1)") == "'=HYPERLINK(1)"
-    assert _cell("# title") == "'# title"
+    assert markdown_cell("a|b `c`\n<script> ") == "a\\|b 'c' &lt;script>"
+    assert markdown_cell("=HYPERLINK(1)") == "'=HYPERLINK(1)"
+    assert markdown_cell("# title") == "'# title"

@@ -8,7 +8,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from midas_engine.evaluator.reports.rendering import plain
+from midas_engine.jsonable import plain
 
 if TYPE_CHECKING:
     from midas_engine.calibrate.figures import Calibration, Figure, Recall

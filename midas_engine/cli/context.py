@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from midas_engine.cli.output import to_json
+from midas_engine.text import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -199,13 +200,10 @@ class LazyGroup(_SharedOptions, click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """The verb named by the first argument; an unknown one is answered with the nearest."""
         if self.get_command(ctx, args[0]) is None:
-            import difflib
-
             from midas_engine.cli.output import clean
 
             names = self.list_commands(ctx)
-            near = difflib.get_close_matches(args[0], names, n=1, cutoff=0.5)
-            ask = f"did you mean {near[0]!r}?" if near else "one of: " + ", ".join(names)
+            ask = did_you_mean(args[0], names, cutoff=0.5, otherwise="one of: " + ", ".join(names))
             raise click.UsageError(f"no such verb {clean(args[0])[:60]!r}; {ask}", ctx)
         return super().resolve_command(ctx, args)
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import click
 
 from midas_engine import events as ev
-from midas_engine.cli.output import clean, number, paint
+from midas_engine.cli.output import clean, paint
 from midas_engine.monitor.alerts.incidents import incidents
+from midas_engine.text import number
 
 if TYPE_CHECKING:
     from datetime import datetime

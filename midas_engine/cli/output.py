@@ -8,7 +8,6 @@ stays as it was.
 from __future__ import annotations
 
 import json
-import math
 import os
 import re
 import sys
@@ -17,18 +16,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from midas_engine.jsonable import plain
+from midas_engine.text import UNSAFE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
-# C0 but tab and newline, DEL, C1, soft hyphen, Arabic letter mark, zero-width, bidi and line separators, BOM,
-# lone surrogates (undecodable bytes of the command line), invisible tag characters.
-_CONTROL = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
-    "\ud800-\udfff\U000e0000-\U000e007f]"
-)
+_CONTROL = re.compile(f"[{UNSAFE}]")
 _BREAKS = re.compile(r"[\r\n\t\x0b\x0c\x85\u2028\u2029]+")
 _KEYS = re.compile(r"\b(?:sk|pk|key)-[A-Za-z0-9_-]{8,}")
 _SECRET_NAMES = re.compile(r"(?:API_?KEY|SECRET|TOKEN|PASSWORD)$", re.IGNORECASE)
@@ -61,13 +56,6 @@ def redact(text: str, extra: Iterable[str] = ()) -> str:
 def to_json(document: Any) -> str:
     """One JSON document. ASCII only, so that no character of it can act on a terminal."""
     return json.dumps(plain(document), indent=2, allow_nan=False, ensure_ascii=True)
-
-
-def number(value: float | None, digits: int = 4, *, sign: bool = False) -> str:
-    """`value` with fixed decimals; a dash where it is unknown."""
-    if value is None or not math.isfinite(value):
-        return "-"
-    return f"{value:{'+' if sign else ''}.{digits}f}"
 
 
 def moment(at: datetime | None) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from midas_engine.cli.output import clean, number, paint, table, verdict
+from midas_engine.cli.output import clean, paint, table, verdict
+from midas_engine.text import number
 
 if TYPE_CHECKING:
     from midas_engine.models import AgentVerdict, Estimate, EvaluationResult, MultiAgentResult

@@ -7,7 +7,8 @@ from functools import singledispatchmethod
 import click
 
 from midas_engine import events as ev
-from midas_engine.cli.output import clean, clean_block, number, paint
+from midas_engine.cli.output import clean, clean_block, paint
+from midas_engine.text import number
 
 
 class Narrator:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from midas_engine.demo.world import GOAL, likeness
+from midas_engine.text import markdown_cell, number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -62,7 +62,8 @@ def _discovery(result: DemoResult, world: World, settings: Settings) -> Iterator
     learning = result.learning
     yield "## Discovery\n"
     tried = len(result.scored)
-    yield f"Goal: {_cell(GOAL)}. Researcher: {_cell(learning.provenance)}. Expressions tried: {tried}.\n"
+    researcher = markdown_cell(learning.provenance)
+    yield f"Goal: {markdown_cell(GOAL)}. Researcher: {researcher}. Expressions tried: {tried}.\n"
     saved = {record.expression for record in result.found}
     rows = []
     for e in result.scored:
@@ -79,7 +80,7 @@ def _discovery(result: DemoResult, world: World, settings: Settings) -> Iterator
         yield from _candidate(record, world)
     for title, text in (("Pattern", learning.pattern_identified), ("Failed", learning.what_failed)):
         if text:
-            yield f"{title}: {_cell(text)}\n"
+            yield f"{title}: {markdown_cell(text)}\n"
 
 
 def _candidate(record: FeatureRecord, world: World) -> Iterator[str]:
@@ -136,7 +137,7 @@ def _life(result: DemoResult, world: World) -> Iterator[str]:
         yield f"The `on_kill` callback was called for: {', '.join(story.told)}.\n"
     if story.diagnoses:
         yield "### Diagnoses\n"
-        rows = [[d.feature, d.cause, f"{d.confidence:.2f}", _cell(d.root_cause)] for d in story.diagnoses]
+        rows = [[d.feature, d.cause, f"{d.confidence:.2f}", markdown_cell(d.root_cause)] for d in story.diagnoses]
         yield _table(("feature", "cause", "confidence", "explanation"), rows)
 
 
@@ -145,7 +146,7 @@ def _happened(story: Story, world: World) -> Iterator[str]:
     loud = [m for m in story.moments if m.alert is None or m.called or m.alert.alert_type == "execution_slippage"]
     rows = [
         [_hour(world, m.bar), m.feature, "**killed**" if m.alert is None else str(m.alert.severity),
-         "the detector proposed it, the operator confirmed" if m.alert is None else _cell(m.alert.message)]
+         "the detector proposed it, the operator confirmed" if m.alert is None else markdown_cell(m.alert.message)]
         for m in loud
     ]  # fmt: skip
     yield _table(("bar (UTC)", "feature", "what", ""), rows) if rows else "Neither a test nor the costs spoke.\n"
@@ -210,15 +211,7 @@ def _hour(world: World, bar: int) -> str:
 
 
 def _number(value: object, digits: int, *, sign: bool = False) -> str:
-    if not isinstance(value, int | float) or not math.isfinite(value):
-        return "n/a"
-    return f"{value:{'+' if sign else ''}.{digits}f}"
-
-
-def _cell(text: object) -> str:
-    """Text of models and files inside a page: one line, no table or code mark of its own."""
-    plain = " ".join(str(text).split()).replace("|", "\\|").replace("`", "'").replace("<", "&lt;")
-    return f"'{plain}" if plain[:1] in ("=", "@", "#") else plain
+    return number(value, digits, sign=sign, unknown="n/a")
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from midas_engine.dsl import FeatureEngine
+from midas_engine.market.instants import as_utc
 from midas_engine.market.regimes import regime_labels
 from midas_engine.market.synthetic import SyntheticMarket
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from numpy.typing import NDArray
 
     from midas_engine.market.panel import Panel
@@ -64,8 +66,7 @@ class World:
 
     def opens(self, bar: int) -> datetime:
         """Open time of a bar."""
-        seconds = int(self.panel.timestamps[bar].astype("datetime64[s]").astype(np.int64))
-        return datetime.fromtimestamp(seconds, UTC)
+        return as_utc(self.panel.timestamps[bar])
 
 
 def build_world(seed: int, expected_slippage_bps: float) -> World:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from midas_engine.errors import (
     LookAheadError,
     UnknownNameError,
 )
+from midas_engine.text import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -273,8 +273,8 @@ class Builder:
         names = list(known)
         if name.lower() in names:
             return f"names are lower case: {name.lower()}"
-        near = difflib.get_close_matches(name.lower()[:40], names, n=1, cutoff=0.6)
-        return f"did you mean {near[0]}?" if near else ""
+        near = nearest(name.lower()[:40], names)
+        return f"did you mean {near}?" if near else ""
 
     def _error(
         self, kind: type[ExpressionError], message: str, start: int, end: int, hint: str = ""

@@ -13,6 +13,7 @@ from midas_engine.errors import DocumentDamagedError, NameRefusedError
 from midas_engine.kb.frontmatter import Document, clean, decode, parse, render
 from midas_engine.kb.names import check_name, split_version
 from midas_engine.models import FeatureRecord, FeatureState
+from midas_engine.text import markdown_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -90,15 +91,10 @@ def standard_body(record: FeatureRecord) -> str:
         lines += ["## Gate", "", f"Held {record.hold_bars} bars after each trigger:", "", "```", record.gate, "```", ""]
     flat = {k: v for k, v in record.metrics.items() if isinstance(v, int | float | str) and len(str(v)) < 80}
     if flat:
-        lines += ["## Figures at acceptance", "", "| figure | value |", "| --- | --- |"]
-        lines += [f"| {_cell(k)} | {_cell(f'{v:.6g}' if isinstance(v, float) else v)} |" for k, v in flat.items()]
-        lines += [""]
+        figures = [(name, f"{value:.6g}" if isinstance(value, float) else value) for name, value in flat.items()]
+        lines += ["## Figures at acceptance", "", markdown_table(("figure", "value"), figures)]
     lines += ["## Notes", ""]
     return str(clean("\n".join(lines))).replace("\r\n", "\n").replace("\r", "\n")
-
-
-def _cell(value: object) -> str:
-    return str(value).replace("|", "\\|").replace("\n", " ").replace("\r", " ")
 
 
 def feature_from_bytes(data: bytes, name: str, folder_state: FeatureState, path: str) -> FeatureRecord:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -167,3 +168,13 @@ def wrong_unit(column: pd.Series[Any]) -> str:
             if unit != read_as and _FIRST_NS // size <= raw < _LAST_NS // size:
                 return f"{unit} read as {read_as}"
     return ""
+
+
+def as_utc(stamp: np.datetime64) -> datetime:
+    """A stamp of a panel's time axis as an aware datetime, to the second.
+
+    Example:
+        >>> as_utc(np.datetime64("2026-03-01T05:00", "ns")).isoformat()
+        '2026-03-01T05:00:00+00:00'
+    """
+    return datetime.fromtimestamp(int(stamp.astype("datetime64[s]").astype(np.int64)), tz=UTC)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from midas_engine.market.instants import as_utc
+
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from midas_engine.journal import Journal
     from midas_engine.monitor.fleet import Fleet
 
@@ -24,10 +27,10 @@ def shadow_lines(fleet: Fleet) -> list[tuple[str, datetime, dict[str, float]]]:
         score = float(engine.scorer.u[row])
         if not math.isfinite(score):
             continue
-        stamp = int(engine.history_ring.at[engine.history_ring.position - 1].astype("datetime64[s]").astype(np.int64))
+        at = as_utc(engine.history_ring.at[engine.history_ring.position - 1])
         figures = {"score": score, "gross_bps": float(engine.book.gross[row]), "net_bps": float(engine.book.net[row])}
         known = {key: value for key, value in figures.items() if math.isfinite(value)}
-        lines.append((name, datetime.fromtimestamp(stamp, tz=UTC), known))
+        lines.append((name, at, known))
     return lines
 
 

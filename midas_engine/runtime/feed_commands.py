@@ -11,6 +11,7 @@ from midas_engine.errors import FeedLostError, MidasError
 from midas_engine.events import BarProcessed, FaultReported, FeatureTicked
 from midas_engine.market.feeds.faults import reason_of
 from midas_engine.market.feeds.open import is_live, open_source
+from midas_engine.market.instants import as_utc
 from midas_engine.models import FeatureState
 from midas_engine.runtime.queries import Watching
 
@@ -83,7 +84,7 @@ class OnFeed(Watching):
         """Ask for the history, catch up, and follow the feed in the background."""
         from midas_engine.market.feeds.own_thread import OwnThread
         from midas_engine.market.feeds.polling import PollingFeed
-        from midas_engine.runtime.feed_watchdog import FeedWatchdog, open_time
+        from midas_engine.runtime.feed_watchdog import FeedWatchdog
         from midas_engine.runtime.live import LiveWatch
 
         self._change("starting", f"asking {self.source} for its history")
@@ -113,7 +114,7 @@ class OnFeed(Watching):
             feed.clock, feed.bar_seconds, feed.grace, alerts=live.alerts, on_event=self._watchdog_says
         )
         self.bus.tap(self._bar_came)
-        dog.begin(open_time(int(self.panel.timestamps[-1].astype("datetime64[s]").astype(int))))
+        dog.begin(as_utc(self.panel.timestamps[-1]))
         self.background(self._supply(live), "feed")
         self.background(dog.run(), "feed watchdog")
 

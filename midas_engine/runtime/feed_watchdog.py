@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from midas_engine.events import AlertRaised, AlertResolved
@@ -120,8 +120,3 @@ class FeedWatchdog:
 
 def _span(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h" if seconds >= 7200 else f"{seconds / 60:.0f} min"
-
-
-def open_time(stamp: int) -> datetime:
-    """A panel's stamp (seconds since the epoch) as a time."""
-    return datetime.fromtimestamp(stamp, tz=UTC)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from midas_engine.errors import MonitorError
+from midas_engine.market.instants import as_utc
 from midas_engine.runtime.documents import ChartData
 
 if TYPE_CHECKING:
@@ -142,9 +143,8 @@ class Watching:
         if known.sum() < LEAST_RECORD_BARS:
             return None
         found = score[known]
-        first = int(at[known][0].astype("datetime64[s]").astype(np.int64))
         return ForwardRecord(
-            since=datetime.fromtimestamp(first, tz=UTC),
+            since=as_utc(at[known][0]),
             bars=len(found),
             score=float(found.mean()),
             se=float(found.std(ddof=1) / math.sqrt(len(found))),
@@ -156,7 +156,7 @@ class Watching:
         journal = self._journal
         if journal is None or not len(at):
             return at, score, pnl
-        until = datetime.fromtimestamp(int(at[0].astype("datetime64[s]").astype(np.int64)), tz=UTC)
+        until = as_utc(at[0])
         key = (name, since, until.date())
         if self._older.get(name, (None,))[0] != key:  # read once a day: it only grows at its end
             from midas_engine.monitor.shadow_record import record_between

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from midas_engine.clock import ManualClock
 from midas_engine.events import AlertRaised
+from midas_engine.market.instants import as_utc
 from midas_engine.market.regimes import regime_labels
 from midas_engine.runtime.recorded_bars import FleetStage
 from midas_engine.runtime.replay import ReplayControl
@@ -19,6 +18,7 @@ from midas_engine.runtime.watchlist import LiveFeature, book_of_records, classic
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from midas_engine.clock import Clock
@@ -61,8 +61,7 @@ class Recording:
     @property
     def times(self) -> list[datetime]:
         """Open time of every bar of the stage."""
-        seconds = self.panel.timestamps[self.first :].astype("datetime64[s]").astype(np.int64)
-        return [datetime.fromtimestamp(int(s), tz=UTC) for s in seconds]
+        return [as_utc(stamp) for stamp in self.panel.timestamps[self.first :]]
 
     def stage(
         self, settings: Settings, clock: Clock, thresholds: dict[str, Any] | None = None, *, kills: bool = False
@@ -166,5 +165,4 @@ async def catch_up(
 
 def end_of(panel: Panel) -> datetime:
     """When the last bar closed."""
-    last = int(panel.timestamps[-1].astype("datetime64[s]").astype(np.int64))
-    return datetime.fromtimestamp(last, tz=UTC) + timedelta(seconds=panel.bar_seconds)
+    return as_utc(panel.timestamps[-1]) + timedelta(seconds=panel.bar_seconds)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-Z90 = 1.6448536269514722
+from midas_engine.stats.normal import Z90
 
 
 def information_ratio(

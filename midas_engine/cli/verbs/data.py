@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from midas_engine.cli.context import LazyGroup, Shared, Verb, pass_shared
-from midas_engine.cli.output import clean, moment, number, paint, table
+from midas_engine.cli.output import clean, moment, paint, table
+from midas_engine.text import number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

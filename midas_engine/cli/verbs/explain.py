@@ -11,8 +11,9 @@ from midas_engine.cli.context import ExpressionVerb, Shared, pass_shared
 from midas_engine.cli.judging import Judged, judge_expression
 from midas_engine.cli.open_base import find_record, find_trial
 from midas_engine.cli.options import event_options
-from midas_engine.cli.output import clean, moment, number, table
+from midas_engine.cli.output import clean, moment, table
 from midas_engine.cli.scorecard import scorecard
+from midas_engine.text import number
 
 if TYPE_CHECKING:
     from midas_engine.evaluator.trials.ledger import Trial

@@ -8,7 +8,8 @@ import click
 
 from midas_engine.cli.context import Shared, Verb, pass_shared
 from midas_engine.cli.open_base import require_base
-from midas_engine.cli.output import clean, number, paint, table
+from midas_engine.cli.output import clean, paint, table
+from midas_engine.text import number
 
 if TYPE_CHECKING:
     from midas_engine.evaluator.trials.statement import Statement

@@ -8,7 +8,8 @@ import click
 
 from midas_engine.cli.context import Shared, Verb, pass_shared
 from midas_engine.cli.open_base import open_base
-from midas_engine.cli.output import clean, moment, number, table
+from midas_engine.cli.output import clean, moment, table
+from midas_engine.text import number
 
 if TYPE_CHECKING:
     from midas_engine.models import FeatureRecord

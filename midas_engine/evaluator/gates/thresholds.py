@@ -6,12 +6,12 @@ part of them; what it leaves out keeps its default.
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping
 from typing import Any
 
 from midas_engine.errors import SettingsError
+from midas_engine.text import did_you_mean
 
 Thresholds = Mapping[str, Mapping[str, Any]]
 
@@ -125,5 +125,4 @@ def _checked(agent: str, key: object, value: object, origin: str, known: Mapping
 def _nearest(key: object, known: list[str], owner: str) -> str:
     if owner:
         return f"{key} belongs under {owner!r}"
-    near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
-    return f"did you mean {near[0]!r}?" if near else "known: " + ", ".join(known)
+    return did_you_mean(key, known, cutoff=0.5)

@@ -23,6 +23,7 @@ from midas_engine.stats.hac import (
     one_sided_p,
     overlap_correction,
 )
+from midas_engine.stats.normal import Z90
 from midas_engine.stats.positions import positions
 from midas_engine.stats.ranks import sort_rows
 from midas_engine.stats.regimes import MINIMUM_BARS, cochran_q
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from midas_engine.stats._jit import Floats, Ints
     from midas_engine.stats.bar_scores import BarScores
 
-Z90 = 1.6448536269514722
 BOOTSTRAP_BEYOND = 24
 """Horizons in bars beyond which the block bootstrap gives a second opinion."""
 

@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from midas_engine.evaluator.reports.rendering import number
 from midas_engine.stats.power import bars_needed
+from midas_engine.text import number
 
 if TYPE_CHECKING:
     from midas_engine.models import MultiAgentResult

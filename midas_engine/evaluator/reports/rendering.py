@@ -6,16 +6,9 @@ import dataclasses
 import math
 from typing import Any
 
+from midas_engine.jsonable import plain
 from midas_engine.models import Estimate, EvaluationResult, GateCheck, MultiAgentResult
-
-
-def number(value: float, digits: int = 4) -> str:
-    """A figure as text; a dash where there is none."""
-    if value != value:
-        return "-"
-    if math.isinf(value):
-        return "inf" if value > 0 else "-inf"
-    return f"{value:.{digits}f}"
+from midas_engine.text import number
 
 
 def _interval(e: Estimate, digits: int = 4) -> str:
@@ -116,16 +109,3 @@ def to_dict(result: MultiAgentResult | EvaluationResult) -> dict[str, Any]:
     if isinstance(result, MultiAgentResult):
         found["failed_agents"] = list(result.failed_agents)
     return found
-
-
-def plain(value: Any) -> Any:
-    """JSON-ready: NaN and infinities become None, tuples lists, numpy numbers Python's."""
-    if isinstance(value, dict):
-        return {str(k): plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(v) for v in value]
-    if hasattr(value, "item") and not isinstance(value, str):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

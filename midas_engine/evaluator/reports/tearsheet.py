@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from midas_engine.evaluator.reports.rendering import number
+from midas_engine.stats.normal import Z90
+from midas_engine.text import number
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -131,13 +132,13 @@ def _bars(axes: Axes, names: list[str], means: list[Any], errors: list[Any], tit
 
 def _draw_folds(axes: Axes, figures: dict[str, Any]) -> None:
     folds = figures["verdict"]["evaluation"]["folds"]
-    errors = [None if f["se"] is None else 1.645 * f["se"] for f in folds]
+    errors = [None if f["se"] is None else Z90 * f["se"] for f in folds]
     _bars(axes, [f["start"][:10] for f in folds], [f["mean"] for f in folds], errors, "Score by fold, 90 %")
 
 
 def _draw_regimes(axes: Axes, figures: dict[str, Any]) -> None:
     found = figures["verdict"]["evaluation"]["ic_by_regime"]
-    errors = [None if e["se"] is None else 1.645 * e["se"] for e in found.values()]
+    errors = [None if e["se"] is None else Z90 * e["se"] for e in found.values()]
     _bars(axes, list(found), [e["value"] for e in found.values()], errors, "Score by regime, 90 %")
     if not found:
         axes.text(0.5, 0.5, "no regimes", ha="center", transform=axes.transAxes)
@@ -162,7 +163,7 @@ def _draw_decay(axes: Axes, figures: dict[str, Any]) -> None:
 
 def _draw_quantiles(axes: Axes, figures: dict[str, Any]) -> None:
     found = figures["quantile_returns"]
-    errors = [None if q["se_bps"] is None else 1.645 * q["se_bps"] for q in found]
+    errors = [None if q["se_bps"] is None else Z90 * q["se_bps"] for q in found]
     names = [str(k + 1) for k in range(len(found))]
     _bars(axes, names, [q["mean_bps"] for q in found], errors, "Forward return by quantile, bps, 90 %")
 

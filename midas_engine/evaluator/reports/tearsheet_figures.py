@@ -10,11 +10,13 @@ import numpy as np
 from midas_engine.errors import EvaluationError
 from midas_engine.evaluator.metrics.capacity import PARTICIPATION, book_positions
 from midas_engine.evaluator.reports.explanation import explain
-from midas_engine.evaluator.reports.rendering import plain, to_dict
+from midas_engine.evaluator.reports.rendering import to_dict
+from midas_engine.jsonable import plain
 from midas_engine.stats.book import run_book
 from midas_engine.stats.capacity import capacity_usd
 from midas_engine.stats.decay import LAGS, fit_half_life, lagged_means
 from midas_engine.stats.hac import hac_lag, hac_mean
+from midas_engine.stats.normal import Z90
 from midas_engine.stats.quantiles import quantile_returns
 from midas_engine.stats.ranks import own_ranks, sort_rows
 
@@ -112,7 +114,7 @@ def _cumulative(u: Floats, context: EvaluationContext, se: float, count: int) ->
     """Running sum of u with the 90 % band of a feature without any skill."""
     done = np.cumsum(u == u)
     path = _thin(np.cumsum(np.nan_to_num(u)), context)
-    path["band"] = _thin(1.645 * se * math.sqrt(count) * np.sqrt(done), context)["value"]
+    path["band"] = _thin(Z90 * se * math.sqrt(count) * np.sqrt(done), context)["value"]
     return path
 
 
@@ -130,7 +132,7 @@ def _decay(z: Floats, context: EvaluationContext, count: int, cells: int, varian
     return {
         "hours": hours.tolist(),
         "score": means.tolist(),
-        "error": (1.645 * np.sqrt(variance / np.maximum(bars, 1.0))).tolist(),
+        "error": (Z90 * np.sqrt(variance / np.maximum(bars, 1.0))).tolist(),
         "fit": (height * np.exp2(-hours / (half * step))).tolist() if half == half else [],
         "half_life_hours": half * step,
         "low": low * step,

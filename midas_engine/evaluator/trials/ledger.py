@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 
 from midas_engine.clock import Clock, WallClock
 from midas_engine.errors import JournalError
-from midas_engine.evaluator.reports.rendering import plain
 from midas_engine.journal.salvage import open_database
 from midas_engine.journal.schema import LEDGER_TABLES, ledger_checksum
+from midas_engine.jsonable import plain
 
 if TYPE_CHECKING:
     import sqlite3

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from midas_engine.errors import SettingsError
+from midas_engine.text import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -98,11 +98,8 @@ def merge_thresholds(overrides: Mapping[str, Any] | None, base: AlertThresholds 
     for key, value in (overrides or {}).items():
         name = _ALIASES.get(key, key)
         if name not in known:
-            near = difflib.get_close_matches(str(key), [*known, *_ALIASES], n=1)
-            raise SettingsError(
-                f"unknown alert threshold {key!r}",
-                hint=f"did you mean {near[0]!r}?" if near else "known: " + ", ".join(known),
-            )
+            names = [*known, *_ALIASES]
+            raise SettingsError(f"unknown alert threshold {key!r}", hint=did_you_mean(key, names))
         changes[name] = _number(name, key, value, whole=isinstance(known[name], int))
     merged = dataclasses.replace(current, **changes)  # type: ignore[arg-type]
     if merged.ic_ratio_critical > merged.ic_ratio_warning:

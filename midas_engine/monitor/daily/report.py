@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from midas_engine.errors import MonitorError
 from midas_engine.models import Alert, DailyReport, FeatureMetrics
+from midas_engine.text import markdown_cell, markdown_table, number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -132,9 +133,12 @@ def render(facts: DayFacts, plots: Sequence[str] = ()) -> str:
         _regimes(ledger, metrics),
         _execution(metrics),
         _diagnoses(ledger),
-        "## Killed\n\n" + (_rows(("feature", "by", "reason"), kills) or "None.\n"),
+        "## Killed\n\n" + (markdown_table(("feature", "by", "reason"), kills) or "None.\n"),
         "## Fixed and moved\n\n"
-        + (_rows(("at", "feature", "action", "by", "reason"), facts.moves) or "Nothing moved in the pipeline.\n"),
+        + (
+            markdown_table(("at", "feature", "action", "by", "reason"), facts.moves)
+            or "Nothing moved in the pipeline.\n"
+        ),
     ]
     return "\n".join(section for section in sections if section)
 
@@ -200,7 +204,9 @@ def _features(day: Day, metrics: Sequence[FeatureMetrics]) -> str:
         "net bps",
         "coverage %",
     )
-    return "## Features\n\nState after the last bar; contributions of the day.\n\n" + (_rows(head, rows) or "None.\n")
+    return "## Features\n\nState after the last bar; contributions of the day.\n\n" + (
+        markdown_table(head, rows) or "None.\n"
+    )
 
 
 def _alerts(alerts: Iterable[Alert]) -> str:
@@ -210,15 +216,17 @@ def _alerts(alerts: Iterable[Alert]) -> str:
         for a in ordered
     ]
     head = ("raised", "severity", "type", "feature", "message", "bars", "state")
-    return "## Alerts\n\n" + (_rows(head, rows) or "None.\n")
+    return "## Alerts\n\n" + (markdown_table(head, rows) or "None.\n")
 
 
 def _regimes(day: Day, metrics: Sequence[FeatureMetrics]) -> str:
     total = sum(day.regimes.values())
     rows = [(name, str(n), f"{n / total:.0%}") for name, n in sorted(day.regimes.items(), key=lambda kv: -kv[1])]
-    text = "## Regime\n\n" + (_rows(("regime", "bars", "share"), rows) or "No regime label came.\n")
+    text = "## Regime\n\n" + (markdown_table(("regime", "bars", "share"), rows) or "No regime label came.\n")
     against = [m.feature for m in metrics if math.isfinite(m.ic_regime) and m.ic_regime < 0]
-    return text + (f"\nAgainst you in the current regime: {', '.join(map(_cell, against))}.\n" if against else "")
+    return text + (
+        f"\nAgainst you in the current regime: {', '.join(map(markdown_cell, against))}.\n" if against else ""
+    )
 
 
 def _execution(metrics: Sequence[FeatureMetrics]) -> str:
@@ -228,30 +236,17 @@ def _execution(metrics: Sequence[FeatureMetrics]) -> str:
         if math.isfinite(m.slippage_bps)
     ]
     head = ("feature", "realised bps", "expected bps", "ratio")
-    return "## Execution\n\n" + (_rows(head, rows) or "No fills came.\n")
+    return "## Execution\n\n" + (markdown_table(head, rows) or "No fills came.\n")
 
 
 def _diagnoses(day: Day) -> str:
     rows = [(d["feature"], d["cause"], d["path"]) for d in day.diagnoses]
-    return "## Diagnoses\n\n" + (_rows(("feature", "cause", "report"), rows) or "None.\n")
-
-
-def _rows(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    if not rows:
-        return ""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(_cell(c) for c in line) + " |" for line in lines) + "\n"
-
-
-def _cell(text: object) -> str:
-    """A table cell: no line break, pipe, or leading formula sign that a spreadsheet would run."""
-    plain = " ".join(str(text).split()).replace("|", "\\|").replace("`", "'")
-    return f"'{plain}" if plain[:1] in ("=", "@") else plain
-
-
-def _n(value: float, digits: int) -> str:
-    return f"{value:.{digits}f}" if math.isfinite(value) else "n/a"
+    return "## Diagnoses\n\n" + (markdown_table(("feature", "cause", "report"), rows) or "None.\n")
 
 
 def _pm(value: float, se: float) -> str:
     return f"{value:+.3f} ± {se:.3f}" if math.isfinite(value) else "n/a"
+
+
+def _n(value: float, digits: int) -> str:
+    return number(value, digits, unknown="n/a")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from midas_engine.kb.names import slugify
 from midas_engine.models import DiagnoseResult, LearningDocument
 from midas_engine.monitor.diagnosis.figures import written
+from midas_engine.text import markdown_cell, one_line
 
 if TYPE_CHECKING:
     from midas_engine.monitor.diagnosis.snapshot import Snapshot
@@ -62,7 +63,7 @@ def diagnosis_text(result: DiagnoseResult, snapshot: Snapshot) -> str:
     parts.append("## Evidence\n\n" + _list(result.evidence, "No claim rests on a figure."))
     if result.unsupported:
         parts.append("## Unsupported claims\n\nNo figure carries these:\n\n" + _list(result.unsupported, ""))
-    rows = [f"| {f.id} | {_cell(f.label)} | {written(f)} | {_cell(f.detail)} |" for f in result.figures]
+    rows = [f"| {f.id} | {markdown_cell(f.label)} | {written(f)} | {markdown_cell(f.detail)} |" for f in result.figures]
     parts.append("## Figures\n\n| id | figure | value | note |\n| --- | --- | --- | --- |\n" + "\n".join(rows))
     if result.fix_expression:
         parts.append("## Proposed fix\n\n" + _fix_body(result))
@@ -124,11 +125,7 @@ def _list(items: tuple[str, ...], none: str) -> str:
 
 
 def _line(text: str) -> str:
-    return " ".join(str(text).split()).replace("`", "'")
-
-
-def _cell(text: str) -> str:
-    return _line(text).replace("|", "\\|")
+    return one_line(text).replace("`", "'")
 
 
 def _prose(text: str) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from midas_engine.models import Estimate, FeatureMetrics
+from midas_engine.stats.normal import Z90
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-_Z90 = 1.6448536269514722
 _PLAIN = (
     "pearson_1d",
     "pearson_5d",
@@ -74,4 +74,4 @@ def feature_metrics(
 
 def _estimate(columns: Mapping[str, Floats], name: str, row: int) -> Estimate:
     value, se = float(columns[name][row]), float(columns[f"{name}_se"][row])
-    return Estimate(value, se, value - _Z90 * se, value + _Z90 * se)
+    return Estimate(value, se, value - Z90 * se, value + Z90 * se)

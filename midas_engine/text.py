@@ -1,0 +1,84 @@
+"""Text that leaves the program: the one home of what may not reach a terminal, of Markdown cells, figures and hints."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+# C0 but tab and newline, DEL, C1, soft hyphen, Arabic letter mark, Mongolian vowel separator, zero-width, bidi and
+# line separators, BOM, interlinear marks, lone surrogates (undecodable bytes), invisible tag characters: each can
+# move a cursor, change a title, turn a line around or hide. For use inside a character class.
+UNSAFE = (
+    "\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e007f"
+)
+
+
+def one_line(text: object) -> str:
+    """`text` with every run of white space as one blank.
+
+    Example:
+        >>> one_line("two" + chr(10) + "  lines ")
+        'two lines'
+    """
+    return " ".join(str(text).split())
+
+
+def markdown_cell(text: object) -> str:
+    r"""Foreign text as one cell of a Markdown table: no line break, column, code or tag of its own.
+
+    A leading sign that a spreadsheet would take for a formula, or a reader for a heading, is quoted.
+
+    Example:
+        >>> markdown_cell("a | b`c`"), markdown_cell("=1+1")
+        ("a \\| b'c'", "'=1+1")
+    """
+    plain = one_line(text).replace("|", "\\|").replace("`", "'").replace("<", "&lt;")
+    return f"'{plain}" if plain[:1] in ("=", "@", "#") else plain
+
+
+def markdown_table(head: Iterable[object], rows: Iterable[Iterable[object]]) -> str:
+    """A Markdown table, every cell through `markdown_cell`; empty without rows."""
+    cells = [[markdown_cell(cell) for cell in row] for row in rows]
+    titles = [markdown_cell(cell) for cell in head]
+    if not cells:
+        return ""
+    lines = [titles, ["---"] * len(titles), *cells]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def number(value: object, digits: int = 4, *, sign: bool = False, unknown: str = "-") -> str:
+    """A figure with fixed decimals; `unknown` where there is none. Unknown is never printed as zero.
+
+    Example:
+        >>> number(0.03125, 3), number(float("nan")), number(2, 1, sign=True), number(float("inf"))
+        ('0.031', '-', '+2.0', 'inf')
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+        return unknown
+    if math.isinf(value):
+        return "inf" if value > 0 else "-inf"
+    return f"{value:{'+' if sign else ''}.{digits}f}"
+
+
+def nearest(name: object, known: Iterable[str], *, cutoff: float = 0.6) -> str:
+    """The known name most like `name`; empty when none is near."""
+    import difflib
+
+    near = difflib.get_close_matches(str(name)[:80], list(known), n=1, cutoff=cutoff)
+    return near[0] if near else ""
+
+
+def did_you_mean(name: object, known: Iterable[str], *, cutoff: float = 0.6, otherwise: str = "") -> str:
+    """The hint for an unknown name: the nearest known one, else `otherwise`, else all of them.
+
+    Example:
+        >>> did_you_mean("promte", ["promote", "demote"]), did_you_mean("x", ["a", "b"])
+        ("did you mean 'promote'?", 'known: a, b')
+    """
+    names = list(known)
+    near = nearest(name, names, cutoff=cutoff)
+    return f"did you mean {near!r}?" if near else otherwise or "known: " + ", ".join(names)
