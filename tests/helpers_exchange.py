@@ -27,12 +27,14 @@ class FakeExchange:
         now_ms: What the exchange thinks the time is.
         fail: Status codes to answer with, next first; then it is well again.
         asked: Paths asked for so far.
+        answers: Last part of a path -> what is answered there instead, made from the query.
     """
 
     def __init__(self, symbols: tuple[str, ...], now_ms: Callable[[], int]) -> None:
         self.symbols, self.now_ms = symbols, now_ms
         self.fail: list[int] = []
         self.asked: list[str] = []
+        self.answers: dict[str, Callable[[dict[str, str]], Any]] = {}
         self._server: asyncio.Server | None = None
 
     async def __aenter__(self) -> FakeExchange:
@@ -70,6 +72,8 @@ class FakeExchange:
 
     def _answer(self, path: str, query: dict[str, str]) -> Any:
         name = path.rsplit("/", 1)[-1]
+        if name in self.answers:
+            return self.answers[name](query)
         if name == "exchangeInfo":
             return {"timezone": "UTC", "serverTime": self.now_ms(), "symbols": [_market(s) for s in self.symbols]}
         if name == "24hr":

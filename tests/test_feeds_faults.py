@@ -206,7 +206,7 @@ async def test_a_source_that_is_late_loses_no_bar(clock: ManualClock, late: floa
     feed, told = await begun(source, clock)
     source.late = {"AAA": late, "BBB": late}
     reader = Reader(feed)
-    await reader.run(clock, 14 * 3600 + late + 120, step=5)
+    await reader.run(clock, 14 * 3600 + late + 120, step=15)
     await reader.stop()
     assert reader.hours == list(range(14))
     for bar in reader.bars:
@@ -371,7 +371,7 @@ async def test_a_clock_that_drifts_makes_nothing_up(rate: float, running: bool) 
     feed, told = await begun(TrueSource(clock, running=running), clock)
     clock.rate = rate
     reader = Reader(feed)
-    await reader.run(clock, 30 * 3600, step=20)
+    await reader.run(clock, 30 * 3600, step=60)
     await reader.stop()
     count = len(reader.bars)
     assert 28 <= count <= 30

@@ -73,3 +73,62 @@ async def test_a_file_that_is_gone_or_torn_is_a_feed_error(tmp_path: Path) -> No
     file.write_bytes(b"PAR1 not really")
     with pytest.raises(FeedError):
         await FileSource(file).symbols()
+
+
+async def test_a_text_caught_while_it_is_written_is_read_again(tmp_path: Path) -> None:
+    file = tmp_path / "bars.csv"
+    rows = "".join(f"2025-03-01T{h:02d}:00:00Z,AAA,{100 + h}.25\n" for h in range(12))
+    file.write_text("timestamp,symbol,close\n" + rows)
+    source = FileSource(file)
+    assert [c.values["close"] for c in await source.candles("AAA", 0)][-1] == 111.25
+    file.write_text("timestamp,symbol,close\n" + rows + "2025-03-01T12:00:00Z,AAA,11")  # of 112.25
+    with pytest.raises(FeedError, match="is being written"):
+        await source.candles("AAA", 0)
+    file.write_text("timestamp,symbol,close\n" + rows + "2025-03-01T12:00:00Z,AAA,112.25")  # some never end a line
+    with pytest.raises(FeedError, match="is being written"):
+        await source.candles("AAA", 0)
+    assert [c.values["close"] for c in await source.candles("AAA", 0)][-1] == 112.25
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "timestamp,symbol,close\n",
+        "<html>busy</html>\n",
+        "timestamp,symbol,close\nsoon,AAA,1\n",
+        "timestamp,symbol,close\n2025-03-01T00:00:00Z,AAA,dear\n2025-03-01T01:00:00Z,AAA,2\n",
+        '{"code": 0}\n',
+    ],
+)
+async def test_nonsense_in_the_file_is_a_feed_error_and_passes(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "bars.csv"
+    good = "timestamp,symbol,close\n" + "".join(f"2025-03-01T{h:02d}:00:00Z,AAA,{h + 1}\n" for h in range(12))
+    file.write_text(good)
+    source = FileSource(file)
+    assert len(await source.candles("AAA", 0)) == 12
+    file.write_text(text)
+    with pytest.raises(FeedError):
+        await source.candles("AAA", 0)
+    file.unlink()
+    file.mkdir()
+    with pytest.raises(FeedError):
+        await source.candles("AAA", 0)
+    file.rmdir()
+    file.write_text(good)
+    assert len(await source.candles("AAA", 0)) == 12
+
+
+async def test_other_bars_than_at_the_start_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "bars.csv"
+
+    def write(minutes: int) -> None:
+        times = FIRST + np.arange(12) * np.timedelta64(minutes, "m")
+        file.write_text("timestamp,symbol,close\n" + "".join(f"{str(t)[:19]}Z,AAA,1\n" for t in times))
+
+    write(60)
+    source = FileSource(file)
+    assert source.bar_seconds == 3600
+    write(5)
+    with pytest.raises(FeedError, match="has bars of 300 s now; it had 3600 s"):
+        await source.candles("AAA", 0)

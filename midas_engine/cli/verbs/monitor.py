@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from midas_engine.bus import Subscription
+    from midas_engine.events import Event
     from midas_engine.runtime import Runtime
     from midas_engine.settings import Settings
 
@@ -66,7 +67,8 @@ async def _watch(shared: Shared, settings: Settings, bars: int | None) -> int:
     runtime = Runtime(settings, feed_failures=settings.monitor.feed_failures)
     # Before the start, so that nothing of it is missed.
     events = runtime.bus.subscribe("monitor")
-    teller = asyncio.create_task(_tell(shared, runtime, events, bars), name="teller")
+    _end_by_itself(runtime, events, bars)
+    teller = asyncio.create_task(_tell(shared, events), name="teller")
     try:
         with cancelling(lambda: _ended(runtime, events)) as came:
             await _before(runtime.start(), teller)
@@ -101,22 +103,29 @@ def _ended(runtime: Runtime, events: Subscription) -> bool:
     return runtime.phase in ("running", "degraded")
 
 
-async def _tell(shared: Shared, runtime: Runtime, events: Subscription, bars: int | None) -> None:
+def _end_by_itself(runtime: Runtime, events: Subscription, bars: int | None) -> None:
+    """Close the events after `bars` live bars, or once the feed is given up, however far the telling is behind."""
+    from midas_engine.events import BarProcessed, FaultReported
+
+    left = [bars or 0]
+
+    def look(event: Event) -> None:
+        if isinstance(event, BarProcessed) and runtime.phase in ("running", "degraded"):
+            left[0] -= 1
+        last = isinstance(event, FaultReported) and runtime.lost is not None
+        if last or (isinstance(event, BarProcessed) and left[0] == 0 and bars):
+            events.offer(event)  # who closes hears nothing more: the last word first
+            events.close()
+
+    runtime.bus.tap(look)
+
+
+async def _tell(shared: Shared, events: Subscription) -> None:
     import asyncio
 
     from midas_engine.cli.monitor_lines import Watchman
-    from midas_engine.events import BarProcessed, FaultReported
 
     watchman = Watchman(as_json=shared.as_json)
-    left = bars
     async for event in events:
         await asyncio.to_thread(watchman.tell, event)  # a reader that has stopped reading holds up nobody else
-        if runtime.lost is not None and isinstance(event, FaultReported) and event.message == runtime.lost.message:
-            events.close()
-            return
-        if left is not None and isinstance(event, BarProcessed) and runtime.phase in ("running", "degraded"):
-            left -= 1
-            if left == 0:
-                events.close()
-                return
     await asyncio.to_thread(watchman.flush)

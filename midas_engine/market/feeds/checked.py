@@ -31,7 +31,7 @@ class FeedCounts:
         duplicate: Rows of a bar that the same answer held already; the last one counts.
         disordered: Rows that stood before an older one.
         off_grid: Rows that open between two bars.
-        hollow: Rows without a number.
+        hollow: Rows without a number, or without a close.
         future: Rows later than any clock allows.
         restated: Bars that came again with other numbers; what was handed out stays.
         late: Symbols' bars that came after their bar was final.
@@ -103,7 +103,7 @@ class CheckedSource:
                 newest = max(newest, opened)
                 if opened % (self.bar_seconds * 1000):
                     self._counts.off_grid += 1
-                elif not any(math.isfinite(v) for v in values.values()):
+                elif math.isnan(values.get("close", 0.0)) or not any(math.isfinite(v) for v in values.values()):
                     self._counts.hollow += 1
                 else:
                     self._counts.duplicate += opened in kept

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import TYPE_CHECKING, Any
 
 from midas_engine.errors import FeedError
@@ -109,6 +110,8 @@ class ExchangeSource:
                 f"{self.name} gave {what} with the row {shown(row)}", hint="the time and five numbers belong"
             )
         numbers = {c: float("nan") if v is None else float(v) for c, v in zip(COLUMNS, row[1:6], strict=True)}
+        if any(math.isnan(numbers[price]) for price in COLUMNS[:4]):  # a row with a price missing tells nothing
+            numbers = dict.fromkeys(COLUMNS, math.nan)
         return Candle(int(row[0]), numbers)
 
     async def settlements(self, symbol: str, since_ms: int) -> Sequence[Settlement]:

@@ -269,10 +269,11 @@ class PollingFeed:
         late = self._now_ms() - closed
         if pending and late > self._waiting.usual_ms:
             since = _text(closed)
+            odd = "" if str(self.counts) == str(FeedCounts()) else f" (rows it gave since the start: {self.counts})"
             self._trouble(
                 "source",
                 f"{self.name} has no bar of {_text(opened)} UTC for any symbol; it closed at {since} and is asked for "
-                "until it comes",
+                f"until it comes{odd}",
             )
         elif late <= 0:
             self._well("source")
