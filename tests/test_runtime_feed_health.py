@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from midas_engine.cli.monitor_lines import Watchman
 from midas_engine.clock import ManualClock
 from midas_engine.errors import FeedLostError
 from midas_engine.events import (
@@ -93,6 +94,15 @@ def test_an_outage_goes_on_over_a_restart_without_a_second_alert() -> None:
     assert dog.outage
     dog.saw(AT)
     assert [type(e) for e in events] == [AlertResolved]
+
+
+def test_the_outage_is_a_line_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    dog, _, events = dog_on(ManualClock(AT))
+    dog.begin(datetime(2025, 2, 26, tzinfo=UTC))
+    Watchman().tell(events[0])
+    line = capsys.readouterr().out
+    assert "critical" in line
+    assert "no bar for 83.0 h" in line
 
 
 # -- the runtime -----------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ import click
 from midas_engine import events as ev
 from midas_engine.cli.output import clean, paint
 from midas_engine.monitor.alerts.incidents import incidents
+from midas_engine.runtime.feed_watchdog import RULE as FEED_RULE
 from midas_engine.text import number
 
 if TYPE_CHECKING:
@@ -45,7 +46,8 @@ class Watchman:
             BrokenPipeError: Nobody reads any more.
         """
         if not self._as_json:
-            if isinstance(event, ev.AlertRaised | ev.AlertResolved):
+            # an outage is told at once: the bar whose end it would wait for does not come
+            if isinstance(event, ev.AlertRaised | ev.AlertResolved) and event.alert.rule != FEED_RULE:
                 self._waiting.append(event)
                 return
             if isinstance(event, ev.BarProcessed):
