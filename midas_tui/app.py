@@ -179,6 +179,7 @@ class MidasApp(Views):
         await self.reload_pipeline()
         self.bridge.pump()
         self.bridge.take_whole()
+        self.store.troubles = tuple(runtime.troubles())
         screen = self.mode_screen()
         if screen is not None:
             screen.refresh_all()

@@ -130,6 +130,8 @@ class Commands(GuardedApp):
         if runtime.read_only:
             way = "serve it with --allow-actions" if self.is_web else "start midas-tui without --read-only"
             return f"refused: opened read-only; {way}, on a base that can be written"
+        if self.store.troubles and self.store.troubles[0].badge == "BASE GONE":
+            return f"refused: {self.store.troubles[0].what}"
         return ""
 
     def refused(self) -> bool:

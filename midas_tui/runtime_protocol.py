@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from midas_engine.bus import EventBus
     from midas_engine.events import ReplayMoved
-    from midas_engine.models import Alert, FeatureMetrics, PipelineSummary, SessionSummary
+    from midas_engine.models import Alert, FeatureMetrics, PipelineSummary, SessionSummary, Trouble
 
 
 class Document(Protocol):
@@ -153,6 +153,11 @@ class RuntimePort(Protocol):
         """starting, warming, running, degraded or stopping."""
         ...
 
+    @property
+    def data_ends(self) -> datetime | None:
+        """When the recorded data ends; None on a feed."""
+        ...
+
     def now(self) -> datetime: ...  # noqa: D102
     async def start(self) -> None: ...  # noqa: D102
     async def stop(self) -> None: ...  # noqa: D102
@@ -169,6 +174,10 @@ class RuntimePort(Protocol):
 
     # monitoring
     def metrics(self) -> Mapping[str, FeatureMetrics]: ...  # noqa: D102
+    def troubles(self) -> Sequence[Trouble]:
+        """What is wrong now, the worst first."""
+        ...
+
     def watch_report(self, summary: PipelineSummary) -> WatchReport: ...  # noqa: D102
     @property
     def stale(self) -> bool:

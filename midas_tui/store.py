@@ -10,7 +10,7 @@ from midas_engine import events as ev
 from midas_tui.sanitise import StreamCleaner, clean
 
 if TYPE_CHECKING:
-    from midas_engine.models import Alert, FeatureMetrics, FeatureRecord, PipelineSummary
+    from midas_engine.models import Alert, FeatureMetrics, FeatureRecord, PipelineSummary, Trouble
     from midas_tui.runtime_protocol import WatchReport
 
 SPARK_POINTS = 60
@@ -85,6 +85,8 @@ class Store:
         self.alerts: dict[str, Alert] = {}
         self.pipeline: PipelineSummary | None = None
         self.report: WatchReport | None = None
+        self.troubles: tuple[Trouble, ...] = ()
+        self.unread = 0
         self.watch_moved = False
         self._records: dict[str, FeatureRecord] = {}
         self.sessions: dict[str, SessionView] = {}
@@ -194,6 +196,9 @@ class Store:
             self.mark("alerts")
         elif isinstance(event, ev.SessionEvent):
             self._apply_session(event)
+        elif isinstance(event, ev.TroubleChanged):
+            self.troubles = event.troubles
+            self.mark("faults", "pipeline", "documents")
         elif isinstance(event, ev.ReplayMoved):
             self.replay = event
             self.mark("replay")
@@ -209,6 +214,7 @@ class Store:
             self.mark("phase")
         elif isinstance(event, ev.FaultReported):
             self.faults.append(event)
+            self.unread += event.severity != "info"
             self.mark("faults")
         elif isinstance(event, ev.DiagnosisStarted | ev.DiagnosisFinished):
             self.mark("alerts", "documents")

@@ -18,7 +18,7 @@ from midas_tui.modals.go import TOP, GoModal
 from midas_tui.modals.help import HelpModal
 from midas_tui.replay_actions import Transport
 from midas_tui.sanitise import clean
-from midas_tui.screens.base import ModeScreen
+from midas_tui.screens.base import LIVE_HINT, ModeScreen
 from midas_tui.workers import in_worker
 
 if TYPE_CHECKING:
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 # Built-in palette entries that make no sense here: the footer and `?` show the keys, `q` asks before it quits.
 _NOT_OURS = ("Keys", "Quit", "Screenshot", "Maximize", "Minimize")
+
+# Features named in the drawer; the rest is a number.
+MOST_NAMED = 20
 
 
 class Views(Transport):
@@ -134,7 +137,9 @@ class Views(Transport):
         """Faults and queues."""
         if isinstance(self.screen, TextModal):
             return
-        parts: list[tuple[str, str] | str] = []
+        parts: list[tuple[str, str] | str] = [*self._wrong_now(), "\n"]
+        self.store.unread = 0
+        self.store.mark("faults")
         status = self.runtime.status() if self.runtime is not None else {}
         for key, value in status.items():
             parts += [(f"{key:<20}", "$muted"), f"{clean(value, newlines=False)}\n"]
@@ -146,6 +151,24 @@ class Views(Transport):
         if not self.store.faults:
             parts.append(("no fault was reported\n", "$muted"))
         self.show_text("log", Content.assemble(*parts))
+
+    def _wrong_now(self) -> list[tuple[str, str] | str]:
+        """What is wrong at this moment, before what went wrong once."""
+        parts: list[tuple[str, str] | str] = []
+        for trouble in self.store.troubles:
+            parts += [(f"{clean(trouble.badge)}: ", "$crit"), clean(trouble.what, newlines=False)]
+            parts.append((f"  {clean(trouble.hint, newlines=False)}\n", "$muted"))
+        phase, detail, _ = self.store.phase
+        if phase in ("degraded", "failed"):
+            parts.append((f"{phase}: {clean(detail, newlines=False)}\n", "$crit"))
+        unwatched = self.store.report.unwatched if self.store.report is not None else ()
+        for one in unwatched[:MOST_NAMED]:
+            parts.append((f"{clean(one.name)} is not watched: {clean(one.why, newlines=False)}\n", "$warn"))
+        if len(unwatched) > MOST_NAMED:
+            parts.append((f"{len(unwatched) - MOST_NAMED} more are not watched\n", "$warn"))
+        if self.runtime is not None and self.runtime.mode == "OFFLINE":
+            parts.append((f"recorded data: nothing moves; {LIVE_HINT}\n", "$muted"))
+        return [("wrong now\n", "$accent"), *(parts or [("nothing\n", "$muted")])]
 
     def show_text(self, title: str, content: Content) -> None:
         """Read something in a dialog."""

@@ -250,6 +250,7 @@ class ScriptedRuntime:
     bar_seconds = 3600
     replay = None
     stale = False
+    data_ends = NOW
 
     def __init__(self) -> None:
         self.bus = EventBus()
@@ -291,6 +292,9 @@ class ScriptedRuntime:
 
     def metrics(self) -> dict[str, FeatureMetrics]:
         return {m.feature: m for m in self.found}
+
+    def troubles(self) -> list[Any]:
+        return []
 
     def watch_report(self, summary: PipelineSummary) -> WatchReport:
         return WatchReport()

@@ -70,7 +70,14 @@ def test_foreign_records_are_refused(change: dict[str, typing.Any], message: str
 
 def test_what_must_not_be_lost_is_never_replaced() -> None:
     replaced = {name for name, kind in TYPES.items() if kind.replace_key is not Event.replace_key}
-    assert replaced == {"AlertUpdated", "BarProcessed", "FeatureTicked", "ReplayMoved", "WatchChanged"}
+    assert replaced == {
+        "AlertUpdated",
+        "BarProcessed",
+        "FeatureTicked",
+        "ReplayMoved",
+        "TroubleChanged",
+        "WatchChanged",
+    }
 
 
 def test_the_package_exports_every_event() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -189,6 +190,11 @@ async def test_nothing_to_watch_still_follows_the_market(tmp_path: Path, market:
 # -- the runtime on a feed -------------------------------------------------------------------------
 
 
+def _folder(path: Path) -> Path:
+    path.mkdir()
+    return path
+
+
 class LiveRuntime:
     """A runtime that follows a growing file, with a knowledge base of its own."""
 
@@ -236,6 +242,21 @@ async def test_the_runtime_goes_live_and_follows_the_pipeline(tmp_path: Path, ma
         await midas.act("demote", "fast", "second thoughts")
         await desk.until(lambda: list(midas.metrics()) == ["carry"])
     assert midas.phase == "stopped"
+
+
+async def test_where_another_process_watches_it_is_named_and_this_one_looks_on(tmp_path: Path, market: Panel) -> None:
+    desk = LiveRuntime(tmp_path, market, bars=650)
+    holder = KnowledgeBase(tmp_path / "kb").claim("monitor")
+    try:
+        async with desk.runtime as midas:
+            (trouble,) = midas.troubles()
+            assert trouble.badge.startswith(f"watched by pid {os.getpid()} (")
+            assert list(midas.metrics()) == ["carry"]  # what it sees is shown all the same
+            await desk.grow(1)
+    finally:
+        holder.release()
+    async with LiveRuntime(_folder(tmp_path / "other"), market, bars=650).runtime as alone:
+        assert alone.troubles() == ()
 
 
 async def test_an_outage_degrades_and_is_told_and_ends(tmp_path: Path, market: Panel) -> None:

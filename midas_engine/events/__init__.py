@@ -52,6 +52,7 @@ from midas_engine.events.program import (
     FaultReported,
     ReplayMoved,
     RuntimeChanged,
+    TroubleChanged,
 )
 
 __all__ = [
@@ -88,6 +89,7 @@ __all__ = [
     "SessionEvent",
     "SessionStarted",
     "TokensStreamed",
+    "TroubleChanged",
     "WatchChanged",
     "event_types",
     "from_dict",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from midas_engine.events.base import Event
+from midas_engine.models import Trouble
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,3 +42,15 @@ class FaultReported(Event):
     message: str
     hint: str = ""
     severity: str = "warning"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TroubleChanged(Event):
+    """What is wrong now is exactly `troubles`, the worst first; empty: nothing is."""
+
+    troubles: tuple[Trouble, ...]
+
+    @property
+    def replace_key(self) -> object | None:
+        """Only what is wrong now matters."""
+        return "trouble"

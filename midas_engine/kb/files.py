@@ -115,6 +115,14 @@ class FileTree:
         atomic_write(target, data, replace=replace)
         return target
 
+    def lost(self) -> str:
+        """Why the folder that was opened is not there any more; empty while it is."""
+        try:
+            self.check_anchor()
+        except KnowledgeBaseError as error:
+            return error.message
+        return ""
+
     def remove(self, path: str) -> None:
         """Remove a document durably; nothing there is fine."""
         self.check_anchor()

@@ -30,6 +30,13 @@ _POLL = 0.01
 _Owner = tuple[int, object]
 
 
+def _program() -> str:
+    """This program and its verb, such as `midas monitor`; nothing else of its arguments."""
+    name = Path(sys.argv[0] or "python").name
+    verb = sys.argv[1] if len(sys.argv) > 1 and sys.argv[1].isalpha() else ""
+    return f"{name} {verb}".strip()[:60]
+
+
 def _me() -> _Owner:
     """Who is asking: this thread and, in an event loop, this task. Two tasks are two owners."""
     try:
@@ -121,7 +128,7 @@ class StoreLock:
         note = {
             "pid": os.getpid(),
             "host": socket.gethostname(),
-            "program": Path(sys.argv[0] or "python").name[:60],
+            "program": _program(),
             "since": self._clock.now().isoformat(timespec="seconds"),
         }
         # Only a remark for the loser's message: no fsync, and a full disk must not fail the holder.

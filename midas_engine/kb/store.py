@@ -150,6 +150,10 @@ class KnowledgeBase:
         self._refuse_when_read_only()
         return Claim(self.path / f"{check_name(role, what='role')}.lock", role, clock=self.clock)
 
+    def lost(self) -> str:
+        """Why the folder that was opened is not there any more; empty while it is."""
+        return self._tree.lost()
+
     @property
     def transactions(self) -> Transactions:
         """Changes of several files at once; for the promoter."""
@@ -219,8 +223,7 @@ class KnowledgeBase:
 
     def learnings(self, n: int | None = None, loop: str | None = None) -> list[LearningDocument]:
         """The newest `n` learnings (all without `n`), of one loop or both, newest first."""
-        found = self._learnings.all(loop)
-        return found if n is None else found[: max(n, 0)]
+        return self._learnings.all(loop)[: None if n is None else max(n, 0)]
 
     def related_learnings(self, goal: str, n: int = 5) -> list[LearningDocument]:
         """The learnings that speak to `goal`, best first, each text once."""
@@ -269,8 +272,7 @@ class KnowledgeBase:
             TransitionError: There is none; the hint names near ones.
             DocumentDamagedError: Its file cannot be read.
         """
-        record = self._features.find(name)
-        if record is None:
+        if (record := self._features.find(name)) is None:
             raise TransitionError(f"there is no feature {name!r}", hint=self._near(name))
         return record
 
@@ -278,8 +280,7 @@ class KnowledgeBase:
         import difflib
 
         names = sorted({r.name for r in self._features.all() if not r.damaged})
-        near = difflib.get_close_matches(name, names, n=3)
-        if near:
+        if near := difflib.get_close_matches(name, names, n=3):
             return "did you mean " + " or ".join(repr(n) for n in near) + "?"
         return "known: " + ", ".join(names[:10]) if names else "the pipeline is empty; `midas discover` fills it"
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from midas_engine.errors import FeedLostError, MidasError
+from midas_engine.errors import FeedLostError, LockTimeoutError, MidasError
 from midas_engine.events import BarProcessed, FaultReported, FeatureTicked
+from midas_engine.kb.locks import StoreLock
 from midas_engine.market.feeds.faults import reason_of
 from midas_engine.market.feeds.open import is_live, open_source
 from midas_engine.market.instants import as_utc
@@ -49,6 +51,7 @@ class OnFeed(Watching):
     phase: str
     background: Callable[[Coroutine[Any, Any, None], str], Any]
     _live: LiveWatch | None
+    _held: str
     _problems: dict[str, str]
     _journal: Journal | None
     _promoter: FeaturePromoter | None
@@ -85,27 +88,24 @@ class OnFeed(Watching):
         from midas_engine.market.feeds.own_thread import OwnThread
         from midas_engine.market.feeds.polling import PollingFeed
         from midas_engine.runtime.feed_watchdog import FeedWatchdog
-        from midas_engine.runtime.live import LiveWatch
 
         self._change("starting", f"asking {self.source} for its history")
         source = await asyncio.to_thread(lambda: OwnThread(open_source(self.source)))
         self._feed = feed = PollingFeed(
             source, self.clock, on_fault=self._feed_fault, most_failures=self._most_failures, rng=self._rng
         )
-        writing = not self.read_only
-        self._live = live = LiveWatch(
-            feed,
-            self.settings,
-            bus=self.bus,
-            clock=feed.clock,
-            kb=self.kb if writing else None,
-            journal=self._journal if writing else None,
-            promoter=self._promoter if writing else None,
-            diagnostics=self.diagnostics,
-            on_panel=self._take_panel,
-            before_bar=self._obey_before_bar,
-        )
-        self.panel = await live.begin(records, lambda share: self._change("warming", "catching up", share))
+
+        def tell(share: float) -> None:
+            self._change("warming", "catching up", share)
+
+        self._live = live = self._live_watch(feed, writing=not self.read_only)
+        try:
+            self.panel = await live.begin(records, tell)
+        except LockTimeoutError:
+            # Another process watches: this one looks on, and writes nothing of what it sees.
+            self._held = _in_short(StoreLock(self.kb.path / "monitor.lock").holder())
+            self._live = live = self._live_watch(feed, writing=False)
+            self.panel = await live.begin(records, tell)
         self._stage = live
         self.diagnostics.columns = tuple(self.panel.fields)
         self.diagnostics.resume(live.fleet, live.expressions)
@@ -117,6 +117,22 @@ class OnFeed(Watching):
         dog.begin(as_utc(self.panel.timestamps[-1]))
         self.background(self._supply(live), "feed")
         self.background(dog.run(), "feed watchdog")
+
+    def _live_watch(self, feed: PollingFeed, *, writing: bool) -> LiveWatch:
+        from midas_engine.runtime.live import LiveWatch
+
+        return LiveWatch(
+            feed,
+            self.settings,
+            bus=self.bus,
+            clock=feed.clock,
+            kb=self.kb if writing else None,
+            journal=self._journal if writing else None,
+            promoter=self._promoter if writing else None,
+            diagnostics=self.diagnostics,
+            on_panel=self._take_panel,
+            before_bar=self._obey_before_bar,
+        )
 
     async def _supply(self, live: LiveWatch) -> None:
         """Follow the feed for ever: whatever ends it is told and it is begun again, ever more slowly."""
@@ -280,3 +296,9 @@ class OnFeed(Watching):
         if self._live is not None:
             await self._live.monitor.save()
         return said
+
+
+def _in_short(holder: str) -> str:
+    """`pid 123 (midas monitor)` of a lock's remark."""
+    found = re.match(r"(?P<program>.{1,80}?) \(process (?P<pid>\d+)", holder)
+    return f"pid {found['pid']} ({found['program']})" if found else holder

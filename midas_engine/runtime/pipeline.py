@@ -39,6 +39,7 @@ class PipelineCommands:
     settings: Settings
     background: Callable[[Coroutine[Any, Any, None], str], Any]
     refuse_changes: Callable[[], None]
+    _seen: PipelineSummary | None = None
     _looked: tuple[tuple[object, ...], Panel | None, Preflight] | None = None
     watch_again: Callable[..., Coroutine[Any, Any, None]]
     bus: EventBus
@@ -66,9 +67,11 @@ class PipelineCommands:
 
     async def pipeline(self) -> PipelineSummary:
         """Every feature, by state; those whose file is damaged stand among them and say so."""
-        if not self.kb.path.is_dir():
-            return PipelineSummary((), (), (), ())
-        return await asyncio.to_thread(self._summary)
+        if not self.kb.path.is_dir() or (self._seen is not None and self.kb.lost()):
+            # A folder that went away took no feature out of the pipeline: what was seen last stands, under a badge.
+            return self._seen or PipelineSummary((), (), (), ())
+        self._seen = await asyncio.to_thread(self._summary)
+        return self._seen
 
     def _summary(self) -> PipelineSummary:
         sound, damaged = self.promoter.pipeline_summary(), self.kb.damaged_features()
@@ -127,8 +130,8 @@ class PipelineCommands:
             always: Compare what is watched with the pipeline even when no file of it seems to have changed.
         """
         follower = self._follower
-        if follower is None or self.mode == "REPLAY":
-            return
+        if follower is None or self.mode == "REPLAY" or self.kb.lost():
+            return  # a folder that went away took no feature off
         if self._live is not None:
             self._live.monitor.obedience.obey_kills()
         async with self._obeying:

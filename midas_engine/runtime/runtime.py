@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from midas_engine.bus import EventBus
-from midas_engine.clock import WallClock
+from midas_engine.clock import ManualClock, WallClock
 from midas_engine.errors import MidasError, ReadOnlyError
 from midas_engine.events import DocumentChanged, Event, FaultReported, RuntimeChanged
 from midas_engine.runtime.documents import Documents
@@ -15,6 +15,7 @@ from midas_engine.runtime.pipeline import PipelineCommands
 # Heavy (compiled kernels): imported with this module, where the caller chose the moment and the thread.
 from midas_engine.runtime.recording import catch_up, end_of, prepare, replay_control, scan_alerts
 from midas_engine.runtime.sessions import Sessions
+from midas_engine.runtime.trouble import Troubles
 from midas_engine.runtime.watch_upkeep import WatchUpkeep
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ LOOK_AGAIN_SECONDS = 1.0
 FEATURES = "knowledge/features/"
 
 
-class Runtime(PipelineCommands, Documents, Sessions, WatchUpkeep):
+class Runtime(PipelineCommands, Documents, Sessions, WatchUpkeep, Troubles):
     """Everything in one event loop: `async with Runtime(settings) as midas: ...`.
 
     Args:
@@ -83,6 +84,7 @@ class Runtime(PipelineCommands, Documents, Sessions, WatchUpkeep):
         self._frozen_at: dict[str, datetime] = {}
         self._older: dict[str, tuple[Any, ...]] = {}
         self._init_upkeep()
+        self._init_troubles()
         self._tasks: set[asyncio.Task[None]] = set()
         self._untap: Callable[[], None] | None = None
         self._diagnostics: DiagnoseAgent | None = None
@@ -112,8 +114,11 @@ class Runtime(PipelineCommands, Documents, Sessions, WatchUpkeep):
         else:
             self._change("starting", f"loading {self.source}")
             self.panel = await asyncio.to_thread(_load, self.source)
+            self._stage_clock = ManualClock(end_of(self.panel))  # recorded bars never pretend to be today's
             await self.watch_again()
         self.background(self._follow_files(), "files")
+        await self.look_for_trouble()
+        self.background(self._keep_looking(), "trouble")
         self._ready()
 
     async def stop(self) -> None:
@@ -153,6 +158,7 @@ class Runtime(PipelineCommands, Documents, Sessions, WatchUpkeep):
             self.read_only = True
             self.fault("knowledge base", f"opened read-only: {self._kb.read_only_reason}", "actions are refused")
         if self._kb.path.is_dir():
+            self._had_base = True
             self._journal = Journal(self._kb.journal_path, clock=self.clock, read_only=self._kb.read_only)
             for notice in self._journal.fresh_notices():
                 self.fault("journal", notice, "see `midas kb check`", "critical")
@@ -223,6 +229,11 @@ class Runtime(PipelineCommands, Documents, Sessions, WatchUpkeep):
         self.bus.publish(RuntimeChanged(at=self.clock.now(), phase=phase, detail=detail, progress=progress))
 
     @property
+    def data_ends(self) -> datetime | None:
+        """When the recorded data ends; None while it is not loaded, and on a feed."""
+        return end_of(self.panel) if self.panel is not None and self.mode != "LIVE" else None
+
+    @property
     def bar_seconds(self) -> int:
         """Length of one bar of the data; an hour until it is loaded."""
         return self.panel.bar_seconds if self.panel is not None else 3600
@@ -237,6 +248,7 @@ class Runtime(PipelineCommands, Documents, Sessions, WatchUpkeep):
             raise ReadOnlyError("a replay changes nothing", hint="start midas-tui without --replay")
         if self.read_only:
             raise ReadOnlyError("opened read-only", hint="start without --read-only")
+        self.refuse_without_base()
 
     def _record(self, event: Event) -> None:
         """Sessions, faults and moves go to the journal of a base that may be written; replays are nobody's past."""
@@ -267,6 +279,8 @@ class Runtime(PipelineCommands, Documents, Sessions, WatchUpkeep):
         async with self._watch_lock:
             if self.panel is None:
                 return
+            if self._had_base and self.kb.lost():
+                return  # nobody took a feature off: the folder went, and the badge says so
             records = await asyncio.to_thread(self._watched_records)
             wanted = tuple((r.name, r.expression, r.state, r.paused, r.expected_score, r.breadth) for r in records)
             if if_changed and wanted == self._watching:
@@ -309,8 +323,6 @@ class Runtime(PipelineCommands, Documents, Sessions, WatchUpkeep):
             control.play()
 
     async def _catch_up(self, recording: Recording) -> None:
-        from midas_engine.clock import ManualClock
-
         stage = await catch_up(
             recording, self.settings, self.clock, lambda share: self._change("warming", "catching up", share)
         )

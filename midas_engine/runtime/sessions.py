@@ -40,6 +40,7 @@ class Sessions:
     settings: Settings
     background: Callable[[Coroutine[Any, Any, None], str], Any]
     now: Callable[[], datetime]
+    refuse_without_base: Callable[[], None]
 
     @property
     def kb(self) -> KnowledgeBase:
@@ -83,6 +84,7 @@ class Sessions:
             raise SessionError("a session runs already", hint="c cancels it")
         if self.panel is None:
             raise SessionError("the data is not loaded yet", hint="try again in a moment")
+        self.refuse_without_base()
         if self.settings.read_only:
             raise ReadOnlyError(
                 "opened read-only: a session writes candidates and learnings", hint="start without --read-only"

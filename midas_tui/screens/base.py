@@ -12,7 +12,7 @@ from textual.widgets import Input, Static
 
 from midas_tui.keys import footer_hints, live_keys
 from midas_tui.modals.dialog import Guarded
-from midas_tui.widgets.bars import FooterLine, ReplayBar, Status, StatusBar
+from midas_tui.widgets.bars import WIDE, FooterLine, ReplayBar, Status, StatusBar
 
 if TYPE_CHECKING:
     from textual import events
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 
 LEAST_COLUMNS, LEAST_LINES = 60, 16
+LIVE_HINT = "live bars: --data live:binance"
 
 
 class FilterLine(Input):
@@ -164,11 +165,13 @@ class ModeScreen(Guarded):
         bar = store.bar
         status = Status(
             badge=self._badge(),
-            source=runtime.source.rpartition("/")[2] if runtime is not None else "",
+            source=self._source(),
             at=bar.at if bar is not None else (runtime.now() if runtime is not None else None),
             regime=bar.regime if bar is not None else "",
             features=len(store.metrics),
             unwatched=store.unwatched,
+            faults=len(store.troubles) + store.unread,
+            alarm=bool(store.troubles),
             counts=store.counts,
             note=note,
             loud=loud,
@@ -176,12 +179,27 @@ class ModeScreen(Guarded):
         self.query_one("#status", StatusBar).update_status(status, app.glyphs)
 
     def _badge(self) -> str:
-        runtime, replay = self.runtime, self.store.replay
+        runtime, replay, troubles = self.runtime, self.store.replay, self.store.troubles
         if runtime is None:
             return "STARTING"
+        if troubles:
+            more = f" +{len(troubles) - 1}" if len(troubles) > 1 else ""
+            badge = troubles[0].badge
+            # At 80 columns the words before the comma are what fits; the drawer has the rest.
+            return (badge if self.size.width >= WIDE else badge.partition(",")[0]) + more
         if runtime.mode == "REPLAY":
             return f"REPLAY x{replay.speed:g}" if replay is not None else "REPLAY"
-        return f"READ-ONLY {runtime.mode}" if runtime.read_only else runtime.mode
+        mode = self._recorded() if runtime.mode == "OFFLINE" else runtime.mode
+        return f"READ-ONLY {mode}" if runtime.read_only else mode
+
+    def _recorded(self) -> str:
+        """Recorded data moves nothing, and says when it ends."""
+        runtime = self.runtime
+        name = "SAMPLE" if runtime is not None and runtime.source.startswith("sample") else "RECORDED"
+        ends = runtime.data_ends if runtime is not None else None
+        if self.size.width < WIDE:
+            return name if ends is None else f"{name}, ends {ends:%Y-%m-%d}"
+        return f"{name}, nothing moves" if ends is None else f"{name}, ends {ends:%Y-%m-%d}, nothing moves"
 
     def _note(self) -> tuple[str, bool]:
         """What goes on in a few words, and whether it must be seen."""
@@ -197,7 +215,14 @@ class ModeScreen(Guarded):
             return f"session {session.iteration}/{session.max_iterations} {session.phase}", False
         if app.queue_depth > 1000:
             return f"queue {app.queue_depth}", True
+        if self.runtime is not None and self.runtime.mode == "OFFLINE":
+            return LIVE_HINT, False
         return (f"bar {store.bar.seconds * 1000:.0f} ms" if store.bar is not None else ""), False
+
+    def _source(self) -> str:
+        """What the data is called; the badge says it already of the sample."""
+        name = self.runtime.source.rpartition("/")[2] if self.runtime is not None else ""
+        return "" if name == "sample" and self.runtime is not None and self.runtime.mode == "OFFLINE" else name
 
     def _update_replay(self) -> None:
         bar = self.query_one("#replay", ReplayBar)

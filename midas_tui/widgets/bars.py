@@ -63,6 +63,7 @@ class Status:
         badge: LIVE, OFFLINE, REPLAY x8, READ-ONLY ...
         counts: Running criticals and warnings that nobody has answered.
         unwatched: Live features that nobody watches here.
+        faults: What is wrong now and what went wrong since the drawer was opened; `alarm` when the badge says it.
         note: What goes on, in a few words; `loud` when the reader must see it.
     """
 
@@ -75,6 +76,8 @@ class Status:
     note: str
     loud: bool = False
     unwatched: int = 0
+    faults: int = 0
+    alarm: bool = False
 
 
 class StatusBar(Line):
@@ -88,10 +91,11 @@ class StatusBar(Line):
         criticals, warnings = s.counts
         at = clock_time(s.at) if not wide or s.at is None else s.at.strftime("%Y-%m-%d %H:%M")
         note = f" {clean(s.note, newlines=False)} "
+        source = elide(clean(s.source, newlines=False), 32 if wide else 12, glyphs.ellipsis)
         parts: list[Part] = [
             (" midas " if wide else "", "accent", ""),
-            (f" {s.badge} ", "warn" if s.badge.startswith(("REPLAY", "READ")) else "ok", ""),
-            (f" {elide(clean(s.source, newlines=False), 32 if wide else 12, glyphs.ellipsis)} ", "muted", ""),
+            (f" {s.badge} ", "crit" if s.alarm else "ok" if s.badge == "LIVE" else "warn", ""),
+            (f" {source} " if source else "", "muted", ""),
             (note if s.loud else "", "warn", ""),
             (f" {at} ", "", ""),
             (f" {'regime ' if wide else ''}{s.regime or '--'} ", "", ""),
@@ -99,6 +103,7 @@ class StatusBar(Line):
             (f" {s.unwatched} not watched " if s.unwatched else "", "warn", ""),
             (f" {glyphs.critical}{criticals}", "crit" if criticals else "muted", "alerts"),
             (f" {glyphs.warning}{warnings} ", "warn" if warnings else "muted", "alerts"),
+            (f" !{s.faults} " if s.faults else "", "crit" if s.alarm else "warn", ""),
             ("" if s.loud else note, "muted", ""),
         ]
         self.place(parts)
