@@ -262,6 +262,8 @@ class ModeScreen(Guarded):
             self.midas.action_help()
         elif event.name == "mode":
             await self.midas.action_next_mode()
+        elif event.name == "log":
+            self.midas.action_log()
         elif event.name == "alerts":
             await self.midas.action_mode("alerts")
         elif event.name == "play":

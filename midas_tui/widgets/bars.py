@@ -103,7 +103,7 @@ class StatusBar(Line):
             (f" {s.unwatched} not watched " if s.unwatched else "", "warn", ""),
             (f" {glyphs.critical}{criticals}", "crit" if criticals else "muted", "alerts"),
             (f" {glyphs.warning}{warnings} ", "warn" if warnings else "muted", "alerts"),
-            (f" !{s.faults} " if s.faults else "", "crit" if s.alarm else "warn", ""),
+            (f" !{s.faults} " if s.faults else "", "crit" if s.alarm else "warn", "log"),
             ("" if s.loud else note, "muted", ""),
         ]
         self.place(parts)
