@@ -289,15 +289,6 @@ class Alert:
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
-    """Something that is wrong now: a badge of a few words, what it is, and what to do."""
-
-    badge: str
-    what: str
-    hint: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class LearningDocument:
     """What a session or a diagnosis taught. `loop` is "offline" or "online"; `result` e.g. "success" or "failed"."""
 

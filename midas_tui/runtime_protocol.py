@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from midas_engine.bus import EventBus
-    from midas_engine.events import ReplayMoved
-    from midas_engine.models import Alert, FeatureMetrics, PipelineSummary, SessionSummary, Trouble
+    from midas_engine.events import ReplayMoved, Trouble
+    from midas_engine.models import Alert, FeatureMetrics, PipelineSummary, SessionSummary
 
 
 class Document(Protocol):

@@ -10,7 +10,7 @@ from midas_engine import events as ev
 from midas_tui.sanitise import StreamCleaner, clean
 
 if TYPE_CHECKING:
-    from midas_engine.models import Alert, FeatureMetrics, FeatureRecord, PipelineSummary, Trouble
+    from midas_engine.models import Alert, FeatureMetrics, FeatureRecord, PipelineSummary
     from midas_tui.runtime_protocol import WatchReport
 
 SPARK_POINTS = 60
@@ -85,7 +85,7 @@ class Store:
         self.alerts: dict[str, Alert] = {}
         self.pipeline: PipelineSummary | None = None
         self.report: WatchReport | None = None
-        self.troubles: tuple[Trouble, ...] = ()
+        self.troubles: tuple[ev.Trouble, ...] = ()
         self.unread = 0
         self.watch_moved = False
         self._records: dict[str, FeatureRecord] = {}

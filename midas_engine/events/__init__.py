@@ -52,6 +52,7 @@ from midas_engine.events.program import (
     FaultReported,
     ReplayMoved,
     RuntimeChanged,
+    Trouble,
     TroubleChanged,
 )
 
@@ -89,6 +90,7 @@ __all__ = [
     "SessionEvent",
     "SessionStarted",
     "TokensStreamed",
+    "Trouble",
     "TroubleChanged",
     "WatchChanged",
     "event_types",

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from midas_engine.events.base import Event
-from midas_engine.models import Trouble
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +41,15 @@ class FaultReported(Event):
     message: str
     hint: str = ""
     severity: str = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Something that is wrong now: a badge of a few words, what it is, and what to do."""
+
+    badge: str
+    what: str
+    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

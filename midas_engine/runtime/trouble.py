@@ -6,8 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from midas_engine.errors import MidasError, ReadOnlyError, SettingsError
-from midas_engine.events import TroubleChanged
-from midas_engine.models import Trouble
+from midas_engine.events import Trouble, TroubleChanged
 
 if TYPE_CHECKING:
     from collections.abc import Callable
