@@ -6,13 +6,15 @@ import asyncio
 import dataclasses
 import math
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from helpers_kb import record
 from helpers_tui_base import FEATURES as FEATURES
 from helpers_tui_base import fill_base as fill_base
 from helpers_tui_base import write_market as write_market
+from helpers_tui_session import NOW as NOW
+from helpers_tui_session import session_events as session_events
 from midas_engine import events as ev
 from midas_engine.bus import EventBus
 from midas_engine.clock import WallClock
@@ -35,7 +37,7 @@ from midas_tui.app import MidasApp
 from midas_tui.modals.dialog import Dialog
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from textual.pilot import Pilot
@@ -45,7 +47,6 @@ if TYPE_CHECKING:
 
 PATIENCE_SECONDS = 15.0
 READING_SECONDS = 60.0
-NOW = datetime(2026, 1, 19, 12, tzinfo=UTC)
 
 
 class SteppedClock(WallClock):
@@ -385,20 +386,3 @@ async def scripted(
         await asyncio.wait_for(app.ready.wait(), 30)
         await pilot.pause()
         yield app, pilot, runtime
-
-
-def session_events(session: str = "s1") -> Iterator[ev.Event]:
-    """A discovery session from goal to end."""
-    yield ev.SessionStarted(
-        at=NOW, session_id=session, goal="funding carry on majors", researcher="local", max_iterations=3
-    )
-    yield ev.PhaseStarted(at=NOW, session_id=session, iteration=1, phase="plan")
-    for word in ("Crowded ", "longs ", "pay ", "funding.\n"):
-        yield ev.TokensStreamed(at=NOW, session_id=session, iteration=1, phase="plan", text=word)
-    yield ev.PlanMade(at=NOW, session_id=session, iteration=1, hypothesis="slow funding predicts")
-    yield ev.ExpressionRefused(
-        at=NOW, session_id=session, iteration=1, expression="ts_mean(close, -1)", reason="a window is positive"
-    )
-    yield ev.ExpressionProposed(
-        at=NOW, session_id=session, iteration=1, name="carry_72", expression="-cs_rank(ts_mean(funding_rate, 72))"
-    )
