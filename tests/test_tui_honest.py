@@ -10,7 +10,7 @@ import pytest
 
 from helpers_cli import run_midas
 from helpers_kb import record
-from helpers_tui import fill_base, press, running, screen_text, type_text, until, write_market
+from helpers_tui import fill_base, press, readable, running, screen_text, type_text, until, write_market
 from midas_engine.kb import KnowledgeBase
 from midas_engine.promoter import FeaturePromoter
 from midas_tui.modals.ask import AskModal
@@ -173,7 +173,7 @@ async def test_a_kill_with_the_keys_is_struck_through_at_once(kb: Path, market: 
         assert isinstance(screen, PipelineScreen)
         screen.show_feature("momentum_24h")
         await press(pilot, "K")
-        await until(pilot, lambda: isinstance(app.screen, AskModal) and not app.screen.deaf)
+        await readable(pilot, AskModal)
         await press(pilot, "tab")
         await type_text(pilot, "flipped")
         await press(pilot, "tab")
