@@ -301,18 +301,19 @@ class Commands(GuardedApp):
         if said:
             self.say(said, bad=True)
 
-    def snooze(self, alert_id: str | None) -> None:
+    def snooze(self, ids: Sequence[str]) -> None:
         """Ask how long, then snooze."""
-        if alert_id is None:
+        if not ids:
             self.say("no open alert here")
             return
         if isinstance(self.screen, ChooseModal):
             return
 
         async def carry(hours: float) -> None:
-            done = Done("snooze", alert_id, hours)
-            if await self._answer(done):
-                self._did(done)
+            for alert_id in ids:
+                done = Done("snooze", alert_id, hours)
+                if await self._answer(done):
+                    self._did(done)
 
         def chosen(hours: str | None) -> None:
             if hours:

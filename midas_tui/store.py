@@ -109,9 +109,9 @@ class Store:
         return dirty
 
     def take_criticals(self) -> list[Alert]:
-        """Critical episodes that began since the last call and still run."""
+        """Critical episodes that began since the last call and still run; those of one incident are one."""
         new, self._criticals = self._criticals, []
-        return [a for a in new if self.alerts.get(a.id, a).status == "open"]
+        return self._as_incidents([a for a in new if self.alerts.get(a.id, a).status == "open"])
 
     @property
     def open_alerts(self) -> list[Alert]:
@@ -119,6 +119,27 @@ class Store:
         order = {"critical": 0, "warning": 1, "info": 2}
         running = [a for a in self.alerts.values() if a.active]
         return sorted(running, key=lambda a: (order[a.severity], -a.last_seen_at.timestamp(), a.feature))
+
+    @property
+    def open_incidents(self) -> list[Alert]:
+        """Running episodes as `open_alerts`, those of one incident as one."""
+        return self._as_incidents(self.open_alerts)
+
+    def _as_incidents(self, alerts: list[Alert]) -> list[Alert]:
+        if not any(a.incident for a in alerts):
+            return alerts
+        from midas_engine.monitor.alerts.incidents import incidents  # the first frame does not wait for the engine
+
+        return incidents(alerts, len(self.metrics))
+
+    def alert(self, key: str | None) -> Alert | None:
+        """The alert or the running incident of this id."""
+        found = self.alerts.get(key or "")
+        return found or next((a for a in self.open_incidents if key and a.id == key), None)
+
+    def members(self, key: str) -> list[str]:
+        """Ids of the running alerts of an incident; an alert is its own."""
+        return [key] if key in self.alerts else [a.id for a in self.open_alerts if a.incident == key]
 
     @property
     def resolved_alerts(self) -> list[Alert]:
@@ -155,8 +176,8 @@ class Store:
 
     @property
     def counts(self) -> tuple[int, int]:
-        """Running criticals and warnings that are neither acknowledged nor snoozed."""
-        loud = [a for a in self.alerts.values() if a.status == "open"]
+        """Running criticals and warnings, an incident being one, that are neither acknowledged nor snoozed."""
+        loud = self._as_incidents([a for a in self.alerts.values() if a.status == "open"])
         return sum(a.severity == "critical" for a in loud), sum(a.severity == "warning" for a in loud)
 
     @property

@@ -123,7 +123,8 @@ class AlertsScreen(ModeScreen):
         card = CardWriter(max(24, self.size.width - 6))
         role = {"critical": "crit", "warning": "warn"}.get(alert.severity, "muted")
         card.row("what", alert.message, role)
-        card.row("rule", f"{alert.rule or alert.alert_type}, {alert.severity}")
+        was = f" now, was {alert.worst}" if alert.worst not in (None, alert.severity) else ""
+        card.row("rule", f"{alert.rule or alert.alert_type}, {alert.severity}{was}")
         card.row("value", gate if math.isfinite(alert.value) else "no figure: a condition")
         card.row(
             "episode", f"{alert.count} bars, {clock_time(alert.raised_at)} to {clock_time(alert.last_seen_at)}{ended}"
@@ -149,7 +150,7 @@ class AlertsScreen(ModeScreen):
 
     def action_snooze(self) -> None:
         """Snooze the chosen alert."""
-        self.midas.snooze(self.chosen.id if self.chosen else None)
+        self.midas.snooze([self.chosen.id] if self.chosen else [])
 
     async def action_diagnose(self) -> None:
         """Ask for a diagnosis of the alert's feature."""

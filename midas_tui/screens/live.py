@@ -18,6 +18,7 @@ from midas_tui.screens.live_detail import (
     SLIPPAGE_CRITICAL,
     SLIPPAGE_WARNING,
     FeatureDetail,
+    evidence_role,
     facts,
     graded,
     times,
@@ -43,10 +44,10 @@ FEATURE_COLUMNS = (
     Column("ic5d", "ic 5d ±se", 11, 1),
     Column("ic30d", "ic 30d ±se", 11, 2),
     Column("bar", "5d / 30d", 9, 5, right=False),
-    Column("ratio", "ratio", 5, 1),
+    Column("ratio", "ratio", 5, 4),
     Column("slip", "slip", 6, 2),
     Column("bps", "bps/d", 7, 2),
-    Column("decay", "ln S", 8, 4),
+    Column("decay", "ln S", 8, 1),
     Column("detect", "drop/flip", 9, 3),
     Column("spark", "ic 5d", 8, 6),
 )
@@ -200,10 +201,11 @@ class LiveScreen(ModeScreen):
 
     def _cells(self, m: FeatureMetrics) -> dict[str, Cell]:
         glyphs = self.midas.glyphs
-        ratio_role = graded(m.ic_ratio, IC_WARNING, IC_CRITICAL)
+        # The ratio of two ICs starts nothing: a secondary mark, never red. The test's evidence is the loud one.
+        ratio_role = "warn" if math.isfinite(m.ic_ratio) and m.ic_ratio < IC_WARNING else "muted"
         slip_role = graded(-m.slippage_ratio, -SLIPPAGE_WARNING, -SLIPPAGE_CRITICAL)
         decay = f"{number(m.decay_log_s, 1, signed=False)}/{number(m.decay_threshold, 1, signed=False)}"
-        over = math.isfinite(m.decay_log_s) and m.decay_log_s >= m.decay_threshold
+        decay_role = evidence_role(m.decay_log_s, m.decay_threshold)
         shadow = self.store.is_shadow(m.feature)
         name_role = "muted" if shadow or m.status in ("paused", "killed") else ""
         spark = sparkline(self.store.sparks.get(m.feature, ()), 8, glyphs)
@@ -216,8 +218,8 @@ class LiveScreen(ModeScreen):
             "bar": (ratio_bar(m.ic_ratio, 9, glyphs, (IC_CRITICAL, IC_WARNING)), ratio_role),
             "ratio": (number(m.ic_ratio, 2, signed=False), ratio_role),
             "slip": (times(m.slippage_ratio), slip_role),
-            "bps": (number(m.pnl_1d_bps, 1), "crit" if m.pnl_1d_bps < -50 else ""),
-            "decay": (decay if m.expected_score is not None else "uncalib.", "crit" if over else "muted"),
+            "bps": (number(m.pnl_1d_bps, 1), "warn" if m.pnl_1d_bps < -50 else ""),
+            "decay": (decay, decay_role) if m.expected_score is not None else ("uncalib.", "muted"),
             "detect": (notice if m.expected_score is not None else "--", "muted"),
             "spark": (spark, "ok"),
         }
@@ -241,8 +243,8 @@ class LiveScreen(ModeScreen):
                 self.midas.open_card(event.key)
             else:
                 self._open_detail(event.key)
-        elif event.key is not None and event.key in self.store.alerts:
-            features.move_to(self.store.alerts[event.key].feature)
+        elif event.key is not None and (found := self.store.members(event.key)):
+            features.move_to(self.store.alerts[found[0]].feature)
             features.focus()
 
     def _flush_detail(self) -> None:
@@ -298,7 +300,7 @@ class LiveScreen(ModeScreen):
     def under_cursor(self) -> tuple[str, dict[str, Any] | None]:
         """The feature's figures, or the alert."""
         if self.query_one("#alerts", LineTable).has_focus:
-            return copied_alert(self.store.alerts.get(self.chosen_alert or ""))
+            return copied_alert(self.store.alert(self.chosen_alert))
         metrics = self.store.metrics.get(self.chosen or "")
         if metrics is None:
             return "", None
@@ -308,7 +310,7 @@ class LiveScreen(ModeScreen):
 
     def _flush_alerts(self) -> None:
         table = self.query_one("#alerts", LineTable)
-        shown: Sequence[Alert] = self.store.open_alerts
+        shown: Sequence[Alert] = self.store.open_incidents
         running = len(shown)
         shown = [*shown, *self.store.resolved_alerts[:RESOLVED_SHOWN]]
         table.set_rows([(a.id, alert_row(a, self.midas.glyphs)) for a in shown])
@@ -330,7 +332,7 @@ class LiveScreen(ModeScreen):
     def why_not(self, action: str, parameters: tuple[object, ...]) -> str:
         """Alerts are answered while they run."""
         if action in ("acknowledge", "snooze"):
-            alert = self.store.alerts.get(self.chosen_alert or "")
+            alert = self.store.alert(self.chosen_alert)
             return "" if alert is not None and alert.active else "no running alert here"
         if action == "diagnose":
             return "" if self.chosen is not None else "no feature here"
@@ -366,7 +368,7 @@ class LiveScreen(ModeScreen):
 
     async def action_acknowledge(self) -> None:
         """Acknowledge the chosen alert."""
-        await self.midas.acknowledge([self.chosen_alert] if self.chosen_alert else [])
+        await self.midas.acknowledge(self.store.members(self.chosen_alert or ""))
 
     async def action_acknowledge_all(self) -> None:
         """Acknowledge every alert shown."""
@@ -374,7 +376,7 @@ class LiveScreen(ModeScreen):
 
     def action_snooze(self) -> None:
         """Snooze the chosen alert."""
-        self.midas.snooze(self.chosen_alert)
+        self.midas.snooze(self.store.members(self.chosen_alert or ""))
 
     async def action_diagnose(self) -> None:
         """Ask for a diagnosis of the chosen feature."""

@@ -60,7 +60,7 @@ class FeatureDetail(Vertical):
         series = {name: values[-bars:] for name, values in data.series.items()}
         gates = [Gate(0.0, "muted")]
         if math.isfinite(m.ic_30d.value) and m.ic_30d.value > 0:
-            gates += [Gate(IC_CRITICAL * m.ic_30d.value, "crit"), Gate(IC_WARNING * m.ic_30d.value, "warn")]
+            gates += [Gate(IC_CRITICAL * m.ic_30d.value, "warn"), Gate(IC_WARNING * m.ic_30d.value, "warn")]
         note = f"5d {with_error(m.ic_5d)}  30d {with_error(m.ic_30d)}"
         self.query_one("#ic-chart", Chart).show((series["ic_5d"], series["ic_30d"]), gates, note)
         calls = f"{number(m.decay_log_s, 1)}, calls at {number(m.decay_threshold, 1, signed=False)}"
@@ -145,3 +145,10 @@ def graded(value: float, warning: float, critical: float) -> str:
     if not math.isfinite(value):
         return "muted"
     return "crit" if value < critical else "warn" if value < warning else "ok"
+
+
+def evidence_role(log_s: float, threshold: float) -> str:
+    """Role of a sequential test's ln S: red where it calls, yellow from two thirds of the way on, plain below."""
+    if not (math.isfinite(log_s) and math.isfinite(threshold)):
+        return "muted"
+    return "crit" if log_s >= threshold else "warn" if 3.0 * log_s >= 2.0 * threshold else ""
