@@ -7,10 +7,17 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from midas_engine.events.monitoring import BarProcessed, FeatureTicked
+from midas_engine.events.program import ReplayMoved
+from midas_engine.redaction import redacted
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from midas_engine.events import Event
+
+
+_WITHOUT_WORDS = (BarProcessed, FeatureTicked, ReplayMoved)  # figures, many a second
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +150,8 @@ class EventBus:
     def publish(self, event: Event) -> None:
         """Hand `event` to taps and subscribers."""
         self.published += 1
+        if not isinstance(event, _WITHOUT_WORDS):
+            event = redacted(event)  # before the journal, the screen and every other reader
         for tap in tuple(self._taps):
             tap(event)
         for subscription in tuple(self._subscriptions):

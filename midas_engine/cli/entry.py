@@ -24,7 +24,7 @@ import click
 
 from midas_engine.cli.app import app
 from midas_engine.cli.context import Shared
-from midas_engine.cli.output import clean, clean_block, redact, to_json
+from midas_engine.cli.output import RedactedStream, clean, clean_block, redact, to_json
 from midas_engine.errors import ExpressionError, MidasError
 from midas_engine.plugins import PluginWarning
 
@@ -43,6 +43,16 @@ def run(argv: list[str] | None = None) -> int:
             reconfigure(errors="replace")
     shared = Shared()
     warnings.showwarning = _show_warning
+    streams = sys.stdout, sys.stderr
+    # The last boundary: whatever a verb, a warning or a logger prints, no key is in it.
+    sys.stdout, sys.stderr = RedactedStream(sys.stdout), RedactedStream(sys.stderr)
+    try:
+        return _guarded(arguments, shared)
+    finally:
+        sys.stdout, sys.stderr = streams
+
+
+def _guarded(arguments: list[str], shared: Shared) -> int:
     try:
         code = _invoke(arguments, shared)
         sys.stdout.flush()

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from midas_engine.jsonable import plain
+from midas_engine.redaction import REDACTOR
 from midas_engine.text import UNSAFE
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 _CONTROL = re.compile(f"[{UNSAFE}]")
 _BREAKS = re.compile(r"[\r\n\t\x0b\x0c\x85\u2028\u2029]+")
-_KEYS = re.compile(r"\b(?:sk|pk|key)-[A-Za-z0-9_-]{8,}")
-_SECRET_NAMES = re.compile(r"(?:API_?KEY|SECRET|TOKEN|PASSWORD)$", re.IGNORECASE)
 
 
 def clean(text: object) -> str:
@@ -45,12 +44,30 @@ def clean_block(text: object) -> str:
 
 
 def redact(text: str, extra: Iterable[str] = ()) -> str:
-    """`text` without secrets: values of key-like environment variables, `extra`, and what looks like a key."""
-    secrets = {v for k, v in os.environ.items() if _SECRET_NAMES.search(k) and len(v) >= 6}
-    secrets.update(s for s in extra if s)
-    for secret in sorted(secrets, key=len, reverse=True):
-        text = text.replace(secret, "[redacted]")
-    return _KEYS.sub("[redacted]", text)
+    """`text` without secrets: what the process knows as one, `extra`, and what looks like a key."""
+    for secret in extra:
+        REDACTOR.register(secret)
+    return REDACTOR.clean(text)
+
+
+class RedactedStream:
+    """Standard output or error of a command: every text that is written loses its secrets on the way."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write `text` without secrets; the count is of what was given."""
+        self._stream.write(REDACTOR.clean(text) if isinstance(text, str) else text)
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Write each of `lines`."""
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 def to_json(document: Any) -> str:

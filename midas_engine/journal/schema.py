@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from midas_engine.redaction import redact
+
 SCHEMA = 1
 PAGE_BYTES = 4096
 
@@ -102,11 +104,11 @@ def stamp(at: datetime) -> str:
 
 
 def pack(body: Mapping[str, Any]) -> str:
-    """JSON without NaN: what is not finite becomes null."""
+    """JSON without NaN and without secrets: what is not finite becomes null."""
     try:
-        return json.dumps(body, separators=(",", ":"), allow_nan=False, default=_plain)
+        return redact(json.dumps(body, separators=(",", ":"), allow_nan=False, default=_plain))
     except ValueError:
-        return json.dumps(_finite(body), separators=(",", ":"), allow_nan=False, default=_plain)
+        return redact(json.dumps(_finite(body), separators=(",", ":"), allow_nan=False, default=_plain))
 
 
 def _finite(value: Any) -> Any:

@@ -13,6 +13,7 @@ from midas_engine.errors import DocumentDamagedError, NameRefusedError
 from midas_engine.kb.frontmatter import Document, clean, decode, parse, render
 from midas_engine.kb.names import check_name, split_version
 from midas_engine.models import FeatureRecord, FeatureState
+from midas_engine.redaction import redacted
 from midas_engine.text import markdown_table
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def feature_text(record: FeatureRecord, body: str | None = None) -> str:
         NameRefusedError: The name is not allowed.
         DocumentDamagedError: The expression is empty or too long, or a figure cannot be written.
     """
+    record = redacted(record)  # before it is sealed
     check_name(record.name)
     if not record.expression.strip() or len(record.expression) > MAX_EXPRESSION:
         raise DocumentDamagedError(f"{record.name}: the expression is empty or longer than {MAX_EXPRESSION} characters")

@@ -23,6 +23,7 @@ from midas_engine.kb.atomic import (
     sync_folder,
 )
 from midas_engine.kb.names import check_relative
+from midas_engine.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -112,7 +113,7 @@ class FileTree:
         target = self._locate(path)
         self.check_anchor()
         self.make_folder(str(Path(path).parent))
-        atomic_write(target, data, replace=replace)
+        atomic_write(target, _without_secrets(data), replace=replace)
         return target
 
     def lost(self) -> str:
@@ -230,6 +231,15 @@ class FileTree:
                     removed += sweep_temps(self.root / entry.path)
                     stack.append((entry.path, level + 1))
         return removed
+
+
+def _without_secrets(data: bytes) -> bytes:
+    """A document's bytes as they may be kept; a picture's stay."""
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data
+    return redact(text).encode("utf-8")
 
 
 def _entry(path: str, info: os.stat_result) -> Entry:

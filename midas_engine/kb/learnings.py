@@ -13,6 +13,7 @@ from midas_engine.kb.documents import moment, seal
 from midas_engine.kb.frontmatter import Document, clean, decode, parse, render
 from midas_engine.kb.names import slugify
 from midas_engine.models import LearningDocument
+from midas_engine.redaction import redacted
 
 if TYPE_CHECKING:
     from midas_engine.kb.files import Entry, FileTree
@@ -75,6 +76,7 @@ def _cut(text: str, limit: int) -> str:
 
 def learning_text(document: LearningDocument) -> str:
     """The file of a bounded learning."""
+    document = redacted(document)  # before it is sealed
     fields: dict[str, Any] = {key: getattr(document, key) for key in _LINES if getattr(document, key)}
     fields["created_at"] = document.created_at.isoformat()
     fields |= {key: list(getattr(document, key)) for key in _LISTS if getattr(document, key)}

@@ -6,13 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from midas_engine.redaction import REDACTOR
+
 OnText = Callable[[str], None]
 # A stream that is all there already gives the event loop no turn of itself: after so many pieces it gets one.
 PIECES_A_TURN = 16
 
 
 class Secret:
-    """A key that prints as dots everywhere but where it is sent.
+    """A key that prints as dots everywhere but where it is sent, and is redacted in every text from now on.
 
     Example:
         >>> str(Secret("sk-123")), repr(Secret("sk-123"))
@@ -23,6 +25,7 @@ class Secret:
 
     def __init__(self, value: str) -> None:
         self._value = value
+        REDACTOR.register(value)
 
     def reveal(self) -> str:
         """The key itself."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from midas_engine.errors import ModelError, ModelKeyError, ModelOutageError, ModelTruncatedError
 from midas_engine.llm.client import PIECES_A_TURN
 from midas_engine.llm.replies import MAX_REPLY
+from midas_engine.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from midas_engine.clock import Clock
 
 T = TypeVar("T")
-_KEY = re.compile(r"\b(?:sk|pk|key)-[A-Za-z0-9_*.-]{4,}")
 
 FAILURES_TO_OPEN = 4
+MAX_TOLD = 20_000
 REST_SECONDS = 60.0
 
 
@@ -77,12 +77,17 @@ async def guarded(
     except (ModelKeyError, ModelTruncatedError):
         raise
     except sdk_error as error:
-        raise _named(error, provider) from error
+        raise _named(error, provider) from _told(error)
     except (transport, ValueError) as error:
         raise ModelOutageError(
             f"the connection to {provider} broke in mid-reply ({type(error).__name__})",
             hint="the partial reply was dropped; try again",
-        ) from error
+        ) from _told(error)
+
+
+def _told(error: Exception) -> Exception:
+    """What stands for an SDK's error in a traceback: its words may echo the key."""
+    return RuntimeError(redact(f"{type(error).__name__}: {str(error)[:MAX_TOLD]}")[:2_000])
 
 
 async def take_turns(provider: str, pieces: int, size: int) -> None:
@@ -143,10 +148,10 @@ def _redirect(error: Exception) -> str:
 
 
 def _detail(error: Exception) -> str:
-    """What the provider said, short, without anything that looks like a key."""
+    """What the provider said, short, without a key."""
     body = getattr(error, "body", None)
     inner = body.get("error", body) if isinstance(body, dict) else None
     text = inner.get("message") if isinstance(inner, dict) else None
     if not isinstance(text, str) or not text.strip():
         return ""
-    return ": " + _KEY.sub("[redacted]", " ".join(text.split()))[:200]
+    return ": " + redact(" ".join(text[:MAX_TOLD].split()))[:200]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from midas_engine import events as ev
 from midas_engine.loops.records import agent_rows
+from midas_engine.redaction import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,9 +28,12 @@ class Voice:
     """
 
     def __init__(self, emit: Callable[[ev.Event], None], clock: Clock, session_id: str) -> None:
-        self._emit, self._clock, self._id = emit, clock, session_id
+        self._out, self._clock, self._id = emit, clock, session_id
         self.iteration = 0
         self.phase = "plan"
+
+    def _emit(self, event: ev.Event) -> None:
+        self._out(redacted(event))  # a goal, a name or a reason may quote a key
 
     def now(self) -> datetime:
         """Engine time."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,6 +13,7 @@ from midas_engine.llm.client import ModelReply, ModelRequest
 from midas_engine.llm.replies import parse_reply
 from midas_engine.proposer import prompts
 from midas_engine.proposer.protocol import DiagnosisDraft, LearningDraft, Plan, Proposal
+from midas_engine.redaction import StreamRedactor, redact
 
 if TYPE_CHECKING:
     from midas_engine.clock import Clock
@@ -163,7 +165,9 @@ class LLMResearcher:
         template = "\n".join(f"{k}: {{{{{k}}}}}" for k in values)
         if context.prompt is not None:
             template = await asyncio.to_thread(context.prompt, name)
-        request = ModelRequest(prompts.fill(template, values), prompts.SYSTEM, context.max_tokens, name)
+        # What a prompt quotes was written by others: a key in it would be sent to whoever answers.
+        filled = redact(prompts.fill(template, values))
+        request = ModelRequest(filled, prompts.SYSTEM, context.max_tokens, name)
         text = await self._call(request, on_text)
         try:
             return read(text)
@@ -186,7 +190,7 @@ class LLMResearcher:
         for wait in (*OUTAGE_WAITS, None):
             self._budget.reserve()
             try:
-                reply = await self._client.complete(request, on_text)
+                reply = await self._complete(request, on_text)
                 break
             except ModelOutageError as error:
                 if wait is None:
@@ -197,6 +201,19 @@ class LLMResearcher:
         for listener in self._listeners:
             listener(request, reply)
         return reply.text
+
+    async def _complete(self, request: ModelRequest, on_text: OnText) -> ModelReply:
+        """One call; no key that the reply echoes goes further, not even in two pieces of the stream."""
+        stream = StreamRedactor()
+
+        def hear(piece: str) -> None:
+            if shown := stream.feed(piece):
+                on_text(shown)
+
+        reply = await self._client.complete(request, hear)
+        if rest := stream.flush():
+            on_text(rest)
+        return dataclasses.replace(reply, text=redact(reply.text))
 
 
 def _strings(items: list[Any]) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import click
 from midas_engine.cli.context import Shared, Verb, pass_shared
 from midas_engine.cli.session_lines import Narrator
 from midas_engine.cli.signals import cancelling
+from midas_engine.redaction import REDACTOR
 from midas_engine.settings import PROVIDERS
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def provider_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def take_key(shared: Shared, api_key: str | None) -> str | None:
     """The key from the command line, with a warning, and never printed again."""
     if api_key:
+        REDACTOR.register(api_key)
         shared.secrets.append(api_key)
         click.echo(
             "warning: --api-key can be seen in the process list and in your shell's history; "
@@ -98,7 +100,7 @@ async def _session(
     shared: Shared, settings: Settings, goal: str, config: OfflineLoopConfig, api_key: str | None, regime: str
 ) -> int:
     from midas_engine.cli.discovery import discovery
-    from midas_engine.events import SessionEnded, to_dict
+    from midas_engine.events import SessionEnded, SessionStarted, to_dict
 
     narrator = Narrator(quiet=shared.as_json)
     kept: list[dict[str, Any]] = []
@@ -109,6 +111,8 @@ async def _session(
                 narrator.tell(event)
                 if shared.as_json:
                     kept.append(to_dict(event))
+                    if isinstance(event, SessionStarted) and event.destination:
+                        click.echo(f"asks {event.destination}", err=True)  # where a key goes is always said
                 if isinstance(event, SessionEnded):
                     ended = event
     return _outcome(shared, ended, kept, stopped)

@@ -23,6 +23,7 @@ from midas_engine.errors import JournalError
 from midas_engine.journal.salvage import open_database
 from midas_engine.journal.schema import LEDGER_TABLES, ledger_checksum
 from midas_engine.jsonable import plain
+from midas_engine.redaction import redact
 
 if TYPE_CHECKING:
     import sqlite3
@@ -217,7 +218,7 @@ class TrialLedger:
 
     def _append(self, table: str, session: str, key: str, body: Mapping[str, Any]) -> bool:
         """Add a row; False when a row of that key is there already and may not be there twice."""
-        text = json.dumps(body, sort_keys=True, allow_nan=False)
+        text = redact(json.dumps(body, sort_keys=True, allow_nan=False))
         at = self._clock.now().isoformat()
 
         def add(connection: sqlite3.Connection) -> bool:

@@ -1,0 +1,1 @@
+"""Consent to what a settings file of the working folder asks for."""
