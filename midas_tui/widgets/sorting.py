@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from midas_tui.widgets.columns import Row
 
 # A figure as cells show it: a sign, digits, then its error, its gate or its unit; a count as x12.
-_FIGURE = re.compile(r"x?([+-]?(?:\d+\.?\d*|\.\d+))(?:[±/%dx ].*)?")
+_FIGURE = re.compile(r"x?([+-]?(?:\d+(?:\.\d*)?|\.\d+))(?:[±/%dx ].*)?")
 _UNKNOWN = ("", "-", "--")
 
 
