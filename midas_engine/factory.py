@@ -8,8 +8,6 @@ from contextlib import aclosing
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from midas_engine.clock import WallClock
-from midas_engine.errors import MonitorError, TransitionError
 from midas_engine.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -21,6 +19,7 @@ if TYPE_CHECKING:
 
     from midas_engine.bus import EventBus
     from midas_engine.clock import Clock
+    from midas_engine.commands import Commands
     from midas_engine.evaluator import MultiAgentEvaluator
     from midas_engine.evaluator.trials.ledger import TrialLedger
     from midas_engine.events import Event
@@ -28,9 +27,7 @@ if TYPE_CHECKING:
     from midas_engine.loops import OfflineCompoundLoop, OfflineLoopConfig
     from midas_engine.loops.assessors import Assessor
     from midas_engine.market.panel import Panel
-    from midas_engine.models import FeatureRecord
     from midas_engine.monitor import OnlineMonitor
-    from midas_engine.monitor.diagnosis import DiagnoseAgent
     from midas_engine.promoter import FeaturePromoter
     from midas_engine.proposer.protocol import Researcher
 
@@ -59,28 +56,20 @@ class Midas:
         clock: Clock | None = None,
         ledger: TrialLedger | None = None,
     ) -> None:
-        from midas_engine.kb import KnowledgeBase
-        from midas_engine.loops import OfflineCompoundLoop, OfflineLoopConfig
-        from midas_engine.promoter import FeaturePromoter
         from midas_engine.proposer import make_researcher
+        from midas_engine.workspace import Workspace
 
         make_researcher(settings, api_key=api_key)  # a missing key is said before anything is made
         self.settings = settings
-        self.clock: Clock = clock or WallClock()
-        self._api_key = api_key
+        self.workspace = Workspace(settings, clock=clock, via="Python", api_key=api_key)
+        self.clock: Clock = self.workspace.clock
         self._existing_features, self._spread = existing_features, spread_cost_bps
-        config = offline_config or OfflineLoopConfig(model=settings.model.model, max_tokens=settings.model.max_tokens)
-        self.kb: KnowledgeBase = KnowledgeBase(settings.kb_path, read_only=settings.read_only, clock=self.clock)
-        self.promoter: FeaturePromoter = FeaturePromoter(self.kb, clock=self.clock, via="Python")
-        self.offline: OfflineCompoundLoop = OfflineCompoundLoop(
-            self.kb,
-            self.make_researcher,
-            promoter=self.promoter,
-            config=config,
-            settings=settings,
-            clock=self.clock,
+        self.kb: KnowledgeBase = self.workspace.kb
+        self.promoter: FeaturePromoter = self.workspace.promoter
+        self.offline: OfflineCompoundLoop = self.workspace.loop(
+            offline_config,
+            researcher=self.make_researcher,
             ledger=ledger,
-            journal=self.promoter.journal,
             existing_features=existing_features,
             spread_cost_bps=spread_cost_bps,
         )
@@ -89,7 +78,7 @@ class Midas:
 
     def close(self) -> None:
         """Close the journal; safe to call twice."""
-        self.promoter.close()
+        self.workspace.close()
 
     def __enter__(self) -> Midas:
         return self
@@ -118,11 +107,15 @@ class Midas:
         Raises:
             ModelKeyError: The provider has no key.
         """
-        from midas_engine.proposer import make_researcher
+        return self.workspace.researcher()
 
-        today = self.clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
-        spent = self.promoter.journal.model_spend(since=today)[1]
-        return make_researcher(self.settings, api_key=self._api_key, day_spent_usd=spent)
+    @property
+    def commands(self) -> Commands:
+        """What moves features as terminal and command line do it: with a look at today's data before one goes live.
+
+        `midas.commands.act("promote", name)`; `midas.promoter` moves them as they are, for features of your own engine.
+        """
+        return self.workspace.commands
 
     async def discover(
         self, goal: str, data: Panel | Assessor | None = None, *, regime: str = ""
@@ -205,65 +198,25 @@ class Midas:
             SettingsError: A threshold is wrong.
         """
         from midas_engine.bus import EventBus
-        from midas_engine.evaluator.metrics.reference_score import stored_reference
-        from midas_engine.monitor import OnlineMonitor
 
-        if isinstance(feature_names, str):
-            feature_names = [feature_names]
-        names = list(self.promoter.list_deployed() if feature_names is None else feature_names)
-        if not names:
-            raise MonitorError("there is no feature to watch", hint="promote a candidate: midas.promoter.promote(name)")
-        records = {name: record for name in names if (record := self._record(name)) is not None}
-        references = {n: ref for n, record in records.items() if (ref := stored_reference(record)) is not None}
+        names = [feature_names] if isinstance(feature_names, str) else feature_names
         stream, time = bus or EventBus(), clock or self.clock
-        monitor = OnlineMonitor(
+        diagnostics = None
+        if diagnose:
+            self.make_researcher()  # a key that is missing is told now, not with the first alarm
+            diagnostics = self.workspace.diagnostics(stream, clock=time, researcher=self.workspace.explainer())
+        return self.workspace.monitor(
             names,
-            references=references,
+            keep_state=keep_state,
             symbols=symbols,
             bar_seconds=bar_seconds,
-            costs=self.settings.costs,
-            settings=self.settings.monitor,
             alert_thresholds=alert_thresholds,
             on_kill=on_kill,
-            kb=None if self.kb.read_only else self.kb,
-            journal=self.promoter.journal if keep_state and not self.kb.read_only else None,
-            promoter=None if self.kb.read_only else self.promoter,
-            diagnostics=self._diagnostician(stream, time) if diagnose else None,
+            diagnostics=diagnostics,
             bus=stream,
             clock=time,
-            expressions={name: record.expression for name, record in records.items()},
-            daily_reports=keep_state,
             strict=strict,
         )
-        monitor.obedience.everything = feature_names is None
-        return monitor
-
-    def _diagnostician(self, bus: EventBus, clock: Clock) -> DiagnoseAgent:
-        from midas_engine.monitor.diagnosis import DiagnoseAgent
-        from midas_engine.monitor.diagnosis.budgeted_researcher import FreshResearcher
-        from midas_engine.proposer import make_researcher
-
-        self.make_researcher()  # a key that is missing is told now, not with the first alarm
-        researcher = FreshResearcher(
-            lambda spent: make_researcher(self.settings, api_key=self._api_key, day_spent_usd=spent),
-            self.clock,
-            self.promoter.journal,
-        )
-        return DiagnoseAgent(
-            bus=bus,
-            clock=clock,
-            researcher=researcher,
-            kb=None if self.kb.read_only else self.kb,
-            per_day=self.settings.monitor.diagnoses_per_day,
-            seconds=self.settings.model.deadline_seconds * 1.5,
-            max_tokens=self.settings.model.max_tokens,
-        )
-
-    def _record(self, name: str) -> FeatureRecord | None:
-        try:
-            return self.kb.feature(name)
-        except TransitionError:
-            return None  # a feature that lives in the user's engine only
 
 
 def create_midas(

@@ -123,7 +123,7 @@ async def test_moves_of_the_pipeline_are_in_it(tmp_path: Path) -> None:
     with Journal(kb.journal_path, clock=kb.clock) as journal:
         promoter = FeaturePromoter(kb, journal)
         promoter.save_candidate(FeatureRecord("a", "close", FeatureState.CANDIDATE))
-        promoter.promote("a")
+        promoter.promote("a", "never measured", force=True)
         promoter.propose_version("a", "ts_mean(close, 4)", "slower")
         promoter.shadow("a@2")
         promoter.redeploy("a@2", "better")

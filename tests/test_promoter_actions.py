@@ -239,7 +239,7 @@ def test_the_preview_shows_the_command_and_changes_nothing(stage: Stage) -> None
     before = stage.files()
     preview = p.preview("kill", "carry")
     assert preview.command == f"midas kill carry --kb {stage.kb.path} --reason ..."
-    assert (preview.level, preview.undoable, preview.before, preview.after) == (2, False, "deployed", "archived")
+    assert (preview.confirmation, preview.undoable, preview.before, preview.after) == (2, False, "deployed", "archived")
     assert preview.changes == (
         ("write", "knowledge/features/archived/carry.md"),
         ("remove", "knowledge/features/deployed/carry.md"),

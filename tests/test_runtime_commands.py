@@ -66,7 +66,7 @@ async def test_it_starts_watches_what_is_deployed_and_stops_twice(kb: Path, mark
 async def test_an_action_is_on_disk_told_and_watched(kb: Path, market: Path) -> None:
     async with runtime(kb, market) as midas:
         moves = midas.bus.subscribe("test", FeatureMoved)
-        said = await midas.act("promote", "volume_shock")
+        said = await midas.act("promote", "volume_shock", "never measured: a test of what follows")
         assert said.startswith("volume_shock promoted")
         await settled(midas, lambda: "volume_shock" in midas.metrics())
         await settled(midas, lambda: moves.stats.depth > 0)

@@ -21,9 +21,9 @@ from helpers_tui import (
 )
 from midas_engine.errors import MidasError
 from midas_engine.kb import KnowledgeBase
-from midas_engine.promoter.rules import RULES
+from midas_engine.promoter.rules import ACTIONS as TABLE
 from midas_tui.modals.ask import AskModal
-from midas_tui.screens.pipeline import ACTIONS, PipelineScreen
+from midas_tui.screens.pipeline import TAKES, PipelineScreen
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,8 +89,8 @@ async def agree(pilot: Any, reason: str = "known to hold") -> None:
 
 
 def test_the_keys_know_the_same_transitions_as_the_engine() -> None:
-    for action, states_ in ACTIONS.items():
-        allowed = {s.value for s in RULES[action].after}
+    for action, states_ in TAKES.items():
+        allowed = {s.value for s in TABLE[action].after}
         if action == "rollback":
             allowed = {"deployed"}
         assert set(states_) == allowed, action

@@ -15,7 +15,7 @@ import numpy as np
 
 from midas_engine.evaluator import TrialLedger
 from midas_engine.events import CandidateAccepted, SessionEnded
-from midas_engine.loops import OfflineCompoundLoop, OfflineLoopConfig
+from midas_engine.loops import OfflineLoopConfig
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -142,16 +142,16 @@ async def _run(
     folder: Path,
     ledger: TrialLedger,
 ) -> None:
-    from midas_engine.kb import KnowledgeBase
-    from midas_engine.proposer import make_researcher
+    from midas_engine.proposer.factory import make_researcher
+    from midas_engine.workspace import Workspace
 
-    kb = KnowledgeBase(folder)
+    workspace = Workspace(dataclasses.replace(settings, kb=str(folder), read_only=False))
     # A throwaway base with the user's thresholds: what one replay learns must not help the next.
     (folder / "knowledge" / "thresholds.json").write_text(json.dumps(thresholds), encoding="utf-8")
     config = OfflineLoopConfig(
         max_iterations=plan.iterations, candidates_per_iter=plan.candidates, model=settings.model.model
     )
-    loop = OfflineCompoundLoop(kb, lambda: make_researcher(settings), config=config, settings=settings, ledger=ledger)
+    loop = workspace.loop(config, researcher=lambda: make_researcher(settings), ledger=ledger)
     assessor = ReplayAssessor(replay, outcome)
     async for event in loop.stream(plan.goal, assessor, existing=replay.market.texts):
         if isinstance(event, CandidateAccepted):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from midas_engine.models import FeatureRecord
     from midas_engine.promoter import FeaturePromoter
     from midas_engine.settings import Settings
+    from midas_engine.workspace import Workspace
 
 
 def require_base(settings: Settings) -> None:
@@ -62,14 +63,28 @@ def find_trial(settings: Settings, name: str) -> Trial | None:
 
 
 @contextmanager
+def open_workspace(settings: Settings, *, create: bool = False, read_only: bool = False) -> Iterator[Workspace]:
+    """The base with its journal, pipeline and commands, closed at the end."""
+    if not create:
+        require_base(settings)
+    from midas_engine.workspace import Workspace
+
+    workspace = Workspace(settings, via="command line", read_only=read_only)
+    try:
+        yield workspace
+    finally:
+        workspace.close()
+
+
+@contextmanager
 def open_pipeline(settings: Settings, *, create: bool = False) -> Iterator[FeaturePromoter]:
     """The pipeline with the base's journal, so that every action can be undone; closed at the end."""
-    from midas_engine.promoter import FeaturePromoter
+    with open_workspace(settings, create=create) as workspace:
+        tell_notices(workspace)
+        yield workspace.promoter
 
-    promoter = FeaturePromoter(open_base(settings, create=create), actor="operator", via="command line")
-    for notice in promoter.journal.notices:  # a journal that had to be mended is said aloud, whatever the verb
+
+def tell_notices(workspace: Workspace) -> None:
+    """A journal that had to be mended is said aloud, whatever the verb."""
+    for notice in workspace.journal.notices:
         click.echo(f"note: {clean(notice)}", err=True)
-    try:
-        yield promoter
-    finally:
-        promoter.close()

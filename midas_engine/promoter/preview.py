@@ -10,7 +10,7 @@ from midas_engine.errors import MidasError, TransitionError
 from midas_engine.kb.features import feature_path
 from midas_engine.kb.names import split_version
 from midas_engine.models import FeatureRecord, FeatureState
-from midas_engine.promoter.rules import RULES, refusals, state_after
+from midas_engine.promoter.rules import ACTIONS, MOVES, refusals, state_after
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,7 +58,7 @@ class Preview:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     needs_reason: bool = False
     undoable: bool = True
-    level: int = 1
+    confirmation: int = 1
     refusal: str = ""
     command: str = ""
     figures: tuple[TodaysFigure, ...] = ()
@@ -72,9 +72,9 @@ class Preview:
 
 def make_preview(kb: KnowledgeBase, action: str, name: str, withdrawn: Sequence[str] = ()) -> Preview:
     """Look at what `action` on `name` would change, without changing it; `withdrawn` is a pre-flight's."""
-    if action not in RULES:
-        raise TransitionError(f"there is no action {action!r}", hint="one of " + ", ".join(RULES))
-    rule = RULES[action]
+    if action not in MOVES:
+        raise TransitionError(f"there is no action {action!r}", hint="one of " + ", ".join(MOVES))
+    rule = ACTIONS[action]
     needs = rule.needs_reason
     try:
         record = kb.feature(name)
@@ -87,7 +87,14 @@ def make_preview(kb: KnowledgeBase, action: str, name: str, withdrawn: Sequence[
         if kb.read_only:
             refusal = f"the knowledge base is read-only: {kb.read_only_reason}"
     except MidasError as error:
-        return Preview(action, name, refusal=str(error), needs_reason=needs, undoable=rule.undoable, level=rule.level)
+        return Preview(
+            action,
+            name,
+            refusal=str(error),
+            needs_reason=needs,
+            undoable=rule.undoable,
+            confirmation=rule.confirmation,
+        )
     unmet = refusals(action, record, withdrawn)
     needs = needs or bool(unmet)
     command = ["midas", action, name, "--kb", str(kb.path)]
@@ -105,7 +112,7 @@ def make_preview(kb: KnowledgeBase, action: str, name: str, withdrawn: Sequence[
         dict(record.metrics),
         needs,
         rule.undoable,
-        rule.level,
+        rule.confirmation,
         refusal,
         shlex.join(command),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from midas_engine.errors import TransitionError
@@ -10,41 +10,59 @@ from midas_engine.models import FeatureRecord, FeatureState
 from midas_engine.promoter.measured import in_words, unknown_gates
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 # Actions that put a feature into the book; they ask for every gate.
 GATED = ("promote", "redeploy")
 C, S, D, A = FeatureState.CANDIDATE, FeatureState.SHADOW, FeatureState.DEPLOYED, FeatureState.ARCHIVED
 
 
+# Where people act. A model, a plug-in's researcher and a client of the researcher's door stand in none of these: they
+# propose, and no action takes a proposal for an order.
+DOORS = ("terminal", "command line", "Python", "service")
+
+
 @dataclass(frozen=True, slots=True)
-class Rule:
-    """One action of the pipeline.
+class ActionRule:
+    """One thing that can be done to a feature or an alert. Dialogs, command line and documentation read this table.
 
     Attributes:
-        after: State before -> state after.
+        done: What is said when it is done: "promoted".
+        after: State before -> state after; empty where no feature moves.
         needs_reason: Refused without a reason.
         undoable: `undo` can take it back.
-        level: The terminal's confirmation level: 0 none, 1 dialog, 2 typed name.
+        confirmation: What the terminal asks for: 0 nothing, 1 a dialog, 2 the name typed out.
+        doors: From where it is taken; "detector" is the monitor's own kill policy.
     """
 
-    after: dict[FeatureState, FeatureState]
+    done: str
+    after: Mapping[FeatureState, FeatureState] = field(default_factory=dict)
     needs_reason: bool = False
     undoable: bool = True
-    level: int = 1
+    confirmation: int = 1
+    doors: tuple[str, ...] = DOORS
 
 
-RULES: dict[str, Rule] = {
-    "promote": Rule({C: D, S: D}),
-    "shadow": Rule({C: S}),
-    "demote": Rule({D: A, S: C}, needs_reason=True),
-    "reject": Rule({C: A, S: A}, needs_reason=True),
-    "kill": Rule({D: A, S: A}, needs_reason=True, undoable=False, level=2),
-    "pause": Rule({D: D, S: S}),
-    "resume": Rule({D: D, S: S}),
-    "redeploy": Rule({C: D, S: D, A: D}),
-    "rollback": Rule({D: A}),
+ACTIONS: dict[str, ActionRule] = {
+    "promote": ActionRule("promoted", {C: D, S: D}),
+    "shadow": ActionRule("runs in shadow", {C: S}),
+    "demote": ActionRule("demoted", {D: A, S: C}, needs_reason=True),
+    "reject": ActionRule("rejected", {C: A, S: A}, needs_reason=True),
+    "kill": ActionRule(
+        "killed", {D: A, S: A}, needs_reason=True, undoable=False, confirmation=2, doors=(*DOORS, "detector")
+    ),
+    "pause": ActionRule("paused", {D: D, S: S}),
+    "resume": ActionRule("resumed", {D: D, S: S}),
+    "redeploy": ActionRule("redeployed", {C: D, S: D, A: D}),
+    "rollback": ActionRule("rolled back", {D: A}),
+    "undo": ActionRule("taken back", confirmation=0),
+    "redo": ActionRule("done again", confirmation=0),
+    "acknowledge": ActionRule("acknowledged", confirmation=0),
+    "snooze": ActionRule("snoozed", confirmation=0),
+    "reopen": ActionRule("open again", confirmation=0),
 }
+MOVES = tuple(name for name, action in ACTIONS.items() if action.after)
+"""The actions that move a feature from state to state."""
 
 _HINTS = {
     ("promote", D): "it is deployed already",
@@ -69,7 +87,7 @@ def state_after(action: str, record: FeatureRecord) -> FeatureState:
     Raises:
         TransitionError: The action is not allowed from its state.
     """
-    rule = RULES[action]
+    rule = ACTIONS[action]
     if record.state not in rule.after:
         raise TransitionError(
             f"{record.name} is {'killed' if record.killed else record.state.value}: {action} is not possible",
@@ -96,7 +114,7 @@ def check_reason(action: str, reason: str, record: FeatureRecord) -> str:
     if not isinstance(reason, str):
         raise TransitionError(f"the reason for {action} must be text, not {type(reason).__name__}")
     line = " ".join(reason.encode("utf-8", "replace").decode().split())[:1000]
-    needed = RULES[action].needs_reason or (action == "redeploy" and record.killed)
+    needed = ACTIONS[action].needs_reason or (action == "redeploy" and record.killed)
     if needed and not line:
         raise TransitionError(f"{action} needs a reason", hint='say why, such as --reason "IC below zero in LOW_VOL"')
     return line

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 def make_agent(runtime: Runtime) -> DiagnoseAgent:
     """The agent of this runtime: it writes papers and candidate versions only where the runtime may."""
-    from midas_engine.monitor.diagnosis.agent import DiagnoseAgent
     from midas_engine.monitor.diagnosis.fixes import PanelMender
 
     writing = runtime.mode != "REPLAY" and not runtime.read_only and runtime.journal is not None
@@ -32,22 +31,17 @@ def make_agent(runtime: Runtime) -> DiagnoseAgent:
         expressions=lambda: _expressions(runtime),
     )
     panel = runtime.panel
-    return DiagnoseAgent(
-        bus=runtime.bus,
-        clock=runtime.clock,
+    return runtime.opened.diagnostics(
+        runtime.bus,
         researcher=_researcher(runtime) if writing else None,
-        kb=runtime.kb if writing else None,
         mender=mender,
-        per_day=settings.monitor.diagnoses_per_day,
-        seconds=settings.model.deadline_seconds * 1.5,
         columns=tuple(panel.fields) if panel is not None else (),
-        max_tokens=settings.model.max_tokens,
+        writing=writing,
     )
 
 
 def _researcher(runtime: Runtime) -> Diagnostician | None:
     """The settings' researcher; the local templates, and a word about it, when it cannot be had."""
-    from midas_engine.monitor.diagnosis.budgeted_researcher import FreshResearcher
     from midas_engine.proposer.factory import make_researcher
 
     settings = runtime.settings
@@ -61,7 +55,7 @@ def _researcher(runtime: Runtime) -> Diagnostician | None:
     if destination := str(getattr(probe, "destination", "")):
         told = f"diagnoses ask {destination}"
         runtime.announce(RuntimeChanged(at=runtime.clock.now(), phase=runtime.phase, detail=told))
-    return FreshResearcher(lambda spent: make_researcher(settings, day_spent_usd=spent), runtime.clock, runtime.journal)
+    return runtime.workspace.explainer()
 
 
 def _expressions(runtime: Runtime) -> dict[str, str]:

@@ -12,6 +12,7 @@ import numpy as np
 from midas_engine.dsl import FeatureEngine, StreamEngine
 from midas_engine.errors import FeedError, MidasError
 from midas_engine.evaluator.metrics.reference_score import stored_reference
+from midas_engine.market.feeds.base import HISTORY_HOURS, MOST_HISTORY_BARS
 from midas_engine.market.panel import Panel
 from midas_engine.market.regimes import regime_labels
 from midas_engine.models import FeatureState
@@ -35,9 +36,6 @@ if TYPE_CHECKING:
     from midas_engine.promoter import FeaturePromoter
     from midas_engine.settings import Settings
 
-# Regimes rank a day's volatility within the quarter before it; the monitor's longest window is 30 days.
-HISTORY_HOURS = 24 * 92
-MOST_HISTORY_BARS = 6000
 _BARS = BAR_KEY.partition("{")[0]
 
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from midas_engine.errors import TransitionError
 from midas_engine.models import FeatureRecord, FeatureState, PipelineSummary
 from midas_engine.monitor.base_follower import BaseFollower, newest_actions
 from midas_engine.monitor.worker import Worker
-from midas_engine.promoter.rules import GATED
-from midas_engine.runtime.promotion import MEASURED, Preflight, carry_out, preflight, preview_with
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -24,12 +22,7 @@ if TYPE_CHECKING:
     from midas_engine.promoter import FeaturePromoter, Preview
     from midas_engine.runtime.live import LiveWatch
     from midas_engine.settings import Settings
-
-ACTIONS = ("promote", "demote", "reject", "kill", "pause", "resume", "shadow", "redeploy", "rollback")
-_PAST = {
-    "promote": "promoted", "demote": "demoted", "reject": "rejected", "kill": "killed", "pause": "paused",
-    "resume": "resumed", "shadow": "runs in shadow", "redeploy": "redeployed", "rollback": "rolled back",
-}  # fmt: skip
+    from midas_engine.workspace import Workspace
 
 
 class PipelineCommands:
@@ -40,7 +33,6 @@ class PipelineCommands:
     background: Callable[[Coroutine[Any, Any, None], str], Any]
     refuse_changes: Callable[[], None]
     _seen: PipelineSummary | None = None
-    _looked: tuple[tuple[object, ...], Panel | None, Preflight] | None = None
     watch_again: Callable[..., Coroutine[Any, Any, None]]
     bus: EventBus
     clock: Clock
@@ -64,6 +56,11 @@ class PipelineCommands:
     def promoter(self) -> FeaturePromoter:
         """Given by the runtime."""
         raise AttributeError("promoter")
+
+    @property
+    def workspace(self) -> Workspace:
+        """Given by the runtime."""
+        raise AttributeError("workspace")
 
     async def pipeline(self) -> PipelineSummary:
         """Every feature, by state; those whose file is damaged stand among them and say so."""
@@ -93,35 +90,30 @@ class PipelineCommands:
             TransitionError: It is not possible; says why.
         """
         self.refuse_changes()
-        found = await asyncio.to_thread(self.promoter.preview, action, name)
+        found = await asyncio.to_thread(self.workspace.commands.preview, action, name)
         if not found.possible:
             raise TransitionError(found.refusal)
-        if action not in GATED:
-            return found
-        return await asyncio.to_thread(lambda: preview_with(self.promoter, action, name, self._preflight(action, name)))
+        return found
 
     async def act(self, action: str, name: str, reason: str = "") -> str:
-        """Take a pipeline action. A promotion measures what the feature promises; says what happened."""
+        """Move a feature; says what happened. The dialog has shown what is against it: a reason is the force."""
         self.refuse_changes()
-        if action not in ACTIONS:
-            raise TransitionError(f"there is no action {action!r}", hint="one of " + ", ".join(ACTIONS))
-        if action == "kill" and (said := await self._kill_live(name, reason)):
-            return said
-        said = await asyncio.to_thread(self._act, action, name, reason)
+        commands = self.workspace.commands
+        if action == "kill":
+            done = await asyncio.to_thread(commands.kill, name, reason, latched=self._obey_from_thread())
+        else:
+            done = await asyncio.to_thread(commands.act, action, name, reason, force=bool(reason.strip()))
         self.background(self.obey(), "watch")
-        return said
+        return done.said
 
-    async def _kill_live(self, name: str, reason: str) -> str:
-        """A kill of what is watched on a feed is the kill switch's; empty when it is not, and the pipeline kills."""
-        live = self._live
-        if live is None or name not in live.fleet.names:
-            return ""
-        _, text = await asyncio.to_thread(self.promoter.check_kill, name, reason)
-        await live.monitor.kill(name, reason=text, via="terminal")
-        self.background(self.obey(), "watch")
-        record = live.monitor.kills.records.get(name)
-        moved = record is not None and record.archived
-        return f"{name} killed" + ("" if moved else ", its file moves as soon as the base is free")
+    def _obey_from_thread(self) -> Callable[[], None]:
+        """What a kill calls once it is latched: whoever watches here obeys before the archive is waited for."""
+        loop = asyncio.get_running_loop()
+
+        def latched() -> None:
+            loop.call_soon_threadsafe(lambda: self.background(self.obey(), "watch"))
+
+        return latched
 
     async def obey(self, *, always: bool = True) -> None:
         """Watch what the pipeline says now, whoever changed it; what others did is told with who and where.
@@ -164,24 +156,6 @@ class PipelineCommands:
             self._follower = BaseFollower(self.kb, ours)
             self._follower.learn()
 
-    def _act(self, action: str, name: str, reason: str) -> str:
-        found = self._preflight(action, name)
-        # The dialog has shown what is against it: a reason given there is the force.
-        record = carry_out(self.promoter, action, name, reason, found=found, force=bool(reason.strip()))
-        return f"{record.name} {_PAST[action]}" + (f", {found.words}" if found.words else "")
-
-    def _preflight(self, action: str, name: str) -> Preflight:
-        """What today's data says; looked at once for the dialog and the deed while nothing changed."""
-        if action not in MEASURED:
-            return Preflight()
-        record, panel = self.kb.feature(name), self.panel
-        book = tuple((r.name, r.expression) for r in self.kb.features(FeatureState.DEPLOYED))
-        gates = repr(self.kb.last_good_thresholds())
-        key = (action, name, record.expression, record.gate, record.hold_bars, record.expected_score, book, gates)
-        if self._looked is None or self._looked[0] != key or self._looked[1] is not panel:
-            self._looked = (key, panel, preflight(self.kb, action, name, panel, self.settings))
-        return self._looked[2]
-
     async def undo(self) -> str:
         """Take the last reversible action back."""
         return await self._turn("undo")
@@ -190,8 +164,9 @@ class PipelineCommands:
         """Do again what was undone."""
         return await self._turn("redo")
 
-    async def _turn(self, which: str) -> str:
+    async def _turn(self, which: Literal["undo", "redo"]) -> str:
         self.refuse_changes()
-        moved = await asyncio.to_thread(getattr(self.promoter, which))
+        commands = self.workspace.commands
+        moved = await asyncio.to_thread(commands.undo if which == "undo" else commands.redo)
         self.background(self.obey(), "watch")
         return f"{which}: {moved.feature} is {moved.after or 'gone'} again"

@@ -19,14 +19,14 @@ from midas_engine.runtime.trouble import Troubles
 from midas_engine.runtime.watch_upkeep import WatchUpkeep
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Mapping
     from datetime import datetime
 
     from midas_engine.clock import Clock
     from midas_engine.journal import Journal
     from midas_engine.kb import KnowledgeBase
     from midas_engine.market import Panel
-    from midas_engine.models import FeatureRecord, SessionSummary
+    from midas_engine.models import FeatureRecord
     from midas_engine.monitor.diagnosis.agent import DiagnoseAgent
     from midas_engine.promoter import FeaturePromoter
     from midas_engine.runtime.live import LiveWatch
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from midas_engine.runtime.recording import Recording
     from midas_engine.runtime.replay import ReplayControl
     from midas_engine.settings import Settings
+    from midas_engine.workspace import Workspace
 
 
 LOOK_AGAIN_SECONDS = 1.0
@@ -74,6 +75,7 @@ class Runtime(PipelineCommands, Documents, Sessions, WatchUpkeep, Troubles):
         self.replay: ReplayControl | None = None
         self._speed = speed if speed is not None else 4.0
         self._play = play
+        self._workspace: Workspace | None = None
         self._kb: KnowledgeBase | None = None
         self._journal: Journal | None = None
         self._promoter: FeaturePromoter | None = None
@@ -149,28 +151,43 @@ class Runtime(PipelineCommands, Documents, Sessions, WatchUpkeep, Troubles):
         await self.stop()
 
     def _open_store(self) -> None:
-        from midas_engine.journal import Journal
-        from midas_engine.kb import KnowledgeBase
-        from midas_engine.promoter import FeaturePromoter
+        from midas_engine.workspace import Workspace
 
-        self._kb = KnowledgeBase(self.settings.kb_path, read_only=self.settings.read_only, clock=self.clock)
+        workspace = Workspace(
+            self.settings,
+            clock=self.clock,
+            via="terminal",
+            on_event=self.bus.publish_threadsafe,
+            data=lambda: (self.panel, "" if self.panel is not None else "the data is not loaded yet"),
+        )
+        self._workspace, self._kb = workspace, workspace.kb
         if self._kb.read_only and not self.read_only:
             self.read_only = True
             self.fault("knowledge base", f"opened read-only: {self._kb.read_only_reason}", "actions are refused")
         if self._kb.path.is_dir():
             self._had_base = True
-            self._journal = Journal(self._kb.journal_path, clock=self.clock, read_only=self._kb.read_only)
+            self._journal = workspace.journal
             for notice in self._journal.fresh_notices():
                 self.fault("journal", notice, "see `midas kb check`", "critical")
-            self._promoter = FeaturePromoter(
-                self._kb, self._journal, clock=self.clock, on_event=self.bus.publish_threadsafe, via="terminal"
-            )
+            self._promoter = workspace.promoter
 
     def _close_store(self) -> None:
-        if self._promoter is not None:
-            self._promoter.close()
-        if self._journal is not None:
-            self._journal.close()
+        if self._workspace is not None:
+            self._workspace.close()
+
+    @property
+    def opened(self) -> Workspace:
+        """The workspace, whether its base is there or not; MidasError before `start`."""
+        if self._workspace is None:
+            raise MidasError("Midas is still starting")
+        return self._workspace
+
+    @property
+    def workspace(self) -> Workspace:
+        """The base and what works on it; MidasError before `start`, ReadOnlyError where there is no base."""
+        if self._promoter is None:
+            raise ReadOnlyError("there is no knowledge base to change", hint="start without --read-only to make one")
+        return self.opened
 
     @property
     def kb(self) -> KnowledgeBase:
@@ -368,10 +385,6 @@ class Runtime(PipelineCommands, Documents, Sessions, WatchUpkeep, Troubles):
         if self.panel is not None:
             figures["data"] = repr(self.panel)
         return figures
-
-    def session_summaries(self) -> Sequence[SessionSummary]:
-        """Sessions of this run, newest first."""
-        return self.sessions()
 
 
 def _load(source: str) -> Panel:

@@ -18,13 +18,12 @@ if TYPE_CHECKING:
 
     from midas_engine.bus import EventBus
     from midas_engine.clock import Clock
-    from midas_engine.journal import Journal
     from midas_engine.journal.recorder import EventRecorder
     from midas_engine.kb import KnowledgeBase
     from midas_engine.loops import OfflineCompoundLoop
     from midas_engine.market import Panel
-    from midas_engine.promoter import FeaturePromoter
     from midas_engine.settings import Settings
+    from midas_engine.workspace import Workspace
 
 # A session in the terminal is short enough to watch; `midas discover` takes the budget it is given.
 SESSION_ITERATIONS = 6
@@ -48,14 +47,9 @@ class Sessions:
         raise AttributeError("kb")
 
     @property
-    def promoter(self) -> FeaturePromoter:
+    def workspace(self) -> Workspace:
         """Given by the runtime."""
-        raise AttributeError("promoter")
-
-    @property
-    def journal(self) -> Journal | None:
-        """Given by the runtime."""
-        raise AttributeError("journal")
+        raise AttributeError("workspace")
 
     def _init_sessions(self) -> None:
         self._summaries: dict[str, SessionSummary] = {}
@@ -94,25 +88,13 @@ class Sessions:
         return f"session started: {goal}"
 
     def _make_loop(self, provider: str) -> OfflineCompoundLoop:
-        from midas_engine.loops import OfflineCompoundLoop, OfflineLoopConfig
-        from midas_engine.proposer.factory import make_researcher
+        from midas_engine.loops import OfflineLoopConfig
 
         _start_tracker()
-
-        spent = 0.0
-        if self.journal is not None:
-            day = self.clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
-            spent = self.journal.model_spend(since=day)[1]
-        researcher = make_researcher(self.settings, provider, day_spent_usd=spent)
-        config = OfflineLoopConfig(
-            max_iterations=SESSION_ITERATIONS,
-            model=self.settings.model.model,
-            max_tokens=self.settings.model.max_tokens,
-        )
-        return OfflineCompoundLoop(
-            self.kb, lambda: researcher, promoter=self.promoter, config=config, settings=self.settings,
-            clock=self.clock, journal=self.journal,
-        )  # fmt: skip
+        model = self.settings.model
+        config = OfflineLoopConfig(max_iterations=SESSION_ITERATIONS, model=model.model, max_tokens=model.max_tokens)
+        researcher = self.workspace.researcher(provider)
+        return self.workspace.loop(config, researcher=lambda: researcher)
 
     async def _discover(self, goal: str) -> None:
         from midas_engine.loops import PanelAssessor

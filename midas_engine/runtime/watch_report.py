@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from midas_engine.promoter.rules import ACTIONS
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from datetime import date
@@ -13,9 +15,6 @@ if TYPE_CHECKING:
     from midas_engine.models import FeatureRecord, PipelineSummary
 
 LIVE_STATES = ("deployed", "shadow")
-_PAST = {
-    "kill": "killed", "demote": "demoted", "reject": "rejected", "redeploy": "replaced", "rollback": "rolled back",
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,4 +91,10 @@ def _left(record: FeatureRecord, today: date) -> Left | None:
     if at.tzinfo is None or at.date() != today:
         return None
     action = str(last.get("action", ""))
-    return Left(record.name, "killed" if record.killed else _PAST.get(action, action), at, record.reason)
+    return Left(record.name, _how(record, action), at, record.reason)
+
+
+def _how(record: FeatureRecord, action: str) -> str:
+    if record.killed or action not in ACTIONS:
+        return "killed" if record.killed else action
+    return "replaced" if action == "redeploy" else ACTIONS[action].done  # what left is the version before

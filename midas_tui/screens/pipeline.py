@@ -10,6 +10,7 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
+from midas_engine.promoter.rules import ACTIONS, MOVES
 from midas_tui.formats import clock_time, number
 from midas_tui.screens.base import ModeScreen
 from midas_tui.screens.card import card_content, figure
@@ -50,17 +51,7 @@ EMPTY = {
     "archived": "none",
 }
 # What may be done from where; the engine has the last word and says why not.
-ACTIONS: Mapping[str, tuple[str, ...]] = {
-    "promote": ("candidate", "shadow"),
-    "shadow": ("candidate",),
-    "demote": ("deployed", "shadow"),
-    "reject": ("candidate", "shadow"),
-    "kill": ("deployed", "shadow"),
-    "pause": ("deployed", "shadow"),
-    "resume": ("deployed", "shadow"),
-    "redeploy": ("candidate", "shadow", "archived"),
-    "rollback": ("deployed",),
-}
+TAKES: Mapping[str, tuple[str, ...]] = {verb: tuple(s.value for s in ACTIONS[verb].after) for verb in MOVES}
 
 
 class CardScroll(ScrollKeys, VerticalScroll):
@@ -284,8 +275,8 @@ class PipelineScreen(ModeScreen):
             return refusal
         if record.damaged and verb != "kill":
             return f"{record.name} is damaged: mend its file, or restore it"
-        if state not in ACTIONS[verb]:
-            return f"{record.name} is {'killed' if record.killed else state}: {verb} takes {', '.join(ACTIONS[verb])}"
+        if state not in TAKES[verb]:
+            return f"{record.name} is {'killed' if record.killed else state}: {verb} takes {', '.join(TAKES[verb])}"
         if verb in ("pause", "resume") and record.paused == (verb == "pause"):
             return f"{record.name} is {'paused already' if record.paused else 'not paused'}"
         if verb == "rollback" and not record.lineage:

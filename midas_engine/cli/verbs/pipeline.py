@@ -7,19 +7,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from midas_engine.cli.context import Shared, Verb, pass_shared
-from midas_engine.cli.open_base import open_base, open_pipeline
+from midas_engine.cli.open_base import open_workspace, tell_notices
 from midas_engine.cli.output import ask, clean, table
 from midas_engine.cli.verbs.status import marks
-from midas_engine.errors import JournalError, KnowledgeBaseError, LockTimeoutError, NameRefusedError
-from midas_engine.models import FeatureState
+from midas_engine.errors import NameRefusedError
 
 if TYPE_CHECKING:
+    from midas_engine.commands import Done
     from midas_engine.events import FeatureMoved
     from midas_engine.models import FeatureRecord
-    from midas_engine.promoter import FeaturePromoter, Preview
+    from midas_engine.promoter import Preview
     from midas_engine.promoter.preview import TodaysFigure
-    from midas_engine.runtime.promotion import Preflight
-    from midas_engine.settings import Settings
 
 _name = click.argument("name")
 _reason = click.option("--reason", default="", metavar="TEXT", help="Why; kept in the feature's history.")
@@ -29,37 +27,25 @@ _force = click.option("--force", is_flag=True, help="Go on whatever is against i
 
 def _move(shared: Shared, action: str, name: str, dry_run: bool, reason: str, *, force: bool = False) -> None:
     """Carry an action out, or show what it would do. What goes live is looked at on today's data first."""
-    from midas_engine.runtime.promotion import carry_out, preview_with
-
-    settings = shared.settings()
-    with open_pipeline(settings) as promoter:
-        found = _preflight(promoter, action, name, settings)
-        for figure in found.figures:
+    with open_workspace(shared.settings()) as workspace:
+        tell_notices(workspace)
+        commands = workspace.commands
+        preview = commands.preview(action, name)
+        for figure in preview.figures:
             shared.note(_gate_line(figure))
         if dry_run:
-            preview = preview_with(promoter, action, name, found)
             shared.show({"dry_run": True, **_flat(preview)}, lambda: _previewed(preview))
             if not preview.possible:
                 raise click.exceptions.Exit(1)
             return
-        record = carry_out(promoter, action, name, reason, found=found, force=force)
-    shared.show({"action": action, "feature": record}, lambda: _moved(record))
-    if found.words:
-        shared.note(f"{clean(name)}: {found.words}")
-
-
-def _preflight(promoter: FeaturePromoter, action: str, name: str, settings: Settings) -> Preflight:
-    from midas_engine.runtime.promotion import MEASURED, Preflight, preflight, todays_panel
-
-    # What is not possible at all is said before the data is read.
-    if action not in MEASURED or not promoter.preview(action, name).possible:
-        return Preflight()
-    panel, why = todays_panel(settings)
-    return preflight(promoter.kb, action, name, panel, settings, why=why)
+        done = commands.act(action, name, reason, force=force)
+    shared.show({"action": action, "feature": done.record}, lambda: _moved(done.record))
+    if done.words:
+        shared.note(f"{clean(name)}: {done.words}")
 
 
 def _gate_line(figure: TodaysFigure) -> str:
-    from midas_engine.runtime.promotion import in_words
+    from midas_engine.preflight import in_words
 
     return f"  {'ok  ' if figure.passed else 'FAIL'} {figure.agent}: {in_words(figure)}"
 
@@ -141,50 +127,28 @@ def kill(shared: Shared, name: str, reason: str, answer: str | None, dry_run: bo
     It is latched at once, without waiting for another process: a monitor that runs obeys it within a second, and
     calls its on_kill; else the next one does at its start.
     """
-    from midas_engine.promoter.latch import check_kill, last_copy, latch_beside
-
     if dry_run:
         _move(shared, "kill", name, dry_run, reason)
         return
-    settings = shared.settings()
-    base = open_base(settings, read_only=True)  # opening it for writing may have to wait for another process
-    if settings.read_only or "opened read-only" not in base.read_only_reason:
-        base.check_writable()
-    check_kill(base, name, reason, lambda wanted: last_copy(base, wanted))  # refused before anything is asked
+    # opening the base for writing may have to wait for another process
+    with open_workspace(shared.settings(), read_only=True) as beside:
+        beside.commands.check_kill(name, reason)  # refused before anything is asked
     typed = answer
     if typed is None:
         typed = ask(f"Killing {clean(name)} is final. Type its name to go on")
     if typed != name:
         raise NameRefusedError(f"{typed!r} is not {name!r}; nothing was killed", hint="type the feature's name exactly")
-    try:
-        latch_beside(base, name, reason, actor="operator", via="command line")
-    except KnowledgeBaseError:  # the kill file cannot be written; the pipeline itself is tried
-        record, waits = _archive(settings, name, reason)
-        if record is None or waits:
-            raise
-    else:
-        record, waits = _archive(settings, name, reason)
-    record = record or check_kill(base, name, reason, lambda wanted: last_copy(base, wanted))[0]
-    pending = any(held.feature == name for held in base.kill_file.read().pending)
-    document = {"action": "kill", "feature": record, "waits": waits, "on_kill_pending": pending}
-    shared.show(document, lambda: _killed(record, waits, pending))
+    with open_workspace(shared.settings(), read_only=True) as beside:
+        done = beside.commands.kill(name, reason)
+    document = {"action": "kill", "feature": done.record, "waits": done.waits, "on_kill_pending": done.pending}
+    shared.show(document, lambda: _killed(done))
 
 
-def _archive(settings: Settings, name: str, reason: str) -> tuple[FeatureRecord | None, str]:
-    """Move what is latched to the archive; when another process keeps it from that, why."""
-    try:
-        with open_pipeline(settings) as promoter:
-            record = promoter.kill(name, reason)
-    except (LockTimeoutError, JournalError) as error:
-        return None, error.message
-    return record, "" if record.state is FeatureState.ARCHIVED else "another process holds the base"
-
-
-def _killed(record: FeatureRecord, waits: str, pending: bool) -> str:
-    lines = [_moved(record)]
-    if waits:
-        lines.append(f"  it is killed for whoever watches; its file moves later: {clean(waits)}")
-    if pending:
+def _killed(done: Done) -> str:
+    lines = [_moved(done.record)]
+    if done.waits:
+        lines.append(f"  it is killed for whoever watches; its file moves later: {clean(done.waits)}")
+    if done.pending:
         lines.append("  on_kill is called by the monitor that has one: within a second if it runs, else at its start")
     return "\n".join(lines)
 
@@ -235,8 +199,9 @@ def rollback(shared: Shared, name: str, reason: str, dry_run: bool) -> None:
 @pass_shared
 def undo(shared: Shared, name: str | None) -> None:
     """Take the last action back, or the last one on NAME. A kill stays."""
-    with open_pipeline(shared.settings()) as promoter:
-        event = promoter.undo(name)
+    with open_workspace(shared.settings()) as workspace:
+        tell_notices(workspace)
+        event = workspace.commands.undo(name)
     _reversed(shared, "undo", event)
 
 
@@ -245,8 +210,9 @@ def undo(shared: Shared, name: str | None) -> None:
 @pass_shared
 def redo(shared: Shared, name: str | None) -> None:
     """Do again what the last undo took back."""
-    with open_pipeline(shared.settings()) as promoter:
-        event = promoter.redo(name)
+    with open_workspace(shared.settings()) as workspace:
+        tell_notices(workspace)
+        event = workspace.commands.redo(name)
     _reversed(shared, "redo", event)
 
 

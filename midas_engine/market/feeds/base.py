@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
     Row = NDArray[np.float64]
 
+# Regimes rank a day's volatility within the quarter before it; the monitor's longest window is 30 days.
+HISTORY_HOURS = 24 * 92
+MOST_HISTORY_BARS = 6000
+
 
 @dataclass(frozen=True, slots=True)
 class Candle:

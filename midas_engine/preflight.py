@@ -1,6 +1,6 @@
-"""What every door does before a feature goes live: terminal, command line and service alike.
+"""The pre-flight: what today's data says of a feature before it goes live, whatever the door.
 
-The pre-flight computes the research figures on today's data. It may withdraw a promotion, never grant one: it opens
+It computes the research figures on today's data. It may withdraw a promotion, never grant one: it opens
 nothing sealed and charges nothing sealed.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from midas_engine.errors import MidasError
 from midas_engine.kb.names import split_version
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from midas_engine.kb import KnowledgeBase
     from midas_engine.market import Panel
     from midas_engine.models import EvaluationResult, FeatureRecord, MultiAgentResult
-    from midas_engine.promoter import FeaturePromoter, Preview
     from midas_engine.settings import Settings
 
 # Actions after which a feature is watched: what it promises is measured first, where nothing did.
@@ -164,28 +163,6 @@ def _calibrated(record: FeatureRecord, panel: Panel, settings: Settings, found: 
     return dataclasses.replace(found, reference=measured, words=f"expected score {reference.score:+.4f}")
 
 
-def preview_with(promoter: FeaturePromoter, action: str, name: str, found: Preflight) -> Preview:
-    """The preview of an action with what the pre-flight found."""
-    preview = promoter.preview(action, name, found.withdrawn)
-    return dataclasses.replace(preview, figures=found.figures, data=found.data)
-
-
-def carry_out(
-    promoter: FeaturePromoter, action: str, name: str, reason: str, *, found: Preflight, force: bool = False
-) -> FeatureRecord:
-    """Take an action of the pipeline with what its pre-flight found.
-
-    Raises:
-        TransitionError: It is not possible, or something is against it and it is not forced with a reason.
-    """
-    if action in GATED:
-        more: dict[str, Any] = {"force": force, "withdrawn": found.withdrawn, **found.changes}
-    else:
-        more = dict(found.changes) if action == "shadow" else {}
-    record: FeatureRecord = getattr(promoter, action)(name, reason, **more)
-    return record
-
-
 def todays_panel(settings: Settings) -> tuple[Panel | None, str]:
     """The data that the settings name, the history of a feed too; None and why, where it cannot be had."""
     from midas_engine.market import load_panel
@@ -201,9 +178,9 @@ def _history(settings: Settings) -> Panel:
     import asyncio
 
     from midas_engine.clock import WallClock
+    from midas_engine.market.feeds.base import HISTORY_HOURS, MOST_HISTORY_BARS
     from midas_engine.market.feeds.open import open_source
     from midas_engine.market.feeds.polling import PollingFeed
-    from midas_engine.runtime.live import HISTORY_HOURS, MOST_HISTORY_BARS
 
     async def ask() -> Panel:
         feed = PollingFeed(open_source(settings.data), WallClock())

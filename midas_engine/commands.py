@@ -1,0 +1,235 @@
+"""The one place that commands: what moves a feature, for the terminal, the command line, Python and the service alike.
+
+Every door calls `Commands` and reads `ACTIONS`, the one table of what can be done, from where, and what it asks for.
+The same checks, the same journal entry and the same event follow, whichever door was used.
+
+A kill has one owner, the base's kill file: it is latched there first, which waits for nobody, and whoever watches the
+base reads it, calls its `on_kill` once and stops the feature. The pipeline's archive comes after.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from midas_engine.errors import JournalError, KnowledgeBaseError, LockTimeoutError, TransitionError
+from midas_engine.models import FeatureState
+from midas_engine.preflight import MEASURED, Preflight, preflight
+from midas_engine.promoter.latch import check_kill, last_copy, latch_beside
+from midas_engine.promoter.rules import ACTIONS, GATED, MOVES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from midas_engine.events import FeatureMoved
+    from midas_engine.kb import KnowledgeBase
+    from midas_engine.market import Panel
+    from midas_engine.models import FeatureRecord
+    from midas_engine.promoter import FeaturePromoter, Preview
+    from midas_engine.settings import Settings
+
+__all__ = ["ACTIONS", "MOVES", "Commands", "Done", "check_door"]
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What an action did.
+
+    Attributes:
+        action: Its name in `ACTIONS`.
+        record: The feature as it is now.
+        words: What was measured on the way, in a few words; empty when nothing was.
+        waits: Why a killed feature's file has not moved yet; empty when it has.
+        pending: A killed feature's `on_kill` has not been called yet: no monitor with one has seen it.
+    """
+
+    action: str
+    record: FeatureRecord
+    words: str = ""
+    waits: str = ""
+    pending: bool = False
+
+    @property
+    def said(self) -> str:
+        """One line for a person."""
+        tail = f", {self.words}" if self.words else ""
+        late = ", its file moves as soon as the base is free" if self.waits else ""
+        return f"{self.record.name} {ACTIONS[self.action].done}{tail}{late}"
+
+
+def check_door(action: str, via: str) -> None:
+    """Refuse what the table does not allow from a door.
+
+    Raises:
+        TransitionError: There is no such action, or it is not taken from there.
+    """
+    if action not in ACTIONS:
+        raise TransitionError(f"there is no action {action!r}", hint="one of " + ", ".join(ACTIONS))
+    if via not in ACTIONS[action].doors:
+        raise TransitionError(
+            f"{action} is not taken from {via or 'an unnamed door'}", hint="from " + ", ".join(ACTIONS[action].doors)
+        )
+
+
+class Commands:
+    """Everything that moves a feature. Every method blocks: in an event loop, call it in a thread.
+
+    Args:
+        kb: The base; it may be open for reading only, and still latches a kill.
+        promoter: Opens the pipeline when an action needs it, and gives the same one every time.
+        settings: How features are scored.
+        via: The door, one of `DOORS`.
+        data: Today's data, or None and why it is not there.
+    """
+
+    def __init__(
+        self,
+        kb: KnowledgeBase,
+        promoter: Callable[[], FeaturePromoter],
+        settings: Settings,
+        *,
+        via: str,
+        data: Callable[[], tuple[Panel | None, str]],
+    ) -> None:
+        self._kb, self._promoter, self._settings = kb, promoter, settings
+        self._via, self._data = via, data
+        self._looked: tuple[tuple[object, ...], Panel | None, Preflight] | None = None
+
+    def preview(self, action: str, name: str) -> Preview:
+        """What an action would change on disk, before it is taken, with what today's data says of it.
+
+        An action that is not possible says why in `refusal`; no data is loaded for it.
+
+        Raises:
+            TransitionError: There is no such action.
+        """
+        check_door(action, self._via)
+        plain = self._promoter().preview(action, name)
+        if not plain.possible or action not in GATED:
+            return plain
+        found = self.preflight(action, name)
+        preview = self._promoter().preview(action, name, found.withdrawn)
+        return dataclasses.replace(preview, figures=found.figures, data=found.data)
+
+    def preflight(self, action: str, name: str) -> Preflight:
+        """What today's data says; looked at once for the question and the deed, while nothing changed."""
+        if action not in MEASURED:
+            return Preflight()
+        record, (panel, why) = self._kb.feature(name), self._data()
+        book = tuple((r.name, r.expression) for r in self._kb.features(FeatureState.DEPLOYED))
+        gates = repr(self._kb.last_good_thresholds())
+        key = (action, name, record.expression, record.gate, record.hold_bars, record.expected_score, book, gates)
+        if self._looked is None or self._looked[0] != key or self._looked[1] is not panel:
+            self._looked = (key, panel, preflight(self._kb, action, name, panel, self._settings, why=why))
+        return self._looked[2]
+
+    def act(self, action: str, name: str, reason: str = "", *, force: bool = False) -> Done:
+        """Move a feature. What goes live is looked at on today's data first, and what it promises is measured.
+
+        Args:
+            action: One of `MOVES`.
+            name: The feature.
+            reason: Kept with it; some actions need one.
+            force: Go on whatever is against it; needs a reason.
+
+        Raises:
+            TransitionError: It is not possible, or something is against it and it is not forced with a reason.
+        """
+        check_door(action, self._via)
+        if action == "kill":
+            return self.kill(name, reason)
+        # What is not possible at all is refused by the pipeline, before the data is read.
+        looked_at = action in MEASURED and self._promoter().preview(action, name).possible
+        found = self.preflight(action, name) if looked_at else Preflight()
+        return Done(action, self._carry_out(action, name, reason, force, found), found.words)
+
+    def _carry_out(self, action: str, name: str, reason: str, force: bool, found: Preflight) -> FeatureRecord:
+        promoter = self._promoter()
+        match action:
+            case "promote":
+                return promoter.promote(name, reason, force, withdrawn=found.withdrawn, **found.changes)
+            case "redeploy":
+                return promoter.redeploy(name, reason, force, withdrawn=found.withdrawn, **found.changes)
+            case "shadow":
+                return promoter.shadow(name, reason, **found.changes)
+            case "demote":
+                return promoter.demote(name, reason)
+            case "reject":
+                return promoter.reject(name, reason)
+            case "pause":
+                return promoter.pause(name, reason)
+            case "resume":
+                return promoter.resume(name, reason)
+            case "rollback":
+                return promoter.rollback(name, reason)
+        raise TransitionError(f"{action} moves no feature", hint="one of " + ", ".join(MOVES))
+
+    # -- kill --------------------------------------------------------------------------------------
+
+    def check_kill(self, name: str, reason: str) -> None:
+        """Refuse what a kill would refuse, before anything is asked or written.
+
+        Raises:
+            TransitionError: It is not live, or there is no reason.
+            ReadOnlyError: The base may not be written.
+        """
+        if self._settings.read_only or "opened read-only" not in self._kb.read_only_reason:
+            self._kb.check_writable()
+        check_kill(self._kb, name, reason, lambda wanted: last_copy(self._kb, wanted))
+
+    def kill(self, name: str, reason: str, *, latched: Callable[[], None] | None = None) -> Done:
+        """Stop a feature for good: latched before anything that might wait, then archived.
+
+        Args:
+            name: The feature.
+            reason: Why; needed.
+            latched: Called between the two, so that who watches the base here obeys at once.
+
+        Raises:
+            TransitionError: It is not live, or there is no reason.
+            KnowledgeBaseError: Neither the kill file nor the pipeline could be written.
+        """
+        check_door("kill", self._via)
+        self.check_kill(name, reason)
+        try:
+            latch_beside(self._kb, name, reason, actor="operator", via=self._via)
+        except KnowledgeBaseError:  # the kill file cannot be written; the pipeline itself is tried
+            record, waits = self._archive(name, reason)
+            if record is None or waits:
+                raise
+        else:
+            if latched is not None:
+                latched()
+            record, waits = self._archive(name, reason)
+        record = record or check_kill(self._kb, name, reason, lambda wanted: last_copy(self._kb, wanted))[0]
+        pending = any(held.feature == name for held in self._kb.kill_file.read().pending)
+        return Done("kill", record, waits=waits, pending=pending)
+
+    def _archive(self, name: str, reason: str) -> tuple[FeatureRecord | None, str]:
+        """Move what is latched to the archive; when another process keeps it from that, why."""
+        try:
+            record = self._promoter().kill(name, reason)
+        except (LockTimeoutError, JournalError) as error:
+            return None, error.message
+        return record, "" if record.state is FeatureState.ARCHIVED else "another process holds the base"
+
+    # -- taking back -------------------------------------------------------------------------------
+
+    def undo(self, name: str | None = None) -> FeatureMoved:
+        """Take back the last action, or the last one on `name`. A kill stays.
+
+        Raises:
+            UndoError: There is nothing to undo, it was a kill, or its files changed since.
+        """
+        check_door("undo", self._via)
+        return self._promoter().undo(name)
+
+    def redo(self, name: str | None = None) -> FeatureMoved:
+        """Do again what `undo` took back.
+
+        Raises:
+            UndoError: There is nothing to redo, or its files changed since.
+        """
+        check_door("redo", self._via)
+        return self._promoter().redo(name)
