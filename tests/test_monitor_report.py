@@ -126,7 +126,7 @@ async def test_moves_of_the_pipeline_are_in_it(tmp_path: Path) -> None:
         promoter.promote("a", "never measured", force=True)
         promoter.propose_version("a", "ts_mean(close, 4)", "slower")
         promoter.shadow("a@2")
-        promoter.redeploy("a@2", "better")
+        promoter.redeploy("a@2", "better", force=True)
         monitor = _monitor(kb=kb, journal=journal, promoter=promoter)
         await _feed(monitor, 0, 60)
         text = monitor.generate_daily_report("2025-01-02").markdown

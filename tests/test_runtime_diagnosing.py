@@ -77,7 +77,9 @@ async def test_the_operators_question_is_answered_in_the_base(tmp_path: Path) ->
     reference, _ = measure_reference(panel, FeatureEngine(panel).values(text), slice(0, 1700))
     assert reference is not None
     promoter.save_candidate(FeatureRecord("place", text, FeatureState.CANDIDATE))
-    promoter.promote("place", expected_score=reference.score, breadth=1 / reference.variance)
+    promoter.promote(
+        "place", "never measured", force=True, expected_score=reference.score, breadth=1 / reference.variance
+    )
     promoter.close()
     settings = Settings(kb=str(kb.path), data=str(tmp_path / "bars.parquet"))
     async with Runtime(settings) as midas:
