@@ -7,12 +7,16 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 RUN_STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
+DOCS_STAMP := $(VENV)/.installed-docs
 BENCH_STAMP := $(VENV)/.installed-bench
 WARM_STAMP := $(VENV)/.warm
 KERNEL_SOURCES := $(shell find midas_engine -name '*.py' -not -path '*/cli/*' 2>/dev/null)
 WORKERS ?= 2
+# Real processes, files and terminals are tested: a starved machine may miss one once, so people get two more tries.
+# Continuous integration gets none: there a test that passes at the second try is a fault.
+RERUNS ?= $(if $(CI),0,2)
 
-.PHONY: help run demo test lint bench setup clean
+.PHONY: help run demo test lint docs structure bench setup clean
 
 help: ## What can be made
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
@@ -32,14 +36,20 @@ demo: $(WARM_STAMP) ## One discovery and one monitoring session; writes demo_art
 	$(BIN)/midas demo
 
 test: $(DEV_STAMP) lint $(WARM_STAMP) ## Lint, types, import contracts, tests
-# Real processes, files and terminals are tested: a starved machine may miss one once. A fault fails three times.
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --reruns 2
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --reruns $(RERUNS)
 
 lint: $(DEV_STAMP) ## Lint, types and import contracts only
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(DOCS_STAMP) ## Write the generated references and build the pages into site/
+	$(BIN)/python docs/generate.py
+	$(BIN)/mkdocs build --strict
+
+structure: $(DEV_STAMP) ## Print lines a file, import circles and the state of the import contracts
+	$(BIN)/python benchmarks/structure.py
 
 bench: $(BENCH_STAMP) $(WARM_STAMP) ## Print the budgets as measured
 	$(BIN)/python benchmarks/bench_budgets.py
@@ -77,6 +87,10 @@ $(DEV_STAMP): pyproject.toml | $(BIN)/python
 	@$(PIP) install -e '.[dev]'
 	@touch $@ $(RUN_STAMP)
 
+$(DOCS_STAMP): pyproject.toml | $(BIN)/python
+	@$(PIP) install -e '.[docs]'
+	@touch $@ $(RUN_STAMP)
+
 $(BENCH_STAMP): pyproject.toml | $(BIN)/python
 	@$(PIP) install -e '.[dev,bench]'
 	@touch $@ $(RUN_STAMP)
@@ -86,5 +100,5 @@ $(WARM_STAMP): $(RUN_STAMP) $(KERNEL_SOURCES)
 	@touch $@
 
 clean: ## Remove .venv and every cache
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist *.egg-info
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist site *.egg-info
 	find midas midas_engine midas_tui tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

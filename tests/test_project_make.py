@@ -15,13 +15,15 @@ from tests.helpers_cli import ROOT
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 
 
-def _make(folder: Path, *args: str, path: str | None = None) -> subprocess.CompletedProcess[str]:
+def _make(
+    folder: Path, *args: str, path: str | None = None, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     make = shutil.which("make")
     assert make is not None
     return subprocess.run(
         [make, *args],
         cwd=folder,
-        env={"PATH": path or os.environ["PATH"], "HOME": str(folder)},
+        env={"PATH": path or os.environ["PATH"], "HOME": str(folder), **(env or {})},
         capture_output=True,
         text=True,
         check=False,
@@ -79,9 +81,9 @@ def test_a_python_without_venv_is_said_clearly(copy: Path) -> None:
 
 def _installed(copy: Path) -> Path:
     """A project whose set-up is done: every program records that it ran."""
-    for program in ("python", "midas", "midas-tui", "ruff", "mypy", "lint-imports"):
+    for program in ("python", "midas", "midas-tui", "ruff", "mypy", "lint-imports", "mkdocs"):
         _script(copy / ".venv/bin" / program, f'echo "{program} $*" >> {copy}/ran')
-    for stamp in (".installed", ".installed-dev"):
+    for stamp in (".installed", ".installed-dev", ".installed-docs"):
         (copy / ".venv" / stamp).touch()
     return copy / "ran"
 
@@ -104,6 +106,22 @@ def test_test_lints_types_checks_contracts_and_tests_in_that_order(copy: Path) -
     assert "pytest" in lines[-1]
 
 
+@pytest.mark.parametrize(
+    ("args", "env", "reruns"), [((), {}, "2"), ((), {"CI": "true"}, "0"), (("RERUNS=0",), {}, "0")]
+)
+def test_a_second_try_is_for_people_only(copy: Path, args: tuple[str, ...], env: dict[str, str], reruns: str) -> None:
+    ran = _installed(copy)
+    assert _make(copy, "test", *args, env=env).returncode == 0
+    assert ran.read_text().splitlines()[-1].endswith(f"--reruns {reruns}")
+
+
+def test_docs_are_generated_and_then_built_strictly(copy: Path) -> None:
+    ran = _installed(copy)
+    done = _make(copy, "docs")
+    assert done.returncode == 0, done.stderr
+    assert ran.read_text().splitlines() == ["python docs/generate.py", "mkdocs build --strict"]
+
+
 def test_a_failing_step_fails_the_whole(copy: Path) -> None:
     ran = _installed(copy)
     _script(copy / ".venv/bin/mypy", "exit 1")
@@ -124,11 +142,11 @@ def test_a_changed_dependency_is_installed_again(copy: Path) -> None:
 
 def test_help_lists_every_target(copy: Path) -> None:
     done = _make(copy)
-    for target in ("run", "demo", "test", "lint", "bench", "clean"):
+    for target in ("run", "demo", "test", "lint", "docs", "structure", "bench", "clean"):
         assert f"make {target}" in done.stdout
 
 
 def test_continuous_integration_calls_make_test() -> None:
     script = ROOT / ".ci" / "run"
     assert script.stat().st_mode & stat.S_IXUSR
-    assert "make test" in script.read_text()
+    assert "make test RERUNS=0" in script.read_text()  # a test that passes at the second try is a fault
