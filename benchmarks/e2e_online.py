@@ -98,7 +98,13 @@ class Story:
             reference, t = measure_reference(self.panel, self.engine.values(text), slice(0, self.first))
             assert reference is not None
             self.promoter.save_candidate(FeatureRecord(name, text, FeatureState.CANDIDATE))
-            self.promoter.promote(name, expected_score=reference.score, breadth=1 / reference.variance)
+            self.promoter.promote(
+                name,
+                "measured on the bars before",
+                force=True,
+                expected_score=reference.score,
+                breadth=1 / reference.variance,
+            )
             self.say(f"deployed  {name}: promised score {reference.score:.4f} (t {t:.1f} on {self.first} bars)")
 
     def monitor(self) -> OnlineMonitor:

@@ -35,7 +35,7 @@ from midas_engine.errors import MidasError
 from midas_engine.kb.store import KnowledgeBase
 from midas_engine.promoter.promoter import FeaturePromoter
 try:
-    FeaturePromoter(KnowledgeBase(sys.argv[1])).promote("alpha")
+    FeaturePromoter(KnowledgeBase(sys.argv[1])).promote("alpha", "a drill", force=True)
 except MidasError as error:
     print(error)
     raise SystemExit(3)
@@ -120,7 +120,7 @@ def _whole(folder: Path, where: str) -> str:
     if faults or len(promotions) != (state == "deployed") or list(folder.rglob("*.tmp")):
         raise SystemExit(f"{where}: {state}, {len(promotions)} promotions in the journal, {faults}")
     if state == "candidate":
-        promoter.promote("alpha")
+        promoter.promote("alpha", "a drill", force=True)
     promoter.close()
     return state
 

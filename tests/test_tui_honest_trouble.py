@@ -123,7 +123,7 @@ async def test_five_hundred_damaged_files_are_counted_and_stay_usable(tmp_path: 
 async def test_recorded_data_says_that_nothing_moves(tmp_path: Path, size: tuple[int, int]) -> None:
     async with running(tmp_path / "kb", "sample", size=size) as (app, pilot):
         first = screen_text(app).splitlines()[0]
-        assert "SAMPLE, ends 2026-03-0" in first
+        assert "SAMPLE, ends 2026-03-04" in first
         assert ("nothing moves" in first) == (size[0] > 100)
         assert app.runtime is not None
         assert app.runtime.now() == app.runtime.data_ends, "the clock does not pretend to be today's"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.binding import Binding, BindingType
@@ -197,6 +198,7 @@ class ModeScreen(Guarded):
         runtime = self.runtime
         name = "SAMPLE" if runtime is not None and runtime.source.startswith("sample") else "RECORDED"
         ends = runtime.data_ends if runtime is not None else None
+        ends = ends - timedelta(seconds=1) if ends is not None else None  # the day of the last bar, not of its close
         if self.size.width < WIDE:
             return name if ends is None else f"{name}, ends {ends:%Y-%m-%d}"
         return f"{name}, nothing moves" if ends is None else f"{name}, ends {ends:%Y-%m-%d}, nothing moves"
@@ -216,7 +218,7 @@ class ModeScreen(Guarded):
         if app.queue_depth > 1000:
             return f"queue {app.queue_depth}", True
         if self.runtime is not None and self.runtime.mode == "OFFLINE":
-            return LIVE_HINT, False
+            return (LIVE_HINT if self.size.width >= WIDE else ""), False
         return (f"bar {store.bar.seconds * 1000:.0f} ms" if store.bar is not None else ""), False
 
     def _source(self) -> str:

@@ -183,7 +183,7 @@ class LiveScreen(ModeScreen):
         pipeline = self.store.pipeline
         if pipeline is not None and pipeline.candidates:
             return "nothing is live: 2 shows the candidates, p promotes one, b lets it run in shadow"
-        return "nothing is live: 3 then r discovers candidates, or try midas-tui --replay"
+        return "nothing is live: 3 then r discovers candidates; midas-tui --replay shows a market"
 
     def _portfolio(self) -> str:
         found = self.runtime.portfolio() if self.runtime is not None else None
