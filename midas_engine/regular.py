@@ -79,4 +79,4 @@ def open_regular(path: Path, flags: int, mode: int = 0o600) -> int:
 
 
 def _not_regular(path: Path, kind: str) -> NotRegularError:
-    return NotRegularError(errno.EINVAL, f"it is a {kind}, where a regular file belongs; remove it", str(path))
+    return NotRegularError(errno.EINVAL, f"it is a {kind}, where a regular file belongs", str(path))

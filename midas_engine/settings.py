@@ -17,6 +17,7 @@ from typing import Any
 
 from midas_engine.errors import SettingsError
 from midas_engine.plugins import listed
+from midas_engine.regular import obstacle
 from midas_engine.text import did_you_mean
 
 if typing.TYPE_CHECKING:
@@ -217,6 +218,9 @@ def load_settings(
     """
     layers: list[tuple[str, dict[str, Any]]] = []
     path = file if file is not None else Path("midas.toml")
+    kind = obstacle(path, follow=True)
+    if kind:
+        raise SettingsError(f"{path} is a {kind}, where a settings file belongs", hint="give a TOML file, or remove it")
     if path.is_file():
         layers.append((str(path), _flatten(_read_toml(path))))
     elif file is not None:

@@ -17,6 +17,7 @@ from midas_engine.calibrate.sessions import SessionOutcome
 from midas_engine.clock import WallClock
 from midas_engine.errors import EvaluationError
 from midas_engine.loops.worker import share_panel
+from midas_engine.market.sources import panel_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -69,7 +70,9 @@ def calibrate(
             outcomes = _collect(pool, jobs, clock, progress)
     except BrokenProcessPool as error:
         raise EvaluationError(
-            "a worker of the calibration died", hint="it may have run out of memory: try --workers 1"
+            "a worker of the calibration died",
+            hint="it may have run out of memory: try --workers 1, or fewer symbols, columns or bars; "
+            + panel_size("the calibration", panel.T, panel.S, len(panel.fields)),
         ) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)

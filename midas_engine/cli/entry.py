@@ -7,6 +7,7 @@
 | 2 | wrong usage or settings |
 | 3 to 9 | a named refusal; see `midas_engine.errors` |
 | 70 | a fault in Midas |
+| 71 | not enough memory, processes or threads |
 | 74 | a file could not be read or written |
 | 130, 143 | interrupted, terminated |
 | 141 | the reader of the output went away |
@@ -27,8 +28,10 @@ from midas_engine.cli.context import Shared
 from midas_engine.cli.output import RedactedStream, clean, clean_block, redact, to_json
 from midas_engine.errors import ExpressionError, MidasError
 from midas_engine.plugins import PluginWarning
+from midas_engine.shortage import is_shortage
 
 EXIT_FAULT = 70
+EXIT_MEMORY = 71
 EXIT_FILE = 74
 EXIT_INTERRUPTED = 130
 EXIT_PIPE = 141
@@ -101,9 +104,11 @@ def _invoke(arguments: list[str], shared: Shared) -> int:
         raise
     except MidasError as error:
         return _refusal(error, shared)
-    except OSError as error:
-        return _file_trouble(error, shared)
     except Exception as error:  # the last line of defence
+        if is_shortage(error):
+            return _shortage(error, shared)
+        if isinstance(error, OSError):
+            return _file_trouble(error, shared)
         return _fault(error, shared)
     return result if isinstance(result, int) else 0
 
@@ -154,6 +159,21 @@ def _file_trouble(error: OSError, shared: Shared) -> int:
         errno.EROFS: "the file system is read-only; choose another folder with --kb",
     }
     return _say(shared, type(error).__name__, named, hints.get(error.errno or 0, "check the path"), EXIT_FILE)
+
+
+def _shortage(error: Exception, shared: Shared) -> int:
+    """Memory ran out: what was in it, and what to give up."""
+    error.__traceback__ = None if not shared.debug else error.__traceback__  # the frames hold the arrays
+    _trace(shared)
+    sources = sys.modules.get("midas_engine.market.sources")
+    panel = sources.last_panel() if sources is not None else ""
+    said = " ".join(str(error).split())[:200]
+    message = "there is not enough memory" + (f": {said}" if said else "") + (f"; {panel}" if panel else "")
+    hint = (
+        "give fewer symbols, columns or bars (`midas data import` makes smaller panels), fewer workers "
+        "(evaluation.workers), or the process more memory (see `ulimit -v`)"
+    )
+    return _say(shared, "OutOfMemory", message, hint, EXIT_MEMORY)
 
 
 def _fault(error: Exception, shared: Shared) -> int:

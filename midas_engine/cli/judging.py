@@ -80,6 +80,9 @@ def judge_expression(
         DataError: The data cannot be used.
         SettingsError: The thresholds are wrong, or there is a hold without a gate.
     """
+    from midas_engine.market.sources import make_room
+
+    make_room(settings.data)  # before anything loads the libraries
     from midas_engine.dsl import FeatureEngine, parse
     from midas_engine.errors import SettingsError
     from midas_engine.evaluator import EvaluationContext, capacity_of, evaluate_values, judge, split_history

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -9,9 +10,10 @@ import click
 
 from midas_engine.cli.output import clean
 from midas_engine.errors import KnowledgeBaseError
+from midas_engine.regular import obstacle
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from midas_engine.evaluator.trials.ledger import Trial
     from midas_engine.kb import KnowledgeBase
@@ -28,10 +30,23 @@ def require_base(settings: Settings) -> None:
         KnowledgeBaseError: Nothing is there.
     """
     if not settings.kb_path.is_dir():
+        refuse_other(settings)
         raise KnowledgeBaseError(
             f"there is no knowledge base at {settings.kb_path}",
             hint="`midas demo` and `midas discover GOAL` create one; --kb PATH names another",
         )
+
+
+def refuse_other(settings: Settings) -> None:
+    """Refuse when something other than a folder stands where the knowledge base belongs.
+
+    Raises:
+        KnowledgeBaseError: Says what it is.
+    """
+    path = settings.kb_path
+    if os.path.lexists(path) and not path.is_dir():
+        kind = obstacle(path, follow=True) or obstacle(path) or "file"
+        raise KnowledgeBaseError(f"{path} is a {kind}, where a folder belongs", hint="give another --kb")
 
 
 def open_base(settings: Settings, *, read_only: bool = False, create: bool = False) -> KnowledgeBase:
@@ -40,7 +55,16 @@ def open_base(settings: Settings, *, read_only: bool = False, create: bool = Fal
         require_base(settings)
     from midas_engine.kb import KnowledgeBase
 
-    return KnowledgeBase(settings.kb_path, read_only=read_only or settings.read_only)
+    base = KnowledgeBase(settings.kb_path, read_only=read_only or settings.read_only)
+    verb = click.get_current_context(silent=True)
+    if verb is not None:
+        verb.call_on_close(lambda: _tell(base.notices()))  # what the verb's listings left out
+    return base
+
+
+def _tell(notices: Iterable[str]) -> None:
+    for notice in notices:
+        click.echo(f"note: {clean(notice)}", err=True)
 
 
 def find_record(settings: Settings, name: str) -> FeatureRecord | None:
@@ -53,7 +77,7 @@ def find_record(settings: Settings, name: str) -> FeatureRecord | None:
 def find_trial(settings: Settings, name: str) -> Trial | None:
     """The latest scored trial of that name in the ledger: refused candidates are kept nowhere else."""
     path = settings.kb_path / "journal.sqlite"
-    if not name.isidentifier() or not path.is_file():
+    if not name.isidentifier() or not os.path.lexists(path):
         return None
     from midas_engine.evaluator.trials.ledger import TrialLedger
 
@@ -86,5 +110,4 @@ def open_pipeline(settings: Settings, *, create: bool = False) -> Iterator[Featu
 
 def tell_notices(workspace: Workspace) -> None:
     """A journal that had to be mended is said aloud, whatever the verb."""
-    for notice in workspace.journal.notices:
-        click.echo(f"note: {clean(notice)}", err=True)
+    _tell(workspace.journal.notices)

@@ -21,7 +21,7 @@ from midas_engine.journal.soundness import (
     make_missing,
     read_schema,
 )
-from midas_engine.regular import refuse_special
+from midas_engine.regular import NotRegularError, refuse_special
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,9 +93,11 @@ class Database:
                 ) from error
             if isinstance(error, OSError):
                 named = f": {error.filename}" if error.filename and str(error.filename) != str(self.path) else ""
+                hint = "check that the knowledge base folder exists and is writable"
+                if isinstance(error, NotRegularError):
+                    hint = "remove it and run the command again"
                 raise JournalError(
-                    f"the journal {self.path} cannot be opened{named}: {error.strerror or error}",
-                    hint="check that the knowledge base folder exists and is writable",
+                    f"the journal {self.path} cannot be opened{named}: {error.strerror or error}", hint=hint
                 ) from error
             raise
 

@@ -11,6 +11,7 @@ from midas_engine.kb import seeding
 from midas_engine.kb.catalogue import kind_of
 from midas_engine.kb.documents import seal_state
 from midas_engine.kb.features import FOLDERS
+from midas_engine.kb.files import MAX_ENTRIES
 from midas_engine.kb.frontmatter import decode, parse
 from midas_engine.kb.kill_file import NAME as KILLS
 from midas_engine.kb.names import check_name, check_relative, split_version
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
     from midas_engine.kb.files import FileTree
     from midas_engine.kb.store import KnowledgeBase
     from midas_engine.kb.transaction import Transactions
+
+
+_OWN_FILES = (
+    "midas.lock", "midas.holder.lock", "monitor.lock", "monitor.holder.lock", ".midas/sequence", ".midas/pending.json",
+    "journal.sqlite", "journal.sqlite-wal", "journal.sqlite-shm", "journal.sqlite-journal", "journal.sqlite.lock",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +60,7 @@ def check(kb: KnowledgeBase, tree: FileTree, transactions: Transactions) -> list
         *_features(kb),
         *_thresholds(kb),
     ]
+    found += [*_crowded(tree), *_in_the_way(tree)]
     order = {"error": 0, "warning": 1, "note": 2}
     return sorted(found, key=lambda p: (order[p.severity], p.path, p.message))
 
@@ -91,6 +99,24 @@ def _kills(kb: KnowledgeBase) -> Iterator[Problem]:
     live = {r.name for r in kb.features() if r.state in (FeatureState.DEPLOYED, FeatureState.SHADOW)}
     for name in sorted(live.intersection(waiting)):
         yield Problem(KILLS, f"{name} is killed, its file is not moved yet", "any command that writes does", "warning")
+
+
+def _crowded(tree: FileTree) -> Iterator[Problem]:
+    """Folders of which the looks above saw a part only."""
+    for folder, number in tree.left_out.items():
+        yield Problem(
+            folder or ".",
+            f"{number:,} of its files are left out of every listing: the newest {MAX_ENTRIES:,} are read",
+            "move old files out of the folder",
+        )
+
+
+def _in_the_way(tree: FileTree) -> Iterator[Problem]:
+    """Pipes, links and folders where the base keeps files of its own: verbs that need those refuse."""
+    for path in _OWN_FILES:
+        entry = tree.entry(path)
+        if entry is not None and entry.kind != "file":
+            yield Problem(path, f"a {entry.kind} stands where a file of the base belongs", "remove it")
 
 
 def _layout(tree: FileTree) -> Iterator[Problem]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import heapq
 import os
 import stat
 from dataclasses import dataclass
@@ -54,6 +55,9 @@ class FileTree:
 
     Args:
         root: The folder; it may be a symbolic link itself, nothing below it may.
+
+    Attributes:
+        left_out: Folder -> how many of its entries the last listing left out, because there were too many.
     """
 
     def __init__(self, root: Path) -> None:
@@ -61,6 +65,7 @@ class FileTree:
         self._wall = WallClock()
         self._identity: tuple[int, int] | None = None
         self._cache: dict[tuple[str, object], tuple[Signature, object]] = {}
+        self.left_out: dict[str, int] = {}
 
     def anchor(self) -> None:
         """Remember which folder this is, so that a swapped one is noticed before it is written to."""
@@ -156,8 +161,12 @@ class FileTree:
         return _entry(path, info)
 
     def entries(self, folder: str) -> list[Entry]:
-        """The entries of one folder by name; empty when it is gone. Temporary and hidden files are left out."""
+        """The entries of one folder by name; empty when it is gone. Temporary and hidden files are left out.
+
+        Of a folder with more than `MAX_ENTRIES` the newest are given, and `left_out` counts the others.
+        """
         found: list[Entry] = []
+        total = 0
         try:
             base = self._locate(f"{folder}/x").parent if folder else self.root
             if stat.S_ISLNK(os.lstat(base).st_mode) and folder:
@@ -169,11 +178,24 @@ class FileTree:
                     with contextlib.suppress(OSError):
                         path = f"{folder}/{item.name}" if folder else item.name
                         found.append(_entry(path, item.stat(follow_symlinks=False)))
-                    if len(found) >= MAX_ENTRIES:
-                        break
+                        total += 1
+                    if len(found) >= 2 * MAX_ENTRIES:
+                        found = _newest(found)
         except (OSError, KnowledgeBaseError):
             return []
+        if total > MAX_ENTRIES:
+            found = _newest(found)
+            self.left_out[folder] = total - MAX_ENTRIES
+        else:
+            self.left_out.pop(folder, None)
         return sorted(found, key=lambda e: e.path)
+
+    def notices(self) -> list[str]:
+        """What the listings made so far left out, in words."""
+        return [
+            f"{number:,} files of {folder or 'the base'} are left out: the newest {MAX_ENTRIES:,} are read"
+            for folder, number in self.left_out.items()
+        ]
 
     def walk(self, folder: str = "", levels: int = MAX_LEVELS) -> Iterator[Entry]:
         """Every entry below `folder`, depth first, folders excluded, links not followed."""
@@ -240,6 +262,11 @@ def _without_secrets(data: bytes) -> bytes:
     except UnicodeDecodeError:
         return data
     return redact(text).encode("utf-8")
+
+
+def _newest(entries: list[Entry]) -> list[Entry]:
+    """The newest `MAX_ENTRIES`; of equally new ones those whose names come last, so that it is always the same ones."""
+    return heapq.nlargest(MAX_ENTRIES, entries, key=lambda e: (e.changed_ns, e.path))
 
 
 def _entry(path: str, info: os.stat_result) -> Entry:

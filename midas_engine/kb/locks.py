@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from midas_engine.clock import Clock, WallClock
-from midas_engine.errors import LockTimeoutError
+from midas_engine.errors import KnowledgeBaseError, LockTimeoutError
+from midas_engine.regular import obstacle, open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,6 +73,7 @@ class StoreLock:
 
         Raises:
             LockTimeoutError: Somebody else kept it; says who.
+            KnowledgeBaseError: A pipe, device, link or folder stands where the lock belongs.
         """
         me = _me()
         if self._owner == me:
@@ -100,6 +102,12 @@ class StoreLock:
                 "another task of this program holds the knowledge base",
                 hint="hold the lock around synchronous work only, or do the work in a thread",
             )
+        for path in (self.path, self._holder_path):
+            kind = obstacle(path)
+            if kind:  # a lock on it would be none, and opening a pipe never ends
+                raise KnowledgeBaseError(
+                    f"{path} is a {kind}, where the lock of the knowledge base belongs", hint="remove it and try again"
+                )
         if not self._inside.acquire(timeout=max(timeout, 0)):
             raise self._refusal(timeout)
         # An instance per holder: filelock is re-entrant per instance, which would let two tasks in together.
@@ -133,7 +141,7 @@ class StoreLock:
         }
         # Only a remark for the loser's message: no fsync, and a full disk must not fail the holder.
         with contextlib.suppress(OSError):
-            handle = os.open(self._holder_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _NOFOLLOW, 0o600)
+            handle = open_regular(self._holder_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             try:
                 os.write(handle, json.dumps(note).encode())
             finally:
@@ -146,7 +154,7 @@ class StoreLock:
     def holder(self) -> str:
         """Who holds it, as far as the remark says."""
         try:
-            handle = os.open(self._holder_path, os.O_RDONLY | _NOFOLLOW | getattr(os, "O_NONBLOCK", 0))
+            handle = open_regular(self._holder_path, os.O_RDONLY)
             try:
                 note = json.loads(os.read(handle, 4096))
             finally:
@@ -155,9 +163,6 @@ class StoreLock:
             return f"{str(note['program'])[:60]} (process {int(note['pid'])}{host}, since {str(note['since'])[:30]})"
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return "another process"
-
-
-_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 
 
 class Claim:

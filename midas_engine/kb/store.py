@@ -384,6 +384,10 @@ class KnowledgeBase:
 
         return check(self, self._tree, self._transactions)
 
+    def notices(self) -> list[str]:
+        """What the listings made so far had to leave out, in words; empty when they were whole."""
+        return self._tree.notices()
+
     def watch(self, stop: asyncio.Event | None = None) -> AsyncIterator[tuple[str, ...]]:
         """Batches of relative paths whose content changed, whoever changed them."""
         from midas_engine.kb.watch import watch

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from midas_engine.errors import DocumentDamagedError, KnowledgeBaseError
 from midas_engine.kb.atomic import atomic_write, disk_error, durable_unlink, read_bytes, sync_folder
 from midas_engine.kb.names import check_relative
+from midas_engine.regular import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -125,14 +126,13 @@ class Transactions:
     def _stamp(self) -> None:
         # For readers that are running now; a crash may lose it, for then no reader is inside a look.
         try:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)
-            handle = os.open(self._folder / "sequence", flags, 0o600)
+            handle = open_regular(self._folder / "sequence", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             try:
                 os.write(handle, secrets.token_hex(8).encode())
             finally:
                 os.close(handle)
         except OSError as error:
-            raise disk_error(error, "the change was not begun") from error
+            raise disk_error(error, f"the change was not begun: {self._folder / 'sequence'}") from error
 
     def _apply(self, change: Change) -> None:
         for path, text in change.files.items():

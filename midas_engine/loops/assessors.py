@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 Promise = tuple[float | None, float, float]
 T = TypeVar("T")
 STARTING_SECONDS = 60.0
+SHORTAGE_HINT = "give fewer symbols, columns or bars, or lower evaluation.workers"
 
 
 class Assessor(Protocol):
@@ -72,6 +73,7 @@ class PanelAssessor:
     """
 
     def __init__(self, panel: Panel, settings: Settings) -> None:
+        from midas_engine.market.sources import panel_size
         from midas_engine.stats.bar_scores import CROSS_MINIMUM
 
         self._panel, self._settings = panel, settings
@@ -81,6 +83,7 @@ class PanelAssessor:
         self.market = f"{panel.S} perpetuals, bars of {panel.bar_seconds // 60} minutes, {first} to {last}"
         self.horizons = f"{settings.evaluation.target} bar(s) of {panel.bar_seconds // 60} minutes"
         self.snapshot_id = panel.snapshot_id
+        self._size = panel_size("the session", panel.T, panel.S, len(panel.fields))
         self._existing: dict[str, str] = {}
         self._pool: Executor | None = None
         self._local: worker.PanelJudge | None = None
@@ -152,11 +155,18 @@ class PanelAssessor:
                 f"{proposal.name} took longer than {seconds:g} s",
                 hint="simplify it, or raise evaluation.candidate_seconds",
             ) from error
+        except MemoryError as error:
+            raise EvaluationError(
+                f"there is not enough memory to judge {proposal.name}: {error or 'an allocation failed'}; {self._size}"[
+                    :500
+                ],
+                hint=SHORTAGE_HINT,
+            ) from error
         except BrokenProcessPool as error:
             await self._replace_pool()
             raise EvaluationError(
                 f"the worker died while it judged {proposal.name}",
-                hint="it may have run out of memory; the session goes on",
+                hint=f"it may have run out of memory ({self._size}); the session goes on. {SHORTAGE_HINT}",
             ) from error
 
     async def _replace_pool(self) -> None:

@@ -21,6 +21,7 @@ from midas_engine.loops.session_events import Voice
 from midas_engine.loops.trial_account import TrialAccount
 from midas_engine.models import FeatureState, LearningDocument
 from midas_engine.proposer.protocol import LearningDraft, Plan, Proposal, ResearchContext, TrialResult
+from midas_engine.shortage import is_shortage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -87,6 +88,8 @@ class Session:
             result, reason = "error", f"{error.message}" + (f" ({error.hint})" if error.hint else "")
         except Exception as error:
             result, reason = "error", f"{type(error).__name__}: {error}"
+            if is_shortage(error):
+                reason = f"there is not enough memory ({reason}): give fewer symbols, columns or bars"
         self._voice.begin("learn")
         draft: LearningDraft | None = None
         with contextlib.suppress(asyncio.CancelledError):  # then the program's own figures are the learning

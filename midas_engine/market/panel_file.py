@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from midas_engine.errors import DataFormatError
+from midas_engine.shortage import threads_fit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,8 +82,11 @@ def read_panel(cls: type[Panel], source: Path) -> Panel:
     if not source.is_file():
         raise DataFormatError(f"no file {source}", hint="`midas data import` makes one from exchange dumps")
     try:
-        table = pq.read_table(source)
-        frame = table.replace_schema_metadata(None).to_pandas()
+        together = threads_fit()
+        table = pq.read_table(source, use_threads=together, pre_buffer=together)
+        frame = table.replace_schema_metadata(None).to_pandas(use_threads=together)
+    except MemoryError:
+        raise  # the file is not to blame
     except (pa.ArrowException, OSError, ValueError) as error:
         reason = str(error).splitlines()[0][:160]
         raise DataFormatError(f"{source} is not a Parquet file Midas can read: {reason}") from error

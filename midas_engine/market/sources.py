@@ -11,12 +11,18 @@ from midas_engine.errors import DataFormatError
 from midas_engine.market.funding import align_funding, align_rates
 from midas_engine.market.panel import Panel
 from midas_engine.market.panel_file import is_panel_file
+from midas_engine.regular import obstacle
+from midas_engine.shortage import require_room, threads_fit
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SAMPLE = Path(__file__).parent / "sample"
 NAMED = ("sample", "sample-1m", "synthetic", "synthetic:SEED")
+
+_SAMPLE_SHAPE = (9_528, 33, 9)  # bars, symbols and columns, for when there is no room to read it
+_last = _size = ""  # the last source, and in words how large its panel is
+_WORKING_COPIES = 5  # targets, ranks and expression values beside the panel's own columns
 
 
 def load_panel(source: str | Path) -> Panel:
@@ -30,7 +36,60 @@ def load_panel(source: str | Path) -> Panel:
     Raises:
         DataFormatError: The name is unknown, or the file is not in a layout Midas reads.
     """
+    global _size
+    make_room(source)
     name = str(source)
+    panel = _load(name, source)
+    _size = panel_size(name, panel.T, panel.S, len(panel.fields))
+    return panel
+
+
+def make_room(source: str | Path) -> None:
+    """Note what will be read, and refuse at once when the process may not hold the libraries that read it.
+
+    Raises:
+        MemoryError: The limit on the address space is too low.
+    """
+    global _last, _size
+    _last, _size = str(source), ""
+    require_room()
+
+
+def panel_size(name: str, bars: int, symbols: int, columns: int) -> str:
+    """How large a panel is, in words, and about what judging on it takes."""
+    megabytes = bars * symbols * columns * 8 / 1e6
+    return (
+        f"the panel of {name} has {bars:,} bars of {symbols:,} symbols in {columns} columns, "
+        f"about {megabytes:,.0f} MB; judging on it takes about {300 + _WORKING_COPIES * megabytes:,.0f} MB a process"
+    )
+
+
+def last_panel() -> str:
+    """What was read last and how large it is: for a message when memory has run out. Empty when nothing was."""
+    if _size or not _last:
+        return _size
+    if _last == "sample":
+        return panel_size(_last, *_SAMPLE_SHAPE)
+    # It did not come to a panel: its file says how large it would be.
+    path = Path(_last)
+    path = path / "panel.parquet" if path.is_dir() else path
+    try:
+        import pyarrow.parquet as pq
+
+        about = pq.read_metadata(path)
+        # the symbol and the time of a row are the panel's axes
+        rows, columns = int(about.num_rows), int(about.num_columns) - 2
+        megabytes = rows * columns * 8 / 1e6
+        return f"the panel of {_last} has {rows:,} rows in {columns} columns, about {megabytes:,.0f} MB"
+    except Exception:  # no Parquet file, or no room even for that
+        try:
+            megabytes = path.stat().st_size / 1e6
+        except OSError:
+            return f"while the panel of {_last} was read"
+        return f"the panel of {_last} has {megabytes:,.1f} MB on disk, and several times that in memory"
+
+
+def _load(name: str, source: str | Path) -> Panel:
     if name == "sample":
         return _sample()
     if name == "sample-1m":
@@ -84,7 +143,8 @@ def _arrays(path: Path) -> tuple[Any, list[str], Any, dict[str, Any]]:
             values = np.where(known, values, np.nan)
         return values
 
-    table = pq.ParquetFile(path).read()
+    together = threads_fit()
+    table = pq.ParquetFile(path, pre_buffer=together).read(use_threads=together)
     whole = {name: table.column(name).combine_chunks() for name in table.column_names}
     coded = whole.pop("symbol").dictionary_encode()
     times = plain(whole.pop("timestamp"), "datetime64[ms]").astype("datetime64[ns]")
@@ -96,7 +156,7 @@ def _arrays(path: Path) -> tuple[Any, list[str], Any, dict[str, Any]]:
 def _read(path: Path) -> pd.DataFrame:
     import pyarrow.parquet as pq
 
-    frame: pd.DataFrame = pq.read_table(path).to_pandas()
+    frame: pd.DataFrame = pq.read_table(path, use_threads=threads_fit(), pre_buffer=threads_fit()).to_pandas()
     return frame
 
 
@@ -112,6 +172,9 @@ def _synthetic(name: str) -> Panel:
 def _from_path(path: Path) -> Panel:
     if path.is_dir() and (path / "panel.parquet").is_file():
         path = path / "panel.parquet"
+    kind = "" if path.is_dir() else obstacle(path, follow=True)
+    if kind:
+        raise DataFormatError(f"{path} is a {kind}, not a file of data", hint="give a file or a folder")
     if not path.exists():
         raise DataFormatError(
             f"no data at {path}", hint=f"give a path, or one of {', '.join(NAMED)}; `midas data import` makes panels"

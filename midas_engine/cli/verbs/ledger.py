@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -31,7 +32,7 @@ def ledger(shared: Shared, count: int) -> None:
     settings = shared.settings()
     require_base(settings)
     path = settings.kb_path / "journal.sqlite"
-    if not path.is_file():
+    if not os.path.lexists(path):
         found = Statement.empty()
     else:
         with TrialLedger(path, read_only=True) as book:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -34,7 +35,7 @@ def report(shared: Shared, day: str | None) -> None:
     base = open_base(settings)
     if day is not None:
         day = as_day(day).isoformat()
-    if base.journal_path.is_file():
+    if os.path.lexists(base.journal_path):
         with Journal(base.journal_path, read_only=True) as journal:
             chosen = day or max((d for f in saved_fleets(journal) for d, kept in f.days.days.items() if kept.bars),
                                 default=None)  # fmt: skip

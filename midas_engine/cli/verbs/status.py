@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from midas_engine.cli.context import Shared, Verb, pass_shared
-from midas_engine.cli.open_base import open_base
+from midas_engine.cli.open_base import open_base, refuse_other
 from midas_engine.cli.output import clean, moment, table
 from midas_engine.text import number
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 def status(shared: Shared) -> None:
     """Show the feature pipeline: candidates, shadow, deployed and archived features."""
     settings = shared.settings()
+    refuse_other(settings)
     if not settings.kb_path.is_dir():
         nothing = (
             f"There is no knowledge base at {clean(settings.kb)} yet.\n"

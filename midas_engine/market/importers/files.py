@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from midas_engine.errors import DataFormatError
+from midas_engine.shortage import threads_fit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,14 +93,20 @@ def _columnar(path: Path) -> pd.DataFrame:
     import pyarrow.feather
     import pyarrow.parquet as pq
 
+    together = threads_fit()
     try:
-        table = pq.read_table(path) if path.suffix.lower() == ".parquet" else pyarrow.feather.read_table(path)
+        if path.suffix.lower() == ".parquet":
+            table = pq.read_table(path, use_threads=together, pre_buffer=together)
+        else:
+            table = pyarrow.feather.read_table(path, use_threads=together)
         for i, column in enumerate(table.schema):
             if pa.types.is_nested(column.type):  # no figure and no word; shown as its text
                 texts = pa.array([str(cell)[:80] for cell in table.column(i).to_pylist()], pa.string())
                 table = table.set_column(i, column.name, texts)
         # What pandas wrote about itself is not needed, and may be wrong.
-        frame: pd.DataFrame = table.replace_schema_metadata(None).to_pandas()
+        frame: pd.DataFrame = table.replace_schema_metadata(None).to_pandas(use_threads=together)
+    except MemoryError:
+        raise  # the file is not to blame
     except (pa.ArrowException, OSError, ValueError) as error:
         # Arrow puts the whole path before its reason; the name is in the message already.
         first = str(error).splitlines()[0]
