@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import heapq
 import os
 import stat
@@ -283,3 +284,17 @@ def _entry(path: str, info: os.stat_result) -> Entry:
     return Entry(
         path, kind, info.st_size, info.st_mtime_ns, (info.st_ino, info.st_mtime_ns, info.st_ctime_ns, info.st_size)
     )
+
+
+def make_root(path: Path) -> None:
+    """Make the base's folder; one that is there stays, and one that cannot be written may still be read.
+
+    Raises:
+        KnowledgeBaseError: It cannot be made, or a file is in the way.
+    """
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        if not (isinstance(error, FileExistsError) or error.errno in (errno.EROFS, errno.EACCES)) or not path.is_dir():
+            reason = "a file is in the way" if isinstance(error, FileExistsError) else error.strerror or str(error)
+            raise KnowledgeBaseError(f"the folder {path} cannot be made: {reason}", hint="give another --kb") from error

@@ -22,7 +22,7 @@ from midas_engine.kb import thresholds as gates
 from midas_engine.kb.catalogue import Catalogue, DocumentInfo
 from midas_engine.kb.documents import feature_text
 from midas_engine.kb.features import FeatureShelf, feature_path
-from midas_engine.kb.files import FileTree
+from midas_engine.kb.files import FileTree, make_root
 from midas_engine.kb.frontmatter import decode, parse
 from midas_engine.kb.kill_file import NAME as KILLS
 from midas_engine.kb.kill_file import KillFile
@@ -71,7 +71,7 @@ class KnowledgeBase:
         self.swept = 0
         given = Path(path).expanduser()
         if not read_only:
-            _make_root(given)
+            make_root(given)
         self.path = given.resolve()
         self._tree = FileTree(self.path)
         self._lock = StoreLock(self.path / "midas.lock", clock=self.clock, timeout=lock_timeout)
@@ -393,12 +393,3 @@ class KnowledgeBase:
         from midas_engine.kb.watch import watch
 
         return watch(self.path, stop=stop)
-
-
-def _make_root(path: Path) -> None:
-    try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        if not (isinstance(error, FileExistsError) or error.errno in (errno.EROFS, errno.EACCES)) or not path.is_dir():
-            reason = "a file is in the way" if isinstance(error, FileExistsError) else error.strerror or str(error)
-            raise KnowledgeBaseError(f"the folder {path} cannot be made: {reason}", hint="give another --kb") from error
