@@ -97,6 +97,7 @@ def open_workspace(settings: Settings, *, create: bool = False, read_only: bool 
     try:
         yield workspace
     finally:
+        _tell(workspace.kb.notices())
         workspace.close()
 
 
