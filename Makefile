@@ -52,7 +52,7 @@ structure: $(DEV_STAMP) ## Print lines a file, import circles and the state of t
 	$(BIN)/python benchmarks/structure.py
 
 bench: $(BENCH_STAMP) $(WARM_STAMP) ## Print the budgets as measured
-	$(BIN)/python benchmarks/bench_budgets.py
+	$(BIN)/python benchmarks/speed/bench_budgets.py
 
 setup: $(RUN_STAMP) ## Create .venv and install
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks.torture_journal import PAGE, damages, fill, homes, log_damages, outcome
+from benchmarks.torture.torture_journal import PAGE, damages, fill, homes, log_damages, outcome
 from midas_engine.clock import ManualClock
 from midas_engine.errors import JournalDamagedError, JournalError
 from midas_engine.evaluator.trials.ledger import TrialKey, TrialLedger
@@ -287,7 +287,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, dict[str, fr
 def test_no_damage_is_silent_or_final(
     tmp_path: Path, sound: tuple[bytes, dict[str, frozenset[int]]], seed: int
 ) -> None:
-    """A part of `benchmarks/torture_journal.py`, which damages every page in turn."""
+    """A part of `benchmarks/torture/torture_journal.py`, which damages every page in turn."""
     data, home = sound
     drawn = random.Random(seed).sample(list(damages(data, 60, seed, step=7)), 30)
     faults = {d.name: fault for d in drawn if (fault := outcome(d, tmp_path, 120, home)[1])}

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmarks.sim_healthy_criticals import month
+from benchmarks.statistics.sim_healthy_criticals import month
 from midas_engine.cli.monitor_lines import Watchman
 from midas_engine.events import AlertRaised, AlertResolved, AlertUpdated, BarProcessed
 from midas_engine.models import Alert, AlertStatus, Severity

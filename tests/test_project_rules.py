@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 PACKAGES = ("midas", "midas_engine", "midas_tui")
 SOURCES = sorted(p for package in PACKAGES for p in (ROOT / package).rglob("*.py"))
-ALL_PYTHON = [*SOURCES, *sorted((ROOT / "tests").glob("*.py")), *sorted((ROOT / "benchmarks").glob("*.py"))]
+ALL_PYTHON = [*SOURCES, *sorted((ROOT / "tests").glob("*.py")), *sorted((ROOT / "benchmarks").rglob("*.py"))]
 TEXT = [
     *ALL_PYTHON,
     *(ROOT / name for name in ("README.md", "Makefile", "pyproject.toml", ".ci/run")),

@@ -84,7 +84,7 @@ def test_overlap_correction_repairs_a_known_overlap() -> None:
 
 @pytest.mark.parametrize(("horizon", "memory"), [(1, 0.98), (4, 0.9), (24, 0.98)])
 def test_p_values_of_noise_are_honest(horizon: int, memory: float) -> None:
-    """A coarse net; `benchmarks/sim_evaluator.py calibration` measures the cells finely."""
+    """A coarse net; `benchmarks/statistics/sim_evaluator.py calibration` measures the cells finely."""
     from helpers_evaluator import ar1, context, market
     from midas_engine.evaluator.metrics.evaluate import evaluate_values
 

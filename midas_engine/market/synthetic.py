@@ -254,7 +254,7 @@ class SyntheticMarket:
 _RANK_TO_LINEAR = 1.12
 # What each expression loses of the signal it recovers: to symbols of unequal volatility (carry), to the volume shock
 # seen through a rolling z-score of noisy volume (reversal), to ranges that open and close push apart (position).
-# Measured over 30 seeds: `python benchmarks/sim_planted_ic.py`.
+# Measured over 30 seeds: `python benchmarks/statistics/sim_planted_ic.py`.
 _RECOVERY = np.array([1.04, 1.35, 1.10])
 
 

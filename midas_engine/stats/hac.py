@@ -4,7 +4,7 @@ A score over h bars overlaps its h - 1 neighbours, so its mean has more error th
 With missing bars the autocovariances keep their true lags (Parzen's amplitude modulation; Datta and Du 2012).
 
 Two corrections make the p-values of pure noise honest (3.5-7.5 % at nominal 5 % for h = 1, 4, 24 and
-feature autocorrelation 0 to 0.98; `benchmarks/sim_evaluator.py calibration` measures it):
+feature autocorrelation 0 to 0.98; `benchmarks/statistics/sim_evaluator.py calibration` measures it):
 
 * Student's t with 1.5 n / (lag + 1) degrees of freedom, the fixed-b equivalent of the Bartlett kernel
   (Lazarus, Lewis, Stock and Watson 2018), for the noise in the variance;

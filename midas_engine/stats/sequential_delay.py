@@ -2,8 +2,8 @@
 
 The delay in bars times d^2, d the slope in standard deviations of one bar's score, depends on d^2 A alone (A the
 promised run length): Brownian scaling. The table was simulated with the detector itself, known reference, after 2,000
-healthy bars; `benchmarks/sim_delay_table.py` prints it again beside the numbers here. In between it is read on log
-scales.
+healthy bars; `benchmarks/statistics/sim_delay_table.py` prints it again beside the numbers here. In between it is
+read on log scales.
 """
 
 from __future__ import annotations

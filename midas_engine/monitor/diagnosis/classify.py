@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 CAUSES = ("data_fault", "cost", "crowding", "regime_shift", "true_decay", "noise")
 # Where each direct sign is as likely as not, and how fast it becomes certain; chosen on the development seeds of
-# benchmarks/sim_diagnosis.py and never on those it is graded with.
+# benchmarks/statistics/sim_diagnosis.py and never on those it is graded with.
 _FAULT = (0.12, 0.02)
 _COST = (1.45, 0.08)
 _COST_CALLED = (1.2, 0.08)
