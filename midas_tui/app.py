@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from midas_engine.settings import Settings
     from midas_tui.runtime_protocol import RuntimePort
     from midas_tui.screens.base import ModeScreen
+    from midas_tui.store import Places
 
 MODE_KEYS = ("live", "pipeline", "discovery", "learnings", "alerts")
 DAY_SECONDS = 86_400
@@ -243,9 +244,8 @@ class MidasApp(Views):
         newest = self.store.alerts.get(alerts[0].id, alerts[0])
         self.say(f"{self.glyphs.critical} {newest.feature}: {newest.message}{more}", bad=True, key="critical")
 
-    async def follow(self, names: Sequence[str] = ()) -> None:
+    async def follow(self, before: Places, names: Sequence[str] = ()) -> None:
         """Keep the eye on what was moved: the first of `names`, else of all features, that stands elsewhere now."""
-        before = self.store.places()
         await self.reload_pipeline()
         after = self.store.places()
         moved = [name for name in (*names, *after) if after.get(name) != before.get(name)]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from midas_engine.clock import Clock
     from midas_tui.runtime_protocol import Preview, RuntimePort
-    from midas_tui.store import Store
+    from midas_tui.store import Places, Store
     from midas_tui.theme import Glyphs
 
 SNOOZES = (("0.25", "15 minutes"), ("1", "1 hour"), ("4", "4 hours"), ("24", "1 day"))
@@ -162,13 +162,14 @@ class Commands(GuardedApp):
             self._asked()
         if not answer.confirmed:
             return
+        before = self.store.places()
         for name in names:
             if await self.attempt(lambda r, n=name: r.act(action, n, answer.reason)) and action != "kill":  # type: ignore[misc]
                 self._did(Done("pipeline"))
-        await self.follow(names)
+        await self.follow(before, names)
 
-    async def follow(self, names: Sequence[str] = ()) -> None:
-        """Keep the eye on the features that were moved; given by the application."""
+    async def follow(self, before: Places, names: Sequence[str] = ()) -> None:
+        """Keep the eye on the features that were moved since `before`; given by the application."""
 
     async def _question(self, action: str, names: list[str]) -> Question | None:
         """What the dialog says; None when the action is not possible, which has been said then."""
@@ -243,6 +244,7 @@ class Commands(GuardedApp):
     async def action_undo(self) -> None:
         """Undo the last reversible action: an answer to an alert, or a move in the pipeline."""
         done = self._done[-1] if self._done else Done("pipeline")
+        before = self.store.places()
         if done.what == "pipeline":
             if self.refused() or not await self.attempt(lambda r: r.undo()):
                 return
@@ -253,11 +255,12 @@ class Commands(GuardedApp):
             self._done.pop()
         self._undone.append(done)
         if done.what == "pipeline":
-            await self.follow()
+            await self.follow(before)
 
     async def action_redo(self) -> None:
         """Redo what was undone."""
         done = self._undone[-1] if self._undone else Done("pipeline")
+        before = self.store.places()
         if done.what == "pipeline":
             if self.refused() or not await self.attempt(lambda r: r.redo()):
                 return
@@ -267,7 +270,7 @@ class Commands(GuardedApp):
             self._undone.pop()
         self._done.append(done)
         if done.what == "pipeline":
-            await self.follow()
+            await self.follow(before)
 
     # -- alerts ----------------------------------------------------------------------------------
 
@@ -319,7 +322,9 @@ class Commands(GuardedApp):
             if hours:
                 in_worker(self, partial(carry, float(hours)), "answer", exclusive=False)
 
-        self.push_screen(ChooseModal("snooze for", SNOOZES), chosen)
+        alert = self.store.alerts.get(alert_id)
+        which = f" {alert.alert_type} of {alert.feature}" if alert is not None else ""
+        self.push_screen(ChooseModal(f"snooze{which} for", SNOOZES), chosen)
 
     async def diagnose(self, feature: str | None) -> None:
         """Ask for a diagnosis."""

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from midas_tui.runtime_protocol import WatchReport
 
 SPARK_POINTS = 60
+Places = dict[str, tuple[str, bool]]
+"""State of each feature, and whether it is paused."""
 STREAM_LINES = 2000
 FAULTS = 500
 
@@ -165,7 +167,7 @@ class Store:
         """A feature as the pipeline holds it; None for one that is only watched."""
         return self._records.get(name)
 
-    def places(self) -> dict[str, tuple[str, bool]]:
+    def places(self) -> Places:
         """Where each feature of the pipeline stands, and whether it is paused."""
         return {name: (record.state.value, record.paused) for name, record in self._records.items()}
 

@@ -376,13 +376,18 @@ class ScriptedRuntime:
 
 @asynccontextmanager
 async def scripted(
-    runtime: Any = None, *, size: tuple[int, int] = (120, 32), mode: str = "live", **flags: Any
+    runtime: Any = None,
+    *,
+    size: tuple[int, int] = (120, 32),
+    mode: str = "live",
+    notifications: bool = False,
+    **flags: Any,
 ) -> AsyncIterator[tuple[MidasApp, Pilot[Any], Any]]:
-    """The terminal on a scripted runtime."""
+    """The terminal on a scripted runtime; `notifications` draws its messages too."""
     runtime = runtime or ScriptedRuntime()
     settings = load_settings(file=None, environ={}, flags=flags)
     app = MidasApp(lambda: runtime, settings, mode=mode, clock=SteppedClock())
-    async with app.run_test(size=size) as pilot:
+    async with app.run_test(size=size, notifications=notifications) as pilot:
         await asyncio.wait_for(app.ready.wait(), 30)
         await pilot.pause()
         yield app, pilot, runtime

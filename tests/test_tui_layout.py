@@ -179,3 +179,51 @@ async def test_an_unknown_theme_falls_back_and_says_so() -> None:
     async with scripted(**{"terminal.theme": "midas-drak"}) as (app, _pilot, _runtime):
         assert app.theme == "midas-dark"
         assert any("there is no theme 'midas-drak'" in t for t in toasts(app))
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")
+async def test_messages_stand_at_the_top_right_or_on_one_line_and_cover_no_transport(size: tuple[int, int]) -> None:
+    from textual.widgets._toast import Toast
+
+    async with scripted(Recording(), size=size, notifications=True) as (app, pilot, _):
+        for text in ("one", "two", "three", "four " * 40):
+            app.say(text, bad=True)
+        await pilot.pause()
+        await pilot.pause()
+        shown = [toast.region for toast in app.screen.query(Toast) if toast.region.area]
+        bars = [app.screen.query_one(name).region for name in ("#replay", "#status")]
+        assert 1 <= len(shown) <= (1 if size[1] < 32 else 2)
+        assert not any(region.intersection(bar).area for region in shown for bar in bars)
+        if size[1] < 32:
+            assert shown[0].height == 1
+            assert shown[0].y == app.screen.query_one("#footer").region.y
+        else:
+            assert all(region.right == size[0] and region.bottom <= size[1] // 3 for region in shown)
+
+
+async def test_a_message_takes_the_place_of_an_earlier_one_of_its_kind() -> None:
+    from helpers_tui import toasts
+
+    async with scripted(size=(160, 45), mode="pipeline") as (app, pilot, _):
+        for number in range(4):
+            app.say(f"refused {number}", bad=True, key="refused")
+        app.say("copied")
+        await pilot.pause()
+        assert toasts(app) == ["refused 3", "copied"]
+        app.say("copied")
+        assert toasts(app) == ["refused 3", "copied"]
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")
+async def test_a_maximised_pane_takes_the_whole_screen_and_gives_it_back(size: tuple[int, int]) -> None:
+    async with scripted(size=size) as (app, pilot, _):
+        for key in ("1", "2", "3", "4", "5"):
+            await press(pilot, key)
+            pane: Any = app.focused
+            before = pane.region
+            await press(pilot, "f")
+            await pilot.pause()
+            assert (pane.region.width, pane.region.height) == size, (key, pane.id)
+            await press(pilot, "f")
+            await pilot.pause()
+            assert pane.region == before, (key, pane.id)

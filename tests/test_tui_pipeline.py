@@ -22,6 +22,7 @@ from helpers_tui import (
 from midas_engine.errors import MidasError
 from midas_engine.kb import KnowledgeBase
 from midas_engine.promoter.rules import ACTIONS as TABLE
+from midas_tui.keys import footer_hints
 from midas_tui.modals.ask import AskModal
 from midas_tui.screens.pipeline import TAKES, PipelineScreen
 
@@ -167,6 +168,28 @@ async def test_undo_and_redo_walk_the_pipeline_back_and_forth(kb: Path, market: 
         await until(pilot, lambda: states(kb)["volume_shock"] == "candidate")
         await press(pilot, "U")
         await until(pilot, lambda: states(kb)["volume_shock"] == "shadow")
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 32), (160, 45)], ids=lambda s: f"{s[0]}x{s[1]}")
+async def test_the_focus_follows_what_is_killed_demoted_and_undone(
+    kb: Path, market: Path, size: tuple[int, int]
+) -> None:
+    async with running(kb, market, mode="pipeline", size=size) as (app, pilot):
+
+        def at(column: str, name: str) -> bool:
+            focused: Any = app.focused
+            return focused is not None and focused.id == column and focused.cursor_key == name
+
+        choose(app, "reversal_1h")
+        await press(pilot, "d")
+        await asked(pilot)
+        await press(pilot, "tab")
+        await type_text(pilot, "dead")
+        await press(pilot, "enter")
+        await until(pilot, lambda: at("archived", "reversal_1h"), "it went to the archive")
+        await press(pilot, "u")
+        await until(pilot, lambda: at("deployed", "reversal_1h"), "it came back")
+        assert ("d", "demote") in footer_hints(app.screen)
 
 
 async def test_undo_reaches_back_over_a_restart(kb: Path, market: Path) -> None:
