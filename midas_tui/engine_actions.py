@@ -298,11 +298,14 @@ class Commands(GuardedApp):
             self._did(Done("acknowledge", alert_id))
         self.store.mark("alerts")
         if count:
-            alert = self.store.alerts.get(ids[0])
-            name = f"{alert.alert_type} of {alert.feature}" if alert is not None and count == 1 else f"{count} alerts"
-            self.say(f"acknowledged {name}; u takes it back")
+            self.say(f"acknowledged {self._called(ids[:count])}; u takes it back")
         if said:
             self.say(said, bad=True)
+
+    def _called(self, ids: Sequence[str]) -> str:
+        """One alert by its name, several by their number."""
+        alert = self.store.alerts.get(ids[0])
+        return f"{alert.alert_type} of {alert.feature}" if alert is not None and len(ids) == 1 else f"{len(ids)} alerts"
 
     def snooze(self, ids: Sequence[str]) -> None:
         """Ask how long, then snooze."""
@@ -322,9 +325,7 @@ class Commands(GuardedApp):
             if hours:
                 in_worker(self, partial(carry, float(hours)), "answer", exclusive=False)
 
-        alert = self.store.alerts.get(alert_id)
-        which = f" {alert.alert_type} of {alert.feature}" if alert is not None else ""
-        self.push_screen(ChooseModal(f"snooze{which} for", SNOOZES), chosen)
+        self.push_screen(ChooseModal(f"snooze {self._called(ids)} for", SNOOZES), chosen)
 
     async def diagnose(self, feature: str | None) -> None:
         """Ask for a diagnosis."""
