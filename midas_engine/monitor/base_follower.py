@@ -11,7 +11,7 @@ from midas_engine.models import FeatureState
 from midas_engine.monitor.worker import within
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
 
     from midas_engine.journal import Action
@@ -43,6 +43,12 @@ class Move:
     def live(self) -> bool:
         """It is live now."""
         return self.after is not None and self.after.state in LIVE
+
+    @property
+    def explains_itself(self) -> bool:
+        """The feature's own history says who moved it; else (undo, redo) the journal does."""
+        past = self.before.history if self.before is not None else ()
+        return self.after is not None and len(self.after.history) > len(past)
 
     @property
     def concerns_the_book(self) -> bool:
@@ -128,10 +134,10 @@ def by(actor: str, via: str) -> str:
     return f"{actor} ({via})" if via else actor
 
 
-async def newest_actions(journal: Any, worker: Worker) -> list[Action]:
-    """The journal's newest actions; none where it has none to give, or somebody sits on it."""
+async def newest_actions(journal: Any, worker: Worker, moves: Iterable[Move]) -> list[Action]:
+    """The journal's newest actions, where `moves` need them; none when somebody sits on it."""
     read = getattr(journal, "actions", None)
-    if read is None:
+    if read is None or all(move.explains_itself for move in moves):
         return []
     try:
         found: list[Action] = await within(worker.submit(lambda: list(read(limit=_READ_BACK))), _READ_SECONDS)
@@ -146,10 +152,8 @@ def _shape(record: FeatureRecord | None) -> tuple[object, ...]:
 
 def _doing(move: Move, actions: list[Action]) -> tuple[str, str, str, str]:
     """Action, actor, where, reason."""
-    past = move.before.history if move.before is not None else ()
-    history = move.after.history if move.after is not None else ()
-    if len(history) > len(past) or (history and not past):
-        last = history[-1]
+    if move.after is not None and move.explains_itself:
+        last = move.after.history[-1]
         return (*(str(last.get(key, "")) for key in ("action", "actor", "via")), str(last.get("reason", "")))  # type: ignore[return-value]
     for action in reversed(actions):
         if move.name in {m[0] for m in action.body.get("moves", [])}:

@@ -42,13 +42,14 @@ class Obedience:
 
     Attributes:
         everything: Watch what is newly deployed too.
+        announced: Features whose kill elsewhere was told here: that their files move then is no further news.
     """
 
     def __init__(self, monitor: OnlineMonitor, follower: BaseFollower | None) -> None:
         self._monitor, self.follower = monitor, follower
         self.everything = False
         self._wanted = frozenset(monitor.fleet.names)
-        self._announced: set[str] = set()
+        self.announced: set[str] = set()
         self._worker = Worker("midas-base")
         self._turn = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
@@ -91,9 +92,10 @@ class Obedience:
         last = fleet.stream.last if fleet.built else None
         fresh, alive = monitor.kills.follow(-1 if last is None else last)
         for record in fresh:
-            self._announced.add(record.feature)
+            self.announced.add(record.feature)
             fleet.kill_wanted.pop(record.feature, None)
             monitor.bus.publish(self._killed(record))
+        self.announced.difference_update(alive)
         if fresh or alive:
             fleet.apply_live()
 
@@ -117,11 +119,11 @@ class Obedience:
             moves = await self._worker.submit(self.follower.look)
             if moves:
                 journal = getattr(self._monitor.promoter, "journal", None)
-                actions = await newest_actions(journal, self._worker)
+                actions = await newest_actions(journal, self._worker, moves)
                 for move in moves:
                     event = self.follower.tell(move, actions, self._monitor.clock.now())
                     killed = move.after is not None and move.after.killed
-                    if event is not None and not (killed and move.name in self._announced):
+                    if event is not None and not (killed and move.name in self.announced):
                         self._monitor.bus.publish(event)
         return [move for move in moves if move.concerns_the_book]
 

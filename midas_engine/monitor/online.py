@@ -199,6 +199,7 @@ class OnlineMonitor(OperatorCommands):
     async def close(self) -> None:
         """Save the state, stop what runs in the background, and let another monitor watch the base."""
         await self.obedience.end()
+        await self._saving.end()
         if self._started:
             await self.save(CLOSING_SECONDS)
         if self._reports:
@@ -318,8 +319,7 @@ class OnlineMonitor(OperatorCommands):
             await self._saving.record_shadows(getattr(self.promoter, "journal", None))
             self._diagnose(events, opened)
             done = self._tick(opened, bar.regime, self.clock.monotonic() - began)
-            if self.recovery.due:
-                await self._saving.begin_snapshot()
+            await self._saving.after_bar(self._lock)
             return done
 
     async def obey(self) -> None:
@@ -333,7 +333,7 @@ class OnlineMonitor(OperatorCommands):
             moves = await self.obedience.moves()
             if moves:
                 self._publish(self.obedience.apply(moves))
-                await self._snapshot()
+                await self._saving.begin_snapshot()
         except (MidasError, OSError) as error:
             self.obedience.failed(error)
 

@@ -97,6 +97,11 @@ class LiveWatch:
         return self._monitor
 
     @property
+    def announced(self) -> frozenset[str]:
+        """Features whose kill elsewhere was told here."""
+        return frozenset(self._monitor.obedience.announced) if self._monitor is not None else frozenset()
+
+    @property
     def fleet(self) -> Fleet:
         """The monitor's fleet, as a stage has one."""
         return self.monitor.fleet

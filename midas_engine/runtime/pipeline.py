@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Literal
 
 from midas_engine.errors import TransitionError
+from midas_engine.events import FeatureMoved
 from midas_engine.models import FeatureRecord, FeatureState, PipelineSummary
 from midas_engine.monitor.base_follower import BaseFollower, newest_actions
 from midas_engine.monitor.worker import Worker
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from midas_engine.bus import EventBus
     from midas_engine.clock import Clock
+    from midas_engine.events import Event
     from midas_engine.journal import Journal
     from midas_engine.kb import KnowledgeBase
     from midas_engine.market import Panel
@@ -130,7 +132,7 @@ class PipelineCommands:
             if not follower.changed and not always:
                 return
             moves = await asyncio.to_thread(follower.look)
-            actions = await newest_actions(self._journal, self._reader) if moves else []
+            actions = await newest_actions(self._journal, self._reader, moves)
             for move in moves:
                 event = follower.tell(move, actions, self.clock.now())
                 if event is not None and not self._told_by_monitor(move):
@@ -143,6 +145,12 @@ class PipelineCommands:
             await self.obey(always=False)
         except Exception as error:  # the bar counts all the same
             self.fault("monitor", f"the base cannot be followed: {error}", "see `midas kb check`")
+
+    def _tell_move(self, event: Event) -> None:
+        """What the pipeline here did, from any thread; the archive of a kill that was told when it fell is no news."""
+        known = self._live.announced if self._live is not None else frozenset()
+        if not (isinstance(event, FeatureMoved) and event.action == "kill" and event.feature in known):
+            self.bus.publish_threadsafe(event)
 
     def _told_by_monitor(self, move: Move) -> bool:
         killed = move.after is not None and move.after.killed

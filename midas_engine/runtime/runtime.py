@@ -157,7 +157,7 @@ class Runtime(PipelineCommands, Documents, Sessions, WatchUpkeep, Troubles):
             self.settings,
             clock=self.clock,
             via="terminal",
-            on_event=self.bus.publish_threadsafe,
+            on_event=self._tell_move,
             data=lambda: (self.panel, "" if self.panel is not None else "the data is not loaded yet"),
         )
         self._workspace, self._kb = workspace, workspace.kb

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import threading
 from typing import TYPE_CHECKING, Any
 
 from midas_engine.errors import JournalError, MonitorError
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 SNAPSHOT_KEY = "monitor/snapshot"
 BAR_KEY = "monitor/bar/{slot}"
 PART_KEY = SNAPSHOT_KEY + "/{generation}/{part}"
-PART_BYTES = 64_000_000
+# Each part is a transaction of its own: a bar's write waits for one of them at most, not for the whole snapshot.
+PART_BYTES = 256_000
 _PARTS_MARK = b"MIDAS PARTS "
 _MOST_EVERY = 240
 NOTE_SECONDS = 1.0
@@ -59,6 +61,8 @@ class Recovery:
         self._hole = False
         self._durable = 0  # the bar of the snapshot that is on disk
         self._bars, self._snapshots = Worker("midas-bars"), Worker("midas-snapshots")
+        self._free = threading.Event()  # no bar waits to be written
+        self._free.set()
         self._stuck: asyncio.Future[None] | None = None
         self._writing: asyncio.Future[None] | None = None
 
@@ -79,7 +83,15 @@ class Recovery:
         if self._stuck is not None and not self._stuck.done():
             raise TimeoutError("the write of an earlier bar still hangs")
         key = BAR_KEY.format(slot=self.sequence % self.slots)
-        self._stuck = self._bars.submit(lambda: store.put_state(key, blob))
+        self._free.clear()
+
+        def write() -> None:
+            try:
+                store.put_state(key, blob)
+            finally:
+                self._free.set()
+
+        self._stuck = self._bars.submit(write)
         await within(self._stuck, NOTE_SECONDS)
         self._hole = False
         if failed:
@@ -95,8 +107,16 @@ class Recovery:
     @property
     def due(self) -> bool:
         """It is time for a snapshot."""
-        free = self._writing is None or self._writing.done()
-        return self._store is not None and free and not self._hole and self.since_snapshot >= self.every
+        return self._store is not None and not self.writing and not self._hole and self.since_snapshot >= self.every
+
+    @property
+    def writing(self) -> bool:
+        """A snapshot is under way."""
+        return self._writing is not None and not self._writing.done()
+
+    def soon(self) -> None:
+        """Make the next snapshot due as soon as the one under way is done."""
+        self.since_snapshot = max(self.since_snapshot, self.every)
 
     async def begin_snapshot(
         self, meta: Mapping[str, Any], arrays: Mapping[str, NDArray[np.generic]]
@@ -157,6 +177,7 @@ class Recovery:
             places = range(0, len(blob), PART_BYTES)
             for part, start in enumerate(places):
                 key = PART_KEY.format(generation=self._generation, part=part)
+                self._free.wait(NOTE_SECONDS)  # bars go first
                 self._store.put_state(key, blob[start : start + PART_BYTES])
             told = {"generation": self._generation, "parts": len(places), "sha256": hashlib.sha256(blob).hexdigest()}
             blob = _PARTS_MARK + json.dumps(told).encode()

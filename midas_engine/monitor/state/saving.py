@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from midas_engine.monitor.shadow_record import record_lines, shadow_lines
@@ -9,7 +10,6 @@ from midas_engine.monitor.state.recovery import NOTE_SECONDS, Recovery
 from midas_engine.monitor.worker import Worker, within
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable, Mapping
 
     from midas_engine.journal import Journal
@@ -29,6 +29,7 @@ class Saving:
         self._recovery, self._fleet, self._fault = recovery, fleet, fault
         self._bars_down = self._snapshot_down = False
         self._worker = Worker("midas-shadow")
+        self._after: asyncio.Task[None] | None = None
         self._lines: asyncio.Future[None] | None = None
 
     async def write_ahead(self, meta: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
@@ -41,8 +42,29 @@ class Saving:
                 self._fault(f"state cannot be written, going on in memory: {error}", "critical")
             self._bars_down = True
 
+    async def after_bar(self, turn: asyncio.Lock) -> None:
+        """Where it is time, begin a snapshot once the bar is done: copying the state is not the bar's time either.
+
+        Args:
+            turn: Held while the fleet changes, by the caller too.
+        """
+        if self._recovery.urgent:
+            await self.begin_snapshot()
+        elif self._recovery.due and (self._after is None or self._after.done()):
+            self._after = asyncio.get_running_loop().create_task(self._snapshot_in(turn), name="snapshot")
+
+    async def _snapshot_in(self, turn: asyncio.Lock) -> None:
+        async with turn:
+            if self._recovery.due:
+                await self.begin_snapshot()
+
     async def begin_snapshot(self) -> None:
         """A snapshot in the background; the next bar does not wait for it."""
+        if not self._fleet.built:
+            return
+        if self._recovery.writing:
+            self._recovery.soon()
+            return
         if self._recovery.urgent:
             await self.snapshot(NOTE_SECONDS)
             return
@@ -53,6 +75,11 @@ class Saving:
         else:
             if future is not None:
                 future.add_done_callback(lambda done: self._snapshot_is(done.exception()))
+
+    async def end(self) -> None:
+        """Begin no snapshot any more."""
+        if self._after is not None:
+            await asyncio.gather(self._after, return_exceptions=True)
 
     async def snapshot(self, seconds: float) -> None:
         """A snapshot, waited for."""
