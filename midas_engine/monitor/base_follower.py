@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from midas_engine.models import FeatureState
 from midas_engine.monitor.worker import within
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from midas_engine.journal import Action
@@ -23,6 +24,7 @@ LIVE = frozenset({FeatureState.DEPLOYED, FeatureState.SHADOW})
 _GONE = "gone"
 _READ_BACK = 8
 _READ_SECONDS = 0.3
+_TOLD = ("action", "actor", "via", "reason")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,17 +104,43 @@ class BaseFollower:
         self._known = now
         return moves
 
-    def tell(self, move: Move, actions: list[Action], at: datetime) -> FeatureMoved | None:
+    async def deeds(self, journal: Any, worker: Worker, moves: Iterable[Move]) -> list[Mapping[str, Any]]:
+        """The newest changes of the pipeline, oldest first, where `moves` need them.
+
+        Those that wait for the journal are read too, and first: a change is seen a moment before the journal has it,
+        and somebody may sit on the journal.
+        """
+        if all(move.explains_itself for move in moves):
+            return []
+        waiting = await worker.submit(self._waiting)
+        read = getattr(journal, "actions", None)
+        if read is None:
+            return waiting
+        try:
+            found: list[Action] = await within(worker.submit(lambda: list(read(limit=_READ_BACK))), _READ_SECONDS)
+        except (TimeoutError, MidasError):
+            return waiting
+        past = [{**a.body, "action": a.action, "actor": a.actor, "reason": a.reason} for a in found]
+        return [*past, *waiting]
+
+    def _waiting(self) -> list[Mapping[str, Any]]:
+        changes = self._kb.transactions.unjournalled()
+        with contextlib.suppress(MidasError):
+            decided = self._kb.transactions.pending()
+            changes += [] if decided is None else [decided]
+        return [change.note for change in changes]
+
+    def tell(self, move: Move, deeds: Sequence[Mapping[str, Any]], at: datetime) -> FeatureMoved | None:
         """The event of a move, with who did it and where; None when this process has told it itself.
 
         Args:
             move: From `look`.
-            actions: The journal's newest actions, for what a feature's own history does not say (undo, redo).
+            deeds: From `deeds`, for what a feature's own history does not say (undo, redo).
             at: Engine time.
         """
         if move.after is not None and self._ours(move.after.path):
             return None
-        action, actor, via, reason = _doing(move, actions)
+        action, actor, via, reason = _doing(move, deeds)
         return FeatureMoved(
             at=at,
             feature=move.name,
@@ -134,28 +162,16 @@ def by(actor: str, via: str) -> str:
     return f"{actor} ({via})" if via else actor
 
 
-async def newest_actions(journal: Any, worker: Worker, moves: Iterable[Move]) -> list[Action]:
-    """The journal's newest actions, where `moves` need them; none when somebody sits on it."""
-    read = getattr(journal, "actions", None)
-    if read is None or all(move.explains_itself for move in moves):
-        return []
-    try:
-        found: list[Action] = await within(worker.submit(lambda: list(read(limit=_READ_BACK))), _READ_SECONDS)
-    except (TimeoutError, MidasError):
-        return []
-    return found
-
-
 def _shape(record: FeatureRecord | None) -> tuple[object, ...]:
     return () if record is None else (record.state, record.paused, record.killed, record.expression)
 
 
-def _doing(move: Move, actions: list[Action]) -> tuple[str, str, str, str]:
+def _doing(move: Move, deeds: Sequence[Mapping[str, Any]]) -> tuple[str, str, str, str]:
     """Action, actor, where, reason."""
     if move.after is not None and move.explains_itself:
         last = move.after.history[-1]
-        return (*(str(last.get(key, "")) for key in ("action", "actor", "via")), str(last.get("reason", "")))  # type: ignore[return-value]
-    for action in reversed(actions):
-        if move.name in {m[0] for m in action.body.get("moves", [])}:
-            return action.action, action.actor, str(action.body.get("via", "")), action.reason
+        return tuple(str(last.get(key, "")) for key in _TOLD)  # type: ignore[return-value]
+    for deed in reversed(deeds):
+        if move.name in {m[0] for m in deed.get("moves", [])}:
+            return tuple(str(deed.get(key, "")) for key in _TOLD)  # type: ignore[return-value]
     return "changed", "somebody", "another process", ""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from midas_engine.clock import WallClock
 from midas_engine.events import FeatureMoved
 from midas_engine.models import FeatureState
-from midas_engine.monitor.base_follower import BaseFollower, by, newest_actions
+from midas_engine.monitor.base_follower import BaseFollower, by
 from midas_engine.monitor.worker import Worker
 
 if TYPE_CHECKING:
@@ -119,9 +119,9 @@ class Obedience:
             moves = await self._worker.submit(self.follower.look)
             if moves:
                 journal = getattr(self._monitor.promoter, "journal", None)
-                actions = await newest_actions(journal, self._worker, moves)
+                deeds = await self.follower.deeds(journal, self._worker, moves)
                 for move in moves:
-                    event = self.follower.tell(move, actions, self._monitor.clock.now())
+                    event = self.follower.tell(move, deeds, self._monitor.clock.now())
                     killed = move.after is not None and move.after.killed
                     if event is not None and not (killed and move.name in self.announced):
                         self._monitor.bus.publish(event)

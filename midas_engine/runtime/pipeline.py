@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from midas_engine.errors import TransitionError
 from midas_engine.events import FeatureMoved
 from midas_engine.models import FeatureRecord, FeatureState, PipelineSummary
-from midas_engine.monitor.base_follower import BaseFollower, newest_actions
+from midas_engine.monitor.base_follower import BaseFollower
 from midas_engine.monitor.worker import Worker
 
 if TYPE_CHECKING:
@@ -132,9 +132,9 @@ class PipelineCommands:
             if not follower.changed and not always:
                 return
             moves = await asyncio.to_thread(follower.look)
-            actions = await newest_actions(self._journal, self._reader, moves)
+            deeds = await follower.deeds(self._journal, self._reader, moves)
             for move in moves:
-                event = follower.tell(move, actions, self.clock.now())
+                event = follower.tell(move, deeds, self.clock.now())
                 if event is not None and not self._told_by_monitor(move):
                     self.bus.publish(event)
             if always or any(move.concerns_the_book for move in moves):
