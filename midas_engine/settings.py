@@ -7,6 +7,7 @@ Environment names join section and key: `MIDAS_COSTS_FEE_BPS=4`, `MIDAS_KB=./my-
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import tomllib
 import typing
@@ -19,6 +20,7 @@ from midas_engine.errors import SettingsError
 from midas_engine.plugins import listed
 from midas_engine.regular import obstacle
 from midas_engine.text import did_you_mean
+from midas_engine.trust import Request, check_consent, folder_of, requests
 
 if typing.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -191,6 +193,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "monitor.feed_failures": (0, 1_000_000),
     "terminal.refresh_hz": (0.5, 20),
 }
+MAX_FILE_BYTES = 256_000
 _NOT_SETTINGS = ("MIDAS_API_KEY",)  # read by the model clients, never stored
 _TABLES = ("terminal.keys", "model.cutoffs")  # their keys are the user's own; only a file can give them
 PROVIDERS = ("local", "mock", "openai", "anthropic", "compatible")
@@ -209,20 +212,24 @@ def load_settings(
     """Settings from defaults, then file, then environment, then flags.
 
     Args:
-        file: A TOML file; None looks for `midas.toml` in the working folder.
+        file: A TOML file that somebody named; None looks for `midas.toml` in the working folder, from which only
+            what is harmless is taken without consent (see `trust`).
         environ: The environment; None reads the process's.
         flags: Dotted keys, e.g. `{"kb": "./kb", "model.provider": "openai"}`; None values are skipped.
 
     Raises:
-        SettingsError: An unknown key, a wrong type or a value out of range, naming where it stood.
+        SettingsError: An unknown key, a wrong type or a value out of range, naming where it stood; or `midas.toml`
+            asks for what needs consent.
     """
     layers: list[tuple[str, dict[str, Any]]] = []
     path = file if file is not None else Path("midas.toml")
     kind = obstacle(path, follow=True)
     if kind:
         raise SettingsError(f"{path} is a {kind}, where a settings file belongs", hint="give a TOML file, or remove it")
+    data = b""
     if path.is_file():
-        layers.append((str(path), _flatten(_read_toml(path))))
+        data = _read_file(path)
+        layers.append((str(path), _flatten(_parsed(data, path))))
     elif file is not None:
         raise SettingsError(f"settings file {file} does not exist", hint="leave --config out to use the defaults")
     layers.append(("the environment", _from_environment(os.environ if environ is None else environ)))
@@ -231,6 +238,11 @@ def load_settings(
     for origin, values in layers:
         for key, value in values.items():
             merged[key] = _checked(key, value, origin)
+    if data and file is None:
+        # What the environment or the command line sets too is not taken from the file.
+        stated = {key for _, values in layers[1:] for key in values}
+        own = {key: merged[key] for key in layers[0][1] if key not in stated}
+        check_consent(path, data, requests(own, _defaults(), folder_of(path)))
     settings = _apply(Settings(), merged)
     if settings.evaluation.confirmation_share + settings.evaluation.holdout_share > 0.7:
         raise SettingsError(
@@ -241,11 +253,38 @@ def load_settings(
     return settings
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
+def file_requests(path: Path) -> tuple[bytes, list[Request]]:
+    """A settings file's content, and what in it needs consent where the file merely lies in the working folder.
+
+    Raises:
+        SettingsError: It cannot be read, or holds a mistake.
+    """
+    data = _read_file(path)
+    values = {key: _checked(key, value, str(path)) for key, value in _flatten(_parsed(data, path)).items()}
+    return data, requests(values, _defaults(), folder_of(path))
+
+
+def _read_file(path: Path) -> bytes:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
         raise SettingsError(f"{path} cannot be read: {error}", hint="it must be UTF-8 TOML") from error
+    if len(data) > MAX_FILE_BYTES:
+        raise SettingsError(f"{path} has more than {MAX_FILE_BYTES:,} bytes", hint="settings are a few lines")
+    return data
+
+
+def _parsed(data: bytes, path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(data.decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise SettingsError(f"{path} cannot be read: {error}", hint="it must be UTF-8 TOML") from error
+
+
+def _defaults() -> dict[str, Any]:
+    plain = Settings()
+    return {key: functools.reduce(getattr, key.split("."), plain) for key in known_keys()}
 
 
 def known_keys() -> dict[str, Any]:

@@ -39,6 +39,7 @@ VERBS = {
     "data": f"{_HERE}.data:data",
     "dsl": f"{_HERE}.dsl:dsl",
     "kb": f"{_HERE}.kb:kb",
+    "trust": f"{_HERE}.trust:trust",
     "warmup": f"{_HERE}.warmup:warmup",
     "plugins": f"{_HERE}.plugins:plugins",
 }
@@ -60,7 +61,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "redo",
     ),
     "Monitoring": ("monitor", "report"),
-    "Data, language, upkeep": ("data", "dsl", "kb", "warmup", "plugins"),
+    "Data, language, upkeep": ("data", "dsl", "kb", "trust", "warmup", "plugins"),
 }
 
 
