@@ -45,6 +45,9 @@ class Workspace:
         on_event: Told of every move of a feature, after it is on disk.
         data: Today's data for pre-flights, or None and why not; None loads what the settings name.
 
+    Attributes:
+        notices: What had to be put right when the journal was opened, in words.
+
     Raises:
         KnowledgeBaseError: The folder cannot be used.
     """
@@ -76,6 +79,7 @@ class Workspace:
         self._beside = read_only and not settings.read_only
         self._writer: Workspace | None = None
         self._opening = threading.RLock()
+        self.notices: list[str] = []
 
     def close(self) -> None:
         """Close the journal; safe to call twice."""
@@ -100,7 +104,16 @@ class Workspace:
                 from midas_engine.journal import Journal
 
                 self._journal = Journal(self.kb.journal_path, clock=self.clock, read_only=self.kb.read_only)
+                self.notices += self._journal.notices
+                self.notices += self._end_interrupted(self._journal)
             return self._journal
+
+    def _end_interrupted(self, journal: Journal) -> list[str]:
+        if self.kb.read_only or not any(row.kind == "running" for row in journal.sessions()):
+            return []  # the usual case loads nothing
+        from midas_engine.loops.interrupted import end_interrupted
+
+        return end_interrupted(self.kb, journal, self.clock)
 
     @property
     def promoter(self) -> FeaturePromoter:

@@ -144,7 +144,8 @@ def _pids(assessor: PanelAssessor) -> list[int]:
 async def test_nothing_is_left_behind(panel: Panel) -> None:
     assessor = PanelAssessor(panel, _settings(workers=1))
     await assessor.start({})
-    folder = assessor._folder
+    assert assessor._scratch is not None
+    folder = assessor._scratch.path
     assert folder is not None
     assert folder.is_dir()
     await assessor.judge(Proposal("carry", CARRY), "research", 1, DEFAULT_THRESHOLDS, {})

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from midas_engine.alive import Scratch
 from midas_engine.calibrate import work
 from midas_engine.calibrate.features import FeatureOutcome
 from midas_engine.calibrate.figures import Calibration, summarise
@@ -56,16 +54,16 @@ def calibrate(
     split_history(panel.timestamps, settings, max(settings.evaluation.horizons))
     whole = validate_thresholds(thresholds or {})
     jobs = plan.jobs()
-    folder = Path(tempfile.mkdtemp(prefix="midas-calibrate-"))
+    scratch = Scratch("calibrate")
     clock = WallClock()
     start = clock.monotonic()
     try:
-        share_panel(panel, folder)
+        share_panel(panel, scratch.path)
         with ProcessPoolExecutor(
             min(plan.workers, len(jobs)),
             mp_context=get_context("spawn"),
             initializer=work.begin,
-            initargs=(str(folder), settings, dict(existing or {}), whole, plan),
+            initargs=(str(scratch.path), settings, dict(existing or {}), whole, plan),
         ) as pool:
             outcomes = _collect(pool, jobs, clock, progress)
     except BrokenProcessPool as error:
@@ -75,7 +73,7 @@ def calibrate(
             + panel_size("the calibration", panel.T, panel.S, len(panel.fields)),
         ) from error
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        scratch.remove()
     # In the order of the plan, so that the figures do not depend on which worker was faster.
     ordered = [outcomes[k] for k in range(len(jobs))]
     failed = [o for o in ordered if isinstance(o, str)]

@@ -6,19 +6,19 @@ import asyncio
 import dataclasses
 import json
 import math
-import tempfile
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from midas_engine.alive import Scratch
 from midas_engine.evaluator import TrialLedger
 from midas_engine.events import CandidateAccepted, SessionEnded
 from midas_engine.loops import OfflineLoopConfig
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from midas_engine.calibrate.market import Replay
     from midas_engine.calibrate.plan import CalibrationPlan
@@ -126,8 +126,8 @@ def replay_session(
         planted: Normal scores of the planted feature [T, S]; None on pure noise.
     """
     settings = dataclasses.replace(replay.market.settings, seed=seed)
-    with tempfile.TemporaryDirectory(prefix="midas-calibrate-") as folder, TrialLedger(":memory:") as ledger:
-        asyncio.run(_run(replay, plan, settings, thresholds, outcome, Path(folder) / "kb", ledger))
+    with Scratch("calibrate") as folder, TrialLedger(":memory:") as ledger:
+        asyncio.run(_run(replay, plan, settings, thresholds, outcome, folder / "kb", ledger))
     for text in outcome.promoted:
         outcome.real.append(0.0 if planted is None else shared(replay, text, planted))
     return outcome

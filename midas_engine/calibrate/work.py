@@ -14,6 +14,7 @@ from midas_engine.calibrate.sessions import SessionOutcome, replay_session
 from midas_engine.calibrate.targets import make_target
 from midas_engine.errors import EvaluationError, MidasError
 from midas_engine.loops import OfflineLoopConfig
+from midas_engine.loops.parent import end_with_parent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -105,6 +106,7 @@ def begin(folder: str, *args: Any) -> None:
     from midas_engine.loops.worker import read_panel
 
     global _WORKER
+    end_with_parent()
     # The machine is shared with a terminal that must stay quick.
     with_nice = getattr(os, "nice", None)
     if with_nice is not None:

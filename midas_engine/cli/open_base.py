@@ -110,5 +110,6 @@ def open_pipeline(settings: Settings, *, create: bool = False) -> Iterator[Featu
 
 
 def tell_notices(workspace: Workspace) -> None:
-    """A journal that had to be mended is said aloud, whatever the verb."""
-    _tell(workspace.journal.notices)
+    """A journal that had to be mended, or a session that had died, is said aloud, whatever the verb."""
+    assert workspace.journal  # the notices come with it
+    _tell(workspace.notices)

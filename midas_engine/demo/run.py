@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import tempfile
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from midas_engine.alive import Scratch
 from midas_engine.clock import ManualClock, WallClock
 from midas_engine.demo.monitoring import Story, live
 from midas_engine.demo.publish import copy_guidance, open_target, publish, write_report
@@ -114,8 +114,8 @@ async def demo(
     """`run_demo`, awaited. `started` is given the container whose `offline.cancel()` ends the session early."""
     tell = on_event or _quiet
     wall: Clock = clock or WallClock()
-    with tempfile.TemporaryDirectory(prefix="midas-demo-", ignore_cleanup_errors=True) as folder:
-        own = dataclasses.replace(settings, kb=str(Path(folder) / "kb"), read_only=False)
+    with Scratch("demo") as folder:
+        own = dataclasses.replace(settings, kb=str(folder / "kb"), read_only=False)
         await asyncio.to_thread(copy_guidance, settings.kb_path, own.kb_path)
         config = OfflineLoopConfig(
             max_iterations=ITERATIONS,

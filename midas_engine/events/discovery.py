@@ -125,7 +125,7 @@ class ModelCalled(SessionEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionEnded(SessionEvent):
-    """A discovery session ended: success, failed, cancelled or error."""
+    """A discovery session ended: success, failed, cancelled, error, or interrupted (its process died)."""
 
     result: str
     accepted: tuple[str, ...] = ()

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import shutil
-import tempfile
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from midas_engine.alive import Scratch
 from midas_engine.errors import EvaluationError
 from midas_engine.loops import worker
 
@@ -87,7 +85,7 @@ class PanelAssessor:
         self._existing: dict[str, str] = {}
         self._pool: Executor | None = None
         self._local: worker.PanelJudge | None = None
-        self._folder: Path | None = None
+        self._scratch: Scratch | None = None
         self._warm = False
 
     async def start(self, existing: Mapping[str, str]) -> None:
@@ -100,16 +98,17 @@ class PanelAssessor:
         self._pool = await asyncio.to_thread(self._share)
 
     def _share(self) -> Executor:
-        self._folder = Path(tempfile.mkdtemp(prefix="midas-panel-"))
-        worker.share_panel(self._panel, self._folder)
+        self._scratch = Scratch("panel")
+        worker.share_panel(self._panel, self._scratch.path)
         return self._fresh_pool()
 
     def _fresh_pool(self) -> Executor:
+        assert self._scratch is not None
         return ProcessPoolExecutor(
             self._settings.evaluation.workers,
             mp_context=get_context("spawn"),
             initializer=worker.begin,
-            initargs=(str(self._folder), self._settings, self._existing),
+            initargs=(str(self._scratch.path), self._settings, self._existing),
         )
 
     async def judge(
@@ -183,8 +182,8 @@ class PanelAssessor:
             await asyncio.to_thread(_end, pool)
         elif pool is not None:
             pool.shutdown(wait=False, cancel_futures=True)
-        if self._folder is not None:
-            await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+        if self._scratch is not None:
+            await asyncio.to_thread(self._scratch.remove)
 
 
 def _end(pool: ProcessPoolExecutor) -> None:

@@ -12,6 +12,7 @@ from midas_engine import events as ev
 from midas_engine.clock import WallClock
 from midas_engine.errors import ReadOnlyError, SessionError
 from midas_engine.loops.config import OfflineLoopConfig
+from midas_engine.loops.interrupted import end_interrupted
 from midas_engine.loops.session import Session
 from midas_engine.loops.session_journal import SessionScribe
 from midas_engine.proposer.blocking import run_blocking
@@ -96,6 +97,8 @@ class OfflineCompoundLoop:
             ReadOnlyError: The knowledge base may not be written.
         """
         self.check_start(goal)
+        if self._journal is not None:
+            await asyncio.to_thread(end_interrupted, self.kb, self._journal, self.clock)
         queue: asyncio.Queue[ev.Event | None] = asyncio.Queue()
         session = Session(self, goal.strip()[:500], assessor, regime, existing, queue.put_nowait)
         self._begun = self._cancel_early = False

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 from typing import TYPE_CHECKING
 
 from midas_engine import events as ev
+from midas_engine.alive import Alive
 from midas_engine.errors import JournalError
 from midas_engine.journal.recorder import EventRecorder
+from midas_engine.loops.interrupted import session_mark
 from midas_engine.models import ModelUsage, SessionSummary
 
 if TYPE_CHECKING:
@@ -22,6 +25,7 @@ class SessionScribe:
         self._journal = journal
         self._recorder = EventRecorder(journal)
         self._summary: SessionSummary | None = None
+        self._alive: Alive | None = None
 
     async def take(self, event: ev.Event) -> None:
         """Keep an event. What a model call cost is written at once, the rest a phase at a time."""
@@ -39,6 +43,9 @@ class SessionScribe:
             except JournalError:
                 return  # the recorder meets the same fault and keeps what it can
         self._note(event)
+        if isinstance(event, ev.SessionStarted):
+            with contextlib.suppress(OSError):  # without a mark it may be taken for dead, and its end puts that right
+                self._alive = await asyncio.to_thread(Alive, session_mark(self._journal, event.session_id))
         if isinstance(event, ev.SessionStarted | ev.SessionEnded):
             await self._write_summary(event)
 
@@ -67,3 +74,5 @@ class SessionScribe:
     async def close(self) -> None:
         """Write what waits."""
         await self._recorder.flush()
+        if self._alive is not None:
+            await asyncio.to_thread(self._alive.release)

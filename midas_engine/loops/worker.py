@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from midas_engine.errors import EvaluationError, MidasError
+from midas_engine.loops.parent import end_with_parent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -135,6 +136,7 @@ class PanelJudge:
 def begin(folder: str, settings: Settings, existing: Mapping[str, str]) -> None:
     """Called once in every new worker process."""
     global _JUDGE
+    end_with_parent()
     # A worker shares the machine with a terminal that must stay quick.
     with_nice = getattr(os, "nice", None)
     if with_nice is not None:

@@ -1,0 +1,135 @@
+"""Who is still at work: locks that end with their process, and temporary folders that name their owner.
+
+A kernel lock tells the dead from the living where a process number cannot: numbers are given again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import shutil
+import stat
+import tempfile
+import weakref
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from midas_engine.regular import open_regular
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+_MARK = ".alive"
+_SCRATCH = re.compile(r"midas-(?:panel|calibrate|demo)-([0-9]{1,10})-[a-z0-9_]+")
+
+
+class Alive:
+    """A file that is locked as long as this process lives and has not released it.
+
+    Args:
+        path: The file; it appears with its lock on it.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        young = path.with_name(f"{path.name}-{os.getpid()}")
+        handle = open_regular(young, os.O_RDWR | os.O_CREAT)
+        self._close = weakref.finalize(self, os.close, handle)
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.rename(young, path)
+
+    def release(self) -> None:
+        """Remove the file; twice is fine."""
+        if self._close.alive:
+            with contextlib.suppress(OSError):
+                os.unlink(self.path)
+            self._close()
+
+
+def is_alive(path: Path) -> bool:
+    """Whether a living process, or a suspended one, holds the lock of the file at `path`."""
+    try:
+        handle = open_regular(path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
+class Scratch:
+    """A temporary folder; whoever makes the next one sweeps those whose process died.
+
+    Args:
+        what: What it is for: "panel", "calibrate" or "demo".
+
+    Example:
+        >>> with Scratch("panel") as folder:
+        ...     folder.is_dir()
+        True
+        >>> folder.exists()
+        False
+    """
+
+    def __init__(self, what: str) -> None:
+        sweep_scratch()
+        self.path = Path(tempfile.mkdtemp(prefix=f"midas-{what}-{os.getpid()}-"))
+        self._alive = Alive(self.path / _MARK)
+
+    def remove(self) -> None:
+        """Remove the folder with what is in it; twice is fine."""
+        self._alive.release()
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def __enter__(self) -> Path:
+        return self.path
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.remove()
+
+
+def sweep_scratch() -> int:
+    """Remove this user's temporary folders of dead processes; returns how many."""
+    removed = 0
+    root = Path(tempfile.gettempdir())
+    with contextlib.suppress(OSError):
+        for name in os.listdir(root):
+            match = _SCRATCH.fullmatch(name)
+            if match is not None and _abandoned(root / name, int(match[1])):
+                shutil.rmtree(root / name, ignore_errors=True)
+                removed += 1
+    return removed
+
+
+def _abandoned(folder: Path, process: int) -> bool:
+    try:
+        info = os.lstat(folder)
+    except OSError:
+        return False
+    if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.getuid():
+        return False
+    mark = folder / _MARK
+    if os.path.lexists(mark):
+        return not is_alive(mark)
+    return process != os.getpid() and not _runs(process)  # it died, or is about to put its mark there
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        return True
+    return True
