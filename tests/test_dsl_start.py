@@ -6,7 +6,9 @@ import subprocess
 import sys
 
 from midas_engine.market import load_panel
-from midas_engine.market.sources import SAMPLE, _read, with_funding
+from midas_engine.market.funding import align_funding
+from midas_engine.market.panel import Panel
+from midas_engine.market.sources import SAMPLE, _read
 
 _CODE = """
 import sys
@@ -24,7 +26,9 @@ def test_a_first_verdict_loads_nothing_heavy() -> None:
 
 
 def test_the_sample_read_as_arrays_is_the_sample_read_as_a_frame() -> None:
-    slow = with_funding(_read(SAMPLE / "perps_1h.parquet"), _read(SAMPLE / "funding.parquet"))
+    bars = Panel.from_frame(_read(SAMPLE / "perps_1h.parquet"))
+    settled = align_funding(bars, _read(SAMPLE / "funding.parquet"))
+    slow = Panel(bars.timestamps, bars.symbols, {**bars.fields, **settled}, bars.bar_seconds)
     quick = load_panel("sample")
     assert quick.snapshot_id == slow.snapshot_id
     assert quick.symbols == slow.symbols

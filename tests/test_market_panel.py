@@ -220,22 +220,6 @@ def test_parts_of_a_panel() -> None:
             panel.select(**wrong)
 
 
-@given(panel=ragged())
-def test_series_come_back_as_they_went(panel: Panel) -> None:
-    series = panel.to_series(panel["close"])
-    np.testing.assert_array_equal(panel.from_series(series), panel["close"])
-    np.testing.assert_array_equal(panel.from_series(series.sample(frac=1.0, random_state=1)), panel["close"])
-    if panel.S > 1:
-        turned = series.swaplevel()
-        np.testing.assert_array_equal(panel.from_series(turned), panel["close"])
-
-
-def test_a_series_without_symbols_cannot_fill_many() -> None:
-    panel = Panel.from_frame(bars(5, ("BTCUSDT", "ETHUSDT")))
-    with pytest.raises(DataFormatError, match="many symbols"):
-        panel.from_series(pd.Series(1.0, index=panel.index.get_level_values(0).unique()))
-
-
 def test_the_snapshot_depends_on_everything_and_on_nothing_else() -> None:
     panel = Panel.from_frame(bars(5, ("BTCUSDT", "ETHUSDT")))
     parts = (panel.timestamps, panel.symbols, dict(panel.fields), panel.bar_seconds)

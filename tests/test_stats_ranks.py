@@ -10,7 +10,7 @@ from scipy.special import ndtri
 from midas_engine.stats.bar_scores import CROSS_MINIMUM, combine, rank_scores
 from midas_engine.stats.correlation import correlations, standard_ranks
 from midas_engine.stats.normal_scores import normal_scores, scores_of_ranks
-from midas_engine.stats.rank_ic import pearson_ic, rank_ic
+from midas_engine.stats.rank_ic import rank_ic
 from midas_engine.stats.ranks import average_ranks, joint_ranks, own_ranks, sort_rows
 
 
@@ -61,12 +61,11 @@ def test_ics_equal_scipy(seed: int) -> None:
     f[rng.random(600) < 0.1] = np.nan
     ok = ~np.isnan(f)
     assert rank_ic(f, r) == pytest.approx(stats.spearmanr(f[ok], r[ok]).statistic, abs=1e-12)
-    assert pearson_ic(f, r) == pytest.approx(stats.pearsonr(f[ok], r[ok]).statistic, abs=1e-12)
 
 
 def test_ics_of_constant_series_are_unknown() -> None:
     assert np.isnan(rank_ic(np.ones(50), np.arange(50.0)))
-    assert np.isnan(pearson_ic(np.arange(50.0), np.full(50, np.nan)))
+    assert np.isnan(rank_ic(np.arange(50.0), np.full(50, np.nan)))
 
 
 def test_normal_scores_are_standardised_quantiles() -> None:

@@ -16,7 +16,6 @@ from midas_engine.stats.sequential_reference import (
     MeasuredScore,
     expected_reference,
     measure_score,
-    shrunk_reference,
 )
 from tests.helpers_monitor import ar1, linked
 
@@ -181,8 +180,6 @@ def test_a_history_pulls_the_claim_and_a_contradiction_wins() -> None:
     assert low < 0.4 * claim
     assert low > 0
     assert expected_reference(0.05, MeasuredScore(0.06, 0.01, 1.0, 8760), cautious=True).score < near
-    stored = shrunk_reference(MeasuredScore(0.06, 0.01, 0.8, 4000))
-    assert stored.score == pytest.approx(0.06 - 0.6745 * 0.01, abs=1e-4)
 
 
 @pytest.mark.parametrize("ic", [0.0, -0.1, 1.0, math.nan, "0.05", None])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import math
@@ -211,8 +210,3 @@ def moment(fields: Mapping[str, Any], key: str) -> datetime | None:
         return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
     except OverflowError as error:
         raise DocumentDamagedError(f"`{key}` is out of range") from error
-
-
-def with_change(record: FeatureRecord, at: datetime, **changes: Any) -> FeatureRecord:
-    """The record with `changes`, stamped `at`."""
-    return dataclasses.replace(record, changed_at=at, **changes)

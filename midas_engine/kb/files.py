@@ -24,7 +24,6 @@ from midas_engine.kb.atomic import (
     sweep_temps,
     sync_folder,
 )
-from midas_engine.kb.names import check_relative
 from midas_engine.redaction import redact
 
 if TYPE_CHECKING:
@@ -88,15 +87,6 @@ class FileTree:
                 f"{self.root} was replaced by another folder while it was open",
                 hint="restart Midas to use the folder that is there now",
             )
-
-    def locate(self, path: str) -> Path:
-        """The file behind a relative path.
-
-        Raises:
-            NameRefusedError: The path is not a plain one.
-            KnowledgeBaseError: A folder on the way is a symbolic link.
-        """
-        return self._locate(check_relative(path))
 
     def _locate(self, path: str) -> Path:
         here = self.root

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from midas_engine.errors import DataDefectError, DataFormatError, UnknownNameError
+from midas_engine.errors import DataDefectError, UnknownNameError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -230,19 +230,6 @@ class Panel:
         import pandas as pd
 
         return pd.Series(np.asarray(values, dtype=np.float64).reshape(-1), index=self.index, name=name)
-
-    def from_series(self, series: pd.Series[Any]) -> Matrix:
-        """The inverse of `to_series`: aligned on labels; missing labels give NaN."""
-        import pandas as pd
-
-        times = pd.DatetimeIndex(self.timestamps, name="timestamp").tz_localize("UTC")
-        if isinstance(series.index, pd.MultiIndex):
-            level = "symbol" if "symbol" in series.index.names else 1
-            wide = series.unstack(level=level).reindex(index=times, columns=list(self.symbols))
-            return np.ascontiguousarray(wide.to_numpy(dtype=np.float64))
-        if self.S != 1:
-            raise DataFormatError("a series without a symbol level cannot fill a panel of many symbols")
-        return np.ascontiguousarray(series.reindex(times).to_numpy(dtype=np.float64).reshape(-1, 1))
 
     @classmethod
     def from_frame(cls, frame: pd.DataFrame, bar: str | int | None = None) -> Panel:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from midas_engine.errors import DataFormatError
-from midas_engine.market.funding import align_funding, align_rates
+from midas_engine.market.funding import align_rates
 from midas_engine.market.panel import Panel
 from midas_engine.market.panel_file import is_panel_file
 from midas_engine.regular import obstacle
@@ -97,17 +97,6 @@ def _load(name: str, source: str | Path) -> Panel:
     if name == "synthetic" or name.startswith("synthetic:"):
         return _synthetic(name)
     return _from_path(Path(source))
-
-
-def with_funding(bars: pd.DataFrame, settlements: pd.DataFrame) -> Panel:
-    """A panel of bars with `funding_rate` and `funding_paid` beside them."""
-    panel = Panel.from_frame(bars)
-    return Panel(
-        panel.timestamps,
-        panel.symbols,
-        {**panel.fields, **align_funding(panel, settlements)},
-        panel.bar_seconds,
-    )
 
 
 def _sample() -> Panel:

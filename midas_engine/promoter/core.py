@@ -18,7 +18,6 @@ from midas_engine.promoter.rules import check_reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from midas_engine.clock import Clock
     from midas_engine.kb.kill_file import Kill
@@ -256,7 +255,3 @@ class PipelineCore:
             self._fault("kill", f"{error.message}; the pipeline itself is tried", error.hint, "critical")
             return False
         return True
-
-    def path_of(self, record: FeatureRecord) -> Path:
-        """The file of a feature."""
-        return self.kb.path / record.path

@@ -2,7 +2,6 @@
 
 * LORD++ (Ramdas, Yang, Wainwright and Jordan 2017): on p-values, FDR at most alpha for independent tests.
   alpha_t = gamma_t w0 + (alpha - w0) gamma_{t - tau_1} + alpha x sum over later discoveries of gamma_{t - tau_j}.
-* e-LOND (Xu and Ramdas 2024): on e-values, FDR at most alpha under any dependence.
   alpha_t = alpha gamma_t (D_{t-1} + 1); a discovery is e >= 1 / alpha_t.
 
 Both spend more after discoveries and never more than alpha in all. When every tested candidate is noise the false
@@ -63,27 +62,6 @@ class LordPlusPlus:
     def test(self, p: float) -> bool:
         """Make the next test. A p that is not a number is no discovery, and is charged all the same."""
         found = p == p and p <= self.level()
-        self.tests += 1
-        if found:
-            self.discoveries.append(self.tests)
-        return found
-
-
-@dataclass(slots=True)
-class ELond:
-    """e-LOND: like `LordPlusPlus`, for e-values and any dependence between the tests."""
-
-    alpha: float = LIFETIME_ALPHA
-    tests: int = 0
-    discoveries: list[int] = field(default_factory=list)
-
-    def level(self) -> float:
-        """The reciprocal of what the next e-value must reach."""
-        return self.alpha * gamma(self.tests + 1) * (len(self.discoveries) + 1)
-
-    def test(self, e: float) -> bool:
-        """Make the next test."""
-        found = e == e and e >= 1.0 / self.level()
         self.tests += 1
         if found:
             self.discoveries.append(self.tests)

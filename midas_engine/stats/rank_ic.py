@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from midas_engine.stats._jit import Floats, owned
-from midas_engine.stats.bar_scores import linear_scores, rank_scores
+from midas_engine.stats.bar_scores import rank_scores
 from midas_engine.stats.ranks import joint_ranks, sort_rows
 
 
@@ -20,11 +20,6 @@ def rank_ic(feature: Floats, forward: Floats) -> float:
     f, r = owned(feature).reshape(1, -1), owned(forward).reshape(1, -1)
     ranks = joint_ranks(f, sort_rows(f), r, sort_rows(r))
     return _single(rank_scores(*ranks, 2, True))
-
-
-def pearson_ic(feature: Floats, forward: Floats) -> float:
-    """Pearson's correlation over the bars where both are known; NaN when one never varies."""
-    return _single(linear_scores(owned(feature).reshape(1, -1), owned(forward).reshape(1, -1), 2, True))
 
 
 def _single(scores: Floats) -> float:

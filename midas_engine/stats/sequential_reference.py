@@ -51,12 +51,6 @@ def measure_score(u: Floats, w: Floats) -> MeasuredScore | None:
     return MeasuredScore(slope, math.sqrt(variance / w.sum()), max(variance, 1e-12), len(u))
 
 
-def shrunk_reference(measured: MeasuredScore, *, break_even: float = 0.0) -> Reference:
-    """What to store at promotion: the lower quartile of the slope measured on the confirmation part."""
-    slope = measured.slope - _LOWER_QUARTILE * measured.se
-    return Reference(slope, measured.variance, float(measured.bars), break_even)
-
-
 def expected_reference(
     expected_ic: float, measured: MeasuredScore | None = None, *, cautious: bool = False, variance: float = 1.0
 ) -> Reference:
