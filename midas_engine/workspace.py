@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from midas_engine.models import FeatureRecord
     from midas_engine.monitor import OnlineMonitor
     from midas_engine.monitor.diagnosis import DiagnoseAgent
-    from midas_engine.monitor.protocols import Diagnostician, Mender
+    from midas_engine.monitor.diagnosis.protocols import Diagnostician, Mender
     from midas_engine.promoter import FeaturePromoter
     from midas_engine.proposer.protocol import Researcher
     from midas_engine.settings import Settings

@@ -16,8 +16,9 @@ from midas_engine.journal import Journal
 from midas_engine.kb import KnowledgeBase
 from midas_engine.models import FeatureRecord, FeatureState
 from midas_engine.monitor import DiagnoseAgent, OnlineMonitor
+from midas_engine.monitor.daily.facts import as_day, gather
 from midas_engine.monitor.daily.plots import day_plots
-from midas_engine.monitor.daily.report import as_day, gather, render
+from midas_engine.monitor.daily.report import render
 from midas_engine.monitor.daily.saved import facts_of
 from midas_engine.promoter import FeaturePromoter
 from tests.helpers_cli import call_midas

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from midas_engine.demo.monitoring import Story
-    from midas_engine.demo.run import DemoResult
+    from midas_engine.demo.result import DemoResult
     from midas_engine.demo.world import World
     from midas_engine.market.synthetic import PlantedFeature
     from midas_engine.models import FeatureRecord

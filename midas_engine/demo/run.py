@@ -20,6 +20,7 @@ from midas_engine.clock import ManualClock, WallClock
 from midas_engine.demo.monitoring import Story, live
 from midas_engine.demo.publish import copy_guidance, open_target, publish, write_report
 from midas_engine.demo.report import render
+from midas_engine.demo.result import DemoResult
 from midas_engine.demo.world import GOAL, World, build_world
 from midas_engine.errors import SessionError
 from midas_engine.events import CandidateScored, ModelCalled
@@ -33,35 +34,11 @@ if TYPE_CHECKING:
 
     from midas_engine.clock import Clock
     from midas_engine.events import Event
-    from midas_engine.models import LearningDocument
     from midas_engine.monitor import OnlineMonitor
     from midas_engine.settings import Settings
 
 DEFAULT_REPORT = "demo_artifacts/DEMO_REPORT.md"
 ITERATIONS = 4
-
-
-@dataclass(slots=True)
-class DemoResult:
-    """What a demo did.
-
-    Attributes:
-        report_path: The Markdown report.
-        kb_path: The base that its documents went to.
-        learning: Of the discovery session.
-        found: The candidates that the session saved, as they were deployed for the live part.
-        scored: Every verdict of the session.
-        story: The monitoring session.
-        documents: What was written into the base, relative to it.
-    """
-
-    report_path: Path
-    kb_path: Path
-    learning: LearningDocument
-    found: list[FeatureRecord]
-    scored: list[CandidateScored]
-    story: Story
-    documents: list[str] = field(default_factory=list)
 
 
 def run_demo(

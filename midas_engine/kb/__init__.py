@@ -9,8 +9,8 @@ from midas_engine.lazy import lazy_face
 if TYPE_CHECKING:
     from midas_engine.kb.atomic import atomic_write
     from midas_engine.kb.catalogue import DocumentInfo
-    from midas_engine.kb.check import Problem
     from midas_engine.kb.names import check_name, slugify, split_version, version_name
+    from midas_engine.kb.problem import Problem
     from midas_engine.kb.search import Hit
     from midas_engine.kb.store import KnowledgeBase
 
@@ -33,7 +33,7 @@ __getattr__, __dir__ = lazy_face(
         "DocumentInfo": ".catalogue",
         "Hit": ".search",
         "KnowledgeBase": ".store",
-        "Problem": ".check",
+        "Problem": ".problem",
         "atomic_write": ".atomic",
         "check_name": ".names",
         "slugify": ".names",

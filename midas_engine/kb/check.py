@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from midas_engine.errors import KnowledgeBaseError, NameRefusedError, SettingsError
@@ -15,6 +14,7 @@ from midas_engine.kb.files import MAX_ENTRIES
 from midas_engine.kb.frontmatter import decode, parse
 from midas_engine.kb.kill_file import NAME as KILLS
 from midas_engine.kb.names import check_name, check_relative, split_version
+from midas_engine.kb.problem import Problem
 from midas_engine.models import FeatureState
 
 if TYPE_CHECKING:
@@ -29,23 +29,6 @@ _OWN_FILES = (
     "midas.lock", "midas.holder.lock", "monitor.lock", "monitor.holder.lock", ".midas/sequence", ".midas/pending.json",
     "journal.sqlite", "journal.sqlite-wal", "journal.sqlite-shm", "journal.sqlite-journal", "journal.sqlite.lock",
 )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One finding.
-
-    Attributes:
-        path: What it is about, relative to the base.
-        message: What is wrong.
-        advice: What to do.
-        severity: "error" (something cannot be used), "warning", or "note".
-    """
-
-    path: str
-    message: str
-    advice: str
-    severity: str = "error"
 
 
 def check(kb: KnowledgeBase, tree: FileTree, transactions: Transactions) -> list[Problem]:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import AsyncIterator, Iterator
 
-    from midas_engine.kb.check import Problem
+    from midas_engine.kb.problem import Problem
 
 _MAX_TEXT = 1_000_000
 

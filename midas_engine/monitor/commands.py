@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from midas_engine.errors import MonitorError, SettingsError
 from midas_engine.events import FaultReported
 from midas_engine.monitor.alerts.threshold_file import read_alert_file
-from midas_engine.monitor.daily.report import gather, write_report
+from midas_engine.monitor.daily.facts import gather
+from midas_engine.monitor.daily.report import write_report
 from midas_engine.monitor.state.recovery import NOTE_SECONDS
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from midas_engine.journal import Action
     from midas_engine.models import Alert, DailyReport, DiagnoseResult, FeatureMetrics
     from midas_engine.monitor.alerts.engine import AlertEngine
-    from midas_engine.monitor.daily.report import DayFacts
+    from midas_engine.monitor.daily.facts import DayFacts
     from midas_engine.monitor.diagnosis.agent import DiagnoseAgent
     from midas_engine.monitor.fleet import Fleet
     from midas_engine.monitor.kill.switch import KillSwitch

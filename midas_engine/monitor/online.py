@@ -16,7 +16,8 @@ from midas_engine.monitor.bars.intake import Intake
 from midas_engine.monitor.bars.reader import GivenBar
 from midas_engine.monitor.base_follower import BaseFollower
 from midas_engine.monitor.commands import OperatorCommands
-from midas_engine.monitor.daily.report import gather, with_moves, write_report
+from midas_engine.monitor.daily.facts import gather, with_moves
+from midas_engine.monitor.daily.report import write_report
 from midas_engine.monitor.figures.engine import EngineConfig
 from midas_engine.monitor.fleet import Fleet
 from midas_engine.monitor.kill.switch import KillSwitch
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
     from midas_engine.clock import Clock
     from midas_engine.events import Event
-    from midas_engine.monitor.daily.report import DayFacts
+    from midas_engine.monitor.daily.facts import DayFacts
     from midas_engine.monitor.diagnosis.agent import DiagnoseAgent
     from midas_engine.monitor.protocols import DocumentStore, Retirer, StateStore
     from midas_engine.stats.sequential import Reference

@@ -5,13 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-    from midas_engine.models import DiagnoseResult, LearningDocument
-    from midas_engine.monitor.diagnosis.classify import Finding
-    from midas_engine.monitor.diagnosis.snapshot import Snapshot
-    from midas_engine.proposer.protocol import DiagnosisBrief, DiagnosisDraft
+    from midas_engine.models import LearningDocument
 
 
 class StateStore(Protocol):
@@ -43,20 +39,4 @@ class Retirer(Protocol):
 
     def kill(self, name: str, reason: str) -> Any:
         """Archive `name` for good, with its record."""
-        ...
-
-
-class Diagnostician(Protocol):
-    """A researcher that can explain a diagnosis; see `midas_engine.proposer`."""
-
-    async def diagnose(self, brief: DiagnosisBrief, on_text: Callable[[str], None]) -> DiagnosisDraft:
-        """Root cause, evidence with figure ids, and what to do."""
-        ...
-
-
-class Mender(Protocol):
-    """Puts a fix to the same gates as the incumbent, on the data after the break."""
-
-    async def mend(self, snapshot: Snapshot, finding: Finding, result: DiagnoseResult) -> DiagnoseResult:
-        """The result with the fix that was tried, its candidate version and its verdict."""
         ...

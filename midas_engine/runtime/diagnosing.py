@@ -10,7 +10,7 @@ from midas_engine.models import FeatureState
 
 if TYPE_CHECKING:
     from midas_engine.monitor.diagnosis.agent import DiagnoseAgent
-    from midas_engine.monitor.protocols import Diagnostician
+    from midas_engine.monitor.diagnosis.protocols import Diagnostician
     from midas_engine.runtime.live import LiveWatch
     from midas_engine.runtime.recorded_bars import FleetStage
     from midas_engine.runtime.runtime import Runtime

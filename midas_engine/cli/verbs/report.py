@@ -28,7 +28,8 @@ def report(shared: Shared, day: str | None) -> None:
     """
     from midas_engine.errors import MonitorError
     from midas_engine.journal import Journal
-    from midas_engine.monitor.daily.report import FOLDER, as_day, write_report
+    from midas_engine.monitor.daily.facts import as_day
+    from midas_engine.monitor.daily.report import FOLDER, write_report
     from midas_engine.monitor.daily.saved import facts_of, saved_fleets
 
     settings = shared.settings()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -16,8 +16,24 @@ from midas_engine.stats.ranks import own_ranks, sort_rows
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from midas_engine.evaluator.context.evaluation_context import EvaluationContext
     from midas_engine.stats._jit import Floats, Ints
+    from midas_engine.stats.folds import Folds
+
+
+class Ranked(Protocol):
+    """The ranked layout of the cells; `EvaluationContext` is one."""
+
+    @property
+    def T(self) -> int: ...  # noqa: D102
+    @property
+    def S(self) -> int: ...  # noqa: D102
+    @property
+    def cross(self) -> bool: ...  # noqa: D102
+    @property
+    def minimum(self) -> int: ...  # noqa: D102
+    @property
+    def folds(self) -> Folds: ...  # noqa: D102
+    def lay(self, values: Floats) -> Floats: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +57,7 @@ class Deployed:
     factors: ByteCache
 
     @classmethod
-    def build(cls, existing: Mapping[str, Floats], context: EvaluationContext) -> Deployed:
+    def build(cls, existing: Mapping[str, Floats], context: Ranked) -> Deployed:
         """Rank every feature, and square its normal scores fold by fold."""
         size = context.T * context.S
         names = tuple(existing)
@@ -85,7 +101,7 @@ class Deployed:
         return out.reshape(z.shape)
 
 
-def _cells(context: EvaluationContext, fold: int) -> slice | Floats:
+def _cells(context: Ranked, fold: int) -> slice | Floats:
     """Flat positions of a fold's cells in the ranked layout: one run, or one run a symbol."""
     start, stop = context.folds.spans[fold]
     if context.cross or context.S == 1:

@@ -10,9 +10,9 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from midas_engine.evaluator.gates.thresholds import add_section
+from midas_engine.evaluator.gates.plugin_agents import plugin_agents
+from midas_engine.evaluator.gates.thresholds import OWN_AGENTS
 from midas_engine.models import AgentVerdict, EvaluationResult, GateCheck
-from midas_engine.plugins import Plugin, use
 
 Line = Mapping[str, Any]
 Agent = Callable[[EvaluationResult, Line, float], AgentVerdict]
@@ -241,29 +241,15 @@ class Agents(Mapping[str, Agent]):
     """The six agents by name, and those that plug-ins add; plug-ins are asked at the first look."""
 
     def __init__(self, own: Mapping[str, Agent]) -> None:
-        self._entries: dict[str, Agent] = dict(own)
-        self._origins: dict[str, str] = {}
-        self._asked = False
+        self._own = dict(own)
 
     def _load(self) -> dict[str, Agent]:
-        if not self._asked:
-            self._asked = True
-            use("midas.agents", self._adopt)
-        return self._entries
-
-    def _adopt(self, plugin: Plugin, given: Any) -> None:
-        """A plug-in's agent: a function as the six are, with `thresholds`, the numbers it reads, as an attribute."""
-        if not callable(given):
-            raise TypeError(f"{type(given).__name__} cannot be called as an agent")
-        if plugin.name in self._entries:
-            raise ValueError(f"there is an agent {plugin.name} already")
-        add_section(plugin.name, getattr(given, "thresholds", {}))
-        self._entries[plugin.name] = given
-        self._origins[plugin.name] = plugin.origin
+        return self._own | {name: added.judge for name, added in plugin_agents(OWN_AGENTS).items()}
 
     def origin(self, name: str) -> str:
         """The package and version that brought an agent; empty for the six."""
-        return self._origins.get(name, "")
+        added = plugin_agents(OWN_AGENTS).get(name)
+        return added.origin if added is not None else ""
 
     def __getitem__(self, name: str) -> Agent:
         return self._load()[name]

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from midas_engine.errors import SettingsError
+from midas_engine.evaluator.gates.plugin_agents import plugin_agents
 from midas_engine.text import did_you_mean
 
 Thresholds = Mapping[str, Mapping[str, Any]]
@@ -31,7 +32,7 @@ DEFAULT_THRESHOLDS: dict[str, dict[str, Any]] = {
     "regime_robustness": {"min_regime_q_p": 0.01, "min_regime_t": -1.64},
 }
 
-_ADDED: dict[str, dict[str, Any]] = {}  # by agents of plug-ins
+OWN_AGENTS = frozenset(DEFAULT_THRESHOLDS)
 _RANGES: dict[str, tuple[float, float]] = {
     "min_rank_ic": (0.0, 1.0),
     "min_ir": (0.0, 100.0),
@@ -53,24 +54,10 @@ _RANGES: dict[str, tuple[float, float]] = {
 }
 
 
-def add_section(agent: str, values: Mapping[str, float]) -> None:
-    """Give an agent of a plug-in its thresholds: names and default numbers; any finite number may replace one.
-
-    Raises:
-        ValueError: A default is no finite number.
-    """
-    for key, value in values.items():
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise ValueError(f"threshold {agent}.{key} is {value!r}: not a finite number")
-    _ADDED[agent] = dict(values)
-
-
 def default_thresholds() -> dict[str, dict[str, Any]]:
     """The six agents' thresholds, then those of agents from plug-ins."""
-    from midas_engine.evaluator.gates.agents import AGENTS
-
-    len(AGENTS)  # plug-ins bring theirs when the agents are first looked at
-    return {agent: dict(values) for agent, values in (DEFAULT_THRESHOLDS | _ADDED).items()}
+    added = {name: agent.thresholds for name, agent in plugin_agents(OWN_AGENTS).items()}
+    return {agent: dict(values) for agent, values in (DEFAULT_THRESHOLDS | added).items()}
 
 
 def validate_thresholds(mapping: object, *, origin: str = "thresholds") -> dict[str, dict[str, Any]]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-    from midas_engine.monitor.daily.report import DayFacts
+    from midas_engine.monitor.daily.facts import DayFacts
 
 INK, GOOD, BAD, SOFT = "#2b2d42", "#2a9d8f", "#c1121f", "#8d99ae"
 BARS_SHOWN = 40

@@ -8,7 +8,7 @@ from midas_engine.bus import EventBus
 from midas_engine.clock import WallClock
 from midas_engine.errors import MonitorError
 from midas_engine.monitor.alerts.engine import AlertEngine
-from midas_engine.monitor.daily.report import DayFacts, as_day, gather
+from midas_engine.monitor.daily.facts import DayFacts, as_day, gather
 from midas_engine.monitor.figures.engine import EngineConfig
 from midas_engine.monitor.fleet import Fleet
 from midas_engine.monitor.kill.switch import KillSwitch

@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     from midas_engine.events import Event
     from midas_engine.models import Alert, DiagnoseResult, LearningDocument
     from midas_engine.monitor.diagnosis.classify import Finding
+    from midas_engine.monitor.diagnosis.protocols import Diagnostician, Mender
     from midas_engine.monitor.fleet import Fleet
-    from midas_engine.monitor.protocols import Diagnostician, DocumentStore, Mender
+    from midas_engine.monitor.protocols import DocumentStore
 
 # The IC ratio crosses its lower line in most healthy months: it is shown, but it asks nobody anything.
 DIAGNOSED_RULES = ("detector", "slippage")
