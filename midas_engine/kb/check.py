@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from midas_engine.errors import KnowledgeBaseError, NameRefusedError, SettingsError
 from midas_engine.kb import seeding
@@ -19,10 +19,12 @@ from midas_engine.models import FeatureState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from midas_engine.kb.files import FileTree
-    from midas_engine.kb.store import KnowledgeBase
+    from midas_engine.kb.kill_file import KillFile
     from midas_engine.kb.transaction import Transactions
+    from midas_engine.models import FeatureRecord
 
 
 _OWN_FILES = (
@@ -31,7 +33,25 @@ _OWN_FILES = (
 )  # fmt: skip
 
 
-def check(kb: KnowledgeBase, tree: FileTree, transactions: Transactions) -> list[Problem]:
+class Checked(Protocol):
+    """What the check reads of a base; `KnowledgeBase` is one."""
+
+    @property
+    def path(self) -> Path: ...  # noqa: D102
+    @property
+    def read_only_reason(self) -> str: ...  # noqa: D102
+    @property
+    def swept(self) -> int: ...  # noqa: D102
+    @property
+    def kill_file(self) -> KillFile: ...  # noqa: D102
+    def features(self) -> list[FeatureRecord]: ...  # noqa: D102
+    def damaged_features(self) -> list[FeatureRecord]: ...  # noqa: D102
+    def read_document(self, path: str) -> tuple[dict[str, Any], str]: ...  # noqa: D102
+    def read_text(self, path: str) -> str: ...  # noqa: D102
+    def thresholds(self) -> dict[str, Any]: ...  # noqa: D102
+
+
+def check(kb: Checked, tree: FileTree, transactions: Transactions) -> list[Problem]:
     """Look at every file once; changes nothing."""
     if not kb.path.is_dir():
         return [Problem(".", f"there is no knowledge base at {kb.path}", "open one with `midas status --kb PATH`")]
@@ -48,7 +68,7 @@ def check(kb: KnowledgeBase, tree: FileTree, transactions: Transactions) -> list
     return sorted(found, key=lambda p: (order[p.severity], p.path, p.message))
 
 
-def _store(kb: KnowledgeBase, transactions: Transactions) -> Iterator[Problem]:
+def _store(kb: Checked, transactions: Transactions) -> Iterator[Problem]:
     if kb.read_only_reason and "read-only" not in kb.read_only_reason:
         yield Problem(
             seeding.SCHEMA_PATH, kb.read_only_reason, "reading works; to write, update Midas or mend the cause"
@@ -73,7 +93,7 @@ def _store(kb: KnowledgeBase, transactions: Transactions) -> Iterator[Problem]:
         )
 
 
-def _kills(kb: KnowledgeBase) -> Iterator[Problem]:
+def _kills(kb: Checked) -> Iterator[Problem]:
     state = kb.kill_file.read()
     if state.damage:
         advice = "the next start of a monitor makes it anew from the journal; restore it if the journal is damaged too"
@@ -148,7 +168,7 @@ def _documents(tree: FileTree) -> Iterator[Problem]:
                 yield Problem(entry.path, "the prompt is nearly empty", "delete it; the default comes back", "warning")
 
 
-def _features(kb: KnowledgeBase) -> Iterator[Problem]:
+def _features(kb: Checked) -> Iterator[Problem]:
     for record in kb.damaged_features():
         message, _, hint = record.damaged.partition("\n  hint: ")
         yield Problem(record.path, message, hint or "mend the file, or move it out of the base")
@@ -177,7 +197,7 @@ def _features(kb: KnowledgeBase) -> Iterator[Problem]:
             yield from _feature_file(kb, record.path, state)
 
 
-def _feature_file(kb: KnowledgeBase, path: str, state: FeatureState) -> Iterator[Problem]:
+def _feature_file(kb: Checked, path: str, state: FeatureState) -> Iterator[Problem]:
     try:
         fields, _ = kb.read_document(path)
         document = parse(kb.read_text(path))
@@ -200,7 +220,7 @@ def _feature_file(kb: KnowledgeBase, path: str, state: FeatureState) -> Iterator
         yield Problem(path, error.message, "rename the file")
 
 
-def _thresholds(kb: KnowledgeBase) -> Iterator[Problem]:
+def _thresholds(kb: Checked) -> Iterator[Problem]:
     try:
         kb.thresholds()
     except SettingsError as error:

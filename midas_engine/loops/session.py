@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from midas_engine.evaluator.trials.ledger import TrialKey
     from midas_engine.events import Event
     from midas_engine.loops.assessors import Assessor
-    from midas_engine.loops.offline import OfflineCompoundLoop
+    from midas_engine.loops.session_parts import SessionHost
     from midas_engine.models import MultiAgentResult
     from midas_engine.proposer.protocol import Researcher
 
@@ -45,7 +45,7 @@ class Session:
 
     def __init__(
         self,
-        loop: OfflineCompoundLoop,
+        loop: SessionHost,
         goal: str,
         assessor: Assessor,
         regime: str,

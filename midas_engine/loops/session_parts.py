@@ -1,0 +1,31 @@
+"""What a session takes from the loop that runs it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from midas_engine.clock import Clock
+    from midas_engine.evaluator.trials.ledger import TrialLedger
+    from midas_engine.kb import KnowledgeBase
+    from midas_engine.loops.config import OfflineLoopConfig
+    from midas_engine.proposer.protocol import Researcher
+    from midas_engine.settings import Settings
+
+
+class SessionHost(Protocol):
+    """The base, the budget and the researcher of a session; `OfflineCompoundLoop` is one."""
+
+    kb: KnowledgeBase
+    config: OfflineLoopConfig
+    settings: Settings
+    clock: Clock
+    ledger: TrialLedger | None
+
+    def new_researcher(self) -> Researcher:
+        """A researcher for one session."""
+        ...
+
+    async def save_candidate(self, record: Any) -> str:
+        """Write an accepted expression; returns the path."""
+        ...
