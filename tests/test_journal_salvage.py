@@ -311,7 +311,7 @@ def test_rows_survive_the_loss_of_every_page_that_leads_to_them(
     path.write_bytes(b"".join(pages))
     with Journal(path, clock=ManualClock(AT)) as journal, TrialLedger(path) as ledger:
         assert [a.body["n"] for a in journal.actions()] == list(range(120))
-        assert len(journal.tables.rows("bars")) == 120
+        assert len(journal.tables.rows("shadow")) == 120
         assert ledger.counted() == 60
         assert ledger.verify() == []
 

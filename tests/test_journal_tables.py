@@ -18,7 +18,7 @@ from midas_engine.errors import JournalError
 from midas_engine.events import AlertRaised, BarProcessed, FeatureMoved, FeatureTicked, SessionStarted, TokensStreamed
 from midas_engine.journal import AsyncJournal, EventRecorder, Journal
 from midas_engine.journal.schema import pack, stamp
-from midas_engine.models import Alert, AlertStatus, FeatureMetrics, ModelUsage, SessionSummary, Severity
+from midas_engine.models import Alert, FeatureMetrics, ModelUsage, SessionSummary, Severity
 
 AT = datetime(2026, 1, 2, 3, tzinfo=UTC)
 
@@ -89,19 +89,7 @@ def test_events_that_this_version_does_not_know_are_left_out(journal: Journal) -
     assert journal.events() == [_moved()]
 
 
-def test_figures_come_back(journal: Journal) -> None:
-    journal.record_metrics(
-        [FeatureMetrics(feature="carry", at=AT + timedelta(hours=h), ic_ratio=h / 10) for h in range(5)]
-    )
-    assert [row.body["ic_ratio"] for row in journal.metrics("carry")] == [0.0, 0.1, 0.2, 0.3, 0.4]
-    assert [row.body["ic_ratio"] for row in journal.metrics("carry", limit=2)] == [0.3, 0.4]
-    assert journal.metrics("carry")[0].body["turnover"] is None
-    assert len(journal.metrics("carry", since=AT + timedelta(hours=3))) == 2
-    journal.record_alert(_alert())
-    journal.record_alert(_alert(id="a2"))
-    journal.record_alert(_alert(count=7, status=AlertStatus.RESOLVED))
-    assert [(r.key, r.kind, r.body["count"]) for r in journal.alerts()] == [("a1", "resolved", 7), ("a2", "open", 1)]
-    assert [r.key for r in journal.alerts(limit=1)] == ["a2"]
+def test_a_session_has_its_newest_form(journal: Journal) -> None:
     journal.record_session(SessionSummary("s1", "goal", "local", AT))
     journal.record_session(SessionSummary("s1", "goal", "local", AT, status="success", tried=9))
     assert [(r.key, r.kind, r.body["tried"]) for r in journal.sessions()] == [("s1", "success", 9)]
@@ -114,15 +102,6 @@ def test_the_days_spend_is_added_up(journal: Journal) -> None:
         )
     assert journal.model_spend(since=AT, until=AT + timedelta(days=1)) == (2, 0.75)
     assert journal.model_spend(since=AT + timedelta(days=9)) == (0, 0.0)
-
-
-def test_a_bar_is_recorded_once(journal: Journal) -> None:
-    assert journal.last_bar() is None
-    assert journal.record_bar(AT, {"symbols": 20})
-    assert not journal.record_bar(AT, {"symbols": 21})
-    assert journal.record_bar(AT + timedelta(hours=1), {})
-    assert journal.last_bar() == AT + timedelta(hours=1)
-    assert journal.last_bar(key="other") is None
 
 
 def test_the_forward_record_of_a_shadow_feature_grows_once_a_bar(journal: Journal) -> None:
@@ -140,8 +119,6 @@ def test_states_are_replaced_together(journal: Journal) -> None:
     assert journal.get_state("detector") == b""
     assert journal.state_keys() == ["detector", "engine"]
     assert journal.state_keys("eng") == ["engine"]
-    journal.drop_state("engine")
-    assert journal.get_state("engine") is None
 
 
 def test_a_failed_transaction_leaves_nothing(journal: Journal) -> None:
@@ -152,15 +129,15 @@ def test_a_failed_transaction_leaves_nothing(journal: Journal) -> None:
     assert journal.state_keys() == []
     assert journal.tables.count("events") == 0
     with pytest.raises(ValueError, match="timezone"):
-        journal.record_bar(datetime(2026, 1, 1), {})
+        journal.record_shadow("carry", datetime(2026, 1, 1), {})
 
 
 def test_retention_removes_what_is_old_and_never_an_action(journal: Journal) -> None:
     old = AT - timedelta(days=100)
     journal.append_action("promote", "carry", at=old)
     journal.record_events([_moved(), FeatureMoved(at=old, feature="x", action="a", before="", after="")])
-    journal.record_bar(old, {})
-    assert journal.prune(30) == {"events": 1, "metrics": 0, "bars": 1, "model_calls": 0, "shadow": 0}
+    journal.record_shadow("carry", old, {})
+    assert journal.prune(30) == {"events": 1, "model_calls": 0, "shadow": 1}
     assert len(journal.actions()) == 1
     assert len(journal.events()) == 1
     with pytest.raises(JournalError, match="kept for good"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 import tarfile
 from typing import TYPE_CHECKING
 
@@ -75,3 +77,29 @@ def test_it_can_be_worked_on(old_base: Path) -> None:
     done = run_midas("learnings", "--kb", str(old_base))
     assert done.code == 0
     assert "momentum" in done.out
+
+
+def test_a_journal_of_an_older_format_is_copied_before_it_is_changed(old_base: Path) -> None:
+    journal = old_base / "journal.sqlite"
+    with contextlib.closing(sqlite3.connect(journal)) as raw:
+        raw.executescript("DROP TABLE evaluator_looks; PRAGMA user_version = 0;")
+    done = run_midas("demote", "carry_24", "--reason", "the first write of the new version", "--kb", str(old_base))
+    assert done.code == 0, done.err
+    copy = old_base / "journal.sqlite.schema-0"
+    with contextlib.closing(sqlite3.connect(f"{copy.as_uri()}?mode=ro", uri=True)) as kept:
+        assert kept.execute("PRAGMA user_version").fetchone() == (0,)
+        tables = {row[0] for row in kept.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        assert "evaluator_looks" not in tables
+        assert kept.execute("SELECT count(*) FROM evaluator_trials").fetchone() == (32,)
+    with TrialLedger(journal, read_only=True) as ledger:
+        assert len(ledger.history()) == 32
+        assert ledger.looks() == []
+    assert run_midas("kb", "check", "--kb", str(old_base)).code == 0
+
+
+def test_a_base_of_a_newer_version_is_read_and_not_written(old_base: Path) -> None:
+    (old_base / "schema.json").write_text('{"schema": 99, "format": "midas knowledge base"}\n')
+    assert run_midas("status", "--kb", str(old_base)).code == 0
+    done = run_midas("demote", "carry_24", "--reason", "x", "--kb", str(old_base))
+    assert done.code != 0
+    assert "newer Midas" in done.err

@@ -54,7 +54,7 @@ def fill(path: Path, rows: int, *, leave_log: bool = False) -> tuple[bytes, byte
         journal.append_action("promote", f"feature_{n}", id=f"id{n}", body={"n": n})
     journal.put_states(STATES)
     for n in range(rows):
-        journal.record_bar(AT + timedelta(hours=n), {"n": n})
+        journal.record_shadow("bar", AT + timedelta(hours=n), {"n": n})
     with TrialLedger(path, clock=clock) as ledger:
         ledger.plan("s", 60)
         for n in range(rows // 2):
@@ -98,8 +98,8 @@ def log_damages(data: bytes, log: bytes, flips: int, seed: int) -> Iterator[Dama
 
 def homes(data: bytes, rows: int) -> dict[str, frozenset[int]]:
     """The pages that hold each table's rows in the sound file, found by the rows' own text."""
-    found: dict[str, set[int]] = {"actions": set(), "bars": set(), "evaluator_trials": set()}
-    marks = {"actions": b"promote", "bars": b"barbar", "evaluator_trials": b'"canonical"'}
+    found: dict[str, set[int]] = {"actions": set(), "shadow": set(), "evaluator_trials": set()}
+    marks = {"actions": b"promote", "shadow": b"barforward", "evaluator_trials": b'"canonical"'}
     for page in range(len(data) // PAGE):
         body = data[page * PAGE : (page + 1) * PAGE]
         for table, mark in marks.items():
@@ -120,7 +120,7 @@ def outcome(damage: Damage, folder: Path, rows: int, home: dict[str, frozenset[i
         with Journal(path, clock=ManualClock(AT)) as journal, TrialLedger(path, clock=ManualClock(AT)) as ledger:
             told = [*journal.notices, *ledger.notices, *journal.verify(), *ledger.verify()]
             actions, trials = journal.actions(), ledger.history()
-            bars = journal.tables.rows("bars")
+            bars = journal.tables.rows("shadow")
             states = {key: journal.get_state(key) for key in STATES}
             told += [n for n in journal.notices if n not in told]
             journal.append_action("demote", "after_all")
@@ -142,8 +142,8 @@ def outcome(damage: Damage, folder: Path, rows: int, home: dict[str, frozenset[i
         return "altered", "an altered state is read as a good one"
     if again != "after_all":
         return "stuck", "it cannot be written after"
-    left = {"actions": len(actions), "bars": len(bars), "evaluator_trials": len(trials)}
-    asked = {"actions": rows, "bars": rows, "evaluator_trials": rows // 2}
+    left = {"actions": len(actions), "shadow": len(bars), "evaluator_trials": len(trials)}
+    asked = {"actions": rows, "shadow": rows, "evaluator_trials": rows // 2}
     lost = sum(asked.values()) - sum(left.values()) + sum(v is None for v in states.values())
     if lost and not told:
         return "silent", f"{lost} rows are gone and nobody says so"

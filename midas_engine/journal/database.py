@@ -171,6 +171,8 @@ class Database:
             return
         check_content(connection, self.path.stat().st_size)
         if version < SCHEMA or not there.keys() >= expected_schema().keys():
+            if there:
+                keep_copy(connection, self.path, version)
             connection.executescript(f"BEGIN IMMEDIATE;\n{CREATE}\nPRAGMA user_version = {SCHEMA};\nCOMMIT;")
 
     def _look(self) -> _Files:
@@ -346,3 +348,15 @@ def _is_damage(error: sqlite3.Error) -> bool:
         return False
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
     return code == sqlite3.SQLITE_IOERR_SHORT_READ or code & 0xFF not in _SURROUNDINGS
+
+
+def keep_copy(connection: sqlite3.Connection, path: Path, version: int) -> Path:
+    """A copy of a journal as an older version left it, before this one changes its format; one for each format."""
+    copy = path.with_name(f"{path.name}.schema-{version}")
+    if not os.path.lexists(copy):
+        draft = path.with_name(f"{copy.name}.part")
+        draft.unlink(missing_ok=True)
+        with contextlib.closing(sqlite3.connect(draft)) as target:
+            connection.backup(target)
+        draft.rename(copy)
+    return copy

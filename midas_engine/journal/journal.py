@@ -18,7 +18,7 @@ from midas_engine.journal.schema import PRUNABLE, Row, blob_checksum, stamp
 from midas_engine.journal.tables import Tables
 
 if TYPE_CHECKING:
-    from midas_engine.models import Alert, FeatureMetrics, ModelUsage, SessionSummary
+    from midas_engine.models import ModelUsage, SessionSummary
 
 MAX_STATE_BYTES = 200_000_000
 
@@ -134,29 +134,6 @@ class Journal:
 
     # -- figures ---------------------------------------------------------------------------------
 
-    def record_metrics(self, metrics: Iterable[FeatureMetrics]) -> None:
-        """Append the metrics of one or more features."""
-        self.tables.append("metrics", [("", m.at, m.feature, m.status, _fields(m)) for m in metrics])
-
-    def metrics(
-        self, feature: str, *, since: datetime | None = None, until: datetime | None = None, limit: int | None = None
-    ) -> list[Row]:
-        """A feature's metrics, oldest first; with `limit`, the newest ones."""
-        rows = self.tables.rows("metrics", key=feature, since=since, until=until, limit=limit, newest=limit is not None)
-        return rows[::-1] if limit is not None else rows
-
-    def record_alert(self, alert: Alert, action: str = "") -> None:
-        """Append an alert's present form; `alerts` gives the newest form of each."""
-        self.tables.append("alerts", [("", alert.last_seen_at, alert.id, action or alert.status.value, _fields(alert))])
-
-    def alerts(self, *, since: datetime | None = None, limit: int | None = None) -> list[Row]:
-        """The newest form of each alert, in the order in which they were first written."""
-        newest: dict[str, Row] = {}
-        for row in self.tables.rows("alerts", since=since):
-            newest[row.key] = row
-        found = list(newest.values())
-        return found if limit is None else found[-limit:] if limit > 0 else []
-
     def record_session(self, summary: SessionSummary, *, at: datetime | None = None) -> None:
         """Append a discovery session's present form; `sessions` gives the newest form of each."""
         entry = ("", at or self.clock.now(), summary.session_id, summary.status, _fields(summary))
@@ -179,20 +156,6 @@ class Journal:
         """Model calls and US dollars since an instant."""
         rows = self.tables.rows("model_calls", since=since, until=until)
         return len(rows), sum(float(row.body.get("cost_usd") or 0.0) for row in rows)
-
-    def record_bar(self, at: datetime, body: Mapping[str, Any], *, key: str = "bar") -> bool:
-        """Append a bar that was processed; False when this bar is there already."""
-        return self.tables.append("bars", [(f"{key}:{stamp(at)}", at, key, "bar", body)]) == 1
-
-    def last_bar(self, *, key: str = "bar") -> datetime | None:
-        """The newest bar that was recorded."""
-        found = self._database.fetch("SELECT seq FROM bars WHERE key = ? ORDER BY at DESC LIMIT 1", (key,))
-        if not found:
-            return None
-        rows = self.tables.rows("bars", after_seq=found[0][0] - 1, limit=1)
-        if rows and rows[0].seq == found[0][0]:
-            return rows[0].at
-        return max((row.at for row in self.tables.rows("bars", key=key)), default=None)  # that row is damaged
 
     def record_shadow(self, feature: str, at: datetime, body: Mapping[str, Any]) -> bool:
         """Append to the forward record of a feature in shadow; one entry per feature and bar."""
@@ -238,10 +201,6 @@ class Journal:
             row[0] for row in self._database.fetch("SELECT key FROM states ORDER BY key") if row[0].startswith(prefix)
         ]
 
-    def drop_state(self, key: str) -> None:
-        """Forget a state."""
-        self._database.write(lambda connection: connection.execute("DELETE FROM states WHERE key = ?", (key,)))
-
     # -- upkeep ----------------------------------------------------------------------------------
 
     def prune(self, keep_days: float | Mapping[str, float]) -> dict[str, int]:
@@ -254,11 +213,6 @@ class Journal:
         """Every fault in the file, in words; empty when it is sound."""
         pages = [str(row[0]) for row in self._database.fetch("PRAGMA integrity_check(20)") if row[0] != "ok"]
         return [*self.notices, *pages, *self.tables.verify()]
-
-    def quarantined(self) -> list[tuple[str, int, str]]:
-        """Rows that are set aside: table, position, reason."""
-        query = "SELECT table_name, seq, reason FROM quarantine ORDER BY table_name, seq"
-        return [(str(t), int(s), str(r)) for t, s, r in self._database.fetch(query)]
 
     def close(self) -> None:
         """Close the file."""

@@ -15,7 +15,8 @@ from midas_engine.redaction import redact
 SCHEMA = 1
 PAGE_BYTES = 4096
 
-# One shape for every append-only table: who and what in columns that are searched, the rest in `body`.
+# One shape for every append-only table: who and what in columns that are searched, the rest in `body`. `metrics`,
+# `alerts` and `bars` are of the file's format but written by nobody: what they would say is in `events` and `states`.
 TABLES = (
     "actions",
     "events",
@@ -32,7 +33,7 @@ LEDGER_TABLES = ("evaluator_trials", "evaluator_sessions", "evaluator_looks")
 # Each row of this one carries the checksum of the row before it: a removed or reordered row shows.
 CHAINED = frozenset({"actions"})
 # What retention may remove. Actions are the record; they stay.
-PRUNABLE = ("events", "metrics", "bars", "model_calls", "shadow")
+PRUNABLE = ("events", "model_calls", "shadow")
 
 CREATE = "\n".join(
     [
