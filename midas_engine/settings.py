@@ -18,6 +18,7 @@ from typing import Any
 
 from midas_engine.errors import SettingsError
 from midas_engine.plugins import listed
+from midas_engine.providers import PROVIDERS
 from midas_engine.regular import obstacle
 from midas_engine.text import did_you_mean
 from midas_engine.trust import Request, check_consent, folder_of, requests
@@ -51,7 +52,13 @@ class DslLimits:
 
 @dataclass(frozen=True, slots=True)
 class CostSettings:
-    """What trading costs, in basis points of traded notional, one way."""
+    """What trading costs, in basis points of traded notional, one way.
+
+    Attributes:
+        fee_bps: Taker fee; negative for a rebate.
+        half_spread_bps: Half the distance between bid and ask.
+        slippage_bps: What a trade loses beyond the spread.
+    """
 
     fee_bps: float = 4.0
     half_spread_bps: float = 1.0
@@ -68,7 +75,8 @@ class EvaluationSettings:
     """How candidates are scored.
 
     Attributes:
-        horizons: Forward-return horizons in bars; the first is the target unless `target` is set.
+        horizons: Forward-return horizons in bars that are shown.
+        target: Horizon in bars that the gates are judged on.
         confirmation_share: Share of the history kept for confirmation.
         holdout_share: Share kept sealed, at the end.
         embargo_bars: Bars skipped between parts, beside the purge of h bars.
@@ -90,6 +98,14 @@ class ModelSettings:
     """Which model, and how much of it. Keys come from the environment only.
 
     Attributes:
+        provider: Who proposes.
+        model: Model name; empty takes the provider's default.
+        base_url: Address of the model; empty takes the provider's own.
+        max_tokens: Longest reply.
+        session_calls: Model calls a discovery session may make.
+        session_usd: US dollars a session may spend.
+        day_usd: US dollars a UTC day may spend, sessions and diagnoses together.
+        deadline_seconds: Time for one call with all its retries.
         cutoffs: Date up to which a model has read about the market, by the name of the model, or of the provider
             whose default model is used. Its sessions seal nothing before that date: only what came later
             can it not remember.
@@ -121,6 +137,7 @@ class MonitorSettings:
         kill_policy: manual, confirm or auto.
         diagnoses_per_day: Upper bound on background diagnoses.
         expected_slippage_bps: Used where a fill brings no expectation of its own.
+        callback_seconds: Time the kill callback may take.
         feed_failures: Failures of the feed in a row, a minute apart in the end, after which `midas monitor` gives up
             and ends with an error; 0: never.
     """
@@ -135,7 +152,14 @@ class MonitorSettings:
 
 @dataclass(frozen=True, slots=True)
 class TerminalSettings:
-    """The terminal."""
+    """The terminal.
+
+    Attributes:
+        theme: midas-dark, midas-light, midas-contrast, or one of Textual's.
+        refresh_hz: Frames a second at most.
+        ascii: Draw with ASCII characters only.
+        keys: Other keys for actions: the action's id to the key, as `"app.undo" = "ctrl+u"`.
+    """
 
     theme: str = "midas-dark"
     refresh_hz: float = 4.0
@@ -145,7 +169,21 @@ class TerminalSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything Midas can be told. Build it with `load_settings`."""
+    """Everything Midas can be told. Build it with `load_settings`.
+
+    Attributes:
+        kb: Folder of the knowledge base.
+        data: Where bars come from: sample, sample-1m, synthetic, synthetic:SEED, a file or a folder; for the monitor
+            live:EXCHANGE or follow:PATH.
+        seed: Seed of everything that draws at random.
+        read_only: Refuse every action that changes the knowledge base.
+        dsl: Limits of expressions.
+        costs: What trading costs.
+        evaluation: How candidates are scored.
+        model: Which model proposes, and its budget.
+        monitor: The online loop.
+        terminal: The terminal.
+    """
 
     kb: str = "./midas-kb"
     data: str = "sample"
@@ -196,9 +234,8 @@ _RANGES: dict[str, tuple[float, float]] = {
 MAX_FILE_BYTES = 256_000
 _NOT_SETTINGS = ("MIDAS_API_KEY",)  # read by the model clients, never stored
 _TABLES = ("terminal.keys", "model.cutoffs")  # their keys are the user's own; only a file can give them
-PROVIDERS = ("local", "mock", "openai", "anthropic", "compatible")
 _CHOICES: dict[str, tuple[str, ...]] = {
-    "model.provider": PROVIDERS,
+    "model.provider": tuple(PROVIDERS),
     "monitor.kill_policy": ("manual", "confirm", "auto"),
 }
 

@@ -23,9 +23,17 @@ class AnthropicClient(StreamingClient):
 
     package, sdk_error = "anthropic", "AnthropicError"
 
-    def __init__(self, endpoint: Endpoint, clock: Clock, *, model: str = "", deadline_seconds: float = 120.0) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        clock: Clock,
+        *,
+        model: str = "",
+        deadline_seconds: float = 120.0,
+        provider: str = "anthropic",
+    ) -> None:
         super().__init__(
-            endpoint, clock, model=model or DEFAULT_MODEL, deadline_seconds=deadline_seconds, provider="anthropic"
+            endpoint, clock, model=model or DEFAULT_MODEL, deadline_seconds=deadline_seconds, provider=provider
         )
 
     def connect(self, sdk: ModuleType) -> Any:

@@ -22,15 +22,14 @@ from urllib.parse import SplitResult, urlsplit
 from midas_engine.errors import ModelKeyError, SettingsError
 from midas_engine.llm.client import Secret
 from midas_engine.llm.keys import checked_key
+from midas_engine.providers import PROVIDERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from midas_engine.settings import ModelSettings
 
-KEYS = {"openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY", "compatible": "MIDAS_API_KEY"}
-_OWN = {"openai": "https://api.openai.com/v1", "anthropic": "https://api.anthropic.com"}
-_GIVEN = {"openai": "OPENAI_BASE_URL", "anthropic": "ANTHROPIC_BASE_URL"}
+KEYS = {name: provider.key_name for name, provider in PROVIDERS.items() if provider.client}
 _HOST_CHARACTERS = frozenset(string.ascii_letters + string.digits + "-._:[]")
 
 
@@ -77,17 +76,18 @@ def find_endpoint(
     """
     env = os.environ if environ is None else environ
     provider = settings.provider
+    known = PROVIDERS[provider]
     url, named = settings.base_url.strip(), "model.base_url"
     own = not url
-    if not url and provider in _OWN:
-        url, named = env.get(_GIVEN[provider], "").strip(), _GIVEN[provider]
-        url, named = (url, named) if url else (_OWN[provider], "the provider's address")
+    if not url and known.address:
+        url, named = env.get(known.address_variable, "").strip(), known.address_variable
+        url, named = (url, named) if url else (known.address, "the provider's address")
     if not url:
         raise SettingsError("provider compatible needs model.base_url", hint="e.g. http://127.0.0.1:8000/v1")
     parts = _address(url, named)
     host = parts.netloc.lower()
-    own = own or (parts.scheme == "https" and host == urlsplit(_OWN.get(provider, "")).netloc)
-    key_name = KEYS[provider] if own else KEYS["compatible"]
+    own = own or (parts.scheme == "https" and host == urlsplit(known.address).netloc)
+    key_name = known.key_name if own else KEYS["compatible"]
     key = checked_key(api_key, "api_key") if api_key else Secret("")
     if key:
         key_name = "api_key"

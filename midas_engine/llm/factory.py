@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from midas_engine.clock import WallClock
 from midas_engine.errors import SettingsError
 from midas_engine.llm.endpoint import KEYS, find_endpoint
+from midas_engine.providers import PROVIDERS, load
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,12 +35,7 @@ def make_client(settings: ModelSettings, api_key: str | None = None, *, clock: C
     if provider not in KEYS:
         raise SettingsError(f"{provider!r} needs no model client", hint="providers with a model: " + ", ".join(KEYS))
     endpoint = find_endpoint(settings, api_key)
-    if provider == "anthropic":
-        from midas_engine.llm.anthropic_client import AnthropicClient
-
-        return AnthropicClient(endpoint, clock, model=settings.model, deadline_seconds=settings.deadline_seconds)
-    from midas_engine.llm.openai_client import OpenAIClient
-
-    return OpenAIClient(
+    made: ModelClient = load(PROVIDERS[provider].client)(
         endpoint, clock, model=settings.model, deadline_seconds=settings.deadline_seconds, provider=provider
     )
+    return made

@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from midas_engine.errors import MidasError, SettingsError
-from midas_engine.settings import PROVIDERS
+from midas_engine.providers import PROVIDERS, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,12 +34,11 @@ def make_researcher(
         SettingsError: There is no such provider.
     """
     chosen = provider or settings.model.provider
-    if chosen in ("local", "mock"):
-        from midas_engine.proposer.local_researcher import LocalResearcher
-
-        return LocalResearcher(settings.seed)
     if chosen not in PROVIDERS:
         return _from_plugin(chosen, settings)
+    if PROVIDERS[chosen].researcher:
+        own: Researcher = load(PROVIDERS[chosen].researcher)(settings.seed)
+        return own
     from midas_engine.llm import Budget, make_client
     from midas_engine.proposer.llm_researcher import LLMResearcher
 

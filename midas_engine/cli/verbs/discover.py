@@ -9,8 +9,8 @@ import click
 from midas_engine.cli.context import Shared, Verb, pass_shared
 from midas_engine.cli.session_lines import Narrator
 from midas_engine.cli.signals import cancelling
+from midas_engine.providers import PROVIDERS
 from midas_engine.redaction import REDACTOR
-from midas_engine.settings import PROVIDERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

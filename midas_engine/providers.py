@@ -1,0 +1,56 @@
+"""Who can propose: one row a provider. Settings, keys, addresses, clients and the help read this table.
+
+A new provider is one row here and its client (or its researcher) in a file of its own. A package from outside brings
+a researcher by entry point instead, see `midas_engine.plugins`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """One provider.
+
+    Attributes:
+        name: As in `model.provider` and `--provider`.
+        researcher: "module:attribute" of what proposes, called with the seed; empty for a model behind `client`.
+        client: "module:attribute" of the model client, called with (endpoint, clock, model=, deadline_seconds=,
+            provider=).
+        key_name: Environment variable of its key.
+        address: Its own address; empty: `model.base_url` must be set.
+        address_variable: Environment variable that replaces its own address.
+    """
+
+    name: str
+    researcher: str = ""
+    client: str = ""
+    key_name: str = ""
+    address: str = ""
+    address_variable: str = ""
+
+
+_LOCAL = "midas_engine.proposer.local_researcher:LocalResearcher"
+_OPENAI = "midas_engine.llm.openai_client:OpenAIClient"
+_ANTHROPIC = "midas_engine.llm.anthropic_client:AnthropicClient"
+
+PROVIDERS: dict[str, Provider] = {
+    provider.name: provider
+    for provider in (
+        Provider("local", researcher=_LOCAL),
+        # The local search under another name, kept because the original's demo is called with it.
+        Provider("mock", researcher=_LOCAL),
+        Provider("openai", "", _OPENAI, "OPENAI_API_KEY", "https://api.openai.com/v1", "OPENAI_BASE_URL"),
+        Provider("anthropic", "", _ANTHROPIC, "ANTHROPIC_API_KEY", "https://api.anthropic.com", "ANTHROPIC_BASE_URL"),
+        Provider("compatible", "", _OPENAI, "MIDAS_API_KEY"),
+    )
+}
+
+
+def load(target: str) -> Any:
+    """What "module:attribute" names."""
+    module, _, attribute = target.partition(":")
+    return getattr(importlib.import_module(module), attribute)
