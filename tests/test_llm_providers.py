@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 
 from midas_engine.errors import SettingsError
 from midas_engine.llm import make_client
 from midas_engine.llm.endpoint import KEYS
-from midas_engine.providers import PROVIDERS, load
 from midas_engine.proposer import make_researcher
+from midas_engine.providers import PROVIDERS, load
 from midas_engine.settings import ModelSettings, Settings, load_settings
 
 
@@ -30,7 +31,7 @@ def test_a_new_row_is_all_that_a_provider_needs_beside_its_client(monkeypatch: p
     monkeypatch.setitem(PROVIDERS, "another", row)
     monkeypatch.setitem(KEYS, "another", row.key_name)  # made of the table when the module is read
     monkeypatch.setenv("ANOTHER_KEY", "sk-of-another")
-    client = make_client(ModelSettings(provider="another"))
+    client: Any = make_client(ModelSettings(provider="another"))
     assert client.provider == "another"
     assert client.endpoint.host == "models.example"
     assert client.endpoint.key.reveal() == "sk-of-another"
