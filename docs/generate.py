@@ -120,7 +120,9 @@ def settings_page() -> str:
         "an error that names the key, where it stood, and the nearest one that exists.\n\n"
         "A key `costs.fee_bps` is `fee_bps` under `[costs]` in the file and `MIDAS_COSTS_FEE_BPS` in the environment. "
         "Keys of model providers are never settings: they stay in `OPENAI_API_KEY`, `ANTHROPIC_API_KEY` and "
-        "`MIDAS_API_KEY`.\n"
+        "`MIDAS_API_KEY`.\n\n"
+        "From a `midas.toml` that merely lies in the working folder nothing is taken that sends, spends, connects, "
+        "reads elsewhere or kills by itself, before `midas trust` allowed that file. `--config FILE` needs none.\n"
     )
     groups: list[tuple[str, type, Any]] = [("", settings.Settings, settings.Settings())]
     top = [f for f in dataclasses.fields(settings.Settings) if not dataclasses.is_dataclass(f.default)]

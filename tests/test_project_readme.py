@@ -1,4 +1,4 @@
-"""The README cannot drift: every verb is in it and has help and an example; what it shows exists and runs."""
+"""README and reference cannot drift: every verb is there and has help and an example; what is shown exists."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+REFERENCE = (ROOT / "docs" / "reference" / "commands.md").read_text(encoding="utf-8")
 
 
 def _verbs(group: click.Group, prefix: str = "") -> Iterator[tuple[str, click.Command]]:
@@ -34,8 +35,23 @@ VERBS = dict(_verbs(app))
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_every_verb_is_in_the_readme(verb: str) -> None:
-    assert re.search(rf"`midas {re.escape(verb)}\b", README), f"`midas {verb}` is not in the README"
+def test_every_verb_is_in_the_reference(verb: str) -> None:
+    assert re.search(rf"^#+ midas {re.escape(verb)}$", REFERENCE, flags=re.MULTILINE), f"midas {verb} is not there"
+
+
+def test_the_readme_leads_to_the_references_and_stays_short() -> None:
+    for page in ("commands", "exit-codes", "settings", "thresholds"):
+        assert f"(docs/reference/{page}.md)" in README
+    assert len(README.splitlines()) <= 130
+
+
+def test_the_sentence_of_the_promise_is_that_of_the_report() -> None:
+    """The figures that stand in the README are those of the committed calibration."""
+    report = (ROOT / "demo_artifacts" / "calibration" / "report.md").read_text(encoding="utf-8")
+    quotes = re.findall(r"^> .*(?:\n> .*)*", README, flags=re.MULTILINE)
+    said = [" ".join(line.removeprefix("> ") for line in quote.splitlines()) for quote in quotes]
+    (measured,) = [text for text in said if re.match(r"Of the \d", text)]
+    assert measured in " ".join(report.replace("> ", "").split())
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -16,9 +16,14 @@ if TYPE_CHECKING:
 PACKAGES = ("midas", "midas_engine", "midas_tui")
 SOURCES = sorted(p for package in PACKAGES for p in (ROOT / package).rglob("*.py"))
 ALL_PYTHON = [*SOURCES, *sorted((ROOT / "tests").glob("*.py")), *sorted((ROOT / "benchmarks").rglob("*.py"))]
+ALL_PYTHON += [*sorted((ROOT / "docs").glob("*.py")), *sorted((ROOT / "examples").rglob("*.py"))]
 TEXT = [
     *ALL_PYTHON,
-    *(ROOT / name for name in ("README.md", "Makefile", "pyproject.toml", ".ci/run")),
+    *(
+        ROOT / name
+        for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "Makefile", "pyproject.toml", ".ci/run")
+    ),
+    *sorted((ROOT / "docs").rglob("*.md")),
     *sorted((ROOT / "kb").rglob("*.md")),
     *sorted((ROOT / "demo_artifacts").rglob("*.md")),
 ]
