@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse as arguments
 import dataclasses
 import importlib
-import importlib.util
 import inspect
 import re
 import sys
@@ -286,28 +285,24 @@ def plugins_page() -> str:
     )
 
 
-def _home(face: str, name: str) -> str:
-    """Where a public name is defined: "module.Name"."""
-    module = importlib.import_module(face)
-    found = getattr(module, name)
-    home = getattr(found, "__module__", None)
-    if isinstance(home, str) and getattr(importlib.import_module(home), name, None) is found:
-        return f"{home}.{name}"
-    source = Path(str(module.__file__)).read_text(encoding="utf-8")
-    said = re.search(rf'"{name}": "([.\w]+)"', source)
-    if said:
-        return f"{importlib.util.resolve_name(said[1], face)}.{name}"
-    said = re.search(rf"from ([.\w]+) import [^\n]*\b{name}\b", source)
-    return f"{importlib.util.resolve_name(said[1], face)}.{name}" if said else f"{face}.{name}"
+def _shown_under(face: str, name: str) -> str:
+    """The module a page shows a name of: the face itself, where a reader of the source finds what it imports."""
+    if face == "midas":
+        return "midas_engine.factory"
+    homes: dict[str, str] = getattr(importlib.import_module(face), "_HOMES", {})
+    return face + homes[name] if name in homes else face
 
 
 def api_page(face: str, what: str) -> str:
     """One package face: every public name, from its docstring."""
     text = f"# {face}\n\n{what}\n"
     for name in sorted(importlib.import_module(face).__all__, key=str.lower):
-        home = _home(face, name)
-        elsewhere = home.startswith("midas_engine.stats.")
-        text += f"\n`{name}`: see [the statistics](midas_engine.stats.md).\n" if elsewhere else f"\n::: {home}\n"
+        home = getattr(getattr(importlib.import_module(face), name), "__module__", "")
+        elsewhere = str(home).startswith("midas_engine.stats.")
+        shown = _shown_under(face, name)
+        text += (
+            f"\n`{name}`: see [the statistics](midas_engine.stats.md).\n" if elsewhere else f"\n::: {shown}.{name}\n"
+        )
     return text
 
 
