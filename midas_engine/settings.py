@@ -12,7 +12,7 @@ import os
 import tomllib
 import typing
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from midas_engine.errors import SettingsError
 from midas_engine.plugins import listed
 from midas_engine.providers import PROVIDERS
 from midas_engine.regular import obstacle
+from midas_engine.setting_types import converted
 from midas_engine.text import did_you_mean
 from midas_engine.trust import Request, check_consent, folder_of, requests
 
@@ -365,7 +366,7 @@ def _checked(key: str, value: Any, origin: str) -> Any:
     keys = known_keys()
     if key not in keys:
         raise SettingsError(f"unknown setting {key!r} in {origin}", hint=did_you_mean(key, sorted(keys)))
-    value = _converted(key, keys[key], value, origin)
+    value = converted(key, keys[key], value, origin)
     if key in _RANGES and not _RANGES[key][0] <= value <= _RANGES[key][1]:
         low, high = _RANGES[key]
         raise SettingsError(f"{key} = {value} in {origin} is out of range", hint=f"use {low:g} to {high:g}")
@@ -374,37 +375,6 @@ def _checked(key: str, value: Any, origin: str) -> Any:
         if value not in known:
             raise SettingsError(f"{key} = {value!r} in {origin} is not known", hint="one of " + ", ".join(known))
     return value
-
-
-def _converted(key: str, kind: Any, value: Any, origin: str) -> Any:
-    wrong = SettingsError(f"{key} = {value!r} in {origin} is not of type {getattr(kind, '__name__', kind)}")
-    try:
-        if kind is bool:
-            if isinstance(value, str):
-                return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}[value.lower()]
-            if isinstance(value, bool):
-                return value
-            raise wrong
-        if kind is int and not isinstance(value, bool | float):
-            return int(value)
-        if kind is float and not isinstance(value, bool):
-            return float(value)
-        if kind is str and isinstance(value, str | Path):
-            return str(value)
-        if typing.get_origin(kind) is tuple:
-            items = value.split(",") if isinstance(value, str) else value
-            numbers = tuple(int(v) for v in items)
-            if not numbers or min(numbers) < 1:
-                raise wrong
-            return numbers
-        if typing.get_origin(kind) is dict and isinstance(value, dict):
-            table = {str(k): str(v) for k, v in value.items()}
-            if key == "model.cutoffs":
-                table = {k: date.fromisoformat(v).isoformat() for k, v in table.items()}
-            return table
-    except (KeyError, ValueError, TypeError):
-        pass
-    raise wrong
 
 
 def _apply(settings: Settings, merged: dict[str, Any]) -> Settings:

@@ -1,0 +1,50 @@
+"""From what a file, a variable or a flag holds to the type that a setting has."""
+
+from __future__ import annotations
+
+import typing
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from midas_engine.errors import SettingsError
+
+
+def converted(key: str, kind: Any, value: Any, origin: str) -> Any:
+    """A value as its key's type wants it, from TOML, the environment or a flag.
+
+    Raises:
+        SettingsError: It is of another type, naming the key and where it stood.
+
+    Example:
+        >>> converted("costs.fee_bps", float, "4", "the environment")
+        4.0
+    """
+    wrong = SettingsError(f"{key} = {value!r} in {origin} is not of type {getattr(kind, '__name__', kind)}")
+    try:
+        if kind is bool:
+            if isinstance(value, str):
+                return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}[value.lower()]
+            if isinstance(value, bool):
+                return value
+            raise wrong
+        if kind is int and not isinstance(value, bool | float):
+            return int(value)
+        if kind is float and not isinstance(value, bool):
+            return float(value)
+        if kind is str and isinstance(value, str | Path):
+            return str(value)
+        if typing.get_origin(kind) is tuple:
+            items = value.split(",") if isinstance(value, str) else value
+            numbers = tuple(int(v) for v in items)
+            if not numbers or min(numbers) < 1:
+                raise wrong
+            return numbers
+        if typing.get_origin(kind) is dict and isinstance(value, dict):
+            table = {str(k): str(v) for k, v in value.items()}
+            if key == "model.cutoffs":
+                table = {k: date.fromisoformat(v).isoformat() for k, v in table.items()}
+            return table
+    except (KeyError, ValueError, TypeError):
+        pass
+    raise wrong
