@@ -257,9 +257,9 @@ class MidasApp(Views):
         """Read the pipeline again."""
         if self.runtime is not None:
             try:
-                summary = await self.runtime.pipeline()
+                summary = await self.runtime.pipeline.summary()
                 self.store.set_pipeline(summary)
-                self.store.set_report(self.runtime.watch_report(summary))
+                self.store.set_report(self.runtime.queries.watch_report(summary))
             except Exception as error:
                 self.failed(error)
 

@@ -164,7 +164,7 @@ class Commands(GuardedApp):
             return
         before = self.store.places()
         for name in names:
-            if await self.attempt(lambda r, n=name: r.act(action, n, answer.reason)) and action != "kill":  # type: ignore[misc]
+            if await self.attempt(lambda r, n=name: r.pipeline.act(action, n, answer.reason)) and action != "kill":  # type: ignore[misc]
                 self._did(Done("pipeline"))
         await self.follow(before, names)
 
@@ -182,7 +182,7 @@ class Commands(GuardedApp):
                 many = f" ({place} of {len(names)})" if len(names) > 1 else ""
                 self.say(f"looking at {name} on today's data{many}, esc gives up ...", key="looking")
             try:
-                previews.append(await runtime.preview(action, name))
+                previews.append(await runtime.pipeline.preview(action, name))
             except Exception as error:
                 self.failed(error)
                 return None
@@ -235,7 +235,9 @@ class Commands(GuardedApp):
         elif record is not None and record.metrics:
             figures = [f"{k} {v:.4g}" for k, v in record.metrics.items() if isinstance(v, float)][:4]
             words.append((f"saved: {', '.join(figures)}", "muted"))
-        forward = self.runtime.forward(name) if self.runtime is not None and self.store.is_shadow(name) else None
+        forward = (
+            self.runtime.queries.forward(name) if self.runtime is not None and self.store.is_shadow(name) else None
+        )
         if forward is not None:
             kind = "forward" if forward.forward else "in hindsight"
             words.append((f"shadow: {forward.score:+.4f}, t {forward.t:+.1f} over {forward.bars} bars {kind}", "muted"))
@@ -246,9 +248,9 @@ class Commands(GuardedApp):
         done = self._done[-1] if self._done else Done("pipeline")
         before = self.store.places()
         if done.what == "pipeline":
-            if self.refused() or not await self.attempt(lambda r: r.undo()):
+            if self.refused() or not await self.attempt(lambda r: r.pipeline.undo()):
                 return
-        elif not await self.attempt(lambda r: r.reopen(done.alert_id)):
+        elif not await self.attempt(lambda r: r.queries.reopen(done.alert_id)):
             self._done.pop()
             return
         if self._done:
@@ -262,7 +264,7 @@ class Commands(GuardedApp):
         done = self._undone[-1] if self._undone else Done("pipeline")
         before = self.store.places()
         if done.what == "pipeline":
-            if self.refused() or not await self.attempt(lambda r: r.redo()):
+            if self.refused() or not await self.attempt(lambda r: r.pipeline.redo()):
                 return
         elif not await self._answer(done):
             return
@@ -276,8 +278,8 @@ class Commands(GuardedApp):
 
     async def _answer(self, done: Done) -> bool:
         if done.what == "snooze":
-            return await self.attempt(lambda r: r.snooze(done.alert_id, done.hours))
-        return await self.attempt(lambda r: r.acknowledge(done.alert_id))
+            return await self.attempt(lambda r: r.queries.snooze(done.alert_id, done.hours))
+        return await self.attempt(lambda r: r.queries.acknowledge(done.alert_id))
 
     async def acknowledge(self, ids: Sequence[str]) -> None:
         """Acknowledge alerts; several at once are said once."""
@@ -290,7 +292,7 @@ class Commands(GuardedApp):
         said, count = "", 0
         for alert_id in ids:
             try:
-                await self.runtime.acknowledge(alert_id)
+                await self.runtime.queries.acknowledge(alert_id)
             except Exception as error:
                 said = describe(error)
                 continue
@@ -332,7 +334,7 @@ class Commands(GuardedApp):
         if feature is None:
             self.say("choose a feature first")
             return
-        await self.attempt(lambda r: r.diagnose(feature))
+        await self.attempt(lambda r: r.diagnosing.ask(feature))
 
     # -- discovery -------------------------------------------------------------------------------
 
@@ -358,7 +360,7 @@ class Commands(GuardedApp):
             goal = await self.push_screen_wait(LineModal("research goal", GOALS[0], note=note))
             if goal is None:
                 return
-            providers = list(runtime.providers())
+            providers = list(runtime.sessions.providers())
             provider = providers[0] if providers else ""
             if len(providers) > 1:
                 choices = [(p, RESEARCHERS.get(p, p)) for p in providers]
@@ -366,7 +368,7 @@ class Commands(GuardedApp):
         finally:
             self._asked()
         if provider:
-            await self.attempt(lambda r: r.start_session(goal or GOALS[0], provider))
+            await self.attempt(lambda r: r.sessions.start(goal or GOALS[0], provider))
 
     def ask_cancel(self) -> None:
         """Ask, then cancel the running session."""
@@ -379,7 +381,7 @@ class Commands(GuardedApp):
 
         def answered(answer: Answer | None) -> None:
             if answer is not None and answer.confirmed:
-                in_worker(self, partial(self.attempt, lambda r: r.cancel_session()), "cancel", exclusive=False)
+                in_worker(self, partial(self.attempt, lambda r: r.sessions.cancel()), "cancel", exclusive=False)
 
         body = [(running.goal, ""), ("what was tried is kept, and a learning is written", "muted")]
         self.push_screen(AskModal(Question("cancel this session?", body, confirm="Cancel it")), answered)

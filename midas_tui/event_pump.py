@@ -72,14 +72,16 @@ class Bridge:
         if runtime is None:
             return False
         jumps = runtime.replay.jumps if runtime.replay is not None else self._jumps
-        changed = jumps != self._jumps or runtime.stale != self._stale or self._store.watch_moved
-        self._jumps, self._stale = jumps, runtime.stale
+        changed = jumps != self._jumps or runtime.queries.stale != self._stale or self._store.watch_moved
+        self._jumps, self._stale = jumps, runtime.queries.stale
         return changed
 
     def take_whole(self) -> None:
         """Take the engine's own state: its alerts and its figures, whatever was told before."""
         if self._runtime is not None:
-            self._store.reset_live(list(self._runtime.alerts(include_resolved=True)), dict(self._runtime.metrics()))
+            self._store.reset_live(
+                list(self._runtime.queries.alerts(include_resolved=True)), dict(self._runtime.queries.metrics())
+            )
 
     @property
     def depth(self) -> int:

@@ -1,4 +1,4 @@
-"""What the terminal needs of the engine: one object, these methods. `midas_engine.runtime.Runtime` is it."""
+"""What the terminal needs of the engine: one object with these parts. `midas_engine.runtime.Runtime` is it."""
 
 from __future__ import annotations
 
@@ -132,8 +132,67 @@ class WatchReport(Protocol):
     def left(self) -> Sequence[Left]: ...  # noqa: D102
 
 
+class PipelinePort(Protocol):
+    """The pipeline, shown and changed."""
+
+    async def summary(self) -> PipelineSummary: ...  # noqa: D102
+    async def preview(self, action: str, name: str) -> Preview: ...  # noqa: D102
+    async def act(self, action: str, name: str, reason: str = "") -> str:
+        """promote, demote, reject, kill, pause, resume, shadow, redeploy or rollback; says what happened."""
+        ...
+
+    async def undo(self) -> str: ...  # noqa: D102
+    async def redo(self) -> str: ...  # noqa: D102
+
+
+class QueriesPort(Protocol):
+    """What is known of live features, and the answers to their alerts."""
+
+    def metrics(self) -> Mapping[str, FeatureMetrics]: ...  # noqa: D102
+    def watch_report(self, summary: PipelineSummary) -> WatchReport: ...  # noqa: D102
+    @property
+    def stale(self) -> bool:
+        """No bar of the last two intervals was scored."""
+        ...
+
+    def chart(self, name: str) -> ChartData | None: ...  # noqa: D102
+    def alerts(self, *, include_resolved: bool = False) -> Sequence[Alert]: ...  # noqa: D102
+    async def acknowledge(self, alert_id: str) -> str: ...  # noqa: D102
+    async def snooze(self, alert_id: str, hours: float) -> str: ...  # noqa: D102
+    async def reopen(self, alert_id: str) -> str: ...  # noqa: D102
+    def portfolio(self) -> Portfolio | None: ...  # noqa: D102
+    def forward(self, name: str) -> ForwardRecord | None: ...  # noqa: D102
+    def kill_proposals(self) -> Mapping[str, str]: ...  # noqa: D102
+
+
+class DiagnosingPort(Protocol):
+    """What explains a feature."""
+
+    async def ask(self, feature: str) -> str: ...  # noqa: D102
+
+
+class SessionsPort(Protocol):
+    """Discovery."""
+
+    def list(self) -> Sequence[SessionSummary]: ...  # noqa: D102
+    def providers(self) -> Sequence[str]: ...  # noqa: D102
+    async def start(self, goal: str, provider: str = "") -> str: ...  # noqa: D102
+    async def cancel(self) -> str: ...  # noqa: D102
+
+
+class DocumentsPort(Protocol):
+    """The base's documents."""
+
+    async def list(self) -> Sequence[Document]: ...  # noqa: D102
+    async def read(self, path: str) -> str: ...  # noqa: D102
+    async def related(self, path: str) -> Sequence[str]: ...  # noqa: D102
+    def file(self, path: str) -> str:
+        """Absolute path of a document, for an editor."""
+        ...
+
+
 class RuntimePort(Protocol):
-    """The engine, seen from the terminal. Methods that touch disk or models are async."""
+    """The engine, seen from the terminal, by its parts. Methods that touch disk or models are async."""
 
     @property
     def bus(self) -> EventBus: ...  # noqa: D102
@@ -162,50 +221,18 @@ class RuntimePort(Protocol):
     async def start(self) -> None: ...  # noqa: D102
     async def stop(self) -> None: ...  # noqa: D102
 
-    # pipeline
-    async def pipeline(self) -> PipelineSummary: ...  # noqa: D102
-    async def preview(self, action: str, name: str) -> Preview: ...  # noqa: D102
-    async def act(self, action: str, name: str, reason: str = "") -> str:
-        """promote, demote, reject, kill, pause, resume, shadow, redeploy or rollback; says what happened."""
-        ...
-
-    async def undo(self) -> str: ...  # noqa: D102
-    async def redo(self) -> str: ...  # noqa: D102
-
-    # monitoring
-    def metrics(self) -> Mapping[str, FeatureMetrics]: ...  # noqa: D102
+    @property
+    def pipeline(self) -> PipelinePort: ...  # noqa: D102
+    @property
+    def queries(self) -> QueriesPort: ...  # noqa: D102
+    @property
+    def sessions(self) -> SessionsPort: ...  # noqa: D102
+    @property
+    def documents(self) -> DocumentsPort: ...  # noqa: D102
+    @property
+    def diagnosing(self) -> DiagnosingPort: ...  # noqa: D102
     def troubles(self) -> Sequence[Trouble]:
         """What is wrong now, the worst first."""
-        ...
-
-    def watch_report(self, summary: PipelineSummary) -> WatchReport: ...  # noqa: D102
-    @property
-    def stale(self) -> bool:
-        """No bar of the last two intervals was scored."""
-        ...
-
-    def chart(self, name: str) -> ChartData | None: ...  # noqa: D102
-    def alerts(self, *, include_resolved: bool = False) -> Sequence[Alert]: ...  # noqa: D102
-    async def acknowledge(self, alert_id: str) -> str: ...  # noqa: D102
-    async def snooze(self, alert_id: str, hours: float) -> str: ...  # noqa: D102
-    async def reopen(self, alert_id: str) -> str: ...  # noqa: D102
-    def portfolio(self) -> Portfolio | None: ...  # noqa: D102
-    def forward(self, name: str) -> ForwardRecord | None: ...  # noqa: D102
-    def kill_proposals(self) -> Mapping[str, str]: ...  # noqa: D102
-    async def diagnose(self, feature: str) -> str: ...  # noqa: D102
-
-    # discovery
-    def sessions(self) -> Sequence[SessionSummary]: ...  # noqa: D102
-    def providers(self) -> Sequence[str]: ...  # noqa: D102
-    async def start_session(self, goal: str, provider: str = "") -> str: ...  # noqa: D102
-    async def cancel_session(self) -> str: ...  # noqa: D102
-
-    # documents
-    async def documents(self) -> Sequence[Document]: ...  # noqa: D102
-    async def read_document(self, path: str) -> str: ...  # noqa: D102
-    async def related(self, path: str) -> Sequence[str]: ...  # noqa: D102
-    def document_file(self, path: str) -> str:
-        """Absolute path of a document, for an editor."""
         ...
 
     # replay; None when the source is no recording

@@ -233,7 +233,7 @@ class Views(Transport):
             return
         try:
             with self.suspend():
-                subprocess.run([*editor, self.runtime.document_file(path)], check=False)
+                subprocess.run([*editor, self.runtime.documents.file(path)], check=False)
         except (SuspendNotSupported, OSError) as error:
             self.say(f"{editor[0]} could not be run: {error}", bad=True)
 

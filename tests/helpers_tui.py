@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import math
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -13,12 +12,19 @@ from helpers_kb import record
 from helpers_tui_base import FEATURES as FEATURES
 from helpers_tui_base import fill_base as fill_base
 from helpers_tui_base import write_market as write_market
+from helpers_tui_parts import Paper as Paper
+from helpers_tui_parts import (
+    ScriptedDiagnosing,
+    ScriptedDocuments,
+    ScriptedPipeline,
+    ScriptedQueries,
+    ScriptedSessions,
+)
 from helpers_tui_session import NOW as NOW
 from helpers_tui_session import session_events as session_events
 from midas_engine import events as ev
 from midas_engine.bus import EventBus
 from midas_engine.clock import WallClock
-from midas_engine.errors import ReadOnlyError
 from midas_engine.models import (
     Alert,
     AlertStatus,
@@ -29,9 +35,6 @@ from midas_engine.models import (
     PipelineSummary,
     Severity,
 )  # fmt: skip
-from midas_engine.runtime.documents import ChartData
-from midas_engine.runtime.queries import ForwardRecord, Portfolio
-from midas_engine.runtime.watch_report import WatchReport
 from midas_engine.settings import load_settings
 from midas_tui.app import MidasApp
 from midas_tui.modals.dialog import Dialog
@@ -231,16 +234,6 @@ def scene() -> tuple[list[FeatureMetrics], list[Alert], PipelineSummary]:
     return found, alerts, summary
 
 
-@dataclasses.dataclass
-class Paper:
-    """A document of the scripted base."""
-
-    path: str
-    title: str
-    kind: str = "learning"
-    damaged: str = ""
-
-
 class ScriptedRuntime:
     """A runtime whose every answer is fixed; `calls` records what was asked of it."""
 
@@ -250,13 +243,17 @@ class ScriptedRuntime:
     phase = "running"
     bar_seconds = 3600
     replay = None
-    stale = False
     data_ends = NOW
 
     def __init__(self) -> None:
         self.bus = EventBus()
         self.calls: list[tuple[str, ...]] = []
         self.found, self.running, self.summary = scene()
+        self.pipeline = ScriptedPipeline(self)
+        self.queries = ScriptedQueries(self)
+        self.diagnosing = ScriptedDiagnosing(self)
+        self.sessions = ScriptedSessions(self)
+        self.documents = ScriptedDocuments(self)
         self.papers = {
             "knowledge/learnings/offline/20260101-reversal.md": (
                 "---\ntitle: Reversal dies in calm markets\nresult: success\n---\n# Reversal dies in calm markets\n\n"
@@ -276,99 +273,8 @@ class ScriptedRuntime:
     async def stop(self) -> None:
         self.calls.append(("stop",))
 
-    async def pipeline(self) -> PipelineSummary:
-        return self.summary
-
-    async def preview(self, action: str, name: str) -> Any:
-        raise ReadOnlyError("a scripted runtime changes nothing")
-
-    async def act(self, action: str, name: str, reason: str = "") -> str:
-        self.calls.append((action, name, reason))
-        return f"{name} {action}"
-
-    async def undo(self) -> str:
-        raise ReadOnlyError("nothing to undo")
-
-    redo = undo
-
-    def metrics(self) -> dict[str, FeatureMetrics]:
-        return {m.feature: m for m in self.found}
-
     def troubles(self) -> list[Any]:
         return []
-
-    def watch_report(self, summary: PipelineSummary) -> WatchReport:
-        return WatchReport()
-
-    def chart(self, name: str) -> ChartData | None:
-        if name not in self.metrics():
-            return None
-        wave = [0.03 + 0.02 * math.sin(i / 9.0) for i in range(300)]
-        ratio = self.metrics()[name].slippage_ratio
-        return ChartData(
-            {
-                "ic_5d": wave,
-                "ic_30d": [0.035] * 300,
-                "slippage_ratio": [ratio] * 300,
-                "pnl_bps": wave,
-                "score": wave,
-                "log_s": [4 + i / 60 for i in range(300)],
-            }
-        )
-
-    def portfolio(self) -> Portfolio:
-        return Portfolio(4.2, 9.1, 4)
-
-    def forward(self, name: str) -> ForwardRecord | None:
-        return ForwardRecord(NOW - timedelta(days=9), 216, 0.0102, 0.0051, 31.5, True)
-
-    def kill_proposals(self) -> dict[str, str]:
-        return {"vwap_zscore_mean_rev": "the e-detector says its score is below 0.0012"}
-
-    def alerts(self, *, include_resolved: bool = False) -> list[Alert]:
-        return [a for a in self.running if include_resolved or a.active]
-
-    async def acknowledge(self, alert_id: str) -> str:
-        self.calls.append(("acknowledge", alert_id))
-        return "acknowledged"
-
-    async def snooze(self, alert_id: str, hours: float) -> str:
-        self.calls.append(("snooze", alert_id, str(hours)))
-        return f"snoozed for {hours:g} h"
-
-    async def reopen(self, alert_id: str) -> str:
-        self.calls.append(("reopen", alert_id))
-        return "open again"
-
-    async def diagnose(self, feature: str) -> str:
-        self.calls.append(("diagnose", feature))
-        return f"diagnosing {feature}"
-
-    def sessions(self) -> list[Any]:
-        return []
-
-    def providers(self) -> list[str]:
-        return ["local"]
-
-    async def start_session(self, goal: str, provider: str = "") -> str:
-        self.calls.append(("start", goal, provider))
-        return f"session started: {goal}"
-
-    async def cancel_session(self) -> str:
-        self.calls.append(("cancel",))
-        return "session cancelled"
-
-    async def documents(self) -> list[Paper]:
-        return [Paper(path, text.split("# ")[1].split("\n")[0]) for path, text in self.papers.items()]
-
-    async def read_document(self, path: str) -> str:
-        return self.papers[path]
-
-    async def related(self, path: str) -> list[str]:
-        return [p for p in self.papers if p != path]
-
-    def document_file(self, path: str) -> str:
-        return path
 
     def status(self) -> dict[str, Any]:
         return {"phase": self.phase, "background": "nothing"}

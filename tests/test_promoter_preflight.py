@@ -52,7 +52,7 @@ async def test_both_doors_measure_what_a_feature_promises(kb: Path, market: Path
     ran = call_midas(capsys, *args, *(() if action == "shadow" else ("--force",)))
     assert ran.code == 0, ran.err
     async with terminal(kb, market) as midas:
-        await midas.act(action, "by_terminal", "the same")
+        await midas.pipeline.act(action, "by_terminal", "the same")
     verb, term = (KnowledgeBase(kb).feature(name) for name in ("by_verb", "by_terminal"))
     assert verb.expected_score is not None
     assert (verb.expected_score, verb.breadth, verb.state) == (term.expected_score, term.breadth, term.state)
@@ -95,14 +95,14 @@ async def test_no_door_promotes_what_was_never_measured(kb: Path, capsys: Any) -
     ran = call_midas(capsys, "promote", "by_hand", "--force", "--kb", str(kb))
     assert (ran.code, "needs a reason" in ran.err) == (7, True)
     async with terminal(kb, "sample") as midas:
-        shown = await midas.preview("promote", "by_hand")
+        shown = await midas.pipeline.preview("promote", "by_hand")
         assert shown.unmet == ("not measured: 6 gates unknown",)
         assert shown.needs_reason
         assert all(f.passed for f in shown.figures)
         with pytest.raises(TransitionError, match="not measured"):
-            await midas.act("promote", "by_hand")
+            await midas.pipeline.act("promote", "by_hand")
         assert state(kb) == "candidate"
-        await midas.act("promote", "by_hand", "known from the literature")
+        await midas.pipeline.act("promote", "by_hand", "known from the literature")
     last = KnowledgeBase(kb).feature("by_hand").history[-1]
     assert (last["forced"], last["reason"]) == ("not measured: 6 gates unknown", "known from the literature")
 
@@ -149,7 +149,7 @@ async def test_figures_of_its_youth_do_not_help_against_those_of_today(kb: Path,
     assert {f["agent"] for f in document["figures"]} >= {"predictive_power", "trading_cost", "diversification"}
     assert [f for f in document["figures"] if not f["passed"]]
     async with terminal(kb, market) as midas:
-        assert list((await midas.preview("promote", "noise")).unmet) == document["unmet"]
+        assert list((await midas.pipeline.preview("promote", "noise")).unmet) == document["unmet"]
 
 
 @pytest.mark.parametrize("data", ["no/such/file.parquet", "synthetic"])
@@ -170,7 +170,7 @@ async def test_a_look_before_a_promotion_charges_nothing(kb: Path, market: Path)
 
     save(kb, record("carry", expression=CARRY))
     async with terminal(kb, market) as midas:
-        await midas.preview("promote", "carry")
+        await midas.pipeline.preview("promote", "carry")
     with TrialLedger(kb / "journal.sqlite") as ledger:
         assert ledger.history() == []
 

@@ -53,11 +53,11 @@ async def test_it_starts_watches_what_is_deployed_and_stops_twice(kb: Path, mark
     phases = midas.bus.subscribe("test", RuntimeChanged)
     await midas.start()
     assert midas.phase == "running"
-    assert set(midas.metrics()) == {"reversal_1h", "momentum_24h", "range_position"}
-    chart = midas.chart("reversal_1h")
+    assert set(midas.queries.metrics()) == {"reversal_1h", "momentum_24h", "range_position"}
+    chart = midas.queries.chart("reversal_1h")
     assert chart is not None
     assert len(chart.series["ic_5d"]) > 100
-    assert midas.chart("no_such") is None
+    assert midas.queries.chart("no_such") is None
     await midas.stop()
     await midas.stop()
     assert [e.phase for e in phases.take() if isinstance(e, RuntimeChanged)][-1] == "stopping"
@@ -66,19 +66,19 @@ async def test_it_starts_watches_what_is_deployed_and_stops_twice(kb: Path, mark
 async def test_an_action_is_on_disk_told_and_watched(kb: Path, market: Path) -> None:
     async with runtime(kb, market) as midas:
         moves = midas.bus.subscribe("test", FeatureMoved)
-        said = await midas.act("promote", "volume_shock", "never measured: a test of what follows")
+        said = await midas.pipeline.act("promote", "volume_shock", "never measured: a test of what follows")
         assert said.startswith("volume_shock promoted")
-        await settled(midas, lambda: "volume_shock" in midas.metrics())
+        await settled(midas, lambda: "volume_shock" in midas.queries.metrics())
         await settled(midas, lambda: moves.stats.depth > 0)
-        assert (await midas.undo()).startswith("undo: volume_shock is candidate")
-        await settled(midas, lambda: "volume_shock" not in midas.metrics())
-        assert (await midas.redo()).startswith("redo: volume_shock is deployed")
+        assert (await midas.pipeline.undo()).startswith("undo: volume_shock is candidate")
+        await settled(midas, lambda: "volume_shock" not in midas.queries.metrics())
+        assert (await midas.pipeline.redo()).startswith("redo: volume_shock is deployed")
 
 
 async def test_a_paused_feature_is_watched_as_paused(kb: Path, market: Path) -> None:
     async with runtime(kb, market) as midas:
-        await midas.act("pause", "reversal_1h")
-        await settled(midas, lambda: midas.metrics()["reversal_1h"].status == "paused")
+        await midas.pipeline.act("pause", "reversal_1h")
+        await settled(midas, lambda: midas.queries.metrics()["reversal_1h"].status == "paused")
 
 
 @pytest.mark.parametrize("flags", [{"replay": True}, {"read_only": True}])
@@ -86,10 +86,10 @@ async def test_a_replay_and_a_read_only_base_refuse_every_change(kb: Path, marke
     async with runtime(kb, market, **flags) as midas:
         for action in ("promote", "kill", "pause", "redeploy"):
             with pytest.raises(ReadOnlyError):
-                await midas.act(action, "volume_shock", "why")
+                await midas.pipeline.act(action, "volume_shock", "why")
             with pytest.raises(ReadOnlyError):
-                await midas.preview(action, "volume_shock")
-        for turn in (midas.undo, midas.redo):
+                await midas.pipeline.preview(action, "volume_shock")
+        for turn in (midas.pipeline.undo, midas.pipeline.redo):
             with pytest.raises(ReadOnlyError):
                 await turn()
 
@@ -97,25 +97,25 @@ async def test_a_replay_and_a_read_only_base_refuse_every_change(kb: Path, marke
 async def test_unknown_actions_features_and_alerts_are_named(kb: Path, market: Path) -> None:
     async with runtime(kb, market) as midas:
         with pytest.raises(TransitionError, match="no action 'explode'"):
-            await midas.act("explode", "volume_shock")
+            await midas.pipeline.act("explode", "volume_shock")
         with pytest.raises(MidasError):
-            await midas.act("promote", "no_such")
-        for call in (midas.acknowledge, midas.reopen):
+            await midas.pipeline.act("promote", "no_such")
+        for call in (midas.queries.acknowledge, midas.queries.reopen):
             with pytest.raises(MonitorError, match="not open"):
                 await call("a-nothing")
         with pytest.raises(MonitorError):
-            await midas.snooze("a-nothing", 1.0)
+            await midas.queries.snooze("a-nothing", 1.0)
         with pytest.raises(SessionError):
-            await midas.cancel_session()
+            await midas.sessions.cancel()
 
 
 async def test_nothing_watched_says_what_to_do(tmp_path: Path, market: Path) -> None:
     async with runtime(tmp_path / "kb", market) as midas:
-        assert midas.metrics() == {}
-        assert midas.alerts() == []
-        assert midas.portfolio() is None
+        assert midas.queries.metrics() == {}
+        assert midas.queries.alerts() == []
+        assert midas.queries.portfolio() is None
         with pytest.raises(MonitorError) as caught:
-            await midas.acknowledge("a-1")
+            await midas.queries.acknowledge("a-1")
         assert caught.value.hint == "promote a candidate first"
 
 
@@ -138,8 +138,8 @@ async def test_a_feature_that_cannot_be_computed_is_a_fault_and_the_others_run(k
     midas = runtime(kb, market)
     faults = midas.bus.subscribe("test", FaultReported)
     async with midas:
-        assert "strange" not in midas.metrics()
-        assert "reversal_1h" in midas.metrics()
+        assert "strange" not in midas.queries.metrics()
+        assert "reversal_1h" in midas.queries.metrics()
         assert any("strange cannot be computed" in e.message for e in faults.take())  # type: ignore[attr-defined]
 
 
@@ -150,7 +150,7 @@ async def test_background_work_that_fails_is_reported_not_swallowed(kb: Path, ma
         async def broken() -> None:
             raise ZeroDivisionError("by design")
 
-        await midas.background(broken(), "experiment")
+        await midas.supervisor.background(broken(), "experiment")
         (fault,) = faults.take()
         assert fault.where == "experiment"  # type: ignore[attr-defined]
         assert "ZeroDivisionError: by design" in fault.message  # type: ignore[attr-defined]
@@ -172,18 +172,18 @@ async def test_files_that_change_are_told(kb: Path, market: Path) -> None:
 async def test_the_forward_record_counts_bars_after_the_feature_was_frozen_only(kb: Path, market: Path) -> None:
     async with runtime(kb, market) as midas:
         # The recorded market lies before the base was made: all of it is hindsight, and said to be.
-        seen = midas.forward("range_position")
+        seen = midas.queries.forward("range_position")
         assert seen is not None
         assert not seen.forward
-        stage: Any = midas._stage
+        stage: Any = midas.watched.stage
         arrays = stage.fleet.engine.history("range_position")
         middle = arrays["at"][len(arrays["at"]) // 2]
         from datetime import UTC, datetime
 
-        midas._frozen_at["range_position"] = datetime.fromtimestamp(
+        midas.watched.frozen_at["range_position"] = datetime.fromtimestamp(
             int(middle.astype("datetime64[s]").astype(int)), tz=UTC
         )
-        later = midas.forward("range_position")
+        later = midas.queries.forward("range_position")
         assert later is not None
         assert later.forward
         assert later.bars < seen.bars
@@ -193,12 +193,12 @@ async def test_the_forward_record_counts_bars_after_the_feature_was_frozen_only(
         assert later.score == pytest.approx(scores.mean())
         assert later.se == pytest.approx(scores.std(ddof=1) / len(scores) ** 0.5)
         assert later.t == pytest.approx(later.score / later.se)
-        assert midas.forward("no_such") is None
+        assert midas.queries.forward("no_such") is None
 
 
 async def test_the_portfolio_test_watches_promised_features(kb: Path, market: Path) -> None:
     async with runtime(kb, market) as midas:
-        found = midas.portfolio()
+        found = midas.queries.portfolio()
         assert found is not None
         assert found.features == 2  # a shadow feature is not in the portfolio
         assert found.threshold > 0

@@ -85,18 +85,18 @@ async def test_the_operators_question_is_answered_in_the_base(tmp_path: Path) ->
     async with Runtime(settings) as midas:
         finished = midas.bus.subscribe("test", DiagnosisFinished)
         with pytest.raises(MonitorError, match="is not watched"):
-            await midas.diagnose("nobody")
-        assert await midas.diagnose("place") == "diagnosing place"
+            await midas.diagnosing.ask("nobody")
+        assert await midas.diagnosing.ask("place") == "diagnosing place"
         with pytest.raises(MonitorError, match="being diagnosed"):
-            await midas.diagnose("place")
-        await midas.diagnostics.settle()
+            await midas.diagnosing.ask("place")
+        await midas.diagnosing.agent.settle()
         (event,) = finished.take()
         assert event.result is not None, event.error
         assert event.result.cause == "true_decay"
         assert (kb.path / event.result.report_path).is_file()
         assert (kb.path / event.result.learning_path).is_file()
         assert event.result.fix_verdict
-        alert = next(a for a in midas.alerts() if a.id == event.alert_id)
+        alert = next(a for a in midas.queries.alerts() if a.id == event.alert_id)
         assert alert.diagnosis.endswith(event.result.report_path)
     assert not np.isnan(event.result.confidence)
 
@@ -108,9 +108,9 @@ async def test_a_replay_answers_without_writing(tmp_path: Path) -> None:
     settings = Settings(kb=str(tmp_path / "kb"))
     async with Runtime(settings, replay=str(tmp_path / "bars.parquet")) as midas:
         finished = midas.bus.subscribe("test", DiagnosisFinished)
-        name = next(iter(midas.metrics()))
-        await midas.diagnose(name)
-        await midas.diagnostics.settle()
+        name = next(iter(midas.queries.metrics()))
+        await midas.diagnosing.ask(name)
+        await midas.diagnosing.agent.settle()
         result = next(e.result for e in finished.take() if e.feature == name)
         assert result is not None
         assert (result.report_path, result.learning_path, result.fix_name) == ("", "", "")

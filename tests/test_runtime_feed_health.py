@@ -109,7 +109,7 @@ def test_the_outage_is_a_line_at_once(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def statuses(desk: LiveRuntime) -> set[str]:
-    return {m.status for m in desk.runtime.metrics().values()}
+    return {m.status for m in desk.runtime.queries.metrics().values()}
 
 
 def phases(desk: LiveRuntime) -> list[str]:
@@ -185,13 +185,13 @@ async def test_a_feed_that_ends_by_itself_is_begun_again(
 
 async def test_after_so_many_failures_it_is_given_up_with_the_reason(tmp_path: Path, market: Panel) -> None:
     desk = LiveRuntime(tmp_path, market, bars=650)
-    desk.runtime._most_failures = 4
+    desk.runtime.feed._most_failures = 4
     async with desk.runtime as midas:
         desk.file.write_bytes(b"no panel at all")
         desk.clock.set(_close(market, 651))
-        await desk.until(lambda: midas.lost is not None)
-        assert isinstance(midas.lost, FeedLostError)
-        assert "failed 4 times in a row" in midas.lost.message
+        await desk.until(lambda: midas.feed.lost is not None)
+        assert isinstance(midas.feed.lost, FeedLostError)
+        assert "failed 4 times in a row" in midas.feed.lost.message
         assert midas.phase == "degraded"
         assert statuses(desk) <= {"stale", "killed", "paused"}
 
@@ -215,13 +215,13 @@ async def test_a_call_that_never_returns_blocks_nobody_and_raises_the_alert(
         await desk.until(lambda: any(isinstance(e, AlertRaised) and e.alert.rule == "feed" for e in desk.seen))
         assert midas.phase == "degraded"
         assert statuses(desk) <= {"stale", "killed", "paused"}
-        assert [a.severity for a in midas.alerts() if a.rule == "feed"] == ["critical"]
-        await midas.acknowledge(next(a.id for a in midas.alerts() if a.rule == "feed"))
+        assert [a.severity for a in midas.queries.alerts() if a.rule == "feed"] == ["critical"]
+        await midas.queries.acknowledge(next(a.id for a in midas.queries.alerts() if a.rule == "feed"))
         stuck.clear()
         released.set()
         await desk.grow(4)
         assert midas.phase == "running"
-        assert not [a for a in midas.alerts() if a.rule == "feed"]
+        assert not [a for a in midas.queries.alerts() if a.rule == "feed"]
     assert sum(isinstance(e, AlertRaised) and e.alert.rule == "feed" for e in desk.seen) == 1
     assert len(recorded(desk, AlertRaised)) == 1
     assert len(recorded(desk, AlertResolved)) == 1

@@ -229,18 +229,18 @@ async def test_the_runtime_goes_live_and_follows_the_pipeline(tmp_path: Path, ma
     desk = LiveRuntime(tmp_path, market, bars=650)
     async with desk.runtime as midas:
         assert (midas.mode, midas.phase) == ("LIVE", "running")
-        assert list(midas.metrics()) == ["carry"]
+        assert list(midas.queries.metrics()) == ["carry"]
         await desk.grow(2)
-        assert midas.metrics()["carry"].at == _at(market, 651)
+        assert midas.queries.metrics()["carry"].at == _at(market, 651)
         assert midas.panel is not None
         assert midas.panel.timestamps[-1] == market.timestamps[651]
-        await midas.act("promote", "fast", "looks good")
-        await desk.until(lambda: set(midas.metrics()) == {"carry", "fast"})
+        await midas.pipeline.act("promote", "fast", "looks good")
+        await desk.until(lambda: set(midas.queries.metrics()) == {"carry", "fast"})
         await desk.grow(1)
-        assert np.isfinite(midas.metrics()["carry"].ic_30d.value)
-        assert not np.isfinite(midas.metrics()["fast"].ic_30d.value)
-        await midas.act("demote", "fast", "second thoughts")
-        await desk.until(lambda: list(midas.metrics()) == ["carry"])
+        assert np.isfinite(midas.queries.metrics()["carry"].ic_30d.value)
+        assert not np.isfinite(midas.queries.metrics()["fast"].ic_30d.value)
+        await midas.pipeline.act("demote", "fast", "second thoughts")
+        await desk.until(lambda: list(midas.queries.metrics()) == ["carry"])
     assert midas.phase == "stopped"
 
 
@@ -251,7 +251,7 @@ async def test_where_another_process_watches_it_is_named_and_this_one_looks_on(t
         async with desk.runtime as midas:
             (trouble,) = midas.troubles()
             assert trouble.badge.startswith(f"watched by pid {os.getpid()} (")
-            assert list(midas.metrics()) == ["carry"]  # what it sees is shown all the same
+            assert list(midas.queries.metrics()) == ["carry"]  # what it sees is shown all the same
             await desk.grow(1)
     finally:
         holder.release()
@@ -278,12 +278,12 @@ async def test_an_outage_degrades_and_is_told_and_ends(tmp_path: Path, market: P
 async def test_what_an_operator_said_of_an_alert_survives_the_process(tmp_path: Path, market: Panel) -> None:
     desk = LiveRuntime(tmp_path, market, bars=650)
     async with desk.runtime as midas:
-        alerts = midas.alerts()
+        alerts = midas.queries.alerts()
         assert alerts, "carry without funding in its last days should have raised something"
-        await midas.acknowledge(alerts[0].id)
+        await midas.queries.acknowledge(alerts[0].id)
         saved = desk.runtime.journal
         assert saved is not None
     again = Runtime(desk.runtime.settings, clock=desk.clock)
     async with again as midas:
-        found = {a.id: a.status for a in midas.alerts()}
+        found = {a.id: a.status for a in midas.queries.alerts()}
         assert found[alerts[0].id] is AlertStatus.ACKNOWLEDGED

@@ -163,10 +163,10 @@ async def test_the_runtime_on_a_feed_obeys_either_door(tmp_path: Path, market: P
     desk = LiveRuntime(tmp_path, market, bars=650)
     async with desk.runtime as midas:
         await desk.grow(1)
-        assert midas.watched_stage is not None
-        switch = midas.watched_stage.fleet.kills
+        assert midas.watched.stage is not None
+        switch = midas.watched.stage.fleet.kills
         if door == "terminal":
-            assert "killed" in await midas.act("kill", "carry", "flipped")
+            assert "killed" in await midas.pipeline.act("kill", "carry", "flipped")
         else:
             words = ("kill", "carry", "--reason", "flipped", "--yes", "carry", "--kb", str(tmp_path / "kb"))
             assert (await asyncio.to_thread(run_midas, *words)).code == 0

@@ -24,6 +24,7 @@ from helpers_tui import (
     until,
     write_market,
 )
+from helpers_tui_parts import ScriptedPipeline
 from midas_engine.promoter.preview import Preview
 from midas_tui.input_gate import DEAF_SECONDS, made_now
 from midas_tui.modals.ask import AskModal, Question
@@ -47,17 +48,23 @@ TYPED = "abcdefghijklmnopqrstuvwxyzABDGKNRSUYZ0123456789_/.,[]-+@!?: \r\r\ryyy\t
 BURSTS = 8
 
 
-class Recorder(ScriptedRuntime):
-    """Asked for anything it has a dialog; what is carried out stands in `calls`."""
-
+class _Asked(ScriptedPipeline):
     async def preview(self, action: str, name: str) -> Preview:
         return Preview(action, name, command=f"midas {action} {name}")
 
     async def undo(self) -> str:
-        self.calls.append(("undo",))
+        self.desk.calls.append(("undo",))
         return "undone"
 
     redo = undo
+
+
+class Recorder(ScriptedRuntime):
+    """Asked for anything it has a dialog; what is carried out stands in `calls`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pipeline = _Asked(self)
 
 
 def burst(app: Any, text: str) -> None:

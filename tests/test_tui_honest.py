@@ -52,7 +52,7 @@ async def settled(app: MidasApp, pilot: Any) -> None:
     runtime: Any = app.runtime
 
     def quiet() -> bool:
-        return runtime.phase == "running" and not any(t.get_name() == "watch" for t in runtime._tasks)
+        return runtime.phase == "running" and not any(t.get_name() == "watch" for t in runtime.supervisor.tasks)
 
     await until(pilot, quiet, "the watch settles")
     await until(pilot, lambda: not app.store.watch_moved)
@@ -63,9 +63,11 @@ def same_as_engine(app: MidasApp) -> None:
     runtime = app.runtime
     assert runtime is not None
     shown = {a.id: (a.status, a.count) for a in app.store.open_alerts}
-    assert shown == {a.id: (a.status, a.count) for a in runtime.alerts()}
-    assert {n: m.status for n, m in app.store.metrics.items()} == {n: m.status for n, m in runtime.metrics().items()}
-    loud = [a for a in runtime.alerts() if a.status == "open"]
+    assert shown == {a.id: (a.status, a.count) for a in runtime.queries.alerts()}
+    assert {n: m.status for n, m in app.store.metrics.items()} == {
+        n: m.status for n, m in runtime.queries.metrics().items()
+    }
+    loud = [a for a in runtime.queries.alerts() if a.status == "open"]
     assert app.store.counts == (
         sum(a.severity == "critical" for a in loud), sum(a.severity == "warning" for a in loud)
     )  # fmt: skip
@@ -106,7 +108,7 @@ async def test_an_undone_promotion_leaves_no_status_behind(kb: Path, market: Pat
     async with running(kb, market, mode="pipeline") as (app, pilot):
         screen = app.screen
         assert isinstance(screen, PipelineScreen)
-        await app.runtime.act("shadow", "volume_shock")  # type: ignore[union-attr]
+        await app.runtime.pipeline.act("shadow", "volume_shock")  # type: ignore[union-attr]
         await until(pilot, lambda: "volume_shock" in app.store.metrics)
         await settled(app, pilot)
         await press(pilot, "u")
@@ -123,7 +125,7 @@ async def test_alerts_of_the_past_arrive_with_a_promotion_and_are_those_of_a_res
     async with running(kb, market) as (app, pilot):
         same_as_engine(app)
         for action, name in (("promote", "range_position"), ("demote", "reversal_1h"), ("pause", "momentum_24h")):
-            await app.runtime.act(action, name, "a reason")  # type: ignore[union-attr]
+            await app.runtime.pipeline.act(action, name, "a reason")  # type: ignore[union-attr]
             await settled(app, pilot)
             same_as_engine(app)
         await press(pilot, "u")
@@ -141,10 +143,10 @@ async def test_the_first_promotion_brings_its_alerts_to_feed_and_header(tmp_path
     act(kb, lambda p: p.save_candidate(record("momentum_24h", expression="cs_zscore(returns(close, 24))")))
     async with running(kb, market) as (app, pilot):
         assert app.store.alerts == {}
-        await app.runtime.act("promote", "momentum_24h", "a reason")  # type: ignore[union-attr]
+        await app.runtime.pipeline.act("promote", "momentum_24h", "a reason")  # type: ignore[union-attr]
         await until(pilot, lambda: "momentum_24h" in app.store.metrics)
         await settled(app, pilot)
-        assert app.runtime.alerts(include_resolved=True)  # type: ignore[union-attr]
+        assert app.runtime.queries.alerts(include_resolved=True)  # type: ignore[union-attr]
         same_as_engine(app)
         assert "no alert was raised" not in screen_text(app)
 
@@ -152,8 +154,8 @@ async def test_the_first_promotion_brings_its_alerts_to_feed_and_header(tmp_path
 async def test_an_answer_to_an_alert_survives_another_look(kb: Path, market: Path) -> None:
     async with running(kb, market) as (app, pilot):
         chosen = app.store.open_alerts[0]
-        await app.runtime.acknowledge(chosen.id)  # type: ignore[union-attr]
-        await app.runtime.act("shadow", "volume_shock")  # type: ignore[union-attr]
+        await app.runtime.queries.acknowledge(chosen.id)  # type: ignore[union-attr]
+        await app.runtime.pipeline.act("shadow", "volume_shock")  # type: ignore[union-attr]
         await until(pilot, lambda: "volume_shock" in app.store.metrics)
         await settled(app, pilot)
         assert app.store.alerts[chosen.id].status == "acknowledged"
@@ -161,7 +163,7 @@ async def test_an_answer_to_an_alert_survives_another_look(kb: Path, market: Pat
 
 async def test_a_second_terminal_sees_what_the_first_promotes(kb: Path, market: Path) -> None:
     async with running(kb, market) as (first, _), running(kb, market) as (second, pilot):
-        await first.runtime.act("shadow", "volume_shock")  # type: ignore[union-attr]
+        await first.runtime.pipeline.act("shadow", "volume_shock")  # type: ignore[union-attr]
         await until(pilot, lambda: "volume_shock" in second.store.metrics, "the other one watches it too")
         await settled(second, pilot)
         same_as_engine(second)

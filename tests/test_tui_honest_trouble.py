@@ -54,7 +54,11 @@ async def test_a_base_that_goes_away_is_a_badge_and_everything_is_refused(
         await until(pilot, lambda: any("refused" in t for t in toasts(app)))
         runtime = app.runtime
         assert runtime is not None
-        for call in (runtime.act("promote", "volume_shock", "why"), runtime.undo(), runtime.start_session("carry")):
+        for call in (
+            runtime.pipeline.act("promote", "volume_shock", "why"),
+            runtime.pipeline.undo(),
+            runtime.sessions.start("carry"),
+        ):
             with pytest.raises(ReadOnlyError, match="gone"):
                 await call
         await press(pilot, "exclamation_mark")

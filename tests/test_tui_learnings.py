@@ -127,7 +127,7 @@ async def test_a_document_that_vanished_says_so() -> None:
         async def gone(path: str) -> str:
             raise MidasError(f"{path} is gone", hint="it was removed")
 
-        runtime.read_document = gone
+        runtime.documents.read = gone
         tree = app.screen.query_one("#tree", LineTable)
         tree.focus()
         await press(pilot, "G")

@@ -206,7 +206,7 @@ async def test_pause_and_resume_show_beside_the_feature(kb: Path, market: Path) 
         await asked(pilot)
         await press(pilot, "y")
         await until(pilot, lambda: KnowledgeBase(kb).feature("reversal_1h").paused)
-        await until(pilot, lambda: app.runtime.metrics()["reversal_1h"].status == "paused")  # type: ignore[union-attr]
+        await until(pilot, lambda: app.runtime.queries.metrics()["reversal_1h"].status == "paused")  # type: ignore[union-attr]
         await until(pilot, lambda: "‖" in screen_text(app))
         await press(pilot, "Z")
         await asked(pilot)
@@ -289,7 +289,7 @@ class TestKill:
 
     async def test_it_cannot_be_undone(self, kb: Path, market: Path) -> None:
         async with running(kb, market, mode="pipeline") as (app, pilot):
-            await app.attempt(lambda r: r.act("kill", "reversal_1h", "dead"))
+            await app.attempt(lambda r: r.pipeline.act("kill", "reversal_1h", "dead"))
             await press(pilot, "u")
             await until(pilot, lambda: len(toasts(app)) >= 2)
             assert KnowledgeBase(kb).feature("reversal_1h").killed
@@ -324,7 +324,7 @@ class TestRefusals:
             async def full(*_: object) -> str:
                 raise OSError(28, "No space left on device")
 
-            monkeypatch.setattr(runtime, "act", full)
+            monkeypatch.setattr(runtime.pipeline, "act", full)
             choose(app, "volume_shock")
             await press(pilot, "p")
             await agree(pilot)
@@ -335,7 +335,7 @@ class TestRefusals:
 
     async def test_a_file_that_changed_under_the_feet_is_not_overwritten(self, kb: Path, market: Path) -> None:
         async with running(kb, market, mode="pipeline") as (app, pilot):
-            await app.attempt(lambda r: r.act("shadow", "volume_shock"))
+            await app.attempt(lambda r: r.pipeline.act("shadow", "volume_shock"))
             file = kb / "knowledge/features/candidates/volume_shock.md"
             file.write_text(file.read_text() + "\nmy note\n")
             await press(pilot, "u")

@@ -112,7 +112,7 @@ async def test_a_jump_shows_the_alerts_of_where_it_lands_and_none_of_the_future(
         app.pump()
         later = dict(app.store.alerts)
         # A jump hides the bars between; what they raised and resolved is known all the same.
-        assert {a.id for a in app.runtime.alerts(include_resolved=True)} == set(later)  # type: ignore[union-attr]
+        assert {a.id for a in app.runtime.queries.alerts(include_resolved=True)} == set(later)  # type: ignore[union-attr]
         await replay.seek(1)
         app.pump()
         await pilot.pause()

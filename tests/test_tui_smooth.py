@@ -113,13 +113,13 @@ async def test_nothing_blocks_the_loop_on_a_real_runtime(tmp_path: Path, monkeyp
         buster.functions["os.stat"].deactivate()
         async with running(tmp_path / "kb", market, mode="pipeline") as (app, pilot):
             runtime: Any = app.runtime
-            await runtime.act("shadow", "volume_shock")
-            await runtime.act("kill", "reversal_1h", "dead")
-            await until(pilot, lambda: "reversal_1h" not in runtime.metrics())
+            await runtime.pipeline.act("shadow", "volume_shock")
+            await runtime.pipeline.act("kill", "reversal_1h", "dead")
+            await until(pilot, lambda: "reversal_1h" not in runtime.queries.metrics())
             runtime.status()
-            for document in await runtime.documents():
-                await runtime.read_document(document.path)
-                await runtime.related(document.path)
+            for document in await runtime.documents.list():
+                await runtime.documents.read(document.path)
+                await runtime.documents.related(document.path)
 
 
 async def test_a_replay_at_full_speed_leaves_the_loop_to_others(

@@ -3,50 +3,47 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from midas_engine.kb import DocumentInfo, KnowledgeBase
-
-
-@dataclass(frozen=True, slots=True)
-class ChartData:
-    """Recent bars of one feature: a series of floats per figure, oldest first, NaN where unknown."""
-
-    series: Mapping[str, Sequence[float]]
+    from midas_engine.kb import DocumentInfo
+    from midas_engine.runtime.open_base import OpenBase
 
 
 class Documents:
-    """The part of the runtime that reads documents."""
+    """Reads documents, off the event loop.
 
-    @property
-    def kb(self) -> KnowledgeBase:
-        """Given by the runtime."""
-        raise AttributeError("kb")
+    Args:
+        base: The open base.
+    """
 
-    async def documents(self) -> Sequence[DocumentInfo]:
+    def __init__(self, base: OpenBase) -> None:
+        self._base = base
+
+    async def list(self) -> Sequence[DocumentInfo]:
         """Every document, by path."""
-        if not self.kb.path.is_dir():
+        kb = self._base.kb
+        if not kb.path.is_dir():
             return []
-        found = await asyncio.to_thread(self.kb.documents)
+        found = await asyncio.to_thread(kb.documents)
         return sorted(found, key=lambda d: (d.path.rpartition("/")[0], d.path))
 
-    async def read_document(self, path: str) -> str:
+    async def read(self, path: str) -> str:
         """Text of a document."""
-        return await asyncio.to_thread(self.kb.read_text, path)
+        return await asyncio.to_thread(self._base.kb.read_text, path)
 
     async def related(self, path: str) -> Sequence[str]:
         """Paths of learnings that speak to the same thing."""
+        return await asyncio.to_thread(self._related, path)
 
-        def look() -> list[str]:
-            title = next((d.title for d in self.kb.documents() if d.path == path), path)
-            return [d.path for d in self.kb.related_learnings(title, 6) if d.path != path]
+    def _related(self, path: str) -> Sequence[str]:
+        kb = self._base.kb
+        title = next((d.title for d in kb.documents() if d.path == path), path)
+        return [d.path for d in kb.related_learnings(title, 6) if d.path != path]
 
-        return await asyncio.to_thread(look)
-
-    def document_file(self, path: str) -> str:
+    def file(self, path: str) -> str:
         """Absolute path of a document, for an editor."""
-        return str(self.kb.path / self.kb.relative(path))
+        kb = self._base.kb
+        return str(kb.path / kb.relative(path))

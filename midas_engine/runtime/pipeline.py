@@ -14,66 +14,49 @@ from midas_engine.monitor.worker import Worker
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from midas_engine.bus import EventBus
-    from midas_engine.clock import Clock
     from midas_engine.events import Event
-    from midas_engine.journal import Journal
-    from midas_engine.kb import KnowledgeBase
-    from midas_engine.market import Panel
     from midas_engine.monitor.base_follower import Move
-    from midas_engine.promoter import FeaturePromoter, Preview
-    from midas_engine.runtime.live import LiveWatch
-    from midas_engine.settings import Settings
-    from midas_engine.workspace import Workspace
+    from midas_engine.promoter import Preview
+    from midas_engine.runtime.open_base import OpenBase
+    from midas_engine.runtime.supervisor import Supervisor
+    from midas_engine.runtime.watched import Watched
 
 
-class PipelineCommands:
-    """The part of the runtime that changes the pipeline."""
+class Pipeline:
+    """Shows and moves features, and follows what others do to them.
 
-    panel: Panel | None
-    settings: Settings
-    background: Callable[[Coroutine[Any, Any, None], str], Any]
-    refuse_changes: Callable[[], None]
-    _seen: PipelineSummary | None = None
-    watch_again: Callable[..., Coroutine[Any, Any, None]]
-    bus: EventBus
-    clock: Clock
-    mode: str
-    fault: Callable[..., None]
-    _live: LiveWatch | None
-    _promoter: FeaturePromoter | None
-    _journal: Journal | None
+    Args:
+        base: The open base.
+        watched: What is watched.
+        supervisor: Runs what follows an action, and is told moves of others.
+        watch_again: Builds the watch anew; with `if_changed` only when it is another one.
+    """
 
-    def _init_following(self) -> None:
+    def __init__(
+        self,
+        base: OpenBase,
+        watched: Watched,
+        supervisor: Supervisor,
+        *,
+        watch_again: Callable[..., Coroutine[Any, Any, None]],
+    ) -> None:
+        self._base, self._watched = base, watched
+        self._supervisor, self._watch_again = supervisor, watch_again
+        self._seen: PipelineSummary | None = None
         self._follower: BaseFollower | None = None
         self._obeying = asyncio.Lock()
         self._reader = Worker("midas-base")
 
-    @property
-    def kb(self) -> KnowledgeBase:
-        """Given by the runtime."""
-        raise AttributeError("kb")
-
-    @property
-    def promoter(self) -> FeaturePromoter:
-        """Given by the runtime."""
-        raise AttributeError("promoter")
-
-    @property
-    def workspace(self) -> Workspace:
-        """Given by the runtime."""
-        raise AttributeError("workspace")
-
-    async def pipeline(self) -> PipelineSummary:
+    async def summary(self) -> PipelineSummary:
         """Every feature, by state; those whose file is damaged stand among them and say so."""
-        if not self.kb.path.is_dir() or (self._seen is not None and self.kb.lost()):
+        if not self._base.kb.path.is_dir() or (self._seen is not None and self._base.lost()):
             # A folder that went away took no feature out of the pipeline: what was seen last stands, under a badge.
             return self._seen or PipelineSummary((), (), (), ())
         self._seen = await asyncio.to_thread(self._summary)
         return self._seen
 
     def _summary(self) -> PipelineSummary:
-        sound, damaged = self.promoter.pipeline_summary(), self.kb.damaged_features()
+        sound, damaged = self._base.workspace.promoter.pipeline_summary(), self._base.kb.damaged_features()
 
         def of(state: FeatureState, records: tuple[FeatureRecord, ...]) -> tuple[FeatureRecord, ...]:
             return (*records, *(r for r in damaged if r.state is state))
@@ -91,21 +74,21 @@ class PipelineCommands:
         Raises:
             TransitionError: It is not possible; says why.
         """
-        self.refuse_changes()
-        found = await asyncio.to_thread(self.workspace.commands.preview, action, name)
+        self._base.refuse_changes()
+        found = await asyncio.to_thread(self._base.workspace.commands.preview, action, name)
         if not found.possible:
             raise TransitionError(found.refusal)
         return found
 
     async def act(self, action: str, name: str, reason: str = "") -> str:
         """Move a feature; says what happened. The dialog has shown what is against it: a reason is the force."""
-        self.refuse_changes()
-        commands = self.workspace.commands
+        self._base.refuse_changes()
+        commands = self._base.workspace.commands
         if action == "kill":
             done = await asyncio.to_thread(commands.kill, name, reason, latched=self._obey_from_thread())
         else:
             done = await asyncio.to_thread(commands.act, action, name, reason, force=bool(reason.strip()))
-        self.background(self.obey(), "watch")
+        self._supervisor.background(self.obey(), "watch")
         return done.said
 
     def _obey_from_thread(self) -> Callable[[], None]:
@@ -113,7 +96,7 @@ class PipelineCommands:
         loop = asyncio.get_running_loop()
 
         def latched() -> None:
-            loop.call_soon_threadsafe(lambda: self.background(self.obey(), "watch"))
+            loop.call_soon_threadsafe(lambda: self._supervisor.background(self.obey(), "watch"))
 
         return latched
 
@@ -124,44 +107,46 @@ class PipelineCommands:
             always: Compare what is watched with the pipeline even when no file of it seems to have changed.
         """
         follower = self._follower
-        if follower is None or self.mode == "REPLAY" or self.kb.lost():
+        if follower is None or self._watched.replaying or self._base.lost():
             return  # a folder that went away took no feature off
-        if self._live is not None:
-            self._live.monitor.obedience.obey_kills()
+        if self._watched.live is not None:
+            self._watched.live.monitor.obedience.obey_kills()
         async with self._obeying:
             if not follower.changed and not always:
                 return
             moves = await asyncio.to_thread(follower.look)
-            deeds = await follower.deeds(self._journal, self._reader, moves)
+            deeds = await follower.deeds(self._base.journal, self._reader, moves)
             for move in moves:
-                event = follower.tell(move, deeds, self.clock.now())
+                event = follower.tell(move, deeds, self._supervisor.clock.now())
                 if event is not None and not self._told_by_monitor(move):
-                    self.bus.publish(event)
+                    self._supervisor.bus.publish(event)
             if always or any(move.concerns_the_book for move in moves):
-                await self.watch_again(if_changed=True)
+                await self._watch_again(if_changed=True)
 
-    async def _obey_before_bar(self) -> None:
+    async def obey_before_bar(self) -> None:
+        """`obey`, and let nothing stop the bar."""
         try:
             await self.obey(always=False)
         except Exception as error:  # the bar counts all the same
-            self.fault("monitor", f"the base cannot be followed: {error}", "see `midas kb check`")
+            self._supervisor.fault("monitor", f"the base cannot be followed: {error}", "see `midas kb check`")
 
-    def _tell_move(self, event: Event) -> None:
+    def tell_move(self, event: Event) -> None:
         """What the pipeline here did, from any thread; the archive of a kill that was told when it fell is no news."""
-        known = self._live.announced if self._live is not None else frozenset()
+        live = self._watched.live
+        known = live.announced if live is not None else frozenset()
         if not (isinstance(event, FeatureMoved) and event.action == "kill" and event.feature in known):
-            self.bus.publish_threadsafe(event)
+            self._supervisor.bus.publish_threadsafe(event)
 
     def _told_by_monitor(self, move: Move) -> bool:
         killed = move.after is not None and move.after.killed
-        return killed and self._live is not None and move.name in self._live.monitor.kills.killed
+        return killed and self._watched.live is not None and move.name in self._watched.live.monitor.kills.killed
 
-    def _begin_following(self) -> None:
+    def begin_following(self) -> None:
         """Take the pipeline as it is for known; in a thread, before it is first watched."""
-        promoter = self._promoter
-        if self.kb.path.is_dir():
+        kb, promoter = self._base.kb, self._base.promoter
+        if kb.path.is_dir():
             ours = (lambda _: False) if promoter is None else promoter.announced
-            self._follower = BaseFollower(self.kb, ours)
+            self._follower = BaseFollower(kb, ours)
             self._follower.learn()
 
     async def undo(self) -> str:
@@ -173,8 +158,8 @@ class PipelineCommands:
         return await self._turn("redo")
 
     async def _turn(self, which: Literal["undo", "redo"]) -> str:
-        self.refuse_changes()
-        commands = self.workspace.commands
+        self._base.refuse_changes()
+        commands = self._base.workspace.commands
         moved = await asyncio.to_thread(commands.undo if which == "undo" else commands.redo)
-        self.background(self.obey(), "watch")
+        self._supervisor.background(self.obey(), "watch")
         return f"{which}: {moved.feature} is {moved.after or 'gone'} again"

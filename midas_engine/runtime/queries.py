@@ -1,4 +1,4 @@
-"""The part of the runtime that is asked about live features, and told what to do with their alerts."""
+"""What is asked about live features, and the answers of an operator to their alerts."""
 
 from __future__ import annotations
 
@@ -13,24 +13,29 @@ import numpy as np
 
 from midas_engine.errors import MonitorError
 from midas_engine.market.instants import as_utc
-from midas_engine.runtime.documents import ChartData
+from midas_engine.runtime.watch_report import WatchReport, watch_report
 
 if TYPE_CHECKING:
-    from collections import deque
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from midas_engine.bus import EventBus
-    from midas_engine.journal import Journal
-    from midas_engine.models import Alert, FeatureMetrics
-    from midas_engine.monitor.diagnosis.agent import DiagnoseAgent
-    from midas_engine.runtime.live import LiveWatch
-    from midas_engine.runtime.recorded_bars import FleetStage
+    from midas_engine.events import Event
+    from midas_engine.models import Alert, FeatureMetrics, PipelineSummary
+    from midas_engine.runtime.open_base import OpenBase
+    from midas_engine.runtime.supervisor import Supervisor
+    from midas_engine.runtime.watched import Watched
 
 CHART_FIGURES = ("ic_5d", "ic_30d", "slippage_ratio", "pnl_bps", "score", "log_s")
 LEAST_RECORD_BARS = 2
 STALE_AFTER_BARS = 3
 # These are the operator's word, whatever the feed does.
 _SAID = ("killed", "paused")
+
+
+@dataclass(frozen=True, slots=True)
+class ChartData:
+    """Recent bars of one feature: a series of floats per figure, oldest first, NaN where unknown."""
+
+    series: Mapping[str, Sequence[float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,69 +79,75 @@ class ForwardRecord:
         return self.score / self.se if self.se > 0 else math.nan
 
 
-class Watching:
-    """Queries and alert commands; the runtime gives the stage."""
+class Queries:
+    """Answers about what is watched. Live, an operator's answer to an alert is on disk before it is confirmed.
 
-    bus: EventBus
-    _stage: FleetStage | LiveWatch | None
-    _frozen_at: Mapping[str, datetime]
-    _diagnostics: DiagnoseAgent | None
-    _journal: Journal | None
-    _older: dict[str, tuple[Any, ...]]
-    _closed: deque[Alert]
+    Args:
+        watched: What is watched.
+        base: Its journal has the bars that the charts no longer hold.
+        supervisor: In which phase the program is, and where alert events go.
+        proposed: Kills that diagnoses propose, by feature.
+    """
 
-    def now(self) -> datetime:
-        """Given by the runtime."""
-        raise NotImplementedError
-
-    def _watched(self) -> FleetStage | LiveWatch:
-        if self._stage is None:
-            raise MonitorError("nothing is watched", hint="promote a candidate first")
-        return self._stage
+    def __init__(
+        self,
+        watched: Watched,
+        base: OpenBase,
+        supervisor: Supervisor,
+        *,
+        proposed: Callable[[], Mapping[str, str]],
+    ) -> None:
+        self._watched, self._base, self._supervisor = watched, base, supervisor
+        self._proposed = proposed
+        self._older: dict[str, tuple[Any, ...]] = {}
 
     # -- queries ---------------------------------------------------------------------------------
 
     def metrics(self) -> Mapping[str, FeatureMetrics]:
-        """Newest figures of every watched feature."""
-        if self._stage is None or not self._stage.fleet.names:
+        """Newest figures of every watched feature; none is healthy while no bars come."""
+        stage = self._watched.stage
+        if stage is None or not stage.fleet.names:
             return {}
-        fleet = self._stage.fleet
+        fleet = stage.fleet
         with contextlib.suppress(MonitorError):
             found = {name: fleet.metrics(name, fleet.last_bar) for name in fleet.names}
-            if not self.stale:
+            if not self.stale and not self._watched.blind:
                 return found
             return {n: m if m.status in _SAID else dataclasses.replace(m, status="stale") for n, m in found.items()}
         return {}
 
     def chart(self, name: str) -> ChartData | None:
         """Recent bars of a feature for the charts; None when it is not watched."""
-        if self._stage is None or name not in self._stage.fleet.names:
+        stage = self._watched.stage
+        if stage is None or name not in stage.fleet.names:
             return None
-        arrays = self._stage.fleet.engine.history(name)
+        arrays = stage.fleet.engine.history(name)
         return ChartData({figure: arrays[figure].tolist() for figure in CHART_FIGURES})
 
     def portfolio(self) -> Portfolio | None:
         """The portfolio detector; None before anything is watched."""
-        if self._stage is None or not self._stage.fleet.built:
+        stage = self._watched.stage
+        if stage is None or not stage.fleet.built:
             return None
-        engine = self._stage.fleet.engine
+        engine = stage.fleet.engine
         promised = np.isfinite(engine.bank.base) & (engine.counted > 0)
         return Portfolio(engine.portfolio.log_s, engine.bank.threshold, int(promised.sum()))
 
     def forward(self, name: str) -> ForwardRecord | None:
         """What a watched feature did since it was frozen; None when no bar counts."""
-        if self._stage is None or name not in self._stage.fleet.names:
+        stage = self._watched.stage
+        if stage is None or name not in stage.fleet.names:
             return None
-        arrays = self._stage.fleet.engine.history(name)
+        arrays = stage.fleet.engine.history(name)
         at, score, pnl = arrays["at"], arrays["score"].astype(np.float64), arrays["pnl_bps"].astype(np.float64)
-        frozen = self._frozen_at.get(name)
+        frozen = self._watched.frozen_at.get(name)
         forward = False
         if frozen is not None and len(at):
             after = at >= np.datetime64(frozen.astimezone(UTC).replace(tzinfo=None), "ns")
             forward = bool(after.any())
             if forward:
                 at, score, pnl = at[after], score[after], pnl[after]
-            if name in self._stage.fleet.shadow and at[0] == arrays["at"][0]:
+            if name in stage.fleet.shadow and at[0] == arrays["at"][0]:
                 # older than what the charts hold: the journal has the rest
                 at, score, pnl = self._with_older(name, frozen, at, score, pnl)
         known = np.isfinite(score)
@@ -153,7 +164,7 @@ class Watching:
         )
 
     def _with_older(self, name: str, since: datetime, at: Any, score: Any, pnl: Any) -> tuple[Any, Any, Any]:
-        journal = self._journal
+        journal = self._base.journal
         if journal is None or not len(at):
             return at, score, pnl
         until = as_utc(at[0])
@@ -169,48 +180,57 @@ class Watching:
 
     def kill_proposals(self) -> Mapping[str, str]:
         """Features that the e-detector or a diagnosis would stop, and why; an operator decides."""
-        if self._stage is None:
+        stage = self._watched.stage
+        if stage is None:
             return {}
-        fleet = self._stage.fleet
-        agent = self._diagnostics
-        proposed = {} if agent is None else agent.proposals
-        found = {name: f"a diagnosis: {why}" for name, why in proposed.items() if name in fleet.names}
+        fleet = stage.fleet
+        found = {name: f"a diagnosis: {why}" for name, why in self._proposed().items() if name in fleet.names}
         return {n: why for n, why in (found | fleet.kill_wanted).items() if n not in fleet.kills.killed}
 
     def alerts(self, *, include_resolved: bool = False) -> Sequence[Alert]:
         """Episodes, newest first; with the resolved ones those too that ended because their feature left."""
-        found = self._stage.alerts.alerts(include_resolved=include_resolved) if self._stage is not None else []
+        stage = self._watched.stage
+        found = stage.alerts.alerts(include_resolved=include_resolved) if stage is not None else []
         if not include_resolved:
             return found
         known = {alert.id for alert in found}
-        return [*found, *(alert for alert in self._closed if alert.id not in known)]
+        return [*found, *(alert for alert in self._watched.closed if alert.id not in known)]
 
     @property
     def stale(self) -> bool:
         """No bar of the last two intervals was scored: what the figures say is about the past."""
-        stage = self._stage
+        stage = self._watched.stage
         if stage is None or not stage.fleet.built or stage.fleet.stream.last is None:
             return False
         fleet = stage.fleet
         # The newest bar is named by its open time: it closed one interval later, and two more may pass.
-        return (self.now() - fleet.last_bar).total_seconds() > STALE_AFTER_BARS * fleet.stream.bar_seconds
+        return (self._watched.now() - fleet.last_bar).total_seconds() > STALE_AFTER_BARS * fleet.stream.bar_seconds
+
+    def watch_report(self, summary: PipelineSummary) -> WatchReport:
+        """What of the pipeline is not watched, and what left the watch today; nothing in a replay."""
+        if self._watched.replaying or self._supervisor.phase == "starting":
+            return WatchReport()
+        return watch_report(summary, self._watched.names, self._watched.problems, self._supervisor.clock.now().date())
 
     # -- the operator ----------------------------------------------------------------------------
 
     async def acknowledge(self, alert_id: str) -> str:
         """Mark an episode as seen; MonitorError when it does not run."""
-        for event in self._watched().alerts.acknowledge(alert_id, self.now()):
-            self.bus.publish(event)
+        await self._told(self._watched.needed.alerts.acknowledge(alert_id, self._watched.now()))
         return "acknowledged"
 
     async def snooze(self, alert_id: str, hours: float) -> str:
         """Silence an episode for `hours`; MonitorError when it does not run."""
-        for event in self._watched().alerts.snooze(alert_id, hours, self.now()):
-            self.bus.publish(event)
+        await self._told(self._watched.needed.alerts.snooze(alert_id, hours, self._watched.now()))
         return f"snoozed for {hours:g} h"
 
     async def reopen(self, alert_id: str) -> str:
         """Take an acknowledgement or a snooze back; MonitorError when the episode has ended."""
-        for event in self._watched().alerts.reopen(alert_id, self.now()):
-            self.bus.publish(event)
+        await self._told(self._watched.needed.alerts.reopen(alert_id, self._watched.now()))
         return "open again"
+
+    async def _told(self, events: Iterable[Event]) -> None:
+        for event in events:
+            self._supervisor.bus.publish(event)
+        if self._watched.live is not None:
+            await self._watched.live.monitor.save()

@@ -1,4 +1,4 @@
-"""`Runtime`: opens the base, the journal and the data, watches, discovers, and obeys commands."""
+"""`Runtime`: opens the base, the journal and the data, and holds the parts that watch, discover, answer and obey."""
 
 from __future__ import annotations
 
@@ -6,42 +6,41 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from midas_engine.bus import EventBus
-from midas_engine.clock import ManualClock, WallClock
-from midas_engine.errors import MidasError, ReadOnlyError
-from midas_engine.events import DocumentChanged, Event, FaultReported, RuntimeChanged
+from midas_engine.clock import WallClock
+from midas_engine.events import DocumentChanged
+from midas_engine.market.feeds.open import is_live
+from midas_engine.runtime.diagnosing import Diagnosing
 from midas_engine.runtime.documents import Documents
-from midas_engine.runtime.pipeline import PipelineCommands
-
-# Heavy (compiled kernels): imported with this module, where the caller chose the moment and the thread.
-from midas_engine.runtime.recording import catch_up, end_of, prepare, replay_control, scan_alerts
+from midas_engine.runtime.feed_follower import FeedFollower
+from midas_engine.runtime.open_base import OpenBase
+from midas_engine.runtime.pipeline import Pipeline
+from midas_engine.runtime.queries import Queries
+from midas_engine.runtime.recording import end_of
 from midas_engine.runtime.sessions import Sessions
+from midas_engine.runtime.supervisor import Supervisor
 from midas_engine.runtime.trouble import Troubles
-from midas_engine.runtime.watch_upkeep import WatchUpkeep
+from midas_engine.runtime.watch import Watch
+from midas_engine.runtime.watched import Watched
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import Mapping
     from datetime import datetime
 
     from midas_engine.clock import Clock
+    from midas_engine.events import Trouble
     from midas_engine.journal import Journal
     from midas_engine.kb import KnowledgeBase
     from midas_engine.market import Panel
-    from midas_engine.models import FeatureRecord
-    from midas_engine.monitor.diagnosis.agent import DiagnoseAgent
-    from midas_engine.promoter import FeaturePromoter
-    from midas_engine.runtime.live import LiveWatch
-    from midas_engine.runtime.recorded_bars import FleetStage
-    from midas_engine.runtime.recording import Recording
     from midas_engine.runtime.replay import ReplayControl
     from midas_engine.settings import Settings
-    from midas_engine.workspace import Workspace
 
 
 LOOK_AGAIN_SECONDS = 1.0
+REPLAY_SPEED = 4.0
 FEATURES = "knowledge/features/"
 
 
-class Runtime(PipelineCommands, Documents, Sessions, WatchUpkeep, Troubles):
+class Runtime:
     """Everything in one event loop: `async with Runtime(settings) as midas: ...`.
 
     Args:
@@ -51,7 +50,15 @@ class Runtime(PipelineCommands, Documents, Sessions, WatchUpkeep, Troubles):
         speed: Replay speed, bars a second.
         play: Start the replay playing.
         clock: Wall time; injected in tests.
-        feed_failures: Failures of the feed in a row after which it is given up (`lost` says why); 0: never.
+        feed_failures: Failures of the feed in a row after which it is given up (`feed.lost` says why); 0: never.
+
+    Attributes:
+        pipeline: Shows and moves features.
+        queries: What is known of live features, and an operator's answers to their alerts.
+        sessions: Discovery.
+        documents: Reads the base's documents.
+        diagnosing: Explains a feature.
+        feed: How the feed stands.
     """
 
     def __init__(
@@ -67,33 +74,28 @@ class Runtime(PipelineCommands, Documents, Sessions, WatchUpkeep, Troubles):
         self.settings = settings
         self.bus = EventBus()
         self.clock: Clock = clock or WallClock()
-        self.mode = "REPLAY" if replay is not None else "LIVE" if self.is_feed(settings.data) else "OFFLINE"
-        self.read_only = settings.read_only
-        self.source = replay if replay is not None else settings.data
-        self.phase = "starting"
-        self.panel: Panel | None = None
-        self.replay: ReplayControl | None = None
-        self._speed = speed if speed is not None else 4.0
-        self._play = play
-        self._workspace: Workspace | None = None
-        self._kb: KnowledgeBase | None = None
-        self._journal: Journal | None = None
-        self._promoter: FeaturePromoter | None = None
-        self._stage: FleetStage | LiveWatch | None = None
-        self._live: LiveWatch | None = None
-        self._stage_clock: Clock = self.clock
-        self._recording: Recording | None = None
-        self._frozen_at: dict[str, datetime] = {}
-        self._older: dict[str, tuple[Any, ...]] = {}
-        self._init_upkeep()
-        self._init_troubles()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._untap: Callable[[], None] | None = None
-        self._diagnostics: DiagnoseAgent | None = None
-        self._watch_lock = asyncio.Lock()
-        self._init_sessions()
-        self._init_feed(feed_failures)
-        self._init_following()
+        mode = "REPLAY" if replay is not None else "LIVE" if is_live(settings.data) else "OFFLINE"
+        watched = Watched(mode, replay if replay is not None else settings.data, self.clock)
+        supervisor = Supervisor(self.bus, self.clock)
+        base = OpenBase(settings, self.clock, watched)
+        self.watched, self.supervisor, self.base = watched, supervisor, base
+        self.diagnosing = Diagnosing(settings, base, watched, supervisor)
+        self.queries = Queries(watched, base, supervisor, proposed=self.diagnosing.proposals)
+        self.feed = FeedFollower(
+            settings,
+            base,
+            watched,
+            supervisor,
+            diagnosing=self.diagnosing,
+            metrics=self.queries.metrics,
+            most_failures=feed_failures,
+        )
+        pace = REPLAY_SPEED if speed is None else speed
+        self.watch = Watch(settings, base, watched, supervisor, self.feed, speed=pace, play=play)
+        self.pipeline = Pipeline(base, watched, supervisor, watch_again=self.watch.again)
+        self.sessions = Sessions(settings, base, watched, supervisor)
+        self.documents = Documents(base)
+        self._troubles = Troubles(base, watched, supervisor)
 
     # -- life ------------------------------------------------------------------------------------
 
@@ -103,45 +105,35 @@ class Runtime(PipelineCommands, Documents, Sessions, WatchUpkeep, Troubles):
         Raises:
             MidasError: The base, the journal or the data cannot be used; says why.
         """
+        supervisor = self.supervisor
         self.bus.bind(asyncio.get_running_loop())
-        self._change("starting", "opening the knowledge base")
-        await asyncio.to_thread(self._open_store)
-        self._untap = self.bus.tap(self._record)
-        await asyncio.to_thread(self._begin_following)
+        supervisor.change("starting", "opening the knowledge base")
+        await asyncio.to_thread(self.base.open, supervisor.fault, self.pipeline.tell_move)
+        await asyncio.to_thread(self.pipeline.begin_following)
         if self.mode == "LIVE":
-            records = await asyncio.to_thread(self._watched_records)
-            self._frozen_at = {r.name: r.changed_at for r in records if r.changed_at is not None}
-            await self._go_live(records)
-            self._tell_watch()
+            await self.watch.go_live(self.pipeline.obey_before_bar)
         else:
-            self._change("starting", f"loading {self.source}")
-            self.panel = await asyncio.to_thread(_load, self.source)
-            self._stage_clock = ManualClock(end_of(self.panel))  # recorded bars never pretend to be today's
-            await self.watch_again()
-        self.background(self._follow_files(), "files")
-        await self.look_for_trouble()
-        self.background(self._keep_looking(), "trouble")
-        self._ready()
+            supervisor.change("starting", f"loading {self.source}")
+            await self.watch.show(await asyncio.to_thread(_load, self.source))
+        supervisor.background(self._follow_files(), "files")
+        await self._troubles.look()
+        supervisor.background(self._troubles.keep_looking(), "trouble")
+        self.feed.ready()
 
     async def stop(self) -> None:
         """Cancel what runs, write what must be written, close. Safe to call twice."""
         if self.phase == "stopped":
             return
-        self._change("stopping")
-        await self.close_sessions()
+        self.supervisor.change("stopping")
+        await self.sessions.close()
         if self.replay is not None:
             await self.replay.pause()
-        await self._finish_records()
-        for task in tuple(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._untap is not None:
-            self._untap()
-        await self._leave_feed()
-        if self._diagnostics is not None:
-            await self._diagnostics.close()
-        await asyncio.to_thread(self._close_store)
-        self.phase = "stopped"
+        await self.feed.finish_records()
+        await self.supervisor.cancel()
+        await self.feed.close()
+        await self.diagnosing.close()
+        await asyncio.to_thread(self.base.close)
+        self.supervisor.phase = "stopped"
 
     async def __aenter__(self) -> Runtime:
         await self.start()
@@ -150,100 +142,56 @@ class Runtime(PipelineCommands, Documents, Sessions, WatchUpkeep, Troubles):
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
-    def _open_store(self) -> None:
-        from midas_engine.workspace import Workspace
+    async def _follow_files(self) -> None:
+        kb, live = self.kb, self.watched.live
+        if not kb.path.is_dir():
+            return
+        while True:
+            async for paths in kb.watch():
+                self.bus.publish(DocumentChanged(at=self.clock.now(), paths=paths))
+                if live is not None and any(path.endswith("alert-thresholds.json") for path in paths):
+                    live.monitor.load_alert_file()
+                if self.mode != "REPLAY" and any(path.startswith(FEATURES) for path in paths):
+                    # Whoever moved a feature, another process too: it is obeyed, and once.
+                    self.supervisor.background(self.pipeline.obey(), "watch")
+            await asyncio.sleep(LOOK_AGAIN_SECONDS)  # the folder went away: it may come back
 
-        workspace = Workspace(
-            self.settings,
-            clock=self.clock,
-            via="terminal",
-            on_event=self._tell_move,
-            data=lambda: (self.panel, "" if self.panel is not None else "the data is not loaded yet"),
-        )
-        self._workspace, self._kb = workspace, workspace.kb
-        if self._kb.read_only and not self.read_only:
-            self.read_only = True
-            self.fault("knowledge base", f"opened read-only: {self._kb.read_only_reason}", "actions are refused")
-        if self._kb.path.is_dir():
-            self._had_base = True
-            self._journal = workspace.journal
-            for notice in self._journal.fresh_notices():
-                self.fault("journal", notice, "see `midas kb check`", "critical")
-            self._promoter = workspace.promoter
-
-    def _close_store(self) -> None:
-        if self._workspace is not None:
-            self._workspace.close()
+    # -- what it is --------------------------------------------------------------------------------
 
     @property
-    def opened(self) -> Workspace:
-        """The workspace, whether its base is there or not; MidasError before `start`."""
-        if self._workspace is None:
-            raise MidasError("Midas is still starting")
-        return self._workspace
+    def mode(self) -> str:
+        """LIVE, OFFLINE or REPLAY."""
+        return self.watched.mode
 
     @property
-    def workspace(self) -> Workspace:
-        """The base and what works on it; MidasError before `start`, ReadOnlyError where there is no base."""
-        if self._promoter is None:
-            raise ReadOnlyError("there is no knowledge base to change", hint="start without --read-only to make one")
-        return self.opened
+    def source(self) -> str:
+        """Where the bars come from."""
+        return self.watched.source
+
+    @property
+    def read_only(self) -> bool:
+        """Whether the base may not be changed."""
+        return self.base.read_only
 
     @property
     def kb(self) -> KnowledgeBase:
         """The knowledge base; MidasError before `start`."""
-        if self._kb is None:
-            raise MidasError("Midas is still starting")
-        return self._kb
-
-    @property
-    def promoter(self) -> FeaturePromoter:
-        """The pipeline; refuses before `start` and on a base that is not there."""
-        if self._promoter is None:
-            raise ReadOnlyError("there is no knowledge base to change", hint="start without --read-only to make one")
-        return self._promoter
+        return self.base.kb
 
     @property
     def journal(self) -> Journal | None:
-        """The journal, once open."""
-        return self._journal
+        """The journal; None before `start`, and where there is no base."""
+        return self.base.journal
 
-    # -- helpers shared by the parts -------------------------------------------------------------
+    @property
+    def panel(self) -> Panel | None:
+        """The data; None until it is loaded."""
+        return self.watched.panel
 
-    def background(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        """Run `work` supervised: a failure is reported, never swallowed."""
-        task = asyncio.get_running_loop().create_task(self._supervised(work, name), name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        # One that is cancelled before its first step never takes `work` up; closed, it is not missed.
-        task.add_done_callback(lambda _: work.close())
-        return task
-
-    async def _supervised(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        try:
-            await work
-        except asyncio.CancelledError:
-            raise
-        except Exception as error:
-            hint = error.hint if isinstance(error, MidasError) else "the rest of Midas goes on"
-            self.fault(name, f"{type(error).__name__}: {error}", hint)
-
-    def fault(self, where: str, message: str, hint: str = "", severity: str = "warning") -> None:
-        """Report something that failed and was survived; from any thread."""
-        self.announce(FaultReported(at=self.clock.now(), where=where, message=message, hint=hint, severity=severity))
-
-    def announce(self, event: Event) -> None:
-        """Publish an event, from any thread."""
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            self.bus.publish_threadsafe(event)
-        else:
-            self.bus.publish(event)
-
-    def _change(self, phase: str, detail: str = "", progress: float = float("nan")) -> None:
-        self.phase = phase
-        self.bus.publish(RuntimeChanged(at=self.clock.now(), phase=phase, detail=detail, progress=progress))
+    @property
+    def replay(self) -> ReplayControl | None:
+        """The replay, where this is one."""
+        return self.watch.replay
 
     @property
     def data_ends(self) -> datetime | None:
@@ -256,121 +204,19 @@ class Runtime(PipelineCommands, Documents, Sessions, WatchUpkeep, Troubles):
         return self.panel.bar_seconds if self.panel is not None else 3600
 
     def now(self) -> datetime:
-        """Engine time: of the replay in a replay, else the wall's."""
-        return self._stage_clock.now()
+        """Engine time: of the replay in a replay, of the end of a recording, else the wall's."""
+        return self.watched.now()
 
-    def refuse_changes(self) -> None:
-        """Raise when this runtime may not change the pipeline."""
-        if self.mode == "REPLAY":
-            raise ReadOnlyError("a replay changes nothing", hint="start midas-tui without --replay")
-        if self.read_only:
-            raise ReadOnlyError("opened read-only", hint="start without --read-only")
-        self.refuse_without_base()
-
-    def _record(self, event: Event) -> None:
-        """Sessions, faults and moves go to the journal of a base that may be written; replays are nobody's past."""
-        if self._recorder is not None and self.mode != "REPLAY":
-            self._recorder.take(event)
-
-    async def _follow_files(self) -> None:
-        if not self.kb.path.is_dir():
-            return
-        while True:
-            async for paths in self.kb.watch():
-                self.bus.publish(DocumentChanged(at=self.clock.now(), paths=paths))
-                if self._live is not None and any(path.endswith("alert-thresholds.json") for path in paths):
-                    self._live.monitor.load_alert_file()
-                if self.mode != "REPLAY" and any(path.startswith(FEATURES) for path in paths):
-                    # Whoever moved a feature, another process too: it is obeyed, and once.
-                    self.background(self.obey(), "watch")
-            await asyncio.sleep(LOOK_AGAIN_SECONDS)  # the folder went away: it may come back
-
-    # -- watching --------------------------------------------------------------------------------
-
-    async def watch_again(self, *, if_changed: bool = False) -> None:
-        """Build the book anew and show its state: at start, and after the pipeline changed.
-
-        Args:
-            if_changed: Do nothing when what is to be watched is what was built last.
-        """
-        async with self._watch_lock:
-            if self.panel is None:
-                return
-            if self._had_base and self.kb.lost():
-                return  # nobody took a feature off: the folder went, and the badge says so
-            records = await asyncio.to_thread(self._watched_records)
-            wanted = tuple((r.name, r.expression, r.state, r.paused, r.expected_score, r.breadth) for r in records)
-            if if_changed and wanted == self._watching:
-                return
-            self._watching = wanted
-            self._let_go({r.name for r in records})
-            self._change("warming", "computing features")
-            try:
-                await self._build_watch(self.panel, records)
-            finally:
-                self._tell_watch()
-                self._ready()
-
-    async def _build_watch(self, panel: Panel, records: list[FeatureRecord]) -> None:
-        self._frozen_at = {r.name: r.changed_at for r in records if r.changed_at is not None}
-        if self._live is not None:
-            await self._rebook(records)
-            return
-        replaying = self.mode == "REPLAY"
-        recording = await asyncio.to_thread(
-            prepare, panel, records, self.settings, source=self.source, replay=replaying
-        )
-        self._recording = recording
-        self._name_problems(recording.problems, "import data that has the columns, or demote the feature")
-        if replaying:
-            await self._begin_replay(recording)
-        elif recording.book:
-            await self._catch_up(recording)
-        else:
-            self._stage = None
-
-    async def _begin_replay(self, recording: Recording) -> None:
-        control, self._stage, self._stage_clock = replay_control(recording, self.settings, self.bus.publish, self.clock)
-        control.speed = self._speed
-        self.replay = control
-        await control.warm_up(lambda share: self._change("warming", "the monitor", share))
-        await control.step(1)
-        self.background(scan_alerts(recording, self.settings, self.clock, control.mark_alerts), "alert scan")
-        if self._play:
-            control.play()
-
-    async def _catch_up(self, recording: Recording) -> None:
-        stage = await catch_up(
-            recording, self.settings, self.clock, lambda share: self._change("warming", "catching up", share)
-        )
-        if self._stage is not None:
-            stage.alerts.take_answers(self._stage.alerts.alerts())  # what was answered stays answered
-        self._stage = stage
-        self._stage_clock = ManualClock(end_of(recording.panel))
-        for event in stage.run_bar(stage.bars - 1, shown=True):
-            self.bus.publish(event)
+    # -- how it stands -----------------------------------------------------------------------------
 
     @property
-    def watched_stage(self) -> FleetStage | LiveWatch | None:
-        """What runs the bars; None when nothing is watched."""
-        return self._stage
+    def phase(self) -> str:
+        """starting, warming, running, degraded, stopping or stopped."""
+        return self.supervisor.phase
 
-    @property
-    def diagnostics(self) -> DiagnoseAgent:
-        """What explains critical episodes; made when first needed."""
-        if self._diagnostics is None:
-            from midas_engine.runtime.diagnosing import make_agent
-
-            self._diagnostics = make_agent(self)
-        return self._diagnostics
-
-    async def diagnose(self, feature: str) -> str:
-        """Ask for a diagnosis of a feature, in the background."""
-        from midas_engine.runtime.diagnosing import begin_diagnosis
-
-        return await begin_diagnosis(self, self._watched(), feature)
-
-    # -- status ----------------------------------------------------------------------------------
+    def troubles(self) -> tuple[Trouble, ...]:
+        """What is wrong now, the worst first."""
+        return self._troubles.current
 
     def status(self) -> Mapping[str, Any]:
         """Queues, drops and what runs, for the log."""
@@ -379,9 +225,9 @@ class Runtime(PipelineCommands, Documents, Sessions, WatchUpkeep, Troubles):
             figures[f"queue {s.name}"] = (
                 f"{s.depth} waiting, peak {s.peak}, {s.replaced} replaced, {s.over_bound} over bound"
             )
-        figures["background"] = ", ".join(sorted(t.get_name() for t in self._tasks)) or "nothing"
-        if self._feed is not None:
-            figures["feed"] = f"{self.feed_trouble or 'bars come'}; {self._feed.counts}"
+        figures["background"] = ", ".join(sorted(t.get_name() for t in self.supervisor.tasks)) or "nothing"
+        if self.feed.counts:
+            figures["feed"] = f"{self.feed.trouble or 'bars come'}; {self.feed.counts}"
         if self.panel is not None:
             figures["data"] = repr(self.panel)
         return figures

@@ -6,24 +6,20 @@ import asyncio
 import contextlib
 import dataclasses
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from midas_engine import events as ev
 from midas_engine.errors import ReadOnlyError, SessionError
 from midas_engine.models import SessionSummary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
-    from datetime import datetime
+    from collections.abc import Sequence
 
-    from midas_engine.bus import EventBus
-    from midas_engine.clock import Clock
-    from midas_engine.journal.recorder import EventRecorder
-    from midas_engine.kb import KnowledgeBase
     from midas_engine.loops import OfflineCompoundLoop
-    from midas_engine.market import Panel
+    from midas_engine.runtime.open_base import OpenBase
+    from midas_engine.runtime.supervisor import Supervisor
+    from midas_engine.runtime.watched import Watched
     from midas_engine.settings import Settings
-    from midas_engine.workspace import Workspace
 
 # A session in the terminal is short enough to watch; `midas discover` takes the budget it is given.
 SESSION_ITERATIONS = 6
@@ -31,33 +27,23 @@ KEPT_SUMMARIES = 50
 
 
 class Sessions:
-    """The part of the runtime that discovers."""
+    """Starts, follows and cancels sessions.
 
-    bus: EventBus
-    clock: Clock
-    panel: Panel | None
-    settings: Settings
-    background: Callable[[Coroutine[Any, Any, None], str], Any]
-    now: Callable[[], datetime]
-    refuse_without_base: Callable[[], None]
+    Args:
+        settings: The model, and whether the base may be written.
+        base: Where candidates and learnings go.
+        watched: The data that is searched.
+        supervisor: Runs the session in the background; its events go to the bus.
+    """
 
-    @property
-    def kb(self) -> KnowledgeBase:
-        """Given by the runtime."""
-        raise AttributeError("kb")
-
-    @property
-    def workspace(self) -> Workspace:
-        """Given by the runtime."""
-        raise AttributeError("workspace")
-
-    def _init_sessions(self) -> None:
+    def __init__(self, settings: Settings, base: OpenBase, watched: Watched, supervisor: Supervisor) -> None:
+        self._settings, self._base, self._watched = settings, base, watched
+        self._supervisor = supervisor
         self._summaries: dict[str, SessionSummary] = {}
         self._loop: OfflineCompoundLoop | None = None
-        self._session_task: asyncio.Task[None] | None = None
-        self._recorder: EventRecorder | None = None
+        self._task: asyncio.Task[None] | None = None
 
-    def sessions(self) -> Sequence[SessionSummary]:
+    def list(self) -> Sequence[SessionSummary]:
         """Sessions of this run, newest first."""
         return list(reversed(self._summaries.values()))
 
@@ -67,46 +53,46 @@ class Sessions:
 
         return available_providers()
 
-    async def start_session(self, goal: str, provider: str = "") -> str:
+    async def start(self, goal: str, provider: str = "") -> str:
         """Start a session in the background; its events go to the bus.
 
         Raises:
             SessionError: One runs already, or the data is not loaded yet.
             ModelKeyError: The provider has no key.
         """
-        if self._session_task is not None and not self._session_task.done():
+        if self._task is not None and not self._task.done():
             raise SessionError("a session runs already", hint="c cancels it")
-        if self.panel is None:
+        if self._watched.panel is None:
             raise SessionError("the data is not loaded yet", hint="try again in a moment")
-        self.refuse_without_base()
-        if self.settings.read_only:
+        self._base.refuse_without_base()
+        if self._settings.read_only:
             raise ReadOnlyError(
                 "opened read-only: a session writes candidates and learnings", hint="start without --read-only"
             )
         self._loop = await asyncio.to_thread(self._make_loop, provider)
-        self._session_task = self.background(self._discover(goal), "discovery")
+        self._task = self._supervisor.background(self._discover(goal), "discovery")
         return f"session started: {goal}"
 
     def _make_loop(self, provider: str) -> OfflineCompoundLoop:
         from midas_engine.loops import OfflineLoopConfig
 
         _start_tracker()
-        model = self.settings.model
+        model = self._settings.model
         config = OfflineLoopConfig(max_iterations=SESSION_ITERATIONS, model=model.model, max_tokens=model.max_tokens)
-        researcher = self.workspace.researcher(provider)
-        return self.workspace.loop(config, researcher=lambda: researcher)
+        researcher = self._base.workspace.researcher(provider)
+        return self._base.workspace.loop(config, researcher=lambda: researcher)
 
     async def _discover(self, goal: str) -> None:
         from midas_engine.loops import PanelAssessor
 
-        loop, panel = self._loop, self.panel
+        loop, panel = self._loop, self._watched.panel
         assert loop is not None
         assert panel is not None
         # the panel's hash takes longer than the screen may stand still
-        assessor = await asyncio.to_thread(PanelAssessor, panel, self.settings)
+        assessor = await asyncio.to_thread(PanelAssessor, panel, self._settings)
         async for event in loop.stream(goal, assessor):
             self._note(event)
-            self.bus.publish(event)
+            self._supervisor.bus.publish(event)
 
     def _note(self, event: ev.Event) -> None:
         if isinstance(event, ev.SessionStarted):
@@ -126,19 +112,19 @@ class Sessions:
             summary = dataclasses.replace(summary, status=event.result, result=event.reason, accepted=event.accepted)
         self._summaries[event.session_id] = summary
 
-    async def cancel_session(self) -> str:
+    async def cancel(self) -> str:
         """Cancel the running session; returns once its learning is written."""
         if self._loop is None or not self._loop.cancel():
             raise SessionError("no session runs")
-        task = self._session_task
+        task = self._task
         if task is not None:
             await asyncio.gather(task, return_exceptions=True)
         return "session cancelled, its learning is written"
 
-    async def close_sessions(self) -> None:
+    async def close(self) -> None:
         """Cancel what runs, for shutdown."""
         if self._loop is not None and self._loop.running:
-            await self.cancel_session()
+            await self.cancel()
 
 
 def _start_tracker() -> None:

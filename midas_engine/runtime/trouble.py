@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from midas_engine.errors import MidasError, ReadOnlyError, SettingsError
+from midas_engine.errors import MidasError, SettingsError
 from midas_engine.events import Trouble, TroubleChanged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import datetime
-
-    from midas_engine.bus import EventBus
     from midas_engine.kb import KnowledgeBase
+    from midas_engine.runtime.open_base import OpenBase
+    from midas_engine.runtime.supervisor import Supervisor
+    from midas_engine.runtime.watched import Watched
 
 LOOK_SECONDS = 1.0
 LAST_GOOD = "THRESHOLDS DAMAGED, last good in force"
@@ -47,43 +46,31 @@ def look(kb: KnowledgeBase, *, held: str = "") -> tuple[Trouble, ...]:
 
 
 class Troubles:
-    """The part of the runtime that looks for trouble."""
+    """Looks for trouble.
 
-    bus: EventBus
-    mode: str
-    now: Callable[[], datetime]
+    Args:
+        base: The open base.
+        watched: Who has the watch.
+        supervisor: Told when something begins or ends.
+    """
 
-    @property
-    def kb(self) -> KnowledgeBase:
-        """Given by the runtime."""
-        raise AttributeError("kb")
+    def __init__(self, base: OpenBase, watched: Watched, supervisor: Supervisor) -> None:
+        self._base, self._watched, self._supervisor = base, watched, supervisor
+        self.current: tuple[Trouble, ...] = ()
 
-    def _init_troubles(self) -> None:
-        self._troubles: tuple[Trouble, ...] = ()
-        self._held = ""
-        self._had_base = False
-
-    def troubles(self) -> tuple[Trouble, ...]:
-        """What is wrong now, the worst first."""
-        return self._troubles
-
-    def refuse_without_base(self) -> None:
-        """Raise when the folder that was opened is not there any more."""
-        lost = self.kb.lost() if self._had_base else ""
-        if lost:
-            raise ReadOnlyError(f"the knowledge base is gone: {lost}", hint="put the folder back, or restart Midas")
-
-    async def look_for_trouble(self) -> None:
+    async def look(self) -> None:
         """Look once, and tell what changed."""
+        base = self._base
         try:
-            found = await asyncio.to_thread(look, self.kb, held=self._held) if self._had_base else ()
+            found = await asyncio.to_thread(look, base.kb, held=self._watched.held) if base.had_base else ()
         except MidasError as error:
             found = (Trouble("BASE DAMAGED", error.message, error.hint),)
-        if found != self._troubles:
-            self._troubles = found
-            self.bus.publish(TroubleChanged(at=self.now(), troubles=found))
+        if found != self.current:
+            self.current = found
+            self._supervisor.bus.publish(TroubleChanged(at=self._watched.now(), troubles=found))
 
-    async def _keep_looking(self) -> None:
+    async def keep_looking(self) -> None:
+        """Look until cancelled."""
         while True:
-            await self.look_for_trouble()
+            await self.look()
             await asyncio.sleep(LOOK_SECONDS)

@@ -102,7 +102,7 @@ class LearningsScreen(ModeScreen):
         if self.runtime is None:
             return
         try:
-            self._documents = await self.runtime.documents()
+            self._documents = await self.runtime.documents.list()
         except MidasError as error:
             self.midas.say(str(error), bad=True)
             return
@@ -152,7 +152,7 @@ class LearningsScreen(ModeScreen):
             return
         view = self.query_one("#document", DocumentView)
         try:
-            text = await self.runtime.read_document(path)
+            text = await self.runtime.documents.read(path)
         except MidasError as error:
             text = f"# This document cannot be shown\n\n```\n{error}\n```\n"
         if remember and self._shown and self._shown != path:
@@ -167,7 +167,7 @@ class LearningsScreen(ModeScreen):
         if fresh:
             self._links = [*view.links]
             try:
-                related = await self.runtime.related(path)
+                related = await self.runtime.documents.related(path)
             except MidasError:
                 related = ()  # the document is shown; what is like it is not worth a message
             rows: list[tuple[str, dict[str, Cell]]] = [

@@ -186,7 +186,7 @@ class LiveScreen(ModeScreen):
         return "nothing is live: 3 then r discovers candidates; midas-tui --replay shows a market"
 
     def _portfolio(self) -> str:
-        found = self.runtime.portfolio() if self.runtime is not None else None
+        found = self.runtime.queries.portfolio() if self.runtime is not None else None
         if found is None or not math.isfinite(found.log_s):
             return ""
         over = " CALLS" if found.log_s >= found.threshold else ""
@@ -266,7 +266,7 @@ class LiveScreen(ModeScreen):
         if drawn == self._detail and drawn[0] is self._detail[0]:
             return
         self._detail = drawn
-        data = self.runtime.chart(name)
+        data = self.runtime.queries.chart(name)
         if data is not None:
             detail.show_charts(metrics, data, self._bars())
         detail.show_facts(self._facts(metrics))
@@ -277,14 +277,14 @@ class LiveScreen(ModeScreen):
     def _facts(self, metrics: FeatureMetrics) -> Content:
         name, runtime = metrics.feature, self.runtime
         alerts = [a for a in self.store.open_alerts if a.feature == name]
-        forward = runtime.forward(name) if runtime is not None else None
-        kill = runtime.kill_proposals().get(name, "") if runtime is not None else ""
+        forward = runtime.queries.forward(name) if runtime is not None else None
+        kill = runtime.queries.kill_proposals().get(name, "") if runtime is not None else ""
         width = self.query_one("#detail", FeatureDetail).words_width
         return facts(metrics, self.store.record(name), alerts, forward, kill, width=width)
 
     def _open_detail(self, name: str) -> None:
         metrics = self.store.metrics.get(name)
-        data = self.runtime.chart(name) if self.runtime is not None else None
+        data = self.runtime.queries.chart(name) if self.runtime is not None else None
         if metrics is None or data is None:
             return
 

@@ -246,7 +246,7 @@ class PipelineScreen(ModeScreen):
             self.midas.show_text(record.name, self._card(record, min(66, self.size.width - 8)))
 
     def _card(self, record: FeatureRecord, width: int) -> Content:
-        forward = self.runtime.forward(record.name) if self.runtime is not None else None
+        forward = self.runtime.queries.forward(record.name) if self.runtime is not None else None
         return card_content(record, self.store.metrics.get(record.name), forward, width=width)
 
     def _flush_card(self) -> None:

@@ -77,8 +77,8 @@ async def _watch(shared: Shared, settings: Settings, bars: int | None) -> int:
         await runtime.stop()
         events.close()
         await asyncio.gather(teller, return_exceptions=True)
-    if runtime.lost is not None and not came:
-        raise runtime.lost
+    if runtime.feed.lost is not None and not came:
+        raise runtime.feed.lost
     return came[0] if came else 0
 
 
@@ -112,7 +112,7 @@ def _end_by_itself(runtime: Runtime, events: Subscription, bars: int | None) -> 
     def look(event: Event) -> None:
         if isinstance(event, BarProcessed) and runtime.phase in ("running", "degraded"):
             left[0] -= 1
-        last = isinstance(event, FaultReported) and runtime.lost is not None
+        last = isinstance(event, FaultReported) and runtime.feed.lost is not None
         if last or (isinstance(event, BarProcessed) and left[0] == 0 and bars):
             events.offer(event)  # who closes hears nothing more: the last word first
             events.close()

@@ -1,0 +1,135 @@
+"""`OpenBase`: the knowledge base as the runtime opened it, and what it refuses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from midas_engine.errors import MidasError, ReadOnlyError
+from midas_engine.models import FeatureState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from midas_engine.clock import Clock
+    from midas_engine.events import Event
+    from midas_engine.journal import Journal
+    from midas_engine.kb import KnowledgeBase
+    from midas_engine.market import Panel
+    from midas_engine.models import FeatureRecord
+    from midas_engine.promoter import FeaturePromoter
+    from midas_engine.runtime.watched import Watched
+    from midas_engine.settings import Settings
+    from midas_engine.workspace import Workspace
+
+
+class OpenBase:
+    """The base with its journal and pipeline, once `open` was called.
+
+    Args:
+        settings: Where it is, and whether it may be written.
+        clock: The wall's.
+        watched: Today's data for pre-flights; a replay changes nothing.
+
+    Attributes:
+        read_only: Nothing may be changed: asked for, or forced by the folder.
+        had_base: The folder was there when it was opened.
+    """
+
+    def __init__(self, settings: Settings, clock: Clock, watched: Watched) -> None:
+        self._settings, self._clock, self._watched = settings, clock, watched
+        self.read_only = settings.read_only
+        self.had_base = False
+        self._workspace: Workspace | None = None
+        self._ready = False
+
+    def open(self, fault: Callable[[str, str, str, str], None], on_event: Callable[[Event], None]) -> None:
+        """Open everything there is; call it in a thread.
+
+        Args:
+            fault: Told of what is wrong and was survived.
+            on_event: Told of every move made here, from any thread.
+
+        Raises:
+            MidasError: The folder or the journal cannot be used.
+        """
+        from midas_engine.workspace import Workspace
+
+        workspace = Workspace(
+            self._settings,
+            clock=self._clock,
+            via="terminal",
+            on_event=on_event,
+            data=self._data,
+        )
+        self._workspace = workspace
+        kb = workspace.kb
+        if kb.read_only and not self.read_only:
+            self.read_only = True
+            fault("knowledge base", f"opened read-only: {kb.read_only_reason}", "actions are refused", "warning")
+        if kb.path.is_dir():
+            self.had_base = True
+            for notice in workspace.journal.fresh_notices():
+                fault("journal", notice, "see `midas kb check`", "critical")
+            workspace.promoter  # noqa: B018 - a pipeline that cannot be opened is told now
+            self._ready = True
+
+    def _data(self) -> tuple[Panel | None, str]:
+        panel = self._watched.panel
+        return panel, "" if panel is not None else "the data is not loaded yet"
+
+    def close(self) -> None:
+        """Close the journal; safe before `open`."""
+        if self._workspace is not None:
+            self._workspace.close()
+
+    @property
+    def opened(self) -> Workspace:
+        """The workspace, whether its base is there or not; MidasError before `open`."""
+        if self._workspace is None:
+            raise MidasError("Midas is still starting")
+        return self._workspace
+
+    @property
+    def workspace(self) -> Workspace:
+        """The base and what works on it; ReadOnlyError where there is no base."""
+        if not self._ready:
+            raise ReadOnlyError("there is no knowledge base to change", hint="start without --read-only to make one")
+        return self.opened
+
+    @property
+    def kb(self) -> KnowledgeBase:
+        """The knowledge base; MidasError before `open`."""
+        return self.opened.kb
+
+    @property
+    def promoter(self) -> FeaturePromoter | None:
+        """The pipeline; None where there is no base."""
+        return self.opened.promoter if self._ready else None
+
+    @property
+    def journal(self) -> Journal | None:
+        """The journal; None where there is no base."""
+        return self.opened.journal if self.had_base else None
+
+    def lost(self) -> str:
+        """Why the folder that was opened is not there any more; empty while it is."""
+        return self.kb.lost() if self.had_base else ""
+
+    def live_records(self) -> list[FeatureRecord]:
+        """Deployed and shadow features, read from the base. Call it in a thread."""
+        if not self.kb.path.is_dir():
+            return []
+        return [r for state in (FeatureState.DEPLOYED, FeatureState.SHADOW) for r in self.kb.features(state)]
+
+    def refuse_changes(self) -> None:
+        """Raise when the pipeline may not be changed from here."""
+        if self._watched.replaying:
+            raise ReadOnlyError("a replay changes nothing", hint="start midas-tui without --replay")
+        if self.read_only:
+            raise ReadOnlyError("opened read-only", hint="start without --read-only")
+        self.refuse_without_base()
+
+    def refuse_without_base(self) -> None:
+        """Raise when the folder that was opened is not there any more."""
+        if lost := self.lost():
+            raise ReadOnlyError(f"the knowledge base is gone: {lost}", hint="put the folder back, or restart Midas")
