@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import warnings
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.binding import Binding, BindingType
@@ -177,6 +178,7 @@ class MidasApp(Views):
             question = Question("Midas cannot start", [(describe(error), "")], confirm="Quit")
             self.push_screen(AskModal(question), self._give_up)
             return
+        await self._take_plugins()
         await self.reload_pipeline()
         self.bridge.pump()
         self.bridge.take_whole()
@@ -189,6 +191,18 @@ class MidasApp(Views):
             self._when_ready()
         if self._exit_when_ready:
             self.exit(0)
+
+    async def _take_plugins(self) -> None:
+        """Modes of plug-ins, and a word about every plug-in that cannot be used. After the first paint: it is slow."""
+        from midas_engine.plugins import PluginWarning, listed, problems
+        from midas_tui.plugin_modes import add_plugin_modes
+
+        if await asyncio.to_thread(listed):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", PluginWarning)  # said below, in the terminal's own way
+                add_plugin_modes(self, MODE_KEYS)
+            for problem in problems():
+                self.say(f"plug-in {problem} cannot be used", bad=True)
 
     def _give_up(self, answer: Answer | None) -> None:
         if answer is None or answer.confirmed:

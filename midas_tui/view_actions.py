@@ -60,7 +60,7 @@ class Views(Transport):
 
     async def action_next_mode(self) -> None:
         """Show the mode after this one."""
-        names = list(self.MODES)
+        names = list(self._modes)
         if self.current_mode in names:
             await self.action_mode(names[(names.index(self.current_mode) + 1) % len(names)])
 

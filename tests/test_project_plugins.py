@@ -47,7 +47,7 @@ def test_all_are_listed_and_work(installed: Path) -> None:
     assert listed.code == 0, listed.out + listed.err
     found = {(p["group"], p["name"]): p for p in listed.document["plugins"]}
     assert {group for group, _ in found} == {
-        "midas.operators", "midas.agents", "midas.rules", "midas.researchers", "midas.verbs",
+        "midas.operators", "midas.agents", "midas.rules", "midas.researchers", "midas.verbs", "midas.screens",
     }  # fmt: skip
     assert {p["problem"] for p in found.values()} == {None}
     assert {p["version"] for p in found.values()} == {"0.1.0"}
@@ -98,6 +98,30 @@ print(json.dumps([[t.canonical, t.summary.get("plugins", {})] for t in scored]))
     for canonical, plugins in rows:
         assert plugins["sample_size"] == "midas-sample-plugin 0.1.0"  # its agent judged every trial
         assert ("softsign" in plugins) == ("softsign" in canonical)
+
+
+def test_its_screen_is_a_mode_with_a_key(installed: Path, tmp_path: Path) -> None:
+    code = """
+import asyncio, sys
+from midas_engine.runtime import Runtime
+from midas_engine.settings import load_settings
+from midas_tui.app import MidasApp
+
+async def run():
+    settings = load_settings(flags={"kb": sys.argv[1], "data": "synthetic"})
+    app = MidasApp(lambda: Runtime(settings, replay="synthetic"), settings)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await asyncio.wait_for(app.ready.wait(), 90)
+        await pilot.press("6")
+        await pilot.pause()
+        assert app.current_mode == "sample", app.current_mode
+        shown = str(app.screen.query_one("#sample").content)
+        assert shown.startswith("sample plug-in: "), shown
+
+asyncio.run(run())
+"""
+    done = _python(installed, "-c", code, str(tmp_path / "kb"))
+    assert done.code == 0, done.err[-3000:]
 
 
 def _broken(folder: Path, group: str, body: str) -> Path:
