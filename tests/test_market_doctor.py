@@ -102,6 +102,11 @@ BARS: dict[str, tuple[Spoil, int, str, int | None]] = {
 # Those with tests of their own below.
 OTHERS = {"local-time", "no-close", "unfinished", "twin-symbols"}
 OTHERS |= {"funding-percent", "funding-extreme", "funding-gap", "funding-unmatched"}
+# Those of whole files are in test_market_field.py.
+OTHERS |= {"rounded-times", "monthly-bars", "close-stamps", "two-clocks", "partial-bar", "settlement-hours"}
+OTHERS |= {"unknown-symbol", "shared-name", "column-order", "set-aside", "contracts", "mended-volume"}
+OTHERS |= {"delisted", "funding-carried", "funding-running", "current-rate", "rate-candles", "funding-missing"}
+OTHERS |= {"zero-figure"}
 # What a spoilt thing brings along: a price that leaves its bar leaves the range, too.
 ALONG = {
     "price-spike": {"outside-range"},
@@ -117,6 +122,7 @@ ALONG = {
     "unreadable-time": {"gaps"},
     "no-symbol": {"gaps"},
     "negative-volume": {"volume-unit"},
+    "volume-unit": {"contracts"},
     "wrong-unit": set(),
     "off-grid": {"gaps"},
     "zero-volume": {"taker-above-volume"},

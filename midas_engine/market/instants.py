@@ -22,6 +22,8 @@ UNITS: Mapping[str, int] = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "n
 _FIRST_NS = int(np.datetime64(f"{FIRST_YEAR}-01-01", "ns").astype(np.int64))
 _LAST_NS = int(np.datetime64(f"{LAST_YEAR}-01-01", "ns").astype(np.int64))
 _ZONE = re.compile(r"(?:[zZ]|[+-]\d{2}(?::?\d{2})?|UTC|GMT)\s*$")
+# 2026.02.01 00:00 and 2026/2/1, as trading terminals and spreadsheets write a date.
+DOTTED_DATE = re.compile(r"^(\d{4})[./](\d{1,2})[./](\d{1,2})(?=$|[ T])")
 NOT_A_TIME = np.datetime64("NaT", "ns")
 
 
@@ -128,6 +130,9 @@ def _from_texts(column: pd.Series[Any]) -> Instants:
         read = read_instants(plain.astype("int64" if whole else "float64"))
         out[numeric], units = read.utc, dict(read.units)
     written = texts[~numeric]
+    dotted = written.str.match(DOTTED_DATE.pattern).fillna(False).to_numpy(bool)
+    if dotted.any():
+        written = written.str.replace(DOTTED_DATE, _dashed, regex=True)
     parsed = pd.to_datetime(written, format="ISO8601", utc=True, errors="coerce")
     found = _from_dates(parsed)
     out[~numeric] = found.utc
@@ -140,6 +145,10 @@ def _from_texts(column: pd.Series[Any]) -> Instants:
     timed = good.str.contains(":", regex=False)
     naive = int((ends.isna() | ~timed).sum())
     return Instants(out, units, naive=naive, zoned=int((foreign & timed).sum()))
+
+
+def _dashed(date: re.Match[str]) -> str:
+    return f"{date[1]}-{int(date[2]):02}-{int(date[3]):02}"
 
 
 def wrong_unit(column: pd.Series[Any]) -> str:

@@ -17,7 +17,24 @@ if TYPE_CHECKING:
     from midas_engine.market import Defect, DoctorReport, Panel
 
 _path = click.Path(path_type=Path)
-_bar = click.option("--bar", metavar="LENGTH", help="Which bars, when there are several lengths: 1m, 15m, 1h, 4h, 1d.")
+
+
+def _options(verb: Any) -> Any:
+    """What a person may say about files that do not say it themselves."""
+    for option in (
+        click.option("--symbol", metavar="NAME", help="The symbol of files that name none."),
+        click.option("--kind", metavar="KIND",
+                     help="What the rows are: candles, funding, mark, index, premium, open_interest."),
+        click.option("--stamps", metavar="open|close",
+                     help="Whether a bar's time is its open (the rule) or its close."),
+        click.option("--column", "columns", metavar="NAME=FIELD", multiple=True,
+                     help="What a column is, such as Asset_ID=symbol; 1=timestamp without a header; '*=close' for a "
+                     "table with one column a symbol."),
+        click.option("--bar", metavar="LENGTH",
+                     help="Which bars, when there are several lengths: 1m, 15m, 1h, 4h, 1d; and how long they are."),
+    ):  # fmt: skip
+        verb = option(verb)
+    return verb
 
 
 @click.group(cls=LazyGroup)
@@ -27,16 +44,17 @@ def data() -> None:
 
 @data.command("check", cls=Verb, example=("midas data check ./BTCUSDT-1h.csv", "midas data check ./dumps --json"))
 @click.argument("paths", nargs=-1, required=True, type=_path)
-@_bar
+@_options
 @pass_shared
-def check(shared: Shared, paths: tuple[Path, ...], bar: str | None) -> None:
+def check(shared: Shared, /, paths: tuple[Path, ...], bar: str | None, **said: Any) -> None:
     """Name every defect of files or folders, with place and count, before anything is computed from them.
 
     The exit code is 1 when a defect forbids computing.
     """
     from midas_engine.market import inspect
+    from midas_engine.market.importers.options import import_options
 
-    report = inspect(paths, bar=bar)
+    report = inspect(paths, bar=bar, options=import_options(**said))
     shared.show({"paths": paths, "ok": report.ok, **_summary(report)}, lambda: _defects(paths, report))
     if not report.ok:
         raise click.exceptions.Exit(1)
@@ -86,19 +104,23 @@ def _alike(defects: Iterable[Defect]) -> list[tuple[Defect, list[Defect]]]:
 @data.command("import", cls=Verb, example=("midas data import ./dumps --out ./market", "midas data info ./market"))
 @click.argument("paths", nargs=-1, required=True, type=_path)
 @click.option("--out", required=True, type=_path, metavar="DIR", help="Where the panel goes; one there is replaced.")
-@_bar
+@_options
 @pass_shared
-def import_data(shared: Shared, paths: tuple[Path, ...], out: Path, bar: str | None) -> None:
+def import_data(shared: Shared, /, paths: tuple[Path, ...], out: Path, bar: str | None, **said: Any) -> None:
     """Read exchange dumps or CSV/Parquet files, check them, and write one panel that --data DIR reads.
 
     Klines set the grid; funding rates, open interest and mark prices found among the files stand beside them, as they
     were known when each bar closed. What can be mended without a guess is mended and told. Anything else is refused,
-    and nothing is written.
+    and nothing is written. A file of a folder that is no market data is set aside, by name.
+
+    The symbol comes from a column, else from the file's name, else from a folder such as symbol=BTCUSDT. A bar's time
+    is its open, unless --stamps close says otherwise.
     """
     from midas_engine.market.doctor.examine import examine
+    from midas_engine.market.importers.options import import_options
     from midas_engine.market.importers.reading import read_parts, write_examined
 
-    examined = examine(read_parts(paths, bar))
+    examined = examine(read_parts(paths, bar, import_options(**said)))
     report = examined.report
     if not report.ok:
         shared.show({"paths": paths, "ok": False, **_summary(report)}, lambda: _defects(paths, report))

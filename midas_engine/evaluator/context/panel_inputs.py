@@ -64,7 +64,10 @@ def panel_inputs(panel: Panel, horizons: Sequence[int], rows: slice | None) -> P
         base = panel.values("volume")[start:stop] * part
         volume = base if volume is None else np.where(np.isnan(volume), base, volume)
     paid = None
-    if "funding_paid" in panel.columns:
+    rates = [c for c in ("funding_paid", "funding_rate") if c in panel.columns]
+    if not any(np.isfinite(panel.values(c)[start:stop]).any() for c in rates):
+        pass  # no settlement is known: what is paid is unknown, not nothing
+    elif "funding_paid" in panel.columns:
         paid = np.zeros(part.shape)  # what the bar that follows pays; the part's last bar is not held further
         paid[:-1] = np.nan_to_num(panel.values("funding_paid")[start + 1 : stop])
     elif "funding_rate" in panel.columns:

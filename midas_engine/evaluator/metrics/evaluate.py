@@ -182,7 +182,7 @@ def assemble(
             "dof": score.dof,
             "hac_lag": lag,
             "oos_t": folds.outside_t,
-            "funding_bps": book.funding_bps,
+            "funding_bps": book.funding_bps if context.funding is not None else math.nan,  # unknown is not zero
             "held_turnover": book.held_turnover,
             "sigma_bps": context.sigma_bps(target),
             "hours_per_bar": context.hours_per_bar,

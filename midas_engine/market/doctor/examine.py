@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from midas_engine.clock import WallClock
-from midas_engine.market.doctor.funding import check_funding, check_snapshots
+from midas_engine.market.doctor.funding import LONGEST_INTERVAL_NS, MISSING_INTERVALS, check_funding, check_snapshots
 from midas_engine.market.doctor.gather import Gathered, gather
-from midas_engine.market.doctor.report import Defect, DoctorReport, defect, moment, worst_first
+from midas_engine.market.doctor.mend import without_dead_bars, without_new_units, without_zero_figures
+from midas_engine.market.doctor.report import Defect, DoctorReport, defect, first_causes, moment, worst_first
+from midas_engine.market.doctor.settlements import missing_settlements, settlements
 from midas_engine.market.doctor.timeline import NS, autumn_repeats, check_times, length
 from midas_engine.market.doctor.values import check_bars
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
+    from midas_engine.market.importers.options import ImportOptions
     from midas_engine.market.raw_rows import Part
 
 BAR_KINDS = ("bars",)
@@ -45,13 +48,18 @@ class Examined:
 
 
 def inspect(
-    paths: str | Path | Iterable[str | Path], *, bar: str | None = None, now: datetime | None = None
+    paths: str | Path | Iterable[str | Path],
+    *,
+    bar: str | None = None,
+    options: ImportOptions | None = None,
+    now: datetime | None = None,
 ) -> DoctorReport:
     """Every defect of a file, of all files of a folder, or of several.
 
     Args:
         paths: Files or folders.
         bar: Which bar length, such as "1h", when the files hold several.
+        options: What the files do not say themselves.
         now: The present; the wall clock's by default.
 
     Raises:
@@ -60,7 +68,7 @@ def inspect(
     from midas_engine.market.importers import read_parts
 
     several = [paths] if isinstance(paths, str | Path) else list(paths)
-    return examine(read_parts(several, bar), now=now).report
+    return examine(read_parts(several, bar, options), now=now).report
 
 
 def examine(parts: Sequence[Part], *, now: datetime | None = None) -> Examined:
@@ -81,12 +89,21 @@ def examine(parts: Sequence[Part], *, now: datetime | None = None) -> Examined:
     defects = [*mixed, *(d for part in parts for d in part.defects)]
     defects += [d for g in every for d in g.defects]
     if bars is not None and len(bars.frame):
-        defects += [*check_times(bars, instant), *check_bars(bars), *_local_autumn(parts, bars)]
+        bars, dead = without_dead_bars(bars)
+        defects += [*check_times(bars, instant), *check_bars(bars), *_local_autumn(parts, bars), *dead]
+        bars, cut = without_new_units(bars)
+        told = {d.symbol for d in cut}
+        defects = [*(d for d in defects if d.code != "price-jump" or d.symbol not in told), *cut]
     if funding is not None and len(funding.frame):
-        defects += check_funding(funding)
+        funding, carried = settlements(funding)
+        defects += [*carried, *check_funding(funding)]
+        if bars is not None:
+            defects += missing_settlements(bars.by_symbol(), funding, MISSING_INTERVALS * LONGEST_INTERVAL_NS)
     if snapshots is not None:
-        defects += check_snapshots(snapshots)
+        snapshots, empty = without_zero_figures(snapshots)
+        defects += [*empty, *check_snapshots(snapshots)]
     defects += _names(bars, funding, every)
+    defects = first_causes(defects)
     leading = next((g for g in every if len(g.frame)), None)
     times = leading.frame["timestamp"].to_numpy() if leading is not None else np.array([], dtype="datetime64[ns]")
     report = DoctorReport(

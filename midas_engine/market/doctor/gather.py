@@ -101,6 +101,7 @@ def gather(parts: Sequence[Part], kinds: Iterable[str], now: Any) -> Gathered | 
     bar = said.pop() if len(said) == 1 else spacing(frame)
     if wanted & {"bars", "mark", "index", "premium"} and bar is not None:
         frame = _finished(frame, parts, bar, now, found)
+    frame = _without_partial(frame, parts, found)
     frame = _single(frame, parts, found)
     return Gathered(frame.drop(columns=["_part", "_row"]), tuple(found), bar)
 
@@ -172,6 +173,34 @@ def _finished(frame: pd.DataFrame, parts: Sequence[Part], bar: int, now: Any, fo
         )
     finished: pd.DataFrame = frame[~cut].reset_index(drop=True)
     return finished
+
+
+def _without_partial(frame: pd.DataFrame, parts: Sequence[Part], found: list[Defect]) -> pd.DataFrame:
+    """Without a file's newest row where another file has that time too and goes on: the bar was not over then."""
+    shared = frame.duplicated(["symbol", "timestamp"], keep=False)
+    if not shared.any():
+        return frame
+    ends = frame.groupby(["_part", "symbol"], observed=True)["timestamp"].transform("max")
+    last = (ends == frame["timestamp"]) & shared
+    goes_on = frame[shared & ~last].drop_duplicates(["symbol", "timestamp"])[["symbol", "timestamp"]]
+    others = frame.merge(goes_on.assign(_goes_on=True), on=["symbol", "timestamp"], how="left")["_goes_on"]
+    doubtful = last.to_numpy() & others.notna().to_numpy()
+    columns = value_columns(frame)
+    partial = np.zeros(len(frame), dtype=bool)
+    for at in np.flatnonzero(doubtful):
+        row = frame.iloc[at]
+        same = frame[(frame["symbol"] == row["symbol"]) & (frame["timestamp"] == row["timestamp"]) & ~last]
+        here, there = (x[columns].to_numpy(dtype=np.float64) for x in (row, same.iloc[0]))
+        if (np.abs(here - there) > SAME * np.maximum(np.abs(here), np.abs(there))).any():
+            partial[at] = True
+            detail = "the file ends inside this bar; the whole bar of the other file is taken"
+            found.append(
+                defect(
+                    "partial-bar", detail, symbol=str(row["symbol"]), first_at=row["timestamp"].to_datetime64(),
+                    place=place(parts, frame, int(at)),
+                )
+            )  # fmt: skip
+    return frame[~partial].reset_index(drop=True)
 
 
 def _single(frame: pd.DataFrame, parts: Sequence[Part], found: list[Defect]) -> pd.DataFrame:

@@ -27,12 +27,18 @@ RULES: Mapping[str, Rule] = {
     "unreadable-time": Rule("error", "write times as epoch numbers or ISO 8601 with a year"),
     "wrong-unit": Rule("error", "read the times again with their own unit"),
     "future-time": Rule("error", "check the unit, the zone and the clock of the machine that wrote it"),
-    "close-time": Rule("error", "name each bar by its open time"),
+    "close-time": Rule("error", "name each bar by its open time, or say what the times are: --stamps close"),
+    "rounded-times": Rule("error", "export the times again as text or whole numbers, not as a spreadsheet shows them"),
+    "monthly-bars": Rule("error", "import days or weeks: months have no one length and are not read"),
+    "close-stamps": Rule("info", "nothing, if that is so; say --stamps open if it is not"),
+    "two-clocks": Rule("info", "nothing, if that is the right one; else --column NAME=timestamp"),
+    "partial-bar": Rule("info", "nothing: the whole bar of the other file is taken"),
     "mixed-bars": Rule("error", "import one bar length: midas data import ... --bar 1h"),
     "off-grid": Rule("error", "give every bar its exact open time"),
     "local-time": Rule("error", "write the times in UTC: local clocks jump twice a year"),
     "mixed-units": Rule("warning", "nothing: each time is read in its own unit"),
-    "shifted-hours": Rule("warning", "check the zone: the times look shifted against UTC"),
+    "shifted-hours": Rule("warning", "check the zone; say --stamps close if the times are the ends of bars"),
+    "settlement-hours": Rule("info", "nothing, if these are the exchange's own hours; else check the zone"),
     "disorder": Rule("warning", "nothing: rows are sorted"),
     "duplicates": Rule("warning", _DROPPED),
     "conflict": Rule("error", "keep one row a bar: two rows of the same bar disagree"),
@@ -45,6 +51,10 @@ RULES: Mapping[str, Rule] = {
     "missing-column": Rule("warning", "expressions that use it will be refused"),
     "no-symbol": Rule("error", "name the symbol in every row"),
     "guessed-symbol": Rule("info", "add a symbol column, or name the file after the symbol"),
+    "unknown-symbol": Rule("error", "say which column is the symbol: --column NAME=symbol"),
+    "shared-name": Rule("error", "add a symbol column, name the files after their symbols, or say --symbol NAME"),
+    "column-order": Rule("error", "say the order of the columns: --column 2=open, --column 3=high, ... or a header"),
+    "set-aside": Rule("warning", "nothing, if that file is no market data; give it by its name to see it refused"),
     "twin-symbols": Rule("warning", "write each symbol in one way"),
     "one-bar": Rule("error", "give at least two bars"),
     # Values
@@ -62,8 +72,19 @@ RULES: Mapping[str, Rule] = {
     "negative-volume": Rule("error", "a volume is zero or more"),
     "taker-above-volume": Rule("warning", "check that both volumes are in the same unit"),
     "volume-unit": Rule("warning", "check units: quote volume / volume should lie between low and high"),
+    "contracts": Rule("error", "give the volume in coins, or leave the quote volume out"),
+    "mended-volume": Rule("info", "nothing: volume is in coins now"),
+    "delisted": Rule("warning", "nothing: bars after the last trade are cut"),
     # Funding and open interest
-    "funding-percent": Rule("error", "divide by 100: a funding rate is a fraction of notional"),
+    "funding-percent": Rule(
+        "error", "find out its unit and give it as a fraction of notional a settlement, near 0.0001 for eight hours"
+    ),
+    "funding-carried": Rule("warning", "nothing, if rows only carry the rate on; each settlement is paid once"),
+    "funding-running": Rule("error", "give the settled rates: a current rate is paid only at its settlement"),
+    "current-rate": Rule("info", "nothing: only what was settled is paid"),
+    "rate-candles": Rule("info", "check that the source means it so, or give the settled rates"),
+    "funding-missing": Rule("warning", "fetch them, or accept that what these bars pay is unknown"),
+    "zero-figure": Rule("warning", "nothing: a zero between large figures is none, and left empty"),
     "funding-extreme": Rule("warning", "check the source: exchanges cap a settlement near 3 %"),
     "funding-gap": Rule("warning", "fetch the missing settlements; the rate is unknown there"),
     "funding-unmatched": Rule("warning", "import bars of these symbols too, or leave the funding out"),
@@ -168,6 +189,23 @@ def _sentence(found: Defect) -> str:
     at = f" at {found.first_at:%Y-%m-%d %H:%M} UTC" if found.first_at else ""
     place = f" ({found.place})" if found.place else ""
     return f"{found.code} x {found.count}{f' in {where}' if where else ''}{at}: {found.detail}{place}"
+
+
+# Faults that others follow from: where one of them is seen, what else is odd about the times is its consequence.
+_CAUSES = ("rounded-times", "unknown-symbol", "monthly-bars", "column-order", "shared-name", "wrong-unit")
+_CONSEQUENCES = frozenset(
+    ("conflict", "duplicates", "off-grid", "gaps", "mixed-bars", "shifted-hours", "disorder", "close-time")
+    + ("outside-range", "high-below-low", "price-spike", "price-jump", "frozen", "volume-unit")
+    + ("contracts", "local-time", "unfinished", "one-bar", "wick", "partial-bar", "delisted")
+)
+
+
+def first_causes(defects: Iterable[Defect]) -> list[Defect]:
+    """The defects without those that only follow from another."""
+    every = list(defects)
+    if not any(d.code in _CAUSES for d in every):
+        return every
+    return [d for d in every if d.code not in _CONSEQUENCES]
 
 
 def worst_first(defects: Iterable[Defect]) -> tuple[Defect, ...]:

@@ -37,11 +37,25 @@ def check_times(bars: Gathered, now: Any) -> Iterator[Defect]:
         return
     step = bars.bar_seconds * NS
     every = list(bars.by_symbol())
+    months = sum(map(_months, every))
+    if months:
+        yield defect("monthly-bars", "bars of months: they have no one length and are not read", count=months)
+        return
     yield from _phase(every, step)
     for rows in every:
         yield from _future(rows, step, now)
         yield from _spacing(rows, step)
         yield from _local_clock(rows, step)
+
+
+def _months(rows: SymbolRows) -> int:
+    """How many bars, where each opens on the same day of the month after the last."""
+    days = rows.times.astype("datetime64[D]")
+    months = days.astype("datetime64[M]")
+    place = (days - months.astype("datetime64[D]")).astype(np.int64)
+    steps = np.diff(days).astype(np.int64)
+    alike = len(rows.times) > 2 and len(np.unique(place)) == 1 and len(np.unique(np.diff(months).astype(np.int64))) == 1
+    return len(rows.times) if alike and len(np.unique(steps)) > 1 and steps.min() >= 28 else 0
 
 
 def _future(rows: SymbolRows, step: int, now: Any) -> Iterator[Defect]:

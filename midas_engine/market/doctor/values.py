@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,6 +30,9 @@ FROZEN_BARS = 24
 ROUNDING = 1e-6
 VWAP_SLACK = 2e-3
 VWAP_SHARE = 0.01
+# In so many bars it is not a wrong figure here and there, but the wrong column.
+MOSTLY = 0.5
+MOST_FIT = 0.98
 
 
 def check_bars(bars: Gathered) -> Iterator[Defect]:
@@ -71,6 +75,18 @@ def _ranges(rows: SymbolRows) -> Iterator[Defect]:
     top, bottom = np.fmax(opened, close), np.fmin(opened, close)
     sound = high >= low
     outside = sound & ((top > high * (1 + ROUNDING)) | (bottom < low * (1 - ROUNDING)))
+    wrong = outside | (high < low)
+    if wrong.sum() > MOSTLY * max(1, np.isfinite(close).sum()) and wrong.sum() > 2:
+        at = int(np.argmax(wrong))
+        detail = f"open or close lies outside low and high in {wrong.sum()} of {len(close)} bars: the columns are in "
+        yield defect(
+            "column-order",
+            detail + _order_that_fits(rows),
+            count=wrong.sum(),
+            symbol=rows.symbol,
+            first_at=rows.times[at],
+        )
+        return
     yield from _told("outside-range", "open or close lies outside low and high", outside, rows)
     positive = sound & (low > 0) & ~outside
     yield from _told(
@@ -79,6 +95,21 @@ def _ranges(rows: SymbolRows) -> Iterator[Defect]:
         positive & ((high > WICK * top) | (low * WICK < bottom)),
         rows,
     )
+
+
+def _order_that_fits(rows: SymbolRows) -> str:
+    """The order of the four prices that fits every bar, in words: an open is the close before it."""
+    if not set(PRICES) <= rows.values.keys():
+        return "another order"
+    best: tuple[float, tuple[str, ...]] | None = None
+    for names in itertools.permutations(PRICES):
+        opened, high, low, close = (rows.values[PRICES[names.index(p)]] for p in PRICES)
+        fits = (np.fmax(opened, close) <= high * (1 + ROUNDING)) & (np.fmin(opened, close) >= low * (1 - ROUNDING))
+        if fits.mean() > MOST_FIT:
+            miss = float(np.nanmedian(np.abs(opened[1:] - close[:-1])))
+            if best is None or miss < best[0]:
+                best = (miss, names)
+    return f"the order {', '.join(best[1])}" if best else "another order"
 
 
 def _moves(rows: SymbolRows) -> Iterator[Defect]:

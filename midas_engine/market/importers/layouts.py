@@ -1,30 +1,34 @@
-"""A table to a `Part`: which layout it is, its columns under their names in Midas, its times in UTC."""
+"""The layouts Midas reads, one object each, in one list: adding a layout is adding it here.
+
+A layout looks at a table whose columns have their names in Midas and says whether it is of its kind; if so, it says
+what the rows are. The first that fits reads the table.
+"""
 
 from __future__ import annotations
 
-import re
-from pathlib import PurePosixPath
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from midas_engine.errors import DataFormatError
-from midas_engine.market.doctor.gather import spacing
-from midas_engine.market.doctor.report import Defect, defect
-from midas_engine.market.importers.columns import HEADLESS, SPELLINGS, canonical
-from midas_engine.market.importers.names import interval_seconds, name_hints
-from midas_engine.market.instants import FIRST_YEAR, LAST_YEAR, read_instants, wrong_unit
-from midas_engine.market.raw_rows import BARS, FUNDING, OTHER_PRICES, SNAPSHOTS, Part
+from midas_engine.market.doctor.report import defect
+from midas_engine.market.importers.columns import SPELLINGS, spelling
+from midas_engine.market.instants import read_instants
+from midas_engine.market.raw_rows import BARS, FUNDING, OTHER_PRICES, SNAPSHOTS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pandas as pd
     from numpy.typing import NDArray
 
-    from midas_engine.market.importers.files import Table
+    from midas_engine.market.doctor.report import Defect
     from midas_engine.market.importers.names import NameHints
+    from midas_engine.market.importers.options import ImportOptions
 
 PRICES = ("open", "high", "low", "close")
-_SNAPSHOT_COLUMNS = (
+SNAPSHOT_COLUMNS = (
     "open_interest",
     "open_interest_usd",
     "mark_close",
@@ -33,226 +37,255 @@ _SNAPSHOT_COLUMNS = (
     "account_ratio",
     "taker_ratio",
 )
-_NOT_FIELDS = ("timestamp", "symbol", "coin", "venue", "interval", "close_time", "ignore", "confirmed", "contracts")
-_NEEDS = (
+NEEDS = (
     "klines need a time, a close, and better open, high, low and volume; funding a time and a funding rate; "
-    "open interest a time and an open interest"
+    "open interest a time and an open interest. Say what a column is with --column NAME=FIELD, the rows with --kind"
 )
+# A "price" below this in a file that is called funding is a rate.
+_HIGHEST_RATE = 5.0
+# A bar of a bitmex bucket has these beside its prices.
+_BUCKETS = {"lastsize", "homenotional", "foreignnotional"}
 
 
-def read_table(table: Table) -> list[Part]:
-    """The table as parts: one, or one for each bar length that an interval column tells apart.
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a layout may look at.
+
+    Attributes:
+        source: The file.
+        raw: Its columns as they are called there.
+        frame: The same rows under their names in Midas.
+        hints: What the file's name says.
+        options: What the caller says.
+        found: Where a layout tells what it noticed.
+    """
+
+    source: str
+    raw: pd.DataFrame
+    frame: pd.DataFrame
+    hints: NameHints
+    options: ImportOptions
+    found: list[Defect] = field(default_factory=list)
+
+    def has(self, *columns: str) -> bool:
+        """Whether the table has all these columns."""
+        return set(columns) <= set(self.frame.columns)
+
+    def figures(self, column: str) -> NDArray[np.float64]:
+        """A column as float64 [N]; NaN where it is no figure."""
+        import pandas as pd
+
+        values = pd.to_numeric(self.frame[column], errors="coerce")
+        out: NDArray[np.float64] = values.to_numpy(dtype=np.float64, na_value=np.nan)
+        return out
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows of one kind.
+
+    Attributes:
+        kind: See `Part.kind`.
+        frame: Canonical columns.
+        at_close: Whether their times are the ends of intervals that begin one spacing earlier.
+        seen_at_end: Whether a figure stamped with the start of its interval is known only at its end.
+    """
+
+    kind: str
+    frame: pd.DataFrame
+    at_close: bool = False
+    seen_at_end: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """One way in which files hold market data."""
+
+    name: str
+    fits: Callable[[Evidence], bool]
+    read: Callable[[Evidence], list[Rows]]
+
+
+def read_layout(evidence: Evidence) -> list[Rows]:
+    """The rows of a table, by the first layout that fits.
 
     Raises:
-        DataFormatError: It is no layout Midas reads: no time column, or nothing known beside it.
+        DataFormatError: None does.
     """
-    hints = name_hints(table.path)
-    frame = _named(table)
-    _refuse_ticks(table, frame)
-    if "timestamp" not in frame:
-        raise DataFormatError(
-            f"{table.source} has no time column; it has {_some(table.frame.columns)}",
-            hint="call the open time of each bar `timestamp`",
+    for layout in LAYOUTS:
+        if layout.fits(evidence):
+            return layout.read(evidence)
+    named = [str(c)[:30] for c in evidence.raw.columns]
+    listed = ", ".join(named[:12]) + (f" and {len(named) - 12} more" if len(named) > 12 else "")
+    raise DataFormatError(f"{evidence.source} has no price, funding or open interest; it has {listed}", hint=NEEDS)
+
+
+# -- funding -----------------------------------------------------------------------------------------------------------
+
+
+def _is_rate_candle(e: Evidence) -> bool:
+    """Candles whose open is a rate and whose other cells are zero, or candles of a rate by the file's name."""
+    if e.options.kind not in (None, "funding") or not e.has("open", "high", "low", "close") or e.has("funding_rate"):
+        return False
+    rates = e.figures("open")
+    if not np.isfinite(rates).any():
+        return e.options.kind == "funding"
+    others = [c for c in ("high", "low", "close", "volume") if e.has(c)]
+    empty = all((np.nan_to_num(e.figures(c)) == 0).all() for c in others)
+    small = bool(np.nanmax(np.abs(rates)) < _HIGHEST_RATE)
+    named = e.hints.kind == "funding" or e.options.kind == "funding"
+    return small and (named or (empty and bool(np.nansum(np.abs(rates)) > 0)))
+
+
+def _rate_candle(e: Evidence) -> list[Rows]:
+    empty = all((np.nan_to_num(e.figures(c)) == 0).all() for c in ("high", "low", "close"))
+    frame = e.frame.drop(columns=[c for c in (*PRICES, "volume", "close_time") if c in e.frame])
+    if empty:
+        return [Rows(FUNDING, frame.assign(funding_rate=e.frame["open"]))]
+    e.found.append(
+        defect(
+            "rate-candles",
+            "candles of a funding rate: each is taken as one settlement, at its end, at its close",
+            count=len(frame),
+            place=e.source,
         )
-    kind = _kind(frame, hints, table.source)
-    found: list[Defect] = []
-    if "confirmed" in frame:
-        frame = frame[frame["confirmed"].astype("string") != "0"]  # OKX says which bar is not over yet
-    instants = _times(frame["timestamp"], table.source, found)
-    out: dict[str, Any] = {"timestamp": instants}
-    if "close_time" in frame:
-        out["close_time"] = read_instants(frame["close_time"]).utc
-    symbols = _symbols(frame, hints, table, found)
-    for column in _fields(frame, kind):
-        values = _numbers(frame[column], column, symbols, instants, table.source, found)
-        if values is not None:
-            out[column] = values
-    rows = _frame(out, symbols)
-    lengths = _lengths(frame)
-    pieces = [rows[lengths == i].reset_index(drop=True) for i in np.unique(lengths)] if lengths is not None else [rows]
-    timed = kind not in (FUNDING, SNAPSHOTS)
-    said: list[int | None] = [None] if lengths is None else [int(n) or None for n in np.unique(lengths)]
-    parts = [
-        Part(
-            table.source,
-            kind,
-            piece,
-            (length or spacing(piece, sure=True) or hints.bar_seconds) if timed else None,
-            table.written_ns,
-        )
-        for piece, length in zip(pieces, said, strict=True)
-    ]
-    return [parts[0].with_defects(tuple(found)), *parts[1:]]
-
-
-def _frame(columns: dict[str, Any], symbols: NDArray[np.object_]) -> pd.DataFrame:
-    import pandas as pd
-
-    frame = pd.DataFrame(columns)
-    frame["symbol"] = pd.Categorical(symbols)
-    return frame
-
-
-def _named(table: Table) -> pd.DataFrame:
-    frame = table.frame
-    if not table.headless:
-        names = canonical(frame.columns)
-        return frame[list(names)].set_axis(list(names.values()), axis=1)
-    cells: list[Any] = [c for c in frame.columns if c != "symbol"]
-    if len(cells) not in HEADLESS:
-        raise DataFormatError(
-            f"{table.source} has no header and {len(cells)} columns; rows of "
-            f"{', '.join(map(str, sorted(HEADLESS)))} are known",
-            hint="put a first line with the names of the columns",
-        )
-    renamed = frame.rename(columns=dict(zip(cells, HEADLESS[len(cells)], strict=True)))
-    if len(cells) == 3 and not renamed["funding_interval_hours"].isin([1, 2, 4, 8, 24]).all():
-        raise DataFormatError(f"{table.source} has no header and 3 columns that are no funding rates", hint=_NEEDS)
-    return renamed
-
-
-def _refuse_ticks(table: Table, frame: pd.DataFrame) -> None:
-    names = {str(c).lower() for c in table.frame.columns}
-    trades = {"price", "qty"} <= names or {"price", "size"} <= names or {"price", "amount"} <= names
-    books = bool(names & {"bid", "bids", "best_bid_price", "bid_price"}) or any(n.startswith("bids[") for n in names)
-    if "close" not in frame and (trades or books):
-        what = "order books" if books else "trades"
-        raise DataFormatError(f"{table.source} holds {what}", hint="Midas reads bars: aggregate them first")
-
-
-def _kind(frame: pd.DataFrame, hints: NameHints, source: str) -> str:
-    if "close" in frame:
-        if hints.price:
-            return hints.price
-        # A mark price has no volume: its dumps carry zeros, also where the file's name is lost.
-        dump = {"volume", "quote_volume", "taker_buy_volume"} <= set(frame.columns)
-        if dump and not frame[["volume", "quote_volume", "taker_buy_volume"]].astype("float64").to_numpy().any():
-            return "mark" if len(frame) > 3 else BARS
-        return BARS
-    if "funding_rate" in frame:
-        return FUNDING
-    if any(c in frame for c in _SNAPSHOT_COLUMNS):
-        return SNAPSHOTS
-    raise DataFormatError(
-        f"{source} has no price, funding or open interest; it has {_some(frame.columns)}", hint=_NEEDS
     )
+    return [Rows(FUNDING, frame.assign(funding_rate=e.frame["close"]), seen_at_end=True)]
 
 
-def _fields(frame: pd.DataFrame, kind: str) -> list[str]:
-    if kind == FUNDING:
-        return ["funding_rate"]
-    if kind == SNAPSHOTS:
-        return [c for c in _SNAPSHOT_COLUMNS if c in frame]
-    if kind in OTHER_PRICES:
-        return [c for c in PRICES if c in frame]
-    return [c for c in frame.columns if c not in _NOT_FIELDS]
+def _settlement_column(e: Evidence) -> tuple[Any, Any] | None:
+    """The columns (settlement, time of the line) of a stream of the current rate; None where it is none."""
+    by_name = {spelling(c): c for c in e.raw.columns}
+    settles = [by_name[n] for n in ("fundingtime", *SPELLINGS["settles_at"]) if n in by_name]
+    lines = [by_name[n] for n in SPELLINGS["timestamp"] if n in by_name and n != "fundingtime"]
+    for settled in settles:
+        for line in lines:
+            at, seen = (read_instants(e.raw[c]) for c in (settled, line))
+            known = ~(at.unreadable | seen.unreadable)
+            # Several lines a settlement: it is not one settlement a line.
+            if 2 * known.sum() > len(known) and 2 * len(np.unique(at.utc[known])) <= len(np.unique(seen.utc[known])):
+                return settled, line
+    return None
 
 
-def _times(column: pd.Series[Any], source: str, found: list[Defect]) -> NDArray[np.datetime64]:
-    read = read_instants(column)
-    bad = np.flatnonzero(read.unreadable)
-    if bad.size:
-        first = column.iloc[int(bad[0])]
-        place = f"{source} row {bad[0] + 1}"
-        unit = wrong_unit(column)
-        if unit:
-            detail = f"times such as {first} lie outside {FIRST_YEAR} to {LAST_YEAR}: {unit}"
-            found.append(defect("wrong-unit", detail, count=bad.size, column="timestamp", place=place))
-        else:
-            detail = f"{str(first)[:40]!r} is no instant from {FIRST_YEAR} to {LAST_YEAR} in s, ms, us, ns or ISO 8601"
-            found.append(defect("unreadable-time", detail, count=bad.size, column="timestamp", place=place))
-    if len(read.units) > 1:
-        shares = ", ".join(f"{n} in {unit}" for unit, n in read.units.items())
-        found.append(defect("mixed-units", shares, count=min(read.units.values()), column="timestamp", place=source))
-    if read.naive:
-        found.append(
-            defect("no-zone", "times say no zone; taken as UTC", count=read.naive, column="timestamp", place=source)
+def _is_current_rate(e: Evidence) -> bool:
+    return e.has("funding_rate") and not e.has("close") and _settlement_column(e) is not None
+
+
+def _current_rate(e: Evidence) -> list[Rows]:
+    columns = _settlement_column(e)
+    assert columns is not None  # it fits
+    at, seen = (read_instants(e.raw[c]).utc for c in columns)
+    keys = ["symbol"] if "symbol" in e.frame else ["coin"] if "coin" in e.frame else []
+    lines = e.frame.assign(_at=at, _seen=seen)
+    lines = lines[lines["_at"].notna() & lines["_seen"].notna() & lines["funding_rate"].notna()]
+    ordered = lines.sort_values("_seen", kind="stable")
+    last = ordered.drop_duplicates([*keys, "_at"], keep="last")
+    # Where the stream ends before its settlement by more than between two lines, the rate was not yet the one paid.
+    steps = ordered["_seen"].diff().dropna()
+    usual = steps[steps > np.timedelta64(0, "ns")].median() if len(steps) else np.timedelta64(0, "ns")
+    final = (last["_at"] - last["_seen"]) <= 3 * usual
+    settled = last[final.to_numpy()]
+    e.found.append(
+        defect(
+            "current-rate",
+            f"{len(e.frame)} lines of the current rate; paid are {len(settled)}, each at the settlement that its lines "
+            f"name, at the last rate before it; {len(last) - len(settled)} were not settled yet",
+            count=len(e.frame),
+            column="funding_rate",
+            place=e.source,
         )
-    if read.zoned:
-        found.append(defect("foreign-zone", "times in another zone, turned into UTC", count=read.zoned, place=source))
-    return read.utc
-
-
-def _symbols(frame: pd.DataFrame, hints: NameHints, table: Table, found: list[Defect]) -> NDArray[np.object_]:
-    if "symbol" in frame or "coin" in frame:
-        column = frame["symbol"] if "symbol" in frame else frame["coin"]
-        missing = column.isna().to_numpy() | (column.astype("string").str.strip() == "").fillna(True).to_numpy(bool)
-        if missing.any():
-            first = int(np.argmax(missing)) + 1
-            found.append(
-                defect("no-symbol", "rows without a symbol", count=missing.sum(), place=f"{table.source} row {first}")
-            )
-        texts = column.astype("string").str.strip().fillna("")
-        # BTC/USDT:USDT, as ccxt writes it, is BTCUSDT to its exchange.
-        texts = texts.str.replace(r":[A-Z]+$", "", regex=True).str.replace("/", "", regex=False)
-        if "venue" in frame and frame["venue"].nunique() > 1:
-            texts = texts + "." + frame["venue"].astype("string")
-        return texts.to_numpy(dtype=object)
-    if hints.symbol is not None:
-        return np.full(len(frame), hints.symbol, dtype=object)
-    stem = PurePosixPath(table.path).name.split(".")[0]
-    name = re.sub(r"[^A-Z0-9]+", "_", stem.upper()).strip("_")[:40] or "ASSET"
-    found.append(defect("guessed-symbol", f"no symbol column; called {name} after the file", count=len(frame)))
-    return np.full(len(frame), name, dtype=object)
-
-
-def _numbers(
-    column: pd.Series[Any],
-    name: str,
-    symbols: NDArray[np.object_],
-    times: NDArray[np.datetime64],
-    source: str,
-    found: list[Defect],
-) -> NDArray[np.float64] | None:
-    """The column as float64; None for text columns that are no figures at all."""
-    import pandas as pd
-
-    if pd.api.types.is_bool_dtype(column) or pd.api.types.is_datetime64_any_dtype(column):
-        column = column.astype("string")  # True is no figure
-    if pd.api.types.is_numeric_dtype(column):
-        values = column.to_numpy(dtype=np.float64, na_value=np.nan)
-    else:
-        texts = column.astype("string").str.strip()
-        values = pd.to_numeric(texts, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-        given = texts.notna() & ~texts.str.lower().isin(["", "nan", "null", "none", "na", "-"])
-        words = given.to_numpy(bool) & np.isnan(values)
-        if words.all() and name not in SPELLINGS:
-            return None
-        if words.any():
-            at = int(np.argmax(words))
-            detail = f"{str(texts.iloc[at])[:40]!r} where a number belongs"
-            found.append(_spot("not-a-number", detail, words, at, name, symbols, times, source))
-    infinite = np.isinf(values)
-    if infinite.any():
-        at = int(np.argmax(infinite))
-        found.append(_spot("infinite", "infinite values", infinite, at, name, symbols, times, source))
-    return values
-
-
-def _spot(
-    code: str,
-    detail: str,
-    mask: NDArray[np.bool_],
-    at: int,
-    column: str,
-    symbols: NDArray[np.object_],
-    times: NDArray[np.datetime64],
-    source: str,
-) -> Defect:
-    place = f"{source} row {at + 1}"
-    return defect(
-        code, detail, count=mask.sum(), symbol=str(symbols[at]), column=column, first_at=times[at], place=place
     )
+    paid = settled.assign(timestamp=settled["_at"])[["timestamp", "funding_rate", *keys]]
+    out = [Rows(FUNDING, paid.reset_index(drop=True))] if len(paid) else []
+    beside = [c for c in SNAPSHOT_COLUMNS if c in e.frame]
+    if beside:
+        snapshots = lines.assign(timestamp=lines["_seen"])[["timestamp", *beside, *keys]]
+        out.append(Rows(SNAPSHOTS, snapshots.reset_index(drop=True)))
+    if not out:
+        raise DataFormatError(f"{e.source} ends before the settlement its rates are for", hint="fetch what follows")
+    return out
 
 
-def _lengths(frame: pd.DataFrame) -> NDArray[np.int64] | None:
-    """The bar length of every row in seconds, 0 where the interval is not understood; None without such a column."""
-    if "interval" not in frame:
-        return None
-    seconds = {i: interval_seconds(i) or 0 for i in frame["interval"].dropna().unique()}
-    return frame["interval"].map(seconds).fillna(0).to_numpy(dtype=np.int64)
+# -- other prices and figures ------------------------------------------------------------------------------------------
 
 
-def _some(columns: Any) -> str:
-    names = [str(c)[:30] for c in columns]
-    return ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+def _is_interest_candle(e: Evidence) -> bool:
+    named = e.options.kind == "open_interest" or (e.options.kind is None and e.hints.kind == "open_interest")
+    return named and e.has("close") and not e.has("open_interest")
+
+
+def _interest_candle(e: Evidence) -> list[Rows]:
+    frame = e.frame.drop(columns=[c for c in (*PRICES, "volume") if c in e.frame])
+    e.found.append(
+        defect(
+            "rate-candles",
+            "candles of open interest: the close, as known at their end",
+            count=len(frame),
+            place=e.source,
+        )
+    )
+    return [Rows(SNAPSHOTS, frame.assign(open_interest=e.frame["close"]), seen_at_end=True)]
+
+
+def _told_price(e: Evidence) -> str | None:
+    return e.options.kind if e.options.kind in OTHER_PRICES else None
+
+
+def _is_other_price(e: Evidence) -> bool:
+    if not e.has("close") or e.options.kind == "candles":
+        return False
+    if _told_price(e) or e.hints.price:
+        return True
+    # A mark price has no volume: its dumps carry zeros, also where the file's name is lost.
+    dump = ("volume", "quote_volume", "taker_buy_volume")
+    return e.has(*dump) and len(e.frame) > 3 and not any(np.nan_to_num(e.figures(c)).any() for c in dump)
+
+
+def _is_one_figure(e: Evidence) -> bool:
+    """A time and one column nobody knows, where the caller or the name says what is in it."""
+    return _kind_of_one(e) is not None and len(_unknown(e)) == 1 and not e.has("close")
+
+
+def _kind_of_one(e: Evidence) -> str | None:
+    kind = e.options.kind or e.hints.kind or e.hints.price
+    return kind if kind in ("funding", "open_interest", *OTHER_PRICES) else None
+
+
+def _unknown(e: Evidence) -> list[str]:
+    aside = ("timestamp", "symbol", "coin", "venue", "interval", "close_time", "funding_interval_hours", "settles_at")
+    return [c for c in e.frame.columns if c not in aside and np.isfinite(e.figures(c)).any()]
+
+
+def _one_figure(e: Evidence) -> list[Rows]:
+    kind, (column,) = _kind_of_one(e), _unknown(e)
+    if kind == "funding":
+        return [Rows(FUNDING, e.frame.rename(columns={column: "funding_rate"}))]
+    if kind == "open_interest":
+        return [Rows(SNAPSHOTS, e.frame.rename(columns={column: "open_interest"}))]
+    return [Rows(str(kind), e.frame.rename(columns={column: "close"}))]
+
+
+LAYOUTS = (
+    Layout("candles of a funding rate", _is_rate_candle, _rate_candle),
+    Layout("a stream of the current funding rate", _is_current_rate, _current_rate),
+    Layout("candles of open interest", _is_interest_candle, _interest_candle),
+    Layout(
+        "klines of another price",
+        _is_other_price,
+        lambda e: [Rows(_told_price(e) or e.hints.price or "mark", e.frame)],
+    ),
+    Layout(
+        "buckets stamped with their end",
+        lambda e: e.has("close") and {spelling(c) for c in e.raw.columns} >= _BUCKETS,
+        lambda e: [Rows(BARS, e.frame, at_close=True)],
+    ),
+    Layout("klines", lambda e: e.has("close"), lambda e: [Rows(BARS, e.frame)]),
+    Layout("funding settlements", lambda e: e.has("funding_rate"), lambda e: [Rows(FUNDING, e.frame)]),
+    Layout(
+        "snapshots",
+        lambda e: any(c in e.frame for c in SNAPSHOT_COLUMNS),
+        lambda e: [Rows(SNAPSHOTS, e.frame)],
+    ),
+    Layout("one figure", _is_one_figure, _one_figure),
+)

@@ -8,19 +8,21 @@ from typing import TYPE_CHECKING
 
 from midas_engine.errors import DataFormatError
 from midas_engine.market.doctor.examine import examine
-from midas_engine.market.importers.files import find_files, read_tables
-from midas_engine.market.importers.layouts import read_table
+from midas_engine.market.doctor.report import defect
+from midas_engine.market.importers.budget import Budget
+from midas_engine.market.importers.files import NoTable, find_files, read_tables
 from midas_engine.market.importers.merge import build_panel
-from midas_engine.market.importers.names import interval_seconds
+from midas_engine.market.importers.options import ImportOptions, import_options
+from midas_engine.market.importers.table import read_table
+from midas_engine.market.raw_rows import ASIDE, BARS, Part
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
 
     from midas_engine.market.doctor.examine import Examined
     from midas_engine.market.doctor.report import DoctorReport
     from midas_engine.market.panel import Panel
-    from midas_engine.market.raw_rows import Part
 
 PANEL_FILE = "panel.parquet"
 
@@ -40,33 +42,104 @@ class Imported:
     path: Path
 
 
-def read_parts(paths: Iterable[str | Path], bar: str | None = None) -> list[Part]:
+def read_parts(paths: Iterable[str | Path], bar: str | None = None, options: ImportOptions | None = None) -> list[Part]:
     """Every part of every file; of klines only those with bars of length `bar`, when it is given.
+
+    A file of a folder, or of an archive, that is no market data is set aside: a part of kind "aside" names it and says
+    why. It is refused where it was named itself, or where nothing else is there.
 
     Raises:
         DataFormatError: A file is in no layout Midas reads, nothing is there, or `bar` is no length.
     """
-    wanted = None
+    said = options or ImportOptions()
     if bar is not None:
-        wanted = interval_seconds(bar)
-        if wanted is None:
-            raise DataFormatError(f"{bar!r} is no bar length", hint="such as 1m, 15m, 1h, 4h, 1d")
-    files = [file for path in paths for file in find_files(Path(path))]
-    parts = [part for file in dict.fromkeys(files) for table in read_tables(file) for part in read_table(table)]
-    if wanted is None:
-        return parts
+        said = replace(said, bar_seconds=import_options(bar=bar).bar_seconds)
+    parts: list[Part] = []
+    aside: list[NoTable] = []
+    budget = Budget()
+    seen: set[Path] = set()
+    for path in map(Path, paths):
+        for file in find_files(path):
+            if file in seen:
+                continue
+            seen.add(file)
+            for read in _read_file(file, budget, said):
+                if isinstance(read, list):
+                    parts += read
+                elif read.source == path.name and not path.is_dir():
+                    raise read.error
+                else:
+                    aside.append(read)
+    if not parts and aside:
+        raise aside[0].error
+    parts = [*_one_contract(parts), *(_set_aside(file) for file in aside)]
+    return parts if said.bar_seconds is None else _of_length(parts, said.bar_seconds, bar or f"{said.bar_seconds} s")
+
+
+def _read_file(file: Path, budget: Budget, said: ImportOptions) -> Iterator[list[Part] | NoTable]:
+    """The parts of each table of a file, and what of it is none."""
+    try:
+        for table in read_tables(file, budget):
+            if isinstance(table, NoTable):
+                yield table
+                continue
+            try:
+                yield read_table(table, said)
+            except DataFormatError as error:
+                yield NoTable(table.source, error)
+    except DataFormatError as error:
+        yield NoTable(file.name, error)
+
+
+def _set_aside(file: NoTable) -> Part:
+    import pandas as pd
+
+    found = defect("set-aside", f"not read: {file.error.message}", place=file.source)
+    empty = pd.DataFrame({"timestamp": pd.to_datetime([]), "symbol": pd.Categorical([])})
+    return Part(file.source, ASIDE, empty, defects=(found,))
+
+
+def _one_contract(parts: list[Part]) -> list[Part]:
+    """The parts, with an error where one symbol was read from the names of two different things."""
+    first: dict[tuple[str, str], Part] = {}
+    out = []
+    for part in parts:
+        if part.contract and len(part.frame):
+            symbol = str(part.frame["symbol"].iloc[0])
+            known = first.setdefault((symbol, part.kind), part)
+            if _differ(known.contract, part.contract):
+                detail = f"{known.source} and {part.source} are both called {symbol}, and need not be one market"
+                found = defect("shared-name", detail, count=len(part.frame), symbol=symbol, place=part.source)
+                part = part.with_defects((*part.defects, found))
+        out.append(part)
+    return out
+
+
+def _differ(one: str, other: str) -> bool:
+    guessed = one.startswith("file ") or other.startswith("file ")
+    settled = ":" in one and ":" in other
+    return one != other and (guessed or settled)
+
+
+def _of_length(parts: list[Part], seconds: int, said: str) -> list[Part]:
     # A file too small or too full of holes to tell its bar length goes by what the caller says.
-    told = [replace(p, bar_seconds=wanted) if p.kind == "bars" and p.bar_seconds is None else p for p in parts]
-    kept = [p for p in told if p.kind != "bars" or p.bar_seconds == wanted]
-    if not any(p.kind == "bars" for p in kept):
-        lengths = sorted({p.bar_seconds for p in parts if p.kind == "bars" and p.bar_seconds})
+    told = [replace(p, bar_seconds=seconds) if p.kind == BARS and p.bar_seconds is None else p for p in parts]
+    kept = [p for p in told if p.kind != BARS or p.bar_seconds == seconds]
+    if not any(p.kind == BARS for p in kept):
+        lengths = sorted({p.bar_seconds for p in parts if p.kind == BARS and p.bar_seconds})
         raise DataFormatError(
-            f"no bars of {bar} in these files", hint="there are bars of " + ", ".join(f"{n} s" for n in lengths)
+            f"no bars of {said} in these files", hint="there are bars of " + ", ".join(f"{n} s" for n in lengths)
         )
     return kept
 
 
-def read_any(paths: Iterable[str | Path], bar: str | None = None, *, now: datetime | None = None) -> Panel:
+def read_any(
+    paths: Iterable[str | Path],
+    bar: str | None = None,
+    *,
+    options: ImportOptions | None = None,
+    now: datetime | None = None,
+) -> Panel:
     """One panel from files: klines with whatever funding, open interest and mark prices come along.
 
     What can be mended without a guess is mended (order, copies, units); all else is refused.
@@ -74,6 +147,7 @@ def read_any(paths: Iterable[str | Path], bar: str | None = None, *, now: dateti
     Args:
         paths: Files or folders.
         bar: Which bar length, such as "1h", when the files hold several.
+        options: What the files do not say themselves.
         now: The present; the wall clock's by default.
 
     Raises:
@@ -81,13 +155,18 @@ def read_any(paths: Iterable[str | Path], bar: str | None = None, *, now: dateti
         DataDefectError: The doctor found what forbids computing.
     """
     several = list(paths)
-    examined = examine(read_parts(several, bar), now=now)
+    examined = examine(read_parts(several, bar, options), now=now)
     examined.report.raise_if_unusable(_what(several))
     return build_panel(examined)
 
 
 def import_panel(
-    paths: Iterable[str | Path], out: str | Path, bar: str | None = None, *, now: datetime | None = None
+    paths: Iterable[str | Path],
+    out: str | Path,
+    bar: str | None = None,
+    *,
+    options: ImportOptions | None = None,
+    now: datetime | None = None,
 ) -> Imported:
     """`read_any`, written to `panel.parquet` in the folder `out`, whole or not at all.
 
@@ -98,7 +177,7 @@ def import_panel(
         DataDefectError: As `read_any`; nothing is written then.
     """
     several = list(paths)
-    examined = examine(read_parts(several, bar), now=now)
+    examined = examine(read_parts(several, bar, options), now=now)
     examined.report.raise_if_unusable(_what(several))
     return write_examined(examined, out)
 
