@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from textual import actions
 from textual.keys import format_key
@@ -92,12 +92,20 @@ def _scope(node: DOMNode) -> str:
     return "everywhere" if name == "midasapp" else name
 
 
+@runtime_checkable
+class Refuses(Protocol):
+    """A screen that says why an action of its own is not possible now."""
+
+    def why_not(self, action: str, parameters: tuple[object, ...]) -> str:
+        """The reason; empty when it is possible."""
+        ...
+
+
 def _refusal(screen: Screen[Any], action: str) -> str:
-    why_not = getattr(screen, "why_not", None)
-    if why_not is None:
+    if not isinstance(screen, Refuses):
         return ""
     _, name, parameters = actions.parse(action)
-    return str(why_not(name, parameters))
+    return screen.why_not(name, parameters)
 
 
 def footer_hints(screen: Screen[Any]) -> list[tuple[str, str]]:

@@ -20,7 +20,15 @@ from midas_engine.loops.records import candidate_record, learning_document, tria
 from midas_engine.loops.session_events import Voice
 from midas_engine.loops.trial_account import TrialAccount
 from midas_engine.models import FeatureState, LearningDocument
-from midas_engine.proposer.protocol import LearningDraft, Plan, Proposal, ResearchContext, TrialResult
+from midas_engine.proposer.protocol import (
+    CallsModel,
+    GoesSomewhere,
+    LearningDraft,
+    Plan,
+    Proposal,
+    ResearchContext,
+    TrialResult,
+)
 from midas_engine.shortage import is_shortage
 
 if TYPE_CHECKING:
@@ -101,9 +109,8 @@ class Session:
         kb, config = loop.kb, loop.config
         self._researcher = await asyncio.to_thread(loop.new_researcher)
         # Only researchers that call a model have anything to tell.
-        listen = getattr(self._researcher, "listen", None)
-        if listen is not None:
-            listen(self._voice.model_called)
+        if isinstance(self._researcher, CallsModel):
+            self._researcher.listen(self._voice.model_called)
         if self._existing is None:
             deployed = await asyncio.to_thread(kb.features, FeatureState.DEPLOYED)
             self._existing = {r.name: r.expression for r in deployed}
@@ -111,7 +118,7 @@ class Session:
         self._skills = await asyncio.to_thread(kb.skills)
         if config.use_learnings:
             self._learnings = await asyncio.to_thread(kb.related_learnings, self.goal, RELATED_LEARNINGS)
-        destination = str(getattr(self._researcher, "destination", ""))
+        destination = self._researcher.destination if isinstance(self._researcher, GoesSomewhere) else ""
         self._voice.started(
             self.goal, self._researcher.name, config.model, self._regime,
             config.max_iterations, config.candidates_per_iter, destination,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from midas_engine.journal import Action
+    from midas_engine.journal import Action, Journal
     from midas_engine.kb import KnowledgeBase
     from midas_engine.models import FeatureRecord
     from midas_engine.monitor.worker import Worker
@@ -104,7 +104,7 @@ class BaseFollower:
         self._known = now
         return moves
 
-    async def deeds(self, journal: Any, worker: Worker, moves: Iterable[Move]) -> list[Mapping[str, Any]]:
+    async def deeds(self, journal: Journal | None, worker: Worker, moves: Iterable[Move]) -> list[Mapping[str, Any]]:
         """The newest changes of the pipeline, oldest first, where `moves` need them.
 
         Those that wait for the journal are read too, and first: a change is seen a moment before the journal has it,
@@ -113,9 +113,9 @@ class BaseFollower:
         if all(move.explains_itself for move in moves):
             return []
         waiting = await worker.submit(self._waiting)
-        read = getattr(journal, "actions", None)
-        if read is None:
+        if journal is None:
             return waiting
+        read = journal.actions
         try:
             found: list[Action] = await within(worker.submit(lambda: list(read(limit=_READ_BACK))), _READ_SECONDS)
         except (TimeoutError, MidasError):

@@ -10,6 +10,7 @@ from midas_engine.events import FaultReported
 from midas_engine.monitor.alerts.threshold_file import read_alert_file
 from midas_engine.monitor.daily.facts import gather
 from midas_engine.monitor.daily.report import write_report
+from midas_engine.monitor.neighbours import journal_of
 from midas_engine.monitor.state.recovery import NOTE_SECONDS
 
 if TYPE_CHECKING:
@@ -198,6 +199,6 @@ class OperatorCommands(ABC):
 
     def _moves(self) -> Sequence[Action]:
         """The pipeline's newest moves, where the promoter has a journal."""
-        journal = getattr(self.promoter, "journal", None)
+        journal = journal_of(self.promoter)
         found: Sequence[Action] = journal.actions(limit=MOVES_READ) if journal is not None else ()
         return found

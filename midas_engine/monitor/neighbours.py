@@ -2,35 +2,39 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from midas_engine.kb.kill_file import NAME, KillFile
 from midas_engine.monitor.kill.records import KillRecords
+from midas_engine.monitor.protocols import JournalledRetirer, KeptJournal
 
 if TYPE_CHECKING:
+    from midas_engine.journal import Journal
     from midas_engine.kb import KnowledgeBase
-    from midas_engine.monitor.protocols import DocumentStore, StateStore
+    from midas_engine.monitor.protocols import DocumentStore, Retirer, StateStore
 
 
 def base_of(kb: DocumentStore | None) -> KnowledgeBase | None:
     """The knowledge base, where the monitor's documents go to one."""
-    if kb is None or getattr(kb, "kill_file", None) is None:
+    if kb is None:
         return None
-    base: KnowledgeBase = kb  # type: ignore[assignment]
-    return base
+    from midas_engine.kb import KnowledgeBase
+
+    return kb if isinstance(kb, KnowledgeBase) else None
+
+
+def journal_of(promoter: Retirer | None) -> Journal | None:
+    """The journal of the pipeline's moves, where there is one."""
+    return promoter.journal if isinstance(promoter, JournalledRetirer) else None
 
 
 def records_of(journal: StateStore | None, base: KnowledgeBase | None) -> KillRecords:
     """Where kills are kept: the journal, and the file in the base or beside the journal."""
     if base is not None:
         return KillRecords(journal, base.kill_file, base.features)
-    path = getattr(journal, "path", None)
-    return KillRecords(journal, KillFile(path.with_name(NAME)) if isinstance(path, Path) else None)
+    return KillRecords(journal, KillFile(journal.path.with_name(NAME)) if isinstance(journal, KeptJournal) else None)
 
 
 def fresh_notices(journal: StateStore | None) -> list[str]:
     """What the journal has to say of its own damage and nobody has shouted yet."""
-    ask = getattr(journal, "fresh_notices", None)
-    found: list[str] = [] if ask is None else ask()
-    return found
+    return journal.fresh_notices() if isinstance(journal, KeptJournal) else []

@@ -15,6 +15,7 @@ from midas_engine.clock import WallClock
 from midas_engine.events import FeatureMoved
 from midas_engine.models import FeatureState
 from midas_engine.monitor.base_follower import BaseFollower, by
+from midas_engine.monitor.neighbours import journal_of
 from midas_engine.monitor.worker import Worker
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ class Obedience:
         async with self._turn:
             moves = await self._worker.submit(self.follower.look)
             if moves:
-                journal = getattr(self._monitor.promoter, "journal", None)
+                journal = journal_of(self._monitor.promoter)
                 deeds = await self.follower.deeds(journal, self._worker, moves)
                 for move in moves:
                     event = self.follower.tell(move, deeds, self._monitor.clock.now())

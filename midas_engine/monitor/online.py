@@ -21,7 +21,7 @@ from midas_engine.monitor.daily.report import write_report
 from midas_engine.monitor.figures.engine import EngineConfig
 from midas_engine.monitor.fleet import Fleet
 from midas_engine.monitor.kill.switch import KillSwitch
-from midas_engine.monitor.neighbours import base_of, fresh_notices, records_of
+from midas_engine.monitor.neighbours import base_of, fresh_notices, journal_of, records_of
 from midas_engine.monitor.obedience import Obedience
 from midas_engine.monitor.state.recovery import NOTE_SECONDS, Recovery
 from midas_engine.monitor.state.saving import Saving
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from midas_engine.clock import Clock
     from midas_engine.events import Event
+    from midas_engine.kb.locks import Claim
     from midas_engine.monitor.daily.facts import DayFacts
     from midas_engine.monitor.diagnosis.agent import DiagnoseAgent
     from midas_engine.monitor.protocols import DocumentStore, Retirer, StateStore
@@ -136,8 +137,8 @@ class OnlineMonitor(OperatorCommands):
         self.market_context: dict[str, Any] = {}
         self._lock, self._starting = asyncio.Lock(), asyncio.Lock()
         # the journal is the base's: a second monitor would write over the state of the first
-        self._role: Callable[[str], Any] | None = None if journal is None else getattr(kb, "claim", None)
-        self._claim: Any = None
+        self._role = None if journal is None or base is None else base.claim
+        self._claim: Claim | None = None
         self._started = False
         self.intake = Intake(
             self.bus,
@@ -317,7 +318,7 @@ class OnlineMonitor(OperatorCommands):
             events = self.fleet.judge(opened)
             self._publish(events)
             await self._execute_kills()
-            await self._saving.record_shadows(getattr(self.promoter, "journal", None))
+            await self._saving.record_shadows(journal_of(self.promoter))
             self._diagnose(events, opened)
             done = self._tick(opened, bar.regime, self.clock.monotonic() - began)
             await self._saving.after_bar(self._lock)

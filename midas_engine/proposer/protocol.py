@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from midas_engine.settings import DslLimits
 
@@ -175,3 +175,19 @@ class Researcher(Protocol):
     async def close(self) -> None:
         """Let go of what is held."""
         ...
+
+
+@runtime_checkable
+class CallsModel(Protocol):
+    """A researcher that calls a model, and tells what each call cost."""
+
+    def listen(self, on_reply: Callable[[Any, Any], None]) -> None:
+        """Tell `on_reply` (request, reply) after every call."""
+        ...
+
+
+@runtime_checkable
+class GoesSomewhere(Protocol):
+    """A researcher that says where its questions go; empty: they stay here."""
+
+    destination: str

@@ -92,6 +92,7 @@ class Diagnosing:
     def _researcher(self) -> Diagnostician | None:
         """The settings' researcher; the local templates, and a word about it, when it cannot be had."""
         from midas_engine.proposer.factory import make_researcher
+        from midas_engine.proposer.protocol import GoesSomewhere
 
         supervisor = self._supervisor
         if self._settings.model.provider in ("local", "mock"):
@@ -101,7 +102,7 @@ class Diagnosing:
         except MidasError as error:
             supervisor.fault("diagnosis", f"explained by the local templates: {error.message}", error.hint)
             return None
-        if destination := str(getattr(probe, "destination", "")):
-            told = f"diagnoses ask {destination}"
+        if isinstance(probe, GoesSomewhere) and probe.destination:
+            told = f"diagnoses ask {probe.destination}"
             supervisor.announce(RuntimeChanged(at=supervisor.clock.now(), phase=supervisor.phase, detail=told))
         return self._base.workspace.explainer()

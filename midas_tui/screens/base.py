@@ -14,6 +14,7 @@ from textual.widgets import Input, Static
 from midas_tui.keys import footer_hints, live_keys
 from midas_tui.modals.dialog import Guarded
 from midas_tui.widgets.bars import WIDE, FooterLine, ReplayBar, Status, StatusBar
+from midas_tui.widgets.line_table import LineTable
 
 if TYPE_CHECKING:
     from textual import events
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from midas_tui.app import MidasApp
     from midas_tui.runtime_protocol import RuntimePort
     from midas_tui.store import Store
-    from midas_tui.widgets.line_table import LineTable
     from midas_tui.widgets.pressable import Pressable
 
 
@@ -301,9 +301,8 @@ class ModeScreen(Guarded):
 
     def action_match(self, by: int) -> None:
         """The next or previous row that the filter left."""
-        move = getattr(self.focused, "action_cursor", None)
-        if move is not None:
-            move(by)
+        if isinstance(self.focused, LineTable):
+            self.focused.action_cursor(by)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Narrow while typing."""

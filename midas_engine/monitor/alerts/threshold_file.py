@@ -8,6 +8,7 @@ from midas_engine.errors import DocumentDamagedError, KnowledgeBaseError, Settin
 from midas_engine.kb.frontmatter import decode
 from midas_engine.kb.thresholds import strict_json
 from midas_engine.monitor.alerts.thresholds import merge_thresholds
+from midas_engine.monitor.protocols import RawStore
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,17 +17,16 @@ PATH = "knowledge/alert-thresholds.json"
 _LIMIT = 20_000
 
 
-def read_alert_file(kb: Any) -> dict[str, Any]:
+def read_alert_file(kb: object) -> dict[str, Any]:
     """The overrides in `knowledge/alert-thresholds.json`; none when there is no such file.
 
     Raises:
         SettingsError: The file is wrong; names it, the key and its line.
     """
-    read = getattr(kb, "read_raw", None)
-    if read is None:
+    if not isinstance(kb, RawStore):
         return {}
     try:
-        data: bytes = read(PATH)
+        data = kb.read_raw(PATH)
     except FileNotFoundError:
         return {}
     except (OSError, DocumentDamagedError, KnowledgeBaseError) as error:

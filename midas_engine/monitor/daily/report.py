@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from midas_engine.models import Alert, DailyReport, FeatureMetrics
+from midas_engine.monitor.protocols import PlotStore
 from midas_engine.text import markdown_cell, markdown_table, number
 
 if TYPE_CHECKING:
@@ -21,17 +22,17 @@ FOLDER = "reports/daily"
 def write_report(facts: DayFacts, kb: DocumentStore | None) -> DailyReport:
     """Render the report with its plots and write both, where there is a base. Blocking: call it in a thread."""
     day, ledger = facts.day.isoformat(), facts.ledger
-    keep = getattr(kb, "save_bytes", None)
     plots: dict[str, bytes] = {}
-    if keep is not None:
+    if isinstance(kb, PlotStore):
         from midas_engine.monitor.daily.plots import day_plots
 
         plots = day_plots(facts)
     markdown = render(facts, [f"{day}-{name}.png" for name in plots])
+    if isinstance(kb, PlotStore):
+        for name, png in plots.items():
+            kb.save_bytes(f"{FOLDER}/{day}-{name}.png", png)
     path = ""
     if kb is not None:
-        for name, png in plots.items():
-            kb.save_bytes(f"{FOLDER}/{day}-{name}.png", png)  # type: ignore[attr-defined]
         path = f"{FOLDER}/{day}.md"
         kb.save_text(path, markdown)
     figures = {

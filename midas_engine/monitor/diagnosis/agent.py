@@ -21,9 +21,10 @@ from midas_engine.monitor.diagnosis.classify import classify
 from midas_engine.monitor.diagnosis.documents import save_papers
 from midas_engine.monitor.diagnosis.explain import assemble, local_draft, make_brief
 from midas_engine.monitor.diagnosis.snapshot import Snapshot, take_snapshot
+from midas_engine.monitor.protocols import Library
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import date, datetime
 
     from midas_engine.bus import EventBus
@@ -252,16 +253,16 @@ class DiagnoseAgent:
 
     async def _explained(self, snapshot: Snapshot, finding: Finding) -> DiagnoseResult:
         learnings = await asyncio.to_thread(self._learnings, f"{snapshot.feature} {finding.cause}")
-        prompt: Callable[[str], str] | None = getattr(self._kb, "prompt", None)
+        prompt = self._kb.prompt if isinstance(self._kb, Library) else None
         brief = make_brief(
             snapshot, finding, columns=self.columns, learnings=learnings, prompt=prompt, max_tokens=self._max_tokens
         )
         name = LOCAL
         if self._researcher is not None:
-            name = str(getattr(self._researcher, "name", "researcher"))
+            name = self._researcher.name
             try:
                 draft = await asyncio.wait_for(self._researcher.diagnose(brief, _unheard), self._seconds)
-                name = str(getattr(self._researcher, "name", name))
+                name = self._researcher.name
                 return assemble(snapshot, finding, draft, name, columns=self.columns)
             except Exception as error:
                 reason = "no answer in time" if isinstance(error, TimeoutError) else _short(error)
@@ -272,11 +273,10 @@ class DiagnoseAgent:
         return assemble(snapshot, finding, local_draft(brief), name, columns=self.columns)
 
     def _learnings(self, goal: str) -> list[LearningDocument]:
-        look = getattr(self._kb, "related_learnings", None)
         found: list[LearningDocument] = []
-        if look is not None:
+        if isinstance(self._kb, Library):
             with contextlib.suppress(MidasError, OSError):
-                found = list(look(goal, RELATED_LEARNINGS))
+                found = list(self._kb.related_learnings(goal, RELATED_LEARNINGS))
         return found
 
     def _note(self, fleet: Fleet, result: DiagnoseResult) -> None:
@@ -312,10 +312,9 @@ class DiagnoseAgent:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        closer = getattr(self._researcher, "close", None)
-        if closer is not None:
+        if self._researcher is not None:
             with contextlib.suppress(Exception):
-                await closer()
+                await self._researcher.close()
 
 
 def _unheard(text: str) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from midas_engine.models import ModelUsage
+from midas_engine.proposer.protocol import CallsModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from midas_engine.clock import Clock
     from midas_engine.journal import Journal
     from midas_engine.llm.client import ModelReply, ModelRequest
-    from midas_engine.proposer.protocol import DiagnosisBrief, DiagnosisDraft
+    from midas_engine.proposer.protocol import DiagnosisBrief, DiagnosisDraft, Researcher
 
 
 class FreshResearcher:
@@ -25,18 +26,17 @@ class FreshResearcher:
         clock: Says which day it is.
     """
 
-    def __init__(self, make: Callable[[float], Any], clock: Clock, journal: Journal | None = None) -> None:
+    def __init__(self, make: Callable[[float], Researcher], clock: Clock, journal: Journal | None = None) -> None:
         self._make, self._clock, self._journal = make, clock, journal
         self.name = "researcher"
 
     async def diagnose(self, brief: DiagnosisBrief, on_text: Callable[[str], None]) -> DiagnosisDraft:
         """See `Researcher.diagnose`."""
         researcher = self._make(await asyncio.to_thread(self._spent))
-        self.name = str(getattr(researcher, "name", self.name))
+        self.name = researcher.name
         calls: list[ModelUsage] = []
-        listen = getattr(researcher, "listen", None)
-        if listen is not None:
-            listen(lambda request, reply: calls.append(_usage(request, reply)))
+        if isinstance(researcher, CallsModel):
+            researcher.listen(lambda request, reply: calls.append(_usage(request, reply)))
         try:
             draft: DiagnosisDraft = await researcher.diagnose(brief, on_text)
             return draft

@@ -16,8 +16,14 @@ if TYPE_CHECKING:
 class Diagnostician(Protocol):
     """A researcher that can explain a diagnosis; see `midas_engine.proposer`."""
 
+    name: str
+
     async def diagnose(self, brief: DiagnosisBrief, on_text: Callable[[str], None]) -> DiagnosisDraft:
         """Root cause, evidence with figure ids, and what to do."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of what is held."""
         ...
 
 

@@ -11,6 +11,7 @@ from midas_engine.errors import MidasError, MonitorError
 from midas_engine.kb.kill_file import Kill, Kills
 from midas_engine.kb.names import split_version
 from midas_engine.models import FeatureState
+from midas_engine.monitor.protocols import KeptJournal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -68,6 +69,7 @@ class KillRecords:
         features: Callable[[], Sequence[FeatureRecord]] | None = None,
     ) -> None:
         self.journal, self.file, self._features = journal, kill_file, features
+        self._kept = journal if isinstance(journal, KeptJournal) else None
         self.file_id = ""
         self.signature: tuple[int, int, int] | None = _NEVER
 
@@ -81,7 +83,7 @@ class KillRecords:
         """
         if self.journal is None:
             return {}, []
-        lost = list(getattr(self.journal, "notices", ()))
+        lost = self._notices()
         entries, broken = self._in_journal()
         if self.file is None:
             if broken:
@@ -112,13 +114,16 @@ class KillRecords:
         self.file_id = self.file.read().file_id
         self.write_journal(records.values())
 
+    def _notices(self) -> list[str]:
+        return [] if self._kept is None else list(self._kept.notices)
+
     def _in_journal(self) -> tuple[list[KillRecord] | None, str]:
         """The journal's kills (None: it has no such record) and what is wrong with them."""
         assert self.journal is not None
         blob = self.journal.get_state(KEY)
         if blob is None:
             # a journal gives nothing for a damaged state, and says so beside it
-            return None, next((n for n in getattr(self.journal, "notices", ()) if KEY in n), "")
+            return None, next((n for n in self._notices() if KEY in n), "")
         try:
             return [KillRecord(**{**entry, "feature": str(entry["feature"])}) for entry in json.loads(blob)], ""
         except (ValueError, TypeError, KeyError) as error:
@@ -152,9 +157,8 @@ class KillRecords:
 
     def _younger(self, features: Mapping[str, FeatureRecord]) -> bool:
         """The features have a past of which the journal knows nothing."""
-        actions = getattr(self.journal, "actions", None)
         past = any(record.history for record in features.values())
-        return past and actions is not None and not actions(limit=1)
+        return past and self._kept is not None and not self._kept.actions(limit=1)
 
     def _mend(self, state: Kills, records: Mapping[str, KillRecord]) -> None:
         """Bring the kill file to what holds, where it can be written."""
