@@ -83,6 +83,7 @@ def preflight(
 
 def _judged(kb: KnowledgeBase, record: FeatureRecord, panel: Panel, settings: Settings, found: Preflight) -> Preflight:
     from midas_engine.loops.worker import PanelJudge
+    from midas_engine.proposer.protocol import Proposal
 
     base = split_version(record.name)[0]
     # The version it replaces is no neighbour that it must differ from.
@@ -92,9 +93,8 @@ def _judged(kb: KnowledgeBase, record: FeatureRecord, panel: Panel, settings: Se
     trials = trials if isinstance(trials, int) and not isinstance(trials, bool) and trials > 0 else 1
     try:
         judge = PanelJudge(panel, settings, {r.name: r.expression for r in others})
-        verdict = judge.judge(
-            record.expression, "research", trials, thresholds, record.name, record.gate, record.hold_bars, {}
-        )
+        candidate = Proposal(record.name, record.expression, gate=record.gate, hold=record.hold_bars)
+        verdict = judge.judge(candidate, "research", trials, thresholds)
     except MidasError as error:
         return dataclasses.replace(found, withdrawn=(f"no figures on today's data ({settings.data}): {error.message}",))
     figures = _figures(verdict)

@@ -15,6 +15,7 @@ from midas_engine.kb import KnowledgeBase
 from midas_engine.loops.worker import PanelJudge
 from midas_engine.market import SyntheticMarket
 from midas_engine.models import FeatureRecord, FeatureState
+from midas_engine.proposer.protocol import Proposal
 from midas_engine.settings import Settings
 
 if TYPE_CHECKING:
@@ -81,15 +82,13 @@ def test_finds_of_a_session_have_names() -> None:
     judge = PanelJudge(
         SyntheticMarket(3, bars=1500, symbols=11).panel(), Settings(), {"carry": "ts_mean(funding_rate, 8)"}
     )
-    verdict = judge.judge("cs_rank(carry) - cs_rank(gain)", "research", 2, {}, "f", "", 0, {"gain": "-delta(close, 4)"})
+    found = {"gain": "-delta(close, 4)"}
+    verdict = judge.judge(Proposal("f", "cs_rank(carry) - cs_rank(gain)"), "research", 2, {}, found)
     plain = judge.judge(
-        "cs_rank(ts_mean(funding_rate, 8)) - cs_rank(-delta(close, 4))",
+        Proposal("f", "cs_rank(ts_mean(funding_rate, 8)) - cs_rank(-delta(close, 4))"),
         "research",
         2,
         {},
-        "f",
-        "",
-        0,
-        {"gain": "-delta(close, 4)"},
+        found,
     )
     assert verdict.evaluation.rank_ic == plain.evaluation.rank_ic

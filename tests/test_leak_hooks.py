@@ -14,6 +14,7 @@ from midas_engine.errors import AdapterError, LookAheadError
 from midas_engine.evaluator import check_data
 from midas_engine.loops.worker import PanelJudge
 from midas_engine.market import SyntheticMarket
+from midas_engine.proposer.protocol import Proposal
 from midas_engine.settings import Settings
 
 if TYPE_CHECKING:
@@ -38,13 +39,13 @@ def rogue() -> Iterator[None]:
 @pytest.mark.usefixtures("rogue")
 def test_a_panel_candidate_that_leaks_is_not_scored() -> None:
     judge = PanelJudge(SyntheticMarket(3, bars=1500, symbols=11).panel(), Settings(), {})
-    rest: tuple[Any, ...] = ("research", 1, {}, "f", "", 0, {})
+    rest: tuple[Any, ...] = ("research", 1, {})
     with pytest.raises(LookAheadError, match="at least 1 bar ahead") as caught:
-        judge.judge("peek(returns)", *rest)
+        judge.judge(Proposal("f", "peek(returns)"), *rest)
     assert "midas dsl audit" in caught.value.hint
     with pytest.raises(LookAheadError):
-        judge.judge("ts_mean(close, 4)", "research", 1, {}, "f", "peek(volume) > 0", 4, {})
-    assert judge.judge("-delta(close, 4)", *rest).evaluation.score_t != 0.0
+        judge.judge(Proposal("f", "ts_mean(close, 4)", gate="peek(volume) > 0", hold=4), *rest)
+    assert judge.judge(Proposal("f", "-delta(close, 4)"), *rest).evaluation.score_t != 0.0
 
 
 def test_a_users_function_that_leaks_is_refused_by_name() -> None:

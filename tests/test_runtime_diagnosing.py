@@ -23,7 +23,7 @@ from tests.helpers_monitor import START
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from midas_engine.runtime.recording import Recording
+    from midas_engine.runtime.recorded_bars import Recording
 
 
 @pytest.fixture(scope="module")

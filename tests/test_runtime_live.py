@@ -22,7 +22,7 @@ from midas_engine.market.feeds import FileSource, PollingFeed
 from midas_engine.models import AlertStatus, FeatureRecord, FeatureState
 from midas_engine.promoter import FeaturePromoter
 from midas_engine.runtime import Runtime
-from midas_engine.runtime.live import LiveWatch
+from midas_engine.runtime.live import Keeping, LiveWatch
 from midas_engine.settings import Settings
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Desk:
         self.bus.tap(lambda e: self.done.append(e) if isinstance(e, BarProcessed) else None)
         self._write()
         feed = PollingFeed(FileSource(self.file), self.clock)
-        self.live = LiveWatch(feed, Settings(), bus=self.bus, clock=self.clock, journal=journal)
+        self.live = LiveWatch(feed, Settings(), bus=self.bus, clock=self.clock, keeping=Keeping(journal=journal))
         self._task: asyncio.Task[None] | None = None
 
     def _write(self) -> None:

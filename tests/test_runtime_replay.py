@@ -21,12 +21,13 @@ from midas_engine.settings import load_settings
 
 if TYPE_CHECKING:
     from midas_engine.events import Event
+    from midas_engine.runtime.recorded_bars import Recording
 
 SETTINGS = load_settings(file=None, environ={})
 
 
 @pytest.fixture(scope="module")
-def recording(tmp_path_factory: pytest.TempPathFactory) -> watch.Recording:
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Recording:
     panel = Panel.load(write_market(tmp_path_factory.mktemp("market"), days=24))
     records = [
         record(name, expression=expression, state=FeatureState.DEPLOYED, expected_score=0.02, breadth=5.0)
@@ -35,7 +36,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> watch.Recording:
     return watch.prepare(panel, records, SETTINGS, source="market", replay=True)
 
 
-async def control(recording: watch.Recording, pace: Any = None) -> tuple[ReplayControl, list[Event], Any]:
+async def control(recording: Recording, pace: Any = None) -> tuple[ReplayControl, list[Event], Any]:
     events: list[Event] = []
     replay, stage, _ = watch.replay_control(recording, SETTINGS, events.append, pace or ManualClock(START))
     await replay.warm_up()
@@ -52,7 +53,7 @@ async def play(replay: ReplayControl, pace: ManualClock, speed: float) -> None:
         pace.advance(1.0 / speed)
 
 
-async def test_the_same_events_at_every_speed_and_by_steps(recording: watch.Recording) -> None:
+async def test_the_same_events_at_every_speed_and_by_steps(recording: Recording) -> None:
     hashes = {}
     for speed in (1.0, 8.0, SPEEDS[-1]):
         pace = ManualClock(START)
@@ -68,7 +69,7 @@ async def test_the_same_events_at_every_speed_and_by_steps(recording: watch.Reco
     assert len(set(hashes.values())) == 1, hashes
 
 
-async def test_a_digest_sees_a_change_and_not_how_long_a_bar_took(recording: watch.Recording) -> None:
+async def test_a_digest_sees_a_change_and_not_how_long_a_bar_took(recording: Recording) -> None:
     import dataclasses
 
     replay, events, _ = await control(recording)
@@ -87,7 +88,7 @@ def figures(stage: Any) -> str:
     return repr(([fleet.metrics(n, fleet.last_bar) for n in fleet.names], arrays, stage.alerts.state()))
 
 
-async def test_from_any_side_a_bar_shows_the_same(recording: watch.Recording) -> None:
+async def test_from_any_side_a_bar_shows_the_same(recording: Recording) -> None:
     replay, _, stage = await control(recording)
     there = {}
     for position in (3, 50, 199, 200, 250):
@@ -98,7 +99,7 @@ async def test_from_any_side_a_bar_shows_the_same(recording: watch.Recording) ->
         assert figures(stage) == there[position], position
 
 
-async def test_seeks_are_clamped_and_times_find_their_bar(recording: watch.Recording) -> None:
+async def test_seeks_are_clamped_and_times_find_their_bar(recording: Recording) -> None:
     replay, _, _ = await control(recording)
     await replay.seek(10**9)
     assert replay.position == replay.total
@@ -112,7 +113,7 @@ async def test_seeks_are_clamped_and_times_find_their_bar(recording: watch.Recor
     assert replay.position == 0
 
 
-async def test_a_jump_back_costs_at_most_one_checkpoint(recording: watch.Recording) -> None:
+async def test_a_jump_back_costs_at_most_one_checkpoint(recording: Recording) -> None:
     replay, _, stage = await control(recording)
     await replay.seek(replay.total)
     ran: list[int] = []
@@ -122,7 +123,7 @@ async def test_a_jump_back_costs_at_most_one_checkpoint(recording: watch.Recordi
     assert len(ran) <= CHECKPOINT_BARS
 
 
-async def test_alerts_of_the_scan_are_those_of_the_run(recording: watch.Recording) -> None:
+async def test_alerts_of_the_scan_are_those_of_the_run(recording: Recording) -> None:
     found: list[int] = []
 
     class Quick(ManualClock):
@@ -142,7 +143,7 @@ async def test_alerts_of_the_scan_are_those_of_the_run(recording: watch.Recordin
     assert raised
 
 
-async def test_jumps_are_counted_where_bars_were_not_shown(recording: watch.Recording) -> None:
+async def test_jumps_are_counted_where_bars_were_not_shown(recording: Recording) -> None:
     replay, events, _ = await control(recording)
     await replay.step(5)
     assert replay.jumps == 0
@@ -153,7 +154,7 @@ async def test_jumps_are_counted_where_bars_were_not_shown(recording: watch.Reco
     assert isinstance(events[-1], ReplayMoved)
 
 
-async def test_playing_twice_and_pausing_twice_is_once(recording: watch.Recording) -> None:
+async def test_playing_twice_and_pausing_twice_is_once(recording: Recording) -> None:
     pace = ManualClock(START)
     replay, _, _ = await control(recording, pace)
     replay.play()
@@ -168,7 +169,7 @@ async def test_playing_twice_and_pausing_twice_is_once(recording: watch.Recordin
     assert not replay.playing
 
 
-async def test_speeds_have_ends(recording: watch.Recording) -> None:
+async def test_speeds_have_ends(recording: Recording) -> None:
     replay, _, _ = await control(recording)
     for _ in range(20):
         replay.faster()

@@ -136,21 +136,22 @@ class KillFile:
         via: str = "",
         bar: int = -1,
         id: str = "",
-        told: bool = False,
-        archived: bool = False,
     ) -> Kill:
         """Write a kill; returns it, or the one that holds already. When this returns it survives a power cut.
 
         Raises:
             KnowledgeBaseError: The disk refused.
         """
-        held = self.read().kills.get(feature)
+        return self.keep(Kill(id, feature, split_version(feature)[1], reason, actor, via, at.isoformat(), bar))
+
+    def keep(self, kill: Kill) -> Kill:
+        """Write a kill as it is, with a name if it has none; returns it, or the one that holds already."""
+        held = self.read().kills.get(kill.feature)
         if held is not None:
             return held
-        name, when = id or secrets.token_hex(8), at.isoformat()
-        kill = Kill(name, feature, split_version(feature)[1], reason, actor, via, when, bar, told, archived)
-        self._append([_line_of(kill)])
-        return kill
+        kept = replace(kill, id=kill.id or secrets.token_hex(8))
+        self._append([_line_of(kept)])
+        return kept
 
     def told(self, id: str) -> None:
         """Note that the callback of a kill has returned."""

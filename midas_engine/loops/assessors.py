@@ -115,16 +115,7 @@ class PanelAssessor:
         self, proposal: Proposal, part: str, trials: int, thresholds: Mapping[str, Any], accepted: Mapping[str, str]
     ) -> MultiAgentResult:
         """See `Assessor.judge`."""
-        args = (
-            proposal.expression,
-            part,
-            trials,
-            dict(thresholds),
-            proposal.name,
-            proposal.gate,
-            proposal.hold,
-            dict(accepted),
-        )
+        args = (proposal, part, trials, dict(thresholds), dict(accepted))
         if self._local is not None:
             return await self._run(self._local.judge, args, proposal)
         return await self._run(worker.judge_in_worker, args, proposal)

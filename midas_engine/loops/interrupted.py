@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from midas_engine.alive import is_alive
 from midas_engine.errors import MidasError
 from midas_engine.events import SessionEnded
-from midas_engine.loops.records import learning_document
+from midas_engine.loops.records import SessionEnd, learning_document
 from midas_engine.models import SessionSummary
 from midas_engine.proposer.protocol import TrialResult
 
@@ -67,11 +67,12 @@ def _end(kb: KnowledgeBase, journal: Journal, row: Row, clock: Clock) -> str:
     if written is not None:  # it died after its learning, or whoever ended it did
         path = written.path
     else:
-        document = learning_document(
-            None, goal=str(row.body.get("goal", "")), result=RESULT, reason=f"Interrupted: {REASON}.", results=results,
+        end = SessionEnd(
+            goal=str(row.body.get("goal", "")), result=RESULT, reason=f"Interrupted: {REASON}.", results=results,
             accepted=accepted, researcher=str(row.body.get("researcher", "")), regime="", session_id=row.key,
             at=clock.now(), confirmed_failures=sum(r.passed for r in results) - len(accepted),
         )  # fmt: skip
+        document = learning_document(None, end)
         path = kb.relative(kb.save_learning(document))
     journal.record_event(
         SessionEnded(

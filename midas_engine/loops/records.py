@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from midas_engine.events import AgentRow
@@ -16,6 +17,40 @@ if TYPE_CHECKING:
     from midas_engine.loops.assessors import Promise
     from midas_engine.models import MultiAgentResult
     from midas_engine.proposer.protocol import LearningDraft, Proposal
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What the parts said of an expression; `holdout` is None where there is no such part."""
+
+    research: MultiAgentResult
+    confirmation: MultiAgentResult
+    holdout: MultiAgentResult | None
+    promise: Promise
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEnd:
+    """How a session ended.
+
+    Attributes:
+        result: success, failure, error or cancelled.
+        reason: Why it ended; may be empty.
+        results: Everything that was tried.
+        accepted: Names of the candidates it saved.
+        confirmed_failures: How many passed the research part and no other.
+    """
+
+    goal: str
+    result: str
+    reason: str
+    results: Sequence[TrialResult]
+    accepted: Sequence[str]
+    researcher: str
+    regime: str
+    session_id: str
+    at: datetime
+    confirmed_failures: int
 
 
 def trial_result(iteration: int, proposal: Proposal, result: MultiAgentResult) -> TrialResult:
@@ -69,10 +104,7 @@ def flat_figures(result: MultiAgentResult, prefix: str = "") -> dict[str, Any]:
 
 def candidate_record(
     proposal: Proposal,
-    research: MultiAgentResult,
-    confirmation: MultiAgentResult,
-    holdout: MultiAgentResult | None,
-    promise: Promise,
+    judged: Judged,
     *,
     name: str,
     session_id: str,
@@ -84,16 +116,17 @@ def candidate_record(
 
     `measured_on` is the content hash of the data that the figures are of.
     """
+    research = judged.research
     metrics = flat_figures(research)
     metrics |= {
         "composite": round(research.composite_score, 6),
         "line_t": round(research.line_t, 4),
         "trials": research.trials,
     }
-    metrics |= flat_figures(confirmation, "confirmation_")
-    if holdout is not None:
-        metrics |= flat_figures(holdout, "holdout_")
-    expected, variance, bars = promise
+    metrics |= flat_figures(judged.confirmation, "confirmation_")
+    if judged.holdout is not None:
+        metrics |= flat_figures(judged.holdout, "holdout_")
+    expected, variance, bars = judged.promise
     if expected is not None:
         metrics["reference_bars"] = bars
     metrics["overall_pass"] = True
@@ -116,21 +149,9 @@ def candidate_record(
     )
 
 
-def learning_document(
-    draft: LearningDraft | None,
-    *,
-    goal: str,
-    result: str,
-    reason: str,
-    results: Sequence[TrialResult],
-    accepted: Sequence[str],
-    researcher: str,
-    regime: str,
-    session_id: str,
-    at: datetime,
-    confirmed_failures: int,
-) -> LearningDocument:
+def learning_document(draft: LearningDraft | None, end: SessionEnd) -> LearningDocument:
     """The learning of a session. Figures are written by the program; the researcher's words stand beside them."""
+    results, accepted = end.results, end.accepted
     scored = [r for r in results if not r.refused]
     best = max(scored, key=lambda r: r.score_t if math.isfinite(r.score_t) else -math.inf, default=None)
     lines = ["| expression | t | IC | verdict |", "| --- | --- | --- | --- |"]
@@ -142,10 +163,10 @@ def learning_document(
             f"| `{r.expression.replace('|', '/')}` | {r.score_t:+.2f} | {r.rank_ic:+.4f} | {fate.replace('|', '/')} |"
         )
     body = "## Everything that was tried\n\n" + "\n".join(lines) if results else "Nothing was tried."
-    if reason:
-        body = f"{reason}\n\n{body}"
+    if end.reason:
+        body = f"{end.reason}\n\n{body}"
     figures: dict[str, Any] = {"tried": len(results), "scored": len(scored), "accepted": len(accepted)}
-    figures["passed_research_only"] = confirmed_failures
+    figures["passed_research_only"] = end.confirmed_failures
     if best is not None and math.isfinite(best.score_t):
         figures |= {
             "best_t": round(best.score_t, 3),
@@ -153,21 +174,21 @@ def learning_document(
             "line_t": round(best.line_t, 3),
         }
     return LearningDocument(
-        title=draft.title if draft is not None else f"{result}: {goal}"[:90],
+        title=draft.title if draft is not None else f"{end.result}: {end.goal}"[:90],
         loop="offline",
-        result=result,
-        created_at=at,
-        research_goal=goal,
+        result=end.result,
+        created_at=end.at,
+        research_goal=end.goal,
         pattern_identified=draft.pattern_identified if draft is not None else "",
         what_worked=draft.what_worked if draft is not None else "",
         what_failed=draft.what_failed if draft is not None else "",
         recommendation=draft.recommendation if draft is not None else "",
-        regime=regime,
-        session_id=session_id,
+        regime=end.regime,
+        session_id=end.session_id,
         expressions=tuple(r.expression for r in results),
         accepted=tuple(accepted),
         tags=draft.tags if draft is not None else (),
-        provenance=researcher,
+        provenance=end.researcher,
         metrics=figures,
         body=body,
     )

@@ -16,7 +16,7 @@ from midas_engine.errors import (
     NameRefusedError,
 )
 from midas_engine.kb.names import check_name, slugify
-from midas_engine.loops.records import candidate_record, learning_document, trial_result
+from midas_engine.loops.records import Judged, SessionEnd, candidate_record, learning_document, trial_result
 from midas_engine.loops.session_events import Voice
 from midas_engine.loops.trial_account import TrialAccount
 from midas_engine.models import FeatureState, LearningDocument
@@ -282,7 +282,7 @@ class Session:
             return False
         name = await asyncio.to_thread(self._loop.kb.free_name, proposal.name)
         record = candidate_record(
-            proposal, research, confirmation, holdout, promise,
+            proposal, Judged(research, confirmation, holdout, promise),
             name=name, session_id=self.session_id, hypothesis=plan.hypothesis, at=self._voice.now(),
             measured_on=self._assessor.snapshot_id,
         )  # fmt: skip
@@ -337,11 +337,12 @@ class Session:
 
     async def _finish(self, result: str, reason: str, draft: LearningDraft | None) -> None:
         kb, researcher = self._loop.kb, self._researcher
-        document = learning_document(
-            draft, goal=self.goal, result=result, reason=reason, results=self.results, accepted=self.accepted,
+        end = SessionEnd(
+            goal=self.goal, result=result, reason=reason, results=self.results, accepted=self.accepted,
             researcher=researcher.name if researcher is not None else "", regime=self._regime,
             session_id=self.session_id, at=self._voice.now(), confirmed_failures=self._unconfirmed,
         )  # fmt: skip
+        document = learning_document(draft, end)
         path = ""
         try:
             path = kb.relative(await asyncio.to_thread(kb.save_learning, document))

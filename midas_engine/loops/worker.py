@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from midas_engine.market.panel import Panel
     from midas_engine.models import MultiAgentResult
+    from midas_engine.proposer.protocol import Proposal
     from midas_engine.settings import Settings
 
 _JUDGE: PanelJudge | None = None
@@ -88,28 +89,33 @@ class PanelJudge:
 
     def judge(
         self,
-        expression: str,
+        proposal: Proposal,
         part: str,
         trials: int,
         thresholds: Mapping[str, Any],
-        name: str,
-        gate: str,
-        hold: int,
-        accepted: Mapping[str, str],
+        accepted: Mapping[str, str] | None = None,
     ) -> MultiAgentResult:
-        """The six verdicts on one part; `accepted` are features that this session found already.
+        """The six verdicts on one part.
+
+        Args:
+            proposal: What is judged.
+            part: "research", "confirmation" or "holdout".
+            trials: How many were tried so far, this one included.
+            thresholds: The gates.
+            accepted: Features that this session found already, by name.
 
         Raises:
             LookAheadError: Values moved when only later bars did; nothing is scored.
         """
         from midas_engine.evaluator import evaluate_values, judge
 
-        self._beside(accepted)
-        for text in filter(None, (expression, gate)):
+        self._beside(accepted or {})
+        for text in filter(None, (proposal.expression, proposal.gate)):
             self._auditor.refuse(text)
-        values = self.engine.values(expression)
-        gates = self.engine.values(gate) if gate else None
-        return judge(evaluate_values(values, self.context(part), name, gate=gates, hold=hold), thresholds, trials)
+        values = self.engine.values(proposal.expression)
+        gates = self.engine.values(proposal.gate) if proposal.gate else None
+        result = evaluate_values(values, self.context(part), proposal.name, gate=gates, hold=proposal.hold)
+        return judge(result, thresholds, trials)
 
     def _beside(self, accepted: Mapping[str, str]) -> None:
         fresh = {n: t for n, t in accepted.items() if self._texts.get(n) != t}

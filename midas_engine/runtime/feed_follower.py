@@ -115,16 +115,15 @@ class FeedFollower:
         self._supervisor.background(dog.run(), "feed watchdog")
 
     def _live_watch(self, feed: PollingFeed, before_bar: Callable[[], Awaitable[None]], *, writing: bool) -> LiveWatch:
-        from midas_engine.runtime.live import LiveWatch
+        from midas_engine.runtime.live import NOTHING_KEPT, Keeping, LiveWatch
 
+        base = self._base
         return LiveWatch(
             feed,
             self._settings,
             bus=self._bus,
             clock=feed.clock,
-            kb=self._base.kb if writing else None,
-            journal=self._base.journal if writing else None,
-            promoter=self._base.promoter if writing else None,
+            keeping=Keeping(base.kb, base.journal, base.promoter) if writing else NOTHING_KEPT,
             diagnostics=self._diagnosing.agent,
             on_panel=self._take_panel,
             before_bar=before_bar,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,6 +40,24 @@ if TYPE_CHECKING:
 _BARS = BAR_KEY.partition("{")[0]
 
 
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """Where a live watch keeps what it sees; without any of it, in memory.
+
+    Attributes:
+        kb: For learnings and reports.
+        journal: For the monitor's state.
+        promoter: Archives what is killed.
+    """
+
+    kb: KnowledgeBase | None = None
+    journal: Journal | None = None
+    promoter: FeaturePromoter | None = None
+
+
+NOTHING_KEPT = Keeping()
+
+
 class LiveWatch:
     """The online loop on a feed.
 
@@ -50,11 +69,8 @@ class LiveWatch:
         settings: Limits, costs, monitor.
         bus: Where events are published.
         clock: Time of the monitor; the feed's own where the wall clock may jump.
-        kb: For learnings and reports.
-        journal: For the monitor's state; None keeps it in memory.
-        promoter: Archives what is killed.
+        keeping: Where what is seen is kept.
         diagnostics: Explains critical alarms.
-        on_kill: Called with a feature's name once its kill is on disk.
         on_panel: Called with the market, history and all, after every bar.
         before_bar: Awaited before every bar: whoever follows the base brings the book up to it with `rebook`. (Kills
             are followed by the monitor itself, between bars too.)
@@ -67,17 +83,13 @@ class LiveWatch:
         *,
         bus: EventBus,
         clock: Clock,
-        kb: KnowledgeBase | None = None,
-        journal: Journal | None = None,
-        promoter: FeaturePromoter | None = None,
+        keeping: Keeping = NOTHING_KEPT,
         diagnostics: DiagnoseAgent | None = None,
-        on_kill: Callable[[str], Any] | None = None,
         on_panel: Callable[[Panel], None] | None = None,
         before_bar: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._feed, self._settings, self._bus, self._clock = feed, settings, bus, clock
-        self._kb, self._journal, self._promoter = kb, journal, promoter
-        self._diagnostics, self._on_kill = diagnostics, on_kill
+        self._keeping, self._diagnostics = keeping, diagnostics
         self._on_panel = on_panel or (lambda _: None)
         self._before_bar = before_bar
         self._monitor: OnlineMonitor | None = None
@@ -127,6 +139,7 @@ class LiveWatch:
         panel = await self._feed.history(min(MOST_HISTORY_BARS, HISTORY_HOURS * 3600 // self._feed.bar_seconds))
         self.panel = panel
         watched, values = await asyncio.to_thread(self._compute, panel, records)
+        keeping, journal = self._keeping, self._keeping.journal
         self._monitor = OnlineMonitor(
             [r.name for r in watched],
             references=_references(watched),
@@ -134,10 +147,9 @@ class LiveWatch:
             bar_seconds=panel.bar_seconds,
             costs=self._settings.costs,
             settings=self._settings.monitor,
-            on_kill=self._on_kill,
-            kb=self._kb,
-            journal=None if self._journal is None else _StateOf(self._journal, self._feed.name, panel.symbols),
-            promoter=self._promoter,
+            kb=keeping.kb,
+            journal=None if journal is None else _StateOf(journal, self._feed.name, panel.symbols),
+            promoter=keeping.promoter,
             diagnostics=self._diagnostics,
             bus=self._bus,
             clock=self._clock,
@@ -150,7 +162,7 @@ class LiveWatch:
         self._monitor.fleet.apply_live()
         await self._catch_up(panel, watched, values, progress)
         await self._pause_as_recorded(watched)
-        self._monitor.daily_reports = self._kb is not None
+        self._monitor.daily_reports = self._keeping.kb is not None
         return panel
 
     async def _catch_up(

@@ -1,14 +1,15 @@
-"""One recorded bar through the online loop: what replay and catching up run."""
+"""Recorded bars through the online loop, one by one: what replay and catching up run."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from midas_engine.bus import EventBus
 from midas_engine.events import BarProcessed, FeatureTicked, KillProposed
+from midas_engine.market.instants import as_utc
 from midas_engine.monitor.alerts.engine import AlertEngine
 from midas_engine.monitor.diagnosis.recorded import follow_up
 from midas_engine.monitor.figures.engine import EngineConfig
@@ -17,7 +18,7 @@ from midas_engine.monitor.kill.switch import KillRecord, KillSwitch
 from midas_engine.monitor.state.codec import pack, unpack
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Mapping
     from datetime import datetime
 
     from numpy.typing import NDArray
@@ -31,6 +32,40 @@ if TYPE_CHECKING:
 TICKS_PER_BAR = 256
 
 
+@dataclass(slots=True)
+class Recording:
+    """A panel prepared for watching.
+
+    Attributes:
+        panel: The market.
+        first: Row at which the stage starts, warm-up included.
+        shown: Row of the first bar that is shown.
+        regimes: Label of every row.
+        book: What is watched.
+        problems: Features that cannot be, and why, by name.
+        slippage: Realised slippage per row and the expected one, bps; None when there were no fills.
+    """
+
+    panel: Panel
+    first: int
+    shown: int
+    regimes: NDArray[np.str_]
+    book: list[LiveFeature]
+    problems: dict[str, str]
+    slippage: tuple[NDArray[np.float64], float] | None = None
+
+    @property
+    def times(self) -> list[datetime]:
+        """Open time of every bar of the stage."""
+        return [as_utc(stamp) for stamp in self.panel.timestamps[self.first :]]
+
+    def stage(
+        self, settings: Settings, clock: Clock, thresholds: dict[str, Any] | None = None, *, kills: bool = False
+    ) -> FleetStage:
+        """A fresh run over the recording; with `kills` what is condemned is stopped in it."""
+        return FleetStage(self, settings, clock, alert_thresholds=thresholds, kills=kills)
+
+
 class FleetStage:
     """Runs the monitor's own `Fleet` over recorded bars, without disk, models or callbacks.
 
@@ -38,39 +73,31 @@ class FleetStage:
     e-detector condemns is stopped, in the recording only.
 
     Args:
-        panel: The recording.
-        first: Row of `panel` that is bar 0 of the stage.
-        times: Open time of each of the stage's bars.
-        book: What is watched.
-        regimes: Label of every row of `panel`.
+        recording: The bars, and what is watched over them.
         settings: Costs and run length.
         clock: Engine time.
-        slippage: Realised and expected slippage per row of `panel`, bps; None: there were no fills.
+        alert_thresholds: Overrides of single thresholds.
         kills: Carry kills out in the recording; False leaves them proposals.
     """
 
     def __init__(
         self,
-        panel: Panel,
-        first: int,
-        times: Sequence[datetime],
-        book: Sequence[LiveFeature],
-        regimes: NDArray[np.str_],
+        recording: Recording,
         settings: Settings,
         clock: Clock,
         *,
-        slippage: tuple[NDArray[np.float64], float] | None = None,
         alert_thresholds: Mapping[str, Any] | None = None,
         kills: bool = False,
     ) -> None:
         self._kills = kills
+        panel, first, book = recording.panel, recording.first, recording.book
         self.expressions = {f.name: f.expression for f in book}
-        self._panel, self._first, self._times, self._regimes = panel, first, times, regimes
+        self._panel, self._first, self._times, self._regimes = panel, first, recording.times, recording.regimes
         self._clock = clock
         names = [f.name for f in book]
         self._values = np.stack([f.values[first:] for f in book]) if book else np.zeros((0, panel.T - first, panel.S))
         self._returns = panel.values("returns")
-        self._slippage = slippage
+        self._slippage = recording.slippage
         config = EngineConfig(
             bar_seconds=panel.bar_seconds,
             one_way_bps=settings.costs.one_way_bps,

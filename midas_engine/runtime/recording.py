@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from midas_engine.clock import ManualClock
 from midas_engine.events import AlertRaised
 from midas_engine.market.instants import as_utc
 from midas_engine.market.regimes import regime_labels
-from midas_engine.runtime.recorded_bars import FleetStage
+from midas_engine.runtime.recorded_bars import FleetStage, Recording
 from midas_engine.runtime.replay import ReplayControl
-from midas_engine.runtime.watchlist import LiveFeature, book_of_records, classic_book
+from midas_engine.runtime.watchlist import book_of_records, classic_book
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    import numpy as np
-    from numpy.typing import NDArray
 
     from midas_engine.clock import Clock
     from midas_engine.events import Event
@@ -34,43 +30,6 @@ SYNTHETIC_REPLAY_HOURS = 24 * 100
 KERNEL_BARS = 30
 SCAN_BURST_SECONDS = 0.006
 SCAN_REST_SECONDS = 0.012
-
-
-@dataclass(slots=True)
-class Recording:
-    """A panel prepared for watching.
-
-    Attributes:
-        panel: The market.
-        first: Row at which the stage starts, warm-up included.
-        shown: Row of the first bar that is shown.
-        regimes: Label of every row.
-        book: What is watched.
-        problems: Features that cannot be, and why, by name.
-        slippage: Realised slippage per row and the expected one, bps; None when there were no fills.
-    """
-
-    panel: Panel
-    first: int
-    shown: int
-    regimes: NDArray[np.str_]
-    book: list[LiveFeature]
-    problems: dict[str, str]
-    slippage: tuple[NDArray[np.float64], float] | None = None
-
-    @property
-    def times(self) -> list[datetime]:
-        """Open time of every bar of the stage."""
-        return [as_utc(stamp) for stamp in self.panel.timestamps[self.first :]]
-
-    def stage(
-        self, settings: Settings, clock: Clock, thresholds: dict[str, Any] | None = None, *, kills: bool = False
-    ) -> FleetStage:
-        """A fresh run over the recording; with `kills` what is condemned is stopped in it."""
-        return FleetStage(
-            self.panel, self.first, self.times, self.book, self.regimes, settings, clock,
-            slippage=self.slippage, alert_thresholds=thresholds, kills=kills,
-        )  # fmt: skip
 
 
 def prepare(

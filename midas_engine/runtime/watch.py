@@ -9,7 +9,7 @@ from midas_engine.clock import ManualClock
 from midas_engine.events import AlertResolved, WatchChanged
 
 # Heavy (compiled kernels): imported with this module, where the caller chose the moment and the thread.
-from midas_engine.runtime.recorded_bars import FleetStage
+from midas_engine.runtime.recorded_bars import FleetStage, Recording
 from midas_engine.runtime.recording import catch_up, end_of, prepare, replay_control, scan_alerts
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from midas_engine.models import FeatureRecord
     from midas_engine.runtime.feed_follower import FeedFollower
     from midas_engine.runtime.open_base import OpenBase
-    from midas_engine.runtime.recording import Recording
     from midas_engine.runtime.replay import ReplayControl
     from midas_engine.runtime.supervisor import Supervisor
     from midas_engine.runtime.watched import Watched

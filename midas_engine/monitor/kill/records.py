@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from midas_engine.errors import MidasError, MonitorError
@@ -180,9 +179,7 @@ class KillRecords:
 
     def _add(self, record: KillRecord) -> None:
         assert self.file is not None
-        kill = _kill(record)
-        fields = {name: getattr(kill, name) for name in ("reason", "actor", "via", "bar", "id", "told", "archived")}
-        record.id = self.file.latch(record.feature, at=datetime.fromisoformat(kill.at), **fields).id
+        record.id = self.file.keep(_kill(record)).id
 
     def changed(self) -> Kills | None:
         """What the file says, when it changed since it was last looked at; one `stat` when it did not."""
