@@ -79,6 +79,7 @@ class ModeScreen(Guarded):
         Binding("N", "match(-1)", "previous match", show=False, id="app.previous_match"),
     ]
     mode_name: ClassVar[str] = ""
+    AUTO_FOCUS = ""  # what `first_focus` says, or nothing: never the closed filter line, which takes every key
 
     def __init__(self) -> None:
         super().__init__()
