@@ -44,3 +44,25 @@ def test_it_runs_and_says_what_it_promises(name: str, tmp_path: Path) -> None:
     for words in SAYS[name]:
         assert words in done.stdout
     assert "Traceback" not in done.stderr
+
+
+def test_a_script_without_a_guard_is_told_so_and_starts_one_session(tmp_path: Path) -> None:
+    """A session's workers read the script again; what it starts there is refused before anything is written."""
+    source = (ROOT / "examples" / "discover_on_the_sample.py").read_text(encoding="utf-8")
+    head, _, _ = source.partition('if __name__ == "__main__"')
+    script = tmp_path / "unguarded.py"
+    script.write_text(
+        head.replace("max_iterations=5", "max_iterations=1, candidates_per_iter=1") + "\nasyncio.run(main('./kb'))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+    assert 'under `if __name__ == "__main__":`' in done.stderr
+    learnings = list((tmp_path / "kb" / "knowledge" / "learnings" / "offline").glob("*.md"))
+    assert len(learnings) == 1, learnings

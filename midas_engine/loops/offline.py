@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import sys
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
@@ -124,11 +125,18 @@ class OfflineCompoundLoop:
         """Refuse what could not run.
 
         Raises:
-            SessionError: A session runs already, or the goal is empty.
+            SessionError: A session runs already, the goal is empty, or a worker of another session reads the script
+                that starts it.
             ReadOnlyError: The knowledge base may not be written.
         """
         if self.running:
             raise SessionError("a session runs already", hint="cancel it, or wait for its end")
+        # What multiprocessing asks before it refuses, once a session of nobody would have written its learning.
+        if getattr(multiprocessing.current_process(), "_inheriting", False):
+            raise SessionError(
+                "a worker process read the script again and would have started its session a second time",
+                hint='put what the script does under `if __name__ == "__main__":`',
+            )
         if not goal.strip():
             raise SessionError(
                 "the research goal is empty", hint='say what to look for, such as "funding carry on majors"'
