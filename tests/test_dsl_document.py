@@ -127,3 +127,19 @@ def test_public_names() -> None:
     assert all(callable(getattr(dsl, name)) or name == "OPERATORS" for name in dsl.__all__)
     with pytest.raises(AttributeError):
         dsl.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("ts_corr(close, volume, 2)", True),
+        ("cs_rank(ts_zscore(close, 2))", True),
+        ("ts_corr(close, volume, 3)", False),
+        ("ts_std(close, 2)", False),
+    ],
+)
+def test_a_window_that_gives_only_a_sign_is_said_and_stays_valid(text: str, said: bool) -> None:
+    result = DSLValidator(["close", "volume"]).validate(text)
+    assert result.ok
+    assert any("take 3 bars or more" in w for w in result.warnings) == said
+    assert ("window     ts_" in explain(text)) == said

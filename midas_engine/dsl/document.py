@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from midas_engine.dsl.doubts import doubts
 from midas_engine.dsl.expression import as_expression
 from midas_engine.dsl.measures import complexity
 from midas_engine.dsl.nodes import Call, Column, Node, Number, number_text
 from midas_engine.dsl.registry import OPERATORS, Operator
-from midas_engine.dsl.units import units_warnings
 from midas_engine.settings import DslLimits
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def explain(expr: Any, columns: Collection[str] | None = None) -> str:
     ]
     if expression.lineage:
         lines.append(f"built on   {', '.join(expression.lineage)}")
-    lines += [f"units      {w.message} (column {w.position + 1})" for w in units_warnings(expression)]
+    lines += [f"{w.about:<10} {w.message} (column {w.position + 1})" for w in doubts(expression)]
     return "\n".join(lines)
 
 

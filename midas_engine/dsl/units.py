@@ -29,11 +29,12 @@ _NAMES = {PURE: "a pure number", _PRICE: "a price", _QUANTITY: "a volume", (1.0,
 
 @dataclass(frozen=True, slots=True)
 class UnitsWarning:
-    """One doubtful mix, with its place in the text."""
+    """One doubtful place in the text, and what the doubt is about."""
 
     message: str
     position: int
     length: int
+    about: str = "units"
 
 
 def units_warnings(expr: Any) -> list[UnitsWarning]:

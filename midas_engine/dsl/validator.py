@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from midas_engine.dsl.doubts import doubts
 from midas_engine.dsl.expression import Expression, parse
-from midas_engine.dsl.units import units_warnings
 from midas_engine.errors import ExpressionError
 from midas_engine.settings import DslLimits
 
@@ -65,5 +65,5 @@ class DSLValidator:
             expression = parse(expr, columns=self.columns, limits=self.limits, features=self.features)
         except ExpressionError as error:
             return ValidationResult(False, error=error, message=str(error))
-        warnings = tuple(w.message for w in units_warnings(expression))
+        warnings = tuple(w.message for w in doubts(expression))
         return ValidationResult(True, expression, warnings=warnings)

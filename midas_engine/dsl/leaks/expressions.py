@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from midas_engine.dsl.doubts import doubts
 from midas_engine.dsl.engine import FeatureEngine
 from midas_engine.dsl.leaks.report import AuditReport, Check, compare, leak_report, moved
-from midas_engine.dsl.units import units_warnings
 from midas_engine.errors import LookAheadError
 from midas_engine.market.panel import Panel
 
@@ -75,7 +75,7 @@ class ExpressionAuditor:
             ExpressionError: It is refused before it is run; look-ahead in any spelling is.
         """
         expression = self._whole.parse(expr)
-        warnings = tuple(w.message for w in units_warnings(expression))
+        warnings = tuple(w.message for w in doubts(expression))
         if self.panel.T < LEAST_BARS:
             return AuditReport(
                 expression.text, "unproven", (), warnings, f"{self.panel.T} bars are too few; it takes {LEAST_BARS}"

@@ -16,14 +16,23 @@ if TYPE_CHECKING:
 @kernel("xw")
 def _rank(x: Any, out: Any) -> None:
     rows, symbols = x.shape
+    # The bits of positive numbers order as the numbers do, and their maximum runs several to an instruction.
+    bits, room = x.view(np.int64), out.view(np.int64)
     for t in range(rows):
-        xr, o = x[t], out[t]
-        size = 0
+        xr, xb, o = x[t], bits[t], out[t]
+        size, top = 0, 0
         for s in range(symbols):
-            size += 1 if xr[s] == xr[s] else 0
+            v = xb[s] & 0x7FFFFFFFFFFFFFFF
+            ok = v <= 0x7FF0000000000000
+            size += 1 if ok else 0
+            v = v if ok else 0
+            top = v if v > top else top
+        room[t, 0] = top
+        # Values nearer than 2^-40 of the row's largest are rounding apart, and tie.
+        slack = o[0] * 2.0**-40
         total = 0
         for s in range(symbols):
-            v = xr[s]
+            v = xr[s] - slack
             less = 0
             for i in range(symbols):
                 less += 1 if xr[i] < v else 0
@@ -33,11 +42,13 @@ def _rank(x: Any, out: Any) -> None:
         tied = total != size * (size - 1) // 2
         for s in range(symbols):
             v = xr[s]
-            equal = 1
+            equal = 1.0
             if tied:
-                equal = 0
+                edge = v + slack
+                upto = 0
                 for i in range(symbols):
-                    equal += 1 if xr[i] == v else 0
+                    upto += 1 if xr[i] <= edge else 0
+                equal = upto - o[s]
             r = (o[s] + 0.5 * (equal + 1.0)) / size
             o[s] = r if v == v and size >= 2 else np.nan
 
@@ -118,7 +129,8 @@ def _centred(mode: int) -> Run:
 
 register(
     Operator("cs_rank", "cross_section", (series(),),
-             "Rank among the symbols of this bar, in (0, 1], ties averaged; needs 2 valid.",
+             "Rank among the symbols of this bar, in (0, 1], ties averaged; values within 2^-40 of the largest tie; "
+             "needs 2 valid.",
              "cs_rank(returns(close, 24))", "pure", run=_plain(_rank), scale="free", shift_free=True)
 )  # fmt: skip
 register(

@@ -1,8 +1,10 @@
 """Rolling mean, sum, deviation, z-score and skewness by merging blocks.
 
 Time is cut into blocks of n bars. A window is a suffix of one block and a prefix of the next; the sums of
-each part are kept relative to a value inside that part, and merged at every bar. Nothing is ever subtracted
-for a bar that left, so a bad tick is forgotten exactly, prices may wander, and a flat window has deviation 0.
+each part are merged at every bar. Nothing is ever subtracted for a bar that left, so a bad tick is forgotten
+exactly. Means and sums carry twice the digits and round once: they do not depend on where the blocks lie.
+Higher moments are kept relative to a value inside each part, so prices may wander, a flat window has deviation
+0, and whole numbers give the same bits wherever the blocks lie.
 
 Workspace rows: 0 reference of the suffix, 1 reference of the prefix, 2.. prefix sums, then the block's values,
 then one suffix table of n + 1 rows for every sum; row j + 1 is what the window at offset j needs.
@@ -28,55 +30,54 @@ _PREFIX = 8  # rows before the block's values
 
 @kernel("xiiiwpw")
 def _first_moment(x: Any, n: int, need: int, mode: int, ws: Any, pos: Any, out: Any) -> None:
+    # Every sum is a pair high + low of about 106 bits (Knuth's two-sum), rounded once at the end: the value
+    # does not depend on where a block began, and whole numbers and ticks come out as their exact mean.
     rows, symbols = x.shape
-    c1, c2, ps, pc = ws[0], ws[1], ws[2], ws[3]
-    sums, counts = 8 + n, 8 + 2 * n + 1
+    ph, pl, pc = ws[2], ws[0], ws[3]
+    highs, lows, counts = 8 + n, 8 + 2 * n + 1, 8 + 3 * n + 2
     j = pos[0]
     for t in range(rows):
         xr, b, o = x[t], ws[8 + j], out[t]
-        a, k = ws[sums + j + 1], ws[counts + j + 1]
+        a, g, k = ws[highs + j + 1], ws[lows + j + 1], ws[counts + j + 1]
         for s in range(symbols):
-            v, c, total, count, ka, ref, sa = xr[s], c2[s], ps[s], pc[s], k[s], c1[s], a[s]
-            ok = v == v
+            v, high, low, count, ah, al, ak = xr[s], ph[s], pl[s], pc[s], a[s], g[s], k[s]
             b[s] = v
-            c = c if count > 0.0 else v
-            c = c if c == c else 0.0
-            d = v - c
-            total += d if ok else 0.0
-            count += 1.0 if ok else 0.0
-            c2[s] = c
-            ps[s] = total
+            z = v if v == v else 0.0
+            total = high + z
+            back = total - high
+            low += (high - (total - back)) + (z - back)
+            count += 1.0 if v == v else 0.0
+            ph[s] = total
+            pl[s] = low
             pc[s] = count
-            ref = ref if ka > 0.0 else c
-            size = ka + count
-            merged = sa + total + count * (c - ref)
-            r = ref + merged / size if mode == 0 else ref * size + merged
+            size = ak + count
+            merged = ah + total
+            back = merged - ah
+            r = merged + ((ah - (merged - back)) + (total - back) + (al + low))
+            if mode == 0:
+                # The mean of equal values is that value, which the rounded quotient may miss by its last bit.
+                q = r / size
+                r = v if abs(q - v) <= 2.3e-16 * abs(v) else q
             o[s] = r if size >= need and r - r == 0.0 else np.nan
         j += 1
         if j == n:
             j = 0
             for s in range(symbols):
-                c1[s] = 0.0
-                ps[s] = 0.0
+                ph[s] = 0.0
+                pl[s] = 0.0
                 pc[s] = 0.0
+            # Row n of the tables stays 0: each row is the one after it and one more bar.
             for i in range(n - 1, -1, -1):
-                b, a, k = ws[8 + i], ws[sums + i], ws[counts + i]
+                b, a, g, k = ws[8 + i], ws[highs + i], ws[lows + i], ws[counts + i]
+                a1, g1, k1 = ws[highs + i + 1], ws[lows + i + 1], ws[counts + i + 1]
                 for s in range(symbols):
-                    v, c, total, count = b[s], c1[s], ps[s], pc[s]
-                    ok = v == v
-                    c = c if count > 0.0 else v
-                    c = c if c == c else 0.0
-                    d = v - c
-                    total += d if ok else 0.0
-                    count += 1.0 if ok else 0.0
-                    c1[s] = c
-                    ps[s] = total
-                    pc[s] = count
+                    v, high, low, count = b[s], a1[s], g1[s], k1[s]
+                    z = v if v == v else 0.0
+                    total = high + z
+                    back = total - high
                     a[s] = total
-                    k[s] = count
-            for s in range(symbols):
-                ps[s] = 0.0
-                pc[s] = 0.0
+                    g[s] = low + ((high - (total - back)) + (z - back))
+                    k[s] = count + 1.0 if v == v else count
     pos[0] = j
 
 
@@ -110,11 +111,11 @@ def _second_moment(x: Any, n: int, need: int, mode: int, ws: Any, pos: Any, out:
             size = ka + count
             merged = sa + total + count * e
             squared = qa + sq + e * (2.0 * total + count * e)
-            mean = merged / size
-            m2 = squared - merged * mean
+            # Over one denominator, which is exact for whole numbers whatever the reference is.
+            m2 = size * squared - merged * merged
             m2 = m2 if m2 > 0.0 else 0.0
-            std = np.sqrt(m2 / (size - 1.0))
-            r = std if mode == 0 else (v - ref - mean) / std
+            std = np.sqrt(m2 / (size * (size - 1.0)))
+            r = std if mode == 0 else ((v - ref) * size - merged) / (size * std)
             o[s] = r if size >= need and r - r == 0.0 else np.nan
         j += 1
         if j == n:
@@ -264,12 +265,12 @@ def _memory(params: Params) -> int:
 
 register(
     Operator("ts_mean", "time_series", (series(), window()), "Mean of the valid bars of the last n.",
-             "ts_mean(funding_rate, 24)", "first", memory=_memory, run=_first(0), state_rows=_tables(2), blocked=True,
+             "ts_mean(funding_rate, 24)", "first", memory=_memory, run=_first(0), state_rows=_tables(3), blocked=True,
              scale="out", odd=True)
 )  # fmt: skip
 register(
     Operator("ts_sum", "time_series", (series(), window()), "Sum of the valid bars of the last n.",
-             "ts_sum(volume, 24)", "first", memory=_memory, run=_first(1), state_rows=_tables(2), blocked=True,
+             "ts_sum(volume, 24)", "first", memory=_memory, run=_first(1), state_rows=_tables(3), blocked=True,
              scale="out", odd=True)
 )  # fmt: skip
 register(

@@ -17,8 +17,12 @@ if TYPE_CHECKING:
 def _rank(x: Any, n: int, need: int, ws: Any, pos: Any, out: Any) -> None:
     # Counting beats every ordered structure here: comparisons run across symbols, or across the
     # window when there is one symbol, several to an instruction.
+    #
+    # Values nearer than 2^-40 of the window's largest are rounding apart, and tie. The largest comes from block
+    # prefixes and suffixes, as in `extrema`: row n of the table stays 0.
     rows, symbols = x.shape
-    counts, below = ws[0], ws[1]
+    counts, below, top, least, most = ws[0], ws[1], ws[n + 2], ws[n + 3], ws[n + 4]
+    table = n + 5
     if pos[1] == 0:
         pos[1] = 1
         for i in range(n):
@@ -27,20 +31,26 @@ def _rank(x: Any, n: int, need: int, ws: Any, pos: Any, out: Any) -> None:
     j = pos[0]
     flat = ws.reshape(ws.size)
     for t in range(rows):
-        xr, b, o = x[t], ws[2 + j], out[t]
+        xr, b, o, far = x[t], ws[2 + j], out[t], ws[table + j + 1]
         for s in range(symbols):
-            v, old, count = xr[s], b[s], counts[s]
+            v, old, count, high, other = xr[s], b[s], counts[s], top[s], far[s]
             count -= 1.0 if old == old else 0.0
             count += 1.0 if v == v else 0.0
+            size = abs(v)
+            high = size if size > high else high
+            slack = (high if high > other else other) * 2.0**-40
             counts[s] = count
             b[s] = v
+            top[s] = high
+            least[s] = v - slack
+            most[s] = v + slack
             below[s] = 0.0
         if symbols == 1:
-            v = xr[0]
+            low, high = least[0], most[0]
             hits = 0
             for i in range(2, n + 2):
                 u = flat[i]
-                hits += (1 if u < v else 0) + (1 if u <= v else 0)
+                hits += (1 if u < low else 0) + (1 if u <= high else 0)
             below[0] = float(hits)
         else:
             # Four bars a sweep, so that the running counts are loaded and stored a quarter as often.
@@ -48,17 +58,17 @@ def _rank(x: Any, n: int, need: int, ws: Any, pos: Any, out: Any) -> None:
             for i in range(2, whole + 2, 4):
                 p, q, u, w = ws[i], ws[i + 1], ws[i + 2], ws[i + 3]
                 for s in range(symbols):
-                    v, a, c, d, e = xr[s], p[s], q[s], u[s], w[s]
-                    h = (1.0 if a < v else 0.0) + (1.0 if a <= v else 0.0)
-                    h += (1.0 if c < v else 0.0) + (1.0 if c <= v else 0.0)
-                    h += (1.0 if d < v else 0.0) + (1.0 if d <= v else 0.0)
-                    h += (1.0 if e < v else 0.0) + (1.0 if e <= v else 0.0)
+                    low, high, a, c, d, e = least[s], most[s], p[s], q[s], u[s], w[s]
+                    h = (1.0 if a < low else 0.0) + (1.0 if a <= high else 0.0)
+                    h += (1.0 if c < low else 0.0) + (1.0 if c <= high else 0.0)
+                    h += (1.0 if d < low else 0.0) + (1.0 if d <= high else 0.0)
+                    h += (1.0 if e < low else 0.0) + (1.0 if e <= high else 0.0)
                     below[s] += h
             for i in range(whole + 2, n + 2):
                 past = ws[i]
                 for s in range(symbols):
-                    a, v = past[s], xr[s]
-                    below[s] += (1.0 if a < v else 0.0) + (1.0 if a <= v else 0.0)
+                    a, low, high = past[s], least[s], most[s]
+                    below[s] += (1.0 if a < low else 0.0) + (1.0 if a <= high else 0.0)
         for s in range(symbols):
             v, h, count = xr[s], below[s], counts[s]
             r = (h + 1.0) * 0.5 / count
@@ -66,6 +76,13 @@ def _rank(x: Any, n: int, need: int, ws: Any, pos: Any, out: Any) -> None:
         j += 1
         if j == n:
             j = 0
+            for s in range(symbols):
+                top[s] = 0.0
+            for i in range(n - 1, -1, -1):
+                b, far, after = ws[2 + i], ws[table + i], ws[table + i + 1]
+                for s in range(symbols):
+                    size, high = abs(b[s]), after[s]
+                    far[s] = size if size > high else high
     pos[0] = j
 
 
@@ -143,7 +160,7 @@ def _ts_quantile(args: Sequence[Any], params: Params, need: int, state: State | 
 
 
 def _rank_rows(params: Params) -> int:
-    return 2 + int(params[0])
+    return 6 + 2 * int(params[0])
 
 
 def _sorted_rows(params: Params) -> int:
@@ -156,7 +173,8 @@ def _memory(params: Params) -> int:
 
 register(
     Operator("ts_rank", "time_series", (series(), window(low=2)),
-             "Rank of this bar's value among the last n, in (0, 1], ties averaged.", "ts_rank(volume, 48)", "pure",
+             "Rank of this bar's value among the last n, in (0, 1], ties averaged; values within 2^-40 of the window's "
+             "largest tie.", "ts_rank(volume, 48)", "pure",
              memory=_memory, run=_ts_rank, state_rows=_rank_rows, blocked=True, scale="free", shift_free=True)
 )  # fmt: skip
 register(

@@ -72,7 +72,7 @@ def _co_moment(x: Any, y: Any, n: int, need: int, mode: int, ws: Any, pos: Any, 
                 mx = qx + sx + count * f
                 my = qy + sy + count * g
                 mxy = qxy + sxy + f * sy + g * sx + count * f * g
-                r = (mxy - mx * (my / size)) / (size - 1.0)
+                r = (size * mxy - mx * my) / (size * (size - 1.0))
                 o[s] = r if size >= need and r - r == 0.0 else np.nan
         else:
             for s in range(symbols):
@@ -89,12 +89,13 @@ def _co_moment(x: Any, y: Any, n: int, need: int, mode: int, ws: Any, pos: Any, 
                 mxy = qxy + sxy + f * sy + g * sx + count * f * g
                 vxx = qxx + sxx + f * (2.0 * sx + count * f)
                 vyy = qyy + syy + g * (2.0 * sy + count * g)
-                mxx = vxx - mx * (mx / size)
-                myy = vyy - my * (my / size)
+                # Over one denominator, which is exact for whole numbers whatever the references are.
+                mxx = size * vxx - mx * mx
+                myy = size * vyy - my * my
                 # Rounding noise of a flat window is not a correlation.
-                mxx = mxx if mxx > 1e-14 * vxx else 0.0
-                myy = myy if myy > 1e-14 * vyy else 0.0
-                r = (mxy - mx * (my / size)) / (np.sqrt(mxx) * np.sqrt(myy))
+                mxx = mxx if mxx > 1e-14 * size * vxx else 0.0
+                myy = myy if myy > 1e-14 * size * vyy else 0.0
+                r = (size * mxy - mx * my) / (np.sqrt(mxx) * np.sqrt(myy))
                 finite = r - r == 0.0
                 r = r if r < 1.0 else 1.0
                 r = r if r > -1.0 else -1.0
@@ -182,7 +183,8 @@ register(
 )  # fmt: skip
 register(
     Operator("ts_corr", "time_series", (series("x"), series("y"), window(low=2)),
-             "Pearson correlation over the last n; NaN when either is flat.", "ts_corr(close, volume, 48)", "pure",
+             "Pearson correlation over the last n; NaN when either is flat; over 2 bars only a sign.",
+             "ts_corr(close, volume, 48)", "pure",
              memory=_memory, run=_pair(1), state_rows=_rows, blocked=True, min_bars=2, commutative=True, scale="free",
              shift_free=True, odd=True, symmetric_pair=True)
 )  # fmt: skip
