@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 MAX_REPLY = 200_000
 MAX_STRING = 8_000
 MAX_ITEMS = 64
+MAX_FENCES = 1_000
 MAX_OPENED = 4_000  # brackets, those inside of texts too; building more holds up the loop
 MAX_WHOLE = 2**53  # beyond it a whole number is none to other programs
 MAX_NUMBER = 1e300
@@ -55,6 +56,8 @@ def parse_reply(
 
 
 def _block(text: str) -> str:
+    if text.count(_TICKS) > MAX_FENCES:
+        raise ModelReplyError(f"the reply has more than {MAX_FENCES:,} fences, exactly one block is wanted")
     blocks = list(_fenced(text))
     if len(blocks) == 1:
         return blocks[0]

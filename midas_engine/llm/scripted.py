@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from midas_engine.errors import ModelError
 from midas_engine.llm.client import PIECES_A_TURN, ModelReply, ModelRequest, OnText
 
+MOST_PIECES = 4_000
 Answer = str | Exception | Callable[[ModelRequest], str]
 
 
@@ -26,7 +27,7 @@ class ScriptedClient:
         self.requests: list[ModelRequest] = []
 
     async def complete(self, request: ModelRequest, on_text: OnText | None = None) -> ModelReply:
-        """The next answer, streamed in words."""
+        """The next answer, streamed in words; a long one in groups of them."""
         self.requests.append(request)
         try:
             answer = next(self._answers)
@@ -36,8 +37,10 @@ class ScriptedClient:
             raise answer
         text = answer if isinstance(answer, str) else answer(request)
         if on_text is not None:
-            for count, word in enumerate(text.split(" ")):
-                on_text(word + " ")
+            words = text.split(" ")
+            step = len(words) // MOST_PIECES + 1
+            for count, start in enumerate(range(0, len(words), step)):
+                on_text(" ".join(words[start : start + step]) + " ")
                 if count % PIECES_A_TURN == 0:
                     await asyncio.sleep(0)
         return ModelReply(text, self.provider, self.model, len(request.prompt) // 4, len(text) // 4)

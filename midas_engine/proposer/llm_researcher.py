@@ -25,6 +25,7 @@ T = TypeVar("T")
 OnReply = Callable[[ModelRequest, ModelReply], None]
 # After the SDK's own retries: long enough for a provider's hiccup, short enough for someone who watches.
 OUTAGE_WAITS = (5.0, 20.0)
+LONG_REPLY = 20_000
 _PROPOSAL: dict[str, type] = {"name": str, "expression": str, "rationale": str, "gate": str, "hold": int}
 _PROPOSAL_OPTIONAL = frozenset({"rationale", "gate", "hold"})
 
@@ -170,7 +171,7 @@ class LLMResearcher:
         request = ModelRequest(filled, prompts.SYSTEM, context.max_tokens, name)
         text = await self._call(request, on_text)
         try:
-            return read(text)
+            return await _aside(read, text)
         except ModelReplyError as error:
             on_text(f"\n(the reply could not be read: {error.message}; asking once more)\n")
             repair = (
@@ -179,7 +180,7 @@ class LLMResearcher:
             )
             text = await self._call(ModelRequest(repair, prompts.SYSTEM, context.max_tokens, f"{name} repair"), on_text)
             try:
-                return read(text)
+                return await _aside(read, text)
             except ModelReplyError as second:
                 raise ModelReplyError(
                     f"{self.name} gave no usable reply to {name!r}, twice: {second.message}", hint="try another model"
@@ -213,7 +214,12 @@ class LLMResearcher:
         reply = await self._client.complete(request, hear)
         if rest := stream.flush():
             on_text(rest)
-        return dataclasses.replace(reply, text=redact(reply.text))
+        return dataclasses.replace(reply, text=await _aside(redact, reply.text))
+
+
+async def _aside(work: Callable[[str], T], text: str) -> T:
+    """`work(text)`; a long text is worked on beside the loop, which gets its turns between the steps."""
+    return await asyncio.to_thread(work, text) if len(text) > LONG_REPLY else work(text)
 
 
 def _strings(items: list[Any]) -> tuple[str, ...]:
