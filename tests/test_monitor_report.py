@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -99,7 +98,7 @@ async def test_it_is_written_when_the_utc_day_ends_and_not_before() -> None:
     monitor = _monitor(kb=base, daily_reports=True)
     seen = monitor.bus.subscribe("test", ReportWritten)
     await _feed(monitor, 0, 24)
-    await asyncio.gather(*monitor._reports)
+    await monitor.reports.settle()
     assert base.texts == {}
     await _feed(monitor, 24, 50)
     await monitor.close()

@@ -11,6 +11,7 @@ from midas_engine.monitor.protocols import JournalledRetirer, KeptJournal
 if TYPE_CHECKING:
     from midas_engine.journal import Journal
     from midas_engine.kb import KnowledgeBase
+    from midas_engine.kb.locks import Claim
     from midas_engine.monitor.protocols import DocumentStore, Retirer, StateStore
 
 
@@ -38,3 +39,26 @@ def records_of(journal: StateStore | None, base: KnowledgeBase | None) -> KillRe
 def fresh_notices(journal: StateStore | None) -> list[str]:
     """What the journal has to say of its own damage and nobody has shouted yet."""
     return journal.fresh_notices() if isinstance(journal, KeptJournal) else []
+
+
+class Role:
+    """That of the one who watches a base: only one process may have it.
+
+    Args:
+        base: The base; None: there is nothing to claim.
+    """
+
+    def __init__(self, base: KnowledgeBase | None) -> None:
+        self._base = base
+        self._claim: Claim | None = None
+
+    def take(self) -> None:
+        """Take it; LockTimeoutError when another has it. Blocks."""
+        if self._base is not None and self._claim is None:
+            self._claim = self._base.claim("monitor")
+
+    def release(self) -> None:
+        """Let another have it."""
+        if self._claim is not None:
+            self._claim.release()
+            self._claim = None

@@ -3,49 +3,48 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Unpack
 
 from midas_engine.bus import EventBus
 from midas_engine.clock import WallClock
 from midas_engine.errors import MidasError, MonitorError
-from midas_engine.events import BarProcessed, FaultReported, FeatureTicked, FeedGapped, ReportWritten
+from midas_engine.events import BarProcessed, FaultReported, FeedGapped
 from midas_engine.monitor.alerts.engine import AlertEngine
+from midas_engine.monitor.alerts.threshold_file import take_alert_file
 from midas_engine.monitor.bars.intake import Intake
 from midas_engine.monitor.bars.reader import GivenBar
+from midas_engine.monitor.bars.told import tell_bar
 from midas_engine.monitor.base_follower import BaseFollower
 from midas_engine.monitor.commands import OperatorCommands
-from midas_engine.monitor.daily.facts import gather, with_moves
-from midas_engine.monitor.daily.report import write_report
-from midas_engine.monitor.figures.engine import EngineConfig
+from midas_engine.monitor.daily.reports import DailyReports
 from midas_engine.monitor.fleet import Fleet
 from midas_engine.monitor.kill.switch import KillSwitch
-from midas_engine.monitor.neighbours import base_of, fresh_notices, journal_of, records_of
+from midas_engine.monitor.neighbours import Role, base_of, fresh_notices, journal_of, records_of
 from midas_engine.monitor.obedience import Obedience
+from midas_engine.monitor.options import MonitorKeywords, MonitorOptions
 from midas_engine.monitor.state.recovery import NOTE_SECONDS, Recovery
 from midas_engine.monitor.state.saving import Saving
-from midas_engine.settings import CostSettings, MonitorSettings
+from midas_engine.settings import MonitorSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from datetime import datetime
+    from collections.abc import Collection, Mapping, Sequence
+    from datetime import date, datetime
     from types import TracebackType
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from midas_engine.clock import Clock
     from midas_engine.events import Event
-    from midas_engine.kb.locks import Claim
+    from midas_engine.models import Alert, DailyReport, DiagnoseResult, FeatureMetrics
     from midas_engine.monitor.daily.facts import DayFacts
-    from midas_engine.monitor.diagnosis.agent import DiagnoseAgent
-    from midas_engine.monitor.protocols import DocumentStore, Retirer, StateStore
     from midas_engine.stats.sequential import Reference
 
-TICKS_PER_BAR = 256
 _YIELD_EVERY = 16
 CLOSING_SECONDS = 10.0
 
 
-class OnlineMonitor(OperatorCommands):
+class OnlineMonitor:
     """Watches live features bar by bar: figures, alerts, kills, reports.
 
     Two ways to hand over a bar:
@@ -57,19 +56,7 @@ class OnlineMonitor(OperatorCommands):
 
     Args:
         features: Names to watch.
-        references: What each feature promised (a `Reference`, or its expected score as a number).
-        symbols: The symbols' names, in the order of the arrays, or how many there are; None learns it from the first
-            bar. With names, values and returns may also come as ``{symbol: number}``; one that is missing is NaN.
-        bar_seconds: Size of a bar.
-        alert_thresholds: Partial overrides of the alert thresholds.
-        on_kill: Called with a feature's name after its kill is on disk.
-        kb: Where learnings and reports are written; None keeps them in memory.
-        journal: Where state is kept over a restart; None: nowhere.
-        promoter: Archives a killed feature.
-        bus: Where events are published.
-        expressions: Formula of each feature, for diagnoses.
-        daily_reports: Write the report of each UTC day when its last bar is in.
-        strict: Raise MonitorError on a bar that cannot be read. False counts it, publishes `BarRefused` and goes on.
+        keywords: The fields of `MonitorOptions`, such as `references`, `symbols`, `on_kill`, `kb`, `journal`, `strict`.
 
     Example:
         >>> import asyncio
@@ -85,68 +72,48 @@ class OnlineMonitor(OperatorCommands):
     def __init__(
         self,
         features: Sequence[str],
-        *,
-        references: Mapping[str, Reference | float] | None = None,
-        symbols: int | Sequence[str] | None = None,
-        bar_seconds: int = 3600,
-        costs: CostSettings | None = None,
-        settings: MonitorSettings | None = None,
-        alert_thresholds: Mapping[str, Any] | None = None,
-        on_kill: Callable[[str], Any] | None = None,
-        kb: DocumentStore | None = None,
-        journal: StateStore | None = None,
-        promoter: Retirer | None = None,
-        diagnostics: DiagnoseAgent | None = None,
-        bus: EventBus | None = None,
-        clock: Clock | None = None,
-        expressions: Mapping[str, str] | None = None,
-        daily_reports: bool = False,
-        strict: bool = False,
+        **keywords: Unpack[MonitorKeywords],
     ) -> None:
-        self.settings = settings or MonitorSettings()
-        self.bus = bus or EventBus()
-        self.clock: Clock = clock or WallClock()
-        self.kb, self.diagnostics, self.promoter = kb, diagnostics, promoter
-        self.daily_reports = daily_reports and kb is not None
-        self._reports: set[asyncio.Task[None]] = set()
-        self._report_turn = asyncio.Lock()
-        self.expressions = dict(expressions or {})
-        config = EngineConfig(
-            bar_seconds=bar_seconds,
-            one_way_bps=(costs or CostSettings()).one_way_bps,
-            expected_slippage_bps=self.settings.expected_slippage_bps,
-            arl0_bars=float(self.settings.arl0_bars),
-        )
-        self.alert_engine = AlertEngine(alert_thresholds)
-        self._overrides = dict(alert_thresholds or {})
-        base = base_of(kb)
+        options = MonitorOptions(**keywords)
+        self.settings = options.settings or MonitorSettings()
+        self.bus = options.bus or EventBus()
+        self.clock: Clock = options.clock or WallClock()
+        self.kb, self.diagnostics, self.promoter = options.kb, options.diagnostics, options.promoter
+        self.daily_reports = options.daily_reports and options.kb is not None
+        self.expressions = dict(options.expressions or {})
+        self.alert_engine = AlertEngine(options.alert_thresholds)
+        self._overrides = dict(options.alert_thresholds or {})
+        base, journal = base_of(options.kb), options.journal
         self.kills = KillSwitch(
             bus=self.bus,
             clock=self.clock,
-            on_kill=on_kill,
-            promoter=promoter,
+            on_kill=options.on_kill,
+            promoter=options.promoter,
             seconds=self.settings.callback_seconds,
             records=records_of(journal, base),
             remember=journal is not None,
         )
-        self.fleet = Fleet(features, references or {}, config, self.alert_engine, self.kills, self.settings.kill_policy)
+        promised, policy = options.references or {}, self.settings.kill_policy
+        self.fleet = Fleet(features, promised, options.engine, self.alert_engine, self.kills, policy)
         self.recovery = Recovery(journal)
+        self.reports = DailyReports(self.fleet, options.kb, options.promoter, self.bus, self.fault)
         self._saving = Saving(self.recovery, self.fleet, self.fault)
         self._journal = journal
         self.obedience = Obedience(self, None if base is None or journal is None else BaseFollower(base))
         self.market_context: dict[str, Any] = {}
         self._lock, self._starting = asyncio.Lock(), asyncio.Lock()
+        self._operator = OperatorCommands(self.fleet, self.bus, self.clock, self._lock, self._saving.snapshot)
         # the journal is the base's: a second monitor would write over the state of the first
-        self._role = None if journal is None or base is None else base.claim
-        self._claim: Claim | None = None
+        self._role = Role(None if journal is None else base)
         self._started = False
+        symbols = options.symbols
         self.intake = Intake(
             self.bus,
             self.clock,
             None if isinstance(symbols, int) else symbols,
-            bar_seconds=bar_seconds,
+            bar_seconds=options.bar_seconds,
             expected_bps=self.settings.expected_slippage_bps,
-            strict=strict,
+            strict=options.strict,
         )
         if symbols is not None:
             self.fleet.prepare(symbols if isinstance(symbols, int) else len(symbols), self.intake.reader.names)
@@ -165,29 +132,17 @@ class OnlineMonitor(OperatorCommands):
                 await self._come_up()
 
     async def _come_up(self) -> None:
-        if self._role is not None and self._claim is None:
-            self._claim = await asyncio.to_thread(self._role, "monitor")
+        await asyncio.to_thread(self._role.take)
         self._shout_notices()
         try:
             self.kills.load()
         except BaseException:
-            self._let_go()  # one that did not come up keeps no other from it
+            self._role.release()  # one that did not come up keeps no other from it
             raise
         self._started = True
         self.load_alert_file()
         wanted = list(self.fleet.names)
-        events: list[Event] = []
-        try:
-            saved = self.recovery.load()
-            if saved is not None:
-                self.fleet.restore(*saved)
-            for meta, arrays in self.recovery.bars_after():
-                events = self.fleet.replay(meta, arrays)
-            if self.fleet.built:
-                self.intake.reader.remember(self.fleet.inputs.names)
-        except (MonitorError, KeyError, ValueError, TypeError) as error:
-            self.fleet.forget_all(wanted)
-            self._fault(self.clock.now(), f"the saved state cannot be used, starting without it: {error}", "critical")
+        events = self._saving.come_back(wanted, self.intake.reader.remember)
         self._shout_notices()
         # all but the newest bar were published before the stop; its events carry the same ids as then
         self._publish(events)
@@ -204,17 +159,11 @@ class OnlineMonitor(OperatorCommands):
         await self._saving.end()
         if self._started:
             await self.save(CLOSING_SECONDS)
-        if self._reports:
-            await asyncio.gather(*self._reports)
+        await self.reports.settle()
         if self.diagnostics is not None:
             await self.diagnostics.close()
         await self.kills.close()
-        self._let_go()
-
-    def _let_go(self) -> None:
-        if self._claim is not None:
-            self._claim.release()
-            self._claim = None
+        self._role.release()
 
     async def __aenter__(self) -> OnlineMonitor:
         await self.start()
@@ -286,18 +235,9 @@ class OnlineMonitor(OperatorCommands):
             bar = self.intake.read(GivenBar(moment, values, returns, fills, regime, context), self.fleet)
             if bar is None:
                 return None
-            at, label, stream = bar.at, bar.returns, self.fleet.stream
+            at, stream = bar.at, self.fleet.stream
             index = stream.index(at)
-            if own and label is None:
-                label = np.full(stream.symbols, np.nan)
-            meta = {"index": index, "regime": bar.regime, "own": own, "labelled": label is not None}
-            if self.fleet.inputs.names:
-                meta["symbols"] = list(self.fleet.inputs.names)
-            arrays = {
-                "values": bar.values,
-                "returns": label if label is not None else np.zeros(0),
-                "fills": np.array(bar.fills),
-            }
+            meta, arrays = bar.packed(index, self.fleet.inputs.names, own=own)
             await self._saving.write_ahead(meta, arrays)
             self.market_context = bar.context
             arrival = self.fleet.arrive(meta, arrays)
@@ -314,13 +254,15 @@ class OnlineMonitor(OperatorCommands):
                 if place % _YIELD_EVERY == _YIELD_EVERY - 1:
                     await asyncio.sleep(0)  # a long gap is written out without holding the loop
             opened = stream.open_time(index)
-            self._end_day(stream.open_time(index - 1 - arrival.missing), opened)
+            if self.daily_reports:
+                self.reports.end_day(stream.open_time(index - 1 - arrival.missing), opened)
             events = self.fleet.judge(opened)
             self._publish(events)
             await self._execute_kills()
             await self._saving.record_shadows(journal_of(self.promoter))
-            self._diagnose(events, opened)
-            done = self._tick(opened, bar.regime, self.clock.monotonic() - began)
+            if self.diagnostics is not None:
+                self.diagnostics.consider(events, self.fleet, opened, self.expressions, self.market_context)
+            done = tell_bar(self.bus, self.fleet, opened, bar.regime, self.clock.monotonic() - began)
             await self._saving.after_bar(self._lock)
             return done
 
@@ -341,54 +283,12 @@ class OnlineMonitor(OperatorCommands):
 
     async def _execute_kills(self) -> None:
         for name, reason in self.fleet.to_kill():
-            await self._kill(name, reason=reason, actor="detector", wait=0.0)
+            await self._operator.kill(name, reason=reason, actor="detector", wait=0.0)
 
-    def _tick(self, at: datetime, regime: str, seconds: float) -> BarProcessed:
-        for metrics in self.fleet.ticks(at, TICKS_PER_BAR):
-            self.bus.publish(FeatureTicked(at=at, metrics=metrics))
-        warnings, criticals = self.fleet.count_alerts()
-        done = BarProcessed(
-            at=at,
-            bar_at=at,
-            regime=regime,
-            features=len(self.fleet.names),
-            warnings=warnings,
-            criticals=criticals,
-            seconds=seconds,
-            symbols=self.fleet.stream.symbols,
-        )
-        self.bus.publish(done)
-        return done
-
-    def _diagnose(self, events: Sequence[Event], at: datetime) -> None:
-        if self.diagnostics is not None:
-            self.diagnostics.consider(events, self.fleet, at, self.expressions, self.market_context)
-
-    def _end_day(self, before: datetime, now: datetime) -> None:
-        """A bar of a new day: the report of the day before is written in the background."""
-        if not self.daily_reports or before.date() == now.date() or not self.fleet.days.of(before.date()).bars:
-            return
-        # what the journal adds comes in the background: it may be slow, and the bar does not wait
-        facts = gather(self.fleet, self.kills.records.values(), before.date())
-        task = asyncio.get_running_loop().create_task(self._report(facts, now), name="daily report")
-        self._reports.add(task)
-        task.add_done_callback(self._reports.discard)
-
-    async def _report(self, facts: DayFacts, at: datetime) -> None:
-        try:
-            async with self._report_turn:
-                report = await asyncio.to_thread(lambda: write_report(with_moves(facts, self._moves()), self.kb))
-        except Exception as error:
-            self._fault(at, f"the report of {facts.day} could not be written: {error}")
-        else:
-            self.bus.publish(ReportWritten(at=at, path=report.path, day=report.day))
-
-    def _fault(self, at: datetime, message: str, severity: str = "warning") -> None:
-        self.bus.publish(FaultReported(at=at, where="monitor", message=message, severity=severity))
-
-    def fault(self, message: str, severity: str = "warning") -> None:
+    def fault(self, message: str, severity: str = "warning", at: datetime | None = None) -> None:
         """Report something that failed and was survived."""
-        self._fault(self.clock.now(), message, severity)
+        moment = at or self.clock.now()
+        self.bus.publish(FaultReported(at=moment, where="monitor", message=message, severity=severity))
 
     def _shout_notices(self) -> None:
         """What the journal says of its own damage is not left to who happens to read it."""
@@ -396,5 +296,105 @@ class OnlineMonitor(OperatorCommands):
             at = self.clock.now()
             self.bus.publish(FaultReported(at=at, where="journal", message=notice, severity="critical"))
 
-    async def _snapshot(self, seconds: float = NOTE_SECONDS) -> None:
-        await self._saving.snapshot(seconds)
+    def _publish(self, events: Sequence[Event]) -> None:
+        for event in events:
+            self.bus.publish(event)
+
+    # -- the operator ----------------------------------------------------------------------------
+
+    async def kill(self, name: str, *, reason: str, actor: str = "operator", via: str = "Python") -> bool:
+        """Stop a feature for good; False when it was killed before. See `KillSwitch.kill`."""
+        return await self._operator.kill(name, reason=reason, actor=actor, via=via)
+
+    async def rearm(self, name: str, *, actor: str = "operator") -> bool:
+        """Let a killed feature live again; False when it was not killed. See `KillSwitch.rearm`."""
+        return await self._operator.rearm(name, actor)
+
+    async def pause(self, name: str) -> None:
+        """Take a feature's position off; its figures go on, its alerts keep quiet."""
+        await self._operator.set_paused(name, True)
+
+    async def resume(self, name: str) -> None:
+        """Undo `pause`."""
+        await self._operator.set_paused(name, False)
+
+    async def watch(
+        self,
+        names: Sequence[str],
+        references: Mapping[str, Reference | float] | None = None,
+        *,
+        shadow: Collection[str] | None = None,
+    ) -> None:
+        """Monitor exactly `names` from now on; those that stay keep everything they have seen.
+
+        Args:
+            names: What to watch.
+            references: Promises of those that are new.
+            shadow: Which of them have a book of their own beside the portfolio's; None leaves that as it is.
+        """
+        await self._operator.watch(names, references or {}, shadow)
+
+    async def diagnose(self, name: str) -> DiagnoseResult | None:
+        """Explain a feature now, alert or not; None when the diagnosis failed (the event says why).
+
+        Raises:
+            MonitorError: It is not monitored, no bar has come, or its diagnosis is under way.
+            BudgetError: The day's diagnoses are spent.
+        """
+        if self.diagnostics is None:
+            raise MonitorError("this monitor diagnoses nothing", hint="give it diagnostics=DiagnoseAgent(...)")
+        return await self.diagnostics.ask(self.fleet, name, self.expressions)
+
+    async def acknowledge(self, alert_id: str, actor: str = "operator") -> Alert:
+        """Mark a running alert as seen."""
+        return await self._operator.acknowledge(alert_id, actor)
+
+    async def snooze(self, alert_id: str, hours: float) -> Alert:
+        """Silence a running alert for `hours`."""
+        return await self._operator.snooze(alert_id, hours)
+
+    async def save(self, seconds: float = NOTE_SECONDS) -> None:
+        """Save the state now, e.g. after a command that was given to a part of the monitor.
+
+        A journal that takes longer than `seconds` is a fault that is told; it is still written then.
+        """
+        await self._operator.save(seconds)
+
+    def load_alert_file(self) -> None:
+        """Take the thresholds of `knowledge/alert-thresholds.json`; a wrong file is told and the last good set stays.
+
+        What the monitor was made with (`alert_thresholds=`) goes before the file.
+        """
+        fault = take_alert_file(self.kb, self.alert_engine, self._overrides, self.clock.now())
+        if fault is not None:
+            self.bus.publish(fault)
+
+    # -- queries ---------------------------------------------------------------------------------
+
+    def alerts(self, *, include_resolved: bool = False) -> list[Alert]:
+        """Running alerts, newest first; with the resolved ones that are still kept, if asked."""
+        return self.alert_engine.alerts(include_resolved=include_resolved)
+
+    def metrics(self, name: str) -> FeatureMetrics:
+        """Figures of a feature after the last bar."""
+        return self.fleet.metrics(name, self.fleet.last_bar)
+
+    def all_metrics(self) -> list[FeatureMetrics]:
+        """Figures of every feature after the last bar."""
+        return [self.metrics(name) for name in self.fleet.names] if self.fleet.built else []
+
+    def history(self, name: str) -> dict[str, NDArray[np.generic]]:
+        """Arrays for the charts: at, ic_5d, ic_30d, slippage_ratio, pnl_bps, score, log_s; oldest first."""
+        return self.fleet.engine.history(name)
+
+    def generate_daily_report(self, day: date | str) -> DailyReport:
+        """The report of one UTC day, written with its plots to ``reports/daily/`` when there is a knowledge base.
+
+        Args:
+            day: A date or its ISO text, e.g. "2025-01-15".
+        """
+        return self.reports.write(day)
+
+    def day_facts(self, day: date | str) -> DayFacts:
+        """What the report of a day is made of, as known now."""
+        return self.reports.facts(day)

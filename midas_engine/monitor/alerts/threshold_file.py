@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from midas_engine.errors import DocumentDamagedError, KnowledgeBaseError, SettingsError
+from midas_engine.events import FaultReported
 from midas_engine.kb.frontmatter import decode
 from midas_engine.kb.thresholds import strict_json
 from midas_engine.monitor.alerts.thresholds import merge_thresholds
@@ -12,6 +13,9 @@ from midas_engine.monitor.protocols import RawStore
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
+
+    from midas_engine.monitor.alerts.engine import AlertEngine
 
 PATH = "knowledge/alert-thresholds.json"
 _LIMIT = 20_000
@@ -32,6 +36,20 @@ def read_alert_file(kb: object) -> dict[str, Any]:
     except (OSError, DocumentDamagedError, KnowledgeBaseError) as error:
         raise SettingsError(f"{PATH} cannot be read: {error}") from error
     return parse_alert_file(data)
+
+
+def take_alert_file(
+    kb: object, engine: AlertEngine, overrides: Mapping[str, Any], at: datetime
+) -> FaultReported | None:
+    """Give an alert engine the file's thresholds, `overrides` before them; a wrong file is the fault given back."""
+    if kb is None:
+        return None
+    try:
+        engine.replace_thresholds({**read_alert_file(kb), **overrides})
+    except SettingsError as error:
+        hint = error.hint or "the last good thresholds stay"
+        return FaultReported(at=at, where="alert thresholds", message=error.message, hint=hint)
+    return None
 
 
 def parse_alert_file(data: bytes) -> dict[str, Any]:

@@ -58,6 +58,23 @@ class ReadBar:
     context: dict[str, Any]
     complaints: list[Complaint] = field(default_factory=list)
 
+    def packed(self, index: int, names: Sequence[str], *, own: bool) -> tuple[dict[str, Any], dict[str, Floats]]:
+        """The bar as it is written ahead and handed to the fleet.
+
+        Args:
+            index: Its number.
+            names: The symbols, where they are known.
+            own: The returns are its own, not those that follow it.
+        """
+        label = self.returns
+        if own and label is None:
+            label = np.full(self.symbols, np.nan)
+        meta: dict[str, Any] = {"index": index, "regime": self.regime, "own": own, "labelled": label is not None}
+        if names:
+            meta["symbols"] = list(names)
+        returns = label if label is not None else np.zeros(0)
+        return meta, {"values": self.values, "returns": returns, "fills": np.array(self.fills)}
+
 
 class BarReader:
     """Reads bars; remembers the names of the symbols.

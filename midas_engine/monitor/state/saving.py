@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from midas_engine.errors import MonitorError
 from midas_engine.monitor.shadow_record import record_lines, shadow_lines
 from midas_engine.monitor.state.recovery import NOTE_SECONDS, Recovery
 from midas_engine.monitor.worker import Worker, within
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
+    from midas_engine.events import Event
     from midas_engine.journal import Journal
     from midas_engine.monitor.fleet import Fleet
 
@@ -31,6 +33,30 @@ class Saving:
         self._worker = Worker("midas-shadow")
         self._after: asyncio.Task[None] | None = None
         self._lines: asyncio.Future[None] | None = None
+
+    def come_back(self, wanted: list[str], remember: Callable[[Sequence[str]], None]) -> list[Event]:
+        """Bring the fleet to where the last run ended; without what was saved, where that cannot be used.
+
+        Args:
+            wanted: What is to be watched.
+            remember: Given the names of the symbols, where the last run knew them.
+
+        Returns:
+            What the last bar brought: its events carry the same ids as then.
+        """
+        events: list[Event] = []
+        try:
+            saved = self._recovery.load()
+            if saved is not None:
+                self._fleet.restore(*saved)
+            for meta, arrays in self._recovery.bars_after():
+                events = self._fleet.replay(meta, arrays)
+            if self._fleet.built:
+                remember(self._fleet.inputs.names)
+        except (MonitorError, KeyError, ValueError, TypeError) as error:
+            self._fleet.forget_all(wanted)
+            self._fault(f"the saved state cannot be used, starting without it: {error}", "critical")
+        return events
 
     async def write_ahead(self, meta: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
         """Write a bar before it is applied."""
