@@ -83,3 +83,9 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 def root() -> Path:
     """The project's folder."""
     return ROOT
+
+
+@pytest.fixture
+def field() -> Path:
+    """Files as people have them, one folder a case."""
+    return ROOT / "tests" / "data" / "field"

@@ -6,45 +6,22 @@ import csv
 import gzip
 import json
 import shutil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from helpers_cli import call_midas
+from helpers_field import CLOSES, PAID, VOLUME, case, panel_of, sums
 from helpers_market import NOW, bars, codes, epochs, funding, the, write
 from midas_engine.errors import DataDefectError, DataFormatError
 from midas_engine.market import inspect, read_any
 from midas_engine.market.importers import read_parts
 from midas_engine.market.importers.names import guessed_symbol, name_hints
-from midas_engine.market.importers.options import import_options
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from midas_engine.market import Panel
-
-# Sums over the ten days of the case files, of BTCUSDT.
-CLOSES, VOLUME, QUOTE, PAID = 17_352_646.6, 3_112_485.834, 220_526_096_902.8, -0.00084709
-
-
-@pytest.fixture
-def field(root: Path) -> Path:
-    return root / "tests" / "data" / "field"
-
-
-def case(field: Path, number: str) -> Path:
-    (found,) = field.glob(f"{number}-*")
-    return found
-
-
-def panel_of(field: Path, number: str, **said: Any) -> Panel:
-    return read_any([case(field, number)], now=NOW, options=import_options(**said))
-
-
-def sums(panel: Panel, *columns: str, symbol: int = 0) -> tuple[float, ...]:
-    return tuple(float(np.nansum(panel[c][:, symbol])) for c in columns)
 
 
 # -- bots ------------------------------------------------------------------------------------------------

@@ -83,6 +83,13 @@ def read_panel(cls: type[Panel], source: Path) -> Panel:
         raise DataFormatError(f"no file {source}", hint="`midas data import` makes one from exchange dumps")
     try:
         together = threads_fit()
+        footer = pq.ParquetFile(source).metadata
+        if footer.num_rows * footer.num_columns > _MOST_CELLS:
+            raise DataFormatError(
+                f"{source.name} holds {footer.num_rows:,} rows of {footer.num_columns} columns, more than "
+                f"{_MOST_CELLS:,} cells",
+                hint="import fewer symbols, or longer bars",
+            )
         table = pq.read_table(source, use_threads=together, pre_buffer=together)
         frame = table.replace_schema_metadata(None).to_pandas(use_threads=together)
     except MemoryError:

@@ -17,15 +17,16 @@ if TYPE_CHECKING:
     from midas_engine.market import Defect, DoctorReport, Panel
 
 _path = click.Path(path_type=Path)
+KINDS = ("candles", "funding", "mark", "index", "premium", "open_interest")
 
 
 def _options(verb: Any) -> Any:
     """What a person may say about files that do not say it themselves."""
     for option in (
         click.option("--symbol", metavar="NAME", help="The symbol of files that name none."),
-        click.option("--kind", metavar="KIND",
+        click.option("--kind", type=click.Choice(KINDS), metavar="KIND",
                      help="What the rows are: candles, funding, mark, index, premium, open_interest."),
-        click.option("--stamps", metavar="open|close",
+        click.option("--stamps", type=click.Choice(("open", "close")),
                      help="Whether a bar's time is its open (the rule) or its close."),
         click.option("--column", "columns", metavar="NAME=FIELD", multiple=True,
                      help="What a column is, such as Asset_ID=symbol; 1=timestamp without a header; '*=close' for a "
