@@ -30,7 +30,7 @@ if typing.TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class DslLimits:
-    """What an expression may weigh. Depth and look-back are the original system's.
+    """What an expression may weigh. Look-back is the original system's; depth lets published alphas in.
 
     Attributes:
         depth: Operator nesting.
@@ -42,7 +42,7 @@ class DslLimits:
         memory_mb: Megabytes that computing one expression may hold at once.
     """
 
-    depth: int = 7
+    depth: int = 9
     nodes: int = 200
     lookback_bars: int = 168
     text_bytes: int = 4096

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from midas_engine.dsl.labels import is_label
 from midas_engine.dsl.nodes import Call, Column, Node, Number, number_text
 from midas_engine.dsl.registry import OPERATORS, Kind, Operator, Param
 from midas_engine.errors import (
@@ -34,6 +35,9 @@ _FUTURE = re.compile(
 )
 # Trees are walked recursively; the interpreter's stack allows far more than this.
 _HEIGHT = 200
+# What is meant where a label stands as an argument.
+_GROUPED = {"cs_neutralize": "cs_group_demean(x, {})", "cs_demean": "cs_group_demean(x, {})"}
+_ANY_GROUP = "cs_group_rank(x, {0}), cs_group_mean(x, {0}) or cs_group_demean(x, {0})"
 _SIGNS = str.maketrans("", "", "+- ()")
 
 
@@ -113,6 +117,11 @@ class Builder:
 
     def call(self, operator: Operator, name: Token, closing: Token, args: list[Node]) -> Node:
         """An operator with its written arguments; defaults are filled in."""
+        if len(args) == 2 and isinstance(args[1], Column) and is_label(args[1].name) and operator.name == "cs_rank":
+            raise self._error(
+                ExpressionTypeError, "cs_rank takes 1 argument and ranks all symbols", name.position, name.end,
+                f"within groups write cs_group_rank(x, {args[1].name})",
+            )  # fmt: skip
         if not operator.required <= len(args) <= len(operator.params):
             wanted = str(operator.required)
             if operator.required != len(operator.params):
@@ -142,6 +151,11 @@ class Builder:
         """Whole-expression checks."""
         depth, _, _, memory = self._measure(node)
         limits = self.limits
+        if isinstance(node, Column) and is_label(node.name):
+            raise self._error(
+                ExpressionTypeError, f"{node.name} is a label, its number measures nothing", node.position, node.end,
+                f"for groups write {_ANY_GROUP.format(node.name)}",
+            )  # fmt: skip
         if depth > limits.depth:
             raise self._error(
                 LimitError, f"operators are nested {depth} deep, more than the limit dsl.depth = {limits.depth}",
@@ -213,6 +227,7 @@ class Builder:
 
     def _node(self, op: str, args: tuple[Node, ...], params: tuple[int | float, ...], start: int, end: int) -> Node:
         self._counted(start, end)
+        self._measures_only(op, args)
         node = Call(op, args, params, start, end)
         _, height, size, _ = self._measure(node)
         if height > _HEIGHT or size > self.limits.nodes:
@@ -223,6 +238,16 @@ class Builder:
             )
             raise self._error(LimitError, over, start, end, "save a part as a feature and use it by name")
         return node
+
+    def _measures_only(self, op: str, args: tuple[Node, ...]) -> None:
+        """A label is no measure: it may say which group, or be compared for equality."""
+        for place, arg in enumerate(args):
+            allowed = op in ("eq", "ne") or (place == 1 and op.startswith("cs_group_"))
+            if isinstance(arg, Column) and is_label(arg.name) and not allowed:
+                raise self._error(
+                    ExpressionTypeError, f"{arg.name} is a label, and {op} would take its number for a measure",
+                    arg.position, arg.end, f"for groups write {_GROUPED.get(op, _ANY_GROUP).format(arg.name)}",
+                )  # fmt: skip
 
     def _measure(self, node: Node) -> tuple[int, int, int, int]:
         if not isinstance(node, Call):

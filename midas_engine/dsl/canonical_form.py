@@ -19,6 +19,7 @@ from midas_engine.dsl.registry import OPERATORS, Operator
 # Twelve significant digits: the same constant reached through different arithmetic is the same constant.
 _DIGITS = 12
 _MIRROR = {"ts_max": "ts_min", "ts_min": "ts_max", "max": "min", "min": "max"}
+_IDEMPOTENT = ("cs_rank", "cs_demean", "cs_zscore", "cs_scale")
 _FLIP = {"ts_argmax": "ts_argmin", "ts_argmin": "ts_argmax"}
 
 
@@ -196,7 +197,7 @@ class _Form:
             return args[0].times(factor)
         if op == "sign" and args[0].single and args[0].terms[0][0].startswith("sign("):
             return args[0].times(factor)
-        if op in ("cs_rank", "cs_demean", "cs_zscore") and args[0].single and args[0].terms[0][0].startswith(f"{op}("):
+        if op in _IDEMPOTENT and args[0].single and args[0].terms[0][0].startswith(f"{op}("):
             # Ranking ranks, centring the centred, changes nothing but rounding.
             return args[0].times(factor)
         return self.plain(op, args, params).times(factor)

@@ -30,6 +30,9 @@ COLUMN_DOCS = {
     "quote_volume": "quote value traded",
     "vwap": "quote_volume / volume where it is not stored",
     "trades": "number of trades",
+    "cap": "market capitalisation in quote currency, where the data has it",
+    "sector": "label of the symbol's group, where the data has it; so is any name ending in `sector`, `industry`, "
+    "`cluster` or `group`",
     "bid_volume": "base quantity bid",
     "ask_volume": "base quantity offered",
     "taker_buy_volume": "base quantity bought by takers",
@@ -114,6 +117,8 @@ def skill_document() -> str:
         "  logarithm of 0 or less and overflow are NaN. No value is ever infinite.",
         "- A condition is 1 or 0; anything greater than 0 counts as true.",
         "- Cross-sectional operators compare the symbols of one bar and are refused on one symbol.",
+        "- A label (sector, cluster) is a number that only says same or other. It goes into `cs_group_mean`,",
+        "  `cs_group_demean`, `cs_group_rank`, `==` and `!=`; anything else refuses it. A condition is a label too.",
         "- A saved feature can be used by its name.",
         "",
         "## Columns",

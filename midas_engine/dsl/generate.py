@@ -9,6 +9,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from midas_engine.dsl.expression import parse
+from midas_engine.dsl.labels import is_label
 from midas_engine.dsl.registry import OPERATORS, Kind, Operator
 from midas_engine.errors import LimitError
 from midas_engine.settings import DslLimits
@@ -63,7 +64,8 @@ class _Writer:
         self, rng: np.random.Generator, columns: list[str], operators: list[Operator], max_window: int, infix: float
     ) -> None:
         self.rng = rng
-        self.columns = columns
+        self.columns = [c for c in columns if not is_label(c)] or columns
+        self.labels = [c for c in columns if is_label(c)]
         self.operators = operators
         self.windows = [w for w in WINDOWS if w <= max_window] or [max_window]
         self.infix = infix
@@ -75,6 +77,8 @@ class _Writer:
         operator = self.operators[int(self.rng.integers(len(self.operators)))]
         literal = operator.scalars and self.rng.random() < 0.25
         args = [self.write(depth - 1) for _ in range(operator.arity)]
+        if self.labels and operator.name.startswith("cs_group_"):
+            args[1] = str(self.rng.choice(self.labels))
         if literal:
             args[-1] = str(self.rng.choice(_CONSTANTS))
         literals = [self.literal(p.kind, p.low, p.high) for p in operator.literals]

@@ -190,7 +190,9 @@ class Registry(Mapping[str, Operator]):
         "extrema",
         "order",
         "weighted",
+        "trend",
         "cross",
+        "groups",
         "technical",
     )
 

@@ -20,6 +20,7 @@ COLUMN_UNITS: dict[str, Unit] = {
     **dict.fromkeys(("open", "high", "low", "close", "vwap", "mark_close", "index_close"), _PRICE),
     **dict.fromkeys(("volume", "bid_volume", "ask_volume", "taker_buy_volume", "open_interest"), _QUANTITY),
     "quote_volume": (1.0, 1.0),
+    "cap": (1.0, 1.0),
     "trades": PURE,
     "funding_rate": PURE,
     "returns": PURE,
@@ -83,6 +84,8 @@ def units_warnings(expr: Any) -> list[UnitsWarning]:
             if units[0] is None or not isinstance(exponent, Number):
                 return None
             return (units[0][0] * exponent.value, units[0][1] * exponent.value)
+        if rule == "repeated":
+            return PURE if units[0] == PURE else None
         if rule == "second":
             return units[1]
         return units[0] if rule == "first" else PURE

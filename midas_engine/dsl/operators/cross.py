@@ -87,6 +87,22 @@ def _centre(mode: int, x: Any, out: Any) -> None:
             o[s] = d if size >= 2.0 and d - d == 0.0 else np.nan
 
 
+@kernel("xw")
+def _scale(x: Any, out: Any) -> None:
+    rows, symbols = x.shape
+    for t in range(rows):
+        xr, o = x[t], out[t]
+        size, gross = 0.0, 0.0
+        for s in range(symbols):
+            v = abs(xr[s])
+            ok = v == v
+            size += 1.0 if ok else 0.0
+            gross += v if ok else 0.0
+        for s in range(symbols):
+            r = xr[s] / gross
+            o[s] = r if size >= 2.0 and r - r == 0.0 else np.nan
+
+
 @kernel("xxw")
 def _residual(x: Any, g: Any, out: Any) -> None:
     rows, symbols = x.shape
@@ -143,9 +159,15 @@ register(
              "cs_demean(returns(close, 1))", "first", run=_centred(0), scale="out", shift_free=True, odd=True)
 )  # fmt: skip
 register(
+    Operator("cs_scale", "cross_section", (series(),),
+             "x over the sum of |x| over the symbols of this bar, so that their gross is 1; NaN when all are 0; "
+             "needs 2 valid.", "cs_scale(cs_demean(returns(close, 24)))", "pure", run=_plain(_scale), scale="free",
+             odd=True)
+)  # fmt: skip
+register(
     Operator("cs_neutralize", "cross_section", (series("x"), series("g")),
-             "Residual of x after a regression with intercept on g over the symbols of this bar; needs 3 valid "
-             "pairs; where g is flat it is the demeaned x.",
+             "Residual of x after a regression with intercept on the measure g (no label) over the symbols of this "
+             "bar; needs 3 valid pairs; where g is flat it is the demeaned x.",
              "cs_neutralize(returns(close, 24), ts_std(returns(close, 1), 168))", "first", run=_plain(_residual),
              scale="out", shift_free=True, odd=True)
 )  # fmt: skip
