@@ -1,4 +1,4 @@
-"""What every action of the pipeline shares: looking, refusing, carrying out, telling."""
+"""`PipelineSteps`: what every action of the pipeline shares, looking, refusing, carrying out, telling."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from midas_engine.errors import DocumentDamagedError, KnowledgeBaseError, TransitionError
-from midas_engine.events import Event, FaultReported, FeatureMoved
-from midas_engine.journal.journal import Action, Journal
+from midas_engine.events import FaultReported, FeatureMoved
 from midas_engine.kb.features import feature_path
-from midas_engine.kb.names import check_name
-from midas_engine.models import FeatureRecord, FeatureState, PipelineSummary
+from midas_engine.kb.names import check_name, split_version
+from midas_engine.models import FeatureRecord, FeatureState
 from midas_engine.promoter.action_log import ActionLedger, Carried, Step
 from midas_engine.promoter.latch import look
-from midas_engine.promoter.preview import Preview, make_preview
 from midas_engine.promoter.rules import check_reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from midas_engine.clock import Clock
+    from midas_engine.events import Event
+    from midas_engine.journal.journal import Journal
     from midas_engine.kb.kill_file import Kill
     from midas_engine.kb.store import KnowledgeBase
 
@@ -28,95 +28,39 @@ _MOST_FORCED = 500
 _LIVE = frozenset({FeatureState.DEPLOYED, FeatureState.SHADOW})
 
 
-class PipelineCore:
-    """Reads the pipeline and carries steps out; the actions themselves are `FeaturePromoter`'s."""
+class PipelineSteps:
+    """Looks at features and carries steps out; which steps an action takes is `FeaturePromoter`'s to say.
+
+    Args:
+        kb: The knowledge base.
+        journal: Where actions are recorded.
+        clock: Stamps actions.
+        actor: Who acts, for the record.
+        via: Where the actor acts.
+        on_event: Told of every move, after it is on disk.
+    """
 
     def __init__(
         self,
         kb: KnowledgeBase,
-        journal: Journal | None = None,
+        journal: Journal,
+        clock: Clock,
         *,
-        clock: Clock | None = None,
-        actor: str = "operator",
-        on_event: Callable[[Event], None] | None = None,
-        via: str = "",
+        actor: str,
+        via: str,
+        on_event: Callable[[Event], None] | None,
     ) -> None:
-        self.kb = kb
-        self.clock = clock or kb.clock
+        self.kb, self.clock = kb, clock
         self.actor, self.via = actor, via
-        self._own_journal = journal is None
-        self.journal = journal or Journal(kb.journal_path, clock=self.clock, read_only=kb.read_only)
         self._on_event = on_event
-        self._ledger = ActionLedger(kb, self.journal)
+        self.ledger = ActionLedger(kb, journal)
         if not kb.read_only and not kb.transactions.idle:
             with kb.lock():
-                self._ledger.settle()
+                self.ledger.settle()
 
-    def close(self) -> None:
-        """Close the journal, if it was opened here."""
-        if self._own_journal:
-            self.journal.close()
-
-    # -- reading ---------------------------------------------------------------------------------
-
-    def list_candidates(self) -> list[str]:
-        """Names of the candidates."""
-        return self._names(FeatureState.CANDIDATE)
-
-    def list_shadow(self) -> list[str]:
-        """Names of the features that run in shadow."""
-        return self._names(FeatureState.SHADOW)
-
-    def list_deployed(self) -> list[str]:
-        """Names of the deployed features, paused ones included."""
-        return self._names(FeatureState.DEPLOYED)
-
-    def list_archived(self) -> list[str]:
-        """Names of the archived features, killed ones included."""
-        return self._names(FeatureState.ARCHIVED)
-
-    def _names(self, state: FeatureState) -> list[str]:
-        return [record.name for record in self.kb.features(state)]
-
-    def feature_status(self, name: str) -> FeatureRecord:
-        """The feature with its state, figures and history.
-
-        Raises:
-            TransitionError: There is none.
-        """
-        return self.kb.feature(name)
-
-    def pipeline_summary(self) -> PipelineSummary:
-        """All features by state, from one look at the disk."""
-        records = self.kb.features()
-        by_state = {state: tuple(r for r in records if r.state is state) for state in FeatureState}
-        return PipelineSummary(
-            by_state[FeatureState.CANDIDATE],
-            by_state[FeatureState.SHADOW],
-            by_state[FeatureState.DEPLOYED],
-            by_state[FeatureState.ARCHIVED],
-        )
-
-    def preview(self, action: str, name: str, withdrawn: Sequence[str] = ()) -> Preview:
-        """What an action would change on disk, what is against it, and whether it is possible at all."""
-        return make_preview(self.kb, action, name, withdrawn)
-
-    def pending_kills(self) -> list[Kill]:
-        """Kills whose `on_kill` has not returned yet: a monitor that has one calls it, at the latest at its start."""
-        return self.kb.kill_file.read().pending
-
-    def announced(self, path: str) -> bool:
-        """Whether what lies at `path` was written here and told to `on_event`: nobody else need tell of it."""
-        return self._on_event is not None and self._ledger.wrote(path)
-
-    def undoable(self) -> Action | None:
-        """The action that `undo` would take back; None when there is none."""
-        return self._ledger.undoable()
-
-    # -- the common part -------------------------------------------------------------------------
-
-    def _settle(self) -> None:
-        self._report(self._ledger.settle())
+    def settle(self) -> None:
+        """Finish what another process left half done, journal what waits, and archive what is latched."""
+        self.report(self.ledger.settle())
         self._archive_latched()
 
     def _archive_latched(self) -> None:
@@ -130,40 +74,68 @@ class PipelineCore:
             except DocumentDamagedError:
                 continue  # who kills it by name takes the journal's copy
             if record is not None and record.state in _LIVE and not record.killed:
-                self._archive_kill(kill, record)
+                self.archive_kill(kill, record)
 
-    def _archive_kill(self, kill: Kill, record: FeatureRecord) -> FeatureRecord:
+    def archive_kill(self, kill: Kill, record: FeatureRecord) -> FeatureRecord:
+        """Archive what a latched kill names."""
         by = (kill.actor, kill.via)
-        step = self._step("kill", record, FeatureState.ARCHIVED, kill.reason, by=by, killed=True, paused=False)
-        return self._carry("kill", [step], reason=kill.reason, by=by)
+        step = self.step("kill", record, FeatureState.ARCHIVED, kill.reason, by=by, killed=True, paused=False)
+        return self.carry("kill", [step], reason=kill.reason, by=by)
 
-    def _record(self, name: str, *, or_last_known: bool = False) -> FeatureRecord:
+    def record(self, name: str, *, or_last_known: bool = False) -> FeatureRecord:
+        """The feature, to be acted on; killed where the kill file says so."""
         check_name(name)
-        self._settle()
-        record = self._look(name, or_last_known=or_last_known)
+        self.settle()
+        record = self.look(name, or_last_known=or_last_known)
         if not record.killed and name in self.kb.kill_file.read().kills:
             return dataclasses.replace(record, killed=True)
         return record
 
-    def _look(self, name: str, *, or_last_known: bool = False) -> FeatureRecord:
-        return look(self.kb, name, self._ledger.last_known if or_last_known else lambda _: None)
+    def look(self, name: str, *, or_last_known: bool = False) -> FeatureRecord:
+        """The feature as it lies there."""
+        return look(self.kb, name, self.ledger.last_known if or_last_known else lambda _: None)
 
-    def _everything(self) -> list[FeatureRecord]:
+    def everything(self) -> list[FeatureRecord]:
+        """Every feature, damaged ones too."""
         return [*self.kb.features(), *self.kb.damaged_features()]
 
-    def _there(self, name: str) -> str:
-        return next((r.path for r in self._everything() if r.name == name), "")
+    def there(self, name: str) -> str:
+        """The path of a feature of that name; empty when there is none."""
+        return next((r.path for r in self.everything() if r.name == name), "")
 
-    def _move(
+    def archived(self, name: str) -> FeatureRecord | None:
+        """An archived feature that may come back: one that was not killed."""
+        record = self.kb.find_feature(name)
+        if record is None or record.state is not FeatureState.ARCHIVED or record.killed:
+            return None
+        return None if name in self.kb.kill_file.read().kills else record
+
+    def incumbent(self, name: str) -> FeatureRecord | None:
+        """The deployed version of what `name` is a version of; `name` itself before the others."""
+        base = split_version(name)[0]
+        live = [r for r in self.kb.features(FeatureState.DEPLOYED) if split_version(r.name)[0] == base]
+        return min(live, key=lambda r: r.name != name, default=None)
+
+    def refuse_second_version(self, record: FeatureRecord) -> None:
+        """Refuse what would leave two versions of a feature live."""
+        live = self.incumbent(record.name)
+        if live is not None:
+            raise TransitionError(
+                f"{live.name} is deployed, another version of it", hint=f"swap them: redeploy {record.name}"
+            )
+
+    def move(
         self, action: str, record: FeatureRecord, after: FeatureState, reason: str, **changes: Any
     ) -> FeatureRecord:
+        """Carry one step out."""
         text = check_reason(action, reason, record)
-        return self._carry(action, [self._step(action, record, after, text, **changes)], reason=text)
+        return self.carry(action, [self.step(action, record, after, text, **changes)], reason=text)
 
-    def _retired(self, record: FeatureRecord, reason: str, action: str) -> Step:
-        return self._step(action, record, FeatureState.ARCHIVED, reason, paused=False)
+    def retired(self, record: FeatureRecord, reason: str, action: str) -> Step:
+        """The step that archives what another replaces."""
+        return self.step(action, record, FeatureState.ARCHIVED, reason, paused=False)
 
-    def _step(
+    def step(
         self,
         action: str,
         record: FeatureRecord,
@@ -174,6 +146,7 @@ class PipelineCore:
         by: tuple[str, str] | None = None,
         **changes: Any,
     ) -> Step:
+        """A feature in its new state, with the entry in its history."""
         now = self.clock.now()
         actor, via = by or (self.actor, self.via)
         entry = {
@@ -192,16 +165,18 @@ class PipelineCore:
         changed = dataclasses.replace(
             record, state=after, reason=reason or record.reason, history=(*record.history, entry), **changes
         )
-        return Step(record, self._stamped(changed))
+        return Step(record, self.stamped(changed))
 
-    def _stamped(self, record: FeatureRecord) -> FeatureRecord:
+    def stamped(self, record: FeatureRecord) -> FeatureRecord:
+        """The feature with the time of its change."""
         now = self.clock.now()
         late = record.changed_at is not None and record.changed_at > now  # a clock that was set back
         return dataclasses.replace(record, changed_at=record.changed_at if late else now, damaged="")
 
-    def _carry(
+    def carry(
         self, action: str, steps: list[Step], *, reason: str, feature: str = "", by: tuple[str, str] | None = None
     ) -> FeatureRecord:
+        """Write steps as one change, journalled and told."""
         actor, via = by or (self.actor, self.via)
         last = steps[-1].after
         for step in steps:
@@ -209,14 +184,15 @@ class PipelineCore:
             taken = self.kb.occupied(target)
             if taken and (step.before is None or step.before.path != target):
                 raise TransitionError(f"{target} is in the way", hint="see `midas kb check`; nothing was changed")
-        carried = self._ledger.carry_out(
+        carried = self.ledger.carry_out(
             action, feature or last.name, steps, at=self.clock.now(), actor=actor, reason=reason, via=via
         )
-        self._tell(carried)
+        self.tell(carried)
         return dataclasses.replace(last, path=feature_path(last.name, last.state))
 
-    def _tell(self, carried: Carried) -> FeatureMoved:
-        self._report(carried.fault)
+    def tell(self, carried: Carried) -> FeatureMoved:
+        """Tell what was carried out; gives the last move."""
+        self.report(carried.fault)
         events = [
             FeatureMoved(
                 at=carried.at,
@@ -234,24 +210,24 @@ class PipelineCore:
                 self._on_event(event)
         return events[-1]
 
-    def _report(self, fault: str) -> None:
+    def report(self, fault: str) -> None:
+        """Tell a fault of the journal."""
         if fault:
-            self._fault(
-                "journal", fault, "the change itself is on disk; it goes into the journal when that works again"
-            )
+            self.fault("journal", fault, "the change itself is on disk; it goes into the journal when that works again")
 
-    def _fault(self, where: str, message: str, hint: str = "", severity: str = "warning") -> None:
+    def fault(self, where: str, message: str, hint: str = "", severity: str = "warning") -> None:
+        """Tell something that failed and was survived."""
         if self._on_event is not None:
             self._on_event(
                 FaultReported(at=self.clock.now(), where=where, message=message, hint=hint, severity=severity)
             )
 
-    def _latch(self, record: FeatureRecord, reason: str) -> bool:
+    def latch(self, record: FeatureRecord, reason: str) -> bool:
         """Write the kill where no lock is needed; False when the disk refused, which is said."""
         kills = self.kb.kill_file
         try:
             kills.latch(record.name, reason=reason, actor=self.actor, at=self.clock.now(), via=self.via)
         except KnowledgeBaseError as error:
-            self._fault("kill", f"{error.message}; the pipeline itself is tried", error.hint, "critical")
+            self.fault("kill", f"{error.message}; the pipeline itself is tried", error.hint, "critical")
             return False
         return True

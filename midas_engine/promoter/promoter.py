@@ -7,20 +7,27 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from midas_engine.errors import DocumentDamagedError, LockTimeoutError, TransitionError
+from midas_engine.journal.journal import Journal
 from midas_engine.kb.names import check_name, split_version, version_name
-from midas_engine.models import FeatureRecord, FeatureState
+from midas_engine.models import FeatureRecord, FeatureState, PipelineSummary
 from midas_engine.promoter.action_log import Step
-from midas_engine.promoter.core import PipelineCore
+from midas_engine.promoter.core import PipelineSteps
 from midas_engine.promoter.latch import check_kill
+from midas_engine.promoter.preview import make_preview
 from midas_engine.promoter.rules import check_force, check_reason, refusals, state_after
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from midas_engine.events import FeatureMoved
+    from midas_engine.clock import Clock
+    from midas_engine.events import Event, FeatureMoved
+    from midas_engine.journal.journal import Action
+    from midas_engine.kb.kill_file import Kill
+    from midas_engine.kb.store import KnowledgeBase
+    from midas_engine.promoter.preview import Preview
 
 
-class FeaturePromoter(PipelineCore):
+class FeaturePromoter:
     """Moves features between states: one change on disk each, journalled, undoable except kill.
 
     Every action takes the base's lock, so several processes may act at once, and is complete when
@@ -35,6 +42,85 @@ class FeaturePromoter(PipelineCore):
         via: Where the actor acts: "terminal", "command line", "Python"; for the record.
     """
 
+    def __init__(
+        self,
+        kb: KnowledgeBase,
+        journal: Journal | None = None,
+        *,
+        clock: Clock | None = None,
+        actor: str = "operator",
+        on_event: Callable[[Event], None] | None = None,
+        via: str = "",
+    ) -> None:
+        self.kb = kb
+        self.clock = clock or kb.clock
+        self.actor, self.via = actor, via
+        self._own_journal = journal is None
+        self.journal = journal or Journal(kb.journal_path, clock=self.clock, read_only=kb.read_only)
+        self._on_event = on_event
+        self._steps = PipelineSteps(kb, self.journal, self.clock, actor=actor, via=via, on_event=on_event)
+
+    def close(self) -> None:
+        """Close the journal, if it was opened here."""
+        if self._own_journal:
+            self.journal.close()
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    def list_candidates(self) -> list[str]:
+        """Names of the candidates."""
+        return self._names(FeatureState.CANDIDATE)
+
+    def list_shadow(self) -> list[str]:
+        """Names of the features that run in shadow."""
+        return self._names(FeatureState.SHADOW)
+
+    def list_deployed(self) -> list[str]:
+        """Names of the deployed features, paused ones included."""
+        return self._names(FeatureState.DEPLOYED)
+
+    def list_archived(self) -> list[str]:
+        """Names of the archived features, killed ones included."""
+        return self._names(FeatureState.ARCHIVED)
+
+    def _names(self, state: FeatureState) -> list[str]:
+        return [record.name for record in self.kb.features(state)]
+
+    def feature_status(self, name: str) -> FeatureRecord:
+        """The feature with its state, figures and history.
+
+        Raises:
+            TransitionError: There is none.
+        """
+        return self.kb.feature(name)
+
+    def pipeline_summary(self) -> PipelineSummary:
+        """All features by state, from one look at the disk."""
+        records = self.kb.features()
+        by_state = {state: tuple(r for r in records if r.state is state) for state in FeatureState}
+        return PipelineSummary(
+            by_state[FeatureState.CANDIDATE],
+            by_state[FeatureState.SHADOW],
+            by_state[FeatureState.DEPLOYED],
+            by_state[FeatureState.ARCHIVED],
+        )
+
+    def preview(self, action: str, name: str, withdrawn: Sequence[str] = ()) -> Preview:
+        """What an action would change on disk, what is against it, and whether it is possible at all."""
+        return make_preview(self.kb, action, name, withdrawn)
+
+    def pending_kills(self) -> list[Kill]:
+        """Kills whose `on_kill` has not returned yet: a monitor that has one calls it, at the latest at its start."""
+        return self.kb.kill_file.read().pending
+
+    def announced(self, path: str) -> bool:
+        """Whether what lies at `path` was written here and told to `on_event`: nobody else need tell of it."""
+        return self._on_event is not None and self._steps.ledger.wrote(path)
+
+    def undoable(self) -> Action | None:
+        """The action that `undo` would take back; None when there is none."""
+        return self._steps.ledger.undoable()
+
     # -- moving ----------------------------------------------------------------------------------
 
     def save_candidate(self, record: FeatureRecord) -> FeatureRecord:
@@ -46,8 +132,8 @@ class FeaturePromoter(PipelineCore):
         """
         check_name(record.name)
         with self.kb.lock():
-            self._settle()
-            there = self._there(record.name)
+            self._steps.settle()
+            there = self._steps.there(record.name)
             if there:
                 raise TransitionError(
                     f"{record.name} is there already: {there}", hint="nothing is overwritten; choose another name"
@@ -64,7 +150,7 @@ class FeaturePromoter(PipelineCore):
                 history=(),
                 damaged="",
             )
-            return self._carry("save", [Step(None, fresh)], reason="")
+            return self._steps.carry("save", [Step(None, fresh)], reason="")
 
     def promote(
         self,
@@ -92,12 +178,12 @@ class FeaturePromoter(PipelineCore):
         """
         reference = _reference(name, expected_score, breadth)
         with self.kb.lock():
-            record = self._record(name)
+            record = self._steps.record(name)
             after = state_after("promote", record)
-            self._refuse_second_version(record)
+            self._steps.refuse_second_version(record)
             against = refusals("promote", record, withdrawn)
             check_force(record, against, reason, force)
-            return self._move("promote", record, after, reason, forced=against, **reference)
+            return self._steps.move("promote", record, after, reason, forced=against, **reference)
 
     def shadow(
         self, name: str, reason: str = "", *, expected_score: float | None = None, breadth: float | None = None
@@ -133,14 +219,16 @@ class FeaturePromoter(PipelineCore):
         record, text = self.check_kill(name, reason)
         if record.killed and record.state is FeatureState.ARCHIVED:
             return record
-        latched = record.killed or self._latch(record, text)
+        latched = record.killed or self._steps.latch(record, text)
         try:
             with self.kb.lock():
                 return self._archive_killed(name, text)
         except LockTimeoutError as error:
             if not latched:
                 raise
-            self._fault("kill", f"{name} is killed; its file moves when the base is free: {error.message}", error.hint)
+            self._steps.fault(
+                "kill", f"{name} is killed; its file moves when the base is free: {error.message}", error.hint
+            )
             return dataclasses.replace(record, killed=True)
 
     def check_kill(self, name: str, reason: str) -> tuple[FeatureRecord, str]:
@@ -151,30 +239,30 @@ class FeaturePromoter(PipelineCore):
             ReadOnlyError: The base may not be written.
         """
         self.kb.check_writable()
-        return check_kill(self.kb, name, reason, self._ledger.last_known)
+        return check_kill(self.kb, name, reason, self._steps.ledger.last_known)
 
     def _archive_killed(self, name: str, reason: str) -> FeatureRecord:
-        self._settle()
-        record = self._look(name, or_last_known=True)
+        self._steps.settle()
+        record = self._steps.look(name, or_last_known=True)
         held = self.kb.kill_file.read().kills.get(name)
         if record.state not in (FeatureState.DEPLOYED, FeatureState.SHADOW):
             return dataclasses.replace(record, killed=record.killed or held is not None)
         if held is not None:
-            return self._archive_kill(held, record)
-        return self._move("kill", record, state_after("kill", record), reason, killed=True, paused=False)
+            return self._steps.archive_kill(held, record)
+        return self._steps.move("kill", record, state_after("kill", record), reason, killed=True, paused=False)
 
     def calibrate(self, name: str, expected_score: float, breadth: float | None = None) -> FeatureRecord:
         """Store the reference score (confirmation part, shrunk) that the live detectors compare with."""
         reference = _reference(name, expected_score, breadth)
         with self.kb.lock():
-            record = self._record(name)
-            changed = self._stamped(dataclasses.replace(record, **reference))
-            return self._carry("calibrate", [Step(record, changed)], reason="")
+            record = self._steps.record(name)
+            changed = self._steps.stamped(dataclasses.replace(record, **reference))
+            return self._steps.carry("calibrate", [Step(record, changed)], reason="")
 
     def _simple(self, action: str, name: str, reason: str, **changes: Any) -> FeatureRecord:
         with self.kb.lock():
-            record = self._record(name)
-            return self._move(action, record, state_after(action, record), reason, **changes)
+            record = self._steps.record(name)
+            return self._steps.move(action, record, state_after(action, record), reason, **changes)
 
     # -- versions --------------------------------------------------------------------------------
 
@@ -188,9 +276,9 @@ class FeaturePromoter(PipelineCore):
             changes: Further fields of the record, such as metrics or session_id.
         """
         with self.kb.lock():
-            origin = self._record(name)
+            origin = self._steps.record(name)
             base = split_version(name)[0]
-            taken = [split_version(r.name)[1] for r in self._everything() if split_version(r.name)[0] == base]
+            taken = [split_version(r.name)[1] for r in self._steps.everything() if split_version(r.name)[0] == base]
             fresh = FeatureRecord(
                 name=version_name(base, max(taken) + 1),
                 expression=expression,
@@ -203,8 +291,8 @@ class FeaturePromoter(PipelineCore):
                 hold_bars=origin.hold_bars,
                 lineage=(*origin.lineage, origin.name),
             )
-            fresh = self._stamped(dataclasses.replace(fresh, **changes))
-            return self._carry("save", [Step(None, fresh)], reason=fresh.reason)
+            fresh = self._steps.stamped(dataclasses.replace(fresh, **changes))
+            return self._steps.carry("save", [Step(None, fresh)], reason=fresh.reason)
 
     def redeploy(
         self,
@@ -222,7 +310,7 @@ class FeaturePromoter(PipelineCore):
         """
         reference = _reference(name, expected_score, breadth)
         with self.kb.lock():
-            record = self._record(name)
+            record = self._steps.record(name)
             after = state_after("redeploy", record)
             text = check_reason("redeploy", reason, record)
             against = refusals("redeploy", record, withdrawn)
@@ -231,23 +319,23 @@ class FeaturePromoter(PipelineCore):
                 # Before the move: should that fail, the feature's file still says that it is killed.
                 now = self.clock.now()
                 self.kb.kill_file.let_live(name, reason=text, actor=self.actor, at=now, via=self.via)
-            incumbent = self._incumbent(record.name)
-            steps = [] if incumbent is None else [self._retired(incumbent, f"replaced by {name}", "redeploy")]
+            incumbent = self._steps.incumbent(record.name)
+            steps = [] if incumbent is None else [self._steps.retired(incumbent, f"replaced by {name}", "redeploy")]
             lineage = record.lineage
             if incumbent is not None and incumbent.name not in lineage:
                 lineage = (*lineage, incumbent.name)
             changes = {"killed": False, "paused": False, "lineage": lineage, **reference}
-            steps.append(self._step("redeploy", record, after, text, forced=against, **changes))
-            return self._carry("redeploy", steps, reason=text, feature=name)
+            steps.append(self._steps.step("redeploy", record, after, text, forced=against, **changes))
+            return self._steps.carry("redeploy", steps, reason=text, feature=name)
 
     def rollback(self, name: str, reason: str = "") -> FeatureRecord:
         """Put back the version that the live one replaced, in one swap; returns the version that is live now."""
         with self.kb.lock():
-            self._settle()
-            current = self._incumbent(check_name(name))
+            self._steps.settle()
+            current = self._steps.incumbent(check_name(name))
             if current is None:
                 raise TransitionError(f"no version of {split_version(name)[0]} is deployed", hint="redeploy one")
-            previous = next((r for n in reversed(current.lineage) if (r := self._archived(n)) is not None), None)
+            previous = next((r for n in reversed(current.lineage) if (r := self._steps.archived(n)) is not None), None)
             if previous is None:
                 raise TransitionError(
                     f"{current.name} replaced nothing that can come back",
@@ -255,29 +343,10 @@ class FeaturePromoter(PipelineCore):
                 )
             text = check_reason("rollback", reason, current) or f"rolled back from {current.name}"
             steps = [
-                self._retired(current, text, "rollback"),
-                self._step("rollback", previous, FeatureState.DEPLOYED, text, paused=False),
+                self._steps.retired(current, text, "rollback"),
+                self._steps.step("rollback", previous, FeatureState.DEPLOYED, text, paused=False),
             ]
-            return self._carry("rollback", steps, reason=text, feature=current.name)
-
-    def _archived(self, name: str) -> FeatureRecord | None:
-        record = self.kb.find_feature(name)
-        if record is None or record.state is not FeatureState.ARCHIVED or record.killed:
-            return None
-        return None if name in self.kb.kill_file.read().kills else record
-
-    def _incumbent(self, name: str) -> FeatureRecord | None:
-        """The deployed version of what `name` is a version of; `name` itself before the others."""
-        base = split_version(name)[0]
-        live = [r for r in self.kb.features(FeatureState.DEPLOYED) if split_version(r.name)[0] == base]
-        return min(live, key=lambda r: r.name != name, default=None)
-
-    def _refuse_second_version(self, record: FeatureRecord) -> None:
-        live = self._incumbent(record.name)
-        if live is not None:
-            raise TransitionError(
-                f"{live.name} is deployed, another version of it", hint=f"swap them: redeploy {record.name}"
-            )
+            return self._steps.carry("rollback", steps, reason=text, feature=current.name)
 
     # -- taking back -----------------------------------------------------------------------------
 
@@ -288,8 +357,8 @@ class FeaturePromoter(PipelineCore):
             UndoError: Nothing to undo, a kill, or the files changed.
         """
         with self.kb.lock():
-            self._settle()
-            return self._tell(self._ledger.undo(name, at=self.clock.now(), actor=self.actor, via=self.via))
+            self._steps.settle()
+            return self._steps.tell(self._steps.ledger.undo(name, at=self.clock.now(), actor=self.actor, via=self.via))
 
     def redo(self, name: str | None = None) -> FeatureMoved:
         """Do again what `undo` took back.
@@ -298,23 +367,23 @@ class FeaturePromoter(PipelineCore):
             UndoError: Nothing to redo, or the files changed.
         """
         with self.kb.lock():
-            self._settle()
-            return self._tell(self._ledger.redo(name, at=self.clock.now(), actor=self.actor, via=self.via))
+            self._steps.settle()
+            return self._steps.tell(self._steps.ledger.redo(name, at=self.clock.now(), actor=self.actor, via=self.via))
 
     def restore(self, name: str) -> FeatureRecord:
         """Rewrite a feature whose file is damaged from the journal's last copy of it."""
         with self.kb.lock():
-            self._settle()
+            self._steps.settle()
             try:
                 sound = self.kb.find_feature(check_name(name))
             except DocumentDamagedError:
                 sound = None
             if sound is not None:
                 raise TransitionError(f"{name} is not damaged", hint="nothing was changed")
-            record = self._ledger.last_known(name)
+            record = self._steps.ledger.last_known(name)
             if record is None:
                 raise TransitionError(f"the journal has no copy of {name}", hint="mend the file by hand")
-            return self._carry("restore", [Step(record, record)], reason="the file was damaged")
+            return self._steps.carry("restore", [Step(record, record)], reason="the file was damaged")
 
 
 def _reference(name: str, expected_score: float | None, breadth: float | None) -> dict[str, Any]:
