@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from midas_engine.market.importers import names
 from midas_engine.monitor.diagnosis import claims
 from midas_engine.proposer import local_diagnosis
 from tests.helpers_patterns import Use, slowest, uses
@@ -17,6 +18,8 @@ CUT = {
     ("midas_engine/proposer/local_researcher.py", r"(_s\d+)*$"): 80,
     ("midas_engine/proposer/local_diagnosis.py", local_diagnosis._FIGURE.pattern): local_diagnosis._LINE,
     ("midas_engine/monitor/diagnosis/claims.py", claims._NUMBER.pattern): claims.MAX_CLAIM,
+    ("midas_engine/market/importers/names.py", names._PAIR.pattern): names.MAX_NAME,
+    ("midas_engine/market/importers/names.py", names._COPY.pattern): names.MAX_NAME,
 }
 # Patterns that are put together when they are needed, and why no stranger's text makes them slow.
 RUN_TIME = {

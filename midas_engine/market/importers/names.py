@@ -46,6 +46,7 @@ _OTHER_PRICE = re.compile(
 )
 _RATES = re.compile(r"(?:^|[_\-. ])funding(?:[_\- ]?rates?)?(?:[_\- ]?history)?(?=[_\-. ]|$)", re.IGNORECASE)
 _INTEREST = re.compile(r"(?:^|[_\-. ])(?:open[_\- ]?interest|oi)(?:[_\- ]?hist(?:ory)?)?(?=[_\-. ]|$)", re.IGNORECASE)
+MAX_NAME = 255  # what file systems take; an archive's member may claim more, and the patterns are not linear
 _FOLDER_KEY = re.compile(r"(?:symbol|pair|ticker|instrument|instid|market|contract|coin|asset)=(.+)", re.IGNORECASE)
 _SUFFIX = re.compile(r"(?:\.(?:csv|tsv|txt|json|jsonl|parquet|pq|feather|arrow|zip|gz))+$", re.IGNORECASE)
 _FOLDERS_THAT_SPEAK = 4
@@ -85,7 +86,7 @@ def name_hints(path: str) -> NameHints:
     """
     pure = PurePosixPath(path)
     stem = _stem(pure.name)
-    folders = pure.parts[:-1][-_FOLDERS_THAT_SPEAK:]
+    folders = tuple(folder[:MAX_NAME] for folder in pure.parts[:-1][-_FOLDERS_THAT_SPEAK:])
     symbol, contract = _symbol(stem)
     if symbol is None:
         symbol, contract = _of_folders(folders)
@@ -106,7 +107,7 @@ def name_hints(path: str) -> NameHints:
 
 
 def _stem(name: str) -> str:
-    name = unicodedata.normalize("NFC", name)
+    name = unicodedata.normalize("NFC", name[:MAX_NAME])
     return _COPY.sub("", _SUFFIX.sub("", name)) or name
 
 
