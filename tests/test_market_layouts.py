@@ -273,3 +273,20 @@ def test_dead_bars_are_cut(field: Path) -> None:
     assert "2026-02-05T03:00" in found.detail
     panel = panel_of(field, "57")
     assert np.isfinite(panel["close"]).sum(axis=0).tolist() == [240, 100]
+
+
+def test_columns_that_know_the_next_bars_are_warned_of(tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    frame = bars(1200, ("BTCUSDT", "ETHUSDT", "SOLUSDT"))
+    by_symbol = frame.groupby("symbol")["close"]
+    past = by_symbol.transform(lambda c: np.log(c / c.shift(12)))
+    frame = frame.assign(
+        dpo=by_symbol.transform(lambda c: c / c.rolling(24, center=True).mean() - 1),
+        chikou=by_symbol.transform(lambda c: c.shift(-26) / c - 1),
+        next_bar=by_symbol.transform(lambda c: c.shift(-1) / c - 1) + rng.normal(0, 0.004, len(frame)),
+        momentum=past,
+        noise=rng.normal(size=len(frame)),
+        mean=by_symbol.transform(lambda c: c / c.rolling(24).mean() - 1),
+    )
+    report = inspect(write(frame, tmp_path / "bars.parquet"), now=NOW.replace(month=6))
+    assert {d.column for d in report.defects if d.code == "knows-future"} == {"dpo", "chikou", "next_bar"}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from midas_engine.clock import WallClock
+from midas_engine.market.doctor.foresight import check_foresight
 from midas_engine.market.doctor.funding import LONGEST_INTERVAL_NS, MISSING_INTERVALS, check_funding, check_snapshots
 from midas_engine.market.doctor.gather import Gathered, gather
 from midas_engine.market.doctor.mend import without_dead_bars, without_new_units, without_zero_figures
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
     from midas_engine.market.raw_rows import Part
 
 BAR_KINDS = ("bars",)
+# Columns of exchanges; the others are the user's own.
+_KNOWN = frozenset(
+    ("timestamp", "symbol", "close_time", "open", "high", "low", "close", "volume", "quote_volume", "trades", "vwap")
+    + ("taker_buy_volume", "taker_buy_quote_volume", "funding_rate", "open_interest", "open_interest_usd", "mark_close")
+)
 PRICE_KINDS = ("mark", "index", "premium")
 
 
@@ -90,6 +96,7 @@ def examine(parts: Sequence[Part], *, now: datetime | None = None) -> Examined:
     defects += [d for g in every for d in g.defects]
     if bars is not None and len(bars.frame):
         bars, dead = without_dead_bars(bars)
+        defects += check_foresight(bars, _KNOWN)
         defects += [*check_times(bars, instant), *check_bars(bars), *_local_autumn(parts, bars), *dead]
         bars, cut = without_new_units(bars)
         told = {d.symbol for d in cut}

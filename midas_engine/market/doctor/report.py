@@ -75,6 +75,9 @@ RULES: Mapping[str, Rule] = {
     "contracts": Rule("error", "give the volume in coins, or leave the quote volume out"),
     "mended-volume": Rule("info", "nothing: volume is in coins now"),
     "delisted": Rule("warning", "nothing: bars after the last trade are cut"),
+    "knows-future": Rule(
+        "warning", "take no verdict on it: show that each value was known at its bar's close, or leave the column out"
+    ),
     # Funding and open interest
     "funding-percent": Rule(
         "error", "find out its unit and give it as a fraction of notional a settlement, near 0.0001 for eight hours"
