@@ -146,3 +146,31 @@ def test_data_that_is_not_there(tmp_path: Path, nowhere: str, capsys: Any) -> No
     ran = call_midas(capsys, "evaluate", "close", "--data", str(tmp_path / "missing.parquet"), "--kb", nowhere)
     assert ran.code == 3
     assert "missing.parquet" in ran.err
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "close",
+        "cs_rank(close)",
+        "-close",
+        "close * 3",
+        "log(close)",
+        "volume",
+        "ts_mean(close, 24)",
+        "-cs_rank(trades)",
+    ],
+)
+def test_a_nominal_size_is_refused_by_name(expression: str, nowhere: str, capsys: Any) -> None:
+    ran = call_midas(capsys, "evaluate", "--data", "sample", "--kb", nowhere, "--", expression)
+    assert ran.code == 0
+    assert "\nREFUSED " in ran.out
+    assert "Units: " in ran.out.split("rank IC")[0]
+    assert "x comparable" in ran.out
+
+
+def test_both_parts_of_a_feature_and_a_disagreement_are_shown(nowhere: str, capsys: Any) -> None:
+    ran = call_midas(capsys, "evaluate", "--data", "sample", "--kb", nowhere, "--", "-returns(close, 24)")
+    assert "What differs between symbols for good (1%" in ran.out
+    assert "IC and money disagree" in ran.out.split("IC (Pearson)")[0]
+    assert "x comparable" not in ran.out

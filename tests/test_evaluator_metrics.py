@@ -159,11 +159,11 @@ def test_bar_size_and_annualisation_come_from_the_data() -> None:
 
 
 def test_long_horizons_take_the_weaker_of_hac_and_bootstrap() -> None:
-    from midas_engine.evaluator.metrics.components import score_figures
+    from midas_engine.evaluator.metrics.significance import time_figures
     from midas_engine.stats.bootstrap import block_length, bootstrap_se
 
     u = np.convolve(np.random.default_rng(3).normal(size=4047), np.ones(48), "valid")
-    figures = score_figures(u, 48, 0.0)
+    figures = time_figures(u, 48, 0.0)
     assert figures.se >= bootstrap_se(u, block_length(48)) * 0.999
     assert figures.t == pytest.approx(figures.mean / figures.se)
 

@@ -28,7 +28,7 @@ from midas_engine.evaluator import (
     session_line,
     split_parts,
 )
-from midas_engine.evaluator.metrics.components import score_figures
+from midas_engine.evaluator.metrics.significance import time_figures
 from midas_engine.settings import EvaluationSettings
 from midas_engine.stats.intervals import share_interval
 from midas_engine.stats.ranks import sort_rows
@@ -38,7 +38,7 @@ def over_the_line(values: np.ndarray, context: EvaluationContext, trials: int) -
     """The score against the session line alone: a third of the work of a whole verdict."""
     rows = context.lay(context.take(values))
     u = context.score(rows, sort_rows(rows), b"known everywhere", 1).u
-    found = score_figures(u, 1, 0.0)
+    found = time_figures(u, 1, 0.0)
     return found.t >= session_line(trials, found.dof)
 
 

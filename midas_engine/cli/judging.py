@@ -84,6 +84,7 @@ def judge_expression(
 
     make_room(settings.data)  # before anything loads the libraries
     from midas_engine.dsl import FeatureEngine, parse
+    from midas_engine.dsl.nominal import nominal_size
     from midas_engine.errors import SettingsError
     from midas_engine.evaluator import EvaluationContext, capacity_of, evaluate_values, judge, split_history
     from midas_engine.market import load_panel, regime_labels
@@ -116,7 +117,9 @@ def judge_expression(
     )
     triggers = engine.values(gate) if gate else None
     values = engine.values(expression)
-    result = evaluate_values(values, context, name or expression, gate=triggers, hold=hold)
+    result = evaluate_values(
+        values, context, name or expression, gate=triggers, hold=hold, nominal=nominal_size(parsed)
+    )
     times = panel.timestamps if rows is None else panel.timestamps[rows]
     return Judged(
         expression=parsed.text,

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from midas_engine.cli.output import clean, paint, table, verdict
+from midas_engine.evaluator.reports.said_first import said_first
 from midas_engine.text import number
 
 if TYPE_CHECKING:
@@ -23,9 +24,12 @@ def estimate(value: Estimate, digits: int = 4) -> list[str]:
 def scorecard(result: MultiAgentResult) -> str:
     """The whole verdict, about sixty lines."""
     e = result.evaluation
+    first = [clean(line) for line in said_first(result)]
     blocks = [
+        "\n".join(paint(line, "yellow") for line in first),
         table(_headline(e), ("", "value", "± se", "90 % interval"), right="lrll"),
         _costs(e),
+        _standing(e),
         _event(e),
         _by_horizon(e),
         _folds(e),
@@ -76,6 +80,25 @@ def _costs(e: EvaluationResult) -> str:
         ],
     ]
     return f"Trading\n{table(rows, right='lr')}"
+
+
+def _standing(e: EvaluationResult) -> str:
+    """The two parts of a cross-sectional feature: who the symbols are, and what moves."""
+    found = e.extra.get("standing")
+    if not isinstance(found, dict):
+        return ""
+    rows = []
+    for title, key in (("differs for good", "standing"), ("moves", "moving")):
+        part = found[key]
+        score = part["score"]
+        rows.append(
+            [title, number(score["value"], 4, sign=True), f"± {number(score['se'])}", number(part["t"], 2, sign=True),
+             number(part["net_bps"], 3, sign=True)]
+        )  # fmt: skip
+    share = found["standing_variance"]
+    head = ("", "score", "± se", "t", "net bps a bar")
+    title = f"What differs between symbols for good ({share:.0%} of the variance of its ranks), and what moves"
+    return f"{title}\n{table(rows, head, right='lrlrr')}"
 
 
 def _extra(e: EvaluationResult, key: str) -> float:

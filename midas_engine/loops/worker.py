@@ -107,6 +107,7 @@ class PanelJudge:
         Raises:
             LookAheadError: Values moved when only later bars did; nothing is scored.
         """
+        from midas_engine.dsl.nominal import nominal_size
         from midas_engine.evaluator import evaluate_values, judge
 
         self._beside(accepted or {})
@@ -114,7 +115,10 @@ class PanelJudge:
             self._auditor.refuse(text)
         values = self.engine.values(proposal.expression)
         gates = self.engine.values(proposal.gate) if proposal.gate else None
-        result = evaluate_values(values, self.context(part), proposal.name, gate=gates, hold=proposal.hold)
+        nominal = nominal_size(self.engine.parse(proposal.expression))
+        result = evaluate_values(
+            values, self.context(part), proposal.name, gate=gates, hold=proposal.hold, nominal=nominal
+        )
         return judge(result, thresholds, trials)
 
     def _beside(self, accepted: Mapping[str, str]) -> None:

@@ -51,6 +51,10 @@ class Book:
         """Mean funding paid per bar in basis points; negative when it was received."""
         return _mean(self.funding) * BPS
 
+    def net_bps(self, one_way_bps: float) -> float:
+        """Mean return per bar after trading costs and funding, in basis points."""
+        return self.gross_bps - self.held_turnover * one_way_bps - self.funding_bps
+
     def net(self, one_way_bps: float) -> Floats:
         """Return per bar after trading costs and funding, as a fraction [T]."""
         return self.gross - self.funding - self.held_traded * (one_way_bps / BPS)

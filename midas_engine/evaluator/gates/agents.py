@@ -63,9 +63,13 @@ def predictive_power(result: EvaluationResult, line: Line, line_t: float) -> Age
         check("score_t", result.score_t, ">=", line_t, "session line"),
         check("ir", result.ir.value, ">=", line["min_ir"], f"lower 90 % bound {result.ir.low:.2f}"),
         check("plausible_ic", abs(rank), "<=", line["max_plausible_ic"], "implausible above: look for a leak"),
+        *_standing_gates(result, line),
     ]
     tips = []
-    if not gates[0].passed:
+    bet = bet_on_symbols(result, line)
+    if bet:
+        tips.append(bet)
+    elif not gates[0].passed:
         tips.append(_coverage_tip(result))
     elif not gates[4].passed:
         tips.append(
@@ -94,9 +98,46 @@ def predictive_power(result: EvaluationResult, line: Line, line_t: float) -> Age
     )
 
 
+def _standing_gates(result: EvaluationResult, line: Line) -> list[GateCheck]:
+    """On a cross-section: whether the text is comparable between symbols, and what of the score moves."""
+    gates = []
+    if result.extra.get("nominal"):
+        gates.append(GateCheck("comparable", 0.0, ">=", 1.0, False, str(result.extra["nominal"]).split(":")[0]))
+    found = result.extra.get("standing")
+    if found:
+        share, variance = found["moving_share"], found["standing_variance"]
+        gates += [
+            check("moving_share", share, ">=", line["min_moving_share"], "of the score moves"),
+            check("standing_variance", variance, "<=", line["max_standing_variance"], "between symbols for good"),
+        ]
+    return gates
+
+
+def bet_on_symbols(result: EvaluationResult, line: Line) -> str:
+    """What is said of a feature whose worth is which symbol it is; empty when it is not."""
+    nominal = result.extra.get("nominal")
+    if nominal:
+        return f"units: {nominal}"
+    found = result.extra.get("standing")
+    if not found:
+        return ""
+    standing, moving = found["standing"], found["moving"]
+    parts = (
+        f"the standing part scores {standing['score']['value']:+.4f} (t {standing['t']:.1f}), "
+        f"what moves {moving['score']['value']:+.4f} (t {moving['t']:.1f})"
+    )
+    advice = "compare a symbol with its own past (ts_zscore, ts_rank, divide by ts_mean), or show it on other symbols"
+    if found["standing_variance"] > line["max_standing_variance"]:
+        share = found["standing_variance"]
+        return f"a bet on these symbols: {share:.0%} of its ranks differ between symbols for good; {parts}; {advice}"
+    if result.score.value > 0.0 and not found["moving_share"] >= line["min_moving_share"]:
+        return f"a bet on these symbols: {parts}; {advice}"
+    return ""
+
+
 def _power_words(result: EvaluationResult, line_t: float) -> str:
     if result.extra.get("empty"):
-        why = result.warnings[-1] if result.warnings else "nothing to score"
+        why = result.extra.get("nominal") or (result.warnings[-1] if result.warnings else "nothing to score")
         return f"refused: {why} (coverage {result.coverage:.1%})"
     rank = f"rank IC {result.rank_ic.value:.4f} +- {result.rank_ic.se:.4f}"
     return f"{rank}, t {result.score_t:.2f} against {line_t:.2f}, IR {result.ir.value:.2f}"

@@ -9,20 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from midas_engine.evaluator.context.byte_cache import mask_key
+from midas_engine.evaluator.metrics.significance import score_figures
 from midas_engine.models import NO_ESTIMATE, Estimate, FoldScore
 from midas_engine.stats.book import break_even_ic, effective_ic, run_book
-from midas_engine.stats.bootstrap import block_length, bootstrap_se
 from midas_engine.stats.decay import LAGS, fit_half_life, half_life_known, lagged_means
-from midas_engine.stats.hac import (
-    degrees_of_freedom,
-    group_moments,
-    hac_lag,
-    hac_mean,
-    mean_error,
-    moments,
-    one_sided_p,
-    overlap_correction,
-)
+from midas_engine.stats.hac import group_moments, hac_lag, hac_mean, mean_error
 from midas_engine.stats.normal import Z90
 from midas_engine.stats.positions import positions
 from midas_engine.stats.ranks import sort_rows
@@ -32,9 +23,6 @@ if TYPE_CHECKING:
     from midas_engine.evaluator.context.evaluation_context import EvaluationContext
     from midas_engine.stats._jit import Floats, Ints
     from midas_engine.stats.bar_scores import BarScores
-
-BOOTSTRAP_BEYOND = 24
-"""Horizons in bars beyond which the block bootstrap gives a second opinion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,44 +39,16 @@ class Candidate:
     coverage: float
 
 
-def estimate(value: float, se: float) -> Estimate:
-    """A value with its 90 % interval."""
+def estimate(value: float, se: float, widening: float = 1.0) -> Estimate:
+    """A value with its 90 % interval; `widening` is what clustering by symbol did to the score's error."""
+    se *= widening
     return Estimate(value, se, value - Z90 * se, value + Z90 * se)
 
 
-@dataclass(frozen=True, slots=True)
-class ScoreFigures:
-    """Mean of u with everything its significance needs."""
-
-    mean: float
-    se: float
-    t: float
-    p: float
-    dof: float
-    count: int
-    variance: float
-    long_run: float
-    correction: float
-
-
-def score_figures(u: Floats, horizon: int, persistence: float) -> ScoreFigures:
-    """Significance of mean(u): HAC, and beyond 24 bars the weaker of HAC and block bootstrap."""
-    lag = hac_lag(horizon)
-    correction = overlap_correction(horizon, lag, persistence)
-    count, mean, variance, long_run = moments(u, lag)
-    _, se, t = mean_error(count, mean, long_run, correction)
-    if horizon > BOOTSTRAP_BEYOND:
-        other = bootstrap_se(u, block_length(horizon))
-        if other > se:
-            se, t = other, mean / other
-    dof = degrees_of_freedom(count, lag)
-    return ScoreFigures(mean, se, t, one_sided_p(t, dof), dof, count, variance, long_run * correction, correction)
-
-
-def horizon_ic(candidate: Candidate, context: EvaluationContext, horizon: int) -> Estimate:
-    """Plain rank IC at a horizon with its HAC error."""
+def horizon_ic(candidate: Candidate, context: EvaluationContext, horizon: int, widening: float = 1.0) -> Estimate:
+    """Plain rank IC at a horizon with its HAC error, widened as the score's was by clustering by symbol."""
     series = context.against(candidate.rows, candidate.order, candidate.key, horizon)
-    return estimate(*hac_mean(series, hac_lag(horizon))[:2])
+    return estimate(*hac_mean(series, hac_lag(horizon))[:2], widening)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,9 +146,10 @@ def diversification(candidate: Candidate, context: EvaluationContext) -> Diversi
     key = mask_key(rest)
     scores = context.score(rest, order, key, candidate.horizon)
     series = context.against(rest, order, key, candidate.horizon)
-    lag = hac_lag(candidate.horizon)
-    t = hac_mean(scores.u, lag)[2]
-    return Diversification(largest, deployed.names[best], estimate(*hac_mean(series, lag)[:2]), t)
+    steady = persistence(scores.z_f, context.cross) if candidate.horizon > 1 else 0.0
+    score = score_figures(scores, candidate.horizon, steady, context.cross)
+    marginal = estimate(*hac_mean(series, hac_lag(candidate.horizon))[:2], score.widening)
+    return Diversification(largest, deployed.names[best], marginal, score.t)
 
 
 @dataclass(frozen=True, slots=True)

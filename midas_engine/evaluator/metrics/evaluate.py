@@ -4,8 +4,10 @@ Definitions (docs of the modules of `midas_engine.stats` give formulas and sourc
 
 * `rank_ic`, `ic`: plain Spearman and Pearson with the raw forward return; per bar across symbols and then the
   mean for a cross-section, over the part for a single series (mean over symbols for a handful of them).
-* `score`, `score_t`, `score_p`: mean of the per-bar score u_t, its HAC t (the smaller of HAC and block bootstrap
-  beyond 24 bars) and the one-sided p of t on the HAC's degrees of freedom.
+* `score`, `score_t`, `score_p`: mean of the per-bar score u_t, its t (HAC over time, the smaller of HAC and block
+  bootstrap beyond 24 bars; across symbols clustered by symbol too) and the one-sided p on its degrees of freedom.
+* `extra["standing"]`: what of a cross-sectional feature differs between symbols for good and what moves, see
+  `midas_engine.evaluator.metrics.standing`. `extra["nominal"]`: why it cannot be compared across symbols.
 * `is_ic`, `oos_ic`, `folds`, `ic_by_regime`: means of u_t over parts of the time axis.
 * `marginal_ic`: rank IC of the residual after the deployed features; `marginal_t` from its u_t.
 * bps are per bar and per unit gross; `net_bps_per_trade` is per unit of gross that is traded.
@@ -16,7 +18,7 @@ from __future__ import annotations
 import math
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +30,6 @@ from midas_engine.evaluator.metrics.components import (
     Candidate,
     DecayFigures,
     Diversification,
-    ScoreFigures,
     book_figures,
     decay_figures,
     diversification,
@@ -37,16 +38,17 @@ from midas_engine.evaluator.metrics.components import (
     horizon_ic,
     persistence,
     regime_figures,
-    score_figures,
 )
 from midas_engine.evaluator.metrics.composite import composite_score
+from midas_engine.evaluator.metrics.significance import ScoreFigures, score_figures
+from midas_engine.evaluator.metrics.standing import StandingFigures, standing_figures
 from midas_engine.models import NO_ESTIMATE, Estimate, EvaluationResult
 from midas_engine.stats.bar_scores import linear_scores
 from midas_engine.stats.deflation import session_p
 from midas_engine.stats.hac import hac_lag, hac_mean, t_line
 from midas_engine.stats.information_ratio import information_ratio
 from midas_engine.stats.power import effective_breadth, smallest_detectable_ic
-from midas_engine.stats.ranks import sort_rows
+from midas_engine.stats.ranks import blank_flat_rows, sort_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,7 +64,7 @@ FEWEST_BARS = 60
 
 
 def evaluate_values(
-    values: Any, context: EvaluationContext, name: str = "", *, gate: Any = None, hold: int = 0
+    values: Any, context: EvaluationContext, name: str = "", *, gate: Any = None, hold: int = 0, nominal: str = ""
 ) -> EvaluationResult:
     """Score a feature's values against a context.
 
@@ -72,6 +74,8 @@ def evaluate_values(
         name: For messages.
         gate: Of an event feature: [T, S], a bar is triggered where it is above zero.
         hold: Bars an event is held; its horizon. 0 takes the target.
+        nominal: Why the expression cannot be compared across symbols (`midas_engine.dsl.nominal`); a refusal where
+            it is scored across symbols.
 
     Returns:
         Every metric; NaN where the data cannot give one, with the reason among the warnings. Never raises for
@@ -86,8 +90,11 @@ def evaluate_values(
     if gate is not None:
         from midas_engine.evaluator.metrics.events import evaluate_event
 
-        return evaluate_event(array, context.take(gate, "gate"), hold or context.target, context, name, notes)
+        bars_held = hold or context.target
+        found = evaluate_event(array, context.take(gate, "gate"), bars_held, context, name, notes)
+        return replace(found, extra={**found.extra, **_nominal(nominal, context)})
     rows = context.lay(array)
+    flat = blank_flat_rows(rows)
     order = sort_rows(rows)
     target = context.target
     scorable = context.scaled(target)[2]
@@ -96,8 +103,13 @@ def evaluate_values(
     coverage = bars.cells / scorable if scorable else 0.0
     count = int(np.count_nonzero(bars.u == bars.u))
     if count < FEWEST_BARS:
-        return empty_result(name, context, count, coverage, [*notes, _why_empty(array, count)])
-    return assemble(Candidate(array, rows, order, key, bars, target, count, coverage), context, name, notes)
+        return empty_result(name, context, count, coverage, [*notes, _why_empty(array, count, flat, context)])
+    candidate = Candidate(array, rows, order, key, bars, target, count, coverage)
+    return assemble(candidate, context, name, notes, **_nominal(nominal, context))
+
+
+def _nominal(nominal: str, context: EvaluationContext) -> dict[str, Any]:
+    return {"nominal": nominal} if nominal and context.cross else {}
 
 
 def assemble(
@@ -122,9 +134,11 @@ def assemble(
     """
     target, bars = candidate.horizon, candidate.bars
     lag = hac_lag(target)
+    standing = score is None
+    steady = persistence(bars.z_f, context.cross) if target > 1 else 0.0
     if score is None:
-        score = score_figures(bars.u, target, persistence(bars.z_f, context.cross) if target > 1 else 0.0)
-    rest = _heavy(candidate, context, score)
+        score = score_figures(bars, target, steady, context.cross)
+    rest = _heavy(candidate, context, score, steady if standing else None)
     by_horizon, decay, mixed = rest.by_horizon, rest.decay, rest.mixed
     rank = by_horizon[context.horizon_name(target)] if effect is None else effect
     linear = linear_scores(candidate.rows, context.horizon(target).rows, context.minimum, context.cross)
@@ -134,7 +148,8 @@ def assemble(
     folds = fold_figures(bars, target, context, score.correction)
     regimes = regime_figures(bars, target, context, score.correction)
     long_run = score.variance if target == 1 else score.long_run
-    ratio = information_ratio(score.mean, long_run, score.count, _scored_per_year(bars.u, score.count, context))
+    per_year = _scored_per_year(bars.u, score.count, context)
+    ratio, ratio_se, *_ = information_ratio(score.mean, long_run, score.count, per_year)
     notes.extend(_notes(candidate, context))
     return EvaluationResult(
         feature_name=name,
@@ -143,11 +158,11 @@ def assemble(
         symbols=context.S,
         coverage=candidate.coverage,
         rank_ic=rank,
-        ic=estimate(*hac_mean(linear, lag, correction=score.correction)[:2]),
+        ic=estimate(*hac_mean(linear, lag, correction=score.correction)[:2], score.widening),
         score=estimate(score.mean, score.se),
         score_t=score.t,
         score_p=score.p,
-        ir=estimate(ratio[0], ratio[1]),
+        ir=estimate(ratio, ratio_se, score.widening),
         ic_by_horizon=by_horizon,
         half_life_hours=decay.hours,
         half_life_known=decay.known,
@@ -172,7 +187,13 @@ def assemble(
         regime_q_p=regimes.q_p,
         effective_breadth=effective_breadth(bars.cell_variance, score.variance),
         composite_score=composite_score(
-            score.t, ratio[0], ratio[1], book.effective_ic, rank.value, mixed.marginal_t, folds.outside_t
+            score.t,
+            ratio,
+            ratio_se * score.widening,
+            book.effective_ic,
+            rank.value,
+            mixed.marginal_t,
+            folds.outside_t,
         ),
         smallest_detectable_ic=smallest_detectable_ic(t_line(session_p(1), score.dof), score.se),
         bars_per_year=context.bars_per_year,
@@ -188,6 +209,7 @@ def assemble(
             "hours_per_bar": context.hours_per_bar,
             "deployed": len(context.deployed.names),
             "worst_bars": _worst_bars(bars.u, context),
+            "standing": None if rest.standing is None else asdict(rest.standing),
             **extra,
         },
     )
@@ -199,9 +221,10 @@ class _Heavy:
     decay: DecayFigures
     book: BookFigures
     mixed: Diversification | None
+    standing: StandingFigures | None
 
 
-def _heavy(candidate: Candidate, context: EvaluationContext, score: ScoreFigures) -> _Heavy:
+def _heavy(candidate: Candidate, context: EvaluationContext, score: ScoreFigures, steady: float | None) -> _Heavy:
     """The figures that cost time, in threads when the panel is large enough to pay for them.
 
     The kernels release the interpreter lock. On one series of a year of hours the whole evaluation takes two
@@ -211,15 +234,17 @@ def _heavy(candidate: Candidate, context: EvaluationContext, score: ScoreFigures
         lambda: decay_figures(candidate, context, score.variance),
         lambda: book_figures(candidate, context),
         lambda: diversification(candidate, context),
+        # An event feature is scored uncentred: its standing direction is what it claims.
+        lambda: None if steady is None else standing_figures(candidate, context, steady),
     ]
     horizons = sorted({*context.horizons, candidate.horizon})
-    jobs += [partial(horizon_ic, candidate, context, h) for h in horizons]
+    jobs += [partial(horizon_ic, candidate, context, h, score.widening) for h in horizons]
     if candidate.rows.size >= PARALLEL_CELLS:
         done = [future.result() for future in [_pool().submit(job) for job in jobs]]
     else:
         done = [job() for job in jobs]
     names = [context.horizon_name(h) for h in horizons]
-    return _Heavy(dict(zip(names, done[3:], strict=True)), done[0], done[1], done[2])
+    return _Heavy(dict(zip(names, done[4:], strict=True)), *done[:4])
 
 
 @cache
@@ -251,12 +276,12 @@ def empty_result(
     )  # fmt: skip
 
 
-def _why_empty(array: Floats, count: int) -> str:
+def _why_empty(array: Floats, count: int, flat: int, context: EvaluationContext) -> str:
+    if flat and not count:
+        return "the feature is one number for all symbols at each bar" if context.cross else "the feature is constant"
     known = array[array == array]
     if known.size == 0:
         return "the feature has no value at all"
-    if known.min() == known.max():
-        return "the feature is constant"
     if count == 0:
         return "no bar could be scored: the feature never varies where a return is known"
     return f"only {count} bars could be scored; {FEWEST_BARS} are the least for any figure"

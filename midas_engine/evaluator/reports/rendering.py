@@ -6,6 +6,7 @@ import dataclasses
 import math
 from typing import Any
 
+from midas_engine.evaluator.reports.said_first import said_first
 from midas_engine.jsonable import plain
 from midas_engine.models import Estimate, EvaluationResult, GateCheck, MultiAgentResult
 from midas_engine.text import number
@@ -59,10 +60,18 @@ def _rows(r: EvaluationResult) -> list[tuple[str, str, str]]:
         )
         for f in r.folds
     ]
+    for title, part in _parts(r):
+        note = f"+- {number(part['score']['se'])}  t {number(part['t'], 2)}  net {number(part['net_bps'], 3)} bps a bar"
+        rows.append((f"score that {title}", number(part["score"]["value"]), note))
     event = r.extra.get("event")
     if event:
         rows += [(f"event {key}", number(float(value), 3), "") for key, value in event.items()]
     return rows
+
+
+def _parts(r: EvaluationResult) -> list[tuple[str, dict[str, Any]]]:
+    found = r.extra.get("standing")
+    return [("stands", found["standing"]), ("moves", found["moving"])] if found else []
 
 
 def _gate(gate: GateCheck) -> str:
@@ -82,6 +91,7 @@ def render(result: MultiAgentResult) -> str:
             f"coverage {r.coverage:.1%}, {r.extra.get('part', 'research')} part"
         ),
         "",
+        *said_first(result),
     ]
     lines += [f"  {name:<28} {value:>10}  {note}".rstrip() for name, value, note in _rows(r)]
     lines += [

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from midas_engine.dsl import FeatureEngine
+from midas_engine.dsl.nominal import nominal_size
 from midas_engine.errors import EvaluationError, ExpressionError
 from midas_engine.evaluator import EvaluationContext, evaluate_values, judge
 from midas_engine.evaluator.metrics.reference_score import measure_reference
@@ -121,7 +122,8 @@ class FixTrial:
         for text in forms:
             try:
                 values = self._engine.values(text)
-                verdict = judge(evaluate_values(values, self._context, name), self._thresholds, count)
+                nominal = nominal_size(self._engine.parse(text))
+                verdict = judge(evaluate_values(values, self._context, name, nominal=nominal), self._thresholds, count)
             except (ExpressionError, EvaluationError):
                 continue
             difference = self.scores(values) - base
