@@ -63,7 +63,7 @@ async def test_both_doors_measure_what_a_feature_promises(kb: Path, market: Path
 HAND = """---
 name: by_hand
 state: candidate
-expression: cs_rank(close)
+expression: -ts_mean(cs_rank(close / ts_min(low, 72)), 24)
 ---
 """
 
@@ -91,7 +91,7 @@ async def test_no_door_promotes_what_was_never_measured(kb: Path, capsys: Any) -
         ran = call_midas(capsys, *args, "--kb", str(kb))
         assert ran.code == 7
         assert "not measured: 6 gates unknown" in ran.err
-        assert "rank_ic 0.022 +- 0.00" in ran.err  # value, error and gate of today
+        assert "rank_ic 0.0244 +- 0.00" in ran.err  # value, error and gate of today
     ran = call_midas(capsys, "promote", "by_hand", "--force", "--kb", str(kb))
     assert (ran.code, "needs a reason" in ran.err) == (7, True)
     async with terminal(kb, "sample") as midas:
@@ -176,9 +176,9 @@ async def test_a_look_before_a_promotion_charges_nothing(kb: Path, market: Path)
 
 
 def test_a_found_candidate_is_promoted_without_force_on_the_data_it_was_found_on(kb: Path, capsys: Any) -> None:
-    ran = call_midas(capsys, "discover", "momentum", "--provider", "local", "--data", "sample", "--kb", str(kb))
+    ran = call_midas(capsys, "discover", "carry", "--provider", "local", "--data", "synthetic", "--kb", str(kb))
     names = [r.name for r in KnowledgeBase(kb).features("candidate")]
     assert names, ran.out + ran.err
-    promoted = call_midas(capsys, "promote", names[0], "--kb", str(kb))
+    promoted = call_midas(capsys, "promote", names[0], "--kb", str(kb), "--data", "synthetic")
     assert promoted.code == 0, promoted.err
     assert "forced" not in KnowledgeBase(kb).feature(names[0]).history[-1]

@@ -65,21 +65,40 @@ def _headline(e: EvaluationResult) -> list[list[str]]:
 
 def _costs(e: EvaluationResult) -> str:
     rows = [
-        ["turnover per bar", number(e.turnover, 3), "share of gross"],
-        ["gross", number(e.gross_bps, 3, sign=True), "bps per bar and unit gross"],
-        ["funding paid", number(_extra(e, "funding_bps"), 3, sign=True), "bps per bar and unit gross"],
-        ["net of costs and funding", number(e.net_bps, 3, sign=True), "bps per bar and unit gross"],
-        ["net per trade", number(e.net_bps_per_trade, 2, sign=True), "bps"],
-        ["one-way cost", number(e.cost_bps, 2), "bps of traded notional"],
-        ["effective IC", number(e.effective_ic, 4, sign=True), "rank IC x net / gross"],
-        ["break-even IC", number(e.break_even_ic, 4), ""],
+        ["turnover per bar", number(e.turnover, 3), "", "share of gross"],
+        ["gross", *_money(e, "gross", e.gross_bps), "bps per bar and unit gross"],
+        ["funding paid", number(_extra(e, "funding_bps"), 3, sign=True), "", "bps per bar and unit gross"],
+        ["net of costs and funding", *_money(e, "net", e.net_bps), "bps per bar and unit gross"],
+        ["net per trade", number(e.net_bps_per_trade, 2, sign=True), "", "bps"],
+        ["one-way cost", number(e.cost_bps, 2), "", "bps of traded notional"],
+        ["effective IC", *_effective(e), "rank IC x net / gross"],
+        ["break-even IC", *_money(e, "break_even", e.break_even_ic, 4), "IC that pays the trading costs"],
         [
             "largest correlation",
             number(e.max_correlation, 2),
+            "",
             f"with {e.most_correlated}" if e.most_correlated else "no deployed feature",
         ],
     ]
-    return f"Trading\n{table(rows, right='lr')}"
+    return f"Trading\n{table(rows, right='lrll')}"
+
+
+def _money(e: EvaluationResult, key: str, value: float, digits: int = 3) -> list[str]:
+    """A figure and its 90 % interval, where its error is known."""
+    found = e.extra.get(key)
+    point = number(value, digits, sign=key != "break_even")
+    if not isinstance(found, dict) or not math.isfinite(found["se"]):
+        return [point, ""]
+    return [point, f"[{number(found['low'], digits, sign=True)}, {number(found['high'], digits, sign=True)}]"]
+
+
+def _effective(e: EvaluationResult) -> list[str]:
+    """The effective IC and its 90 % interval: that of net, in units of the IC."""
+    found, point = e.extra.get("net"), number(e.effective_ic, 4, sign=True)
+    if not isinstance(found, dict) or not math.isfinite(found["se"]) or not e.gross_bps * e.rank_ic.value > 0.0:
+        return [point, ""]
+    size = abs(e.rank_ic.value / e.gross_bps)
+    return [point, f"[{number(found['low'] * size, 4, sign=True)}, {number(found['high'] * size, 4, sign=True)}]"]
 
 
 def _standing(e: EvaluationResult) -> str:
@@ -139,7 +158,8 @@ def _regimes(e: EvaluationResult) -> str:
 
 def _conclusion(result: MultiAgentResult) -> str:
     if result.overall_pass:
-        word = paint("ACCEPTED", "green")
+        undecided = any(v.summary.startswith("undecided") for v in result.verdicts if v.agent == "trading_cost")
+        word = paint("ACCEPTED, costs undecided" if undecided else "ACCEPTED", "green")
     elif result.statistical_pass:
         word = paint("REFUSED on economic grounds", "yellow")
     else:

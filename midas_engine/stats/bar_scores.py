@@ -75,6 +75,45 @@ def combine(z_f: Floats, z_r: Floats, cross: bool) -> BarScores:
 
 
 @fast_kernel
+def _split_columns(x: Floats, z: Floats, constant: Floats, rest: Floats) -> tuple[float, float]:
+    rows, n = z.shape
+    sums = np.zeros(n)
+    known = np.zeros(n)
+    for i in range(rows):
+        for j in range(n):
+            inside = 1.0 if z[i, j] == z[i, j] else 0.0
+            known[j] += inside
+            sums[j] += x[i, j] if inside == 1.0 else 0.0
+    for j in range(n):
+        sums[j] = sums[j] / known[j] if known[j] > 0.0 else np.nan
+    total = 0.0
+    for i in range(rows):
+        for j in range(n):
+            inside = z[i, j] == z[i, j]
+            constant[i, j] = sums[j] if inside else np.nan
+            rest[i, j] = x[i, j] - sums[j] if inside else np.nan
+            total += x[i, j] * x[i, j] if inside else 0.0
+    between = 0.0
+    for j in range(n):
+        between += known[j] * sums[j] * sums[j] if known[j] > 0.0 else 0.0
+    return between, total
+
+
+def split_columns(x: Floats, z: Floats) -> tuple[Floats, Floats, float, float]:
+    """Each column's mean over the cells where z is known, and what is left; squares of the means and of x there.
+
+    Shapes: [T, S] each. Example:
+        >>> x = np.array([[1.0, 5.0], [3.0, np.nan]])
+        >>> constant, rest, between, total = split_columns(x, x)
+        >>> constant.tolist(), rest.tolist(), between, total
+        ([[2.0, 5.0], [2.0, nan]], [[-1.0, 0.0], [1.0, nan]], 33.0, 35.0)
+    """
+    constant, rest = np.empty(z.shape), np.empty(z.shape)
+    between, total = _split_columns(x, z, constant, rest)
+    return constant, rest, float(between), float(total)
+
+
+@fast_kernel
 def _rank_scores(a: Ints, b: Ints, counts: Ints, minimum: int, cross: bool, out: Floats) -> None:
     """Spearman's correlation of each row (cross), or its terms bar by bar, averaged over rows (series)."""
     rows, n = a.shape

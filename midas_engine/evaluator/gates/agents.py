@@ -10,9 +10,13 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from scipy.special import ndtr, ndtri
+
 from midas_engine.evaluator.gates.plugin_agents import plugin_agents
 from midas_engine.evaluator.gates.thresholds import OWN_AGENTS
 from midas_engine.models import AgentVerdict, EvaluationResult, GateCheck
+from midas_engine.stats.normal import Z90
+from midas_engine.text import number
 
 Line = Mapping[str, Any]
 Agent = Callable[[EvaluationResult, Line, float], AgentVerdict]
@@ -170,12 +174,15 @@ def decay_analysis(result: EvaluationResult, line: Line, _: float) -> AgentVerdi
 
 
 def trading_cost(result: EvaluationResult, line: Line, _: float) -> AgentVerdict:
-    """Whether it earns after fees, spread, slippage and funding, and how much it trades."""
+    """Whether it earns after fees, spread, slippage and funding, and how much it trades.
+
+    It refuses only what surely loses: the upper 90 % end of net lies below zero. Between the ends it is undecided.
+    """
+    word = money_word(result)
     gates = [
-        check(
-            "effective_ic", result.effective_ic, ">", line["min_effective_ic"], f"net {result.net_bps:.3f} bps per bar"
-        ),
+        check("effective_ic", effective_ic_high(result), ">", line["min_effective_ic"], "upper 90 % end"),
         check("turnover", result.turnover, "<=", line["max_turnover"], "mean absolute change per bar at unit gross"),
+        *_regime_net(result),
     ]
     tips = []
     if result.gross_bps > 0.0 and not gates[0].passed:
@@ -189,9 +196,49 @@ def trading_cost(result: EvaluationResult, line: Line, _: float) -> AgentVerdict
             f"turnover {result.turnover:.2f} a bar is above {line['max_turnover']:g}: "
             "use longer windows or smooth the feature"
         )
+    if len(gates) > 2 and not gates[2].passed:
+        tips.append(f"it loses money in {gates[2].detail}: do not trade it there (a gate), or scale it by volatility")
     share = result.net_bps / result.gross_bps if result.gross_bps > 0.0 else 0.0
-    words = f"net {result.net_bps:.2f} of gross {result.gross_bps:.2f} bps a bar, turnover {result.turnover:.2f}"
+    words = (
+        f"{word}: net {result.net_bps:.2f} of gross {result.gross_bps:.2f} bps a bar, turnover {result.turnover:.2f}"
+    )
     return _verdict("trading_cost", result, gates, share, words, tips, economic=True)
+
+
+def money_word(result: EvaluationResult) -> str:
+    """Whether net of costs is above zero, below it, or undecided, by its 90 % interval; how long a decision takes."""
+    net = result.extra.get("net")
+    if not net or not net["se"] > 0.0:
+        return f"net {number(result.net_bps, 3)} bps a bar"
+    if net["high"] < 0.0:
+        word = "loses"
+    elif net["low"] > 0.0:
+        word = "earns"
+    else:
+        more = result.bars_scored * ((Z90 * net["se"] / net["value"]) ** 2 - 1.0) if net["value"] else math.inf
+        word = f"undecided, about {more:,.0f} more bars would tell" if more < 1e7 else "undecided"
+    return f"{word}, net {number(net['value'], 3)} ± {number(net['se'], 3)} bps a bar"
+
+
+def effective_ic_high(result: EvaluationResult) -> float:
+    """Upper 90 % end of the effective IC: rank IC x net / gross at the upper end of net; its sign is that of net."""
+    net = result.extra.get("net")
+    if not net or not net["se"] > 0.0:
+        return result.effective_ic
+    size = abs(result.rank_ic.value / result.gross_bps) if result.gross_bps else math.inf
+    return float(net["high"] * size) if math.isfinite(size) else float(net["high"])
+
+
+def _regime_net(result: EvaluationResult) -> list[GateCheck]:
+    """The worst regime's net at the upper end of an interval that is drawn for the number of regimes."""
+    found = {n: e for n, e in result.extra.get("net_by_regime", {}).items() if e["se"] > 0.0}
+    if not found:
+        return []
+    width = -worst_of_several(-Z90, len(found))
+    worst = min(found, key=lambda n: found[n]["value"] + width * found[n]["se"])
+    e = found[worst]
+    words = f"{worst}, net {e['value']:.2f} ± {e['se']:.2f} bps a bar"
+    return [check("regime_net_high", e["value"] + width * e["se"], ">=", 0.0, words)]
 
 
 def diversification(result: EvaluationResult, line: Line, _: float) -> AgentVerdict:
@@ -247,7 +294,11 @@ def overfit_detection(result: EvaluationResult, line: Line, _: float) -> AgentVe
 
 
 def regime_robustness(result: EvaluationResult, line: Line, _: float) -> AgentVerdict:
-    """Whether every regime agrees."""
+    """Whether the worst regime could still be a good one that was unlucky; how far they differ is reported.
+
+    The lowest of several figures is low by chance, so its line is drawn for their number. Cochran's Q is not asked:
+    a feature of t 29 whose worst regime has t 11 "differs between regimes" and works in each of them.
+    """
     if result.extra.get("empty"):
         return _verdict(
             "regime_robustness",
@@ -262,9 +313,8 @@ def regime_robustness(result: EvaluationResult, line: Line, _: float) -> AgentVe
         return _verdict("regime_robustness", result, [], 0.5, "no regime with 300 scored bars: not tested", [])
     worst = min(figures, key=lambda n: figures[n].value / figures[n].se)
     worst_t = figures[worst].value / figures[worst].se
-    gates = [check("regime_t", worst_t, ">=", line["min_regime_t"], worst)]
-    if len(figures) > 1:
-        gates.append(check("regime_q_p", result.regime_q_p, ">=", line["min_regime_q_p"], "Cochran's Q"))
+    least = worst_of_several(line["min_regime_t"], len(figures))
+    gates = [check("regime_t", worst_t, ">=", least, f"{worst}, the worst of {len(figures)}")]
     values = [e.value for e in figures.values()]
     tips = []
     if not all(g.passed for g in gates):
@@ -275,7 +325,21 @@ def regime_robustness(result: EvaluationResult, line: Line, _: float) -> AgentVe
     words = (
         f"IC from {min(values):.4f} to {max(values):.4f} over {len(figures)} regimes, worst t {worst_t:.2f} in {worst}"
     )
-    return _verdict("regime_robustness", result, gates, (worst_t + 1.64) / 4.0, words, tips)
+    if result.regime_q_p < line["min_regime_q_p"]:
+        words += f"; they differ (Cochran's Q, p {result.regime_q_p:.2g})"
+    return _verdict("regime_robustness", result, gates, (worst_t - least) / 4.0, words, tips)
+
+
+def worst_of_several(line: float, count: int) -> float:
+    """The line for the lowest of `count` figures that one of them alone would pass with the same chance (Sidak 1967).
+
+    Example:
+        >>> worst_of_several(-1.64, 1), round(worst_of_several(-1.64, 24), 2)
+        (-1.64, -2.85)
+    """
+    if count < 2:
+        return line
+    return float(ndtri(-math.expm1(math.log1p(-float(ndtr(line))) / count)))
 
 
 class Agents(Mapping[str, Agent]):

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from midas_engine.evaluator.context.byte_cache import mask_key
 from midas_engine.evaluator.metrics.significance import score_figures
+from midas_engine.evaluator.metrics.standing import standing_net_bps
 from midas_engine.models import NO_ESTIMATE, Estimate, FoldScore
-from midas_engine.stats.book import break_even_ic, effective_ic, run_book
+from midas_engine.stats.book import BPS, break_even_ic, effective_ic, run_book
 from midas_engine.stats.decay import LAGS, fit_half_life, half_life_known, lagged_means
 from midas_engine.stats.hac import group_moments, hac_lag, hac_mean, mean_error
 from midas_engine.stats.normal import Z90
@@ -95,19 +96,28 @@ class BookFigures:
     cost_bps: float
     break_even_ic: float
     effective_ic: float = math.nan
+    standing_net_bps: float = math.nan
+    gross: Estimate = NO_ESTIMATE
+    net: Estimate = NO_ESTIMATE
+    break_even: Estimate = NO_ESTIMATE
+    net_by_regime: dict[str, Estimate] = field(default_factory=dict)
 
     def judged(self, ic: float) -> BookFigures:
         """The same with the share of a rank IC that is left after costs."""
         return replace(self, effective_ic=effective_ic(ic, self.gross_bps, self.net_bps))
 
 
-def book_figures(candidate: Candidate, context: EvaluationContext) -> BookFigures:
-    """Turnover, gross, costs and what is left."""
+def book_figures(candidate: Candidate, context: EvaluationContext, widening: float = 1.0) -> BookFigures:
+    """Turnover, gross, costs and what is left, each with its HAC error, widened as the score's by clustering."""
     horizon, one_way = candidate.horizon, context.costs.one_way_bps
     p = positions(candidate.bars.z_f, context.cross)
-    book = run_book(p, context.horizon(horizon).forward, context.paid(horizon), horizon)
+    forward, paid = context.horizon(horizon).forward, context.paid(horizon)
+    book = run_book(p, forward, paid, horizon)
     gross, funding, held = book.gross_bps, book.funding_bps, book.held_turnover
     net = gross - held * one_way - funding
+    lag = hac_lag(horizon)
+    left = book.net(one_way) * BPS
+    even = break_even_ic(held * horizon, one_way, context.sigma_bps(horizon))
     return BookFigures(
         turnover=book.turnover,
         held_turnover=held,
@@ -116,8 +126,29 @@ def book_figures(candidate: Candidate, context: EvaluationContext) -> BookFigure
         net_bps=net,
         net_bps_per_trade=net / held if held > 0.0 else math.nan,
         cost_bps=one_way,
-        break_even_ic=break_even_ic(held * horizon, one_way, context.sigma_bps(horizon)),
+        break_even_ic=even,
+        gross=estimate(gross, hac_mean(book.gross * BPS, lag)[1], widening),
+        net=estimate(net, hac_mean(left, lag)[1], widening),
+        break_even=estimate(even, even * hac_mean(book.held_traded, lag)[1] / held if held > 0.0 else math.nan),
+        net_by_regime=_net_by_regime(left, lag, context, widening),
+        standing_net_bps=standing_net_bps(p, candidate.bars.z_f, forward, paid, horizon, one_way)
+        if context.cross
+        else math.nan,
     )
+
+
+def _net_by_regime(net: Floats, lag: int, context: EvaluationContext, widening: float) -> dict[str, Estimate]:
+    """Net of every regime with at least 300 bars."""
+    names, codes = context.regime_names, context.regime_codes
+    if codes is None or not names:
+        return {}
+    rows = group_moments(net, codes, len(names), lag).tolist()
+    found = zip(names, rows, strict=True)
+    return {
+        name: estimate(*mean_error(count, mean, long_run)[:2], widening)
+        for name, (count, mean, _, long_run) in found
+        if count >= MINIMUM_BARS
+    }
 
 
 @dataclass(frozen=True, slots=True)

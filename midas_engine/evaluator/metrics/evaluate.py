@@ -143,6 +143,7 @@ def assemble(
     rank = by_horizon[context.horizon_name(target)] if effect is None else effect
     linear = linear_scores(candidate.rows, context.horizon(target).rows, context.minimum, context.cross)
     book = rest.book.judged(rank.value)
+    parts = None if rest.standing is None else rest.standing.earning(book.net_bps, book.standing_net_bps)
     if mixed is None:
         mixed = Diversification(0.0, "", rank, score.t)
     folds = fold_figures(bars, target, context, score.correction)
@@ -209,7 +210,11 @@ def assemble(
             "hours_per_bar": context.hours_per_bar,
             "deployed": len(context.deployed.names),
             "worst_bars": _worst_bars(bars.u, context),
-            "standing": None if rest.standing is None else asdict(rest.standing),
+            "gross": asdict(book.gross),
+            "net": asdict(book.net),
+            "break_even": asdict(book.break_even),
+            "net_by_regime": {regime: asdict(value) for regime, value in book.net_by_regime.items()},
+            "standing": None if parts is None else asdict(parts),
             **extra,
         },
     )
@@ -232,7 +237,7 @@ def _heavy(candidate: Candidate, context: EvaluationContext, score: ScoreFigures
     """
     jobs: list[Callable[[], Any]] = [
         lambda: decay_figures(candidate, context, score.variance),
-        lambda: book_figures(candidate, context),
+        lambda: book_figures(candidate, context, score.widening),
         lambda: diversification(candidate, context),
         # An event feature is scored uncentred: its standing direction is what it claims.
         lambda: None if steady is None else standing_figures(candidate, context, steady),

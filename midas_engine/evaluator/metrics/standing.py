@@ -9,17 +9,14 @@ feature knows that a list of names does not.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from midas_engine.evaluator.metrics.significance import score_figures
 from midas_engine.models import Estimate
-from midas_engine.stats.bar_scores import combine
+from midas_engine.stats.bar_scores import BarScores, combine, split_columns
 from midas_engine.stats.book import run_book
 from midas_engine.stats.normal import Z90
-from midas_engine.stats.positions import positions
 
 if TYPE_CHECKING:
     from midas_engine.evaluator.context.evaluation_context import EvaluationContext
@@ -33,7 +30,7 @@ class Part:
 
     score: Estimate
     t: float
-    net_bps: float
+    net_bps: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,46 +51,50 @@ class StandingFigures:
     moving_share: float
     standing_variance: float
 
+    def earning(self, whole_bps: float, standing_bps: float) -> StandingFigures:
+        """The same with what the whole book and its standing part earn net."""
+        standing, moving = replace(self.standing, net_bps=standing_bps), self.moving
+        return replace(self, standing=standing, moving=replace(moving, net_bps=whole_bps - standing_bps))
+
 
 def standing_figures(candidate: Candidate, context: EvaluationContext, persistence: float) -> StandingFigures | None:
-    """Both parts of a feature; None where features are scored in time, for no standing part is scored there."""
+    """Both parts of a feature; None where features are scored in time, for no standing part is scored there.
+
+    What they earn is not known here: see `StandingFigures.earning`.
+    """
     if not context.cross:
         return None
-    z, z_r, horizon = candidate.bars.z_f, candidate.bars.z_r, candidate.horizon
-    constant = _by_symbol(z)
-    rest = z - constant
-    net, fixed_net = _nets(z, context, horizon)
-    standing = _part(constant, z_r, horizon, 1.0, fixed_net)
-    moving = _part(rest, z_r, horizon, persistence, net - fixed_net)
+    bars, horizon = candidate.bars, candidate.horizon
+    constant, rest, between, total = split_columns(bars.z_f, bars.z_f)
+    fixed = combine(constant, bars.z_r, True)
+    moves = BarScores(bars.u - fixed.u, rest, bars.z_r, bars.cells, bars.cell_variance)
+    standing, moving = _part(fixed, horizon, 1.0), _part(moves, horizon, persistence)
     sizes = abs(standing.score.value) + abs(moving.score.value)
-    known = z == z
-    total = float((z[known] ** 2).sum())
     return StandingFigures(
         standing,
         moving,
         moving.score.value / sizes if sizes > 0.0 else math.nan,
-        float((constant[known] ** 2).sum()) / total if total > 0.0 else math.nan,
+        between / total if total > 0.0 else math.nan,
     )
 
 
-def _by_symbol(z: Floats) -> Floats:
-    """Each symbol's mean, where it is known [T, S]."""
-    known = z == z
-    means = np.where(known, z, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
-    return np.where(known, means, np.nan)
-
-
-def _part(z: Floats, z_r: Floats, horizon: int, persistence: float, net: float) -> Part:
-    found = score_figures(combine(z, z_r, True), horizon, persistence, True)
+def _part(bars: BarScores, horizon: int, persistence: float) -> Part:
+    found = score_figures(bars, horizon, persistence, True)
     value, se = found.mean, found.se
-    return Part(Estimate(value, se, value - Z90 * se, value + Z90 * se), found.t, net)
+    return Part(Estimate(value, se, value - Z90 * se, value + Z90 * se), found.t)
 
 
-def _nets(z: Floats, context: EvaluationContext, horizon: int) -> tuple[float, float]:
-    """Net of the whole book and of the standing part of it, bps per bar."""
-    p = positions(z, True)
-    held = np.where(z == z, p, np.nan)
-    fixed = np.nan_to_num(_by_symbol(held))
-    forward, paid, one_way = context.horizon(horizon).forward, context.paid(horizon), context.costs.one_way_bps
-    whole, part = (run_book(x, forward, paid, horizon) for x in (p, fixed))
-    return whole.net_bps(one_way), part.net_bps(one_way)
+def standing_net_bps(p: Floats, z: Floats, forward: Floats, paid: Floats, horizon: int, one_way_bps: float) -> float:
+    """What each symbol's mean position earns net, bps per bar; it trades only where symbols come and go.
+
+    Args:
+        p: Positions [T, S].
+        z: The feature's normal scores, NaN where there is no position.
+        forward: Forward returns over `horizon` bars.
+        paid: Funding a long pays over the same bars.
+        horizon: Bars each forecast is held.
+        one_way_bps: Fee, half spread and slippage.
+    """
+    fixed = split_columns(p, z)[0]
+    fixed[fixed != fixed] = 0.0
+    return run_book(fixed, forward, paid, horizon).net_bps(one_way_bps)
