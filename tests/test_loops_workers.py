@@ -35,7 +35,7 @@ CARRY = "-cs_zscore(funding_rate)"
 
 @pytest.fixture(scope="module")
 def panel() -> Panel:
-    return SyntheticMarket(3, bars=3000, symbols=14).panel()
+    return SyntheticMarket(3, bars=6000, symbols=14).panel()
 
 
 def _settings(**evaluation: object) -> Settings:
