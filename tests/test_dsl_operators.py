@@ -295,6 +295,7 @@ def test_every_entry_is_complete(name: str) -> None:
         "first",
         "second",
         "pure",
+        "repeated",
         "product",
         "quotient",
         "power",
