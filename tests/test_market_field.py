@@ -142,6 +142,7 @@ def test_what_a_file_name_says_of_the_symbol(field: Path) -> None:
         ("Bybit_SOL-USDC_4h.csv", "SOLUSDC"),
         ("ETH-PERPETUAL.json", "ETH-PERPETUAL"),
         ("PF_XBTUSD_1h.csv", "PF_XBTUSD"),
+        ("BTCUSDT60.csv", "BTCUSDT"),
         ("coin=ETH/part-3.parquet", "ETH"),
         ("data/ethusdt/2026-01.csv", "ETHUSDT"),
     ],

@@ -14,6 +14,11 @@ SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "timestamp": (
         "timestamp",
         "opentime",
+        "timestampms",
+        "timestamputc",
+        "datetimeutc",
+        "timeutc",
+        "dateutc",
         "unix",
         "unixtimestamp",
         "calctime",

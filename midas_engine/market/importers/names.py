@@ -30,7 +30,7 @@ _PAIR = re.compile(rf"([^_/\s]{{1,30}})_({_QUOTES})(?:_({_QUOTES}|[^_\W]{{1,12}}
 _CONTRACT = re.compile(
     rf"(?:^|[_.\- ])([A-Z0-9]{{1,20}}(?:-(?:{_QUOTES}))?-(?:SWAP|PERPETUAL|PERP(?:-INTX)?))(?=[_\-. ]|$)"
 )
-_AFTER = r"(?=[_\-. ]|\d{1,2}[smhdwHDW](?:[_\-. ]|$)|20\d\d-?\d\d|$)"
+_AFTER = r"(?=[_\-. ]|\d{1,2}[smhdwHDW](?:[_\-. ]|$)|(?:1|5|15|30|60|240|1440)(?:[_\-. ]|$)|20\d\d-?\d\d|$)"
 _SYMBOL = re.compile(
     rf"(?:^|[_\-. ])((?:P[FI]_)?[A-Z0-9]{{1,20}}?(?:{_QUOTES})(?:_PERP(?:\.[A-Z0-9])?|PERP|M)?){_AFTER}"
 )
