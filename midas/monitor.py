@@ -5,7 +5,14 @@ from typing import TYPE_CHECKING
 from midas_engine.lazy import lazy_face
 
 if TYPE_CHECKING:
-    from midas_engine.monitor import AlertEngine, DiagnoseAgent, MonitorEngine, OnlineMonitor, decay_detector
+    from midas_engine.monitor import (
+        AlertEngine,
+        DiagnoseAgent,
+        MonitorEngine,
+        MonitorOptions,
+        OnlineMonitor,
+        decay_detector,
+    )
 
-__all__ = ["AlertEngine", "DiagnoseAgent", "MonitorEngine", "OnlineMonitor", "decay_detector"]
+__all__ = ["AlertEngine", "DiagnoseAgent", "MonitorEngine", "MonitorOptions", "OnlineMonitor", "decay_detector"]
 __getattr__, __dir__ = lazy_face(__name__, dict.fromkeys(__all__, "midas_engine.monitor"))

@@ -11,7 +11,7 @@ burst in one write, a slow link and a busy loop make no difference:
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from weakref import WeakKeyDictionary, ref
 
 from textual.message import Message
@@ -80,3 +80,10 @@ class InputGate:
             return True
         age = 0.0 if time is None else max(0.0, made_now() - time)
         return self._clock.monotonic() - age < painted + DEAF_SECONDS
+
+
+@runtime_checkable
+class Gated(Protocol):
+    """An application with such a door."""
+
+    gate: InputGate

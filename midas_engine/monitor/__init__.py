@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from midas_engine.monitor.figures.engine import EngineConfig, MonitorEngine
     from midas_engine.monitor.kill.switch import KillSwitch
     from midas_engine.monitor.online import OnlineMonitor
+    from midas_engine.monitor.options import MonitorOptions
     from midas_engine.stats.sequential import Reference
 
 
@@ -25,6 +26,7 @@ __all__ = [
     "EngineConfig",
     "KillSwitch",
     "MonitorEngine",
+    "MonitorOptions",
     "OnlineMonitor",
     "Reference",
     "decay_detector",
@@ -41,6 +43,7 @@ __getattr__, __dir__ = lazy_face(
         "EngineConfig": ".figures.engine",
         "KillSwitch": ".kill.switch",
         "MonitorEngine": ".figures.engine",
+        "MonitorOptions": ".options",
         "OnlineMonitor": ".online",
         "Reference": "midas_engine.stats.sequential",
         "decay_detector": ".detector",

@@ -9,7 +9,7 @@ at once and not with the next bar. Only a look that finds a change reads anythin
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from midas_engine.clock import WallClock
 from midas_engine.events import FeatureMoved
@@ -21,13 +21,35 @@ from midas_engine.monitor.worker import Worker
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from midas_engine.bus import EventBus
+    from midas_engine.clock import Clock
     from midas_engine.events import Event
     from midas_engine.monitor.base_follower import Move
-    from midas_engine.monitor.kill.switch import KillRecord
-    from midas_engine.monitor.online import OnlineMonitor
+    from midas_engine.monitor.fleet import Fleet
+    from midas_engine.monitor.kill.switch import KillRecord, KillSwitch
+    from midas_engine.monitor.protocols import Retirer
     from midas_engine.stats.sequential import Reference
 
 LOOK_SECONDS = 0.25
+
+
+class Obeying(Protocol):
+    """A monitor, as far as it obeys."""
+
+    fleet: Fleet
+    kills: KillSwitch
+    promoter: Retirer | None
+    bus: EventBus
+    clock: Clock
+    expressions: dict[str, str]
+
+    async def obey(self) -> None:
+        """Obey now what moved."""
+        ...
+
+    def fault(self, message: str, severity: str = "warning") -> None:
+        """Report something that failed and was survived."""
+        ...
 
 
 class Obedience:
@@ -46,7 +68,7 @@ class Obedience:
         announced: Features whose kill elsewhere was told here: that their files move then is no further news.
     """
 
-    def __init__(self, monitor: OnlineMonitor, follower: BaseFollower | None) -> None:
+    def __init__(self, monitor: Obeying, follower: BaseFollower | None) -> None:
         self._monitor, self.follower = monitor, follower
         self.everything = False
         self._wanted = frozenset(monitor.fleet.names)

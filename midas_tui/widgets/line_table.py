@@ -17,7 +17,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from midas_tui.formats import elide, pad
-from midas_tui.guarded_app import GuardedApp
+from midas_tui.input_gate import Gated
 from midas_tui.sanitise import clean
 from midas_tui.theme import UNICODE, Glyphs
 from midas_tui.widgets.columns import REST, Cell, Column, LazyRow, Row, layout
@@ -334,7 +334,7 @@ class LineTable(ScrollView, can_focus=True):
     def action_open(self) -> None:
         """Open the row under the cursor."""
         if self.cursor_key is not None:
-            if isinstance(self.app, GuardedApp):  # what opens may be a dialog: keys behind enter are not for this page
+            if isinstance(self.app, Gated):  # what opens may be a dialog: keys behind enter are not for this page
                 self.app.gate.hold(self.screen)
             self.post_message(self.Opened(self, self.cursor_key))
 
