@@ -159,6 +159,8 @@ def decay_analysis(result: EvaluationResult, line: Line, _: float) -> AgentVerdi
     high = result.half_life_hours.high
     if math.isnan(high) and not result.extra.get("empty") and result.score_t == result.score_t:
         high = math.inf  # no curve could be fitted: nothing says that it decays
+    if not result.half_life_known and high >= least:
+        high = math.inf  # the end of the search is no figure
     gate = check("half_life_hours", high, ">=", least, "upper end of the 90 % interval")
     value = result.half_life_hours.value
     known = result.half_life_known

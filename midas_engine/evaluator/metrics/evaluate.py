@@ -186,7 +186,7 @@ def assemble(
         ic_by_regime=regimes.ics,
         regime_bars=regimes.bars,
         regime_q_p=regimes.q_p,
-        effective_breadth=effective_breadth(bars.cell_variance, score.variance),
+        effective_breadth=min(effective_breadth(bars.cell_variance, score.variance), bars.cells / score.count),
         composite_score=composite_score(
             score.t,
             ratio,

@@ -13,6 +13,7 @@ from midas_engine.evaluator.gates.thresholds import validate_thresholds
 from midas_engine.evaluator.metrics.evaluate import evaluate_values
 from midas_engine.evaluator.pandas_input.fingerprint import frame_mark, labels_mark
 from midas_engine.evaluator.pandas_input.grid import Grid, grid_of, horizon_bars
+from midas_engine.evaluator.pandas_input.plausible_returns import refuse_implausible
 from midas_engine.settings import CostSettings
 
 if TYPE_CHECKING:
@@ -80,7 +81,8 @@ class AlphaEvaluator:
             regime_labels: One label a timestamp; empty or missing where unknown.
 
         Raises:
-            EvaluationError: Not pandas, not numeric, or nothing in common.
+            EvaluationError: Not pandas, not numeric, nothing in common, or returns that are percent, prices or overlap
+                more bars than their name says.
         """
         if not isinstance(feature, pd.Series):
             raise EvaluationError(f"a feature must be a pandas Series, not {type(feature).__name__}")
@@ -113,13 +115,16 @@ class AlphaEvaluator:
     ) -> tuple[EvaluationContext, Grid]:
         grid = grid_of(forward_returns.index, bar_seconds=self.bar_seconds)
         columns = returns_by_horizon(forward_returns, grid.bar_seconds, self.horizons)
+        returns = {h: grid.matrix(series, f"forward return {name}") for h, (name, series) in columns.items()}
+        for h, values in returns.items():
+            refuse_implausible(values, h, grid.bar_seconds, columns[h][0])
         existing = {}
         if self.existing_features is not None:
             for column in self.existing_features.columns:
                 existing[str(column)] = grid.matrix(self.existing_features[column], f"existing feature {column}")
         target = self.target if self.target is not None else (self.horizons[0] if self.horizons else min(columns))
         context = EvaluationContext.from_returns(
-            {h: grid.matrix(series, f"forward return {name}") for h, (name, series) in columns.items()},
+            returns,
             timestamps=grid.timestamps,
             symbols=grid.symbols,
             target=target,

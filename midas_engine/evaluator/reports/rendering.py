@@ -13,7 +13,7 @@ from midas_engine.text import number
 
 
 def _interval(e: Estimate, digits: int = 4) -> str:
-    if e.low != e.low and e.high != e.high:
+    if not (math.isfinite(e.low) and math.isfinite(e.high)):
         return ""
     return f"[{number(e.low, digits)}, {number(e.high, digits)}]"
 
