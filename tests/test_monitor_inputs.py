@@ -79,8 +79,8 @@ assert len(MALFORMED) >= 60
 
 
 @pytest.fixture(scope="module")
-def warm() -> bytes:
-    """A monitor's state after fifty bars."""
+def warm() -> dict[str, bytes]:
+    """A monitor's states after fifty bars."""
     store = MemoryStore()
 
     async def run() -> None:
@@ -89,13 +89,15 @@ def warm() -> bytes:
         await monitor.close()
 
     asyncio.run(run())
-    return store.states["monitor/snapshot"]
+    return dict(store.states)
 
 
 @pytest.mark.parametrize("bar", [bar for _, bar in MALFORMED], ids=[name for name, _ in MALFORMED])
-async def test_a_malformed_bar_is_refused_and_changes_nothing(bar: tuple[Any, Any, Any], warm: bytes) -> None:
+async def test_a_malformed_bar_is_refused_and_changes_nothing(
+    bar: tuple[Any, Any, Any], warm: dict[str, bytes]
+) -> None:
     store = MemoryStore()
-    store.states["monitor/snapshot"] = warm
+    store.states.update(warm)
     monitor = _monitor(journal=store)
     await monitor.start()
     before, written = _state(monitor), dict(store.states)
