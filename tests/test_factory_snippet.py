@@ -157,9 +157,9 @@ def test_the_documented_snippet(tmp_path: Path, panel: Panel) -> None:
     midas.close()
 
 
-def test_the_readme_shows_the_same_usage() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    code = "\n".join(re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL))
+def test_the_guide_shows_the_same_usage() -> None:
+    guide = (ROOT / "docs" / "guide" / "python.md").read_text(encoding="utf-8")
+    code = "\n".join(re.findall(r"```python\n(.*?)```", guide, flags=re.DOTALL))
     for call in (
         "create_midas(",
         "midas.offline.run(",
@@ -174,7 +174,7 @@ def test_the_readme_shows_the_same_usage() -> None:
         "OfflineLoopConfig(",
     ):
         assert call in code, call
-    compile(code, "README.md", "exec", flags=0x2000)  # top-level await is allowed, as in a notebook
+    compile(code, "python.md", "exec", flags=0x2000)  # top-level await is allowed, as in a notebook
 
 
 async def test_everything_can_be_awaited(tmp_path: Path, panel: Panel) -> None:

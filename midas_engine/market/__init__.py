@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from midas_engine.lazy import lazy_face
 
 if TYPE_CHECKING:
-    from midas_engine.market.doctor.examine import inspect
     from midas_engine.market.doctor.report import Defect, DoctorReport
     from midas_engine.market.forward import forward_return_frame, forward_returns, horizon_name
     from midas_engine.market.funding import align_funding
     from midas_engine.market.importers import import_panel, read_any
+    from midas_engine.market.importers.reading import inspect
     from midas_engine.market.panel import Panel
     from midas_engine.market.regimes import regime_labels, trend_labels
     from midas_engine.market.sources import load_panel
@@ -48,7 +48,7 @@ __getattr__, __dir__ = lazy_face(
         "forward_returns": ".forward",
         "horizon_name": ".forward",
         "import_panel": ".importers",
-        "inspect": ".doctor.examine",
+        "inspect": ".importers.reading",
         "load_panel": ".sources",
         "read_any": ".importers",
         "regime_labels": ".regimes",

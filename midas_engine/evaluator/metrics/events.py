@@ -15,6 +15,7 @@ import numpy as np
 
 from midas_engine.evaluator.context.byte_cache import mask_key
 from midas_engine.evaluator.metrics.components import Candidate, estimate
+from midas_engine.evaluator.metrics.result import assemble, empty_result
 from midas_engine.evaluator.metrics.significance import ScoreFigures
 from midas_engine.stats.bar_scores import combine
 from midas_engine.stats.events import clustered_mean, event_numbers, event_returns
@@ -35,8 +36,6 @@ def evaluate_event(
     values: Floats, gate: Floats, hold: int, context: EvaluationContext, name: str, notes: list[str]
 ) -> EvaluationResult:
     """Every metric of an event feature. Shapes: values and gate [T, S]."""
-    from midas_engine.evaluator.metrics.evaluate import assemble, empty_result
-
     data = context.horizon(hold)
     rows = context.lay(values)
     z_f = _directions(rows, context)

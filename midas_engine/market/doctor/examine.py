@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,10 +18,9 @@ from midas_engine.market.doctor.timeline import NS, autumn_repeats, check_times,
 from midas_engine.market.doctor.values import check_bars
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
-    from midas_engine.market.importers.options import ImportOptions
     from midas_engine.market.raw_rows import Part
 
 BAR_KINDS = ("bars",)
@@ -51,30 +49,6 @@ class Examined:
     funding: Gathered | None
     snapshots: Gathered | None
     prices: dict[str, Gathered]
-
-
-def inspect(
-    paths: str | Path | Iterable[str | Path],
-    *,
-    bar: str | None = None,
-    options: ImportOptions | None = None,
-    now: datetime | None = None,
-) -> DoctorReport:
-    """Every defect of a file, of all files of a folder, or of several.
-
-    Args:
-        paths: Files or folders.
-        bar: Which bar length, such as "1h", when the files hold several.
-        options: What the files do not say themselves.
-        now: The present; the wall clock's by default.
-
-    Raises:
-        DataFormatError: A file is in no layout Midas reads.
-    """
-    from midas_engine.market.importers import read_parts
-
-    several = [paths] if isinstance(paths, str | Path) else list(paths)
-    return examine(read_parts(several, bar, options), now=now).report
 
 
 def examine(parts: Sequence[Part], *, now: datetime | None = None) -> Examined:

@@ -193,3 +193,25 @@ def write_examined(examined: Examined, out: str | Path) -> Imported:
 
 def _what(paths: list[str | Path]) -> str:
     return Path(paths[0]).name + (f" and {len(paths) - 1} more" if len(paths) > 1 else "")
+
+
+def inspect(
+    paths: str | Path | Iterable[str | Path],
+    *,
+    bar: str | None = None,
+    options: ImportOptions | None = None,
+    now: datetime | None = None,
+) -> DoctorReport:
+    """Every defect of a file, of all files of a folder, or of several.
+
+    Args:
+        paths: Files or folders.
+        bar: Which bar length, such as "1h", when the files hold several.
+        options: What the files do not say themselves.
+        now: The present; the wall clock's by default.
+
+    Raises:
+        DataFormatError: A file is in no layout Midas reads.
+    """
+    several = [paths] if isinstance(paths, str | Path) else list(paths)
+    return examine(read_parts(several, bar, options), now=now).report
