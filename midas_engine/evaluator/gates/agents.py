@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from scipy.special import ndtr, ndtri
@@ -20,6 +21,9 @@ from midas_engine.text import number
 
 Line = Mapping[str, Any]
 Agent = Callable[[EvaluationResult, Line, float], AgentVerdict]
+
+LEAST_MOVING_T = 1.64
+"""One-sided 5 %: what moves is there by itself from here on, however much of the score stands."""
 
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
     ">=": lambda a, b: a >= b,
@@ -109,12 +113,21 @@ def _standing_gates(result: EvaluationResult, line: Line) -> list[GateCheck]:
         gates.append(GateCheck("comparable", 0.0, ">=", 1.0, False, str(result.extra["nominal"]).split(":")[0]))
     found = result.extra.get("standing")
     if found:
-        share, variance = found["moving_share"], found["standing_variance"]
+        variance = found["standing_variance"]
+        share = check("moving_share", found["moving_share"], ">=", line["min_moving_share"], "of the score moves")
+        if not share.passed and _moves_by_itself(found):
+            # A share of two noisy scores says little on a short part; what moves and is there by itself is no bet.
+            share = replace(share, passed=True, detail=f"what moves is there by itself: t {found['moving']['t']:.1f}")
         gates += [
-            check("moving_share", share, ">=", line["min_moving_share"], "of the score moves"),
+            share,
             check("standing_variance", variance, "<=", line["max_standing_variance"], "between symbols for good"),
         ]
     return gates
+
+
+def _moves_by_itself(found: Mapping[str, Any]) -> bool:
+    """Whether the moving part alone is positive at one-sided 5 %."""
+    return float(found["moving"]["t"]) >= LEAST_MOVING_T
 
 
 def bet_on_symbols(result: EvaluationResult, line: Line) -> str:
@@ -132,9 +145,10 @@ def bet_on_symbols(result: EvaluationResult, line: Line) -> str:
     )
     advice = "compare a symbol with its own past (ts_zscore, ts_rank, divide by ts_mean), or show it on other symbols"
     if found["standing_variance"] > line["max_standing_variance"]:
-        share = found["standing_variance"]
-        return f"a bet on these symbols: {share:.0%} of its ranks differ between symbols for good; {parts}; {advice}"
-    if result.score.value > 0.0 and not found["moving_share"] >= line["min_moving_share"]:
+        between = found["standing_variance"]
+        return f"a bet on these symbols: {between:.0%} of its ranks differ between symbols for good; {parts}; {advice}"
+    share = found["moving_share"]
+    if result.score.value > 0.0 and not share >= line["min_moving_share"] and not _moves_by_itself(found):
         return f"a bet on these symbols: {parts}; {advice}"
     return ""
 
