@@ -222,14 +222,14 @@ async def test_allow_actions_allows_them(acting: Served, arguments: list[str]) -
         await visitor.type("2")
         await visitor.until("carry_slow")
         await visitor.type("j")
-        await visitor.type("p")
-        await visitor.until(lambda text: "same as: midas promote" in text)
+        await visitor.type("b")
+        await visitor.until(lambda text: "same as: midas shadow" in text)
         await asyncio.sleep(2 * DEAF_SECONDS)  # a dialog hears nothing before a person could have read it
-        await visitor.type("\tknown to hold\r")  # never measured: without a reason it is refused
-        await visitor.until(lambda text: "promoted" in text)
+        await visitor.type("y")
+        await visitor.until(lambda text: "runs in shadow" in text)
         program = acting.children()
     assert await gone(program) == []
-    assert len(deployed(arguments)) == 3
+    assert len(KnowledgeBase(arguments[1], read_only=True).features(FeatureState.SHADOW)) == 2
 
 
 async def test_a_second_browser_is_told_and_gets_the_place_when_it_is_free(read_only: Served) -> None:
