@@ -160,7 +160,7 @@ def test_the_report_is_whole_and_small(tmp_path: Path) -> None:
 def test_workers_do_what_one_process_does_and_say_how_far_they_are(worker: Worker) -> None:
     told: list[tuple[int, int]] = []
     plan = dataclasses.replace(PLAN, noise_sessions=1, planted_sessions=0, planted_features=0)
-    found = calibrate(panel(), SETTINGS, plan, progress=lambda done, of, _: told.append((done, of)))
+    found = calibrate(panel(6000, 20), SETTINGS, plan, progress=lambda done, of, _: told.append((done, of)))
     alone = worker.do(plan.jobs()[0])
     assert isinstance(alone, SessionOutcome)
     assert list(found.noise_scores) == alone.scores

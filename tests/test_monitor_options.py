@@ -16,8 +16,8 @@ def test_the_keywords_are_the_fields() -> None:
 
 
 def test_a_keyword_that_is_not_there_is_named() -> None:
-    wrong: dict[str, Any] = {"simbols": 3}
-    with pytest.raises(TypeError, match="'simbols'"):
+    wrong: dict[str, Any] = {"symbolics": 3}
+    with pytest.raises(TypeError, match="'symbolics'"):
         OnlineMonitor(["signal"], **wrong)
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 SAYS = {
     "evaluate_a_feature.py": ("the statistics hold: True",),
-    "discover_on_the_sample.py": ("candidates: ['high_proximity",),
+    "discover_on_the_sample.py": ("SessionEnded(", "candidates: []"),
     "watch_a_stream.py": ("stop trading mine",),
     "add_an_operator.py": ("agree to the bit: True",),
     "read_the_base.py": ("trials ever: 0",),
