@@ -213,7 +213,7 @@ def test_the_callers_arrays_are_not_touched() -> None:
 
 
 def test_threads_and_one_thread_agree(monkeypatch: pytest.MonkeyPatch) -> None:
-    from midas_engine.evaluator.metrics import evaluate as metrics
+    from midas_engine.evaluator.metrics import result as metrics
 
     feature, returns, labels = market(16, 1500, 12, 0.05)
     data = context(returns, regimes=labels)
