@@ -129,7 +129,7 @@ async def test_a_browser_that_does_not_read_costs_no_memory(served: Served) -> N
                 plug.send(frames)
             except BlockingIOError:
                 await asyncio.sleep(0.02)
-        assert served.memory() - before < 24 * MEGABYTE
+        assert served.memory() - before < 64 * MEGABYTE
         program = served.children()
         plug.close()
     assert program
