@@ -36,7 +36,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 async def _alone(served: Served) -> AsyncIterator[None]:
     """The one session there may be is free again: a program that was still starting takes its time to end."""
     yield
-    assert await gone(served.children(), 90) == []
+    assert await gone(served.children(), 30) == []
 
 
 async def test_nonsense_is_survived(served: Served) -> None:

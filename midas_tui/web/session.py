@@ -40,10 +40,11 @@ class Meter:
     async def pay(self, size: int) -> bool:
         """Return at once while at most a second's worth is owed; False when it was more for long."""
         now = asyncio.get_running_loop().time()
+        if self._paid_until <= now:  # all is paid; a sleep that came a little late is no rest
+            self._late_since = float("inf")
         self._paid_until = max(self._paid_until, now) + size / self._rate
         wait = self._paid_until - now - 1.0
         if wait <= 0.0:
-            self._late_since = float("inf")
             return True
         self._late_since = min(self._late_since, now)
         await asyncio.sleep(wait)
