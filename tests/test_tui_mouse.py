@@ -49,7 +49,7 @@ async def click(pilot: Any, x: int, y: int) -> None:
     await pilot.pause()
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")
+@pytest.mark.parametrize("size", [SIZES[0], SIZES[-1]], ids=lambda s: f"{s[0]}x{s[1]}")
 @pytest.mark.parametrize("mode", MODES)
 async def test_every_cell_selects_the_row_that_is_drawn_there(mode: str, size: tuple[int, int]) -> None:
     runtime = ScriptedRuntime()
@@ -67,8 +67,8 @@ async def test_every_cell_selects_the_row_that_is_drawn_there(mode: str, size: t
             for y in range(table.content_region.y, table.content_region.bottom):
                 region = table.content_region
                 right = region.right - int(table.show_vertical_scrollbar)
-                # Each line by another of its cells, so that all columns have their turn; empty lines once.
-                for x in {region.x, right - 1, region.x + y * 7 % (right - region.x)}:
+                # Each line by another of its cells, so that both edges and all columns have their turn.
+                for x in {region.x, right - 1} if y == region.y else {region.x + y * 7 % (right - region.x)}:
                     before = screen_text(app).split("\n")[y].ljust(size[0])[region.x + 1 : right]
                     heading = table._header and y == region.y
                     old = table.cursor_key

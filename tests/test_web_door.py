@@ -137,7 +137,12 @@ async def raw(served: Served, text: str) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
     writer.write(text.replace("\n", "\r\n").encode())
     try:
-        return await asyncio.wait_for(reader.read(), 15)
+        async with asyncio.timeout(15):
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = re.search(
+                rb"(?i)content-length: (\d+)", head
+            )  # a refused connection may stay open for another try
+            return head + (await reader.readexactly(int(length[1])) if length is not None else b"")
     finally:
         writer.close()
 
