@@ -141,7 +141,7 @@ async def raw(served: Served, text: str) -> bytes:
             head = await reader.readuntil(b"\r\n\r\n")
             length = re.search(
                 rb"(?i)content-length: (\d+)", head
-            )  # a refused connection may stay open for another try
+            )  # it may stay open for another
             return head + (await reader.readexactly(int(length[1])) if length is not None else b"")
     finally:
         writer.close()
