@@ -139,9 +139,7 @@ async def raw(served: Served, text: str) -> bytes:
     try:
         async with asyncio.timeout(15):
             head = await reader.readuntil(b"\r\n\r\n")
-            length = re.search(
-                rb"(?i)content-length: (\d+)", head
-            )  # it may stay open for another
+            length = re.search(rb"(?i)content-length: (\d+)", head)  # it may stay open for another
             return head + (await reader.readexactly(int(length[1])) if length is not None else b"")
     finally:
         writer.close()
