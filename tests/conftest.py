@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import os
 import shutil
 import socket
 import tempfile
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 import pytest
@@ -89,3 +91,27 @@ def root() -> Path:
 def field() -> Path:
     """Files as people have them, one folder a case."""
     return ROOT / "tests" / "data" / "field"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _short_pauses() -> None:
+    """Pilot's pause ends once the process rests, not once it is all but still.
+
+    Textual wants less than 1 ms of work in 20 ms. A terminal with live gauges does more than that on a slow machine, so
+    that every key would cost the full second after which the pause gives up.
+    """
+    import textual.app
+    import textual.pilot
+
+    async def rested(min_sleep: float = 0.005, max_sleep: float = 1.0) -> None:
+        clock = asyncio.get_running_loop().time
+        begun = clock()
+        while True:
+            worked, since = process_time(), clock()
+            await asyncio.sleep(0.005)
+            now = clock()
+            if now - begun >= max_sleep or (process_time() - worked < 0.25 * (now - since) and now - begun > min_sleep):
+                return
+
+    textual.app.wait_for_idle = rested  # type: ignore[attr-defined]
+    textual.pilot.wait_for_idle = rested  # type: ignore[attr-defined]
