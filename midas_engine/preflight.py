@@ -183,7 +183,7 @@ def _history(settings: Settings) -> Panel:
     from midas_engine.market.feeds.polling import PollingFeed
 
     async def ask() -> Panel:
-        feed = PollingFeed(open_source(settings.data), WallClock())
+        feed = PollingFeed(open_source(settings.data, settings.venue_url), WallClock())
         try:
             return await feed.history(min(MOST_HISTORY_BARS, HISTORY_HOURS * 3600 // feed.bar_seconds))
         finally:

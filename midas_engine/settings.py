@@ -176,6 +176,7 @@ class Settings:
         kb: Folder of the knowledge base.
         data: Where bars come from: sample, sample-1m, synthetic, synthetic:SEED, a file or a folder; for the monitor
             live:EXCHANGE or follow:PATH.
+        venue_url: Another host for all addresses of the exchange that is asked; empty takes the exchange's own.
         seed: Seed of everything that draws at random.
         read_only: Refuse every action that changes the knowledge base.
         dsl: Limits of expressions.
@@ -188,6 +189,7 @@ class Settings:
 
     kb: str = "./midas-kb"
     data: str = "sample"
+    venue_url: str = ""
     seed: int = 7
     read_only: bool = False
     dsl: DslLimits = DslLimits()

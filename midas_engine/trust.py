@@ -71,6 +71,7 @@ _SPENDS = Danger("spends more than the default", _no_more)
 SETTINGS: dict[str, Danger | None] = {
     "kb": Danger("reads and writes outside of this folder", _inside),
     "data": Danger("connects, or reads outside of this folder", _bundled),
+    "venue_url": Danger("asks another host for market data", _never),
     "seed": None,
     "read_only": None,
     "dsl.depth": None,

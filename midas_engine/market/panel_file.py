@@ -37,10 +37,14 @@ def is_panel_file(path: Path) -> bool:
 
 
 def write_panel(panel: Panel, target: Path) -> Path:
-    """See `Panel.save`: temporary file beside it, fsync, rename, fsync of the folder."""
+    """See `Panel.save`."""
+    return replace_parquet(_table(panel), target)
+
+
+def replace_parquet(table: pa.Table, target: Path) -> Path:
+    """Write a table in one step: temporary file beside it, fsync, rename, fsync of the folder."""
     import pyarrow.parquet as pq
 
-    table = _table(panel)
     target.parent.mkdir(parents=True, exist_ok=True)
     _sweep(target)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")

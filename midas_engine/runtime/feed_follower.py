@@ -84,7 +84,8 @@ class FeedFollower:
         from midas_engine.runtime.feed_watchdog import FeedWatchdog
 
         self._supervisor.change("starting", f"asking {self._watched.source} for its history")
-        source = await asyncio.to_thread(lambda: OwnThread(open_source(self._watched.source)))
+        where = self._settings.venue_url
+        source = await asyncio.to_thread(lambda: OwnThread(open_source(self._watched.source, where)))
         self._feed = feed = PollingFeed(
             source, self._clock, on_fault=self._feed_fault, most_failures=self._most_failures, rng=self._rng
         )

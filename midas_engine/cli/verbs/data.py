@@ -38,9 +38,9 @@ def _options(verb: Any) -> Any:
     return verb
 
 
-@click.group(cls=LazyGroup)
+@click.group(cls=LazyGroup, verbs={"fetch": "midas_engine.cli.verbs.data_fetch:fetch"})
 def data() -> None:
-    """Market data: check it, import it, look at it."""
+    """Market data: fetch it, check it, import it, look at it."""
 
 
 @data.command("check", cls=Verb, example=("midas data check ./BTCUSDT-1h.csv", "midas data check ./dumps --json"))

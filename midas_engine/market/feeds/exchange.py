@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from midas_engine.errors import FeedError
 from midas_engine.market.feeds.base import Candle, Settlement
+from midas_engine.market.feeds.client import BAR_SECONDS, REQUEST_SECONDS, open_client
 from midas_engine.market.feeds.faults import as_feed_error, shown
 
 if TYPE_CHECKING:
@@ -16,11 +17,7 @@ if TYPE_CHECKING:
 PAGE = 1000
 FUNDING_PAGE = 1000
 DEFAULT_SYMBOLS = 20
-REQUEST_SECONDS = 20.0
 COLUMNS = ("open", "high", "low", "close", "volume")
-# What a person writes -> the ccxt class that speaks of its USDT perpetuals.
-EXCHANGES = {"binance": "binanceusdm", "bybit": "bybit", "okx": "okx", "bitget": "bitget", "gate": "gate"}
-_SECONDS = {"1m": 60, "3m": 180, "5m": 300, "15m": 900, "30m": 1800, "1h": 3600, "2h": 7200, "4h": 14_400, "1d": 86_400}
 
 
 class ExchangeSource:
@@ -30,7 +27,8 @@ class ExchangeSource:
         exchange: A name of `EXCHANGES`, or any ccxt exchange id.
         symbols: Names as the exchange writes them, e.g. BTCUSDT; empty takes the most traded ones.
         timeframe: Bar size, e.g. 1h.
-        urls: Replaces the addresses the client calls, by ccxt's names; for a proxy or a test.
+        base_url: Another host for all of the exchange's addresses.
+        urls: Replaces single addresses the client calls, by ccxt's names.
         grace_seconds: How long a symbol's late bar is waited for; None leaves it to the feed.
 
     Raises:
@@ -43,27 +41,19 @@ class ExchangeSource:
         symbols: Sequence[str] = (),
         *,
         timeframe: str = "1h",
+        base_url: str = "",
         urls: dict[str, str] | None = None,
         grace_seconds: float | None = None,
     ) -> None:
-        try:
-            import ccxt.async_support as ccxt
-        except ImportError as error:
-            raise FeedError("live bars need ccxt", hint="pip install 'midas-alpha[live]'") from error
-        if timeframe not in _SECONDS:
-            raise FeedError(f"no bar size {timeframe!r}", hint="one of " + ", ".join(_SECONDS))
-        kind = getattr(ccxt, EXCHANGES.get(exchange, exchange), None)
-        if kind is None:
-            raise FeedError(f"ccxt knows no exchange {exchange!r}", hint="e.g. " + ", ".join(EXCHANGES))
-        self._client: Any = kind({"enableRateLimit": True, "timeout": int(REQUEST_SECONDS * 1000)})
-        if urls:
-            self._client.urls["api"] = {**self._client.urls["api"], **urls}
+        if timeframe not in BAR_SECONDS:
+            raise FeedError(f"no bar size {timeframe!r}", hint="one of " + ", ".join(BAR_SECONDS))
+        self._client: Any = open_client(exchange, base_url=base_url, urls=urls)
         self._wanted = tuple(symbols)
         self._markets: dict[str, str] = {}
         self._timeframe = timeframe
         self.grace_seconds = grace_seconds
         self.name = exchange
-        self.bar_seconds = _SECONDS[timeframe]
+        self.bar_seconds = BAR_SECONDS[timeframe]
 
     async def symbols(self) -> Sequence[str]:
         """The wanted symbols, checked against the exchange's list; or the most traded USDT perpetuals."""

@@ -27,13 +27,14 @@ def is_live(source: str) -> bool:
     return source.startswith(("live:", "follow:"))
 
 
-def open_source(source: str) -> BarSource:
+def open_source(source: str, base_url: str = "") -> BarSource:
     """The source that `source` names.
 
     Args:
         source: ``live:EXCHANGE``, with symbols after a second colon and a bar size after ``@``
             (``live:binance:BTCUSDT,ETHUSDT@1h``); or ``follow:PATH``, a panel file that keeps growing. With
             ``@grace=90s`` at the end a bar that some symbols still lack is waited for that long before it is final.
+        base_url: Another host for all addresses of the exchange; empty takes its own.
 
     Raises:
         FeedError: The text is not of that form, or names something unknown.
@@ -52,7 +53,9 @@ def open_source(source: str) -> BarSource:
         exchange, _, symbols = names.partition(":")
         wanted = tuple(s.strip().upper() for s in symbols.split(",") if s.strip())
         if exchange:
-            return ExchangeSource(exchange.strip().lower(), wanted, timeframe=timeframe or "1h", grace_seconds=grace)
+            return ExchangeSource(
+                exchange.strip().lower(), wanted, timeframe=timeframe or "1h", base_url=base_url, grace_seconds=grace
+            )
     raise FeedError(f"{whole!r} names no feed", hint=f"write {FORMS}")
 
 

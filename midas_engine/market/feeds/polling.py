@@ -5,23 +5,23 @@ from __future__ import annotations
 import asyncio
 import random
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from midas_engine.errors import FeedError, FeedLostError
 from midas_engine.market.feeds.base import ClosedBar
 from midas_engine.market.feeds.checked import CheckedSource, FeedCounts
 from midas_engine.market.feeds.grid import column_order, panel_between
+from midas_engine.market.feeds.together import together
 from midas_engine.market.feeds.trusted_clock import TrustedClock
 from midas_engine.market.feeds.waiting import WaitingBars
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncGenerator, Callable, Sequence
 
     from midas_engine.clock import Clock
     from midas_engine.market.feeds.base import BarSource, Candle, Settlement
     from midas_engine.market.panel import Panel
 
-T = TypeVar("T")
 # An exchange needs a moment to publish a bar that has just closed.
 FIRST_SECONDS = 2.0
 # How long a bar that some symbols still lack is waited for where the source names no grace of its own.
@@ -193,7 +193,7 @@ class PollingFeed:
 
     async def _each(self, symbols: Sequence[str], since: int) -> dict[str, list[Candle]]:
         end = self._running_at(self.clock.latest() * 1000)
-        return dict(zip(symbols, await _all([self._long(s, since, end) for s in symbols]), strict=True))
+        return dict(zip(symbols, await together([self._long(s, since, end) for s in symbols]), strict=True))
 
     async def _long(self, symbol: str, since: int, end: int) -> list[Candle]:
         rows: dict[int, Candle] = {}
@@ -312,7 +312,7 @@ class PollingFeed:
             async with self._gate:
                 return await self._source.settlements(symbol, since_ms)
 
-        pages = await _all([ask(s) for s in self.symbols])
+        pages = await together([ask(s) for s in self.symbols])
         horizon = self._now_ms() - 40 * 86_400_000
         for symbol, page in zip(self.symbols, pages, strict=True):
             rates = self._settled.setdefault(symbol, {})
@@ -340,21 +340,6 @@ class PollingFeed:
             await self.clock.sleep(min(wait, _SLICE_SECONDS))
             if not self.clock.trusted:
                 return
-
-
-async def _all(work: Sequence[Awaitable[T]]) -> list[T]:
-    """The results of `work`, done together; of a group's failures the first, so that callers see a FeedError."""
-
-    async def one(item: Awaitable[T]) -> T:
-        return await item
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(item)) for item in work]
-    except ExceptionGroup as group_error:
-        errors = group_error.exceptions
-        raise next((e for e in errors if isinstance(e, FeedError)), errors[0]) from None
-    return [task.result() for task in tasks]
 
 
 def _at(ms: int) -> datetime:

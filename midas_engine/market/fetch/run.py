@@ -1,0 +1,123 @@
+"""`Fetch`: a venue's history into a sink, as far as the venue gives it, however often it has to go on."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from midas_engine.errors import FeedError
+from midas_engine.market.feeds.together import together
+from midas_engine.market.fetch.asker import Asker
+from midas_engine.market.fetch.contract_fetch import GroupFetch
+from midas_engine.market.fetch.faults import VenueFaultError
+from midas_engine.market.fetch.funding_fetch import fetch_funding
+from midas_engine.market.fetch.plan import Order, Plan, make_plan
+from midas_engine.market.fetch.progress import Progress, ProgressCount
+from midas_engine.market.fetch.summary import Missing, Summary
+from midas_engine.market.fetch.venues.base import FUNDING
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Callable
+
+    from midas_engine.clock import Clock
+    from midas_engine.market.fetch.contract import Contract
+    from midas_engine.market.fetch.sink import Sink
+    from midas_engine.market.fetch.venues import Venue
+    from midas_engine.market.fetch.venues.base import Group
+
+AT_ONCE = 4
+# So many requests given up in a row are no longer bad luck.
+_MOST_LOST = 3
+
+
+class Fetch:
+    """Fetches what is missing. It may be killed at any moment: what the sink holds is sound, and the next one goes on.
+
+    Args:
+        venue: Who is asked.
+        clock: For the present and for pauses.
+        tell: Hears of faults, in words.
+        progress: Hears how far it is, after every answer.
+        rng: For the jitter of pauses.
+    """
+
+    def __init__(
+        self,
+        venue: Venue,
+        clock: Clock,
+        *,
+        tell: Callable[[str], None] = lambda _: None,
+        progress: Callable[[Progress], None] = lambda _: None,
+        rng: random.Random | None = None,
+    ) -> None:
+        self._venue, self._clock, self._progress = venue, clock, progress
+        self._asker = Asker(venue.name, clock, tell, rng)
+        self._lost_in_a_row = 0
+
+    async def plan(self, order: Order) -> Plan:
+        """What will be asked for, and what cannot be had.
+
+        Raises:
+            FeedError: The venue does not answer, knows no such contract, or has nothing in that time.
+        """
+        return await make_plan(self._venue, self._asker, order, self._clock)
+
+    async def run(self, plan: Plan, sink: Sink) -> Summary:
+        """Do it.
+
+        Raises:
+            FeedError: The venue refuses, or failed so often in a row that going on is no use.
+        """
+        summary, count = Summary(), ProgressCount(self._clock)
+        gate = asyncio.Semaphore(AT_ONCE)
+
+        def announce(requests: int) -> None:
+            count.total += requests
+
+        def answered(doing: str, rows: int) -> None:
+            self._lost_in_a_row = 0
+            count.done, count.rows = count.done + 1, count.rows + rows
+            self._progress(count.look(doing))
+
+        async def one(contract: Contract) -> None:
+            async with gate:
+                for group in plan.groups:
+                    await self._group(plan, sink, contract, group, summary, answered, announce)
+
+        await together([one(c) for c in plan.contracts])
+        summary.requests, summary.faults = count.done, str(self._asker.counts)
+        order = [c.name for c in plan.contracts]
+        summary.missing.sort(key=lambda m: (order.index(m.symbol), m.columns, m.first_ms))
+        return summary
+
+    async def _group(
+        self,
+        plan: Plan,
+        sink: Sink,
+        contract: Contract,
+        group: Group,
+        summary: Summary,
+        answered: Callable[[str, int], None],
+        announce: Callable[[int], None],
+    ) -> None:
+        try:
+            if group.name == FUNDING:
+                await fetch_funding(plan, self._venue, self._asker, sink, contract, group, summary, answered, announce)
+            else:
+                await GroupFetch(
+                    plan, self._venue, self._asker, sink, contract, group, summary, answered, announce
+                ).run()
+        except VenueFaultError as fault:
+            self._lost_in_a_row += 1
+            if fault.kind in ("refused", "throttled"):
+                raise
+            if self._lost_in_a_row >= _MOST_LOST:
+                raise FeedError(
+                    f"{fault.message}; {self._lost_in_a_row} requests in a row were given up",
+                    hint="what was fetched is kept: the same command goes on where this one ended",
+                ) from fault
+            begin = plan.since(group, contract)
+            bars = (plan.end - begin) // plan.step
+            why = f"not fetched: {fault.message}"
+            summary.missing.append(Missing(contract.name, group.columns, bars, begin, plan.end - plan.step, why))
