@@ -41,6 +41,7 @@ from midas_engine.events.monitoring import (
     KillCallbackFailed,
     KillProposed,
     ReportWritten,
+    ShadowProposal,
     WatchChanged,
 )
 from midas_engine.events.pipeline import (
@@ -78,6 +79,7 @@ __all__ = [
     "FeedGapped",
     "KillCallbackFailed",
     "KillProposed",
+    "ShadowProposal",
     "LearningWritten",
     "ModelCalled",
     "PhaseStarted",

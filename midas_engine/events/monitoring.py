@@ -136,6 +136,19 @@ class KillProposed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ShadowProposal(Event):
+    """The evidence of a feature in shadow crossed a line; an operator decides.
+
+    `action` is "promote" (sealed and forward evidence together crossed the lifetime's line) or "reject" (the forward
+    scores deny what it promised).
+    """
+
+    feature: str
+    action: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KillCallbackFailed(Event):
     """`on_kill` raised or hung; the kill itself stands and the callback is tried again."""
 

@@ -80,6 +80,11 @@ class BaseFollower:
         self._mark = self._kb.pipeline_mark()
         self._known = {record.name: record for record in self._kb.features()}
 
+    def in_shadow(self, name: str) -> bool | None:
+        """Whether a live feature runs in shadow; None where it is not live, or not known."""
+        record = self._known.get(name)
+        return None if record is None or record.state not in LIVE else record.state is FeatureState.SHADOW
+
     @property
     def changed(self) -> bool:
         """Something may have moved; cheap."""

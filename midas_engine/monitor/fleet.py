@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,8 @@ from midas_engine.monitor.days import DayLedger
 from midas_engine.monitor.figures.engine import EngineConfig, MonitorEngine
 from midas_engine.monitor.figures.metrics import feature_metrics
 from midas_engine.monitor.figures.portfolio import PORTFOLIO
+from midas_engine.monitor.shadow_evidence import ShadowEvidence
+from midas_engine.monitor.shadow_record import MOST_LINES, shadow_lines
 from midas_engine.monitor.state.codec import prefixed, under
 from midas_engine.stats.sequential import Reference
 
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from midas_engine.monitor.alerts.engine import AlertEngine
     from midas_engine.monitor.bars.late_labels import Pair
     from midas_engine.monitor.kill.switch import KillSwitch
+    from midas_engine.monitor.shadow_record import Line
 
     Floats = NDArray[np.float64]
 
@@ -65,6 +69,8 @@ class Fleet:
         self.days = DayLedger(self.names)
         self.paused: set[str] = set()
         self.shadow: set[str] = set()
+        self.forward = ShadowEvidence(len(self.names))
+        self.lines: deque[Line] = deque(maxlen=MOST_LINES)  # of the shadow record, until they are written
         self.kill_wanted: dict[str, str] = {}
         self._engine: MonitorEngine | None = None
         self._stream: BarStream | None = None
@@ -134,6 +140,7 @@ class Fleet:
         symbols = self._stream.symbols if self._stream is not None else None
         self.names, self.paused, self.shadow, self.kill_wanted = list(names), set(), set(), {}
         self.days, self._engine, self._stream, self._values = DayLedger(self.names), None, None, None
+        self.forward = ShadowEvidence(len(self.names))
         self._decayed, self._doomed, self._replaying = [], [], None
         self.alerts.restore({"episodes": [], "streaks": {}, "resolved": []})
         if symbols is not None:
@@ -156,6 +163,7 @@ class Fleet:
         self.names = list(names)
         self.alerts.select(rows)
         self.days.select(rows, names)
+        self.forward.select(rows, names)
         if self._engine is not None:
             self._engine.resize(names, self.references)
             self.stream.select(rows)
@@ -186,6 +194,8 @@ class Fleet:
         at = np.datetime64(self.stream.open_time(pair.index).replace(tzinfo=None), "ns")
         returns, fills = self.inputs.believe(pair, self.stream.open_time(pair.index))
         engine.update(at, pair.values, returns, regime=pair.regime, fills=fills)
+        self.forward.take(at, engine.scorer.u, engine.shadow)
+        self.lines.extend(shadow_lines(self))
         for row in np.flatnonzero(engine.bank.decay_fired):
             self._decayed.append(self.names[row])
         if engine.portfolio.fired:
@@ -217,6 +227,7 @@ class Fleet:
             reason = f"the e-detector says its score is below {floor:.4f}, the floor of its promise and its costs"
             self.kill_wanted[name] = reason
             events.append(KillProposed(at=at, feature=name, source="detector", reason=reason))
+        events += self.forward.news(self.names, at)
         self._decayed, self._doomed = [], []
         self.days.bar(at, engine.regime, columns["pnl_bps"], columns["pnl_net_bps"], self._missing)
         self.days.note(at, events)
@@ -324,7 +335,9 @@ class Fleet:
         }
         meta["inputs"], screened = self.inputs.state()
         meta["engine"], arrays = self.engine.parts()
+        meta["forward"], gathered = self.forward.state()
         return meta, {
+            **prefixed("forward", gathered),
             **prefixed("engine", arrays),
             **prefixed("stream", self.stream.arrays()),
             **prefixed("inputs", screened),
@@ -344,6 +357,8 @@ class Fleet:
         self.paused, self.shadow = set(meta["paused"]), set(meta["shadow"])
         self.kill_wanted = dict(meta["kill_wanted"])
         self.inputs.restore(meta.get("inputs", {}), under("inputs", arrays))
+        self.forward = ShadowEvidence(len(self.names))
+        self.forward.restore(meta.get("forward", {}), under("forward", arrays))
         self.apply_live()
 
     def reconcile(self, names: Sequence[str], at: datetime) -> list[Event]:

@@ -82,6 +82,12 @@ class Obedience:
         """Take what is there now for known, and look from now on."""
         if self.follower is not None:
             await self._worker.submit(self.follower.learn)
+            fleet = self._monitor.fleet
+            for name in fleet.names:
+                shadow = self.follower.in_shadow(name)
+                if shadow is not None:
+                    (fleet.shadow.add if shadow else fleet.shadow.discard)(name)
+            fleet.apply_live()
         self._task = asyncio.get_running_loop().create_task(self._watch(), name="base")
 
     async def end(self) -> None:

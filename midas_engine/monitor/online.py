@@ -18,6 +18,7 @@ from midas_engine.monitor.base_follower import BaseFollower
 from midas_engine.monitor.commands import OperatorCommands
 from midas_engine.monitor.daily.reports import DailyReports
 from midas_engine.monitor.fleet import Fleet
+from midas_engine.monitor.graduating import Graduating
 from midas_engine.monitor.kill.switch import KillSwitch
 from midas_engine.monitor.neighbours import Role, base_of, fresh_notices, journal_of, records_of
 from midas_engine.monitor.obedience import Obedience
@@ -98,6 +99,7 @@ class OnlineMonitor:
         self.recovery = Recovery(journal)
         self.reports = DailyReports(self.fleet, options.kb, options.promoter, self.bus, self.fault)
         self._saving = Saving(self.recovery, self.fleet, self.fault)
+        self._graduating = Graduating(self.fleet, base, journal_of(options.promoter), self.fault)
         self._journal = journal
         self.obedience = Obedience(self, None if base is None or journal is None else BaseFollower(base))
         self.market_context: dict[str, Any] = {}
@@ -235,6 +237,7 @@ class OnlineMonitor:
             bar = self.intake.read(GivenBar(moment, values, returns, fills, regime, context), self.fleet)
             if bar is None:
                 return None
+            await self._graduating.learn()
             at, stream = bar.at, self.fleet.stream
             index = stream.index(at)
             meta, arrays = bar.packed(index, self.fleet.inputs.names, own=own)
@@ -260,6 +263,7 @@ class OnlineMonitor:
             self._publish(events)
             await self._execute_kills()
             await self._saving.record_shadows(journal_of(self.promoter))
+            await self._graduating.keep()
             if self.diagnostics is not None:
                 self.diagnostics.consider(events, self.fleet, opened, self.expressions, self.market_context)
             done = tell_bar(self.bus, self.fleet, opened, bar.regime, self.clock.monotonic() - began)
@@ -388,11 +392,7 @@ class OnlineMonitor:
         return self.fleet.engine.history(name)
 
     def generate_daily_report(self, day: date | str) -> DailyReport:
-        """The report of one UTC day, written with its plots to ``reports/daily/`` when there is a knowledge base.
-
-        Args:
-            day: A date or its ISO text, e.g. "2025-01-15".
-        """
+        """The report of a UTC day (a date or "2025-01-15"), with its plots in ``reports/daily/`` of a base."""
         return self.reports.write(day)
 
     def day_facts(self, day: date | str) -> DayFacts:

@@ -18,10 +18,17 @@ if TYPE_CHECKING:
     Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 
-def shadow_lines(fleet: Fleet) -> list[tuple[str, datetime, dict[str, float]]]:
+Line = tuple[str, "datetime", dict[str, float]]
+MOST_LINES = 20_000
+"""Lines that wait for a journal that hangs; beyond them the oldest go."""
+
+
+def shadow_lines(fleet: Fleet) -> list[Line]:
     """What each shadow did on the bar scored last: score, gross and net return (bps); without a score no line."""
     engine = fleet.engine
-    lines = []
+    lines: list[Line] = []
+    if not fleet.shadow:
+        return lines
     for name in sorted(fleet.shadow.intersection(fleet.names)):
         row = engine.row(name)
         score = float(engine.scorer.u[row])
@@ -34,10 +41,17 @@ def shadow_lines(fleet: Fleet) -> list[tuple[str, datetime, dict[str, float]]]:
     return lines
 
 
-def record_lines(journal: Journal, lines: list[tuple[str, datetime, dict[str, float]]]) -> None:
+def record_lines(journal: Journal, lines: list[Line]) -> None:
     """Write them; a bar that is there already, from before a restart, is not written twice. Blocking."""
     for name, at, figures in lines:
         journal.record_shadow(name, at, figures)
+
+
+def forward_lines(journal: Journal, feature: str, since: datetime) -> list[tuple[datetime, float]]:
+    """Time and score of each bar of a feature's record that came after `since`, oldest first."""
+    rows = journal.shadow_record(feature, since=since)
+    found = [(row.at, row.body.get("score")) for row in rows if row.at > since]
+    return sorted((at, float(score)) for at, score in found if isinstance(score, int | float))
 
 
 def record_between(

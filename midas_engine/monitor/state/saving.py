@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from midas_engine.errors import MonitorError
-from midas_engine.monitor.shadow_record import record_lines, shadow_lines
+from midas_engine.monitor.shadow_record import record_lines
 from midas_engine.monitor.state.recovery import NOTE_SECONDS, Recovery
 from midas_engine.monitor.worker import Worker, within
 
@@ -125,13 +125,15 @@ class Saving:
 
     async def record_shadows(self, journal: Journal | None) -> None:
         """The forward record of what runs in shadow goes to the pipeline's journal, bar by bar."""
-        if journal is None or not self._fleet.shadow or self._fleet.engine.bars == 0:
+        waiting = self._fleet.lines
+        if journal is None or not waiting:
             return
         if self._lines is not None and not self._lines.done():
-            return  # the journal hangs, which has been said
-        lines = shadow_lines(self._fleet)
+            return  # the journal hangs, which has been said; the lines wait
+        lines = list(waiting)
         self._lines = self._worker.submit(lambda: record_lines(journal, lines))
         try:
             await within(self._lines, NOTE_SECONDS)
-        except Exception as error:
+            waiting.clear()
+        except Exception as error:  # a line that is written twice is written once
             self._fault(f"the record of what runs in shadow could not be written: {error}", "warning")

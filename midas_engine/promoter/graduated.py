@@ -1,0 +1,166 @@
+"""What a feature that fell short at its sealed look, or is undecided on costs, still lacks before it may be promoted.
+
+Graduation is a fact that the monitor wrote into the journal; nothing here grants it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from midas_engine.evaluator.trials.sealed_evidence import sealed_look
+from midas_engine.stats.graduation import GraduationBank, look_line
+from midas_engine.stats.hac import hac_lag, hac_mean
+from midas_engine.stats.normal import Z90
+from midas_engine.text import number
+
+if TYPE_CHECKING:
+    from midas_engine.evaluator.trials.sealed_evidence import SealedLook
+    from midas_engine.journal import Journal
+    from midas_engine.models import FeatureRecord, FeatureState
+    from midas_engine.stats.graduation import GraduationOutlook
+
+GRADUATED, DENIED = "graduated", "denied"
+"""Actions in the journal: sealed and forward evidence crossed the line; the forward scores deny the promise."""
+_DAY = 86_400.0
+_LEAST_NET_BARS = 240
+
+
+@dataclass(frozen=True, slots=True)
+class Graduation:
+    """How far a feature that fell short at its look is.
+
+    Attributes:
+        look: What it goes on from.
+        graduated: The journal says that it crossed the line.
+        denied: The journal says that its forward scores deny its promise.
+        bars: Forward bars in its record.
+        outlook: How far it is, from the record.
+        bar_days: Days in a bar of the record; a bar an hour where it has fewer than two.
+    """
+
+    look: SealedLook
+    graduated: bool
+    denied: bool
+    bars: int
+    outlook: GraduationOutlook | None
+    bar_days: float
+
+    @property
+    def words(self) -> str:
+        """One line: what it has, what it needs, when that is expected."""
+        if self.graduated:
+            return f"graduated after {self.bars} forward bars"
+        told = self.outlook
+        if told is None:
+            return "its look left nothing to go on from"
+        gathered = f"ln e {number(told.log_e, 1)} of {number(told.line, 1)} after {self.bars} forward bars"
+        if self.denied:
+            return f"{gathered}; its forward scores deny what it promised: reject it"
+        return f"{gathered}, {days_words(told, self.bar_days)}"
+
+
+def days_words(told: GraduationOutlook, bar_days: float) -> str:
+    """When it is expected: `about 40 days more [12, never]`."""
+    if told.bars_to_go == 0.0:
+        return "graduated"
+    middle, low, high = (_days(bars * bar_days) for bars in (told.bars_to_go, told.low, told.high))
+    if math.isinf(told.bars_to_go):
+        return f"not expected at the score seen so far [{low}, {high}] days"
+    return f"about {middle} days more [{low}, {high}]"
+
+
+def _days(value: float) -> str:
+    return "never" if value > 36_500 else f"{value:.0f}" if value >= 1 else "1"
+
+
+def outcome_id(action: str, name: str, look: SealedLook) -> str:
+    """The journal's id of a decision: written twice is written once."""
+    return f"{action}-{hashlib.sha256(f'{name}|{look.key}'.encode()).hexdigest()[:20]}"
+
+
+def graduation(record: FeatureRecord, journal: Journal | None) -> Graduation | None:
+    """How far a feature is that fell short at its look; None for one that reached its line, or had no look."""
+    look = sealed_look(record)
+    if look is None or look.evidence.promoted:
+        return None
+    found: set[str] = set()
+    times, scores = [], []
+    if journal is not None:
+        # The text must be the one that was watched: a changed expression has shown nothing.
+        found = {
+            a.action
+            for a in journal.actions(feature=record.name)
+            if a.actor == "monitor" and a.body.get("look") == look.key and a.body.get("expression") == record.expression
+        }
+        for row in journal.shadow_record(record.name, since=look.until):
+            score = row.body.get("score")
+            if row.at > look.until and isinstance(score, int | float):
+                times.append(row.at.timestamp())
+                scores.append(float(score))
+    bank = GraduationBank([look.evidence])
+    for place in np.argsort(times, kind="stable"):
+        bank.update(np.array([scores[place]]))
+    steps = np.diff(np.sort(np.array(times)))
+    bar_days = float(np.median(steps)) / _DAY if len(steps) else 1.0 / 24.0
+    return Graduation(look, GRADUATED in found, DENIED in found, len(scores), bank.outlook(0), bar_days)
+
+
+def awaited(record: FeatureRecord, journal: Journal | None) -> tuple[str, ...]:
+    """What keeps a feature from standing alone in the book although its research gates hold, in words.
+
+    A feature that fell short of the lifetime's line at its sealed look waits for the monitor's record that it
+    graduated. One whose net of costs is undecided waits for its forward record to decide it. A feature that was live
+    before is not asked.
+    """
+    if any(entry.get("to") == "deployed" for entry in record.history):
+        return ()
+    return tuple(words for words in (_short(record, journal), _undecided(record, journal)) if words)
+
+
+def _short(record: FeatureRecord, journal: Journal | None) -> str:
+    found = graduation(record, journal)
+    if found is None or found.graduated:
+        return ""
+    evidence = found.look.evidence
+    line = f"short of the lifetime's line: sealed p {evidence.p:.3g}, needed {look_line(evidence.level):.2g}"
+    if not evidence.sound:
+        return f"{line}; too weak to go on in shadow"
+    return f"{line}; {_where(record.state)}{found.words}"
+
+
+def _where(state: FeatureState) -> str:
+    return "" if state.value == "shadow" else "run it in shadow: "
+
+
+def _undecided(record: FeatureRecord, journal: Journal | None) -> str:
+    """Why its net of costs is undecided: research and forward bars together, by their 90 % interval."""
+    value, error, bars = (_figure(record, key) for key in ("net_bps", "net_se", "bars_scored"))
+    if not (error > 0.0 and math.isfinite(value)):
+        return ""
+    weight, mean = error**-2, value
+    if journal is not None:
+        look = sealed_look(record)
+        rows = journal.shadow_record(record.name, since=None if look is None else look.until)
+        net = np.array([float(r.body["net_bps"]) for r in rows if isinstance(r.body.get("net_bps"), int | float)])
+        if len(net) >= _LEAST_NET_BARS:
+            forward, se, _ = hac_mean(net, hac_lag(1))
+            if se > 0.0:
+                mean = (weight * mean + forward / se**2) / (weight + se**-2)
+                weight, bars = weight + se**-2, bars + len(net)
+    se = weight**-0.5
+    if mean - Z90 * se > 0.0:
+        return ""
+    words = f"undecided on costs: net {number(mean, 3, sign=True)} ± {number(se, 3)} bps a bar"
+    more = bars * ((Z90 * se / mean) ** 2 - 1.0) if mean > 0.0 and bars > 0 else math.inf
+    tell = f"about {more:,.0f} more bars would tell" if more < 1e7 else "no number of bars at this mean would tell"
+    return f"{words}, {tell}; to shadow only until then"
+
+
+def _figure(record: FeatureRecord, key: str) -> float:
+    value = record.metrics.get(key)
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
