@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from midas_engine.market.origin import Origin
+    from midas_engine.market.provenance import Provenance
+
     Matrix = NDArray[np.float64]
     Times = NDArray[np.datetime64]
 
@@ -33,6 +36,10 @@ class Panel:
         symbols: S names.
         fields: float64 [T, S] each; NaN where a symbol did not trade.
         bar_seconds: Length of a bar.
+        provenance: Who gave a column; a column that is not in it is unproven, whatever its name.
+
+    Attributes:
+        origin: The store it was opened from, which goes on growing; None of a panel that is what it is.
 
     Raises:
         DataDefectError: Shapes disagree, times are not on the grid or names repeat.
@@ -46,7 +53,13 @@ class Panel:
     """
 
     def __init__(
-        self, timestamps: Times, symbols: Sequence[str], fields: Mapping[str, Matrix], bar_seconds: int
+        self,
+        timestamps: Times,
+        symbols: Sequence[str],
+        fields: Mapping[str, Matrix],
+        bar_seconds: int,
+        *,
+        provenance: Mapping[str, Sequence[Provenance]] | None = None,
     ) -> None:
         times = np.ascontiguousarray(timestamps, dtype="datetime64[ns]")
         shape = (len(times), len(symbols))
@@ -59,7 +72,7 @@ class Panel:
             raise DataDefectError(
                 f"times are not on a regular grid of {bar_seconds} s", hint="build the panel with Panel.from_frame"
             )
-        self._fields: dict[str, Matrix] = {}
+        checked: dict[str, Matrix] = {}
         for name, values in fields.items():
             array = np.ascontiguousarray(values, dtype=np.float64)
             if array.shape != shape:
@@ -67,13 +80,48 @@ class Panel:
             if array is values or array.base is not None:
                 array = array.copy()
             array.flags.writeable = False
-            self._fields[name] = array
+            checked[name] = array
+        self._adopt(times, symbols, checked, bar_seconds)
+        self.provenance = MappingProxyType({n: tuple(p) for n, p in (provenance or {}).items() if n in checked})
+
+    def _adopt(self, times: Times, symbols: Sequence[str], fields: Mapping[str, Matrix], bar_seconds: int) -> None:
         times.flags.writeable = False
         self.timestamps = times
         self.symbols = tuple(symbols)
         self.bar_seconds = int(bar_seconds)
+        self.origin: Origin | None = None
+        self._fields: Mapping[str, Matrix] = fields
         self._derived: dict[str, Matrix] = {}
         self._snapshot: str | None = None
+
+    @classmethod
+    def over(
+        cls,
+        timestamps: Times,
+        symbols: Sequence[str],
+        fields: Mapping[str, Matrix],
+        bar_seconds: int,
+        *,
+        snapshot: str,
+        origin: Origin | None = None,
+        provenance: Mapping[str, Sequence[Provenance]] | None = None,
+    ) -> Panel:
+        """A panel over arrays that lie elsewhere (mapped from a file, opened when asked for): nothing is copied.
+
+        Args:
+            timestamps: As of a panel, and on its grid already.
+            symbols: As of a panel.
+            fields: Read-only float64 [T, S] each; a mapping that opens a column when it is asked for will do.
+            bar_seconds: As of a panel.
+            snapshot: Stands for the whole content.
+            origin: The store.
+            provenance: As of a panel.
+        """
+        panel = cls.__new__(cls)
+        panel._adopt(timestamps, symbols, fields, bar_seconds)
+        panel._snapshot, panel.origin = snapshot, origin
+        panel.provenance = MappingProxyType({n: tuple(p) for n, p in (provenance or {}).items()})
+        return panel
 
     # -- shape and units -----------------------------------------------------------------------
 
@@ -175,6 +223,11 @@ class Panel:
                 digest.update(np.nan_to_num(self._fields[name], nan=-7.25e-300).tobytes())
             self._snapshot = digest.hexdigest()
         return self._snapshot
+
+    @property
+    def identity(self) -> str:
+        """What a trial's key calls this data: of a store venue, bar, universe and seal; else the content."""
+        return self.snapshot_id if self.origin is None else self.origin.identity
 
     # -- parts ---------------------------------------------------------------------------------
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from midas_engine.errors import DataFormatError
+from midas_engine.market.durable import sweep, write_durably
 from midas_engine.shortage import threads_fit
 
 if TYPE_CHECKING:
@@ -46,18 +45,8 @@ def replace_parquet(table: pa.Table, target: Path) -> Path:
     import pyarrow.parquet as pq
 
     target.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(target)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb") as stream:
-            pq.write_table(table, stream, compression="zstd")
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, target)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            temporary.unlink()
-    _sync_folder(target.parent)
+    sweep(target.parent, target.name)
+    write_durably(target, lambda stream: pq.write_table(table, stream, compression="zstd"))
     return target
 
 
@@ -140,33 +129,3 @@ def _names(meta: Mapping[bytes, bytes]) -> list[str] | None:
         return None
     good = isinstance(names, list) and all(isinstance(n, str) for n in names) and len(set(names)) == len(names)
     return names if good else None
-
-
-def _sweep(target: Path) -> None:
-    """Remove what dead writers of this file left beside it."""
-    for path in target.parent.glob(f".{target.name}.*.tmp"):
-        pid = path.name.removesuffix(".tmp").rpartition(".")[2]
-        if pid.isdigit() and not _alive(int(pid)):
-            with contextlib.suppress(OSError):
-                path.unlink()
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except OSError:
-        return True
-    return True
-
-
-def _sync_folder(folder: Path) -> None:
-    try:
-        handle = os.open(folder, os.O_RDONLY)
-    except PermissionError:
-        return  # Windows cannot open folders
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
