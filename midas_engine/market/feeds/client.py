@@ -76,6 +76,7 @@ def open_client(exchange: str, *, base_url: str = "", urls: Mapping[str, str] | 
         raise FeedError(f"ccxt knows no exchange {exchange!r}", hint="e.g. " + ", ".join(EXCHANGES))
     client: Any = kind({"enableRateLimit": True, "timeout": int(REQUEST_SECONDS * 1000)})
     client.options = {**client.options, **_LISTS.get(name, {})}
+    client.has = {**client.has, "fetchCurrencies": False}  # nothing here needs what a coin's network costs
     if base_url:
         client.urls["api"] = _moved(client.urls["api"], _checked(base_url))
     if urls:

@@ -86,6 +86,6 @@ class FaultCounts:
     oddities: Counter[str] = field(default_factory=Counter)
 
     def __str__(self) -> str:
-        said = [f"{n}x it {KINDS[kind]}" for kind, n in sorted(self.faults.items())]
-        said += [f"{n} {kind} row{'s' * (n != 1)}" for kind, n in sorted(self.oddities.items())]
+        said = [f"{n}x it {KINDS[kind]}" for kind, n in sorted(self.faults.items()) if n]
+        said += [f"{n} {kind} row{'s' * (n != 1)}" for kind, n in sorted(self.oddities.items()) if n]
         return ", ".join(said)
