@@ -25,6 +25,7 @@ GROUPS: dict[str, str] = {
     "midas.agents": "an Agent: judges a feature beside the six",
     "midas.rules": "a Rule: an alert rule of the monitor",
     "midas.researchers": "called with the settings, gives a Researcher; chosen by --provider NAME",
+    "midas.importers": "a Layout: a kind of file that imports read",
     "midas.verbs": "a click command: `midas NAME`",
     "midas.screens": "a mode of the terminal: a subclass of ModeScreen",
 }

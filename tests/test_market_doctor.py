@@ -106,7 +106,7 @@ OTHERS |= {"funding-percent", "funding-extreme", "funding-gap", "funding-unmatch
 OTHERS |= {"rounded-times", "monthly-bars", "close-stamps", "two-clocks", "partial-bar", "settlement-hours"}
 OTHERS |= {"unknown-symbol", "shared-name", "column-order", "set-aside", "contracts", "mended-volume"}
 OTHERS |= {"delisted", "funding-carried", "funding-running", "current-rate", "rate-candles", "funding-missing"}
-OTHERS |= {"zero-figure", "knows-future"}
+OTHERS |= {"zero-figure", "knows-future", "several-markets"}
 # What a spoilt thing brings along: a price that leaves its bar leaves the range, too.
 ALONG = {
     "price-spike": {"outside-range"},

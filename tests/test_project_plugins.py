@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SAMPLE = ROOT / "examples" / "midas-sample-plugin"
+FILE = str(ROOT / "tests" / "data" / "gravestone_funding_BTCUSDT.csv")
 TAKEN = "from midas_engine.dsl.registry import OPERATORS\nTHING = OPERATORS['ts_mean']"  # a name that is there
 
 
@@ -48,6 +49,7 @@ def test_all_are_listed_and_work(installed: Path) -> None:
     found = {(p["group"], p["name"]): p for p in listed.document["plugins"]}
     assert {group for group, _ in found} == {
         "midas.operators", "midas.agents", "midas.rules", "midas.researchers", "midas.verbs", "midas.screens",
+        "midas.importers",
     }  # fmt: skip
     assert {p["problem"] for p in found.values()} == {None}
     assert {p["version"] for p in found.values()} == {"0.1.0"}
@@ -60,6 +62,16 @@ def test_its_verb_and_its_operators_are_there(installed: Path) -> None:
     assert "softsign" in _midas(installed, "dsl", "list").out
     explained = _midas(installed, "dsl", "explain", "ts_range(close, 24) / close")
     assert explained.code == 0, explained.err
+
+
+def test_its_layout_reads_a_file(installed: Path, tmp_path: Path) -> None:
+    rows = [f"2024-01-0{d} {h:02d}:00:00+00:00,{100 + h}" for d in (1, 2) for h in range(24)]
+    (tmp_path / "BTCUSDT-1h.csv").write_text("time,last_px\n" + "\n".join(rows))
+    args = ("data", "import", str(tmp_path / "BTCUSDT-1h.csv"), "--out", str(tmp_path / "out"), "--json")
+    done = _midas(installed, *args)
+    assert done.code == 0, done.out + done.err
+    assert [c["column"] for c in done.document["panel"]["columns"]][:1] == ["close"]
+    assert _midas(tmp_path, *args).code == 3  # without the package nobody knows the column
 
 
 def test_both_engines_run_its_operators_alike(installed: Path) -> None:
@@ -141,6 +153,7 @@ def _broken(folder: Path, group: str, body: str) -> Path:
         ("midas.operators", "THING = 'not an operator'", ("dsl", "list")),
         ("midas.operators", TAKEN, ("dsl", "list")),
         ("midas.agents", "THING = 3", ("evaluate", "close", "--data", "sample")),
+        ("midas.importers", "THING = 3", ("data", "check", FILE)),
         ("midas.verbs", "THING = 3", ("--help",)),
         ("midas.verbs", "import nothing_of_the_kind", ("--help",)),
     ],

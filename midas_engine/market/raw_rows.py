@@ -31,6 +31,7 @@ class Part:
         written_ns: When the file was last written, ns since the epoch; None where that is not known.
         defects: What reading found.
         contract: What of the file's name its symbol was read from; empty where the rows name it themselves.
+        market: Which market the folders around it say it is of; empty where they do not say.
     """
 
     source: str
@@ -40,6 +41,7 @@ class Part:
     written_ns: int | None = None
     defects: tuple[Defect, ...] = field(default=())
     contract: str = ""
+    market: str = ""
 
     def with_defects(self, defects: tuple[Defect, ...]) -> Part:
         """The same part with what reading found."""

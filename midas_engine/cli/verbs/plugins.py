@@ -50,12 +50,13 @@ def _states(found: tuple[Plugin, ...]) -> dict[Plugin, str]:
 
     from midas_engine.dsl.registry import OPERATORS
     from midas_engine.evaluator.gates.agents import AGENTS
+    from midas_engine.market.importers.plugin_layouts import all_layouts
     from midas_engine.monitor.alerts.rules import all_rules
     from midas_engine.plugins import PluginWarning, give_up, problem_of
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PluginWarning)  # told in the table
-        for known in (OPERATORS, AGENTS, all_rules()):
+        for known in (OPERATORS, AGENTS, all_rules(), all_layouts()):
             len(known)
         for plugin in found:
             try:

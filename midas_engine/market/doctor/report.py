@@ -52,6 +52,7 @@ RULES: Mapping[str, Rule] = {
     "no-symbol": Rule("error", "name the symbol in every row"),
     "guessed-symbol": Rule("info", "add a symbol column, or name the file after the symbol"),
     "unknown-symbol": Rule("error", "say which column is the symbol: --column NAME=symbol"),
+    "several-markets": Rule("error", "import each market by itself: its folder of the archive"),
     "shared-name": Rule("error", "add a symbol column, name the files after their symbols, or say --symbol NAME"),
     "column-order": Rule("error", "say the order of the columns: --column 2=open, --column 3=high, ... or a header"),
     "set-aside": Rule("warning", "nothing, if that file is no market data; give it by its name to see it refused"),
@@ -195,7 +196,15 @@ def _sentence(found: Defect) -> str:
 
 
 # Faults that others follow from: where one of them is seen, what else is odd about the times is its consequence.
-_CAUSES = ("rounded-times", "unknown-symbol", "monthly-bars", "column-order", "shared-name", "wrong-unit")
+_CAUSES = (
+    "rounded-times",
+    "unknown-symbol",
+    "monthly-bars",
+    "column-order",
+    "shared-name",
+    "several-markets",
+    "wrong-unit",
+)
 _CONSEQUENCES = frozenset(
     ("conflict", "duplicates", "off-grid", "gaps", "mixed-bars", "shifted-hours", "disorder", "close-time")
     + ("outside-range", "high-below-low", "price-spike", "price-jump", "frozen", "volume-unit")

@@ -65,6 +65,7 @@ SPELLINGS: Mapping[str, tuple[str, ...]] = {
         "quoteassetvolume",
         "quotevol",
         "volumequote",
+        "volquote",
         "volumeusdt",
         "volccyquote",
         "foreignnotional",

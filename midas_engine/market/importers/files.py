@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from midas_engine.errors import DataFormatError
+from midas_engine.market.importers.archive import refuse_no_bars, verify
 from midas_engine.market.importers.columnar import read_columnar
 from midas_engine.market.importers.texts import read_text
 from midas_engine.market.panel_file import is_panel_file
@@ -83,6 +84,7 @@ def read_tables(path: Path, budget: Budget) -> Iterator[Table | NoTable]:
         raise DataFormatError(f"{path.name} has {info.st_size:,} bytes, more than {MAX_BYTES:,}", hint="split the file")
     if not info.st_size:
         raise DataFormatError(f"{path.name} is empty")
+    refuse_no_bars(path)
     written = info.st_mtime_ns
     if path.suffix.lower() in (".parquet", ".feather"):
         yield Table(path.name, path.as_posix(), read_columnar(path, budget), False, written)
@@ -91,6 +93,7 @@ def read_tables(path: Path, budget: Budget) -> Iterator[Table | NoTable]:
         data = path.read_bytes()
     except OSError as error:
         raise DataFormatError(f"{path.name} cannot be read: {error.strerror}") from error
+    verify(path, data)
     if data[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
         yield from _archive(path, data, budget)
     elif data[:2] == b"\x1f\x8b":

@@ -112,7 +112,9 @@ def read_layout(evidence: Evidence) -> list[Rows]:
     Raises:
         DataFormatError: None does.
     """
-    for layout in LAYOUTS:
+    from midas_engine.market.importers.plugin_layouts import all_layouts
+
+    for layout in all_layouts():
         if layout.fits(evidence):
             return layout.read(evidence)
     named = [str(c)[:30] for c in evidence.raw.columns]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from midas_engine.errors import DataFormatError
 from midas_engine.market.doctor.examine import examine
 from midas_engine.market.doctor.report import defect
+from midas_engine.market.importers.archive import without_file
 from midas_engine.market.importers.budget import Budget
 from midas_engine.market.importers.files import NoTable, find_files, read_tables
 from midas_engine.market.importers.merge import build_panel
@@ -59,6 +60,7 @@ def read_parts(paths: Iterable[str | Path], bar: str | None = None, options: Imp
     budget = Budget()
     seen: set[Path] = set()
     for path in map(Path, paths):
+        aside += [_lost(name) for name in without_file(path)] if path.is_dir() else []
         for file in find_files(path):
             if file in seen:
                 continue
@@ -72,7 +74,7 @@ def read_parts(paths: Iterable[str | Path], bar: str | None = None, options: Imp
                     aside.append(read)
     if not parts and aside:
         raise aside[0].error
-    parts = [*_one_contract(parts), *(_set_aside(file) for file in aside)]
+    parts = [*_one_market(_one_contract(parts)), *(_set_aside(file) for file in aside)]
     return parts if said.bar_seconds is None else _of_length(parts, said.bar_seconds, bar or f"{said.bar_seconds} s")
 
 
@@ -89,6 +91,10 @@ def _read_file(file: Path, budget: Budget, said: ImportOptions) -> Iterator[list
                 yield NoTable(table.source, error)
     except DataFormatError as error:
         yield NoTable(file.name, error)
+
+
+def _lost(name: str) -> NoTable:
+    return NoTable(name, DataFormatError(f"only the checksum of {name} is here", hint="download the file itself, too"))
 
 
 def _set_aside(file: NoTable) -> Part:
@@ -111,6 +117,19 @@ def _one_contract(parts: list[Part]) -> list[Part]:
                 detail = f"{known.source} and {part.source} are both called {symbol}, and need not be one market"
                 found = defect("shared-name", detail, count=len(part.frame), symbol=symbol, place=part.source)
                 part = part.with_defects((*part.defects, found))
+        out.append(part)
+    return out
+
+
+def _one_market(parts: list[Part]) -> list[Part]:
+    """The parts, with an error where the folders of an archive say that they are of several markets."""
+    first = next((part for part in parts if part.market), None)
+    out = []
+    for part in parts:
+        if first is not None and part.market and part.market != first.market:
+            detail = f"{first.source} is of {first.market} and {part.source} of {part.market}; they are never mixed"
+            found = defect("several-markets", detail, count=len(part.frame), place=part.source)
+            part = part.with_defects((*part.defects, found))
         out.append(part)
     return out
 

@@ -10,6 +10,7 @@ import numpy as np
 from midas_engine.errors import DataFormatError
 from midas_engine.market.doctor.gather import spacing
 from midas_engine.market.doctor.report import Defect, defect
+from midas_engine.market.importers.archive import market_of
 from midas_engine.market.importers.cells import numbers, some
 from midas_engine.market.importers.clocks import best_clock, opened_at, read_times, with_named_index, with_one_date
 from midas_engine.market.importers.columns import canonical
@@ -124,13 +125,17 @@ def _parts(table: Table, rows: Rows, evidence: Evidence, at_close: bool) -> list
     timed = rows.kind not in (FUNDING, SNAPSHOTS)
     closes = timed and said.stamps != "open" and (at_close or rows.at_close)
     parts = []
+    market = market_of(table.path)
     for piece, length in zip(cut, told, strict=True):
         seconds = length or spacing(piece, sure=True) or hints.bar_seconds or (said.bar_seconds if timed else None)
         if closes or rows.seen_at_end:
             piece = _moved(piece, seconds, table.source, found, closes=closes)
         parts.append(
-            Part(table.source, rows.kind, piece, seconds if timed else None, table.written_ns, contract=contract)
-        )
+            Part(
+                table.source, rows.kind, piece, seconds if timed else None, table.written_ns,
+                contract=contract, market=market,
+            )
+        )  # fmt: skip
     return [parts[0].with_defects(tuple(found)), *parts[1:]]
 
 
