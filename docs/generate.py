@@ -98,10 +98,10 @@ def _value(value: Any) -> str:
 
 
 def _range(key: str) -> str:
-    if key in settings._CHOICES:
-        return ", ".join(f"`{name}`" for name in settings._CHOICES[key])
-    if key in settings._RANGES:
-        low, high = settings._RANGES[key]
+    if key in settings.CHOICES:
+        return ", ".join(f"`{name}`" for name in settings.CHOICES[key])
+    if key in settings.RANGES:
+        low, high = settings.RANGES[key]
         return f"{low:,.12g} to {high:,.12g}"
     kind = settings.known_keys()[key]
     if typing.get_origin(kind) is tuple:

@@ -168,7 +168,7 @@ class FeatureRecord:
     """A feature as the knowledge base holds it.
 
     Attributes:
-        expected_score: Shrunk causal score measured on the confirmation part; None: uncalibrated.
+        expected_score: Shrunk causal score measured on the sealed part; None: uncalibrated.
         metrics: Flat figures saved with the candidate (JSON numbers, strings, booleans).
         lineage: Name of the version this one replaces or is built from, oldest first.
     """

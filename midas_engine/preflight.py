@@ -18,7 +18,6 @@ from midas_engine.promoter.preview import TodaysFigure
 from midas_engine.promoter.rules import GATED
 
 if TYPE_CHECKING:
-    from midas_engine.evaluator.context.history_split import Parts
     from midas_engine.kb import KnowledgeBase
     from midas_engine.market import Panel
     from midas_engine.models import EvaluationResult, FeatureRecord, MultiAgentResult
@@ -145,19 +144,21 @@ def _known_promise(record: FeatureRecord) -> str:
 
 
 def _calibrated(record: FeatureRecord, panel: Panel, settings: Settings, found: Preflight) -> Preflight:
-    """Measure what it promises on the confirmation part: its gates were judged on it, but no prompt ever saw it."""
+    """Measure what it promises on the later folds of research: nothing sealed is opened here."""
     from midas_engine.dsl import FeatureEngine
-    from midas_engine.evaluator.context.history_split import split_history
+    from midas_engine.evaluator.context.history_split import Parts, split_history
     from midas_engine.evaluator.metrics.reference_score import measure_reference
+    from midas_engine.stats.folds import FOLDS, OUT_OF_SAMPLE
 
     try:
         values = FeatureEngine(panel, limits=settings.dsl).values(record.expression)
-        parts: Parts = split_history(panel.timestamps, settings, max(settings.evaluation.horizons))
-        reference, _ = measure_reference(panel, values, parts.confirmation)
+        parts = split_history(panel.timestamps, settings, settings.evaluation.target)
+        first = Parts.bars(parts.research) * (FOLDS - OUT_OF_SAMPLE) // FOLDS
+        reference, _ = measure_reference(panel, values, slice(first, parts.research.stop))
     except MidasError as error:
         return dataclasses.replace(found, words=f"uncalibrated: {error.message}")
     if reference is None:
-        words = "uncalibrated: its score on the confirmation part is not positive"
+        words = "uncalibrated: its score on the later part of research is not positive"
         return dataclasses.replace(found, words=words)
     measured = (reference.score, 1.0 / reference.variance)
     return dataclasses.replace(found, reference=measured, words=f"expected score {reference.score:+.4f}")

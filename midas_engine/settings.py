@@ -16,10 +16,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from midas_engine.durations import duration
 from midas_engine.errors import SettingsError
+from midas_engine.former_settings import FORMER, as_now
 from midas_engine.plugins import listed
-from midas_engine.providers import PROVIDERS
 from midas_engine.regular import obstacle
+from midas_engine.setting_ranges import CHOICES, DURATIONS, RANGES
 from midas_engine.setting_types import converted
 from midas_engine.text import did_you_mean
 from midas_engine.trust import Request, check_consent, folder_of, requests
@@ -78,18 +80,18 @@ class EvaluationSettings:
     Attributes:
         horizons: Forward-return horizons in bars that are shown.
         target: Horizon in bars that the gates are judged on.
-        confirmation_share: Share of the history kept for confirmation.
-        holdout_share: Share kept sealed, at the end.
-        embargo_bars: Bars skipped between parts, beside the purge of h bars.
+        sealed_share: Share of the history that is kept sealed, at the end. Each candidate that research lets through
+            meets it once.
+        embargo: Start of the sealed part that is left out of a candidate's score, as a duration ("2d", "12h", "48b" in
+            bars); "auto": as far as the feature itself looks back. At most a tenth of the part.
         workers: Worker processes; 0 computes in a thread.
         candidate_seconds: Wall time one candidate may take.
     """
 
     horizons: tuple[int, ...] = (1, 4, 8, 24, 48)
     target: int = 1
-    confirmation_share: float = 0.2
-    holdout_share: float = 0.15
-    embargo_bars: int = 48
+    sealed_share: float = 0.35
+    embargo: str = "auto"
     workers: int = 1
     candidate_seconds: float = 30.0
 
@@ -205,42 +207,9 @@ class Settings:
         return Path(self.kb).expanduser()
 
 
-_RANGES: dict[str, tuple[float, float]] = {
-    "dsl.depth": (1, 64),
-    "dsl.nodes": (1, 10_000),
-    "dsl.lookback_bars": (1, 100_000),
-    "dsl.text_bytes": (1, 1_000_000),
-    "dsl.total_lookback_bars": (1, 1_000_000),
-    "dsl.min_share": (0.01, 1.0),
-    "dsl.memory_mb": (1, 1_000_000),
-    "costs.fee_bps": (-10, 1000),
-    "costs.half_spread_bps": (0, 1000),
-    "costs.slippage_bps": (0, 1000),
-    "evaluation.confirmation_share": (0.0, 0.6),
-    "evaluation.holdout_share": (0.0, 0.6),
-    "evaluation.embargo_bars": (0, 10_000),
-    "evaluation.workers": (0, 256),
-    "evaluation.candidate_seconds": (0.1, 3600),
-    "evaluation.target": (1, 10_000),
-    "model.max_tokens": (1, 1_000_000),
-    "model.session_calls": (0, 100_000),
-    "model.session_usd": (0, 100_000),
-    "model.day_usd": (0, 100_000),
-    "model.deadline_seconds": (1, 3600),
-    "monitor.arl0_bars": (24, 10_000_000),
-    "monitor.diagnoses_per_day": (0, 10_000),
-    "monitor.callback_seconds": (0.1, 3600),
-    "monitor.expected_slippage_bps": (0, 1000),
-    "monitor.feed_failures": (0, 1_000_000),
-    "terminal.refresh_hz": (0.5, 20),
-}
 MAX_FILE_BYTES = 256_000
 _NOT_SETTINGS = ("MIDAS_API_KEY",)  # read by the model clients, never stored
 _TABLES = ("terminal.keys", "model.cutoffs")  # their keys are the user's own; only a file can give them
-_CHOICES: dict[str, tuple[str, ...]] = {
-    "model.provider": tuple(PROVIDERS),
-    "monitor.kill_policy": ("manual", "confirm", "auto"),
-}
 
 
 def load_settings(
@@ -269,11 +238,12 @@ def load_settings(
     data = b""
     if path.is_file():
         data = _read_file(path)
-        layers.append((str(path), _flatten(_parsed(data, path))))
+        layers.append((str(path), as_now(_flatten(_parsed(data, path)), str(path))))
     elif file is not None:
         raise SettingsError(f"settings file {file} does not exist", hint="leave --config out to use the defaults")
     layers.append(("the environment", _from_environment(os.environ if environ is None else environ)))
-    layers.append(("the command line", {k: v for k, v in (flags or {}).items() if v is not None}))
+    given = {k: v for k, v in (flags or {}).items() if v is not None}
+    layers.append(("the command line", as_now(given, "the command line")))
     merged: dict[str, Any] = {}
     for origin, values in layers:
         for key, value in values.items():
@@ -283,14 +253,7 @@ def load_settings(
         stated = {key for _, values in layers[1:] for key in values}
         own = {key: merged[key] for key in layers[0][1] if key not in stated}
         check_consent(path, data, requests(own, _defaults(), folder_of(path)))
-    settings = _apply(Settings(), merged)
-    if settings.evaluation.confirmation_share + settings.evaluation.holdout_share > 0.7:
-        raise SettingsError(
-            "evaluation.confirmation_share and evaluation.holdout_share leave less than 30 % of the history "
-            "for research",
-            hint="lower one of them",
-        )
-    return settings
+    return _apply(Settings(), merged)
 
 
 def file_requests(path: Path) -> tuple[bytes, list[Request]]:
@@ -300,7 +263,8 @@ def file_requests(path: Path) -> tuple[bytes, list[Request]]:
         SettingsError: It cannot be read, or holds a mistake.
     """
     data = _read_file(path)
-    values = {key: _checked(key, value, str(path)) for key, value in _flatten(_parsed(data, path)).items()}
+    flat = as_now(_flatten(_parsed(data, path)), str(path), tell=False)
+    values = {key: _checked(key, value, str(path)) for key, value in flat.items()}
     return data, requests(values, _defaults(), folder_of(path))
 
 
@@ -354,14 +318,15 @@ def _flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
-    names = {"MIDAS_" + key.replace(".", "_").upper(): key for key in known_keys() if key not in _TABLES}
+    known = [*(key for key in known_keys() if key not in _TABLES), *FORMER]
+    names = {"MIDAS_" + key.replace(".", "_").upper(): key for key in known}
     given = {name: value for name, value in environ.items() if name.startswith("MIDAS_") and name not in _NOT_SETTINGS}
     for name in given.keys() - names.keys():
         otherwise = "unset it; the documentation lists what can be set"
         raise SettingsError(
             f"unknown setting {name} in the environment", hint=did_you_mean(name, names, otherwise=otherwise)
         )
-    return {names[name]: value for name, value in given.items()}
+    return as_now({names[name]: value for name, value in given.items()}, "the environment")
 
 
 def _checked(key: str, value: Any, origin: str) -> Any:
@@ -369,11 +334,16 @@ def _checked(key: str, value: Any, origin: str) -> Any:
     if key not in keys:
         raise SettingsError(f"unknown setting {key!r} in {origin}", hint=did_you_mean(key, sorted(keys)))
     value = converted(key, keys[key], value, origin)
-    if key in _RANGES and not _RANGES[key][0] <= value <= _RANGES[key][1]:
-        low, high = _RANGES[key]
+    if key in RANGES and not RANGES[key][0] <= value <= RANGES[key][1]:
+        low, high = RANGES[key]
         raise SettingsError(f"{key} = {value} in {origin} is out of range", hint=f"use {low:g} to {high:g}")
-    if key in _CHOICES and value not in _CHOICES[key]:
-        known = (*_CHOICES[key], *(p.name for p in listed("midas.researchers") if key == "model.provider"))
+    if key in DURATIONS and value not in DURATIONS[key]:
+        try:
+            duration(value, key)
+        except SettingsError as error:
+            raise SettingsError(f"{error.message} in {origin}", hint=error.hint) from None
+    if key in CHOICES and value not in CHOICES[key]:
+        known = (*CHOICES[key], *(p.name for p in listed("midas.researchers") if key == "model.provider"))
         if value not in known:
             raise SettingsError(f"{key} = {value!r} in {origin} is not known", hint="one of " + ", ".join(known))
     return value

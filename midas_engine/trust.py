@@ -86,9 +86,8 @@ SETTINGS: dict[str, Danger | None] = {
     "costs.slippage_bps": None,
     "evaluation.horizons": None,
     "evaluation.target": None,
-    "evaluation.confirmation_share": None,
-    "evaluation.holdout_share": None,
-    "evaluation.embargo_bars": None,
+    "evaluation.sealed_share": None,
+    "evaluation.embargo": None,
     "evaluation.workers": None,
     "evaluation.candidate_seconds": None,
     "model.provider": Danger(

@@ -91,9 +91,9 @@ def test_a_replay_is_blind_to_what_the_market_did() -> None:
     assert evaluate_values(values, real.context("research")).score_t > 5.0
     assert abs(evaluate_values(values, blind.context("research")).score_t) < 3.5
     # The parts are those of a session, and their returns end inside them.
-    holdout = market.parts.holdout
-    bars = blind.context("holdout").T
-    assert bars == holdout.stop - holdout.start
+    sealed = market.parts.sealed
+    bars = blind.context("sealed").T
+    assert bars == sealed.stop - sealed.start
     assert np.isnan(blind.context("research").forward(4)[-3:]).all()
 
 

@@ -1,7 +1,8 @@
-"""The trial ledger and the sealed holdout: append-only, chained, charged once."""
+"""The trial ledger and the sealed part: append-only, chained, charged once."""
 
 from __future__ import annotations
 
+import dataclasses
 import sqlite3
 import threading
 from datetime import UTC, datetime
@@ -13,11 +14,13 @@ import pytest
 from helpers_evaluator import context, market, stamps
 from midas_engine.clock import ManualClock
 from midas_engine.errors import EvaluationError, JournalDamagedError
-from midas_engine.evaluator import AlphaEvaluator, MultiAgentEvaluator, evaluate_values, split_parts
-from midas_engine.evaluator.trials.holdout import SealedHoldout, confirmation_gates
+from midas_engine.evaluator import AlphaEvaluator, MultiAgentEvaluator, evaluate_values, judge, split_parts
+from midas_engine.evaluator.context.history_split import embargo_of, embargoed
+from midas_engine.evaluator.trials.holdout import SealedHoldout, sealed_vetoes
 from midas_engine.evaluator.trials.ledger import TrialKey, TrialLedger
 from midas_engine.journal import Journal
 from midas_engine.settings import EvaluationSettings
+from midas_engine.stats.graduation import look_line
 from midas_engine.stats.online_fdr import LordPlusPlus
 
 if TYPE_CHECKING:
@@ -121,38 +124,59 @@ def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
     assert next(iter(tmp_path.glob("*.damaged-*"))).read_bytes() == b"not a database at all" * 100
 
 
-def test_parts_follow_each_other_with_gaps() -> None:
+def test_research_ends_a_purge_before_the_sealed_part() -> None:
     parts = split_parts(8760, 48, EvaluationSettings())
-    assert parts.confirmation.start - parts.research.stop == 96
-    assert parts.holdout.start - parts.confirmation.stop == 96
-    assert parts.holdout.stop == 8760
-    assert parts.bars(parts.holdout) == 1314
-    whole = split_parts(100, 1, EvaluationSettings(confirmation_share=0.0, holdout_share=0.0))
-    assert whole.research == slice(0, 100)
-    assert whole.bars(whole.holdout) == whole.bars(whole.confirmation) == 0
+    assert parts.sealed.start - parts.research.stop == 48
+    assert parts.sealed.stop == 8760
+    assert parts.bars(parts.sealed) == round(0.35 * 8760)
+    half = split_parts(100, 1, EvaluationSettings(sealed_share=0.5))
+    assert (half.research, half.sealed) == (slice(0, 49), slice(50, 100))
     with pytest.raises(EvaluationError, match="leave nothing for"):
-        split_parts(100, 48, EvaluationSettings())
+        split_parts(60, 48, EvaluationSettings())
     with pytest.raises(EvaluationError, match="no part"):
-        whole.named("test")
+        half.named("holdout")
 
 
-def test_the_holdout_can_start_after_a_models_cut_off() -> None:
+def test_the_cut_lies_where_the_evidence_is() -> None:
+    scored = np.zeros(1000, bool)
+    scored[200:900] = True  # nothing can be scored before and after
+    parts = split_parts(1000, 1, EvaluationSettings(), scored=scored)
+    assert scored[parts.sealed].sum() == 245
+    assert scored[parts.research].sum() == 454
+
+
+def test_the_embargo_is_what_the_feature_remembers() -> None:
+    sealed = slice(650, 1000)
+    assert embargo_of("auto", 24, 3600, sealed) == 24
+    assert embargo_of("auto", 720, 3600, sealed) == 35  # a tenth of the part at most
+    assert [embargo_of("1d", 24, seconds, sealed) for seconds in (86_400, 3600)] == [1, 24]
+    assert embargo_of("7b", 24, 300, sealed) == 7
+    values = np.ones((1000, 2))
+    kept = embargoed(values, sealed, 5)
+    assert np.isnan(kept[650:655]).all()
+    assert np.isfinite(np.delete(kept, slice(650, 655), axis=0)).all()
+    assert np.isfinite(values).all()
+
+
+def test_the_sealed_part_can_start_after_a_models_cut_off() -> None:
     times = stamps(2000)
     date = datetime(2025, 3, 20, tzinfo=UTC)
-    parts = split_parts(2000, 1, EvaluationSettings(), timestamps=times, holdout_from=date)
-    assert times[parts.holdout.start] == np.datetime64("2025-03-20")
+    parts = split_parts(2000, 1, EvaluationSettings(), timestamps=times, sealed_from=date)
+    assert times[parts.sealed.start] == np.datetime64("2025-03-20")
     with pytest.raises(EvaluationError, match="data ends before"):
-        split_parts(2000, 1, EvaluationSettings(), timestamps=times, holdout_from=datetime(2030, 1, 1, tzinfo=UTC))
+        split_parts(2000, 1, EvaluationSettings(), timestamps=times, sealed_from=datetime(2030, 1, 1, tzinfo=UTC))
 
 
 def test_a_look_is_made_once_and_charged(ledger: TrialLedger) -> None:
     holdout = SealedHoldout(ledger)
     good, returns, _ = market(1, 3000, 1, 0.15)
-    data = context(returns, (1,), part="holdout")
+    data = context(returns, (1,), part="sealed")
     first = holdout.look(TrialKey("good", "snap"), good, data, session="s", name="good")
     assert first.passed
     assert (first.number, first.repeated) == (1, False)
     assert first.level == LordPlusPlus(0.1).level()
+    assert first.line == look_line(first.level) < first.level
+    assert first.until == "2025-05-05T23:00:00+00:00"
     noise = np.random.default_rng(0).normal(size=good.shape)
     second = holdout.look(TrialKey("noise", "snap"), noise, data, session="s")
     assert not second.passed
@@ -168,7 +192,7 @@ def test_a_look_is_made_once_and_charged(ledger: TrialLedger) -> None:
 def test_a_look_that_cannot_be_scored_is_charged_and_failed(ledger: TrialLedger) -> None:
     _, returns, _ = market(2, 1000)
     look = SealedHoldout(ledger).look(
-        TrialKey("nan", "snap"), np.full(1000, np.nan), context(returns, (1,), part="holdout")
+        TrialKey("nan", "snap"), np.full(1000, np.nan), context(returns, (1,), part="sealed")
     )
     assert not look.passed
     assert look.p == 1.0
@@ -176,12 +200,48 @@ def test_a_look_that_cannot_be_scored_is_charged_and_failed(ledger: TrialLedger)
         SealedHoldout(ledger).look(TrialKey("x", "snap"), np.zeros(1000), context(returns, (1,)))
 
 
-def test_confirmation_asks_for_the_same_sign_at_five_per_cent() -> None:
-    good, returns, _ = market(3, 3000, 1, 0.1)
-    data = context(returns, (1,), part="confirmation")
-    assert all(g.passed for g in confirmation_gates(evaluate_values(good, data)))
-    assert not any(g.passed for g in confirmation_gates(evaluate_values(-good, data))[:2])
-    assert not all(g.passed for g in confirmation_gates(evaluate_values(returns, data)))
+def test_what_stands_against_a_candidate_makes_its_look_no_discovery(ledger: TrialLedger) -> None:
+    good, returns, _ = market(3, 3000, 1, 0.15)
+    data = context(returns, (1,), part="sealed")
+    verdict = judge(evaluate_values(good, data))
+    assert sealed_vetoes(verdict) == ()
+    assert "sign" in sealed_vetoes(judge(evaluate_values(-good, data)))
+    assert "implausible" in sealed_vetoes(judge(evaluate_values(returns, data)))
+    costly = dataclasses.replace(
+        verdict, verdicts=tuple(dataclasses.replace(v, passed=v.agent != "trading_cost") for v in verdict.verdicts)
+    )
+    assert sealed_vetoes(costly) == ("trading_cost",)
+    holdout = SealedHoldout(ledger)
+    look = holdout.charge(TrialKey("costly", "snap"), verdict.evaluation, vetoes=sealed_vetoes(costly))
+    assert look.p < look.line
+    assert (look.passed, look.sound, look.vetoes) == (False, False, ("trading_cost",))
+    assert (holdout.state().tests, holdout.state().discoveries) == (1, [])
+    assert holdout.earlier(TrialKey("costly", "snap")).vetoes == look.vetoes  # type: ignore[union-attr]
+
+
+def test_a_look_short_of_the_line_is_sound_by_its_p_alone(ledger: TrialLedger) -> None:
+    good, returns, _ = market(3, 3000, 1, 0.15)
+    result = evaluate_values(good, context(returns, (1,), part="sealed"))
+    holdout = SealedHoldout(ledger)
+    short = holdout.charge(TrialKey("short", "snap"), dataclasses.replace(result, score_p=0.1))
+    nothing = holdout.charge(TrialKey("nothing", "snap"), dataclasses.replace(result, score_p=0.6))
+    assert (short.passed, short.sound, nothing.sound) == (False, True, False)
+
+
+def test_looks_of_the_three_part_time_stay_charged(ledger: TrialLedger) -> None:
+    """Rows as they were written then: no line, no vetoes; every one is a test of the lifetime still."""
+    for k, passed in enumerate((False, True, False)):
+        body = {"name": f"old_{k}", "canonical": "x", "snapshot": "s", "passed": passed, "p": 0.004, "level": 0.0072,
+                "score_t": 2.7, "rank_ic": 0.03, "bars": 1266}  # fmt: skip
+        ledger.add_look(TrialKey(f"old_{k}", "s").digest, "then", body)
+    holdout = SealedHoldout(ledger)
+    assert (holdout.state().tests, holdout.state().discoveries) == (3, [2])
+    old = holdout.earlier(TrialKey("old_1", "s"))
+    assert old is not None
+    assert (old.passed, old.level, old.line, old.until, old.vetoes) == (True, 0.0072, 0.0072, "", ())
+    good, returns, _ = market(1, 3000, 1, 0.15)
+    now = holdout.look(TrialKey("good", "snap"), good, context(returns, (1,), part="sealed"))
+    assert (now.number, now.level) == (4, LordPlusPlus(tests=3, discoveries=[2]).level())
 
 
 def test_a_damaged_journal_does_not_reset_the_ledger(tmp_path: Path) -> None:

@@ -212,7 +212,7 @@ def test_default_thresholds_are_json_and_valid() -> None:
 
 def test_other_parts_never_quote_figures() -> None:
     feature, returns, labels = market(12, 3000, 1, 0.1)
-    for part in ("confirmation", "holdout"):
+    for part in ("sealed", "forward"):
         result = evaluate_values(-feature, context(returns, regimes=labels, part=part))
         assert judge(result).suggestions == ()
         assert all(v.suggestions == () for v in judge(result).verdicts)

@@ -65,7 +65,7 @@ async def test_a_panel_engine_gives_the_figures_of_the_panel_itself(panel: Panel
     ours = PanelAssessor(panel, settings)
     await theirs.start({})
     await ours.start({})
-    for part in ("research", "confirmation", "holdout"):
+    for part in ("research", "sealed"):
         a, b = await _judge(theirs, part=part), await ours.judge(CARRY, part, 1, DEFAULT_THRESHOLDS, {})
         assert a.evaluation.rank_ic.value == pytest.approx(b.evaluation.rank_ic.value, abs=0.004)
         assert a.evaluation.extra["part"] == part

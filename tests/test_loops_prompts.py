@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 GOOD, BAD = "cs_rank(-funding_rate)", "cs_rank(close)"
 NO_REFINEMENT = block(name=None, expression=None)
 # Figures that exist on one part only, so that a single sighting elsewhere is a leak.
-SEALED = {"confirmation": (7.7713, 0.12379), "holdout": (8.8817, 0.13391)}
-TRACES = ("7.7713", "7.77", "0.12379", "0.1238", "8.8817", "8.88", "0.13391", "0.1339")
+SEALED = {"sealed": (7.7713, 0.12379)}
+TRACES = ("7.7713", "7.77", "0.12379", "0.1238")
 
 
 def _prompts(researcher: Any) -> list[str]:
     return [f"{r.system}\n{r.prompt}" for r in researcher._client.requests]
 
 
-async def test_no_figure_of_a_later_part_is_ever_in_a_prompt(tmp_path: Path) -> None:
+async def test_no_figure_of_the_sealed_part_is_ever_in_a_prompt(tmp_path: Path) -> None:
     def passes(expression: str, part: str) -> bool:
-        return expression != BAD and not (expression == "cs_rank(volume)" and part == "confirmation")
+        return expression != BAD and not (expression == "cs_rank(volume)" and part == "sealed")
 
     first = scripted(
         plan(), candidates(GOOD, BAD, "cs_rank(volume)"), NO_REFINEMENT, plan(), candidates("cs_rank(open)"), learning()

@@ -13,6 +13,8 @@ from midas_engine.evaluator import TrialLedger
 from midas_engine.kb import KnowledgeBase
 from midas_engine.loops import OfflineCompoundLoop, OfflineLoopConfig
 from midas_engine.promoter import FeaturePromoter
+from midas_engine.stats.graduation import look_line
+from midas_engine.stats.online_fdr import LordPlusPlus
 from tests.helpers_loops import FakeAssessor, FixedResearcher, events_of, kinds, loop_of
 
 if TYPE_CHECKING:
@@ -73,8 +75,11 @@ async def test_success_saves_the_candidate_with_its_figures_and_a_learning(tmp_p
     assert record.expected_score == 0.02
     assert record.breadth == pytest.approx(20.0)
     assert record.metrics["score_t"] == 3.5
-    assert record.metrics["confirmation_score_t"] == 4.0
-    assert record.metrics["holdout_score_t"] == 4.0
+    assert record.metrics["sealed_score_t"] == record.metrics["sealed_t"] == 4.0
+    first = LordPlusPlus().level()
+    assert (record.metrics["sealed_level"], record.metrics["sealed_line"]) == (first, look_line(first))
+    assert (record.metrics["sealed_p"], record.metrics["sealed_look"]) == (1e-6, 1)
+    assert record.metrics["sealed_bars"] > 1000
     document = loop.kb.learnings()[0]
     assert document.path == ended.learning_path
     assert (document.result, document.accepted, document.pattern_identified) == ("success", ("idea_1_0",), "a pattern")
@@ -283,13 +288,13 @@ async def test_the_session_stops_after_as_many_finds_as_were_asked_for(tmp_path:
     assert ended.accepted == ("idea_1_0",)  # type: ignore[attr-defined]
 
 
-# -- confirmation and holdout ----------------------------------------------------------------------
+# -- the sealed part -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("failing", ["confirmation", "holdout"])
-async def test_a_find_must_hold_on_the_later_parts(tmp_path: Path, failing: str) -> None:
-    figures = {"holdout": (0.2, 0.001)} if failing == "holdout" else {}
-    assessor = _Later(lambda expression, part: part != failing, figures=figures)
+@pytest.mark.parametrize("failing", ["figures", "agents"])
+async def test_a_find_must_hold_on_the_sealed_part(tmp_path: Path, failing: str) -> None:
+    figures = {"sealed": (0.2, 0.001)} if failing == "figures" else {}
+    assessor = _Later(lambda expression, part: part != "sealed" or failing == "figures", figures=figures)
     loop = loop_of(tmp_path, FixedResearcher([GOOD]))
     events = await events_of(loop, assessor)
     scored = _of(events, ev.CandidateScored)[0]
@@ -297,25 +302,26 @@ async def test_a_find_must_hold_on_the_later_parts(tmp_path: Path, failing: str)
     assert not scored.accepted
     assert loop.kb.features() == []
     assert loop.kb.learnings()[0].metrics["passed_research_only"] == 1
-    parts = [part for _, part in assessor.judged]
-    assert parts == ["research", "confirmation"] + (["holdout"] if failing == "holdout" else [])
+    assert [part for _, part in assessor.judged] == ["research", "sealed"]
+    with TrialLedger(loop.kb.journal_path, read_only=True) as ledger:
+        assert [(look["passed"], look["p"] < look["line"]) for look in ledger.looks()] == [(False, failing == "agents")]
 
 
 class _Later(FakeAssessor):
-    """The holdout decides by its p, not by the agents: a t of 0.2 has none to speak of."""
+    """The sealed part decides by its p: a t of 0.2 has none to speak of."""
 
     async def judge(self, proposal: Any, part: str, *args: Any) -> Any:
         import dataclasses
 
         found = await super().judge(proposal, part, *args)
-        if part == "holdout" and found.evaluation.score_t < 1:
+        if part == "sealed" and found.evaluation.score_t < 1:
             return dataclasses.replace(found, evaluation=dataclasses.replace(found.evaluation, score_p=0.4))
         return found
 
 
 async def test_what_could_not_be_looked_at_is_not_confirmed(tmp_path: Path) -> None:
     def before(expression: str, part: str) -> None:
-        if part == "holdout":
+        if part == "sealed":
             raise EvaluationError("the worker died")
 
     loop = loop_of(tmp_path, FixedResearcher([GOOD]))

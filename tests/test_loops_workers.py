@@ -76,8 +76,7 @@ async def test_workers_and_thread_say_the_same(panel: Panel) -> None:
         try:
             proposal = Proposal("carry", CARRY)
             verdicts = [
-                await assessor.judge(proposal, part, 10, DEFAULT_THRESHOLDS, {})
-                for part in ("research", "confirmation")
+                await assessor.judge(proposal, part, 10, DEFAULT_THRESHOLDS, {}) for part in ("research", "sealed")
             ]
             told.append((verdicts, await assessor.promise(proposal)))
         finally:
@@ -185,6 +184,7 @@ async def test_a_session_leaves_it_out_and_says_so(tmp_path: Path, panel: Panel)
 
 
 def test_parts_that_are_too_short_are_named(panel: Panel) -> None:
-    judge = PanelJudge(panel, _settings(holdout_share=0.0), {})
-    with pytest.raises(EvaluationError, match="too short for a holdout part"):
-        judge.context("holdout")
+    with pytest.raises(EvaluationError, match="2 bars leave nothing for the research part"):
+        PanelJudge(panel.slice(0, 2), _settings(), {})
+    with pytest.raises(EvaluationError, match="no part 'holdout'"):
+        PanelJudge(panel, _settings(), {}).context("holdout")

@@ -56,7 +56,9 @@ def test_midas_toml_of_the_working_folder_is_read(tmp_path: Path, monkeypatch: p
         ("[costs]\nfee_bps = nan", "costs.fee_bps = nan .*out of range"),
         ("[evaluation]\nhorizons = [0]", "evaluation.horizons = .*is not of type"),
         ("[evaluation]\nhorizons = []", "evaluation.horizons = .*is not of type"),
-        ("[evaluation]\nconfirmation_share = 0.5\nholdout_share = 0.5", "less than 30 % of the history"),
+        ("[evaluation]\nsealed_share = 0.8", "evaluation.sealed_share = 0.8 .*out of range.*\n.*use 0.05 to 0.7"),
+        ('[evaluation]\nembargo = "two days"', "evaluation.embargo = 'two days' is not a duration in .*\n.*12h"),
+        ("[evaluation]\nholdout_share = 0.9", "evaluation.sealed_share = 1.1 .*out of range"),
         ('[model]\nprovider = "oracle"', "model.provider = 'oracle'.*\n.*one of local, mock"),
         ('[model.cutoffs]\n"some-model" = "last summer"', "model.cutoffs = .*is not of type"),
         ("seed = ", "cannot be read"),
@@ -97,26 +99,52 @@ def test_booleans_from_the_environment(text: str, wanted: bool) -> None:
 
 
 def test_every_number_has_a_range_that_its_default_obeys() -> None:
-    from midas_engine.settings import _RANGES
+    from midas_engine.setting_ranges import RANGES
 
     numbers = {key for key, kind in known_keys().items() if kind in (int, float)}
-    assert numbers - set(_RANGES) == {"seed"}
+    assert numbers - set(RANGES) == {"seed"}
     defaults: Any = Settings()
-    for key, (low, high) in _RANGES.items():
+    for key, (low, high) in RANGES.items():
         section, name = key.split(".")
         assert low <= getattr(getattr(defaults, section), name) <= high
 
 
-def test_the_holdout_starts_after_what_the_model_may_remember(tmp_path: Path) -> None:
+def test_the_sealed_part_starts_after_what_the_model_may_remember(tmp_path: Path) -> None:
     file = written(tmp_path, '[model]\nmodel = "m-1"\n[model.cutoffs]\n"m-1" = 2025-12-31\n"m-2" = "2026-06-30"\n')
     settings = load_settings(file=file, environ={})
     assert settings.model.knowledge_ends == datetime(2026, 1, 1, tzinfo=UTC)
     assert Settings().model.knowledge_ends is None
     times = np.datetime64("2025-10-01", "ns") + np.arange(2400) * np.timedelta64(1, "h")
     plain, sealed = (split_history(times, s, 1) for s in (Settings(), settings))
-    # the last 15 % begin on 2025-12-25; the model's knowledge pushes that to the new year
-    assert str(times[plain.holdout.start])[:10] == "2025-12-25"
-    assert str(times[sealed.holdout.start])[:13] == "2026-01-01T00"
-    assert sealed.confirmation.stop < sealed.holdout.start
+    # the last 35 % begin on 2025-12-05; the model's knowledge pushes that to the new year
+    assert str(times[plain.sealed.start])[:10] == "2025-12-05"
+    assert str(times[sealed.sealed.start])[:13] == "2026-01-01T00"
+    assert sealed.research.stop < sealed.sealed.start
     with pytest.raises(EvaluationError, match="the data ends before 2026-07-01"):
         split_history(times, load_settings(file=file, environ={}, flags={"model.model": "m-2"}), 1)
+
+
+def test_shares_and_bars_of_before_are_converted_and_said_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = written(tmp_path, "[evaluation]\nconfirmation_share = 0.25\nembargo_bars = 24\n")
+    environ = {"MIDAS_EVALUATION_EMBARGO_BARS": "12"}
+    for _ in range(2):
+        found = load_settings(file=file, environ=environ).evaluation
+        assert (found.sealed_share, found.embargo) == (0.4, "12b")
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 3
+    assert "evaluation.confirmation_share in" in said[0]
+    assert "is read as evaluation.sealed_share = 0.4; write evaluation.sealed_share instead" in said[0]
+    assert "embargo_bars in the environment is read as evaluation.embargo = 12b" in said[2]
+
+
+def test_a_key_of_today_wins_over_one_of_before(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file = written(tmp_path, "[evaluation]\nholdout_share = 0.1\nsealed_share = 0.5\n")
+    assert load_settings(file=file, environ={}).evaluation.sealed_share == 0.5
+    assert "is not used beside evaluation.sealed_share" in caplog.text
+
+
+def test_no_share_at_all_is_the_least_one(tmp_path: Path) -> None:
+    file = written(tmp_path, "[evaluation]\nconfirmation_share = 0\nholdout_share = 0\n")
+    assert load_settings(file=file, environ={}).evaluation.sealed_share == 0.05

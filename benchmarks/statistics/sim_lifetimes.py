@@ -2,10 +2,10 @@
 
     python benchmarks/statistics/sim_lifetimes.py [--lifetimes 200] [--sessions 30] [--trials 60] [--seed 3000]
 
-Every lifetime is one market of 8,760 hourly bars (those of `sim_contract.py`), cut into research, confirmation and
-sealed holdout, and one ledger. A session tries AR(1) noise features at its session line; what passes the statistical
-gates on research and the confirmation part meets the holdout, charged to the lifetime's budget (LORD++ at 10 %). The
-economic gates are left out: they could only refuse more.
+Every lifetime is one market of 8,760 hourly bars (those of `sim_contract.py`), cut into research and the sealed part,
+and one ledger. A session tries AR(1) noise features at its session line; what passes the statistical gates on research
+meets the sealed part, charged to the lifetime's budget (LORD++ at 10 %). The economic gates are left out: they could
+only refuse more.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from midas_engine.evaluator import (
     SealedHoldout,
     TrialKey,
     TrialLedger,
-    confirmation_gates,
     evaluate_values,
     judge,
     session_line,
@@ -43,14 +42,14 @@ def over_the_line(values: np.ndarray, context: EvaluationContext, trials: int) -
 
 
 def lifetime(job: tuple[int, int, int]) -> tuple[int, int, int]:
-    """Candidates through research, looks at the holdout, promotions."""
+    """Candidates through research, sealed looks, promotions."""
     seed, sessions, trials = job
     rng, shocks, scale, labels = world(seed, KINDS[seed % len(KINDS)])
     returns = forward(shocks * scale, (1,))["ret_1h"].to_numpy()
     parts = split_parts(BARS, 1, EvaluationSettings())
     stamps = INDEX.tz_localize(None).to_numpy().astype("datetime64[ns]")
     contexts = {}
-    for part in ("research", "confirmation", "holdout"):
+    for part in ("research", "sealed"):
         rows = parts.named(part)
         inside = returns[rows].copy()
         inside[-1] = np.nan  # earned after the part's last bar
@@ -72,11 +71,8 @@ def lifetime(job: tuple[int, int, int]) -> tuple[int, int, int]:
                 if not judge(evaluate_values(values[rows], context), trials=trials).statistical_pass:
                     continue
                 passed += 1
-                rows, context = contexts["confirmation"]
-                if not all(g.passed for g in confirmation_gates(evaluate_values(values[rows], context))):
-                    continue
                 looks += 1
-                rows, context = contexts["holdout"]
+                rows, context = contexts["sealed"]
                 look = holdout.look(TrialKey(f"noise-{session}-{k}", str(seed)), values[rows], context)
                 promoted += look.passed
     return passed, looks, promoted
@@ -89,7 +85,7 @@ def run(pool: ProcessPoolExecutor, lifetimes: int, sessions: int, trials: int, s
     said = f"{hits / len(rows):.1%} [{low:.1%}, {high:.1%}]"
     print(
         f"{lifetimes} lifetimes of {sessions} sessions of {trials} on pure noise, seeds {seed}..: "
-        f"{rows[:, 0].sum()} candidates passed research, {rows[:, 1].sum()} looked at the holdout, "
+        f"{rows[:, 0].sum()} candidates passed research, {rows[:, 1].sum()} looked at the sealed part, "
         f"lifetimes with a false promotion {said} (bar 10 %)"
     )
     name = f"{lifetimes} lifetimes of {sessions} sessions on noise: any false promotion"

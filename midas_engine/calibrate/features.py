@@ -47,7 +47,7 @@ class FeatureOutcome:
         breadth: Effective breadth.
         statistical: It passed all but the economic research gates.
         research: It passed every research gate.
-        promoted: It passed confirmation and the first look at the holdout as well.
+        promoted: It held at the first sealed look of a lifetime as well.
         failed: Gates that refused it on research.
         healthy_bars: Bars watched alive.
         false_alarms: Alarms while alive.
@@ -135,15 +135,13 @@ def judge_planted(
 
 
 def _confirmed(replay: Replay, values: Floats, thresholds: Mapping[str, Any]) -> bool:
-    """Confirmation, and the first test of a fresh lifetime on the holdout."""
-    from midas_engine.loops.session import CONFIRMING
+    """The first sealed look of a fresh lifetime."""
+    from midas_engine.evaluator.trials.holdout import sealed_vetoes
+    from midas_engine.stats.graduation import look_line
     from midas_engine.stats.online_fdr import LordPlusPlus
 
-    verdict = replay.judge(values, "confirmation", 1, thresholds)
-    if any(v.agent in CONFIRMING and not v.passed for v in verdict.verdicts):
-        return False
-    held = replay.judge(values, "holdout", 1, thresholds).evaluation.score_p
-    return held <= LordPlusPlus().level()
+    verdict = replay.judge(values, "sealed", 1, thresholds)
+    return verdict.evaluation.score_p <= look_line(LordPlusPlus().level()) and not sealed_vetoes(verdict)
 
 
 def _watch(market: Market, values: Floats, target: Planted, ic: float, out: FeatureOutcome) -> None:

@@ -53,7 +53,7 @@ class Recall:
     Attributes:
         statistical: Share that passed all but the economic research gates.
         research: Share that passed every research gate.
-        promoted: Share that passed confirmation and a first look at the holdout as well.
+        promoted: Share that held at the first sealed look of a lifetime as well.
         drop_days: Mean days from the death of the feature to the alarm.
         flip_days: The same when its sign turned.
         expected_drop_days: What the monitor prints beside its gauge for this strength and breadth.

@@ -37,7 +37,7 @@ class Market:
         inputs = panel_inputs(panel, (1,), None)
         self.returns, self.funding = inputs.returns[1], inputs.funding
         self.regimes = regime_labels(panel)
-        self.parts = split_history(panel.timestamps, settings, max(settings.evaluation.horizons))
+        self.parts = split_history(panel.timestamps, settings, settings.evaluation.target)
         self.existing = {name: self.engine.values(text) for name, text in existing.items()}
 
     @property
@@ -79,7 +79,6 @@ class Replay:
                 regimes=market.regimes[self.target.order][rows],
                 funding=None if market.funding is None else market.funding[self.target.order][rows],
                 part=part,
-                embargo_bars=evaluation.embargo_bars,
                 scale=np.ascontiguousarray(self.target.scale[rows]),
                 rows=rows,
                 panel_bars=market.panel.T,

@@ -143,8 +143,8 @@ _METHOD = """\
   returns, all symbols together, by a fair coin; *block-shuffled* puts weeks in another order and deals the symbols'
   returns of each week to other symbols, after taking out each symbol's mean. Volatility, its clusters and what symbols
   share stay as they are.
-* Sessions are whole ones: proposer, refinement, six agents at the session line, confirmation part, one look at the
-  sealed holdout charged to a fresh ledger.
+* Sessions are whole ones: proposer, refinement, six agents at the session line, one look at the sealed part
+  charged to a fresh ledger.
 * A planted feature adds strength x volatility x its normal score to a sign-flipped target, so that its rank IC is what
   the table says. Features with less memory than the half-life gate asks are planted only where there are no others: the
   gate is there to refuse them.

@@ -51,7 +51,7 @@ def calibrate(
     from midas_engine.evaluator import split_history, validate_thresholds
 
     # Refused here and by name, rather than by the death of every worker.
-    split_history(panel.timestamps, settings, max(settings.evaluation.horizons))
+    split_history(panel.timestamps, settings, settings.evaluation.target)
     whole = validate_thresholds(thresholds or {})
     jobs = plan.jobs()
     scratch = Scratch("calibrate")

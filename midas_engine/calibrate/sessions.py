@@ -42,7 +42,7 @@ class SessionOutcome:
         scores: Score t of every candidate on research.
         line: The session line.
         research: Candidates that passed every research gate.
-        promoted: Expressions that passed confirmation and the holdout as well.
+        promoted: Expressions that held at their sealed look as well.
         real: For each of them, its correlation with the planted feature (0 on pure noise).
         error: Why the session failed; empty when it did not.
     """

@@ -101,8 +101,7 @@ def judge_expression(
     engine = FeatureEngine(panel, limits=settings.dsl, features=named)
     parsed = parse(expression, columns=panel.columns, limits=settings.dsl, features=named)
     chosen = settings.evaluation
-    longest = max(*chosen.horizons, chosen.target, hold)
-    rows = None if part == "all" else split_history(panel.timestamps, settings, longest).named(part)
+    rows = None if part == "all" else split_history(panel.timestamps, settings, chosen.target).named(part)
     others = {n: engine.values(e) for n, e in {**deployed, **{e: e for e in existing}}.items() if n != name}
     context = EvaluationContext.from_panel(
         panel,
@@ -113,7 +112,6 @@ def judge_expression(
         regimes=regime_labels(panel),
         rows=rows,
         part="research" if part == "all" else part,
-        embargo_bars=chosen.embargo_bars,
     )
     triggers = engine.values(gate) if gate else None
     values = engine.values(expression)

@@ -90,7 +90,7 @@ def _candidate(record: FeatureRecord, world: World) -> Iterator[str]:
     rows = [
         [part, _number(m.get(f"{prefix}rank_ic"), 4, sign=True), _number(m.get(f"{prefix}score_t"), 2, sign=True),
          _number(m.get(f"{prefix}net_bps"), 2, sign=True), str(m.get(f"{prefix}bars_scored", ""))]
-        for part, prefix in (("research", ""), ("confirmation", "confirmation_"), ("sealed holdout", "holdout_"))
+        for part, prefix in (("research", ""), ("sealed", "sealed_"))
         if f"{prefix}score_t" in m
     ]  # fmt: skip
     yield _table(("part", "rank IC", "t", "net bps per bar", "bars"), rows)

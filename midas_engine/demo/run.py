@@ -2,7 +2,7 @@
 
 The demo works in a base of its own and copies its documents into the user's at the end. So the same seed gives the
 same report however often it runs, and a market that was made up spends nothing of the user's lifetime of trials and
-looks at holdouts.
+sealed looks.
 """
 
 from __future__ import annotations

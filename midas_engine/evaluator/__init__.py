@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from midas_engine.evaluator.reports.rendering import render, to_dict
     from midas_engine.evaluator.reports.tearsheet import tearsheet_html, write_tearsheet
     from midas_engine.evaluator.reports.tearsheet_figures import tearsheet_figures
-    from midas_engine.evaluator.trials.holdout import SealedHoldout, confirmation_gates
+    from midas_engine.evaluator.trials.holdout import SealedHoldout, sealed_vetoes
     from midas_engine.evaluator.trials.ledger import TrialKey, TrialLedger
 
 
@@ -47,11 +47,11 @@ __all__ = [
     "capacity_of",
     "check_data",
     "checked_compute",
-    "confirmation_gates",
     "evaluate_values",
     "explain",
     "judge",
     "render",
+    "sealed_vetoes",
     "session_line",
     "split_history",
     "split_parts",
@@ -76,11 +76,11 @@ __getattr__, __dir__ = lazy_face(
         "capacity_of": ".metrics.capacity",
         "check_data": ".pandas_input.user_engine",
         "checked_compute": ".pandas_input.user_engine",
-        "confirmation_gates": ".trials.holdout",
         "evaluate_values": ".metrics.evaluate",
         "explain": ".reports.explanation",
         "judge": ".gates.verdict",
         "render": ".reports.rendering",
+        "sealed_vetoes": ".trials.holdout",
         "session_line": ".gates.verdict",
         "split_history": ".context.history_split",
         "split_parts": ".context.history_split",

@@ -51,11 +51,11 @@ class Assessor(Protocol):
     async def judge(
         self, proposal: Proposal, part: str, trials: int, thresholds: Mapping[str, Any], accepted: Mapping[str, str]
     ) -> MultiAgentResult:
-        """Verdicts on a part (research, confirmation or holdout), beside what the session accepted."""
+        """Verdicts on a part (research or sealed), beside what the session accepted."""
         ...
 
     async def promise(self, proposal: Proposal) -> Promise:
-        """Expected score, its variance and bars, from the confirmation part; (None, nan, 0) when unknown."""
+        """Expected score, its variance and bars, from the sealed part; (None, nan, 0) when unknown."""
         ...
 
     async def close(self) -> None:

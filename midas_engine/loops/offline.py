@@ -39,7 +39,7 @@ class OfflineCompoundLoop:
         promoter: Saves candidates; None writes them through `kb`.
         config: The session's budget.
         settings: Costs, parts, limits; None takes the defaults.
-        ledger: Where trials and looks at the holdout are charged; None takes the knowledge base's journal.
+        ledger: Where trials and looks at the sealed part are charged; None takes the knowledge base's journal.
         journal: Where events, model calls and the session's summary are kept; None keeps none.
         existing_features: For `run`: deployed features as a frame.
         spread_cost_bps: For `run`: the original's one cost number.

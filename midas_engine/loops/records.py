@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from midas_engine.evaluator.trials.holdout import HoldoutLook
     from midas_engine.loops.assessors import Promise
     from midas_engine.models import MultiAgentResult
     from midas_engine.proposer.protocol import LearningDraft, Proposal
@@ -21,11 +22,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What the parts said of an expression; `holdout` is None where there is no such part."""
+    """What the parts said of an expression, and the look that was charged for the second."""
 
     research: MultiAgentResult
-    confirmation: MultiAgentResult
-    holdout: MultiAgentResult | None
+    sealed: MultiAgentResult
+    look: HoldoutLook
     promise: Promise
 
 
@@ -102,6 +103,35 @@ def flat_figures(result: MultiAgentResult, prefix: str = "") -> dict[str, Any]:
     return {prefix + k: round(v, 8) for k, v in figures.items() if isinstance(v, int) or math.isfinite(v)}
 
 
+def look_figures(look: HoldoutLook) -> dict[str, Any]:
+    """The look as the feature remembers it: the frozen start of whatever evidence comes later.
+
+    `sealed_p` as it was tested, `sealed_t` the t of the per-bar score, `sealed_level` what was charged, `sealed_line`
+    what p had to reach, `sealed_bars` the bars scored, `sealed_look` its number, `sealed_until` the last bar that
+    existed then.
+    """
+    figures: dict[str, Any] = {
+        "sealed_p": look.p,
+        "sealed_level": look.level,
+        "sealed_line": look.line,
+        "sealed_bars": look.bars,
+        "sealed_look": look.number,
+        "sealed_passed": look.passed,
+    }
+    if math.isfinite(look.score_t):
+        figures["sealed_t"] = look.score_t
+    if look.until:
+        figures["sealed_until"] = look.until
+    return figures
+
+
+def look_words(look: HoldoutLook) -> str:
+    """What the operator hears of a look: how it ended and the line it had to reach; the researcher hears nothing."""
+    again = ", answered from the ledger" if look.repeated else ""
+    fate = "held" if look.passed else f"did not hold ({', '.join(look.vetoes)})" if look.vetoes else "did not hold"
+    return f"sealed look {look.number}{again}: {fate} (p had to reach {look.line:.2g})\n"
+
+
 def candidate_record(
     proposal: Proposal,
     judged: Judged,
@@ -123,9 +153,8 @@ def candidate_record(
         "line_t": round(research.line_t, 4),
         "trials": research.trials,
     }
-    metrics |= flat_figures(judged.confirmation, "confirmation_")
-    if judged.holdout is not None:
-        metrics |= flat_figures(judged.holdout, "holdout_")
+    metrics |= flat_figures(judged.sealed, "sealed_")
+    metrics |= look_figures(judged.look)
     expected, variance, bars = judged.promise
     if expected is not None:
         metrics["reference_bars"] = bars

@@ -16,7 +16,7 @@ from midas_engine.errors import (
     NameRefusedError,
 )
 from midas_engine.kb.names import check_name, slugify
-from midas_engine.loops.records import Judged, SessionEnd, candidate_record, learning_document, trial_result
+from midas_engine.loops.records import Judged, SessionEnd, candidate_record, learning_document, look_words, trial_result
 from midas_engine.loops.session_events import Voice
 from midas_engine.loops.trial_account import TrialAccount
 from midas_engine.models import FeatureState, LearningDocument
@@ -42,9 +42,6 @@ if TYPE_CHECKING:
     from midas_engine.models import MultiAgentResult
     from midas_engine.proposer.protocol import Researcher
 
-# Agents that must agree on the confirmation part, at one trial: it asks whether this one effect is
-# there again. The others judge the shape of a long history, which a short part does not have.
-CONFIRMING = ("predictive_power", "trading_cost", "diversification")
 RELATED_LEARNINGS = 6
 
 
@@ -262,27 +259,24 @@ class Session:
         self._voice.refused(proposal, reason)
 
     async def _confirm(self, proposal: Proposal, plan: Plan, research: MultiAgentResult, key: TrialKey) -> bool:
-        """The confirmation part, then one look at the holdout. None of their figures reaches the researcher."""
-        holdout: MultiAgentResult | None = None
+        """The one look at the sealed part. None of its figures reaches the researcher."""
+        assert self._account is not None
         try:
-            confirmation = await self._judge(proposal, "confirmation", 1)
-            if any(v.agent in CONFIRMING and not v.passed for v in confirmation.verdicts):
-                self._unconfirmed += 1
-                return False
-            if self._loop.settings.evaluation.holdout_share > 0:
-                holdout = await self._judge(proposal, "holdout", 1)
+            sealed = await self._judge(proposal, "sealed", 1)
             promise = await self._assessor.promise(proposal)
         except EvaluationError as error:
             # What could not be looked at is not confirmed.
             self._voice.say(f"{proposal.name} could not be confirmed: {error.message}\n")
             self._unconfirmed += 1
             return False
-        if holdout is not None and not await self._holdout_held(key, holdout):
+        look = await self._account.look(key, sealed)
+        self._voice.say(look_words(look))
+        if not look.passed:
             self._unconfirmed += 1
             return False
         name = await asyncio.to_thread(self._loop.kb.free_name, proposal.name)
         record = candidate_record(
-            proposal, Judged(research, confirmation, holdout, promise),
+            proposal, Judged(research, sealed, look, promise),
             name=name, session_id=self.session_id, hypothesis=plan.hypothesis, at=self._voice.now(),
             measured_on=self._assessor.snapshot_id,
         )  # fmt: skip
@@ -291,15 +285,6 @@ class Session:
         self._found[name] = proposal.expression
         self._voice.saved(name, proposal.expression, path)
         return True
-
-    async def _holdout_held(self, key: TrialKey, holdout: MultiAgentResult) -> bool:
-        """Charge the look and say so; the operator sees the line of the lifetime, the researcher nothing."""
-        assert self._account is not None
-        look = await self._account.look(key, holdout)
-        again = ", answered from the ledger" if look.repeated else ""
-        fate = "held" if look.passed else "did not hold"
-        self._voice.say(f"holdout look {look.number}{again}: {fate} (p had to reach {look.level:.2g})\n")
-        return look.passed
 
     def _context(self) -> ResearchContext:
         kb, config, assessor = self._loop.kb, self._loop.config, self._assessor

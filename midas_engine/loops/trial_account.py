@@ -19,7 +19,7 @@ _WORD = re.compile(r"[a-z_][a-z0-9_]*")
 
 
 class TrialAccount:
-    """Charges trials and looks at the holdout. Every method waits for the disk in a thread.
+    """Charges trials and looks at the sealed part. Every method waits for the disk in a thread.
 
     Args:
         ledger: Where they are kept.
@@ -76,11 +76,14 @@ class TrialAccount:
         return not (await asyncio.to_thread(self._ledger.record, key, self._session, **row)).repeated
 
     async def look(self, key: TrialKey, verdict: MultiAgentResult) -> HoldoutLook:
-        """Charge the one look at the holdout that `verdict` is."""
-        from midas_engine.evaluator.trials.holdout import SealedHoldout
+        """Charge the one look at the sealed part that `verdict` is."""
+        from midas_engine.evaluator.trials.holdout import SealedHoldout, sealed_vetoes
 
         holdout, result = SealedHoldout(self._ledger), verdict.evaluation
-        return await asyncio.to_thread(holdout.charge, key, result, session=self._session, name=result.feature_name)
+        against = sealed_vetoes(verdict)
+        return await asyncio.to_thread(
+            holdout.charge, key, result, session=self._session, name=result.feature_name, vetoes=against
+        )
 
     async def close(self) -> None:
         """Close a ledger that was opened here."""

@@ -8,13 +8,14 @@ import dataclasses
 import hashlib
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
+
 from midas_engine.errors import AdapterError, MidasError, SessionError
 from midas_engine.loops.threads import call_in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from midas_engine.loops.assessors import Promise
@@ -158,6 +159,7 @@ class AdapterAssessor:
         self, proposal: Proposal, part: str, trials: int, thresholds: Mapping[str, Any], accepted: dict[str, str]
     ) -> MultiAgentResult:
         from midas_engine.evaluator import evaluate_values, judge
+        from midas_engine.evaluator.context.history_split import embargoed
 
         fresh = {n: t for n, t in accepted.items() if self._texts.get(n) != t}
         if fresh:
@@ -166,9 +168,24 @@ class AdapterAssessor:
             self._build_evaluator()
         context, grid = self._evaluator.context(self._part(part), self._data.regime_labels)
         values = self._matrix(grid, proposal.expression)
+        if part == "sealed":
+            values = embargoed(values, slice(0, len(values)), self._embargo(proposal.expression, len(values)))
         gate = self._matrix(grid, proposal.gate) if proposal.gate else None
         result = evaluate_values(values, context, proposal.name, gate=gate, hold=proposal.hold)
-        return judge(dataclasses.replace(result, extra={**result.extra, "part": part}), thresholds, trials)
+        extra = {**result.extra, "part": part}
+        if part == "sealed":
+            extra["until"] = f"{np.datetime_as_string(self._grid.timestamps[-1], unit='s')}+00:00"
+        return judge(dataclasses.replace(result, extra=extra), thresholds, trials)
+
+    def _embargo(self, expression: str, bars: int) -> int:
+        """Bars of the sealed part on which the expression still remembers research; none where its text is foreign."""
+        from midas_engine.dsl.expression import parse
+        from midas_engine.evaluator.context.history_split import embargo_of
+
+        memory = 0
+        with contextlib.suppress(MidasError):
+            memory = parse(expression, limits=self._settings.dsl).lookback
+        return embargo_of(self._settings.evaluation.embargo, memory, self._data.bar_seconds, slice(0, bars))
 
     def _matrix(self, grid: Any, expression: str) -> NDArray[np.float64]:
         matrix: NDArray[np.float64] = grid.matrix(self._data.compute(expression), f"compute({expression!r})")
@@ -188,7 +205,7 @@ class AdapterAssessor:
         name, series = found[1]
         values = self._matrix(self._grid, proposal.expression)
         returns = self._grid.matrix(series, f"forward return {name}")
-        reference, _ = reference_of(values, returns, self._parts.confirmation)
+        reference, _ = reference_of(values, returns, self._parts.sealed)
         if reference is None:
             return None, float("nan"), 0.0
         return reference.score, reference.variance, reference.variance_bars

@@ -56,7 +56,7 @@ class PanelJudge:
         self.panel, self.settings = panel, settings
         self.engine = FeatureEngine(panel, limits=settings.dsl, features=dict(existing))
         self._auditor = ExpressionAuditor(excerpt(panel), limits=settings.dsl, features=dict(existing))
-        self.parts = split_history(panel.timestamps, settings, max(settings.evaluation.horizons))
+        self.parts = split_history(panel.timestamps, settings, settings.evaluation.target)
         self._texts = dict(existing)
         self._existing = {}
         for name, text in existing.items():
@@ -83,7 +83,6 @@ class PanelJudge:
                 regimes=self._regimes,
                 rows=rows,
                 part=part,
-                embargo_bars=evaluation.embargo_bars,
             )
         return self._contexts[part]
 
@@ -99,7 +98,7 @@ class PanelJudge:
 
         Args:
             proposal: What is judged.
-            part: "research", "confirmation" or "holdout".
+            part: "research" or "sealed".
             trials: How many were tried so far, this one included.
             thresholds: The gates.
             accepted: Features that this session found already, by name.
@@ -114,12 +113,23 @@ class PanelJudge:
         for text in filter(None, (proposal.expression, proposal.gate)):
             self._auditor.refuse(text)
         values = self.engine.values(proposal.expression)
+        if part == "sealed":
+            values = self._embargoed(values, proposal)
         gates = self.engine.values(proposal.gate) if proposal.gate else None
         nominal = nominal_size(self.engine.parse(proposal.expression))
         result = evaluate_values(
             values, self.context(part), proposal.name, gate=gates, hold=proposal.hold, nominal=nominal
         )
         return judge(result, thresholds, trials)
+
+    def _embargoed(self, values: Any, proposal: Proposal) -> Any:
+        """The values without the first bars of the sealed part, on which the feature still remembers research."""
+        from midas_engine.evaluator.context.history_split import embargo_of, embargoed
+
+        texts = filter(None, (proposal.expression, proposal.gate))
+        memory = max(self.engine.parse(text).lookback for text in texts)
+        setting, sealed = self.settings.evaluation.embargo, self.parts.sealed
+        return embargoed(values, sealed, embargo_of(setting, memory, self.panel.bar_seconds, sealed))
 
     def _beside(self, accepted: Mapping[str, str]) -> None:
         fresh = {n: t for n, t in accepted.items() if self._texts.get(n) != t}
@@ -132,10 +142,10 @@ class PanelJudge:
             self._contexts.clear()
 
     def promise(self, expression: str) -> tuple[float | None, float, float]:
-        """Expected score, variance of the score and bars, measured on the confirmation part."""
+        """Expected score, variance of the score and bars, measured on the sealed part."""
         from midas_engine.evaluator.metrics.reference_score import measure_reference
 
-        reference, _ = measure_reference(self.panel, self.engine.values(expression), self.parts.confirmation)
+        reference, _ = measure_reference(self.panel, self.engine.values(expression), self.parts.sealed)
         return (
             (None, float("nan"), 0.0)
             if reference is None

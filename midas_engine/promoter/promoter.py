@@ -252,7 +252,7 @@ class FeaturePromoter:
         return self._steps.move("kill", record, state_after("kill", record), reason, killed=True, paused=False)
 
     def calibrate(self, name: str, expected_score: float, breadth: float | None = None) -> FeatureRecord:
-        """Store the reference score (confirmation part, shrunk) that the live detectors compare with."""
+        """Store the reference score (sealed part, shrunk) that the live detectors compare with."""
         reference = _reference(name, expected_score, breadth)
         with self.kb.lock():
             record = self._steps.record(name)

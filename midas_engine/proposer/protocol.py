@@ -1,4 +1,4 @@
-"""What every researcher is asked and answers. Nothing here ever holds a confirmation or holdout figure."""
+"""What every researcher is asked and answers. Nothing here ever holds a figure of the sealed part."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from midas_engine.cli.scorecard import scorecard
 @event_options
 @click.option(
     "--part",
-    type=click.Choice(["research", "confirmation", "all"]),
+    type=click.Choice(["research", "all"]),
     default="research",
     show_default=True,
     help="Which part of the history is scored.",
@@ -44,7 +44,7 @@ def evaluate(
 ) -> None:
     """Score one expression: every metric with its error, then the six verdicts.
 
-    The research part of the history is scored, so that the parts kept for confirmation stay unseen.
+    The research part of the history is scored, so that the sealed part stays unseen.
     """
     settings = shared.settings(evaluation__target=horizon)
     judged = judge_expression(settings, expression, existing=existing, part=part, trials=trials, gate=gate, hold=hold)

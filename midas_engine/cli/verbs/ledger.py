@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 )
 @pass_shared
 def ledger(shared: Shared, count: int) -> None:
-    """Show the trial ledger: trials of every session, looks at the holdout, what is left of the lifetime's budget.
+    """Show the trial ledger: trials of every session, looks at the sealed part, what is left of the lifetime's budget.
 
     The ledger is append-only and checksummed; deleting documents of the knowledge base does not reset it.
     """
@@ -48,6 +48,7 @@ def _document(found: Statement, count: int) -> dict[str, Any]:
         "looks": list(found.looks),
         "looks_held": found.held,
         "next_level": found.next_level,
+        "next_line": found.next_line,
         "sessions": list(found.sessions[-count:]),
         "problems": list(found.problems),
     }
@@ -61,9 +62,9 @@ def _text(found: Statement, count: int) -> str:
             [
                 ["trials, ever", f"{found.trials:,}", f"in {len(found.sessions)} sessions"],
                 ["passed research", f"{found.accepted:,}", ""],
-                ["looks at the holdout", str(len(found.looks)), f"{found.held} held"],
+                ["looks at the sealed part", str(len(found.looks)), f"{found.held} held"],
                 ["lifetime false discovery rate", f"{found.alpha:.0%}", "LORD++ over the looks"],
-                ["the next look must reach p", f"{found.next_level:.2g}", ""],
+                ["the next look must reach p", f"{found.next_line:.2g}", ""],
             ],
             right="lr",
         )
@@ -114,7 +115,7 @@ def _text(found: Statement, count: int) -> str:
             for k, look in enumerate(found.looks, 1)
         ][-count:]
         titles = ("look", "at", "candidate", "t", "p", "had to reach", "")
-        blocks.append(f"Looks at the sealed holdout\n{table(looks, titles, right='rllrrr')}")
+        blocks.append(f"Looks at the sealed part\n{table(looks, titles, right='rllrrr')}")
     if found.problems:
         blocks.append(paint("The ledger was tampered with", "red") + "\n" + "\n".join(f"  {p}" for p in found.problems))
     else:

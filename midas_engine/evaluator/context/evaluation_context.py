@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from midas_engine.market import Panel
 
 SECONDS_PER_YEAR = 365.0 * 86_400.0
+FOLD_EMBARGO_SECONDS = 2 * 86_400.0
+"""What features carry over from fold to fold is a matter of time, not of bars."""
 
 
 @dataclass
@@ -47,12 +49,13 @@ class EvaluationContext:
         target: The horizon the gates are judged on.
         bar_seconds: Length of a bar.
         costs: Trading costs.
-        part: "research", "confirmation" or "holdout": figures of the last two never enter a suggestion.
+        part: "research", "sealed", or "forward" (bars after a break): only figures of the first enter a suggestion.
         rows: Rows of the panel this part covers; None for all.
         funding: Funding a long pays over the bar that follows, fraction of notional [T, S]; None when unknown.
         regime_names: Labels; `regime_codes` [T] indexes them, -1 unknown.
         dollar_volume: Traded notional a bar [T, S] for capacity; None when unknown.
         snapshot_id: Content hash of the data, for the trial ledger.
+        embargo_bars: Bars left out between folds, at most a tenth of one; None: two days.
     """
 
     timestamps: NDArray[np.datetime64]
@@ -66,7 +69,7 @@ class EvaluationContext:
     part: str = "research"
     rows: slice | None = None
     panel_bars: int = 0
-    embargo_bars: int = 48
+    embargo_bars: int | None = None
     funding: Floats | None = None
     regime_names: tuple[str, ...] = ()
     regime_codes: Ints | None = None
@@ -94,7 +97,7 @@ class EvaluationContext:
         regimes: Sequence[str] | NDArray[Any] | None = None,
         funding: Floats | None = None,
         part: str = "research",
-        embargo_bars: int = 48,
+        embargo_bars: int | None = None,
         **more: Any,
     ) -> EvaluationContext:
         """A context over forward returns {horizon in bars: [T, S]}.
@@ -148,7 +151,7 @@ class EvaluationContext:
         regimes: Sequence[str] | NDArray[Any] | None = None,
         rows: slice | None = None,
         part: str = "research",
-        embargo_bars: int = 48,
+        embargo_bars: int | None = None,
     ) -> EvaluationContext:
         """A context over a panel, or over the rows of one part of it.
 
@@ -317,7 +320,10 @@ class EvaluationContext:
     @cached_property
     def folds(self) -> Any:
         """Purged, embargoed folds at the target horizon."""
-        return split_folds(self.T, self.target, self.embargo_bars)
+        embargo = self.embargo_bars
+        if embargo is None:
+            embargo = math.ceil(FOLD_EMBARGO_SECONDS / self.bar_seconds)
+        return split_folds(self.T, self.target, embargo)
 
     @cached_property
     def fold_names(self) -> tuple[tuple[str, str], ...]:

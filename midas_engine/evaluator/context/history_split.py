@@ -1,4 +1,4 @@
-"""Research, confirmation and sealed holdout: three parts in time order with gaps between them."""
+"""Research and one sealed part: two parts of a history in time order."""
 
 from __future__ import annotations
 
@@ -6,34 +6,39 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from midas_engine.durations import bars_of
 from midas_engine.errors import EvaluationError
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from midas_engine.settings import EvaluationSettings, Settings
 
+PARTS = ("research", "sealed")
+EMBARGO_SHARE = 10
+"""The embargo takes at most one in so many bars of the sealed part, so that short histories keep theirs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Rows of each part. A part may be empty when its share is zero.
+    """Rows of each part.
 
     Attributes:
         research: The proposer sees its figures.
-        confirmation: Gates only; its figures never enter a prompt.
-        holdout: Sealed; one look per accepted candidate.
+        sealed: The last part. Each candidate that research lets through meets it once, at the lifetime's level; its
+            figures never enter a prompt.
     """
 
     research: slice
-    confirmation: slice
-    holdout: slice
+    sealed: slice
 
     def named(self, part: str) -> slice:
-        """Rows of the part called "research", "confirmation" or "holdout"."""
-        if part not in ("research", "confirmation", "holdout"):
-            raise EvaluationError(f"no part {part!r}", hint="research, confirmation or holdout")
-        return {"research": self.research, "confirmation": self.confirmation, "holdout": self.holdout}[part]
+        """Rows of the part called "research" or "sealed"."""
+        if part not in PARTS:
+            raise EvaluationError(f"no part {part!r}", hint=" or ".join(PARTS))
+        return self.research if part == "research" else self.sealed
 
     @staticmethod
     def bars(rows: slice) -> int:
@@ -47,17 +52,22 @@ def split_parts(
     settings: EvaluationSettings,
     *,
     timestamps: NDArray[np.datetime64] | None = None,
-    holdout_from: datetime | None = None,
+    sealed_from: datetime | None = None,
+    scored: NDArray[np.bool_] | None = None,
 ) -> Parts:
-    """Cut T bars into the three parts, purging `horizon` bars and an embargo between them.
+    """Cut T bars into research and the sealed part, purging `horizon` bars of research before the cut.
+
+    The embargo is not cut here: how far a feature remembers is its own (`embargoed`).
 
     Args:
         bars: T.
-        horizon: Longest forward return in bars that is scored.
-        settings: Shares and embargo.
-        timestamps: Bar open times, needed with `holdout_from`.
-        holdout_from: The holdout starts no earlier than this: a model that read the market's history up to a
+        horizon: Longest forward return in bars that reaches out of a part.
+        settings: The share.
+        timestamps: Bar open times, needed with `sealed_from`.
+        sealed_from: The sealed part starts no earlier than this: a model that read the market's history up to a
             cut-off date has not seen what follows.
+        scored: Bars on which anything can be scored [T]; the share is one of these, so that a history that is empty
+            at its start, or in which most symbols end early, is cut where its evidence is. None: all.
 
     Raises:
         EvaluationError: Nothing is left for one of the parts.
@@ -65,55 +75,78 @@ def split_parts(
     Example:
         >>> from midas_engine.settings import EvaluationSettings
         >>> split_parts(1000, 1, EvaluationSettings())
-        Parts(research=slice(0, 601, None), confirmation=slice(650, 801, None), holdout=slice(850, 1000, None))
+        Parts(research=slice(0, 649, None), sealed=slice(650, 1000, None))
     """
-    first_holdout = bars - round(bars * settings.holdout_share)
-    if holdout_from is not None:
+    first = bars - round(bars * settings.sealed_share)
+    if scored is not None and scored.any():
+        places = np.flatnonzero(scored)
+        kept = len(places) - round(len(places) * settings.sealed_share)
+        first = int(places[min(kept, len(places) - 1)])
+    if sealed_from is not None:
         if timestamps is None:
-            raise EvaluationError("a holdout date needs the timestamps of the data")
-        moment = holdout_from.astimezone(UTC).replace(tzinfo=None).isoformat()
+            raise EvaluationError("a date from which to seal needs the timestamps of the data")
+        moment = sealed_from.astimezone(UTC).replace(tzinfo=None).isoformat()
         later = int(timestamps.searchsorted(timestamps.dtype.type(moment)))
         if later >= bars:
             raise EvaluationError(
-                f"the data ends before {holdout_from:%Y-%m-%d}: there is no holdout after that date",
+                f"the data ends before {sealed_from:%Y-%m-%d}: there is nothing to seal after that date",
                 hint="add newer data, or drop the model's knowledge cut-off date",
             )
-        first_holdout = max(first_holdout, later)
-    gap = horizon + settings.embargo_bars
-    confirmation_bars = round(bars * settings.confirmation_share)
-    first_confirmation = first_holdout - confirmation_bars
-    holdout = slice(first_holdout, bars)
-    confirmation_stop = first_holdout - (gap if Parts.bars(holdout) else 0)
-    confirmation = slice(first_confirmation, max(first_confirmation, confirmation_stop))
-    follows = confirmation_bars > 0 or Parts.bars(holdout) > 0
-    research = slice(0, first_confirmation - (gap if follows else 0))
-    too_short = [
-        n
-        for n, rows, wanted in (
-            ("research", research, True),
-            ("confirmation", confirmation, confirmation_bars > 0),
-            ("holdout", holdout, settings.holdout_share > 0),
-        )
-        if wanted and Parts.bars(rows) < 1
-    ]
-    if too_short:
+        first = max(first, later)
+    parts = Parts(slice(0, max(0, first - horizon)), slice(first, bars))
+    short = [name for name in PARTS if Parts.bars(parts.named(name)) < 1]
+    if short:
         raise EvaluationError(
-            f"{bars} bars leave nothing for {' and '.join(too_short)} after a gap of {gap} bars between parts",
-            hint="use more data, a shorter horizon or smaller shares",
+            f"{bars} bars leave nothing for the {' and the '.join(short)} part, {horizon} bars purged between the two",
+            hint="use more data, a shorter horizon or another evaluation.sealed_share",
         )
-    return Parts(research, confirmation, holdout)
+    return parts
 
 
-def split_history(timestamps: NDArray[np.datetime64], settings: Settings, horizon: int) -> Parts:
-    """The three parts of a history under `settings`, the holdout after what the model in use may remember.
+def split_history(
+    timestamps: NDArray[np.datetime64],
+    settings: Settings,
+    horizon: int,
+    scored: NDArray[np.bool_] | None = None,
+) -> Parts:
+    """The parts of a history under `settings`, sealed after what the model in use may remember.
 
     Args:
         timestamps: Open times of the T bars, UTC.
-        settings: Shares, embargo, and the model's knowledge cut-off date if one is set.
-        horizon: Longest forward return in bars that is scored.
+        settings: The share, and the model's knowledge cut-off date if one is set.
+        horizon: Longest forward return in bars that reaches out of a part.
+        scored: See `split_parts`.
 
     Raises:
         EvaluationError: Nothing is left for one of the parts.
     """
     ends = settings.model.knowledge_ends
-    return split_parts(len(timestamps), horizon, settings.evaluation, timestamps=timestamps, holdout_from=ends)
+    return split_parts(
+        len(timestamps), horizon, settings.evaluation, timestamps=timestamps, sealed_from=ends, scored=scored
+    )
+
+
+def embargo_of(setting: str, memory: int, bar_seconds: float, sealed: slice) -> int:
+    """Bars at the start of the sealed part that are left out of a candidate's score.
+
+    Args:
+        setting: `evaluation.embargo`: a duration, or "auto" for the feature's own memory.
+        memory: Bars of past that the feature needs.
+        bar_seconds: Length of a bar.
+        sealed: Rows of the sealed part.
+
+    Example:
+        >>> embargo_of("auto", 24, 3600, slice(650, 1000)), embargo_of("2d", 24, 3600, slice(650, 1000))
+        (24, 35)
+    """
+    wanted = memory if setting == "auto" else bars_of(setting, bar_seconds)
+    return min(wanted, Parts.bars(sealed) // EMBARGO_SHARE)
+
+
+def embargoed(values: NDArray[np.float64], sealed: slice, bars: int) -> NDArray[np.float64]:
+    """A copy of values [T, S] without the first `bars` rows of the sealed part, whose memory reaches into research."""
+    if bars <= 0:
+        return values
+    found = np.array(values, dtype=np.float64)
+    found[sealed.start : sealed.start + bars] = np.nan
+    return found

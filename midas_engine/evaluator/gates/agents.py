@@ -1,7 +1,7 @@
 """The six agents: each reads some figures and its thresholds, and says pass or fail, how well, and what to do.
 
-A suggestion on the research part may quote figures, because the proposer sees that part. On the confirmation and
-holdout parts it never does: a number that reaches a prompt is a number that is fitted.
+A suggestion on the research part may quote figures, because the proposer sees that part. On the sealed part
+it never does: a number that reaches a prompt is a number that is fitted.
 """
 
 from __future__ import annotations

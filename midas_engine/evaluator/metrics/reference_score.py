@@ -30,7 +30,7 @@ def measure_reference(panel: Panel, values: NDArray[np.float64], rows: slice) ->
     Args:
         panel: The market.
         values: [T, S] over the whole panel.
-        rows: Where to measure: the confirmation part, or what came before a replay.
+        rows: Where to measure: the sealed part, or what came before a replay.
 
     Returns:
         The reference (None when too few bars could be scored or the score is not positive) and the

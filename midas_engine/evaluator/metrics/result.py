@@ -150,6 +150,7 @@ def assemble(
             "break_even": asdict(book.break_even),
             "net_by_regime": {regime: asdict(value) for regime, value in book.net_by_regime.items()},
             "standing": None if parts is None else asdict(parts),
+            **_until(context),
             **extra,
         },
     )
@@ -212,8 +213,15 @@ def empty_result(
         max_correlation=nan, most_correlated="", marginal_ic=NO_ESTIMATE, marginal_t=nan, is_ic=NO_ESTIMATE,
         oos_ic=NO_ESTIMATE, overfit_ratio=nan, overfit_z=nan, folds=(), ic_by_regime={}, regime_bars={}, regime_q_p=nan,
         effective_breadth=nan, composite_score=0.0, smallest_detectable_ic=nan, bars_per_year=context.bars_per_year,
-        warnings=tuple(notes), extra={"part": context.part, "dof": nan, "empty": True},
+        warnings=tuple(notes), extra={"part": context.part, "dof": nan, "empty": True, **_until(context)},
     )  # fmt: skip
+
+
+def _until(context: EvaluationContext) -> dict[str, str]:
+    """Open time of the last bar of the sealed part: what is later did not exist at the look."""
+    if context.part != "sealed" or not context.T:
+        return {}
+    return {"until": f"{np.datetime_as_string(context.timestamps[-1], unit='s')}+00:00"}
 
 
 def why_empty(array: Floats, count: int, flat: int, context: EvaluationContext) -> str:

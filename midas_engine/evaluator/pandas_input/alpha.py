@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from midas_engine.models import EvaluationResult
 
-_KEEP = 2  # contexts remembered: research and confirmation of one data set
+_KEEP = 2  # contexts remembered: research and sealed part of one data set
 
 
 class AlphaEvaluator:

@@ -1,4 +1,4 @@
-"""The trial ledger: every candidate that was ever tried, and every look at the sealed holdout.
+"""The trial ledger: every candidate that was ever tried, and every look at the sealed part.
 
 Rows are only ever added: the database refuses updates and deletes, and each row carries the hash of the one
 before it, so that a missing or changed row shows. It lives in the journal's SQLite file, in tables of its own.
@@ -86,7 +86,7 @@ class Trial:
 
 
 class TrialLedger:
-    """Append-only record of trials and holdout looks over one SQLite file. Safe between threads and processes.
+    """Append-only record of trials and sealed looks over one SQLite file. Safe between threads and processes.
 
     Args:
         path: The SQLite file (the journal's); made when missing.
@@ -180,10 +180,10 @@ class TrialLedger:
         """Trials in order, of a session or ever."""
         return [_trial(row) for row in self._rows("evaluator_trials", session)]
 
-    # Looks at the holdout ---------------------------------------------------------------------------------------
+    # Looks at the sealed part -----------------------------------------------------------------------------------
 
     def add_look(self, key: str, session: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Charge a look at the sealed holdout; a second one for the same key is given back, not made."""
+        """Charge a look at the sealed part; a second one for the same key is given back, not made."""
         self._append("evaluator_looks", session, key, plain(dict(body)))
         found = next((look for look in self.looks() if look["key"] == key), None)
         if found is None:

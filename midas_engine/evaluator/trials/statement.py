@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from midas_engine.stats.deflation import benjamini_hochberg
+from midas_engine.stats.graduation import look_line
 from midas_engine.stats.online_fdr import LIFETIME_ALPHA, LordPlusPlus
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class SessionSpend:
         unscored: Tries that were refused before scoring or could not be scored.
         accepted: Trials that passed every research gate.
         under_bh: Trials whose score Benjamini-Hochberg would call at 10 % over the whole session: the softer line.
-        looks: Looks at the holdout.
+        looks: Looks at the sealed part.
         held: Of them, those that held.
     """
 
@@ -44,7 +45,7 @@ class SessionSpend:
 
 @dataclass(frozen=True, slots=True)
 class LookRow:
-    """One look at the holdout."""
+    """One look at the sealed part (at the holdout, in the time of three parts)."""
 
     at: str
     session: str
@@ -60,7 +61,7 @@ class Statement:
     """The whole ledger, summed.
 
     Attributes:
-        next_level: The p that the next look will have to reach.
+        next_level: What the next look will be charged.
         problems: Rows that are missing or were changed.
     """
 
@@ -71,6 +72,11 @@ class Statement:
     alpha: float
     next_level: float
     problems: tuple[str, ...]
+
+    @property
+    def next_line(self) -> float:
+        """The p that the next look will have to reach."""
+        return look_line(self.next_level)
 
     @property
     def held(self) -> int:
@@ -89,8 +95,8 @@ class Statement:
 
         looks = tuple(
             LookRow(
-                x["at"], x["session"], x.get("name", ""), _number(x.get("score_t")), float(x["p"]), float(x["level"]),
-                bool(x["passed"]),
+                x["at"], x["session"], x.get("name", ""), _number(x.get("score_t")), float(x["p"]),
+                float(x.get("line", x["level"])), bool(x["passed"]),
             )
             for x in ledger.looks()
         )  # fmt: skip

@@ -1,0 +1,39 @@
+"""What a setting's value may be: the range of numbers, the words to choose from."""
+
+from __future__ import annotations
+
+from midas_engine.providers import PROVIDERS
+
+RANGES: dict[str, tuple[float, float]] = {
+    "dsl.depth": (1, 64),
+    "dsl.nodes": (1, 10_000),
+    "dsl.lookback_bars": (1, 100_000),
+    "dsl.text_bytes": (1, 1_000_000),
+    "dsl.total_lookback_bars": (1, 1_000_000),
+    "dsl.min_share": (0.01, 1.0),
+    "dsl.memory_mb": (1, 1_000_000),
+    "costs.fee_bps": (-10, 1000),
+    "costs.half_spread_bps": (0, 1000),
+    "costs.slippage_bps": (0, 1000),
+    "evaluation.sealed_share": (0.05, 0.7),
+    "evaluation.workers": (0, 256),
+    "evaluation.candidate_seconds": (0.1, 3600),
+    "evaluation.target": (1, 10_000),
+    "model.max_tokens": (1, 1_000_000),
+    "model.session_calls": (0, 100_000),
+    "model.session_usd": (0, 100_000),
+    "model.day_usd": (0, 100_000),
+    "model.deadline_seconds": (1, 3600),
+    "monitor.arl0_bars": (24, 10_000_000),
+    "monitor.diagnoses_per_day": (0, 10_000),
+    "monitor.callback_seconds": (0.1, 3600),
+    "monitor.expected_slippage_bps": (0, 1000),
+    "monitor.feed_failures": (0, 1_000_000),
+    "terminal.refresh_hz": (0.5, 20),
+}
+CHOICES: dict[str, tuple[str, ...]] = {
+    "model.provider": tuple(PROVIDERS),
+    "monitor.kill_policy": ("manual", "confirm", "auto"),
+}
+DURATIONS: dict[str, tuple[str, ...]] = {"evaluation.embargo": ("auto",)}
+"""Settings that are durations, and the words they may be instead."""
