@@ -195,7 +195,7 @@ class Fleet:
         returns, fills = self.inputs.believe(pair, self.stream.open_time(pair.index))
         engine.update(at, pair.values, returns, regime=pair.regime, fills=fills)
         self.forward.take(at, engine.scorer.u, engine.shadow)
-        self.lines.extend(shadow_lines(self))
+        self.lines.extend(shadow_lines(engine, self.shadow.intersection(self.names)))
         for row in np.flatnonzero(engine.bank.decay_fired):
             self._decayed.append(self.names[row])
         if engine.portfolio.fired:

@@ -10,10 +10,11 @@ import numpy as np
 from midas_engine.market.instants import as_utc
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import datetime
 
     from midas_engine.journal import Journal
-    from midas_engine.monitor.fleet import Fleet
+    from midas_engine.monitor.figures.engine import MonitorEngine
 
     Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -23,13 +24,10 @@ MOST_LINES = 20_000
 """Lines that wait for a journal that hangs; beyond them the oldest go."""
 
 
-def shadow_lines(fleet: Fleet) -> list[Line]:
-    """What each shadow did on the bar scored last: score, gross and net return (bps); without a score no line."""
-    engine = fleet.engine
+def shadow_lines(engine: MonitorEngine, shadow: Collection[str]) -> list[Line]:
+    """What each of `shadow` did on the bar scored last: score, gross and net return (bps); without a score no line."""
     lines: list[Line] = []
-    if not fleet.shadow:
-        return lines
-    for name in sorted(fleet.shadow.intersection(fleet.names)):
+    for name in sorted(shadow):
         row = engine.row(name)
         score = float(engine.scorer.u[row])
         if not math.isfinite(score):

@@ -22,22 +22,9 @@ from midas_engine.stats.regimes import MINIMUM_BARS, cochran_q
 
 if TYPE_CHECKING:
     from midas_engine.evaluator.context.evaluation_context import EvaluationContext
+    from midas_engine.evaluator.metrics.candidate import Candidate
     from midas_engine.stats._jit import Floats, Ints
     from midas_engine.stats.bar_scores import BarScores
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """One feature on its way through: values [T, S], ranked rows with their order, and its bar scores."""
-
-    values: Floats
-    rows: Floats
-    order: Ints
-    key: bytes
-    bars: BarScores
-    horizon: int
-    count: int
-    coverage: float
 
 
 def estimate(value: float, se: float, widening: float = 1.0) -> Estimate:

@@ -21,9 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from midas_engine.evaluator.context.byte_cache import mask_key
-from midas_engine.evaluator.metrics.components import (
-    Candidate,
-)
+from midas_engine.evaluator.metrics.candidate import Candidate
 from midas_engine.evaluator.metrics.result import FEWEST_BARS, assemble, empty_result, why_empty
 from midas_engine.stats.ranks import blank_flat_rows, sort_rows
 

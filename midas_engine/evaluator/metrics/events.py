@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from midas_engine.evaluator.context.byte_cache import mask_key
-from midas_engine.evaluator.metrics.components import Candidate, estimate
+from midas_engine.evaluator.metrics.candidate import Candidate
+from midas_engine.evaluator.metrics.components import estimate
 from midas_engine.evaluator.metrics.result import assemble, empty_result
 from midas_engine.evaluator.metrics.significance import ScoreFigures
 from midas_engine.stats.bar_scores import combine

@@ -13,7 +13,6 @@ import numpy as np
 
 from midas_engine.evaluator.metrics.components import (
     BookFigures,
-    Candidate,
     DecayFigures,
     Diversification,
     book_figures,
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from midas_engine.evaluator.context.evaluation_context import EvaluationContext
+    from midas_engine.evaluator.metrics.candidate import Candidate
     from midas_engine.stats._jit import Floats
 
 PARALLEL_CELLS = 100_000

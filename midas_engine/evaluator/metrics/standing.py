@@ -20,7 +20,7 @@ from midas_engine.stats.normal import Z90
 
 if TYPE_CHECKING:
     from midas_engine.evaluator.context.evaluation_context import EvaluationContext
-    from midas_engine.evaluator.metrics.components import Candidate
+    from midas_engine.evaluator.metrics.candidate import Candidate
     from midas_engine.stats._jit import Floats
 
 
