@@ -37,10 +37,6 @@ SNAPSHOT_COLUMNS = (
     "account_ratio",
     "taker_ratio",
 )
-NEEDS = (
-    "klines need a time, a close, and better open, high, low and volume; funding a time and a funding rate; "
-    "open interest a time and an open interest. Say what a column is with --column NAME=FIELD, the rows with --kind"
-)
 # A "price" below this in a file that is called funding is a rate.
 _HIGHEST_RATE = 5.0
 # A bar of a bitmex bucket has these beside its prices.
@@ -104,22 +100,6 @@ class Layout:
     name: str
     fits: Callable[[Evidence], bool]
     read: Callable[[Evidence], list[Rows]]
-
-
-def read_layout(evidence: Evidence) -> list[Rows]:
-    """The rows of a table, by the first layout that fits.
-
-    Raises:
-        DataFormatError: None does.
-    """
-    from midas_engine.market.importers.plugin_layouts import all_layouts
-
-    for layout in all_layouts():
-        if layout.fits(evidence):
-            return layout.read(evidence)
-    named = [str(c)[:30] for c in evidence.raw.columns]
-    listed = ", ".join(named[:12]) + (f" and {len(named) - 12} more" if len(named) > 12 else "")
-    raise DataFormatError(f"{evidence.source} has no price, funding or open interest; it has {listed}", hint=NEEDS)
 
 
 # -- funding -----------------------------------------------------------------------------------------------------------

@@ -15,9 +15,10 @@ from midas_engine.market.importers.cells import numbers, some
 from midas_engine.market.importers.clocks import best_clock, opened_at, read_times, with_named_index, with_one_date
 from midas_engine.market.importers.columns import canonical
 from midas_engine.market.importers.headless import name_columns
-from midas_engine.market.importers.layouts import PRICES, SNAPSHOT_COLUMNS, Evidence, Rows, read_layout
+from midas_engine.market.importers.layouts import PRICES, SNAPSHOT_COLUMNS, Evidence, Rows
 from midas_engine.market.importers.names import NameHints, guessed_symbol, interval_seconds, name_hints
 from midas_engine.market.importers.options import ImportOptions
+from midas_engine.market.importers.plugin_layouts import read_layout
 from midas_engine.market.importers.volumes import settle_volumes, with_named_volumes
 from midas_engine.market.importers.wide import long_of_wide
 from midas_engine.market.instants import read_instants
