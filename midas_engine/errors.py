@@ -25,10 +25,14 @@
     * `JournalError`
         * `JournalDamagedError`  the file itself is broken
     * `ModelError`               a language model call failed for good
-        * `ModelKeyError`        no API key, or the provider refused it
+        * `ModelSetupError`      no call can succeed as things are set
+            * `ModelKeyError`    no API key, or the provider refused it
         * `ModelOutageError`     busy, down or out of reach; the same call may work later
+        * `ModelStallError`      the call did not end within its time
         * `ModelReplyError`      the reply could not be parsed after one repair
         * `ModelTruncatedError`  the reply ended early; it is never parsed
+            * `ModelLengthError` cut by the token limit: a larger one may do
+            * `ModelRefusedError` the model or its filter would not answer
         * `BudgetError`          the call, token or cost budget is spent
     * `FeedError`
         * `FeedLostError`        the feed failed too often in a row and is given up
@@ -214,17 +218,45 @@ class JournalDamagedError(JournalError):
 
 
 class ModelError(MidasError):
-    """A language model call failed for good."""
+    """A language model call failed for good.
+
+    Attributes:
+        tokens_in: Tokens that the failed call is charged for; an estimate.
+        tokens_out: The same of what it had said.
+        cost_usd: What that costs.
+    """
 
     exit_code = 8
 
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.tokens_in = 0
+        self.tokens_out = 0
+        self.cost_usd = 0.0
 
-class ModelKeyError(ModelError):
+
+class ModelSetupError(ModelError):
+    """No call can succeed as things are set: a model nobody knows, an address that only redirects, no SDK."""
+
+
+class ModelKeyError(ModelSetupError):
     """No API key, or the provider refused it."""
 
 
 class ModelOutageError(ModelError):
-    """The provider is busy, down or out of reach: the same call may work later."""
+    """The provider is busy, down or out of reach: the same call may work later.
+
+    Attributes:
+        rest_seconds: How long nothing is asked of it in any case.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", rest_seconds: float = 0.0) -> None:
+        super().__init__(message, hint=hint)
+        self.rest_seconds = rest_seconds
+
+
+class ModelStallError(ModelError):
+    """The call did not end within its time."""
 
 
 class ModelReplyError(ModelError):
@@ -233,6 +265,14 @@ class ModelReplyError(ModelError):
 
 class ModelTruncatedError(ModelError):
     """The reply ended early; it is never parsed."""
+
+
+class ModelLengthError(ModelTruncatedError):
+    """The reply was cut by the token limit: the same question with a larger one may be answered."""
+
+
+class ModelRefusedError(ModelTruncatedError):
+    """The model, or a filter before it, would not answer this question."""
 
 
 class BudgetError(ModelError):

@@ -109,6 +109,8 @@ class ModelSettings:
         session_usd: US dollars a session may spend.
         day_usd: US dollars a UTC day may spend, sessions and diagnoses together.
         deadline_seconds: Time for one call with all its retries.
+        session_minutes: Wall time of a discovery session; then it ends with its learning. 0: no limit.
+        session_failures: Failed steps in a row (each after its retries) that end a discovery session.
         cutoffs: Date up to which a model has read about the market, by the name of the model, or of the provider
             whose default model is used. Its sessions seal nothing before that date: only what came later
             can it not remember.
@@ -122,6 +124,8 @@ class ModelSettings:
     session_usd: float = 2.0
     day_usd: float = 10.0
     deadline_seconds: float = 120.0
+    session_minutes: float = 0.0
+    session_failures: int = 3
     cutoffs: dict[str, str] = field(default_factory=dict)
 
     @property

@@ -100,6 +100,8 @@ SETTINGS: dict[str, Danger | None] = {
     "model.session_usd": _SPENDS,
     "model.day_usd": _SPENDS,
     "model.deadline_seconds": None,
+    "model.session_minutes": None,
+    "model.session_failures": None,
     "model.cutoffs": None,
     "monitor.arl0_bars": None,
     "monitor.kill_policy": Danger("kills features without asking", lambda v, default, folder: v != "auto"),

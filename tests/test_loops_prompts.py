@@ -10,8 +10,8 @@ import pytest
 from midas_engine import events as ev
 from midas_engine.errors import ModelKeyError, ModelOutageError, ModelTruncatedError
 from midas_engine.llm import Budget
+from midas_engine.llm.patience import OUTAGE_WAITS
 from midas_engine.models import FeatureState
-from midas_engine.proposer.llm_researcher import OUTAGE_WAITS
 from tests.helpers_kb import learning as learning_document
 from tests.helpers_kb import record
 from tests.helpers_llm import NOW, block, candidates, learning, plan, scripted

@@ -180,18 +180,26 @@ async def test_a_reader_that_leaves_ends_the_session_well(tmp_path: Path) -> Non
     ("error", "said"),
     [(ModelOutageError("the model is down"), "the model is down"), (ZeroDivisionError("by zero"), "ZeroDivisionError")],
 )
-async def test_an_error_ends_the_session_with_its_learning(tmp_path: Path, error: Exception, said: str) -> None:
+async def test_an_error_that_stays_ends_the_session_with_its_learning(
+    tmp_path: Path, error: Exception, said: str
+) -> None:
     class Broken(FixedResearcher):
+        planned = 0
+
         async def plan(self, context: Any, on_text: Any) -> Any:
-            if context.iteration == 2:
+            self.planned += 1
+            if context.iteration >= 2:
                 raise error
             return await super().plan(context, on_text)
 
-    loop = loop_of(tmp_path, Broken([BAD]), max_iterations=3)
+    researcher = Broken([BAD])
+    loop = loop_of(tmp_path, researcher, max_iterations=9)
     ended = (await events_of(loop, FakeAssessor()))[-1]
     assert isinstance(ended, ev.SessionEnded)
     assert ended.result == "error"
     assert said in ended.reason
+    assert "3 steps failed in a row" in ended.reason
+    assert researcher.planned == 4
     document = loop.kb.learnings()[0]
     assert document.result == "error"
     assert said in document.body

@@ -6,7 +6,14 @@ import asyncio
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
-from midas_engine.errors import ModelError, ModelKeyError, ModelOutageError, ModelTruncatedError
+from midas_engine.errors import (
+    ModelError,
+    ModelKeyError,
+    ModelOutageError,
+    ModelSetupError,
+    ModelStallError,
+    ModelTruncatedError,
+)
 from midas_engine.llm.client import PIECES_A_TURN
 from midas_engine.llm.replies import MAX_REPLY
 from midas_engine.redaction import redact
@@ -30,19 +37,22 @@ class Circuit:
         self._clock = clock
         self._failures = 0
         self._open_until = 0.0
+        self._last = ""
 
     def check(self) -> None:
-        """ModelError while the circuit is open."""
+        """ModelOutageError while the circuit is open."""
         left = self._open_until - self._clock.monotonic()
         if left > 0:
-            raise ModelError(
-                f"the model failed {self._failures} times in a row; no further call for {left:.0f} s",
+            raise ModelOutageError(
+                f"the model failed {self._failures} times in a row; no further call for {left:.0f} s; {self._last}",
                 hint="check the provider's status; the session keeps what it has",
+                rest_seconds=left,
             )
 
-    def failed(self) -> None:
-        """Count a failure."""
+    def failed(self, why: str = "") -> None:
+        """Count a failure; `why` is told while the circuit is open."""
         self._failures += 1
+        self._last = f"the last: {why}" if why else "the last gave no reason"
         if self._failures >= FAILURES_TO_OPEN:
             self._open_until = self._clock.monotonic() + REST_SECONDS
 
@@ -70,7 +80,7 @@ async def guarded(
         async with asyncio.timeout(deadline_seconds):
             return await call()
     except TimeoutError as error:
-        raise ModelError(
+        raise ModelStallError(
             f"{provider} did not finish within {deadline_seconds:g} s",
             hint="raise model.deadline_seconds, or try later",
         ) from error
@@ -111,13 +121,13 @@ def _named(error: Exception, provider: str) -> ModelError:
     if status in (401, 403):
         return ModelKeyError(f"{provider} refused the API key ({status})", hint="check the key in the environment")
     if isinstance(status, int) and 300 <= status < 400:
-        return ModelError(
+        return ModelSetupError(
             f"{provider} answered with a redirect ({status}){_redirect(error)}, which is not followed: a key and a "
             "prompt go to the address that was set, and nowhere else",
             hint="set model.base_url to the address that answers, if you trust it",
         )
     if status == 404:
-        return ModelError(f"{provider} does not know this model (404)", hint="set model.model, or --model")
+        return ModelSetupError(f"{provider} does not know this model (404)", hint="set model.model, or --model")
     if status == 429:
         return ModelOutageError(
             f"{provider} is rate-limiting (429) after the retries", hint="wait, or lower the session's calls"

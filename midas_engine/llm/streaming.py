@@ -6,7 +6,15 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from midas_engine.errors import ModelError, ModelOutageError, ModelTruncatedError
+from midas_engine.errors import (
+    ModelError,
+    ModelLengthError,
+    ModelOutageError,
+    ModelRefusedError,
+    ModelSetupError,
+    ModelStallError,
+    ModelTruncatedError,
+)
 from midas_engine.llm.budget import price_usd
 from midas_engine.llm.client import ModelReply, ModelRequest, OnText
 from midas_engine.llm.guard import Circuit, guarded, take_turns
@@ -16,6 +24,10 @@ if TYPE_CHECKING:
 
     from midas_engine.clock import Clock
     from midas_engine.llm.endpoint import Endpoint
+
+# What OpenAI, Anthropic and those who speak like them call a reply that was withheld.
+REFUSALS = frozenset({"content_filter", "refusal", "safety", "sensitive"})
+CHARACTERS_A_TOKEN = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +111,7 @@ class StreamingClient(ABC):
         try:
             return importlib.import_module(self.package)
         except ImportError as error:
-            raise ModelError(
+            raise ModelSetupError(
                 f"the {self.package} package is not installed",
                 hint=f"pip install {self.package}, or use --provider local",
             ) from error
@@ -113,33 +125,60 @@ class StreamingClient(ABC):
 
         self._circuit.check()
         began = self._clock.monotonic()
+        said = Said(self.provider, on_text)
         try:
-            text, ended = await guarded(
-                lambda: self._whole(request, on_text),
+            ended = await guarded(
+                lambda: self._whole(request, said),
                 provider=self.provider,
                 deadline_seconds=self._deadline,
                 sdk_error=getattr(sdk, self.sdk_error),
                 transport=httpx2.HTTPError,
             )
-        except ModelError:
-            self._circuit.failed()
+        except ModelError as error:
+            # What the reply itself is at fault for says nothing of the provider's health.
+            if isinstance(error, ModelTruncatedError):
+                self._circuit.succeeded()
+            else:
+                self._circuit.failed(error.message)
+            self._charge(error, request, said)
             raise
         self._circuit.succeeded()
         cost = price_usd(self.model, ended.tokens_in, ended.tokens_out)
         seconds = self._clock.monotonic() - began
-        return ModelReply(text, self.provider, self.model, ended.tokens_in, ended.tokens_out, seconds, cost)
+        return ModelReply(said.text, self.provider, self.model, ended.tokens_in, ended.tokens_out, seconds, cost)
 
-    async def _whole(self, request: ModelRequest, on_text: OnText | None) -> tuple[str, Ended]:
-        said = Said(self.provider, on_text)
+    def _charge(self, error: ModelError, request: ModelRequest, said: Said) -> None:
+        """Charge a call that failed after it was taken: providers bill what a cut, refused or slow reply had used."""
+        taken = isinstance(error, ModelTruncatedError | ModelStallError) or said.text
+        if not taken or error.tokens_in:
+            return
+        error.tokens_in = (len(request.system) + len(request.prompt)) // CHARACTERS_A_TOKEN
+        error.tokens_out = len(said.text) // CHARACTERS_A_TOKEN
+        if isinstance(error, ModelLengthError):  # the limit was used up, in thoughts that are not shown too
+            error.tokens_out = max(error.tokens_out, request.max_tokens)
+        error.cost_usd = price_usd(self.model, error.tokens_in, error.tokens_out)
+
+    async def _whole(self, request: ModelRequest, said: Said) -> Ended:
         ended = await self.stream(self._client, request, said)
         if not ended.reason:
             raise ModelOutageError(
                 f"the stream of {self.provider} stopped before its end", hint="nothing of it was used"
             )
+        if ended.cut:
+            raise ModelLengthError(
+                f"the reply of {self.provider} ended early: it was longer than max_tokens ({request.max_tokens:,})",
+                hint="nothing of it was used; raise model.max_tokens",
+            )
+        if ended.reason in REFUSALS:
+            raise ModelRefusedError(
+                f"{self.provider} would not answer: it gave the reason {ended.reason!r}", hint="word the goal otherwise"
+            )
         if not ended.well:
-            why = "it was longer than max_tokens" if ended.cut else f"it gave the reason {ended.reason!r}"
-            raise ModelTruncatedError(f"the reply of {self.provider} ended early: {why}", hint="nothing of it was used")
-        return said.text, ended
+            raise ModelTruncatedError(
+                f"the reply of {self.provider} ended early: it gave the reason {ended.reason!r}",
+                hint="nothing of it was used",
+            )
+        return ended
 
     async def close(self) -> None:
         """Let go of connections."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import secrets
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from midas_engine.errors import (
     NameRefusedError,
 )
 from midas_engine.kb.names import check_name, slugify
+from midas_engine.loops.endurance import Endurance
 from midas_engine.loops.records import Judged, SessionEnd, candidate_record, learning_document, look_words, trial_result
 from midas_engine.loops.session_events import Voice
 from midas_engine.loops.trial_account import TrialAccount
@@ -75,6 +77,7 @@ class Session:
         self._skills: dict[str, str] = {}
         self._thresholds: dict[str, dict[str, object]] = {}
         self._account: TrialAccount | None = None
+        self._endurance = Endurance(loop.settings.model, loop.clock, self._voice.say)
 
     # -- the whole -------------------------------------------------------------------------------
 
@@ -84,7 +87,9 @@ class Session:
         try:
             await self._prepare()
             await self._iterate()
-            result = "success" if self.accepted else "failed"
+            result, reason = ("success" if self.accepted else "failed"), self._endurance.told()
+            if reason and not self.results:
+                result = "error"
         except asyncio.CancelledError:
             result, reason = "cancelled", "cancelled by the operator"
         except BudgetError as error:
@@ -151,24 +156,32 @@ class Session:
         return found
 
     async def _iterate(self) -> None:
-        config, voice = self._loop.config, self._voice
+        config, voice, endurance = self._loop.config, self._voice, self._endurance
         assert self._researcher is not None
+        researcher = self._researcher
         for voice.iteration in range(1, config.max_iterations + 1):
             voice.begin("plan")
-            plan = await self._researcher.plan(self._context(), voice.say)
+            plan = await endurance.step("plan", lambda: researcher.plan(self._context(), voice.say))
+            if plan is None:
+                continue
             voice.planned(plan)
             voice.begin("write")
-            proposals = await self._researcher.write(self._context(), plan, config.candidates_per_iter, voice.say)
-            if not proposals:
+            proposals = await endurance.step("write", functools.partial(self._write, researcher, plan))
+            if proposals is not None and not proposals:
                 voice.say("no new expression to try\n")
-            for proposal in proposals[: config.candidates_per_iter]:
+            for proposal in (proposals or [])[: config.candidates_per_iter]:
+                endurance.check()
                 await self._try(proposal, plan)
                 if config.stop_after and len(self.accepted) >= config.stop_after:
                     return
 
+    async def _write(self, researcher: Researcher, plan: Plan) -> list[Proposal]:
+        return await researcher.write(self._context(), plan, self._loop.config.candidates_per_iter, self._voice.say)
+
     async def _try(self, proposal: Proposal, plan: Plan) -> None:
         """Assess one proposal and its refinements."""
         assert self._researcher is not None
+        refine = self._researcher.refine
         current: Proposal | None = proposal
         came_from = ""
         for attempt in range(self._loop.config.refinements + 1):
@@ -180,7 +193,8 @@ class Session:
                 return
             self._voice.begin("refine")
             came_from = current.name
-            current = await self._researcher.refine(self._context(), current, result, self._voice.say)
+            change = functools.partial(refine, self._context(), current, result, self._voice.say)
+            current = await self._endurance.step("refine", change, optional=True)
 
     # -- one trial -------------------------------------------------------------------------------
 

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from midas_engine.clock import WallClock
-from midas_engine.errors import ModelOutageError, ModelReplyError
+from midas_engine.errors import ModelReplyError
 from midas_engine.llm.client import ModelReply, ModelRequest
+from midas_engine.llm.patience import ask_patiently
 from midas_engine.llm.replies import parse_reply
 from midas_engine.proposer import prompts
 from midas_engine.proposer.protocol import DiagnosisDraft, LearningDraft, Plan, Proposal
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 OnReply = Callable[[ModelRequest, ModelReply], None]
-# After the SDK's own retries: long enough for a provider's hiccup, short enough for someone who watches.
-OUTAGE_WAITS = (5.0, 20.0)
 LONG_REPLY = 20_000
 _PROPOSAL: dict[str, type] = {"name": str, "expression": str, "rationale": str, "gate": str, "hold": int}
 _PROPOSAL_OPTIONAL = frozenset({"rationale", "gate", "hold"})
@@ -187,18 +186,8 @@ class LLMResearcher:
                 ) from second
 
     async def _call(self, request: ModelRequest, on_text: OnText) -> str:
-        """One reply, waiting out a short outage: the session goes on at the same candidate."""
-        for wait in (*OUTAGE_WAITS, None):
-            self._budget.reserve()
-            try:
-                reply = await self._complete(request, on_text)
-                break
-            except ModelOutageError as error:
-                if wait is None:
-                    raise
-                on_text(f"\n({error.message}; asking again in {wait:g} s)\n")
-                await self._clock.sleep(wait)
-        self._budget.charge(reply.cost_usd)
+        """One reply, waiting out what passes: the session goes on at the same candidate."""
+        reply = await ask_patiently(self._complete, request, on_text, budget=self._budget, clock=self._clock)
         for listener in self._listeners:
             listener(request, reply)
         return reply.text

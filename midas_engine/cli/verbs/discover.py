@@ -61,6 +61,12 @@ def take_key(shared: Shared, api_key: str | None) -> str | None:
 @provider_options
 @click.option("--iterations", type=click.IntRange(1, 10_000), default=5, show_default=True, help="Plans at most.")
 @click.option("--candidates", type=click.IntRange(1, 100), default=3, show_default=True, help="Expressions a plan.")
+@click.option(
+    "--minutes",
+    type=click.FloatRange(0),
+    metavar="N",
+    help="Wall time; then the session ends with its learning [default: the settings', none].",
+)
 @click.option("--regime", default="", metavar="NAME", help="Regime of interest, such as HIGH_VOL.")
 @click.option("--seed", type=int, help="Seed of the local search.")
 @pass_shared
@@ -72,6 +78,7 @@ def discover(
     api_key: str | None,
     iterations: int,
     candidates: int,
+    minutes: float | None,
     regime: str,
     seed: int | None,
 ) -> None:
@@ -81,7 +88,7 @@ def discover(
     """
     from midas_engine.loops import OfflineLoopConfig
 
-    settings = shared.settings(model__provider=provider, model__model=model, seed=seed)
+    settings = shared.settings(model__provider=provider, model__model=model, model__session_minutes=minutes, seed=seed)
     config = OfflineLoopConfig(
         max_iterations=iterations,
         candidates_per_iter=candidates,
