@@ -109,10 +109,9 @@ def _settings(**model: Any) -> Settings:
 def _researcher(provider: str, script: Script | None = None, **more: Any) -> LLMResearcher:
     """A real client on a real socket; its waits cost nothing."""
     clock = _Clock(NOW)
-    return LLMResearcher(
-        client(provider, deadline=more.pop("deadline", DEADLINE), clock=clock), more.pop("budget", Budget(60, 2.0, 10.0)),
-        on_reply=script.heard if script is not None else None, clock=clock,
-    )  # fmt: skip
+    model = client(provider, deadline=more.pop("deadline", DEADLINE), clock=clock)
+    budget = more.pop("budget", Budget(60, 2.0, 10.0))
+    return LLMResearcher(model, budget, on_reply=script.heard if script is not None else None, clock=clock)
 
 
 @pytest.mark.parametrize(("name", "step"), [(n, STEPS[i % 3]) for i, n in enumerate(FAULTS)])
