@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from midas_engine import events as ev
-from midas_engine.errors import EvaluationError, KnowledgeBaseError, ModelOutageError, ReadOnlyError, SessionError
+from midas_engine.errors import EvaluationError, KnowledgeBaseError, ReadOnlyError, SessionError
 from midas_engine.evaluator import TrialLedger
 from midas_engine.kb import KnowledgeBase
 from midas_engine.loops import OfflineCompoundLoop, OfflineLoopConfig
@@ -174,36 +174,6 @@ async def test_a_reader_that_leaves_ends_the_session_well(tmp_path: Path) -> Non
     assert not loop.running
     assert assessor.closed == 1
     assert [d.result for d in loop.kb.learnings()] == ["cancelled"]
-
-
-@pytest.mark.parametrize(
-    ("error", "said"),
-    [(ModelOutageError("the model is down"), "the model is down"), (ZeroDivisionError("by zero"), "ZeroDivisionError")],
-)
-async def test_an_error_that_stays_ends_the_session_with_its_learning(
-    tmp_path: Path, error: Exception, said: str
-) -> None:
-    class Broken(FixedResearcher):
-        planned = 0
-
-        async def plan(self, context: Any, on_text: Any) -> Any:
-            self.planned += 1
-            if context.iteration >= 2:
-                raise error
-            return await super().plan(context, on_text)
-
-    researcher = Broken([BAD])
-    loop = loop_of(tmp_path, researcher, max_iterations=9)
-    ended = (await events_of(loop, FakeAssessor()))[-1]
-    assert isinstance(ended, ev.SessionEnded)
-    assert ended.result == "error"
-    assert said in ended.reason
-    assert "3 steps failed in a row" in ended.reason
-    assert researcher.planned == 4
-    document = loop.kb.learnings()[0]
-    assert document.result == "error"
-    assert said in document.body
-    assert document.expressions == (BAD,)
 
 
 async def test_a_base_that_takes_no_learning_is_said_and_nothing_else_breaks(

@@ -9,6 +9,7 @@ from llmock.scenarios import Delay, Fail, Reply, StreamFault
 
 from midas_engine import events as ev
 from midas_engine.clock import ManualClock
+from midas_engine.errors import ModelOutageError
 from midas_engine.llm import Budget
 from midas_engine.proposer import LLMResearcher
 from midas_engine.settings import EvaluationSettings, ModelSettings, Settings
@@ -224,3 +225,33 @@ async def test_failed_calls_are_charged_by_what_they_used(tmp_path: Path, llmock
     await events_of(loop_of(tmp_path, researcher, refinements=0), FakeAssessor())
     assert budget.calls == 4
     assert budget.spent_usd > sum(answered) + 2000 * 1.6e-6  # the limit it used up, at least
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [(ModelOutageError("the model is down"), "the model is down"), (ZeroDivisionError("by zero"), "ZeroDivisionError")],
+)
+async def test_an_error_that_stays_ends_the_session_with_its_learning(
+    tmp_path: Path, error: Exception, said: str
+) -> None:
+    class Broken(FixedResearcher):
+        planned = 0
+
+        async def plan(self, context: Any, on_text: Any) -> Any:
+            self.planned += 1
+            if context.iteration >= 2:
+                raise error
+            return await super().plan(context, on_text)
+
+    researcher = Broken(["cs_rank(close)"])
+    loop = loop_of(tmp_path, researcher, max_iterations=9)
+    ended = (await events_of(loop, FakeAssessor()))[-1]
+    assert isinstance(ended, ev.SessionEnded)
+    assert ended.result == "error"
+    assert said in ended.reason
+    assert "3 steps failed in a row" in ended.reason
+    assert researcher.planned == 4
+    document = loop.kb.learnings()[0]
+    assert document.result == "error"
+    assert said in document.body
+    assert document.expressions == ("cs_rank(close)",)
