@@ -144,7 +144,7 @@ class Midas:
         from midas_engine.market.panel import Panel
 
         if data is None:
-            data = load_panel(self.settings.data)
+            data = load_panel(self.settings.data, store=self.settings.store)
         return PanelAssessor(data, self.settings) if isinstance(data, Panel) else data
 
     @cached_property

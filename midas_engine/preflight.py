@@ -170,7 +170,7 @@ def todays_panel(settings: Settings) -> tuple[Panel | None, str]:
     from midas_engine.market.feeds.open import is_live
 
     try:
-        return (_history(settings) if is_live(settings.data) else load_panel(settings.data)), ""
+        return (_history(settings) if is_live(settings.data) else load_panel(settings.data, store=settings.store)), ""
     except MidasError as error:
         return None, f"no figures on today's data ({settings.data}): {error.message}"
 

@@ -180,8 +180,9 @@ class Settings:
 
     Attributes:
         kb: Folder of the knowledge base.
-        data: Where bars come from: sample, sample-1m, synthetic, synthetic:SEED, a file or a folder; for the monitor
-            live:EXCHANGE or follow:PATH.
+        data: Where bars come from: sample, sample-1m, synthetic, synthetic:SEED, a file or a folder, or
+            store:NAME[:SYMBOLS][@BAR]; for the monitor live:EXCHANGE or follow:PATH.
+        store: Folder of the market store, which imports, fetches and the live feed add to; empty: no live bar is kept.
         venue_url: Another host for all addresses of the exchange that is asked; empty takes the exchange's own.
         seed: Seed of everything that draws at random.
         read_only: Refuse every action that changes the knowledge base.
@@ -195,6 +196,7 @@ class Settings:
 
     kb: str = "./midas-kb"
     data: str = "sample"
+    store: str = "./midas-store"
     venue_url: str = ""
     seed: int = 7
     read_only: bool = False

@@ -60,8 +60,8 @@ def _inside(value: Any, default: Any, folder: Path) -> bool:
 def _bundled(value: Any, default: Any, folder: Path) -> bool:
     """Data that comes with Midas, or a path below the file's folder."""
     kind, mark, _ = str(value).partition(":")
-    if kind in ("sample", "sample-1m", "synthetic"):
-        return True
+    if kind in ("sample", "sample-1m", "synthetic", "store"):
+        return True  # where the store lies is a setting of its own
     return not mark and _inside(value, default, folder)
 
 
@@ -71,6 +71,7 @@ _SPENDS = Danger("spends more than the default", _no_more)
 SETTINGS: dict[str, Danger | None] = {
     "kb": Danger("reads and writes outside of this folder", _inside),
     "data": Danger("connects, or reads outside of this folder", _bundled),
+    "store": Danger("reads and writes outside of this folder", _inside),
     "venue_url": Danger("asks another host for market data", _never),
     "seed": None,
     "read_only": None,

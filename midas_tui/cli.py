@@ -36,7 +36,9 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     p.add_argument("--kb", metavar="PATH", help="knowledge base (default ./midas-kb)")
-    p.add_argument("--data", metavar="SOURCE", help="sample, synthetic[:SEED], a path, live:EXCHANGE, or follow:PATH")
+    p.add_argument(
+        "--data", metavar="SOURCE", help="sample, synthetic[:SEED], a path, store:NAME, live:EXCHANGE, or follow:PATH"
+    )
     p.add_argument(
         "--replay",
         nargs="?",

@@ -234,8 +234,14 @@ def test_the_last_bar_of_an_older_file_gives_way(field: Path, tmp_path: Path) ->
 def test_a_panel_beside_its_dumps_is_no_dump(field: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name, count in (("first-half.csv", 120), ("second-half.csv", 240)):
         shutil.copy(case(field, "65") / name, tmp_path / name)
-        done = call_midas(capsys, "data", "import", str(tmp_path), "--out", str(tmp_path), "--json")
+        out = tmp_path.with_name("made")
+        done = call_midas(capsys, "data", "import", str(tmp_path), "--out", str(out), "--json")
         assert (done.code, done.document["panel"]["bars"]) == (0, count)
+        shutil.copy(out / "panel.parquet", tmp_path)
+    for inside in (tmp_path, tmp_path / "deep" / "er", tmp_path / ".." / tmp_path.name):
+        refused = call_midas(capsys, "data", "import", str(tmp_path), "--out", str(inside))
+        assert refused.code == 3
+        assert "inside what is imported" in refused.err
 
 
 def test_the_command_line_says_what_files_do_not(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -63,7 +63,8 @@ def shared_options() -> list[click.Parameter]:
         click.Option(
             ["--data", "data"],
             metavar="SOURCE",
-            help="sample, sample-1m, synthetic, synthetic:SEED, or a file or folder [default: sample].",
+            help="sample, sample-1m, synthetic, synthetic:SEED, store:NAME[:SYMBOLS][@BAR], or a file or folder "
+            "[default: sample].",
             **common,
         ),
         click.Option(

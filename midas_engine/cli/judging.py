@@ -97,7 +97,7 @@ def judge_expression(
         raise SettingsError("--hold needs --gate", hint="a feature without a gate is held for the target horizon")
     thresholds, deployed = base_inputs(settings)
     named = named_features(settings)
-    panel = load_panel(settings.data)
+    panel = load_panel(settings.data, store=settings.store)
     engine = FeatureEngine(panel, limits=settings.dsl, features=named)
     parsed = parse(expression, columns=panel.columns, limits=settings.dsl, features=named)
     chosen = settings.evaluation

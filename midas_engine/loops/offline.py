@@ -240,7 +240,7 @@ class OfflineCompoundLoop:
             )
         from midas_engine.market import load_panel
 
-        return PanelAssessor(load_panel(self.settings.data), self.settings)
+        return PanelAssessor(load_panel(self.settings.data, store=self.settings.store), self.settings)
 
     def _expressions(self, factors: Sequence[str] | Mapping[str, str] | None) -> dict[str, str] | None:
         if factors is None:

@@ -1,4 +1,4 @@
-"""Where panels come from: `load_panel("sample")`, `"sample-1m"`, `"synthetic[:SEED]"` or a path."""
+"""Where panels come from: `load_panel("sample")`, `"sample-1m"`, `"synthetic[:SEED]"`, `"store:NAME"` or a path."""
 
 from __future__ import annotations
 
@@ -18,20 +18,22 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SAMPLE = Path(__file__).parent / "sample"
-NAMED = ("sample", "sample-1m", "synthetic", "synthetic:SEED")
+NAMED = ("sample", "sample-1m", "synthetic", "synthetic:SEED", "store:NAME[:SYMBOLS][@BAR]")
+STORE = "./midas-store"
 
 _SAMPLE_SHAPE = (9_528, 33, 9)  # bars, symbols and columns, for when there is no room to read it
 _last = _size = ""  # the last source, and in words how large its panel is
 _WORKING_COPIES = 5  # targets, ranks and expression values beside the panel's own columns
 
 
-def load_panel(source: str | Path) -> Panel:
+def load_panel(source: str | Path, *, store: str | Path = STORE) -> Panel:
     """The panel that `source` names.
 
     Args:
         source: `sample` (33 real perpetuals, hourly, 2025-02 to 2026-03), `sample-1m` (one week of
-            BTC minutes), `synthetic` or `synthetic:SEED` (known truth), or a Parquet/CSV file or a
-            folder made by `midas data import`.
+            BTC minutes), `synthetic` or `synthetic:SEED` (known truth), `store:NAME[:SYMBOLS][@BAR]`, or a
+            Parquet/CSV file or a folder made by `midas data import`.
+        store: Folder of the market store.
 
     Raises:
         DataFormatError: The name is unknown, or the file is not in a layout Midas reads.
@@ -39,7 +41,7 @@ def load_panel(source: str | Path) -> Panel:
     global _size
     make_room(source)
     name = str(source)
-    panel = _load(name, source)
+    panel = _load(name, source, store)
     _size = panel_size(name, panel.T, panel.S, len(panel.fields))
     return panel
 
@@ -89,13 +91,17 @@ def last_panel() -> str:
         return f"the panel of {_last} has {megabytes:,.1f} MB on disk, and several times that in memory"
 
 
-def _load(name: str, source: str | Path) -> Panel:
+def _load(name: str, source: str | Path, store: str | Path) -> Panel:
     if name == "sample":
         return _sample()
     if name == "sample-1m":
         return Panel.from_frame(_read(SAMPLE / "btc_1m.parquet"), 60)
     if name == "synthetic" or name.startswith("synthetic:"):
         return _synthetic(name)
+    if name.startswith("store:"):
+        from midas_engine.market.store import MarketStore
+
+        return MarketStore(store).panel(name)
     return _from_path(Path(source))
 
 

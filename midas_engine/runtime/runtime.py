@@ -114,7 +114,7 @@ class Runtime:
             await self.watch.go_live(self.pipeline.obey_before_bar)
         else:
             supervisor.change("starting", f"loading {self.source}")
-            await self.watch.show(await asyncio.to_thread(_load, self.source))
+            await self.watch.show(await asyncio.to_thread(_load, self.source, self.settings.store))
         supervisor.background(self._follow_files(), "files")
         await self._troubles.look()
         supervisor.background(self._troubles.keep_looking(), "trouble")
@@ -233,7 +233,7 @@ class Runtime:
         return figures
 
 
-def _load(source: str) -> Panel:
+def _load(source: str, store: str) -> Panel:
     from midas_engine.market import load_panel
 
-    return load_panel(source)
+    return load_panel(source, store=store)

@@ -94,7 +94,7 @@ def calibrate(
         workers=workers or os.cpu_count() or 1,
     )
     thresholds, existing = base_inputs(settings)
-    panel = load_panel(settings.data)
+    panel = load_panel(settings.data, store=settings.store)
     bar = None if shared.as_json else progress_bar()
     found = run(panel, settings, plan, thresholds=thresholds, existing=existing, progress=bar)
     document: dict[str, Any] = to_dict(found)

@@ -1,4 +1,4 @@
-"""`midas data`: check market data, import it, and say what a source holds."""
+"""`midas data`: check market data, import it, say what a source holds, and keep the store."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from midas_engine.market import Defect, DoctorReport, Panel
+    from midas_engine.market.doctor.examine import Examined
 
 _path = click.Path(path_type=Path)
 KINDS = ("candles", "funding", "mark", "index", "premium", "open_interest")
@@ -38,9 +39,17 @@ def _options(verb: Any) -> Any:
     return verb
 
 
-@click.group(cls=LazyGroup, verbs={"fetch": "midas_engine.cli.verbs.data_fetch:fetch"})
+_VERBS = {
+    "fetch": "midas_engine.cli.verbs.data_fetch:fetch",
+    "verify": "midas_engine.cli.verbs.data_store:verify",
+    "compact": "midas_engine.cli.verbs.data_store:compact",
+    "prune": "midas_engine.cli.verbs.data_store:prune",
+}
+
+
+@click.group(cls=LazyGroup, verbs=_VERBS)
 def data() -> None:
-    """Market data: fetch it, check it, import it, look at it."""
+    """Market data: fetch it, check it, import it, look at it; keep the market store."""
 
 
 @data.command("check", cls=Verb, example=("midas data check ./BTCUSDT-1h.csv", "midas data check ./dumps --json"))
@@ -102,13 +111,39 @@ def _alike(defects: Iterable[Defect]) -> list[tuple[Defect, list[Defect]]]:
     return [(several[0], several) for several in groups.values()]
 
 
-@data.command("import", cls=Verb, example=("midas data import ./dumps --out ./market", "midas data info ./market"))
+@data.command(
+    "import",
+    cls=Verb,
+    example=(
+        "midas data import ./dumps --venue binance",
+        "midas data info store:binance@1h",
+        "midas data import ./dumps --out ./market",
+    ),
+)
 @click.argument("paths", nargs=-1, required=True, type=_path)
-@click.option("--out", required=True, type=_path, metavar="DIR", help="Where the panel goes; one there is replaced.")
+@click.option(
+    "--venue",
+    metavar="NAME",
+    help="Under which name the bars stand in the market store, for --data store:NAME [default: local].",
+)
+@click.option("--replace", is_flag=True, help="Drop what the store has of that name and bar length first.")
+@click.option("--out", type=_path, metavar="DIR", help="Write one panel to this folder instead; one there is replaced.")
 @_options
 @pass_shared
-def import_data(shared: Shared, /, paths: tuple[Path, ...], out: Path, bar: str | None, **said: Any) -> None:
-    """Read exchange dumps or CSV/Parquet files, check them, and write one panel that --data DIR reads.
+def import_data(
+    shared: Shared,
+    /,
+    paths: tuple[Path, ...],
+    venue: str | None,
+    replace: bool,
+    out: Path | None,
+    bar: str | None,
+    **said: Any,
+) -> None:
+    """Read exchange dumps or CSV/Parquet files, check them, and append them to the market store.
+
+    A bar that is known already with another figure is restated: the new figure is read from then on, the old one is
+    kept, and it is said. With --out the files become one panel that --data DIR reads, outside of what is imported.
 
     Klines set the grid; funding rates, open interest and mark prices found among the files stand beside them, as they
     were known when each bar closed. What can be mended without a guess is mended and told. Anything else is refused,
@@ -119,26 +154,71 @@ def import_data(shared: Shared, /, paths: tuple[Path, ...], out: Path, bar: str 
     """
     from midas_engine.market.doctor.examine import examine
     from midas_engine.market.importers.options import import_options
-    from midas_engine.market.importers.reading import read_parts, write_examined
+    from midas_engine.market.importers.reading import read_parts, refuse_inside, write_examined
 
+    if out is not None:
+        if replace or venue is not None:
+            raise click.UsageError("--out writes a panel; --venue and --replace are of the store: give one of them")
+        refuse_inside(out, paths)
     examined = examine(read_parts(paths, bar, import_options(**said)))
     report = examined.report
     if not report.ok:
         shared.show({"paths": paths, "ok": False, **_summary(report)}, lambda: _defects(paths, report))
         raise click.exceptions.Exit(1)
+    if out is None:
+        _into_store(shared, paths, examined, venue or "local", replace)
+        return
     done = write_examined(examined, out)
     document = {"ok": True, "path": done.path, "panel": _describe(str(out), done.panel), **_summary(done.report)}
     shared.show(document, lambda: f"{_defects(paths, done.report)}\n\n{_described(document['panel'])}")
 
 
-@data.command("info", cls=Verb, example=("midas data info", "midas data info ./market --json"))
+def _into_store(shared: Shared, paths: tuple[Path, ...], examined: Examined, venue: str, replace: bool) -> None:
+    from midas_engine.clock import WallClock
+    from midas_engine.market.importers.into_store import provenance_of
+    from midas_engine.market.importers.merge import build_panel
+    from midas_engine.market.store import MarketStore
+
+    panel = build_panel(examined)
+    store = MarketStore(shared.settings().store)
+    given = provenance_of(examined, panel, WallClock().now())
+    done = store.append_panel(venue, panel, given, replace=replace)
+    source = f"store:{done.key}"
+    document = {
+        "ok": True, "store": str(store.path), "source": source, "added": done.added, "known": done.equal,
+        "filled": done.filled, "restated": done.restated, "restated_columns": done.restated_columns,
+        "replaced": done.replaced, **_summary(examined.report),
+    }  # fmt: skip
+
+    def words() -> str:
+        lines = [_defects(paths, examined.report), "", f"{clean(store.path)}: {clean(done)}"]
+        lines += [f"  restated: {clean(example)}" for example in done.examples]
+        return "\n".join([*lines, f"read it with --data {source}; `midas data info {source}` says what is there"])
+
+    shared.show(document, words)
+
+
+@data.command(
+    "info",
+    cls=Verb,
+    example=("midas data info", "midas data info store", "midas data info store:binance@1h --json"),
+)
 @click.argument("source", required=False)
 @pass_shared
 def info(shared: Shared, source: str | None) -> None:
-    """Say what a source holds: symbols, range, columns and how much of each is there."""
+    """Say what a source holds: symbols, range, columns and how much of each is there.
+
+    Of the market store it is read from the manifest, at once: `store` lists all of it, store:NAME@BAR a part, with who
+    gave each column.
+    """
+    name = source or shared.settings().data
+    if name == "store" or name.startswith("store:"):
+        from midas_engine.cli.verbs.data_store import store_info
+
+        store_info(shared, name)
+        return
     from midas_engine.market import load_panel
 
-    name = source or shared.settings().data
     panel = load_panel(name)
     document = _describe(name, panel)
     shared.show(document, lambda: _described(document))

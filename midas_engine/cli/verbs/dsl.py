@@ -61,7 +61,7 @@ def audit_expression(shared: Shared, expression: str) -> None:
     from midas_engine.market import load_panel
 
     settings = shared.settings()
-    panel = load_panel(settings.data)
+    panel = load_panel(settings.data, store=settings.store)
     report = audit(expression, panel, limits=settings.dsl, features=named_features(settings))
     shared.show(report, lambda: clean_block(str(report)))
     if not report.ok:
@@ -73,7 +73,7 @@ def _columns(shared: Shared) -> tuple[str, ...]:
     if shared.data is not None:
         from midas_engine.market import load_panel
 
-        return load_panel(shared.data).columns
+        return load_panel(shared.data, store=shared.settings().store).columns
     from midas_engine.dsl.document import COLUMN_DOCS
 
     return tuple(COLUMN_DOCS)

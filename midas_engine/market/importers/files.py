@@ -15,6 +15,7 @@ from midas_engine.market.importers.archive import refuse_no_bars, verify
 from midas_engine.market.importers.columnar import read_columnar
 from midas_engine.market.importers.texts import read_text
 from midas_engine.market.panel_file import is_panel_file
+from midas_engine.market.store.manifest import MANIFEST, is_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,13 +54,16 @@ class NoTable:
 def find_files(path: Path) -> list[Path]:
     """The file itself, or every data file below a folder, by name.
 
-    A panel that Midas wrote is read only where no other file is: it is made of what lies beside it.
+    A panel that Midas wrote is read only where no other file is: it is made of what lies beside it. A market store
+    inside the folder is not read.
 
     Raises:
         DataFormatError: Nothing is there, it is no regular file, or the folder holds no data.
     """
     if path.is_dir():
         found = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file() and p.name[0] != ".")
+        stores = [p.parent for p in found if p.name == MANIFEST and is_manifest(p)]
+        found = [p for p in found if not any(store in p.parents for store in stores)]
         if not found:
             raise DataFormatError(f"no data file in {path}", hint=_READS)
         own = [p for p in found if p.suffix.lower() == ".parquet" and is_panel_file(p)]

@@ -192,13 +192,30 @@ def import_panel(
     A panel that is there is replaced in one step: whoever reads it meanwhile sees the old or the new one.
 
     Raises:
-        DataFormatError: As `read_any`, or `out` is a file.
+        DataFormatError: As `read_any`, or `out` is a file or lies in what is read.
         DataDefectError: As `read_any`; nothing is written then.
     """
     several = list(paths)
+    refuse_inside(out, several)
     examined = examine(read_parts(several, bar, options), now=now)
     examined.report.raise_if_unusable(_what(several))
     return write_examined(examined, out)
+
+
+def refuse_inside(out: str | Path, paths: Iterable[str | Path]) -> None:
+    """Refuse a folder inside what is imported: the next import would read the panel as if it were a dump.
+
+    Raises:
+        DataFormatError: `out` lies in one of `paths`, or is one.
+    """
+    folder = Path(out).resolve()
+    for path in map(Path, paths):
+        whole = path.resolve()
+        if folder == whole or (path.is_dir() and whole in folder.parents):
+            raise DataFormatError(
+                f"--out {out} lies inside what is imported, {path}",
+                hint="give a folder beside it, such as --out ./market; without --out it goes to the market store",
+            )
 
 
 def write_examined(examined: Examined, out: str | Path) -> Imported:

@@ -166,6 +166,16 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     write_durably(folder / MANIFEST, lambda stream: stream.write(data))
 
 
+def is_manifest(path: Path) -> bool:
+    """Whether a file begins as a manifest does, sound or not."""
+    try:
+        with open(path, "rb") as stream:
+            head = json.loads(stream.readline(200))
+        return isinstance(head, dict) and set(head) == {"format", "sha256"}
+    except (OSError, ValueError, RecursionError):
+        return False
+
+
 def read_manifest(folder: Path) -> Manifest:
     """The manifest of the store in `folder`; an empty one when nothing was ever written there.
 

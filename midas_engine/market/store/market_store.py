@@ -13,8 +13,9 @@ from midas_engine.errors import DataDefectError, DataError
 from midas_engine.market.store.address import StoreAddress, bar_length, bar_name, venue_name
 from midas_engine.market.store.append import append_rows
 from midas_engine.market.store.lock import writing
+from midas_engine.market.store.lookup import find_series
 from midas_engine.market.store.manifest import Manifest, Series, read_manifest
-from midas_engine.market.store.reading import find_series, open_panel
+from midas_engine.market.store.reading import open_panel
 from midas_engine.market.store.rows import Rows, instant, rows_of_frames, rows_of_panel
 from midas_engine.market.store.segment_file import read_segment
 from midas_engine.market.store.transaction import Transaction, disk_refused, sweep_leftovers
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from midas_engine.market.panel import Panel
     from midas_engine.market.provenance import Provenance
-    from midas_engine.market.store.report import AppendReport
+    from midas_engine.market.store.report import AppendReport, Finding, Tidied
 
 T = TypeVar("T")
 _TRIES = 5
@@ -219,6 +220,41 @@ class MarketStore:
         if unsaid:
             raise DataDefectError(f"nobody says where column {unsaid[0]!r} comes from", hint="give its provenance")
         return self.change(lambda change: append_rows(change, name, seconds, rows, given, replace_all=replace))
+
+    # -- keeping ---------------------------------------------------------------------------------------------------
+
+    def verify(self, address: str | StoreAddress | None = None) -> list[Finding]:
+        """Everything that is wrong in the store's folder, or in one series; nothing is changed."""
+        from midas_engine.market.store.verify import verify
+
+        return verify(self.path, () if address is None else (self.series(address).key,))
+
+    def compact(self, address: str | StoreAddress | None = None) -> Tidied:
+        """One file a month, in the whole store or in one series; the content stays as it is.
+
+        Raises:
+            DataError: Another process writes, the disk refused, or a file is damaged.
+        """
+        from midas_engine.market.store.tidy import compact
+
+        return self.change(lambda change: compact(change, self._chosen(change, address)))
+
+    def prune(self, address: str | StoreAddress | None = None, *, before: np.datetime64 | None = None) -> Tidied:
+        """Give up bars that opened before a time, dead writers' leftovers and stale caches.
+
+        Raises:
+            DataFormatError: No bar of a series would stay.
+            DataError: Another process writes, the disk refused, or a file is damaged.
+        """
+        from midas_engine.market.store.tidy import prune
+
+        return self.change(lambda change: prune(change, self._chosen(change, address), before))
+
+    def _chosen(self, change: Transaction, address: str | StoreAddress | None) -> list[Series]:
+        known = change.manifest
+        if address is not None:
+            return [find_series(known, _address(address), self.path)]
+        return [series for series in known.series.values() if series.months]
 
     def change(self, make: Callable[[Transaction], T]) -> T:
         """Let `make` change the store, as its only writer; whatever fails, the store is as it was."""

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from midas_engine.errors import DataDefectError, DataFormatError, UnknownNameError
+from midas_engine.errors import DataDefectError, DataFormatError
 from midas_engine.market.panel import Panel
 from midas_engine.market.store.address import bar_name
 from midas_engine.market.store.append import joint_origins
 from midas_engine.market.store.column_cache import CACHE, LazyColumns, cache_name, map_column, write_column
+from midas_engine.market.store.lookup import chosen_symbols, snapshot_of
 from midas_engine.market.store.manifest import read_manifest
 from midas_engine.market.store.seal import StoreOrigin
 from midas_engine.market.store.segment_file import read_segment
@@ -24,62 +25,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from midas_engine.clock import Clock
-    from midas_engine.market.store.address import StoreAddress
-    from midas_engine.market.store.manifest import Manifest, Series
+    from midas_engine.market.store.manifest import Series
 
     Matrix = NDArray[np.float64]
 
 _MOST_CELLS = 500_000_000
-_HOUR = 3600
 _TRIES = 5
-
-
-def find_series(manifest: Manifest, address: StoreAddress, folder: Path) -> Series:
-    """The series that an address names: of its bar length, else the only one, else the hourly one.
-
-    Raises:
-        DataFormatError: There is none, or several and none is hourly.
-    """
-    of_venue = {s.bar_seconds: s for s in manifest.series.values() if s.venue == address.venue and s.months}
-    if not of_venue:
-        there = ", ".join(sorted(k for k, s in manifest.series.items() if s.months)) or "nothing yet"
-        raise DataFormatError(
-            f"the store {folder} has no bars of {address.venue}",
-            hint=f"it holds {there}; `midas data import PATH --venue {address.venue}` adds some",
-        )
-    lengths = ", ".join(bar_name(n) for n in sorted(of_venue))
-    if address.bar_seconds is not None:
-        if address.bar_seconds not in of_venue:
-            raise DataFormatError(
-                f"the store has no bars of {address.venue} of {bar_name(address.bar_seconds)}",
-                hint=f"there are bars of {lengths}",
-            )
-        return of_venue[address.bar_seconds]
-    if len(of_venue) > 1 and _HOUR not in of_venue:
-        raise DataFormatError(
-            f"the store has bars of {address.venue} of {lengths}", hint=f"say which: store:{address.venue}@BAR"
-        )
-    return of_venue[_HOUR if _HOUR in of_venue else next(iter(of_venue))]
-
-
-def chosen_symbols(series: Series, wanted: Sequence[str]) -> tuple[str, ...]:
-    """The wanted symbols as the store writes them; all when none is named.
-
-    Raises:
-        UnknownNameError: One is not there.
-    """
-    there = series.symbols
-    folded: dict[str, list[str]] = {}
-    for name in there:
-        folded.setdefault(name.casefold(), []).append(name)
-    out = []
-    for name in wanted:
-        near = [name] if name in there else folded.get(name.casefold(), [])
-        if len(near) != 1:
-            shown = ", ".join(there[:8]) + (f" and {len(there) - 8} more" if len(there) > 8 else "")
-            raise UnknownNameError(f"no symbol {name!r} in {series.key} of the store", hint=f"there are: {shown}")
-        out.append(near[0])
-    return tuple(out) or there
 
 
 def open_panel(folder: Path, series: Series, symbols: Sequence[str], clock: Clock) -> Panel:
@@ -123,13 +74,12 @@ def open_panel(folder: Path, series: Series, symbols: Sequence[str], clock: Cloc
             values.flags.writeable = False
         return values
 
-    chosen = hashlib.blake2b(json.dumps([series.mark, names]).encode(), digest_size=8).hexdigest()
     return Panel.over(
         (first + np.arange(bars) * series.bar_seconds).astype("datetime64[s]").astype("datetime64[ns]"),
         names,
         LazyColumns(series.columns, opened),
         series.bar_seconds,
-        snapshot=chosen,
+        snapshot=snapshot_of(series, names),
         origin=StoreOrigin(folder, series.venue, series.bar_seconds, tuple(symbols and names), clock),
         provenance=joint_origins(series.segments()),
     )
@@ -199,7 +149,7 @@ class Grid:
             FileNotFoundError: A file is gone: another process rewrote the month.
         """
         shape = (self.bars, len(self.symbols))
-        path = self.cache / cache_name(name, self._mark())
+        path = self.cache / cache_name(name, self.mark)
         mapped = map_column(path, shape)
         if mapped is None:
             try:
@@ -214,7 +164,8 @@ class Grid:
             mapped.flags.writeable = False
         return mapped
 
-    def _mark(self) -> str:
+    @property
+    def mark(self) -> str:
         """What the cached columns are of: the content, and the part of it."""
         said = json.dumps([self._series.mark, self.symbols, self.first, self.bars])
         return hashlib.blake2b(said.encode(), digest_size=8).hexdigest()

@@ -57,12 +57,13 @@ def write_segment(
     target = folder / file
     target.parent.mkdir(parents=True, exist_ok=True)
     write_durably(target, lambda stream: stream.write(data))
-    return _described(file, hashlib.sha256(data).hexdigest(), len(data), rows, origins, bar_seconds)
+    return described(file, hashlib.sha256(data).hexdigest(), len(data), rows, origins, bar_seconds)
 
 
-def _described(
+def described(
     file: str, sha256: str, size: int, rows: Rows, origins: Mapping[str, Sequence[Provenance]], bar_seconds: int
 ) -> Segment:
+    """What the manifest will say of a file with these rows."""
     starts = np.flatnonzero(np.diff(rows.codes, prepend=-1))
     stops = np.append(starts[1:], len(rows))
     close = rows.columns.get("close")

@@ -48,13 +48,18 @@ class Transaction:
         """Make `series` what the store holds under its key; then remove the files that no longer belong to it.
 
         Raises:
-            DataError: The disk refused; the store is as it was.
+            DataError: The disk refused; the store is as it was, or the message says that it is not.
         """
         after = self.manifest.after(series, self.number)
         try:
             write_manifest(self.folder, after)
         except OSError as error:
-            raise disk_refused(self.folder, error) from error
+            if read_manifest(self.folder).number < after.number:
+                raise disk_refused(self.folder, error) from error
+            raise DataError(  # the old files stay: after a power cut the old manifest may be back
+                f"the store {self.folder} was changed, but the disk did not confirm it: {error.strerror or error}",
+                hint="check the disk; after a power cut run the same command again",
+            ) from error
         self._made = []
         self._remove(self.manifest.files() - after.files())
         self.manifest, self.number = after, after.number + 1
