@@ -100,7 +100,7 @@ def _judged(kb: KnowledgeBase, record: FeatureRecord, panel: Panel, settings: Se
     failed = tuple(f"today {in_words(f)}" for f in figures if not f.passed)
     measured_on = record.metrics.get("measured_on")
     data = found.data
-    if measured_on and measured_on != panel.snapshot_id:
+    if measured_on and measured_on != panel.identity:
         data += "; the saved figures are of other data"
     return dataclasses.replace(found, figures=figures, withdrawn=failed, data=data)
 
@@ -146,13 +146,13 @@ def _known_promise(record: FeatureRecord) -> str:
 def _calibrated(record: FeatureRecord, panel: Panel, settings: Settings, found: Preflight) -> Preflight:
     """Measure what it promises on the later folds of research: nothing sealed is opened here."""
     from midas_engine.dsl import FeatureEngine
-    from midas_engine.evaluator.context.history_split import Parts, split_history
+    from midas_engine.evaluator.context.history_split import Parts, split_panel
     from midas_engine.evaluator.metrics.reference_score import measure_reference
     from midas_engine.stats.folds import FOLDS, OUT_OF_SAMPLE
 
     try:
         values = FeatureEngine(panel, limits=settings.dsl).values(record.expression)
-        parts = split_history(panel.timestamps, settings, settings.evaluation.target)
+        parts = split_panel(panel, settings, settings.evaluation.target)
         first = Parts.bars(parts.research) * (FOLDS - OUT_OF_SAMPLE) // FOLDS
         reference, _ = measure_reference(panel, values, slice(first, parts.research.stop))
     except MidasError as error:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from midas_engine.calibrate.targets import Target, compounded
-from midas_engine.evaluator import EvaluationContext, evaluate_values, judge, split_history
+from midas_engine.evaluator import EvaluationContext, evaluate_values, judge, split_panel
 from midas_engine.evaluator.context.panel_inputs import panel_inputs
 from midas_engine.market.regimes import regime_labels
 from midas_engine.stats.bar_scores import CROSS_MINIMUM
@@ -37,7 +37,7 @@ class Market:
         inputs = panel_inputs(panel, (1,), None)
         self.returns, self.funding = inputs.returns[1], inputs.funding
         self.regimes = regime_labels(panel)
-        self.parts = split_history(panel.timestamps, settings, settings.evaluation.target)
+        self.parts = split_panel(panel, settings, settings.evaluation.target)
         self.existing = {name: self.engine.values(text) for name, text in existing.items()}
 
     @property

@@ -48,10 +48,10 @@ def calibrate(
     Raises:
         EvaluationError: The data is too short for the three parts, no session could be replayed, or a worker died.
     """
-    from midas_engine.evaluator import split_history, validate_thresholds
+    from midas_engine.evaluator import split_panel, validate_thresholds
 
     # Refused here and by name, rather than by the death of every worker.
-    split_history(panel.timestamps, settings, settings.evaluation.target)
+    split_panel(panel, settings, settings.evaluation.target)
     whole = validate_thresholds(thresholds or {})
     jobs = plan.jobs()
     scratch = Scratch("calibrate")

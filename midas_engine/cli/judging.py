@@ -86,7 +86,7 @@ def judge_expression(
     from midas_engine.dsl import FeatureEngine, parse
     from midas_engine.dsl.nominal import nominal_size
     from midas_engine.errors import SettingsError
-    from midas_engine.evaluator import EvaluationContext, capacity_of, evaluate_values, judge, split_history
+    from midas_engine.evaluator import EvaluationContext, capacity_of, evaluate_values, judge, split_panel
     from midas_engine.market import load_panel, regime_labels
 
     # A typing mistake is told before the data is read.
@@ -101,7 +101,7 @@ def judge_expression(
     engine = FeatureEngine(panel, limits=settings.dsl, features=named)
     parsed = parse(expression, columns=panel.columns, limits=settings.dsl, features=named)
     chosen = settings.evaluation
-    rows = None if part == "all" else split_history(panel.timestamps, settings, chosen.target).named(part)
+    rows = None if part == "all" else split_panel(panel, settings, chosen.target).named(part)
     others = {n: engine.values(e) for n, e in {**deployed, **{e: e for e in existing}}.items() if n != name}
     context = EvaluationContext.from_panel(
         panel,

@@ -19,7 +19,7 @@ from midas_engine.lazy import lazy_face
 
 if TYPE_CHECKING:
     from midas_engine.evaluator.context.evaluation_context import EvaluationContext
-    from midas_engine.evaluator.context.history_split import Parts, split_history, split_parts
+    from midas_engine.evaluator.context.history_split import Parts, split_history, split_panel, split_parts
     from midas_engine.evaluator.gates.thresholds import DEFAULT_THRESHOLDS, validate_thresholds
     from midas_engine.evaluator.gates.verdict import judge, session_line
     from midas_engine.evaluator.metrics.capacity import capacity_of
@@ -54,6 +54,7 @@ __all__ = [
     "sealed_vetoes",
     "session_line",
     "split_history",
+    "split_panel",
     "split_parts",
     "tearsheet_figures",
     "tearsheet_html",
@@ -83,6 +84,7 @@ __getattr__, __dir__ = lazy_face(
         "sealed_vetoes": ".trials.holdout",
         "session_line": ".gates.verdict",
         "split_history": ".context.history_split",
+        "split_panel": ".context.history_split",
         "split_parts": ".context.history_split",
         "tearsheet_figures": ".reports.tearsheet_figures",
         "tearsheet_html": ".reports.tearsheet",

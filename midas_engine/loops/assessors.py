@@ -35,7 +35,7 @@ class Assessor(Protocol):
         cross: Wide enough for cross-sectional operators.
         market: One line on the data, for prompts.
         horizons: The target horizon, in words.
-        snapshot_id: Content hash of the data.
+        snapshot_id: The data set in the trial ledger: its content hash, or its identity in a store.
     """
 
     columns: tuple[str, ...]
@@ -71,6 +71,7 @@ class PanelAssessor:
     """
 
     def __init__(self, panel: Panel, settings: Settings) -> None:
+        from midas_engine.evaluator.context.history_split import split_panel
         from midas_engine.market.sources import panel_size
         from midas_engine.stats.bar_scores import CROSS_MINIMUM
 
@@ -80,7 +81,11 @@ class PanelAssessor:
         first, last = (str(t)[:10] for t in (panel.timestamps[0], panel.timestamps[-1]))
         self.market = f"{panel.S} perpetuals, bars of {panel.bar_seconds // 60} minutes, {first} to {last}"
         self.horizons = f"{settings.evaluation.target} bar(s) of {panel.bar_seconds // 60} minutes"
-        self.snapshot_id = panel.snapshot_id
+        if panel.origin is not None:
+            split_panel(
+                panel, settings, settings.evaluation.target
+            )  # fixes the sealed boundary, which is in the identity
+        self.snapshot_id = panel.identity
         self._size = panel_size("the session", panel.T, panel.S, len(panel.fields))
         self._existing: dict[str, str] = {}
         self._pool: Executor | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,22 +27,33 @@ _JUDGE: PanelJudge | None = None
 def share_panel(panel: Panel, folder: Path) -> None:
     """Write a panel as plain .npy files that workers map."""
     np.save(folder / "times.npy", panel.timestamps.astype(np.int64), allow_pickle=False)
-    for name, values in panel.fields.items():
-        np.save(folder / f"field-{name}.npy", values, allow_pickle=False)
-    (folder / "about.txt").write_text(f"{panel.bar_seconds}\n{chr(31).join(panel.symbols)}", encoding="utf-8")
+    for number, values in enumerate(panel.fields.values()):
+        np.save(folder / f"field-{number}.npy", values, allow_pickle=False)
+    sealed = None if panel.origin is None else panel.origin.sealed_from
+    about = {
+        "bar_seconds": panel.bar_seconds,
+        "symbols": panel.symbols,
+        "fields": list(panel.fields),
+        "snapshot": panel.snapshot_id,
+        "origin": None if sealed is None else [panel.identity, str(sealed)],
+    }
+    (folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
 
 
 def read_panel(folder: Path) -> Panel:
-    """The panel that `share_panel` wrote."""
+    """The panel that `share_panel` wrote: its columns are mapped, not copied."""
+    from midas_engine.market.origin import FixedOrigin
     from midas_engine.market.panel import Panel
 
-    seconds, _, names = (folder / "about.txt").read_text(encoding="utf-8").partition("\n")
+    about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
     fields = {
-        path.stem.removeprefix("field-"): np.load(path, mmap_mode="r", allow_pickle=False)
-        for path in sorted(folder.glob("field-*.npy"))
+        name: np.asarray(np.load(folder / f"field-{number}.npy", mmap_mode="r", allow_pickle=False))
+        for number, name in enumerate(about["fields"])
     }
     times = np.load(folder / "times.npy", allow_pickle=False).astype("datetime64[ns]")
-    return Panel(times, names.split(chr(31)), fields, int(seconds))
+    origin = about["origin"] and FixedOrigin(about["origin"][0], np.datetime64(about["origin"][1], "ns"))
+    symbols, seconds = about["symbols"], about["bar_seconds"]
+    return Panel.over(times, symbols, fields, seconds, snapshot=about["snapshot"], origin=origin)
 
 
 class PanelJudge:
@@ -50,13 +62,13 @@ class PanelJudge:
     def __init__(self, panel: Panel, settings: Settings, existing: Mapping[str, str]) -> None:
         from midas_engine.dsl import ExpressionAuditor, FeatureEngine
         from midas_engine.dsl.leaks.expressions import excerpt
-        from midas_engine.evaluator.context.history_split import split_history
+        from midas_engine.evaluator.context.history_split import split_panel
         from midas_engine.market.regimes import regime_labels
 
         self.panel, self.settings = panel, settings
         self.engine = FeatureEngine(panel, limits=settings.dsl, features=dict(existing))
         self._auditor = ExpressionAuditor(excerpt(panel), limits=settings.dsl, features=dict(existing))
-        self.parts = split_history(panel.timestamps, settings, settings.evaluation.target)
+        self.parts = split_panel(panel, settings, settings.evaluation.target)
         self._texts = dict(existing)
         self._existing = {}
         for name, text in existing.items():

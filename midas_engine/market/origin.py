@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -38,3 +39,20 @@ class Origin(Protocol):
             DataError: It cannot be written down.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class FixedOrigin:
+    """The origin of a copy of a panel, such as a worker's: what the first process fixed, and nothing more.
+
+    Attributes:
+        identity: See `Origin`.
+        sealed_from: See `Origin`.
+    """
+
+    identity: str
+    sealed_from: np.datetime64
+
+    def seal(self, first: np.datetime64) -> np.datetime64:
+        """The boundary that was fixed."""
+        return self.sealed_from

@@ -54,7 +54,7 @@ class EvaluationContext:
         funding: Funding a long pays over the bar that follows, fraction of notional [T, S]; None when unknown.
         regime_names: Labels; `regime_codes` [T] indexes them, -1 unknown.
         dollar_volume: Traded notional a bar [T, S] for capacity; None when unknown.
-        snapshot_id: Content hash of the data, for the trial ledger.
+        snapshot_id: The data set in the trial ledger: its content hash, or its identity in a store.
         embargo_bars: Bars left out between folds, at most a tenth of one; None: two days.
     """
 
@@ -180,7 +180,7 @@ class EvaluationContext:
             rows=rows,
             panel_bars=bars,
             dollar_volume=inputs.dollar_volume,
-            snapshot_id=panel.snapshot_id,
+            snapshot_id=panel.identity,
             horizon_names=inputs.names,
         )
 

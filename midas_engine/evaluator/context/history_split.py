@@ -14,6 +14,7 @@ from midas_engine.errors import EvaluationError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from midas_engine.market import Panel
     from midas_engine.settings import EvaluationSettings, Settings
 
 PARTS = ("research", "sealed")
@@ -93,7 +94,10 @@ def split_parts(
                 hint="add newer data, or drop the model's knowledge cut-off date",
             )
         first = max(first, later)
-    parts = Parts(slice(0, max(0, first - horizon)), slice(first, bars))
+    return _checked(Parts(slice(0, max(0, first - horizon)), slice(first, bars)), bars, horizon)
+
+
+def _checked(parts: Parts, bars: int, horizon: int) -> Parts:
     short = [name for name in PARTS if Parts.bars(parts.named(name)) < 1]
     if short:
         raise EvaluationError(
@@ -124,6 +128,36 @@ def split_history(
     return split_parts(
         len(timestamps), horizon, settings.evaluation, timestamps=timestamps, sealed_from=ends, scored=scored
     )
+
+
+def split_panel(panel: Panel, settings: Settings, horizon: int, scored: NDArray[np.bool_] | None = None) -> Parts:
+    """`split_history` of a panel; of one that was opened from a store the boundary is the one fixed at first use.
+
+    A first use fixes it. Bars that were appended since are sealed like those before them, and never unseal any; a model
+    that may remember some of the sealed bars is judged on those after its knowledge ends.
+
+    Args:
+        panel: The history.
+        settings: See `split_history`.
+        horizon: See `split_history`.
+        scored: See `split_parts`.
+
+    Raises:
+        EvaluationError: Nothing is left for one of the parts.
+        DataError: The boundary cannot be written down.
+    """
+    if panel.origin is None:
+        return split_history(panel.timestamps, settings, horizon, scored)
+    known = panel.origin.sealed_from
+    if known is None:
+        known = panel.timestamps[split_history(panel.timestamps, settings, horizon, scored).sealed.start]
+    first = int(np.searchsorted(panel.timestamps, panel.origin.seal(known)))
+    ends = settings.model.knowledge_ends
+    later = first
+    if ends is not None:
+        later = int(np.searchsorted(panel.timestamps, np.datetime64(ends.astimezone(UTC).replace(tzinfo=None), "ns")))
+    parts = Parts(slice(0, max(0, first - horizon)), slice(max(first, later), panel.T))
+    return _checked(parts, panel.T, horizon)
 
 
 def embargo_of(setting: str, memory: int, bar_seconds: float, sealed: slice) -> int:

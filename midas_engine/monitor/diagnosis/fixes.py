@@ -230,7 +230,7 @@ class PanelMender:
             return
         session = f"fix-{snapshot.at:%Y%m%d-%H%M}-{snapshot.feature}"[:80]
         account = await TrialAccount.open(
-            self._ledger, session, panel.snapshot_id, self._settings.evaluation.target, len(trials), self._clock
+            self._ledger, session, panel.identity, self._settings.evaluation.target, len(trials), self._clock
         )
         try:
             for trial in trials:
