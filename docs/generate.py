@@ -103,6 +103,8 @@ def _range(key: str) -> str:
     if key in settings.RANGES:
         low, high = settings.RANGES[key]
         return f"{low:,.12g} to {high:,.12g}"
+    if key in settings.DURATIONS:
+        return " or ".join(["a duration: `12h`, `30d`, `48b` (bars)", *(f"`{w}`" for w in settings.DURATIONS[key])])
     kind = settings.known_keys()[key]
     if typing.get_origin(kind) is tuple:
         return "whole numbers from 1, joined by commas"
@@ -136,6 +138,8 @@ def settings_page() -> str:
         rows = []
         for field in fields:
             key = f"{section}.{field.name}".lstrip(".")
+            if key not in settings.known_keys():
+                continue
             rows.append([f"`{key}`", _value(getattr(default, field.name)), _range(key), cell(said[field.name])])
         intro = "" if kind is settings.Settings else cell((inspect.getdoc(kind) or "").partition("\n\n")[0]) + "\n\n"
         title = "Everywhere" if kind is settings.Settings else f"`[{section}]`"

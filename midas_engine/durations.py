@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 
@@ -26,6 +27,18 @@ def duration(text: str, name: str = "a duration") -> tuple[float, str]:
     if found is None:
         raise SettingsError(f"{name} = {text!r} is not a duration", hint=HINT)
     return float(found[1]), found[2]
+
+
+@functools.lru_cache(256)
+def most_bars(text: str, bar_seconds: float, least: int) -> int:
+    """A limit in bars: as said where it is given in bars, else what the time holds and never fewer than `least`.
+
+    Example:
+        >>> most_bars("30d", 3600, 168), most_bars("30d", 86_400, 168), most_bars("48b", 86_400, 168)
+        (720, 168, 48)
+    """
+    bars = bars_of(text, bar_seconds)
+    return bars if duration(text)[1] == "b" else max(bars, least)
 
 
 def bars_of(text: str, bar_seconds: float) -> int:

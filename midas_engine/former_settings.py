@@ -11,7 +11,11 @@ if TYPE_CHECKING:
 SHARES = ("evaluation.confirmation_share", "evaluation.holdout_share")
 _SHARE_DEFAULTS = {SHARES[0]: 0.2, SHARES[1]: 0.15}
 _LEAST_SHARE = 0.05
-_IN_BARS = {"evaluation.embargo_bars": "evaluation.embargo"}
+_IN_BARS = {
+    "evaluation.embargo_bars": "evaluation.embargo",
+    "dsl.lookback_bars": "dsl.lookback",
+    "dsl.total_lookback_bars": "dsl.total_lookback",
+}
 FORMER = (*SHARES, *_IN_BARS)
 """Keys that settings files, the environment and flags of before may still hold."""
 

@@ -7,9 +7,7 @@ from midas_engine.providers import PROVIDERS
 RANGES: dict[str, tuple[float, float]] = {
     "dsl.depth": (1, 64),
     "dsl.nodes": (1, 10_000),
-    "dsl.lookback_bars": (1, 100_000),
     "dsl.text_bytes": (1, 1_000_000),
-    "dsl.total_lookback_bars": (1, 1_000_000),
     "dsl.min_share": (0.01, 1.0),
     "dsl.memory_mb": (1, 1_000_000),
     "costs.fee_bps": (-10, 1000),
@@ -37,5 +35,5 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "model.provider": tuple(PROVIDERS),
     "monitor.kill_policy": ("manual", "confirm", "auto"),
 }
-DURATIONS: dict[str, tuple[str, ...]] = {"evaluation.embargo": ("auto",)}
+DURATIONS: dict[str, tuple[str, ...]] = {"evaluation.embargo": ("auto",), "dsl.lookback": (), "dsl.total_lookback": ()}
 """Settings that are durations, and the words they may be instead."""

@@ -62,6 +62,7 @@ class FakeAssessor:
     market = "a test market"
     horizons = "1 bar of 60 minutes"
     snapshot_id = "test-snapshot"
+    bar_seconds = 3600.0
 
     def __init__(
         self,

@@ -147,7 +147,7 @@ REFUSED: list[tuple[str, type[ExpressionError], int]] = [
     ("9" * 41, LimitError, 0),
     ("x" * 200, LimitError, 0),
     ("delay(close, 1000000000000)", LimitError, 13),
-    ("delay(close, 169)", LimitError, 13),
+    ("delay(close, 721)", LimitError, 13),
 ]
 
 
@@ -212,9 +212,9 @@ def test_size_is_refused_quickly(text: str) -> None:
     [
         (DslLimits(depth=2), "abs(abs(abs(close)))", "dsl.depth = 2"),
         (DslLimits(nodes=5), "close + open + high + low", "dsl.nodes = 5"),
-        (DslLimits(lookback_bars=10), "delay(close, 11)", "dsl.lookback_bars = 10"),
+        (DslLimits(lookback_bars=10), "delay(close, 11)", r"the limit of 10 \(dsl.lookback\)"),
         (DslLimits(text_bytes=10), "close + open", "dsl.text_bytes = 10"),
-        (DslLimits(total_lookback_bars=20), "delay(delay(close, 15), 6)", "dsl.total_lookback_bars = 20"),
+        (DslLimits(total_lookback_bars=20), "delay(delay(close, 15), 6)", r"the limit of 20 \(dsl.total_lookback\)"),
     ],
 )
 def test_limits_are_named(limits: DslLimits, text: str, name: str) -> None:

@@ -76,6 +76,7 @@ class ReplayAssessor:
         self.market = f"{panel.S} perpetuals, bars of {panel.bar_seconds // 60} minutes, {first} to {last}"
         self.horizons = f"{settings.evaluation.target} bar(s) of {panel.bar_seconds // 60} minutes"
         self.snapshot_id = panel.snapshot_id
+        self.bar_seconds = float(panel.bar_seconds)
 
     async def start(self, existing: Mapping[str, str]) -> None:
         """Nothing to start."""

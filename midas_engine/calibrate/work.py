@@ -93,7 +93,7 @@ class Worker:
 
         market = self.market
         context = ResearchContext(
-            goal=self.plan.goal, columns=market.panel.columns, cross=market.cross, limits=market.settings.dsl
+            goal=self.plan.goal, columns=market.panel.columns, cross=market.cross, limits=market.engine.limits
         )
         researcher = LocalResearcher(int(np.random.default_rng([*seed, 2]).integers(2**31)))
         for _ in range(_TRIES):

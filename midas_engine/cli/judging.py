@@ -90,16 +90,17 @@ def judge_expression(
     from midas_engine.market import load_panel, regime_labels
 
     # A typing mistake is told before the data is read.
-    parse(expression, limits=settings.dsl)
+    unread = settings.dsl.at(1.0)  # how long its bars are is not known before: no window is too long for any
+    parse(expression, limits=unread)
     if gate:
-        parse(gate, limits=settings.dsl)
+        parse(gate, limits=unread)
     elif hold:
         raise SettingsError("--hold needs --gate", hint="a feature without a gate is held for the target horizon")
     thresholds, deployed = base_inputs(settings)
     named = named_features(settings)
     panel = load_panel(settings.data, store=settings.store)
     engine = FeatureEngine(panel, limits=settings.dsl, features=named)
-    parsed = parse(expression, columns=panel.columns, limits=settings.dsl, features=named)
+    parsed = parse(expression, columns=panel.columns, limits=engine.limits, features=named)
     chosen = settings.evaluation
     rows = None if part == "all" else split_panel(panel, settings, chosen.target).named(part)
     others = {n: engine.values(e) for n, e in {**deployed, **{e: e for e in existing}}.items() if n != name}

@@ -161,11 +161,11 @@ class Builder:
                 LimitError, f"operators are nested {depth} deep, more than the limit dsl.depth = {limits.depth}",
                 node.position, node.end, "save an inner part as a feature and use it by name",
             )  # fmt: skip
-        if memory > limits.total_lookback_bars:
+        if memory > limits.memory_bars:
             raise self._error(
                 LimitError,
-                f"the expression needs {memory} bars of past, more than the limit dsl.total_lookback_bars = "
-                f"{limits.total_lookback_bars}",
+                f"the expression needs {memory} bars of past, more than the limit of {limits.memory_bars} "
+                f"(dsl.total_lookback)",
                 node.position, node.end, "shorten the windows that stand inside one another",
             )  # fmt: skip
         return node
@@ -206,10 +206,10 @@ class Builder:
             raise self._error(
                 ExpressionTypeError, f"{what} must be a whole number of bars", node.position, node.end, example
             )
-        if node.value > self.limits.lookback_bars:
+        if node.value > self.limits.window_bars:
             raise self._error(
-                LimitError, f"{what} is {node.value:.6g} bars, more than the limit dsl.lookback_bars = "
-                f"{self.limits.lookback_bars}",
+                LimitError, f"{what} is {node.value:.6g} bars, more than the limit of {self.limits.window_bars} "
+                f"(dsl.lookback)",
                 node.position, node.end,
             )  # fmt: skip
         if node.value < max(1, param.low) or not float(node.value).is_integer():

@@ -9,7 +9,7 @@ from midas_engine.dsl.expression import as_expression
 from midas_engine.dsl.measures import complexity
 from midas_engine.dsl.nodes import Call, Column, Node, Number, number_text
 from midas_engine.dsl.registry import OPERATORS, Operator
-from midas_engine.settings import DslLimits
+from midas_engine.settings import LEAST_WINDOW_BARS, DslLimits
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -111,7 +111,7 @@ def skill_document() -> str:
         "",
         "- A window or shift is a positive integer written out, in bars. Nothing can reach forward.",
         f"- Limits: {limits.depth} operators deep, {limits.nodes} nodes, {limits.text_bytes} bytes of text,",
-        f"  windows up to {limits.lookback_bars} bars.",
+        f"  windows up to {limits.lookback} of bars, or {LEAST_WINDOW_BARS} bars where those are longer.",
         "- Names are lower case. `+ - * / **`, `< <= > >= == !=`, `and or not` and brackets may be written as usual.",
         "- Missing is NaN. A window gives a value when at least half of its bars are valid; division by zero, the",
         "  logarithm of 0 or less and overflow are NaN. No value is ever infinite.",

@@ -62,7 +62,7 @@ class FeatureEngine:
         cache: ValueCache | None = None,
     ) -> None:
         self.panel = panel
-        self.limits = limits if limits is not None else DslLimits()
+        self.limits = (limits if limits is not None else DslLimits()).at(panel.bar_seconds)
         self.features = dict(features or {})
         self.min_shares = dict(min_shares or {})
         if cache is None:

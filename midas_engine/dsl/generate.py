@@ -51,7 +51,7 @@ def random_expression(
     """
     allowed = [o for o in OPERATORS.values() if o.name not in exclude and o.family not in exclude]
     known = limits if limits is not None else DslLimits()
-    writer = _Writer(rng, list(columns), allowed, min(max_window, known.lookback_bars), infix_share)
+    writer = _Writer(rng, list(columns), allowed, min(max_window, known.window_bars), infix_share)
     for depth in [max_depth] * _TRIES + list(range(max_depth, -1, -1)):
         text = writer.write(depth)
         with contextlib.suppress(LimitError):

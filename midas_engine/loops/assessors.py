@@ -36,6 +36,7 @@ class Assessor(Protocol):
         market: One line on the data, for prompts.
         horizons: The target horizon, in words.
         snapshot_id: The data set in the trial ledger: its content hash, or its identity in a store.
+        bar_seconds: Length of a bar.
     """
 
     columns: tuple[str, ...]
@@ -43,6 +44,7 @@ class Assessor(Protocol):
     market: str
     horizons: str
     snapshot_id: str
+    bar_seconds: float
 
     async def start(self, existing: Mapping[str, str]) -> None:
         """Get ready; `existing` are the deployed features by name."""
@@ -86,6 +88,7 @@ class PanelAssessor:
                 panel, settings, settings.evaluation.target
             )  # fixes the sealed boundary, which is in the identity
         self.snapshot_id = panel.identity
+        self.bar_seconds = float(panel.bar_seconds)
         self._size = panel_size("the session", panel.T, panel.S, len(panel.fields))
         self._existing: dict[str, str] = {}
         self._pool: Executor | None = None

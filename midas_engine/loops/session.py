@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from midas_engine.loops.session_parts import SessionHost
     from midas_engine.models import MultiAgentResult
     from midas_engine.proposer.protocol import Researcher
+    from midas_engine.settings import DslLimits
 
 RELATED_LEARNINGS = 6
 
@@ -149,7 +150,7 @@ class Session:
         found: dict[str, str] = {}
         for name, text in existing.items():
             try:
-                parse(text, columns=self._assessor.columns, limits=self._loop.settings.dsl, features=existing)
+                parse(text, columns=self._assessor.columns, limits=self._limits, features=existing)
                 found[name] = text
             except ExpressionError as error:
                 self._voice.say(f"{name} cannot be computed on this data and is left out: {error.message}\n")
@@ -254,8 +255,13 @@ class Session:
         assert self._account is not None
         return clean, self._account.key(parsed.canonical, gated.canonical if gated else "", clean.hold)
 
+    @property
+    def _limits(self) -> DslLimits:
+        """The limits of expressions, in the bars of this data."""
+        return self._loop.settings.dsl.at(self._assessor.bar_seconds)
+
     def _parsed(self, text: str) -> Expression:
-        columns, limits = self._assessor.columns, self._loop.settings.dsl
+        columns, limits = self._assessor.columns, self._limits
         return parse(text, columns=columns, limits=limits, features={**self._named, **self._found})
 
     async def _refuse(self, proposal: Proposal, reason: str, outcome: str) -> None:
@@ -310,7 +316,7 @@ class Session:
             market=assessor.market,
             horizons=assessor.horizons,
             iteration=self._voice.iteration,
-            limits=self._loop.settings.dsl,
+            limits=self._limits,
             existing=self._existing or {},
             thresholds=self._thresholds,
             skills=self._skills,

@@ -55,6 +55,7 @@ class AdapterAssessor:
         self.columns: tuple[str, ...] = ()
         self.cross = False
         self.market = self.horizons = self.snapshot_id = ""
+        self.bar_seconds = 3600.0
         self._data: Any = None
         self._grid: Any = None
         self._evaluator: Any = None
@@ -81,6 +82,7 @@ class AdapterAssessor:
         from midas_engine.stats.bar_scores import CROSS_MINIMUM
 
         self._data = data = check_data(self._data_fn)
+        self.bar_seconds = float(data.bar_seconds)
         self._grid = grid = grid_of(data.forward_returns.index)
         found = returns_by_horizon(data.forward_returns, data.bar_seconds)
         symbols, bars = len(grid.symbols), len(grid.timestamps)
@@ -184,7 +186,7 @@ class AdapterAssessor:
 
         memory = 0
         with contextlib.suppress(MidasError):
-            memory = parse(expression, limits=self._settings.dsl).lookback
+            memory = parse(expression, limits=self._settings.dsl.at(self.bar_seconds)).lookback
         return embargo_of(self._settings.evaluation.embargo, memory, self._data.bar_seconds, slice(0, bars))
 
     def _matrix(self, grid: Any, expression: str) -> NDArray[np.float64]:

@@ -181,7 +181,7 @@ class LocalResearcher:
             else:
                 exclude = () if context.cross else ("cross_section",)
                 text = random_expression(
-                    self._rng, list(context.columns), 3, max_window=context.limits.lookback_bars, exclude=exclude
+                    self._rng, list(context.columns), 3, max_window=context.limits.window_bars, exclude=exclude
                 )
                 yield Proposal(
                     self._name("random"), self._normalised(text, context, 1), "a random expression of the grammar"
@@ -199,9 +199,9 @@ class LocalResearcher:
         return waiting.pop(0)
 
     def _from_template(self, template: Template, context: ResearchContext) -> Proposal:
-        windows = [w for w in template.windows if w <= context.limits.lookback_bars] or [template.windows[0]]
+        windows = [w for w in template.windows if w <= context.limits.window_bars] or [template.windows[0]]
         a = int(self._rng.choice(windows))
-        b = int(self._rng.choice([w for w in (24, 48, 72, 168) if w <= context.limits.lookback_bars] or [a]))
+        b = int(self._rng.choice([w for w in (24, 48, 72, 168) if w <= context.limits.window_bars] or [a]))
         smooth = int(self._rng.choice(SMOOTHING))
         core = template.core.format(a=a, b=b)
         name = self._name(f"{template.name}_{a}" + (f"_s{smooth}" if smooth > 1 else ""))
@@ -239,7 +239,7 @@ class LocalResearcher:
             return
         if "trading_cost" in result.failed_agents or "decay_analysis" in result.failed_agents:
             for n in (24, 48, 72, 168, 12):
-                if n <= context.limits.lookback_bars:
+                if n <= context.limits.window_bars:
                     yield Proposal(
                         self._name(re.sub(r"(_s\d+)*$", f"_s{n}", base, count=1)),
                         smoothed(expression, n),
@@ -256,7 +256,7 @@ class LocalResearcher:
             calm = f"if_else(ts_rank(ts_std(returns(close, 1), 24), 168) < 0.67, {expression}, 0)"
             yield Proposal(self._name(base + "_calm"), calm, "it fails in one regime: stand aside in the loudest third")
         for factor in (2.0, 0.5):
-            text = scaled(expression, factor, context.limits.lookback_bars)
+            text = scaled(expression, factor, context.limits.window_bars)
             yield Proposal(self._name(f"{base}_w"), text, f"windows times {factor:g}: is it the length or the idea")
 
     def _mixed(self, first: Iterable[Proposal], second: Iterable[Proposal], count: int) -> Iterator[Proposal]:

@@ -73,7 +73,7 @@ def context_values(context: ResearchContext) -> dict[str, str]:
         "columns": ", ".join(context.columns),
         "operators": operators_text(),
         "limits": (
-            f"depth {limits.depth}, {limits.nodes} nodes, windows up to {limits.lookback_bars} bars, "
+            f"depth {limits.depth}, {limits.nodes} nodes, windows up to {limits.window_bars} bars, "
             f"{limits.text_bytes} bytes of text" + ("" if context.cross else "; one symbol, so no cs_ operators")
         ),
         "thresholds": json.dumps(context.thresholds, indent=1),

@@ -209,7 +209,10 @@ class LiveWatch:
                 self.problems[record.name] = f"cannot be computed on this data: {error.message}"
         watched = [r for r in records if r.name in values]
         stream = StreamEngine(
-            {r.name: r.expression for r in watched}, tuple(panel.fields), panel.symbols, limits=self._settings.dsl
+            {r.name: r.expression for r in watched},
+            tuple(panel.fields),
+            panel.symbols,
+            limits=self._settings.dsl.at(panel.bar_seconds),
         )
         stream.warm(panel.fields, panel.T)
         self._stream, self._records = stream, list(records)

@@ -37,7 +37,8 @@ def explain_expression(shared: Shared, expression: str) -> None:
     from midas_engine.dsl import explain, parse
 
     settings = shared.settings()
-    parsed = parse(expression, columns=_columns(shared), limits=settings.dsl, features=named_features(settings))
+    limits = settings.dsl.at(1.0)  # it is explained for bars of any length
+    parsed = parse(expression, columns=_columns(shared), limits=limits, features=named_features(settings))
     text = explain(parsed)
     document: dict[str, Any] = {
         "expression": parsed.text,
