@@ -184,7 +184,7 @@ def _history(settings: Settings) -> Panel:
     from midas_engine.market.feeds.polling import PollingFeed
 
     async def ask() -> Panel:
-        feed = PollingFeed(open_source(settings.data, settings.venue_url), WallClock())
+        feed = PollingFeed(open_source(settings.data, settings.venue_url, settings.store), WallClock())
         try:
             return await feed.history(min(MOST_HISTORY_BARS, HISTORY_HOURS * 3600 // feed.bar_seconds))
         finally:

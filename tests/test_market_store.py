@@ -297,3 +297,13 @@ def test_a_store_that_cannot_be_written_is_read(store: MarketStore) -> None:
         assert store.panel("store:x")["close"].ravel().tolist() == [1.0, 2.0]
     finally:
         store.path.chmod(0o700)
+
+
+def test_the_last_bars_alone_need_no_cache(store: MarketStore) -> None:
+    store.append("x", "1h", {"A": bars("2025-01-30", [1.0] * 72), "B": bars("2025-01-30", [2.0] * 72)}, CANDLES)
+    whole, end = store.panel("store:x"), store.panel("store:x:B", last=10)
+    assert (end.T, end.symbols, end.origin) == (10, ("B",), None)
+    assert end.timestamps[-1] == whole.timestamps[-1]
+    assert np.array_equal(end["close"], whole["close"][-10:, 1:])
+    assert end.snapshot_id != store.panel("store:x:B").snapshot_id
+    assert store.panel("store:x", last=1000).T == 72

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from midas_engine.market import Panel
     from midas_engine.market.feeds.polling import PollingFeed
     from midas_engine.models import FeatureMetrics, FeatureRecord
+    from midas_engine.runtime.bar_recorder import BarRecorder
     from midas_engine.runtime.diagnosing import Diagnosing
     from midas_engine.runtime.feed_watchdog import FeedWatchdog
     from midas_engine.runtime.live import LiveWatch
@@ -69,6 +70,7 @@ class FeedFollower:
         self._rng = random.Random()
         self._feed: PollingFeed | None = None
         self._watchdog: FeedWatchdog | None = None
+        self._recorder: BarRecorder | None = None
         self._crash = ""
         self.lost: FeedLostError | None = None
 
@@ -84,8 +86,8 @@ class FeedFollower:
         from midas_engine.runtime.feed_watchdog import FeedWatchdog
 
         self._supervisor.change("starting", f"asking {self._watched.source} for its history")
-        where = self._settings.venue_url
-        source = await asyncio.to_thread(lambda: OwnThread(open_source(self._watched.source, where)))
+        where, store = self._settings.venue_url, self._settings.store
+        source = await asyncio.to_thread(lambda: OwnThread(open_source(self._watched.source, where, store)))
         self._feed = feed = PollingFeed(
             source, self._clock, on_fault=self._feed_fault, most_failures=self._most_failures, rng=self._rng
         )
@@ -103,6 +105,8 @@ class FeedFollower:
             watched.live = live = self._live_watch(feed, before_bar, writing=False)
             panel = await live.begin(records, tell)
         watched.panel, watched.stage = panel, live
+        if store and self._watched.source.startswith("live:") and not watched.held and not self._base.read_only:
+            self._record(store, feed.name, panel)
         agent = self._diagnosing.agent
         agent.columns = tuple(panel.fields)
         agent.resume(live.fleet, live.expressions)
@@ -114,6 +118,18 @@ class FeedFollower:
         dog.begin(as_utc(panel.timestamps[-1]))
         self._supervisor.background(self._supply(live), "feed")
         self._supervisor.background(dog.run(), "feed watchdog")
+
+    def _record(self, folder: str, venue: str, panel: Panel) -> None:
+        """Keep the history and the bars that come in the market store."""
+        from midas_engine.market.store import MarketStore
+        from midas_engine.runtime.bar_recorder import BarRecorder
+
+        def tell(message: str, hint: str) -> None:
+            self._note_fault(message, hint, "warning")
+
+        self._recorder = BarRecorder(MarketStore(folder), venue, self._clock, tell)
+        self._recorder.note(panel)
+        self._supervisor.background(self._recorder.run(), "store")
 
     def _live_watch(self, feed: PollingFeed, before_bar: Callable[[], Awaitable[None]], *, writing: bool) -> LiveWatch:
         from midas_engine.runtime.live import NOTHING_KEPT, Keeping, LiveWatch
@@ -166,6 +182,8 @@ class FeedFollower:
 
     def _take_panel(self, panel: Panel) -> None:
         self._watched.panel = panel
+        if self._recorder is not None:
+            self._recorder.note(panel)
 
     def _feed_fault(self, message: str) -> None:
         """The feed is in trouble, or out of it."""
@@ -255,9 +273,11 @@ class FeedFollower:
             await asyncio.wait(writing, timeout=RECORD_SECONDS)
 
     async def close(self) -> None:
-        """Save the monitor's state and let go of the feed."""
+        """Save the monitor's state, write the last bars to the store, and let go of the feed."""
         if self._watched.live is not None:
             await self._watched.live.close()
+        if self._recorder is not None:
+            await self._recorder.write()
 
 
 def _in_short(holder: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -44,12 +45,14 @@ def monitor(shared: Shared, bars: int | None, max_failures: int | None) -> None:
 
     A feed in trouble is told and asked again; the bars missed meanwhile are fetched first. No bar for two intervals is
     a critical alert. A bar that some symbols lack waits for them 30 seconds, or what @grace=TIME at the end of the
-    source says (follow:./market@grace=5m); a bar that no symbol has is asked for until it comes.
+    source says (follow:./market@grace=5m); a bar that no symbol has is asked for until it comes. Bars of live:EXCHANGE
+    are kept in the market store; store:NAME follows what others add there.
     """
     from midas_engine.errors import FeedError
-    from midas_engine.market.feeds.open import FORMS, is_live
+    from midas_engine.market.feeds.open import FORMS, as_feed, is_live
 
     settings = shared.settings(monitor__feed_failures=max_failures)
+    settings = dataclasses.replace(settings, data=as_feed(settings.data))
     if not is_live(settings.data):
         raise FeedError(f"{settings.data!r} is a recording, not a feed", hint=f"give --data {FORMS}")
     import asyncio  # 40 ms that `midas --help` need not pay

@@ -10,7 +10,10 @@ from midas_engine.errors import FeedError
 if TYPE_CHECKING:
     from midas_engine.market.feeds.base import BarSource
 
-FORMS = "live:EXCHANGE[:SYMBOL,SYMBOL...][@BARSIZE] or follow:PATH, either with @grace=TIME at its end (90s, 5m, 1h)"
+FORMS = (
+    "live:EXCHANGE[:SYMBOL,SYMBOL...][@BARSIZE], follow:PATH or follow:store:NAME[:SYMBOLS][@BAR], each with "
+    "@grace=TIME at its end (90s, 5m, 1h)"
+)
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 _MOST_GRACE = 86_400.0
 _GRACE = re.compile(r"^(?P<rest>.*)@grace=(?P<time>[^@/]*)$", re.DOTALL)
@@ -27,7 +30,17 @@ def is_live(source: str) -> bool:
     return source.startswith(("live:", "follow:"))
 
 
-def open_source(source: str, base_url: str = "") -> BarSource:
+def as_feed(source: str) -> str:
+    """`source` as a feed: a part of the market store, which others add to, is followed.
+
+    Example:
+        >>> as_feed("store:binance@1h"), as_feed("live:okx")
+        ('follow:store:binance@1h', 'live:okx')
+    """
+    return f"follow:{source}" if source.startswith("store:") else source
+
+
+def open_source(source: str, base_url: str = "", store: str = "") -> BarSource:
     """The source that `source` names.
 
     Args:
@@ -35,6 +48,7 @@ def open_source(source: str, base_url: str = "") -> BarSource:
             (``live:binance:BTCUSDT,ETHUSDT@1h``); or ``follow:PATH``, a panel file that keeps growing. With
             ``@grace=90s`` at the end a bar that some symbols still lack is waited for that long before it is final.
         base_url: Another host for all addresses of the exchange; empty takes its own.
+        store: Folder of the market store, for ``follow:store:NAME``.
 
     Raises:
         FeedError: The text is not of that form, or names something unknown.
@@ -42,6 +56,10 @@ def open_source(source: str, base_url: str = "") -> BarSource:
     whole = source
     source, grace = split_grace(source)
     kind, _, rest = source.partition(":")
+    if kind == "follow" and rest.startswith("store:"):
+        from midas_engine.market.feeds.store import StoreSource
+
+        return StoreSource(rest, store, grace_seconds=grace)
     if kind == "follow" and rest:
         from midas_engine.market.feeds.file import FileSource
 

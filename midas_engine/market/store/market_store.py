@@ -78,8 +78,12 @@ class MarketStore:
         """
         return find_series(self.manifest(), _address(address), self.path)
 
-    def panel(self, address: str | StoreAddress) -> Panel:
+    def panel(self, address: str | StoreAddress, *, last: int | None = None) -> Panel:
         """The panel that `store:NAME[:SYMBOLS][@BAR]` names; columns are opened when they are asked for.
+
+        Args:
+            address: Which part.
+            last: Only so many bars at its end, decoded from the files of their months alone.
 
         Raises:
             DataFormatError: There is none, or which one is meant cannot be told.
@@ -88,7 +92,7 @@ class MarketStore:
         """
         asked = _address(address)
         return self._steadily(
-            lambda known: open_panel(self.path, find_series(known, asked, self.path), asked.symbols, self.clock)
+            lambda known: open_panel(self.path, find_series(known, asked, self.path), asked.symbols, self.clock, last)
         )
 
     def newest(self, venue: str, bar: str | int, symbol: str, column: str = "close") -> np.datetime64 | None:

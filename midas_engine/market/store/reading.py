@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,7 +34,9 @@ _MOST_CELLS = 500_000_000
 _TRIES = 5
 
 
-def open_panel(folder: Path, series: Series, symbols: Sequence[str], clock: Clock) -> Panel:
+def open_panel(
+    folder: Path, series: Series, symbols: Sequence[str], clock: Clock, last_bars: int | None = None
+) -> Panel:
     """The panel of a series, or of some of its symbols. Columns are decoded when they are asked for.
 
     Raises:
@@ -56,16 +59,20 @@ def open_panel(folder: Path, series: Series, symbols: Sequence[str], clock: Cloc
     part = set(names)
     spans = [span for segment in series.segments() for n, span in segment.symbols.items() if n in part]
     first, last = min(s.first for s in spans), max(s.last for s in spans)
+    if last_bars is not None:
+        first = max(first, last - (last_bars - 1) * series.bar_seconds)
+        since = str(np.datetime64(first, "s").astype("datetime64[M]"))
+        series = replace(series, months={m: f for m, f in series.months.items() if m >= since})
     bars = (last - first) // series.bar_seconds + 1
     if bars * len(names) > _MOST_CELLS:
         raise DataFormatError(
             f"{series.key} has {bars:,} bars of {len(names):,} symbols, more than {_MOST_CELLS:,} cells",
             hint=f"name fewer symbols: store:{series.venue}:BTCUSDT,ETHUSDT@{bar_name(series.bar_seconds)}",
         )
-    grid = Grid(folder, series)
+    grid = Grid(folder, series, names, cached=last_bars is None)
     rows = slice((first - grid.first) // series.bar_seconds, (last - grid.first) // series.bar_seconds + 1)
     places = [grid.symbols.index(n) for n in names]
-    whole = names == grid.symbols and rows == slice(0, grid.bars)
+    whole = tuple(names) == grid.symbols and rows == slice(0, grid.bars)
 
     def opened(column: str) -> Matrix:
         values = _column(grid, column)
@@ -74,13 +81,14 @@ def open_panel(folder: Path, series: Series, symbols: Sequence[str], clock: Cloc
             values.flags.writeable = False
         return values
 
+    origin = StoreOrigin(folder, series.venue, series.bar_seconds, tuple(symbols and names), clock)
     return Panel.over(
         (first + np.arange(bars) * series.bar_seconds).astype("datetime64[s]").astype("datetime64[ns]"),
         names,
         LazyColumns(series.columns, opened),
         series.bar_seconds,
-        snapshot=snapshot_of(series, names),
-        origin=StoreOrigin(folder, series.venue, series.bar_seconds, tuple(symbols and names), clock),
+        snapshot=snapshot_of(series, names) + ("" if last_bars is None else f"-{bars}"),
+        origin=origin if last_bars is None else None,
         provenance=joint_origins(series.segments()),
     )
 
@@ -104,11 +112,16 @@ class Grid:
     Args:
         folder: The store.
         series: Which.
+        symbols: Without the cache: which symbols are decoded; None: all.
+        cached: Map decoded columns from the cache, and put them there.
     """
 
-    def __init__(self, folder: Path, series: Series) -> None:
-        self._folder, self._series = folder, series
-        self.symbols = series.symbols
+    def __init__(
+        self, folder: Path, series: Series, symbols: Sequence[str] | None = None, *, cached: bool = True
+    ) -> None:
+        self._folder, self._series, self._cached = folder, series, cached
+        # without the cache there is no reason to decode what nobody asked for
+        self.symbols = series.symbols if cached or symbols is None else tuple(symbols)
         self.first = series.first
         self.bars = (series.last - self.first) // series.bar_seconds + 1
 
@@ -132,7 +145,7 @@ class Grid:
                 f"{self.name} of the store was restated, replaced or pruned while it was in use",
                 hint="open it again: run the command once more",
             )
-        grid = Grid(self._folder, series)
+        grid = Grid(self._folder, series, cached=self._cached)
         grid.symbols, grid.first, grid.bars = self.symbols, self.first, self.bars
         return grid
 
@@ -148,6 +161,8 @@ class Grid:
             DataDefectError: A file is damaged.
             FileNotFoundError: A file is gone: another process rewrote the month.
         """
+        if not self._cached:
+            return self._decoded(name)
         shape = (self.bars, len(self.symbols))
         path = self.cache / cache_name(name, self.mark)
         mapped = map_column(path, shape)
@@ -159,10 +174,12 @@ class Grid:
                 raise
             except OSError:
                 mapped = None  # a store that cannot be written is read all the same
-        if mapped is None:
-            mapped = np.vstack(list(self._blocks(name)))
-            mapped.flags.writeable = False
-        return mapped
+        return self._decoded(name) if mapped is None else mapped
+
+    def _decoded(self, name: str) -> Matrix:
+        values: Matrix = np.vstack(list(self._blocks(name)))
+        values.flags.writeable = False
+        return values
 
     @property
     def mark(self) -> str:
@@ -180,6 +197,8 @@ class Grid:
             after = (np.datetime64(month, "M") + 1).astype("datetime64[s]").astype(np.int64)
             stop = max(at, min(self.bars, int(-((self.first - after) // step))))
             begin = self.first + at * step
+            if stop == at:
+                continue
             block = np.full((stop - at, len(self.symbols)), np.nan)
             for segment in self._series.months[month]:
                 if column in segment.columns:
