@@ -81,6 +81,7 @@ def preflight(
 
 
 def _judged(kb: KnowledgeBase, record: FeatureRecord, panel: Panel, settings: Settings, found: Preflight) -> Preflight:
+    from midas_engine.evaluator.gates.agents import money_word
     from midas_engine.loops.worker import PanelJudge
     from midas_engine.proposer.protocol import Proposal
 
@@ -98,11 +99,19 @@ def _judged(kb: KnowledgeBase, record: FeatureRecord, panel: Panel, settings: Se
         return dataclasses.replace(found, withdrawn=(f"no figures on today's data ({settings.data}): {error.message}",))
     figures = _figures(verdict)
     failed = tuple(f"today {in_words(f)}" for f in figures if not f.passed)
+    if "net_bps" in record.metrics and "net_se" not in record.metrics and not _was_live(record):
+        # Where the saved figures do not say how sure their net is, today's do.
+        word = money_word(verdict.evaluation)
+        failed += (f"today {word}: to shadow only until it is decided",) if word.startswith("undecided") else ()
     measured_on = record.metrics.get("measured_on")
     data = found.data
     if measured_on and measured_on != panel.identity:
         data += "; the saved figures are of other data"
     return dataclasses.replace(found, figures=figures, withdrawn=failed, data=data)
+
+
+def _was_live(record: FeatureRecord) -> bool:
+    return any(entry.get("to") == FeatureState.DEPLOYED.value for entry in record.history)
 
 
 def _figures(verdict: MultiAgentResult) -> tuple[TodaysFigure, ...]:

@@ -97,6 +97,10 @@ class ForwardRecord(Protocol):
     def pnl_bps(self) -> float: ...  # noqa: D102
     @property
     def forward(self) -> bool: ...  # noqa: D102
+    @property
+    def graduation(self) -> str: ...  # noqa: D102
+    @property
+    def proposed(self) -> str: ...  # noqa: D102
 
 
 class Unwatched(Protocol):

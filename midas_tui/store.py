@@ -225,7 +225,7 @@ class Store:
         elif isinstance(event, ev.ReplayMoved):
             self.replay = event
             self.mark("replay")
-        elif isinstance(event, ev.FeatureMoved | ev.KillProposed):
+        elif isinstance(event, ev.FeatureMoved | ev.KillProposed | ev.ShadowProposal):
             self.mark("pipeline")
         elif isinstance(event, ev.DocumentChanged):
             self.changed_documents.update(dict.fromkeys(event.paths))

@@ -166,6 +166,11 @@ class Watchman:
         self._line(event, "kill?", "red", f"{clean(event.feature)}: {clean(event.reason)}")
 
     @_tell.register
+    def _(self, event: ev.ShadowProposal) -> None:
+        colour = "green" if event.action == "promote" else "red"
+        self._line(event, f"{event.action}?", colour, f"{clean(event.feature)}: {clean(event.reason)}")
+
+    @_tell.register
     def _(self, event: ev.KillCallbackFailed) -> None:
         self._line(event, "callback", "red", f"{clean(event.feature)}: {clean(event.error)} (try {event.attempt})")
 

@@ -113,6 +113,11 @@ class Narrator:
         )
 
     @_tell.register
+    def _(self, event: ev.ShadowProposal) -> None:
+        told = paint(f"{event.action} proposed", "green" if event.action == "promote" else "red")
+        self._line(f"{event.at:%Y-%m-%d %H:%M}  {told}  {clean(event.feature)}: {clean(event.reason)}")
+
+    @_tell.register
     def _(self, event: ev.FaultReported) -> None:
         self._line(f"  {paint('warning', 'yellow')}  {clean(event.where)}: {clean(event.message)}")
 

@@ -9,8 +9,10 @@ import numpy as np
 
 from midas_engine.events import ShadowProposal
 from midas_engine.monitor.state.codec import prefixed, under
+from midas_engine.promoter.graduated import days_words
 from midas_engine.stats.graduation import GraduationBank
 from midas_engine.stats.sequential_rows import select_rows
+from midas_engine.text import number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -90,6 +92,16 @@ class ShadowEvidence:
         if self.bank.dead[row]:
             return f"{bars} deny the score that it promised"
         return ""
+
+    def words(self, row: int, bar_seconds: float) -> str:
+        """What is proposed and why, or what feature `row` has, what it needs and when that is expected."""
+        told = self.outlook(row)
+        if told is None or self.proposed(row):
+            return self.reason(row)
+        gathered = (
+            f"ln e {number(told.log_e, 1)} of {number(told.line, 1)} after {self.bank.bars[row]:.0f} forward bars"
+        )
+        return f"{gathered}, {days_words(told, bar_seconds / 86_400.0)}"
 
     def outlook(self, row: int) -> GraduationOutlook | None:
         """How far feature `row` is; None where there is nothing to go on from."""

@@ -12,7 +12,7 @@ from midas_engine.kb.names import check_name, split_version
 from midas_engine.models import FeatureRecord, FeatureState
 from midas_engine.promoter.action_log import ActionLedger, Carried, Step
 from midas_engine.promoter.latch import look
-from midas_engine.promoter.rules import check_reason
+from midas_engine.promoter.rules import GATED, check_reason, refusals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,6 +53,7 @@ class PipelineSteps:
         self.kb, self.clock = kb, clock
         self.actor, self.via = actor, via
         self._on_event = on_event
+        self._journal = journal
         self.ledger = ActionLedger(kb, journal)
         if not kb.read_only and not kb.transactions.idle:
             with kb.lock():
@@ -115,6 +116,13 @@ class PipelineSteps:
         base = split_version(name)[0]
         live = [r for r in self.kb.features(FeatureState.DEPLOYED) if split_version(r.name)[0] == base]
         return min(live, key=lambda r: r.name != name, default=None)
+
+    def against(self, action: str, record: FeatureRecord, withdrawn: Sequence[str] = ()) -> tuple[str, ...]:
+        """Why `action` needs force: saved figures, what is still awaited in shadow, and what today's data withdraws."""
+        from midas_engine.promoter.graduated import awaited
+
+        waits = awaited(record, self._journal) if action in GATED else ()
+        return (*refusals(action, record), *waits, *(withdrawn if action in GATED else ()))
 
     def refuse_second_version(self, record: FeatureRecord) -> None:
         """Refuse what would leave two versions of a feature live."""

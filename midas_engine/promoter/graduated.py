@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 GRADUATED, DENIED = "graduated", "denied"
 """Actions in the journal: sealed and forward evidence crossed the line; the forward scores deny the promise."""
-_DAY = 86_400.0
 _LEAST_NET_BARS = 240
 
 
@@ -40,7 +39,6 @@ class Graduation:
         denied: The journal says that its forward scores deny its promise.
         bars: Forward bars in its record.
         outlook: How far it is, from the record.
-        bar_days: Days in a bar of the record; a bar an hour where it has fewer than two.
     """
 
     look: SealedLook
@@ -48,7 +46,6 @@ class Graduation:
     denied: bool
     bars: int
     outlook: GraduationOutlook | None
-    bar_days: float
 
     @property
     def words(self) -> str:
@@ -61,7 +58,7 @@ class Graduation:
         gathered = f"ln e {number(told.log_e, 1)} of {number(told.line, 1)} after {self.bars} forward bars"
         if self.denied:
             return f"{gathered}; its forward scores deny what it promised: reject it"
-        return f"{gathered}, {days_words(told, self.bar_days)}"
+        return f"{gathered}, {days_words(told, self.look.hours_per_bar / 24.0)}"
 
 
 def days_words(told: GraduationOutlook, bar_days: float) -> str:
@@ -105,9 +102,7 @@ def graduation(record: FeatureRecord, journal: Journal | None) -> Graduation | N
     bank = GraduationBank([look.evidence])
     for place in np.argsort(times, kind="stable"):
         bank.update(np.array([scores[place]]))
-    steps = np.diff(np.sort(np.array(times)))
-    bar_days = float(np.median(steps)) / _DAY if len(steps) else 1.0 / 24.0
-    return Graduation(look, GRADUATED in found, DENIED in found, len(scores), bank.outlook(0), bar_days)
+    return Graduation(look, GRADUATED in found, DENIED in found, len(scores), bank.outlook(0))
 
 
 def awaited(record: FeatureRecord, journal: Journal | None) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +11,10 @@ from midas_engine.errors import MidasError, TransitionError
 from midas_engine.kb.features import feature_path
 from midas_engine.kb.names import split_version
 from midas_engine.models import FeatureRecord, FeatureState
-from midas_engine.promoter.rules import ACTIONS, MOVES, refusals, state_after
+from midas_engine.promoter.rules import ACTIONS, MOVES, state_after
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from midas_engine.kb.store import KnowledgeBase
 
@@ -70,8 +71,19 @@ class Preview:
         return not self.refusal
 
 
-def make_preview(kb: KnowledgeBase, action: str, name: str, withdrawn: Sequence[str] = ()) -> Preview:
-    """Look at what `action` on `name` would change, without changing it; `withdrawn` is a pre-flight's."""
+Against = Callable[[str, FeatureRecord, Sequence[str]], tuple[str, ...]]
+
+
+def make_preview(kb: KnowledgeBase, action: str, name: str, against: Against, withdrawn: Sequence[str] = ()) -> Preview:
+    """Look at what `action` on `name` would change, without changing it.
+
+    Args:
+        kb: Where the feature lies.
+        action: One of `MOVES`.
+        name: The feature.
+        against: Says why an action needs force; see `PipelineSteps.against`.
+        withdrawn: What a pre-flight found against it.
+    """
     if action not in MOVES:
         raise TransitionError(f"there is no action {action!r}", hint="one of " + ", ".join(MOVES))
     rule = ACTIONS[action]
@@ -95,7 +107,7 @@ def make_preview(kb: KnowledgeBase, action: str, name: str, withdrawn: Sequence[
             undoable=rule.undoable,
             confirmation=rule.confirmation,
         )
-    unmet = refusals(action, record, withdrawn)
+    unmet = against(action, record, withdrawn)
     needs = needs or bool(unmet)
     command = ["midas", action, name, "--kb", str(kb.path)]
     if needs:

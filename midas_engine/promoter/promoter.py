@@ -14,7 +14,7 @@ from midas_engine.promoter.action_log import Step
 from midas_engine.promoter.core import PipelineSteps
 from midas_engine.promoter.latch import check_kill
 from midas_engine.promoter.preview import make_preview
-from midas_engine.promoter.rules import check_force, check_reason, refusals, state_after
+from midas_engine.promoter.rules import check_force, check_reason, state_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -107,7 +107,7 @@ class FeaturePromoter:
 
     def preview(self, action: str, name: str, withdrawn: Sequence[str] = ()) -> Preview:
         """What an action would change on disk, what is against it, and whether it is possible at all."""
-        return make_preview(self.kb, action, name, withdrawn)
+        return make_preview(self.kb, action, name, self._steps.against, withdrawn)
 
     def pending_kills(self) -> list[Kill]:
         """Kills whose `on_kill` has not returned yet: a monitor that has one calls it, at the latest at its start."""
@@ -181,7 +181,7 @@ class FeaturePromoter:
             record = self._steps.record(name)
             after = state_after("promote", record)
             self._steps.refuse_second_version(record)
-            against = refusals("promote", record, withdrawn)
+            against = self._steps.against("promote", record, withdrawn)
             check_force(record, against, reason, force)
             return self._steps.move("promote", record, after, reason, forced=against, **reference)
 
@@ -313,7 +313,7 @@ class FeaturePromoter:
             record = self._steps.record(name)
             after = state_after("redeploy", record)
             text = check_reason("redeploy", reason, record)
-            against = refusals("redeploy", record, withdrawn)
+            against = self._steps.against("redeploy", record, withdrawn)
             check_force(record, against, text, force)
             if record.killed:
                 # Before the move: should that fail, the feature's file still says that it is killed.

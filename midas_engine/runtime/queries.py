@@ -64,6 +64,8 @@ class ForwardRecord:
         se: Its standard error, from bars taken as independent.
         pnl_bps: Paper return of the fleet that is this feature's, summed, gross, bps.
         forward: The bars came after the feature was frozen; False: recorded data, seen in hindsight.
+        graduation: How far one in shadow is that fell short at its sealed look, in words; empty where none did.
+        proposed: "promote" or "reject" where its evidence crossed a line; an operator decides.
     """
 
     since: datetime
@@ -72,6 +74,8 @@ class ForwardRecord:
     se: float
     pnl_bps: float
     forward: bool
+    graduation: str = ""
+    proposed: str = ""
 
     @property
     def t(self) -> float:
@@ -154,6 +158,7 @@ class Queries:
         if known.sum() < LEAST_RECORD_BARS:
             return None
         found = score[known]
+        row = stage.fleet.names.index(name)
         return ForwardRecord(
             since=as_utc(at[known][0]),
             bars=len(found),
@@ -161,6 +166,8 @@ class Queries:
             se=float(found.std(ddof=1) / math.sqrt(len(found))),
             pnl_bps=float(np.nansum(pnl)),
             forward=forward,
+            graduation=stage.fleet.forward.words(row, stage.fleet.stream.bar_seconds),
+            proposed=stage.fleet.forward.proposed(row),
         )
 
     def _with_older(self, name: str, since: datetime, at: Any, score: Any, pnl: Any) -> tuple[Any, Any, Any]:

@@ -64,6 +64,9 @@ def wrapped(text: str, width: int) -> list[str]:
     return [*pieces, text]
 
 
+PROPOSAL_ROLES = {"promote": "ok", "reject": "crit"}
+
+
 def card_content(
     r: FeatureRecord, live: FeatureMetrics | None = None, forward: ForwardRecord | None = None, *, width: int = 64
 ) -> Content:
@@ -116,6 +119,9 @@ def _live(card: CardWriter, m: FeatureMetrics, forward: ForwardRecord | None, *,
         label = "shadow record" if shadow else "record"
         card.row(label, f"score {forward.score:+.4f} ±{forward.se:.4f}, t {forward.t:+.1f}")
         card.row("", f"{forward.bars} bars {kind} since {clock_time(forward.since)}, {forward.pnl_bps:+.1f} bps")
+        if forward.graduation:
+            label = f"{forward.proposed} proposed" if forward.proposed else "graduates"
+            card.row(label, forward.graduation, PROPOSAL_ROLES.get(forward.proposed, ""))
     elif shadow:
         card.row("shadow record", "no bar since it went into shadow", "muted")
 

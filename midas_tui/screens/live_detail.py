@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from midas_tui.formats import days, number, with_error
-from midas_tui.screens.card import CardWriter
+from midas_tui.screens.card import PROPOSAL_ROLES, CardWriter
 from midas_tui.theme import role_of
 from midas_tui.widgets.chart import Chart, Gate
 
@@ -124,6 +124,9 @@ def facts(
         kind = "forward" if forward.forward else "in hindsight"
         figures = f"{forward.score:+.4f}, t {forward.t:+.1f}, {forward.bars} bars {kind}"
         rows.append(("record", figures, ""))
+        if forward.graduation:
+            label = f"{forward.proposed}?" if forward.proposed else "graduates"
+            rows.append((label, forward.graduation, PROPOSAL_ROLES.get(forward.proposed, "")))
     rows.append(("earned", f"{number(m.pnl_1d_bps, 1)} bps/d, net {number(m.pnl_net_1d_bps, 1)}", ""))
     turnover, half_life = number(m.turnover, 2, signed=False), number(m.half_life_hours, 0, signed=False)
     rows.append(("turnover", f"{turnover} a bar, half-life {half_life} h", ""))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import click
@@ -12,6 +13,7 @@ from midas_engine.cli.output import clean, moment, table
 from midas_engine.text import number
 
 if TYPE_CHECKING:
+    from midas_engine.kb import KnowledgeBase
     from midas_engine.models import FeatureRecord
 
 
@@ -39,16 +41,54 @@ def status(shared: Shared) -> None:
         )
     }
     damaged = base.damaged_features()
-    document = {"kb": settings.kb, "exists": True, **{t.lower(): r for t, r in columns.items()}, "damaged": damaged}
+    far = _graduation(base, [*columns["Candidates"], *columns["Shadow"]])
+    document = {
+        "kb": settings.kb,
+        "exists": True,
+        **{t.lower(): r for t, r in columns.items()},
+        "damaged": damaged,
+        "graduation": far,
+    }
 
     def text() -> str:
         blocks = [f"Knowledge base {clean(settings.kb)}", *(_column(t, r) for t, r in columns.items())]
+        if far:
+            rows = [[name, clean(str(found["words"]))] for name, found in far.items()]
+            blocks.append(f"\nShort of the line at their sealed look ({len(far)})\n{table(rows)}")
         if damaged:
             rows = [[r.path or r.name, r.damaged] for r in damaged]
             blocks.append(f"\nDamaged ({len(damaged)}); `midas kb check` says what to do\n{table(rows)}")
         return "\n".join(blocks)
 
     shared.show(document, text)
+
+
+def _graduation(base: KnowledgeBase, records: list[FeatureRecord]) -> dict[str, dict[str, object]]:
+    """How far each is that fell short at its sealed look, by name."""
+    short = [r for r in records if "sealed_p" in r.metrics]
+    if not short:
+        return {}
+    from midas_engine.journal import Journal
+    from midas_engine.promoter.graduated import graduation
+
+    found: dict[str, dict[str, object]] = {}
+    journal = Journal(base.journal_path, clock=base.clock, read_only=True) if base.journal_path.exists() else None
+    try:
+        for record in short:
+            far = graduation(record, journal)
+            if far is not None:
+                days = None if far.outlook is None else far.outlook.bars_to_go * far.look.hours_per_bar / 24.0
+                found[record.name] = {
+                    "graduated": far.graduated,
+                    "denied": far.denied,
+                    "forward_bars": far.bars,
+                    "days_to_go": days if days is not None and math.isfinite(days) else None,
+                    "words": far.words if record.state == "shadow" or far.graduated else f"in shadow: {far.words}",
+                }
+    finally:
+        if journal is not None:
+            journal.close()
+    return found
 
 
 def _column(title: str, records: list[FeatureRecord]) -> str:

@@ -22,10 +22,12 @@ class SealedLook:
     Attributes:
         evidence: Its p, level and bars, with what the feature promises.
         until: Open time of the last bar that existed at the look: only later bars are forward evidence.
+        hours_per_bar: Length of its bars.
     """
 
     evidence: SealedEvidence
     until: datetime
+    hours_per_bar: float = 1.0
 
     @property
     def key(self) -> str:
@@ -50,12 +52,23 @@ def sealed_look(record: FeatureRecord) -> SealedLook | None:
         research_t=_or_zero(kept.get("score_t")),
         research_bars=int(_or_zero(kept.get("bars_scored"))),
     )
-    return SealedLook(evidence, until)
+    return SealedLook(evidence, until, _or_zero(kept.get("sealed_hours_per_bar")) or 1.0)
 
 
-def sealed_figures(p: float, level: float, bars: int, until: datetime) -> dict[str, Any]:
-    """What `sealed_look` reads, to be kept among the figures of a candidate."""
-    return {"sealed_p": p, "sealed_level": level, "sealed_bars": bars, "sealed_until": until.isoformat()}
+def sealed_figures(
+    p: float, level: float, bars: int, until: datetime | str, hours_per_bar: float = 1.0
+) -> dict[str, Any]:
+    """What `sealed_look` reads, to be kept among the figures of a candidate; nothing where `until` is no time."""
+    moment = _moment(until)
+    if moment is None:
+        return {}
+    return {
+        "sealed_p": p,
+        "sealed_level": level,
+        "sealed_bars": bars,
+        "sealed_until": moment.isoformat(),
+        "sealed_hours_per_bar": hours_per_bar,
+    }
 
 
 def _number(value: object) -> float:
