@@ -15,17 +15,18 @@ from helpers_kb import START, record
 from helpers_promoter import Stage
 from midas_engine.cli.app import app
 from midas_engine.errors import TransitionError
-from midas_engine.evaluator.trials.sealed_evidence import sealed_figures, sealed_look
+from midas_engine.evaluator.trials.sealed_evidence import sealed_figures, sealed_look, text_mark
 from midas_engine.models import FeatureMetrics, FeatureState
 from midas_engine.promoter.graduated import GRADUATED, awaited, outcome_id
 from midas_engine.runtime.queries import ForwardRecord
 from midas_tui.screens.card import card_content
 from midas_tui.screens.live_detail import facts
+from tests.helpers_loops import FakeAssessor, FixedResearcher, events_of, loop_of, verdict
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from midas_engine.models import FeatureRecord
+    from midas_engine.models import FeatureRecord, MultiAgentResult
 
 UNTIL = START - timedelta(days=1)
 SHORT = sealed_figures(0.04, 0.02, 3000, UNTIL)
@@ -98,6 +99,15 @@ def test_what_reached_its_line_or_had_no_look_waits_for_nothing() -> None:
     assert "too weak to go on in shadow" in awaited(lost, None)[0]
 
 
+def test_a_look_speaks_of_the_text_it_was_of(tmp_path: Path) -> None:
+    plain = record("carry")
+    marked = dataclasses.replace(plain, metrics=plain.metrics | SHORT | {"sealed_of": text_mark(plain.expression)})
+    assert sealed_look(marked) is not None
+    edited = dataclasses.replace(marked, expression="cs_rank(-volume)")
+    assert sealed_look(edited) is None
+    assert awaited(edited, None) == ("its sealed look was of another text: discover it anew",)
+
+
 def test_undecided_on_costs_goes_to_shadow_only_until_its_forward_bars_decide(tmp_path: Path) -> None:
     stage = Stage(tmp_path)
     kept = record("carry")
@@ -137,3 +147,39 @@ def test_the_card_shows_what_it_has_and_what_is_proposed() -> None:
     crossed = dataclasses.replace(record_now, graduation="crossed the line", proposed="promote")
     assert "promote proposed" in card_content(plain, live, crossed).plain
     assert "promote?" in facts(live, plain, [], crossed, "").plain
+
+
+class ShortAssessor(FakeAssessor):
+    """Everything passes but the sealed look, which falls short by a little."""
+
+    def __init__(self, p: float) -> None:
+        super().__init__(lambda expression, part: True)
+        self._p = p
+
+    async def judge(self, *args: Any) -> MultiAgentResult:
+        found = verdict(args[1], True, t=3.5, ic=0.03)
+        if args[1] != "sealed":
+            return found
+        extra = {**found.evaluation.extra, "until": "2025-03-01T00:00:00.000000000", "hours_per_bar": 4.0}
+        short = dataclasses.replace(found.evaluation, score_p=self._p, bars_scored=3000, extra=extra)
+        return dataclasses.replace(found, evaluation=short)
+
+
+async def test_a_session_keeps_what_is_sound_and_short_for_shadow(tmp_path: Path) -> None:
+    loop = loop_of(tmp_path, FixedResearcher(["cs_rank(-funding_rate)"]))
+    events = await events_of(loop, ShortAssessor(0.03))
+    told = json.dumps([str(e) for e in events])
+    assert "sound and short of the lifetime's line: kept as a candidate for shadow" in told
+    assert "days more" in told
+    assert loop.kb.learnings()[0].accepted == ()  # the researcher hears nothing of it
+    kept = loop.kb.features(FeatureState.CANDIDATE)[0]
+    look = sealed_look(kept)
+    assert look is not None
+    assert (look.evidence.p, look.evidence.bars, look.hours_per_bar) == (0.03, 3000, 4.0)
+    assert "short of the lifetime's line" in awaited(kept, None)[0]
+
+
+async def test_a_session_keeps_nothing_of_what_is_unsound(tmp_path: Path) -> None:
+    loop = loop_of(tmp_path, FixedResearcher(["cs_rank(-funding_rate)"]))
+    await events_of(loop, ShortAssessor(0.6))
+    assert loop.kb.features() == []

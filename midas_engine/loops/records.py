@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from midas_engine.evaluator.trials.sealed_evidence import text_mark
 from midas_engine.events import AgentRow
 from midas_engine.models import FeatureRecord, FeatureState, LearningDocument
 from midas_engine.proposer.protocol import TrialResult
@@ -93,6 +94,7 @@ def flat_figures(result: MultiAgentResult, prefix: str = "") -> dict[str, Any]:
         "half_life_hours": e.half_life_hours.value,
         "turnover": e.turnover,
         "net_bps": e.net_bps,
+        "net_se": float((e.extra.get("net") or {}).get("se", math.nan)),
         "effective_ic": e.effective_ic,
         "max_correlation": e.max_correlation,
         "marginal_ic": e.marginal_ic.value,
@@ -155,6 +157,8 @@ def candidate_record(
     }
     metrics |= flat_figures(judged.sealed, "sealed_")
     metrics |= look_figures(judged.look)
+    metrics["sealed_of"] = text_mark(proposal.expression)
+    metrics["sealed_hours_per_bar"] = float(judged.sealed.evaluation.extra.get("hours_per_bar", 1.0))
     expected, variance, bars = judged.promise
     if expected is not None:
         metrics["reference_bars"] = bars
@@ -170,6 +174,7 @@ def candidate_record(
         changed_at=at,
         hypothesis=proposal.rationale or hypothesis,
         session_id=session_id,
+        reason="" if judged.look.passed else "sound, and short of the lifetime's line at its sealed look",
         expected_score=expected,
         breadth=1.0 / variance if expected is not None and variance > 0 else None,
         gate=proposal.gate,

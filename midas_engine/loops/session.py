@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from midas_engine.events import Event
     from midas_engine.loops.assessors import Assessor
     from midas_engine.loops.session_parts import SessionHost
-    from midas_engine.models import MultiAgentResult
+    from midas_engine.models import FeatureRecord, MultiAgentResult
     from midas_engine.proposer.protocol import Researcher
     from midas_engine.settings import DslLimits
 
@@ -293,18 +293,38 @@ class Session:
         self._voice.say(look_words(look))
         if not look.passed:
             self._unconfirmed += 1
-            return False
+            if not look.sound:
+                return False
         name = await asyncio.to_thread(self._loop.kb.free_name, proposal.name)
         record = candidate_record(
             proposal, Judged(research, sealed, look, promise),
             name=name, session_id=self.session_id, hypothesis=plan.hypothesis, at=self._voice.now(),
             measured_on=self._assessor.snapshot_id,
         )  # fmt: skip
+        if not look.passed:
+            await self._keep_for_shadow(record)
+            return False
         path = await self._loop.save_candidate(record)
         self.accepted.append(name)
         self._found[name] = proposal.expression
         self._voice.saved(name, proposal.expression, path)
         return True
+
+    async def _keep_for_shadow(self, record: FeatureRecord) -> None:
+        """Keep what is sound and short of the line: forward evidence may still bring it there."""
+        from midas_engine.promoter.graduated import graduation
+
+        found = graduation(record, None)
+        if found is None:
+            return  # the data did not say when it ends: no later bar could be told from an earlier one
+        there = await asyncio.to_thread(self._loop.kb.features)
+        if any(r.expression == record.expression for r in there):
+            return  # its look was answered from the ledger: it was kept the first time
+        await self._loop.save_candidate(record)
+        self._voice.say(
+            f"{record.name} is sound and short of the lifetime's line: kept as a candidate for shadow "
+            f"(midas shadow {record.name}); {found.words}\n"
+        )
 
     def _context(self) -> ResearchContext:
         kb, config, assessor = self._loop.kb, self._loop.config, self._assessor

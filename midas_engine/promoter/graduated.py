@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from midas_engine.evaluator.trials.sealed_evidence import sealed_look
+from midas_engine.evaluator.trials.sealed_evidence import changed_since_look, sealed_look
 from midas_engine.stats.graduation import GraduationBank, look_line
 from midas_engine.stats.hac import hac_lag, hac_mean
 from midas_engine.stats.normal import Z90
@@ -118,6 +118,8 @@ def awaited(record: FeatureRecord, journal: Journal | None) -> tuple[str, ...]:
 
 
 def _short(record: FeatureRecord, journal: Journal | None) -> str:
+    if changed_since_look(record):
+        return "its sealed look was of another text: discover it anew"
     found = graduation(record, journal)
     if found is None or found.graduated:
         return ""

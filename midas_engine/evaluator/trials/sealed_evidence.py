@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from midas_engine.stats.graduation import SealedEvidence
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from midas_engine.models import FeatureRecord
+    from midas_engine.stats.graduation import SealedEvidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,11 @@ class SealedLook:
 
 def sealed_look(record: FeatureRecord) -> SealedLook | None:
     """The look of a feature; None where none was charged, or its document does not say what it found."""
+    from midas_engine.stats.graduation import SealedEvidence
+
     kept: Mapping[str, Any] = record.metrics
+    if changed_since_look(record):
+        return None
     p, level, bars = (_number(kept.get(name)) for name in ("sealed_p", "sealed_level", "sealed_bars"))
     until = _moment(kept.get("sealed_until"))
     if until is None or not (0.0 <= p <= 1.0 and 0.0 < level < 1.0 and bars > 0):
@@ -69,6 +73,17 @@ def sealed_figures(
         "sealed_until": moment.isoformat(),
         "sealed_hours_per_bar": hours_per_bar,
     }
+
+
+def text_mark(expression: str) -> str:
+    """A short mark of the text that was looked at: another text has had no look."""
+    return hashlib.sha256(" ".join(expression.split()).encode()).hexdigest()[:16]
+
+
+def changed_since_look(record: FeatureRecord) -> bool:
+    """Whether a feature's text is not the one that its sealed look was of."""
+    mark = record.metrics.get("sealed_of")
+    return mark is not None and mark != text_mark(record.expression)
 
 
 def _number(value: object) -> float:
