@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from helpers_calibrate import SETTINGS, panel, small_market
-from midas_engine.calibrate import CalibrationPlan, calibrate, write_report
+from midas_engine.calibrate import CalibrationPlan, calibrate, graduation, write_report
 from midas_engine.calibrate.features import DEATHS, FeatureOutcome, judge_planted
 from midas_engine.calibrate.figures import mean_delay, summarise
+from midas_engine.calibrate.graduation import continued_rows
 from midas_engine.calibrate.plan import ICS, Job
 from midas_engine.calibrate.report import text, to_dict
 from midas_engine.calibrate.sessions import SessionOutcome
@@ -21,6 +22,7 @@ from midas_engine.calibrate.work import Worker
 from midas_engine.errors import EvaluationError, SettingsError
 from midas_engine.evaluator import DEFAULT_THRESHOLDS
 from midas_engine.market import Panel
+from midas_engine.stats.graduation import SealedEvidence
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -134,6 +136,38 @@ def test_the_figures_count_what_happened() -> None:
     assert "1.00 [" in found.headline
 
 
+def test_what_graduates_is_counted_by_its_day() -> None:
+    sessions, features = _outcomes()
+    for f, day in zip(features, (0.0, 20.0, 60.0, 100.0, math.inf, 179.0), strict=True):
+        f.day = day
+    features[0].noise_day = 12.0
+    found = summarise(panel(), SETTINGS, PLAN, sessions, features, [], 3.0)
+    assert [[g.value for g in r.graduated] for r in found.recall] == [[1, 1, 1], [0, 0.5, 1], [0, 0, 0.5]]
+    assert (found.noise_graduated.hits, found.noise_graduated.tries) == (1, 6)
+    assert "Noise promoted or graduated, once looked" in text(found)
+    assert "or graduated from shadow" in text(found)
+
+
+def test_a_continuation_is_of_research_rows_in_weeks() -> None:
+    rows = continued_rows(slice(100, 1500), 700, 1.0, np.random.default_rng(0))
+    assert len(rows) == 700
+    assert rows.min() >= 100
+    assert rows.max() < 1500  # no sealed bar
+    assert (np.diff(rows[:168]) == 1).all()
+    short = continued_rows(slice(0, 50), 300, 24.0, np.random.default_rng(0))
+    assert short.max() < 50
+
+
+def test_what_falls_short_graduates_on_a_continuation_and_noise_does_not() -> None:
+    market = small_market()
+    values = market.engine.values("cs_rank(ts_mean(-funding_rate, 24))")
+    z = market.normal_scores(values)
+    sound = SealedEvidence(0.1, 0.02, 800)
+    days = [graduation._in_shadow(market, values, z, strength, sound, [5]) for strength in (0.3, 0.0, -0.3)]
+    assert 0.0 < days[0] < 60.0
+    assert days[1:] == [math.inf, math.inf]
+
+
 def test_a_calibration_without_any_promotion_says_so() -> None:
     sessions, _ = _outcomes()
     quiet = [dataclasses.replace(s, promoted=[], real=[]) for s in sessions[1:50]]
@@ -154,7 +188,7 @@ def test_the_report_is_whole_and_small(tmp_path: Path) -> None:
         assert image.startswith(b"\x89PNG")
         assert len(image) < 80_000
     assert json.loads((report.parent / "figures.json").read_text()) == json.loads(json.dumps(to_dict(found)))
-    assert all(line.count("|") == 10 for line in body.splitlines() if line.startswith("| 0.0"))
+    assert all(line.count("|") in (6, 10) for line in body.splitlines() if line.startswith("| 0.0"))
 
 
 def test_workers_do_what_one_process_does_and_say_how_far_they_are(worker: Worker) -> None:
@@ -167,9 +201,9 @@ def test_workers_do_what_one_process_does_and_say_how_far_they_are(worker: Worke
     assert told[-1] == (1, 1)
 
 
-def test_data_too_short_for_the_three_parts_is_refused_before_any_worker_starts() -> None:
+def test_data_too_short_for_its_parts_is_refused_before_any_worker_starts() -> None:
     whole = panel()
-    fields = {n: v[:200] for n, v in whole.fields.items()}
-    short = Panel(whole.timestamps[:200], whole.symbols, fields, whole.bar_seconds)
+    fields = {n: v[:2] for n, v in whole.fields.items()}
+    short = Panel(whole.timestamps[:2], whole.symbols, fields, whole.bar_seconds)
     with pytest.raises(EvaluationError, match="leave nothing for"):
         calibrate(short, SETTINGS, PLAN)

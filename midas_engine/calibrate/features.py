@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from midas_engine.calibrate.graduation import day_of_promotion
 from midas_engine.calibrate.market import Replay
 from midas_engine.calibrate.targets import make_target, plant, strength_for
 from midas_engine.evaluator.context.byte_cache import mask_key
@@ -53,6 +54,8 @@ class FeatureOutcome:
         false_alarms: Alarms while alive.
         drop_bars: Bars from each death to its alarm; negative: not called before the data ended, after so many bars.
         flip_bars: The same when the sign turned.
+        day: Day on which it is promoted: 0 at its sealed look, later out of shadow; infinite when never.
+        noise_day: The same of the feature where it foresees nothing, whatever research said.
     """
 
     expression: str
@@ -68,6 +71,8 @@ class FeatureOutcome:
     false_alarms: int = 0
     drop_bars: list[int] = field(default_factory=list)
     flip_bars: list[int] = field(default_factory=list)
+    day: float = math.inf
+    noise_day: float = math.inf
 
 
 def memory(market: Market, z: Floats, hours: float) -> float:
@@ -102,7 +107,7 @@ def planted_target(market: Market, kind: str, ic: float, values: Floats, z: Floa
     strength = strength_for(ic, gain)
     reached = rank_ic_of(Replay(market, plant(bare, z, strength)), values) - without
     strength *= ic / reached if reached > 0.0 else 1.0
-    return Planted(bare, plant(bare, z, strength), plant(bare, z, -strength))
+    return Planted(bare, plant(bare, z, strength), plant(bare, z, -strength), strength)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +117,7 @@ class Planted:
     dead: Target
     alive: Target
     turned: Target
+    strength: float
 
 
 def judge_planted(
@@ -129,19 +135,12 @@ def judge_planted(
         statistical=verdict.statistical_pass, research=verdict.overall_pass,
         failed=tuple(g.name for v in verdict.verdicts for g in v.gates if not g.passed),
     )  # fmt: skip
-    out.promoted = verdict.overall_pass and _confirmed(replay, values, thresholds)
+    if verdict.overall_pass:
+        out.day = day_of_promotion(market, replay, values, z, target.strength, thresholds, seed)
+    out.promoted = out.day == 0.0
+    out.noise_day = day_of_promotion(market, Replay(market, target.dead), values, z, 0.0, thresholds, seed)
     _watch(market, values, target, ic, out)
     return out
-
-
-def _confirmed(replay: Replay, values: Floats, thresholds: Mapping[str, Any]) -> bool:
-    """The first sealed look of a fresh lifetime."""
-    from midas_engine.evaluator.trials.holdout import sealed_vetoes
-    from midas_engine.stats.graduation import look_line
-    from midas_engine.stats.online_fdr import LordPlusPlus
-
-    verdict = replay.judge(values, "sealed", 1, thresholds)
-    return verdict.evaluation.score_p <= look_line(LordPlusPlus().level()) and not sealed_vetoes(verdict)
 
 
 def _watch(market: Market, values: Floats, target: Planted, ic: float, out: FeatureOutcome) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from midas_engine.calibrate.graduation import DAYS
 from midas_engine.calibrate.plan import ICS, KINDS
 from midas_engine.stats.intervals import LEVEL, rate_interval, share_interval
 from midas_engine.stats.sequential_delay import outlook
@@ -54,6 +55,7 @@ class Recall:
         statistical: Share that passed all but the economic research gates.
         research: Share that passed every research gate.
         promoted: Share that held at the first sealed look of a lifetime as well.
+        graduated: Share promoted there or graduated from shadow after 30, 90 and 180 days.
         drop_days: Mean days from the death of the feature to the alarm.
         flip_days: The same when its sign turned.
         expected_drop_days: What the monitor prints beside its gauge for this strength and breadth.
@@ -67,6 +69,7 @@ class Recall:
     statistical: Figure
     research: Figure
     promoted: Figure
+    graduated: tuple[Figure, ...]
     drop_days: Figure
     flip_days: Figure
     expected_drop_days: float
@@ -98,6 +101,7 @@ class Calibration:
     found: Figure
     recall: tuple[Recall, ...]
     alarms_per_year: Figure
+    noise_graduated: Figure
     noise_scores: tuple[float, ...] = ()
     best_scores: tuple[float, ...] = ()
     delays: dict[str, dict[str, list[int]]] = field(default_factory=dict)
@@ -183,6 +187,7 @@ def summarise(
         alarms_per_year=Figure(
             alarms / (healthy / per_year) if healthy else math.nan, low, high, alarms, healthy / per_year
         ),
+        noise_graduated=Figure.share(sum(f.noise_day <= DAYS[-1] for f in features), len(features)),
         noise_scores=tuple(scores),
         best_scores=tuple(best),
         delays={
@@ -210,6 +215,7 @@ def _recall(ic: float, features: Sequence[FeatureOutcome], panel: Panel, setting
         statistical=Figure.share(sum(f.statistical for f in features), count),
         research=Figure.share(sum(f.research for f in features), count),
         promoted=Figure.share(sum(f.promoted for f in features), count),
+        graduated=tuple(Figure.share(sum(f.day <= d for f in features), count) for d in DAYS),
         drop_days=mean_delay([f.drop_bars for f in features], days),
         flip_days=mean_delay([f.flip_bars for f in features], days),
         expected_drop_days=ahead.drop_bars * days,
