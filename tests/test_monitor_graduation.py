@@ -83,6 +83,8 @@ async def test_it_graduates_is_told_once_and_is_in_the_journal(tmp_path: Path) -
     found = graduation(base.kb.feature("carry"), base.journal)
     assert found is not None
     assert found.graduated
+    report = monitor.generate_daily_report(base.clock.now().date())
+    assert "| carry | graduated | monitor | sealed and forward evidence together crossed" in report.markdown
     # the feature is still where it was: only an operator moves it
     assert base.promoter.list_shadow() == ["carry"]
     assert monitor.fleet.forward.told == {"carry": "promote"}
