@@ -33,6 +33,7 @@ RANGES: dict[str, tuple[float, float]] = {
 }
 CHOICES: dict[str, tuple[str, ...]] = {
     "model.provider": tuple(PROVIDERS),
+    "evaluation.mode": ("auto", "time", "cross-section"),
     "monitor.kill_policy": ("manual", "confirm", "auto"),
 }
 DURATIONS: dict[str, tuple[str, ...]] = {"evaluation.embargo": ("auto",), "dsl.lookback": (), "dsl.total_lookback": ()}

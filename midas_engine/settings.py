@@ -76,6 +76,8 @@ class EvaluationSettings:
             meets it once.
         embargo: Start of the sealed part that is left out of a candidate's score, as a duration ("2d", "12h", "48b" in
             bars); "auto": as far as the feature itself looks back. At most a tenth of the part.
+        mode: How a history is scored, decided once from the whole of it: time (each symbol in time), cross-section (the
+            symbols of a bar against one another), or auto: a cross-section where half of the bars have ten symbols.
         workers: Worker processes; 0 computes in a thread.
         candidate_seconds: Wall time one candidate may take.
     """
@@ -84,6 +86,7 @@ class EvaluationSettings:
     target: int = 1
     sealed_share: float = 0.35
     embargo: str = "auto"
+    mode: str = "auto"
     workers: int = 1
     candidate_seconds: float = 30.0
 

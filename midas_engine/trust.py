@@ -89,6 +89,7 @@ SETTINGS: dict[str, Danger | None] = {
     "evaluation.target": None,
     "evaluation.sealed_share": None,
     "evaluation.embargo": None,
+    "evaluation.mode": None,
     "evaluation.workers": None,
     "evaluation.candidate_seconds": None,
     "model.provider": Danger(

@@ -63,7 +63,7 @@ class World:
         known = ~np.isnan(self.returns)
         move = np.where(known, np.nan_to_num(self.scale) * values / np.std(values), 0.0)
         if self.returns.shape[1] == 1:
-            strength = ic * float(np.nanstd(self.returns)) / float(self.scale[known].mean())
+            strength = ic * float(np.nanstd(self.returns)) / float(np.nanmean(self.scale))
         else:
             without = self.rank_ic(values, 0.0 * move)
             strength = 0.02

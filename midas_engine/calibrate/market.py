@@ -8,6 +8,7 @@ import numpy as np
 
 from midas_engine.calibrate.targets import Target, compounded
 from midas_engine.evaluator import EvaluationContext, evaluate_values, judge, split_panel
+from midas_engine.evaluator.context.layout import is_cross, mode_name
 from midas_engine.evaluator.context.panel_inputs import panel_inputs
 from midas_engine.market.regimes import regime_labels
 from midas_engine.stats.bar_scores import CROSS_MINIMUM
@@ -36,14 +37,10 @@ class Market:
         self.engine = FeatureEngine(panel, limits=settings.dsl, features=dict(existing), cache_bytes=CACHE_BYTES)
         inputs = panel_inputs(panel, (1,), None)
         self.returns, self.funding = inputs.returns[1], inputs.funding
+        self.cross = is_cross(self.returns, settings.evaluation.mode)
         self.regimes = regime_labels(panel)
         self.parts = split_panel(panel, settings, settings.evaluation.target)
         self.existing = {name: self.engine.values(text) for name, text in existing.items()}
-
-    @property
-    def cross(self) -> bool:
-        """Wide enough to be scored across symbols."""
-        return self.panel.S >= CROSS_MINIMUM
 
     def normal_scores(self, values: Floats) -> Floats:
         """Normal scores [T, S] of a feature: across symbols, or in time for a few symbols."""
@@ -79,6 +76,7 @@ class Replay:
                 regimes=market.regimes[self.target.order][rows],
                 funding=None if market.funding is None else market.funding[self.target.order][rows],
                 part=part,
+                mode=mode_name(market.cross),
                 scale=np.ascontiguousarray(self.target.scale[rows]),
                 rows=rows,
                 panel_bars=market.panel.T,

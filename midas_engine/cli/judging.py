@@ -113,6 +113,7 @@ def judge_expression(
         regimes=regime_labels(panel),
         rows=rows,
         part="research" if part == "all" else part,
+        mode=chosen.mode,
     )
     triggers = engine.values(gate) if gate else None
     values = engine.values(expression)

@@ -7,18 +7,20 @@ import contextlib
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
+
+import numpy as np
 
 from midas_engine.alive import Scratch
 from midas_engine.errors import EvaluationError
 from midas_engine.loops import worker
+from midas_engine.proposer.protocol import Proposal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from midas_engine.market.panel import Panel
     from midas_engine.models import MultiAgentResult
-    from midas_engine.proposer.protocol import Proposal
     from midas_engine.settings import Settings
 
 Promise = tuple[float | None, float, float]
@@ -65,6 +67,21 @@ class Assessor(Protocol):
         ...
 
 
+@runtime_checkable
+class SaysPower(Protocol):
+    """An assessor that knows what its data could decide."""
+
+    async def power(self, trials: int, level: float, thresholds: Mapping[str, Any]) -> tuple[str, ...]:
+        """Mode, width of the parts and the smallest IC that could be promoted, a line each.
+
+        Args:
+            trials: Expressions the session may try.
+            level: What the next sealed look is charged.
+            thresholds: The gates.
+        """
+        ...
+
+
 class PanelAssessor:
     """Judges in worker processes on one shared copy of the panel (in a thread with `workers=0`).
 
@@ -74,12 +91,14 @@ class PanelAssessor:
 
     def __init__(self, panel: Panel, settings: Settings) -> None:
         from midas_engine.evaluator.context.history_split import split_panel
+        from midas_engine.evaluator.context.layout import is_cross
+        from midas_engine.evaluator.context.panel_inputs import forward
         from midas_engine.market.sources import panel_size
-        from midas_engine.stats.bar_scores import CROSS_MINIMUM
 
         self._panel, self._settings = panel, settings
         self.columns = panel.columns
-        self.cross = panel.S >= CROSS_MINIMUM
+        single = forward(np.asarray(panel.values("close")), 1)
+        self.cross = is_cross(single, settings.evaluation.mode)
         first, last = (str(t)[:10] for t in (panel.timestamps[0], panel.timestamps[-1]))
         self.market = f"{panel.S} perpetuals, bars of {panel.bar_seconds // 60} minutes, {first} to {last}"
         self.horizons = f"{settings.evaluation.target} bar(s) of {panel.bar_seconds // 60} minutes"
@@ -127,6 +146,12 @@ class PanelAssessor:
         if self._local is not None:
             return await self._run(self._local.judge, args, proposal)
         return await self._run(worker.judge_in_worker, args, proposal)
+
+    async def power(self, trials: int, level: float, thresholds: Mapping[str, Any]) -> tuple[str, ...]:
+        """See `SaysPower.power`."""
+        args = (trials, level, dict(thresholds))
+        call = worker.power_in_worker if self._local is None else self._local.power
+        return await self._run(call, args, Proposal("what could be promoted", ""))
 
     async def promise(self, proposal: Proposal) -> Promise:
         """See `Assessor.promise`."""

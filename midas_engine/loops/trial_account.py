@@ -85,6 +85,13 @@ class TrialAccount:
             holdout.charge, key, result, session=self._session, name=result.feature_name, vetoes=against
         )
 
+    async def next_level(self) -> float:
+        """What the next look will be charged."""
+        from midas_engine.evaluator.trials.holdout import SealedHoldout
+
+        state = await asyncio.to_thread(SealedHoldout(self._ledger).state)
+        return state.level()
+
     async def close(self) -> None:
         """Close a ledger that was opened here."""
         if self._owned:

@@ -76,22 +76,24 @@ class AdapterAssessor:
         import pandas as pd
 
         from midas_engine.evaluator.context.history_split import split_history
+        from midas_engine.evaluator.context.layout import is_cross, scored_bars
         from midas_engine.evaluator.pandas_input.alpha import returns_by_horizon
         from midas_engine.evaluator.pandas_input.grid import grid_of
         from midas_engine.evaluator.pandas_input.user_engine import check_data
-        from midas_engine.stats.bar_scores import CROSS_MINIMUM
 
         self._data = data = check_data(self._data_fn)
         self.bar_seconds = float(data.bar_seconds)
         self._grid = grid = grid_of(data.forward_returns.index)
         found = returns_by_horizon(data.forward_returns, data.bar_seconds)
         symbols, bars = len(grid.symbols), len(grid.timestamps)
-        self.cross = symbols >= CROSS_MINIMUM
+        whole = grid.matrix(found[min(found)][1], "forward returns")
+        self.cross = is_cross(whole, self._settings.evaluation.mode)
         self.market = f"{symbols} symbol(s), {bars} bars of {data.bar_seconds / 60:g} minutes"
         self.horizons = f"{min(found)} bar(s) of {data.bar_seconds / 60:g} minutes"
         marks = pd.util.hash_pandas_object(data.forward_returns).to_numpy()
         self.snapshot_id = "user-" + hashlib.blake2b(marks.tobytes(), digest_size=8).hexdigest()
-        self._parts = split_history(grid.timestamps, self._settings, max(found))
+        scored = scored_bars(whole, self.cross)
+        self._parts = split_history(grid.timestamps, self._settings, max(found), scored)
         self.columns = self._probe()
         self._texts = existing
         self._build_evaluator()
@@ -113,6 +115,7 @@ class AdapterAssessor:
         import pandas as pd
 
         from midas_engine.evaluator import AlphaEvaluator
+        from midas_engine.evaluator.context.layout import mode_name
 
         columns = {}
         for name, text in self._texts.items():
@@ -123,7 +126,10 @@ class AdapterAssessor:
             own = self._frame.drop(columns=[c for c in columns if c in self._frame.columns])
             frame = own if frame is None else own.join(frame, how="outer")
         self._evaluator = AlphaEvaluator(
-            frame, self._spread, costs=None if self._spread is not None else self._settings.costs
+            frame,
+            self._spread,
+            costs=None if self._spread is not None else self._settings.costs,
+            mode=mode_name(self.cross),
         )
 
     def _part(self, part: str) -> Any:
@@ -192,6 +198,18 @@ class AdapterAssessor:
     def _matrix(self, grid: Any, expression: str) -> NDArray[np.float64]:
         matrix: NDArray[np.float64] = grid.matrix(self._data.compute(expression), f"compute({expression!r})")
         return matrix
+
+    async def power(self, trials: int, level: float, thresholds: Mapping[str, Any]) -> tuple[str, ...]:
+        """See `midas_engine.loops.assessors.SaysPower.power`."""
+        return await call_in_thread(self._power, trials, level, thresholds, name="midas-power")
+
+    def _power(self, trials: int, level: float, thresholds: Mapping[str, Any]) -> tuple[str, ...]:
+        from midas_engine.evaluator.promotable import words_of
+
+        research, sealed = (
+            self._evaluator.context(self._part(part), self._data.regime_labels)[0] for part in ("research", "sealed")
+        )
+        return words_of(research, sealed, trials, level, thresholds)
 
     async def promise(self, proposal: Proposal) -> Promise:
         """See `Assessor.promise`; unknown without a one-bar return, which is what live bars are scored on."""

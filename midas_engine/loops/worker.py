@@ -95,6 +95,7 @@ class PanelJudge:
                 regimes=self._regimes,
                 rows=rows,
                 part=part,
+                mode=evaluation.mode,
             )
         return self._contexts[part]
 
@@ -153,6 +154,12 @@ class PanelJudge:
             self._existing |= {n: self.engine.values(t) for n, t in fresh.items()}
             self._contexts.clear()
 
+    def power(self, trials: int, level: float, thresholds: Mapping[str, Any]) -> tuple[str, ...]:
+        """What could be promoted on this data, in words (`midas_engine.evaluator.promotable`)."""
+        from midas_engine.evaluator.promotable import words_of
+
+        return words_of(self.context("research"), self.context("sealed"), trials, level, thresholds)
+
     def promise(self, expression: str) -> tuple[float | None, float, float]:
         """Expected score, variance of the score and bars, measured on the sealed part."""
         from midas_engine.evaluator.metrics.reference_score import measure_reference
@@ -181,6 +188,12 @@ def judge_in_worker(*args: Any) -> MultiAgentResult:
     """`PanelJudge.judge` of this process."""
     assert _JUDGE is not None
     return _JUDGE.judge(*args)
+
+
+def power_in_worker(*args: Any) -> tuple[str, ...]:
+    """`PanelJudge.power` of this process."""
+    assert _JUDGE is not None
+    return _JUDGE.power(*args)
 
 
 def promise_in_worker(expression: str) -> tuple[float | None, float, float]:

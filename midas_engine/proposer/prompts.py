@@ -67,7 +67,10 @@ def context_values(context: ResearchContext) -> dict[str, str]:
     results = [r.line for r in context.results][-MAX_RESULTS:]
     return {
         "goal": quoted(context.goal, "goal"),
-        "market": context.market,
+        "market": f"{context.market}; scored "
+        + (
+            "as a cross-section: symbols against one another" if context.cross else "in time: each symbol with its past"
+        ),
         "regime": context.regime or "any",
         "horizons": context.horizons,
         "columns": ", ".join(context.columns),

@@ -220,8 +220,28 @@ def info(shared: Shared, source: str | None) -> None:
     from midas_engine.market import load_panel
 
     panel = load_panel(name)
-    document = _describe(name, panel)
+    document = {**_describe(name, panel), "promotable": list(_promotable(panel, shared))}
     shared.show(document, lambda: _described(document))
+
+
+def _promotable(panel: Panel, shared: Shared) -> tuple[str, ...]:
+    """How a session would score this history, and the smallest IC it could promote at the base's next look."""
+    from midas_engine.errors import MidasError
+    from midas_engine.evaluator.promotable import panel_words
+    from midas_engine.evaluator.trials.ledger import TrialLedger
+    from midas_engine.evaluator.trials.statement import Statement
+    from midas_engine.loops import OfflineLoopConfig
+
+    settings = shared.settings()
+    spent = Statement.empty()
+    path = settings.kb_path / "journal.sqlite"
+    if path.is_file():
+        try:
+            with TrialLedger(path, read_only=True) as ledger:
+                spent = Statement.of(ledger)
+        except MidasError as error:
+            shared.note(f"the ledger of {settings.kb_path} cannot be read: {error.message}")
+    return panel_words(panel, settings, OfflineLoopConfig().planned_trials, spent.next_level)
 
 
 def _describe(name: str, panel: Panel) -> dict[str, Any]:
@@ -266,7 +286,9 @@ def _described(document: dict[str, Any]) -> str:
     return "\n".join(
         [
             head,
-            f"snapshot {document['snapshot']}, {document['empty_bars']} empty bars\n",
+            f"snapshot {document['snapshot']}, {document['empty_bars']} empty bars",
+            *document["promotable"],
+            "",
             table(columns, ("column", "there", ""), right="lr"),
             "",
             table(symbols, ("symbol", "from (UTC)", "bars"), right="llr"),

@@ -54,7 +54,9 @@ def evaluate(
 def _text(judged: Judged) -> str:
     span = f"{clean(judged.source)}, {judged.part}: {judged.bars[0]} to {judged.bars[1]} UTC"
     compared = f", compared with {', '.join(map(clean, judged.compared))}" if judged.compared else ""
-    head = [clean(judged.expression), f"{span}, bars of {judged.bar_hours:g} h{compared}"]
+    mode = judged.verdict.evaluation.extra.get("mode")
+    scored = f", scored {'in time' if mode == 'time' else 'as a cross-section'}" if mode else ""
+    head = [clean(judged.expression), f"{span}, bars of {judged.bar_hours:g} h{scored}{compared}"]
     if judged.capacity_usd == judged.capacity_usd:
         head.append(f"capacity ${judged.capacity_usd:,.0f} of gross exposure at 1 % of the traded volume")
     if judged.canonical != judged.expression:

@@ -17,7 +17,7 @@ import numpy as np
 from midas_engine.errors import EvaluationError
 from midas_engine.evaluator.context.byte_cache import ByteCache
 from midas_engine.evaluator.context.deployed import Deployed
-from midas_engine.evaluator.context.layout import Horizon, codes, finite, is_cross, ranks_over, rows_of
+from midas_engine.evaluator.context.layout import Horizon, codes, finite, is_cross, mode_name, ranks_over, rows_of
 from midas_engine.settings import CostSettings
 from midas_engine.stats._jit import Floats, Ints, owned
 from midas_engine.stats.bar_scores import CROSS_MINIMUM, SERIES_MINIMUM, BarScores, combine, rank_scores
@@ -98,6 +98,7 @@ class EvaluationContext:
         funding: Floats | None = None,
         part: str = "research",
         embargo_bars: int | None = None,
+        mode: str = "auto",
         **more: Any,
     ) -> EvaluationContext:
         """A context over forward returns {horizon in bars: [T, S]}.
@@ -128,7 +129,7 @@ class EvaluationContext:
             bar_seconds=bar_seconds,
             costs=CostSettings() if costs is None else costs,
             scale=scale,
-            cross=is_cross(arrays[chosen]),
+            cross=is_cross(arrays[chosen], mode),
             part=part,
             embargo_bars=embargo_bars,
             funding=None if funding is None else np.nan_to_num(owned(funding)),
@@ -152,11 +153,13 @@ class EvaluationContext:
         rows: slice | None = None,
         part: str = "research",
         embargo_bars: int | None = None,
+        mode: str = "auto",
     ) -> EvaluationContext:
         """A context over a panel, or over the rows of one part of it.
 
         Returns never reach beyond `rows`: the last h bars of a part have no forward return there. `existing` and
-        `regimes` may cover the whole panel or only the part.
+        `regimes` may cover the whole panel or only the part. The whole panel says whether it is a cross-section, so
+        that no part of it is judged in another mode than the rest; `mode` is "auto", "time" or "cross-section".
         """
         from midas_engine.evaluator.context.panel_inputs import panel_inputs
 
@@ -176,6 +179,7 @@ class EvaluationContext:
             funding=inputs.funding,
             part=part,
             embargo_bars=embargo_bars,
+            mode=mode_name(inputs.cross if mode == "auto" else is_cross(inputs.scale, mode)),
             scale=inputs.scale,
             rows=rows,
             panel_bars=bars,

@@ -130,7 +130,7 @@ def split_history(
     )
 
 
-def split_panel(panel: Panel, settings: Settings, horizon: int, scored: NDArray[np.bool_] | None = None) -> Parts:
+def split_panel(panel: Panel, settings: Settings, horizon: int) -> Parts:
     """`split_history` of a panel; of one that was opened from a store the boundary is the one fixed at first use.
 
     A first use fixes it. Bars that were appended since are sealed like those before them, and never unseal any; a model
@@ -140,12 +140,18 @@ def split_panel(panel: Panel, settings: Settings, horizon: int, scored: NDArray[
         panel: The history.
         settings: See `split_history`.
         horizon: See `split_history`.
-        scored: See `split_parts`.
 
     Raises:
         EvaluationError: Nothing is left for one of the parts.
         DataError: The boundary cannot be written down.
     """
+    from midas_engine.evaluator.context.layout import is_cross, scored_bars
+    from midas_engine.evaluator.context.panel_inputs import forward
+
+    scored = None
+    if "close" in panel.columns:
+        single = forward(np.asarray(panel.values("close")), 1)
+        scored = scored_bars(single, is_cross(single, settings.evaluation.mode))
     if panel.origin is None:
         return split_history(panel.timestamps, settings, horizon, scored)
     known = panel.origin.sealed_from

@@ -61,8 +61,46 @@ def rows_of(values: Floats, bars: int, start: int, stop: int) -> Floats:
     return array[start:stop] if array.shape[0] == bars else array
 
 
-def is_cross(forward: Floats) -> bool:
-    """Whether enough bars have the 10 symbols that a cross-section needs."""
+MODES = ("auto", "time", "cross-section")
+"""How a history is scored: each symbol in time, the symbols of a bar against one another, or as its width allows."""
+
+
+def mode_name(cross: bool) -> str:
+    """The mode in a word."""
+    return MODES[2] if cross else MODES[1]
+
+
+def mode_words(cross: bool) -> str:
+    """The mode as it is said after "scored"."""
+    return "as a cross-section" if cross else "in time"
+
+
+def scored_bars(forward: Floats, cross: bool) -> NDArray[np.bool_]:
+    """Bars on which a feature could be scored at all [T]: some symbol has a return; of a cross-section ten have."""
+    counts: NDArray[np.int64] = (~np.isnan(forward)).sum(axis=1)
+    scored: NDArray[np.bool_] = counts >= (CROSS_MINIMUM if cross else 1)
+    if len(scored) > 1 and not counts[-1]:
+        scored[-1] = scored[-2]  # its return is not known yet; it is a bar all the same
+    return scored
+
+
+def is_cross(forward: Floats, mode: str = "auto") -> bool:
+    """Whether forward returns [T, S] are scored as a cross-section: as told, else when enough bars have ten symbols.
+
+    Ask it of the whole history, once: a part that is asked by itself may answer otherwise.
+
+    Raises:
+        EvaluationError: There is no such mode, or the data is too narrow for it.
+    """
+    if mode not in MODES:
+        raise EvaluationError(f"no mode {mode!r}", hint="one of " + ", ".join(MODES))
+    if mode == "cross-section" and forward.shape[1] < CROSS_MINIMUM:
+        raise EvaluationError(
+            f"a cross-section needs {CROSS_MINIMUM} symbols, the data has {forward.shape[1]}",
+            hint="set evaluation.mode to auto or time, or add symbols",
+        )
+    if mode != "auto":
+        return mode == "cross-section"
     if forward.shape[1] < CROSS_MINIMUM:
         return False
     counts = (~np.isnan(forward)).sum(axis=1)

@@ -9,6 +9,7 @@ import numpy as np
 
 from midas_engine.errors import EvaluationError
 from midas_engine.evaluator.context.funding import funding_paid
+from midas_engine.evaluator.context.layout import is_cross
 from midas_engine.stats.scale import lagged_scale
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class PanelInputs:
     funding: Floats | None
     dollar_volume: Floats | None
     names: dict[int, str]
+    cross: bool
 
 
 def forward(close: Floats, horizon: int) -> Floats:
@@ -56,7 +58,7 @@ def panel_inputs(panel: Panel, horizons: Sequence[int], rows: slice | None) -> P
     if stop - start < 1:
         raise EvaluationError("this part of the data is empty", hint="use more data or other shares")
     close = np.asarray(panel.values("close"))
-    part = close[start:stop]
+    part, single = close[start:stop], forward(close, 1)
     volume = None
     if "quote_volume" in panel.columns:
         volume = np.array(panel.values("quote_volume")[start:stop])
@@ -77,8 +79,9 @@ def panel_inputs(panel: Panel, horizons: Sequence[int], rows: slice | None) -> P
         stop=stop,
         timestamps=panel.timestamps[start:stop],
         returns={h: forward(part, h) for h in horizons},
-        scale=lagged_scale(forward(close, 1), 1)[start:stop],
+        scale=lagged_scale(single, 1)[start:stop],
         funding=paid,
         dollar_volume=volume,
         names={},
+        cross=is_cross(single),
     )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from midas_engine.evaluator.context.layout import mode_name
 from midas_engine.evaluator.metrics.components import (
     BookFigures,
     DecayFigures,
@@ -136,6 +137,7 @@ def assemble(
         warnings=tuple(notes),
         extra={
             "part": context.part,
+            "mode": mode_name(context.cross),
             "dof": score.dof,
             "hac_lag": lag,
             "oos_t": folds.outside_t,

@@ -39,6 +39,7 @@ class AlphaEvaluator:
         target: The horizon in bars that the gates are judged on; None takes the shortest given.
         funding: Funding a long pays over the bar that follows, as a fraction, on the same index.
         bar_seconds: Length of a bar; None reads it off the index.
+        mode: "time", "cross-section", or "auto": a cross-section where half of the bars have ten symbols.
 
     Raises:
         SettingsError: A threshold is wrong.
@@ -55,6 +56,7 @@ class AlphaEvaluator:
         target: int | None = None,
         funding: pd.Series[float] | None = None,
         bar_seconds: float | None = None,
+        mode: str = "auto",
     ) -> None:
         if existing_features is not None and not isinstance(existing_features, pd.DataFrame):
             raise EvaluationError(f"existing_features must be a DataFrame, not {type(existing_features).__name__}")
@@ -65,6 +67,7 @@ class AlphaEvaluator:
         self.target = target
         self.funding = None if funding is None else funding.copy()
         self.bar_seconds = bar_seconds
+        self.mode = mode
         self._contexts: dict[tuple[object, ...], tuple[EvaluationContext, Grid, object]] = {}
 
     def evaluate(
@@ -133,6 +136,7 @@ class AlphaEvaluator:
             existing=existing,
             regimes=None if regime_labels is None else regimes_by_bar(regime_labels, grid),
             funding=None if self.funding is None else grid.matrix(self.funding, "funding"),
+            mode=self.mode,
             horizon_names={h: name for h, (name, _) in columns.items()},
         )
         return context, grid

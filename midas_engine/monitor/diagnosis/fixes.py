@@ -102,7 +102,7 @@ class FixTrial:
         self._context = EvaluationContext.from_panel(
             panel, horizons=horizons, target=evaluation.target, costs=settings.costs,
             existing={name: self._engine.values(text) for name, text in existing.items()},
-            regimes=regime_labels(panel), rows=self.rows, part="forward",
+            regimes=regime_labels(panel), rows=self.rows, part="forward", mode=evaluation.mode,
         )  # fmt: skip
         self._follow = forward_returns(panel, (1,))[1]
 
