@@ -17,8 +17,8 @@ from midas_engine.errors import (
     NameRefusedError,
 )
 from midas_engine.kb.names import check_name, slugify
-from midas_engine.loops.assessors import SaysPower
 from midas_engine.loops.endurance import Endurance
+from midas_engine.loops.power_text import power_text
 from midas_engine.loops.records import Judged, SessionEnd, candidate_record, learning_document, look_words, trial_result
 from midas_engine.loops.session_events import Voice
 from midas_engine.loops.trial_account import TrialAccount
@@ -143,18 +143,8 @@ class Session:
             config.planned_trials,
             loop.clock,
         )
-        await self._say_power()
-
-    async def _say_power(self) -> None:
-        """Say before the first trial what this data could decide at all; the researcher hears none of it."""
-        if self._account is None or not isinstance(self._assessor, SaysPower):
-            return
-        level = await self._account.next_level()
-        try:
-            lines = await self._assessor.power(self._loop.config.planned_trials, level, self._thresholds)
-        except MidasError as error:
-            lines = (f"what could be promoted on this data is not known: {error.message}",)
-        self._voice.say("".join(f"{line}\n" for line in lines))
+        if text := await power_text(self._assessor, self._account, config.planned_trials, self._thresholds):
+            self._voice.say(text)
 
     def _computable(self, existing: Mapping[str, str]) -> dict[str, str]:
         """The deployed features that this data can speak of; what cannot be computed must not end the session."""
