@@ -115,6 +115,23 @@ async def test_without_its_saved_state_the_record_in_the_journal_gives_the_same_
     assert np.array_equal(first.fleet.forward.bank.log_wealth, second.fleet.forward.bank.log_wealth)
 
 
+async def test_what_leaves_the_watch_and_comes_back_goes_on_with_its_record(tmp_path: Path) -> None:
+    monitor = Base(tmp_path).monitor()
+    await monitor.start()
+    values, returns = story(0.6)
+    before = None
+    for t in range(112):
+        if t == 110:  # it leaves and comes back, as a rollback and an undo would have it
+            before = monitor.fleet.forward.bank.log_wealth.copy()
+            await monitor.watch([], {}, shadow=set())
+            await monitor.process_update(bar_time(t), {}, float(returns[t]))
+            await monitor.watch(["carry"], {}, shadow={"carry"})
+        else:
+            await monitor.process_update(bar_time(t), {"carry": float(values[t])}, float(returns[t]))
+    await monitor.close()
+    assert np.array_equal(monitor.fleet.forward.bank.log_wealth, before)
+
+
 async def test_what_turned_is_proposed_to_be_dropped(tmp_path: Path) -> None:
     base = Base(tmp_path)
     _, told = await base.feed(0, BARS, strength=-0.6)

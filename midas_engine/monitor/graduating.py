@@ -46,7 +46,7 @@ class Graduating:
         self._fleet, self._base, self._journal, self._fault = fleet, base, journal, fault
         self._known: frozenset[str] = frozenset()
         self._looks: dict[str, tuple[FeatureRecord, SealedLook]] = {}
-        self._kept: set[str] = set()
+        self._kept: set[tuple[str, str]] = set()
         self._worker = Worker("midas-graduation")
         self._failing = ""
 
@@ -56,20 +56,21 @@ class Graduating:
         wanted = frozenset(fleet.shadow.intersection(fleet.names))
         if wanted == self._known or self._base is None:
             return
-        fresh = sorted(wanted - self._looks.keys())
+        # One that left the watch and came back begins again: its row knows nothing, the journal's record does.
+        begun = {name for name in wanted if fleet.forward.knows(fleet.names.index(name))}
         try:
-            found = await within(self._worker.submit(lambda: self._read(fresh)), NOTE_SECONDS)
+            found = await within(self._worker.submit(lambda: self._read(sorted(wanted), begun)), NOTE_SECONDS)
         except Exception as error:
             self._failed(f"what runs in shadow could not be read: {error}")
             return
         self._known, self._failing = wanted, ""
+        self._looks = {record.name: (record, look) for record, look, _ in found}
         for record, look, lines in found:
-            self._looks[record.name] = (record, look)
             row = fleet.names.index(record.name)
             if look.evidence.sound and not fleet.forward.knows(row):
                 fleet.forward.begin(row, look, lines)
 
-    def _read(self, names: Sequence[str]) -> list[Begun]:
+    def _read(self, names: Sequence[str], begun: set[str]) -> list[Begun]:
         assert self._base is not None
         found: list[Begun] = []
         for name in names:
@@ -80,7 +81,8 @@ class Graduating:
             look = sealed_look(record) if record is not None else None
             if record is None or look is None:
                 continue
-            lines = forward_lines(self._journal, name, look.until) if self._journal is not None else []
+            journal = None if name in begun else self._journal
+            lines = [] if journal is None else forward_lines(journal, name, look.until)
             found.append((record, look, lines))
         return found
 
@@ -90,13 +92,13 @@ class Graduating:
             return
         forward = self._fleet.forward
         for name, (record, look) in self._looks.items():
-            if name not in self._fleet.names or name in self._kept or name not in self._fleet.shadow:
+            if name not in self._fleet.names or name not in self._fleet.shadow:
                 continue
             row = self._fleet.names.index(name)
             proposed = forward.proposed(row)
-            if not proposed:
-                continue
             action = GRADUATED if proposed == PROMOTE else DENIED
+            if not proposed or (name, action) in self._kept:
+                continue
             told = forward.outlook(row)
             body: dict[str, Any] = {
                 "look": look.key,
@@ -118,8 +120,7 @@ class Graduating:
         except Exception as error:
             self._failed(f"that {name} is {action} could not be written: {error}")
         else:
-            if action == GRADUATED:
-                self._kept.add(name)  # what was denied may still graduate
+            self._kept.add((name, action))
 
     def _failed(self, message: str) -> None:
         """Told once for as long as it lasts; it is tried again with the next bar."""
