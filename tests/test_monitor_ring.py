@@ -129,7 +129,7 @@ def test_mean_ring_equals_numpy() -> None:
     np.testing.assert_array_equal(count, np.isfinite(x[-20:]).sum(axis=0))
     np.testing.assert_allclose(se, np.nanstd(x[-20:], axis=0, ddof=1) / np.sqrt(count))
     np.testing.assert_allclose(ring.total(10), np.nansum(x[-10:], axis=0))
-    np.testing.assert_array_equal(ring.last(5), x[-5:].T)
+    np.testing.assert_array_equal(ring.newest, x[-1])
 
 
 def test_mean_ring_carries_its_sums_without_drift() -> None:

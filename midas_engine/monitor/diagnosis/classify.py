@@ -18,6 +18,7 @@ from midas_engine.monitor.diagnosis.segments import Segments, compare_segments
 if TYPE_CHECKING:
     from midas_engine.models import Figure
     from midas_engine.monitor.diagnosis.snapshot import Snapshot
+    from midas_engine.monitor.figures.score_history import Lookback
 
 CAUSES = ("data_fault", "cost", "crowding", "regime_shift", "true_decay", "noise")
 # Where each direct sign is as likely as not, and how fast it becomes certain; chosen on the development seeds of
@@ -73,7 +74,7 @@ def classify(snapshot: Snapshot) -> Finding:
     segments = compare_segments(snapshot.look, snapshot.base, snapshot.variance)
     details = dict(snapshot.details)
     if segments is not None:
-        _describe(values, details, segments, len(snapshot.look.u))
+        _describe(values, details, segments, snapshot.look)
     called = snapshot.alert is not None and snapshot.alert.rule == "detector"
     signal = _signal(segments, 0.0 if called else _UNCALLED)
     chances: dict[str, float] = {}
@@ -157,14 +158,19 @@ def _crowding(v: dict[str, float]) -> float:
     return _rise(now, _CROWD) * _rise(now - usual, _RISE)
 
 
-def _describe(v: dict[str, float], details: dict[str, str], s: Segments, bars: int) -> None:
+def _describe(v: dict[str, float], details: dict[str, str], s: Segments, look: Lookback) -> None:
+    ago = (len(look.u) - s.break_at) * look.step
     v |= {
-        "score_after": s.after[0], "score_before": s.before[0], "break_ago": float(bars - s.break_at),
+        "score_after": s.after[0], "score_before": s.before[0], "break_ago": float(ago),
         "odds_decay": s.log_decay, "odds_regime": s.log_regime,
     }  # fmt: skip
     details |= {"score_after": f"error {s.after[1]:.4f}", "score_before": f"error {s.before[1]:.4f}"}
     if s.regime:
-        v |= {"score_in_regime": s.inside[0], "score_other_regimes": s.outside[0], "regime_bars": s.inside[2]}
+        v |= {
+            "score_in_regime": s.inside[0],
+            "score_other_regimes": s.outside[0],
+            "regime_bars": s.inside[2] * look.step,
+        }
         details |= {
             "score_in_regime": f"{s.regime}, error {s.inside[1]:.4f}",
             "score_other_regimes": f"error {s.outside[1]:.4f}",

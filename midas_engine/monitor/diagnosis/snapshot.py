@@ -104,9 +104,10 @@ _COLUMNS = (
 
 def _inputs(engine: MonitorEngine, row: int, look: Lookback) -> dict[str, float]:
     presence = engine.presence
-    recent, before = look.u[-engine.short :], look.u[: -engine.short]
+    short = max(1, engine.short // look.step)
+    recent, before = look.u[-short:], look.u[:-short]
     lost = float(np.mean(~np.isfinite(recent))) if len(recent) else math.nan
-    usual = float(np.mean(~np.isfinite(before[engine.short :]))) if len(before) > 2 * engine.short else 0.0
+    usual = float(np.mean(~np.isfinite(before[short:]))) if len(before) > 2 * short else 0.0
     return {
         "coverage_usual": float(presence.habit[row, 1]),
         "stuck": float(presence.stuck[row]),
@@ -163,8 +164,9 @@ def _portfolio(fleet: Fleet, at: datetime, alert: Alert | None) -> Snapshot:
     values |= {"promised": slope, "log_s": alert.value if alert else engine.portfolio.log_s}
     values["slippage_ratio"] = _mean(columns["slippage_ratio"][rows])
     values["pnl_1d_bps"] = float(np.nansum(columns["pnl_1d_bps"]))
+    look = Lookback(u, w, regimes, engine.evidence.step)
     return Snapshot(
-        PORTFOLIO, at, alert, "", engine.regime, Lookback(u, w, regimes), slope, engine.portfolio.variance,
+        PORTFOLIO, at, alert, "", engine.regime, look, slope, engine.portfolio.variance,
         values, {"promised": f"mean of {len(rows)} features"},
     )  # fmt: skip
 

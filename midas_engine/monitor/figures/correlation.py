@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from midas_engine.monitor.figures.ring import MeanRing, RankRing
+from midas_engine.monitor.figures.block_ranks import BlockRanks, rank_ring
+from midas_engine.monitor.figures.block_ring import BlockRing, mean_ring
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from concurrent.futures import ThreadPoolExecutor
 
     from numpy.typing import NDArray
+
+    from midas_engine.monitor.figures.ring import MeanRing, RankRing
 
     Floats = NDArray[np.float64]
 
@@ -34,8 +37,8 @@ class IcWindows:
     def __init__(self, features: int, symbols: int, windows: Sequence[int], *, cross: bool) -> None:
         self.cross, self.symbols, self.windows = cross, symbols, tuple(windows)
         longest = max(windows)
-        self.rings = [] if cross else [RankRing(features, symbols, window) for window in windows]
-        self.by_bar = [MeanRing(features, longest), MeanRing(features, longest)] if cross else []
+        self.rings = [] if cross else [rank_ring(features, symbols, window) for window in windows]
+        self.by_bar = [mean_ring(features, longest), mean_ring(features, longest)] if cross else []
         self._size(features)
 
     def _size(self, features: int) -> None:
@@ -64,7 +67,7 @@ class IcWindows:
             with np.errstate(invalid="ignore"):
                 self.rank_se[place] = np.sqrt((1.0 - rank * rank) / np.maximum(count - 2.0, 1.0))
 
-    def _parts(self) -> dict[str, RankRing | MeanRing]:
+    def _parts(self) -> dict[str, RankRing | BlockRanks | MeanRing | BlockRing]:
         if self.cross:
             return {"rank": self.by_bar[0], "pearson": self.by_bar[1]}
         return {f"w{place}": ring for place, ring in enumerate(self.rings)}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from midas_engine.errors import MonitorError
+from midas_engine.monitor.figures.block_ring import SLOTS, mean_ring
 from midas_engine.monitor.figures.chart_history import ChartHistory
 from midas_engine.monitor.figures.correlation import IcWindows
 from midas_engine.monitor.figures.fills import Slippage
@@ -16,7 +17,6 @@ from midas_engine.monitor.figures.input_health import Presence
 from midas_engine.monitor.figures.paper_book import Book
 from midas_engine.monitor.figures.portfolio import PortfolioDetector
 from midas_engine.monitor.figures.profile import CrossCorrelation, LagProfile, RegimeScores
-from midas_engine.monitor.figures.ring import MeanRing
 from midas_engine.monitor.figures.score_history import EvidenceRing
 from midas_engine.monitor.figures.windows import DAY_HOURS, LONG_HOURS, SHORT_HOURS, bars_in
 from midas_engine.monitor.state.codec import pack, prefixed, under, unpack
@@ -54,7 +54,8 @@ class MonitorEngine:
 
     A *pair* is the values known at the close of one bar and the return of the bar that follows it. `update`
     takes one pair; nothing of a return is used before it is given. With S >= 10 symbols the figures are those of
-    the cross-section, else those of time (see `correlation` and `midas_engine.stats.causal_score`).
+    the cross-section, else those of time (see `correlation` and `midas_engine.stats.causal_score`). A window of more
+    than 720 bars is kept in blocks: it begins where a block does (see `block_ring` and `block_ranks`).
 
     Args:
         features: Names, unique.
@@ -106,8 +107,9 @@ class MonitorEngine:
         self.regimes = RegimeScores(count)
         self.lags = LagProfile(count, symbols, cross=self.cross)
         self.correlations = CrossCorrelation(count)
-        self.scores = MeanRing(count, self.short)
-        self.evidence = EvidenceRing(count, (3 if count <= _LONG_LOOK_FEATURES else 1) * self.long)
+        self.scores = mean_ring(count, self.short)
+        looks = 3 if count <= _LONG_LOOK_FEATURES else 1
+        self.evidence = EvidenceRing(count, looks * self.long, looks * SLOTS)
         self.history_ring = ChartHistory(count, self.config.history_bars)
         self.bank = SequentialBank([self.references.get(n) for n in self.names], arl0=self.config.arl0_bars)
         self.portfolio = PortfolioDetector(self.config.arl0_bars, self.long)

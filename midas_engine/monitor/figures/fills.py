@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from midas_engine.monitor.figures.ring import MeanRing
+from midas_engine.monitor.figures.block_ring import mean_ring
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -93,7 +93,7 @@ class Slippage:
 
     def __init__(self, features: int, day_bars: int) -> None:
         self.day_bars = day_bars
-        self.realised, self.expected = MeanRing(features, day_bars), MeanRing(features, day_bars)
+        self.realised, self.expected = mean_ring(features, day_bars), mean_ring(features, day_bars)
 
     def update(self, realised: Floats, expected: Floats) -> None:
         """Take one bar's fills, [F] each; NaN where there was none."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numba import njit
 
-from midas_engine.monitor.figures.ring import MeanRing
+from midas_engine.monitor.figures.block_ring import mean_ring
 from midas_engine.stats.causal_kernels import forget_factor
 from midas_engine.stats.sequential_rows import select_rows
 
@@ -110,7 +110,7 @@ class Presence:
     """
 
     def __init__(self, features: int, symbols: int, bars: int) -> None:
-        self.ring = MeanRing(features, bars)
+        self.ring = mean_ring(features, bars)
         self.last = np.full((features, symbols), np.nan)
         self.still = np.zeros((features, symbols), np.int64)
         self.size = np.zeros((features, symbols, 5))

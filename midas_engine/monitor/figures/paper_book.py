@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numba import njit
 
-from midas_engine.monitor.figures.ring import MeanRing
+from midas_engine.monitor.figures.block_ring import mean_ring
 from midas_engine.stats.causal_kernels import forget_factor
 from midas_engine.stats.sequential_rows import select_rows
 
@@ -69,8 +69,8 @@ class Book:
         self.cross, self.one_way_bps = cross, one_way_bps
         self.day_bars, self.turn_bars = day_bars, turn_bars
         self.held = np.zeros((features, symbols))
-        self.gross_ring, self.net_ring = MeanRing(features, day_bars), MeanRing(features, day_bars)
-        self.turnover_ring = MeanRing(features, turn_bars)
+        self.gross_ring, self.net_ring = mean_ring(features, day_bars), mean_ring(features, day_bars)
+        self.turnover_ring = mean_ring(features, turn_bars)
         self.habit = np.zeros((features, 3))
         self._size(features)
 
@@ -111,7 +111,7 @@ class Book:
 
     def _last(self) -> None:
         rings = (self.gross_ring, self.net_ring, self.turnover_ring)
-        self.gross, self.net, self.turnover = (ring.last(1)[:, 0] for ring in rings)
+        self.gross, self.net, self.turnover = (ring.newest for ring in rings)
 
     def select(self, rows: Sequence[int]) -> None:
         """Keep the features `rows`, in that order; -1 adds a flat one."""

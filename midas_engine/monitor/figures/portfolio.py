@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from midas_engine.monitor.figures.ring import MeanRing
+from midas_engine.monitor.figures.block_ring import mean_ring
 from midas_engine.stats.sequential import Reference, SequentialBank
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class PortfolioDetector:
 
     def __init__(self, arl0: float, recent_bars: int) -> None:
         self._bank = SequentialBank([None], arl0=arl0)
-        self._scores = MeanRing(1, recent_bars)
+        self._scores = mean_ring(1, recent_bars)
         self.fired = False
 
     def update(self, u: Floats, w: Floats, promised: Floats, live: Floats) -> None:

@@ -138,11 +138,10 @@ class MeanRing:
         turn_ring(self.x, self.position, np.ascontiguousarray(values, np.float64), self.sums)
         self.position = (self.position + 1) % self.window
 
-    def last(self, bars: int) -> Floats:
-        """The last `bars` numbers, [F, bars], oldest first."""
-        bars = min(bars, self.window)
-        index = (self.position - bars + np.arange(bars)) % self.window
-        return self.x[:, index]
+    @property
+    def newest(self) -> Floats:
+        """The last bar's numbers, [F]."""
+        return self.x[:, self.position - 1].copy()
 
     def mean(self, bars: int) -> tuple[Floats, Floats, Floats]:
         """Mean, standard error and count over the last `bars`, [F] each; NaN below eight numbers."""
