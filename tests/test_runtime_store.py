@@ -10,15 +10,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from midas_engine.bus import EventBus
 from midas_engine.clock import ManualClock
 from midas_engine.events import BarProcessed, Event, FaultReported
 from midas_engine.kb import KnowledgeBase
 from midas_engine.market import Panel, SyntheticMarket
-from midas_engine.market.feeds import FileSource
+from midas_engine.market.feeds import FileSource, PollingFeed
 from midas_engine.market.store import MarketStore, Provenance
 from midas_engine.market.store.lock import writing
+from midas_engine.models import FeatureRecord, FeatureState
 from midas_engine.runtime import Runtime, feed_follower
 from midas_engine.runtime.bar_recorder import BarRecorder
+from midas_engine.runtime.live import LiveWatch
 from midas_engine.settings import Settings
 
 if TYPE_CHECKING:
@@ -91,6 +94,30 @@ async def test_live_bars_are_recorded_as_they_come(
 def _named(source: FileSource) -> FileSource:
     source.name = "venue"
     return source
+
+
+async def test_the_loop_goes_on_while_a_history_is_caught_up(tmp_path: Path, market: Panel) -> None:
+    file = tmp_path / "bars.parquet"
+    head(market, 300).save(file)
+    clock = ManualClock(at(market, 300) + timedelta(seconds=5))
+    live = LiveWatch(PollingFeed(FileSource(file), clock), Settings(), bus=EventBus(), clock=clock)
+    beats, seen = 0, list[tuple[float, int]]()
+
+    async def beat() -> None:
+        nonlocal beats
+        while True:
+            beats += 1
+            await asyncio.sleep(0)
+
+    beating = asyncio.create_task(beat())
+    carry = FeatureRecord("carry", "cs_rank(funding_rate)", FeatureState.DEPLOYED, expected_score=0.05)
+    await live.begin([carry], lambda share: seen.append((share, beats)))
+    beating.cancel()
+    await live.close()
+    shares, turns = zip(*seen, strict=True)
+    assert len(seen) == 13
+    assert list(shares) == sorted(shares)
+    assert min(np.diff(turns)) >= 24, "between two words of progress every bar gave the loop a turn"
 
 
 async def test_a_part_of_the_store_is_followed(tmp_path: Path, market: Panel) -> None:
