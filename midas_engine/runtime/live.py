@@ -184,7 +184,7 @@ class LiveWatch:
             await monitor.process_bar(
                 at, {r.name: values[r.name][row] for r in watched}, returns[row], regime=str(regimes[row])
             )
-            # Nothing in a bar need wait, so that thousands of them would hold the loop: the screen, the keys, the signals.
+            # Nothing in a bar need wait: thousands of them would hold the loop, and with it the screen and the signals.
             await asyncio.sleep(0)
             if progress is not None and row % 24 == 0:
                 progress((row - first) / (panel.T - first))
