@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from midas_engine.market.fetch import Fetch, FolderSink, Order, Summary, open_venue
+from midas_engine.market.fetch import Fetch, Order, StoreSink, Summary, open_venue
 from midas_engine.market.funding import align_funding
 from midas_engine.market.panel import Panel
+from midas_engine.market.store import MarketStore
 from tests.helpers_exchange import HOUR
 from tests.helpers_venue import COLUMNS, EagerClock, FakeVenue, Wire, rate, truth
 
@@ -31,11 +32,12 @@ SINCE = END - BARS * HOUR
 
 
 class Desk:
-    """One fetch after another into one folder."""
+    """One fetch after another into one store."""
 
     def __init__(self, folder: Path, venue: FakeVenue, *, local: timedelta = timedelta(0)) -> None:
-        self.venue, self.sink = venue, FolderSink(folder)
+        self.venue = venue
         self.clock = EagerClock(NOW + local)
+        self.sink = StoreSink(MarketStore(folder, clock=self.clock), self.clock)
         self.told: list[str] = []
 
     async def fetch(self, *, again: bool = False, name: str = "binance") -> Summary:

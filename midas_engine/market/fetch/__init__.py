@@ -11,10 +11,11 @@ if TYPE_CHECKING:
     from midas_engine.market.fetch.plan import Order, Plan
     from midas_engine.market.fetch.run import Fetch
     from midas_engine.market.fetch.sink import Sink
+    from midas_engine.market.fetch.store_sink import StoreSink
     from midas_engine.market.fetch.summary import Missing, Summary
     from midas_engine.market.fetch.venues import Venue, open_venue
 
-__all__ = ["Fetch", "FolderSink", "Missing", "Order", "Plan", "Sink", "Summary", "Venue", "open_venue"]
+__all__ = ["Fetch", "FolderSink", "Missing", "Order", "Plan", "Sink", "StoreSink", "Summary", "Venue", "open_venue"]
 
 __getattr__, __dir__ = lazy_face(
     __name__,
@@ -25,6 +26,7 @@ __getattr__, __dir__ = lazy_face(
         "Order": ".plan",
         "Plan": ".plan",
         "Sink": ".sink",
+        "StoreSink": ".store_sink",
         "Summary": ".summary",
         "Venue": ".venues",
         "open_venue": ".venues",

@@ -167,8 +167,10 @@ class GroupFetch:
         return at + self._plan.step <= self._plan.time.low_ms or at < self._newest
 
     def _keep(self, at: int, values: Mapping[str, float]) -> int:
-        figures = {c: values.get(c, math.nan) for c in self._group.columns}
         known = self._fresh.get(at) or self._held.get(at)
+        figures = {c: values.get(c, math.nan) for c in self._group.columns}
+        if known is not None:  # what is not told takes nothing away
+            figures = {c: known[c] if math.isnan(v) else v for c, v in figures.items()}
         if known is not None and same(known, figures):
             return 0
         if at in self._held:

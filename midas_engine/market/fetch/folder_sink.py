@@ -67,6 +67,9 @@ class FolderSink:
             stream.flush()
             os.fsync(stream.fileno())
 
+    def flush(self) -> None:
+        """See `Sink.flush`; each write lasts by itself."""
+
     def panel(self, venue: str, bar: str, symbols: Sequence[str]) -> Panel:
         """Everything that is there of these symbols as one panel.
 

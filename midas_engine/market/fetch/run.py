@@ -85,7 +85,10 @@ class Fetch:
                 for group in plan.groups:
                     await self._group(plan, sink, contract, group, summary, answered, announce)
 
-        await together([one(c) for c in plan.contracts])
+        try:
+            await together([one(c) for c in plan.contracts])
+        finally:  # also where it is interrupted: what is here is sound
+            sink.flush()
         summary.requests, summary.faults = count.done, str(self._asker.counts)
         order = [c.name for c in plan.contracts]
         summary.missing.sort(key=lambda m: (order.index(m.symbol), m.columns, m.first_ms))

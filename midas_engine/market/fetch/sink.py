@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Sink(Protocol):
-    """What a fetch needs of the place it fills. A write is whole or not at all, whenever the process dies."""
+    """What a fetch needs of the place it fills. What is written is there whole or not at all, however it ends."""
 
     def held(self, venue: str, bar: str, symbol: str, columns: Sequence[str]) -> pd.DataFrame:
         """What is there of `columns`: float64, indexed by UTC open times in order; without those that are not there."""
@@ -29,4 +29,8 @@ class Sink(Protocol):
             frame: float64 columns, indexed by UTC open times.
             provenance: Where they are from, how, and how many were restated.
         """
+        ...
+
+    def flush(self) -> None:
+        """Make everything that was written last."""
         ...
