@@ -92,7 +92,14 @@ class StoreSink:
     def flush(self) -> None:
         """See `Sink.flush`."""
         for (venue, bar), frames in self._waiting.items():
-            plain = {s: f.set_axis(f.index.tz_convert("UTC").tz_localize(None)) for s, f in frames.items()}
+            plain = {s: _without_zone(f) for s, f in frames.items()}
             self._store.append(venue, bar, plain, self._given[venue, bar])
         self._waiting, self._given, self._rows = {}, {}, 0
         self._since = self._clock.monotonic()
+
+
+def _without_zone(frame: pd.DataFrame) -> pd.DataFrame:
+    import pandas as pd
+
+    plain: pd.DataFrame = frame.set_axis(pd.DatetimeIndex(frame.index).tz_convert("UTC").tz_localize(None))
+    return plain
