@@ -50,7 +50,8 @@ class FakeExchange:
     def urls(self) -> dict[str, str]:
         assert self._server is not None
         port = self._server.sockets[0].getsockname()[1]
-        return {f"fapiPublic{v}": f"http://127.0.0.1:{port}/fapi/v{v[1:] or 1}" for v in ("", "V2", "V3")}
+        apis = {f"fapiPublic{v}": f"http://127.0.0.1:{port}/fapi/v{v[1:] or 1}" for v in ("", "V2", "V3")}
+        return apis | {"fapiData": f"http://127.0.0.1:{port}/futures/data"}
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

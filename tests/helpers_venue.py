@@ -102,10 +102,6 @@ class FakeVenue(FakeExchange):
         assert self._server is not None
         return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
-    @property
-    def urls(self) -> dict[str, str]:
-        return {**super().urls, "fapiData": f"{self.base}/futures/data"}
-
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while line := await reader.readline():

@@ -47,7 +47,7 @@ async def test_an_unknown_symbol_is_named() -> None:
     async with FakeExchange(SYMBOLS, lambda: NOW_MS) as exchange:
         source = ExchangeSource("binance", ("BTCUSD",), urls=exchange.urls)
         try:
-            with pytest.raises(FeedError, match="binance has no USDT perpetual BTCUSD"):
+            with pytest.raises(FeedError, match="binance has no perpetual BTCUSD in USDT or USDC"):
                 await source.symbols()
         finally:
             await source.close()

@@ -13,7 +13,7 @@ import pytest
 from midas_engine.errors import FeedError
 from midas_engine.market.feeds import ExchangeSource
 from midas_engine.market.fetch import Fetch, FolderSink, Order, Plan, Summary, Venue, open_venue
-from midas_engine.market.fetch.contract import Contract
+from midas_engine.market.venues.contract import Contract
 from tests.helpers_dialects import RECORDED, FakeBybit, FakeHyperliquid, FakeOkx
 from tests.helpers_exchange import HOUR
 from tests.helpers_venue import COLUMNS, EagerClock, FakeVenue, truth

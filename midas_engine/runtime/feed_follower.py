@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from midas_engine.errors import FeedLostError, LockTimeoutError, MidasError
 from midas_engine.events import BarProcessed, FaultReported, FeatureTicked
 from midas_engine.kb.locks import StoreLock
-from midas_engine.market.feeds.faults import reason_of
 from midas_engine.market.feeds.open import open_source
 from midas_engine.market.instants import as_utc
+from midas_engine.market.venues.words import reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping

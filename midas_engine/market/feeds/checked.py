@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from midas_engine.errors import FeedError
 from midas_engine.market.feeds.base import Candle, Settlement
-from midas_engine.market.feeds.faults import HINT, as_feed_error, shown
+from midas_engine.market.feeds.faults import HINT, as_feed_error
+from midas_engine.market.venues.words import shown
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from midas_engine.errors import FeedError
+from midas_engine.market.venues.words import reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HINT = "it is asked again; if this stays, look at the network and at what the source answers"
-_SHOWN = 200
 
 
 @contextmanager
@@ -40,21 +40,3 @@ def as_feed_error(name: str, what: str, *, hint: str = HINT) -> Iterator[None]:
         raise FeedError(f"{name} did not give {what}: it cancelled itself", hint=hint) from error
     except BaseException as error:
         raise FeedError(f"{name} did not give {what}: {reason_of(error)}", hint=hint) from error
-
-
-def reason_of(error: BaseException) -> str:
-    """Type and words of an error on one line."""
-    try:
-        words = " ".join(str(error).split())[:_SHOWN]
-    except Exception:
-        words = ""
-    return f"{type(error).__name__}: {words}" if words else type(error).__name__
-
-
-def shown(thing: Any) -> str:
-    """What came, short enough for a message."""
-    try:
-        text = " ".join(repr(thing).split())
-    except Exception:
-        text = "what has no text"
-    return f"{type(thing).__name__} {text[:80]}{'...' if len(text) > 80 else ''}"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from midas_engine.market.fetch.sink import Sink
     from midas_engine.market.fetch.store_sink import StoreSink
     from midas_engine.market.fetch.summary import Missing, Summary
-    from midas_engine.market.fetch.venues import Venue, open_venue
+    from midas_engine.market.venues import Venue, open_venue
 
 __all__ = ["Fetch", "FolderSink", "Missing", "Order", "Plan", "Sink", "StoreSink", "Summary", "Venue", "open_venue"]
 
@@ -28,7 +28,7 @@ __getattr__, __dir__ = lazy_face(
         "Sink": ".sink",
         "StoreSink": ".store_sink",
         "Summary": ".summary",
-        "Venue": ".venues",
-        "open_venue": ".venues",
+        "Venue": "midas_engine.market.venues",
+        "open_venue": "midas_engine.market.venues",
     },
 )

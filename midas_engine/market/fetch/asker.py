@@ -6,8 +6,8 @@ import asyncio
 import random
 from typing import TYPE_CHECKING, TypeVar
 
-from midas_engine.market.feeds.client import REQUEST_SECONDS
 from midas_engine.market.fetch.faults import FaultCounts, VenueFaultError, as_fault
+from midas_engine.market.venues.client import REQUEST_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING
 
 from midas_engine.errors import FeedError
 from midas_engine.market.feeds.together import together
-from midas_engine.market.fetch.contract import usable_name
 from midas_engine.market.fetch.faults import VenueFaultError
 from midas_engine.market.fetch.instants import as_text
-from midas_engine.market.fetch.venues.base import CANDLES
+from midas_engine.market.venues.base import CANDLES
+from midas_engine.market.venues.contract import usable_name
 from midas_engine.text import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from midas_engine.market.fetch.asker import Asker
-    from midas_engine.market.fetch.contract import Contract
     from midas_engine.market.fetch.venue_time import VenueTime
-    from midas_engine.market.fetch.venues import Venue
-    from midas_engine.market.fetch.venues.base import Group, Row
+    from midas_engine.market.venues import Venue
+    from midas_engine.market.venues.base import Group, Row
+    from midas_engine.market.venues.contract import Contract
 
 _TOP = re.compile(r"top:(\d{1,4})", re.IGNORECASE)
 _DAY_MS = 86_400_000

@@ -10,7 +10,7 @@ import numpy as np
 from midas_engine.market.fetch.page import Page, read_page, same
 from midas_engine.market.fetch.spans import lacking, stretches, windows
 from midas_engine.market.fetch.summary import Missing
-from midas_engine.market.fetch.venues.base import FUNDING
+from midas_engine.market.venues.base import FUNDING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from midas_engine.market.fetch.asker import Asker
-    from midas_engine.market.fetch.contract import Contract
     from midas_engine.market.fetch.plan import Plan
     from midas_engine.market.fetch.sink import Sink
     from midas_engine.market.fetch.summary import Summary
-    from midas_engine.market.fetch.venues import Venue
-    from midas_engine.market.fetch.venues.base import Group
+    from midas_engine.market.venues import Venue
+    from midas_engine.market.venues.base import Group
+    from midas_engine.market.venues.contract import Contract
 
 # The newest bars that are there are asked for again: what a venue restates, it restates soon.
 OVERLAP_BARS = 24

@@ -7,8 +7,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from midas_engine.errors import FeedError
-from midas_engine.market.feeds.client import HttpRefusal
-from midas_engine.market.feeds.faults import reason_of
+from midas_engine.market.venues.client import HttpRefusal
+from midas_engine.market.venues.words import reason_of
 
 # Kind -> what it is called in a message.
 KINDS = {

@@ -11,7 +11,7 @@ from midas_engine.market.fetch.page import read_page
 from midas_engine.market.fetch.settlement_bars import settlement_bars
 from midas_engine.market.fetch.spans import lacking, stretches, windows
 from midas_engine.market.fetch.summary import Missing
-from midas_engine.market.fetch.venues.base import FUNDING_COLUMNS
+from midas_engine.market.venues.base import FUNDING_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from midas_engine.market.fetch.asker import Asker
-    from midas_engine.market.fetch.contract import Contract
     from midas_engine.market.fetch.plan import Plan
     from midas_engine.market.fetch.sink import Sink
     from midas_engine.market.fetch.summary import Summary
-    from midas_engine.market.fetch.venues import Venue
-    from midas_engine.market.fetch.venues.base import Group
+    from midas_engine.market.venues import Venue
+    from midas_engine.market.venues.base import Group
+    from midas_engine.market.venues.contract import Contract
 
 _DAY = 86_400_000
 WINDOW_DAYS = 90

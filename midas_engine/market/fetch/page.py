@@ -6,13 +6,13 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from midas_engine.market.fetch.venues.base import CANDLES, MARK, NonsenseError, Row
+from midas_engine.market.venues.base import CANDLES, MARK, NonsenseError, Row
 
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Iterable, Mapping
 
-    from midas_engine.market.fetch.venues.base import Group
+    from midas_engine.market.venues.base import Group
 
 # 2000 and 2100: what lies outside was not given in milliseconds.
 _FIRST_MS, _LAST_MS = 946_684_800_000, 4_102_444_800_000

@@ -6,20 +6,20 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from midas_engine.errors import FeedError
-from midas_engine.market.feeds.client import BAR_SECONDS
 from midas_engine.market.fetch.choosing import chosen
 from midas_engine.market.fetch.instants import as_text
 from midas_engine.market.fetch.venue_time import VenueTime, venue_time
-from midas_engine.market.fetch.venues.base import COLUMNS, FUNDING, PRICES
+from midas_engine.market.venues.base import COLUMNS, FUNDING, PRICES
+from midas_engine.market.venues.client import BAR_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from midas_engine.clock import Clock
     from midas_engine.market.fetch.asker import Asker
-    from midas_engine.market.fetch.contract import Contract
-    from midas_engine.market.fetch.venues import Venue
-    from midas_engine.market.fetch.venues.base import Group
+    from midas_engine.market.venues import Venue
+    from midas_engine.market.venues.base import Group
+    from midas_engine.market.venues.contract import Contract
 
 ALWAYS = (*PRICES, "volume")
 

@@ -14,17 +14,17 @@ from midas_engine.market.fetch.funding_fetch import fetch_funding
 from midas_engine.market.fetch.plan import Order, Plan, make_plan
 from midas_engine.market.fetch.progress import Progress, ProgressCount
 from midas_engine.market.fetch.summary import Missing, Summary
-from midas_engine.market.fetch.venues.base import FUNDING
+from midas_engine.market.venues.base import FUNDING
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Callable
 
     from midas_engine.clock import Clock
-    from midas_engine.market.fetch.contract import Contract
     from midas_engine.market.fetch.sink import Sink
-    from midas_engine.market.fetch.venues import Venue
-    from midas_engine.market.fetch.venues.base import Group
+    from midas_engine.market.venues import Venue
+    from midas_engine.market.venues.base import Group
+    from midas_engine.market.venues.contract import Contract
 
 AT_ONCE = 4
 # So many requests given up in a row are no longer bad luck.

@@ -10,7 +10,7 @@ from midas_engine.market.fetch.faults import VenueFaultError
 if TYPE_CHECKING:
     from midas_engine.clock import Clock
     from midas_engine.market.fetch.asker import Asker
-    from midas_engine.market.fetch.venues import Venue
+    from midas_engine.market.venues import Venue
 
 # The clocks of two machines in order differ by less.
 TOLERANCE_MS = 60_000

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from midas_engine.market.feeds.client import BAR_SECONDS
-from midas_engine.market.fetch.contract import SETTLES, Contract, usable_name
-from midas_engine.market.fetch.venues.base import (
+from midas_engine.market.venues.base import (
     CANDLES,
     FUNDING,
     FUNDING_COLUMNS,
@@ -23,6 +21,8 @@ from midas_engine.market.fetch.venues.base import (
     number,
     settled,
 )
+from midas_engine.market.venues.client import BAR_SECONDS
+from midas_engine.market.venues.contract import SETTLES, Contract, usable_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from midas_engine.market.feeds.client import BAR_SECONDS, open_client
-from midas_engine.market.feeds.faults import shown
-from midas_engine.market.fetch.contract import SETTLES, Contract, usable_name
+from midas_engine.market.venues.client import BAR_SECONDS, open_client
+from midas_engine.market.venues.contract import SETTLES, Contract, usable_name
+from midas_engine.market.venues.words import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

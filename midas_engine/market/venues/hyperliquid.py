@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from midas_engine.market.feeds.client import BAR_SECONDS
-from midas_engine.market.fetch.venues.base import (
+from midas_engine.market.venues.base import (
     CANDLES,
     FUNDING,
     FUNDING_COLUMNS,
@@ -19,11 +18,12 @@ from midas_engine.market.fetch.venues.base import (
     number,
     settled,
 )
+from midas_engine.market.venues.client import BAR_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from midas_engine.market.fetch.contract import Contract
+    from midas_engine.market.venues.contract import Contract
 
 _KEPT_CANDLES = 5000
 _PAGE = 500

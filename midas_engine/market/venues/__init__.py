@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from midas_engine.market.fetch.venues.base import Venue
+from midas_engine.market.venues.base import Venue
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,10 +16,10 @@ def open_venue(name: str, *, base_url: str = "", urls: Mapping[str, str] | None 
     Raises:
         FeedError: ccxt is not installed, or knows no such exchange.
     """
-    from midas_engine.market.fetch.venues.binance import Binance
-    from midas_engine.market.fetch.venues.bybit import Bybit
-    from midas_engine.market.fetch.venues.hyperliquid import Hyperliquid
-    from midas_engine.market.fetch.venues.okx import Okx
+    from midas_engine.market.venues.binance import Binance
+    from midas_engine.market.venues.bybit import Bybit
+    from midas_engine.market.venues.hyperliquid import Hyperliquid
+    from midas_engine.market.venues.okx import Okx
 
     own: dict[str, type[Venue]] = {
         "binance": Binance,
