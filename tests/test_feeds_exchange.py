@@ -10,7 +10,8 @@ import pytest
 from midas_engine.clock import ManualClock
 from midas_engine.errors import FeedError
 from midas_engine.market.feeds import ExchangeSource, PollingFeed, is_live, open_source
-from tests.helpers_exchange import FakeExchange, close_of
+from tests.helpers_exchange import HOUR, FakeExchange, close_of
+from tests.helpers_venue import FakeVenue, truth
 
 ccxt = pytest.importorskip("ccxt")
 NOW = datetime(2025, 3, 1, 12, 30, tzinfo=UTC)
@@ -20,7 +21,7 @@ SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
 
 async def test_history_of_named_symbols_through_the_client_library() -> None:
     async with FakeExchange(SYMBOLS, lambda: NOW_MS) as exchange:
-        source = ExchangeSource("binance", ("ETHUSDT", "BTCUSDT"), urls=exchange.urls)
+        source = ExchangeSource("binance", ("ETHUSDT", "BTCUSDT"), urls=exchange.urls, columns=())
         feed = PollingFeed(source, ManualClock(NOW))
         try:
             panel = await feed.history(1200)
@@ -97,3 +98,32 @@ async def test_sources_as_a_user_writes_them() -> None:
     await source.close()
     assert is_live("follow:bars.parquet")
     assert not is_live("synthetic:7")
+
+
+async def test_live_bars_have_every_column_the_venue_gives() -> None:
+    async with FakeVenue(("BTCUSDT",), lambda: NOW_MS) as exchange:
+        source = ExchangeSource("binance", ("BTCUSDT",), urls=exchange.urls)
+        source._client.enableRateLimit = False
+        feed = PollingFeed(source, ManualClock(NOW))
+        try:
+            panel = await feed.history(30)
+        finally:
+            await feed.close()
+    end = NOW_MS // HOUR * HOUR
+    for name, values in truth("BTCUSDT", end - 30 * HOUR, end).items():
+        assert panel.values(str(name))[:, 0].tolist() == values.tolist(), name
+    assert {"vwap", "funding_rate", "funding_paid"} <= set(panel.columns)
+
+
+async def test_an_outage_of_the_marks_is_none_of_the_bars() -> None:
+    async with FakeVenue(("BTCUSDT",), lambda: NOW_MS) as exchange:
+        exchange.answers["markPriceKlines"] = lambda _: {"code": 0}
+        source = ExchangeSource("binance", ("BTCUSDT",), urls=exchange.urls)
+        source._client.enableRateLimit = False
+        feed = PollingFeed(source, ManualClock(NOW))
+        try:
+            panel = await feed.history(30)
+        finally:
+            await feed.close()
+    assert np.isnan(panel.values("mark_close")).all()
+    assert np.isfinite(panel.values("open_interest")).all()

@@ -47,7 +47,7 @@ class Desk:
         self.exchange, self.clock = exchange, clock
         self.told: list[str] = []
         self.bars: list[ClosedBar] = []
-        source = ExchangeSource("binance", SYMBOLS, urls=exchange.urls)
+        source = ExchangeSource("binance", SYMBOLS, urls=exchange.urls, columns=())
         source._client.enableRateLimit = False
         self.source = OwnThread(source)
         self.feed = PollingFeed(self.source, clock, on_fault=self.told.append)
@@ -165,7 +165,7 @@ async def test_the_exchange_says_what_time_it_is(off: float) -> None:
 async def test_a_start_on_nonsense_is_a_feed_error() -> None:
     async with FakeExchange(SYMBOLS, lambda: T0) as exchange:
         exchange.answers["exchangeInfo"] = lambda _: {"symbols": [None]}
-        source = ExchangeSource("binance", SYMBOLS, urls=exchange.urls)
+        source = ExchangeSource("binance", SYMBOLS, urls=exchange.urls, columns=())
         try:
             with pytest.raises(FeedError, match="binance did not give its list of markets"):
                 await source.symbols()

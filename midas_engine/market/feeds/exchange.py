@@ -71,6 +71,7 @@ class ExchangeSource:
             and (not g.lengths or timeframe in g.lengths)
             and (columns is None or set(g.columns) & set(columns))
         ]
+        self._said_ms: int | None = None
         self.grace_seconds = grace_seconds
         self.name = exchange
         self.bar_seconds = BAR_SECONDS[timeframe]
@@ -112,7 +113,7 @@ class ExchangeSource:
         for _ in range(_MOST_EMPTY):
             end = begin + self._candles.page * step
             rows = await self._ask(what, self._venue.rows(self._candles, contract, self._timeframe, begin, end))
-            if rows or contract.listed_ms or end > self._client.milliseconds():
+            if rows or contract.listed_ms or end > self._now_ms():
                 break
             begin = end
         if not rows:
@@ -137,7 +138,7 @@ class ExchangeSource:
         return {at: found.get(at, unknown) for at in range(begin, end, step)} if unknown else {}
 
     async def _group(self, group: Group, contract: Contract, begin: int, end: int) -> Sequence[Row]:
-        reach = group.reaches(self._client.milliseconds(), self.bar_seconds)
+        reach = group.reaches(self._now_ms(), self.bar_seconds)
         if end <= reach:
             return ()
         what = f"{group.name.replace('_', ' ')} of {contract.name}"
@@ -154,7 +155,7 @@ class ExchangeSource:
             return ()
         contract, what = self._contracts[symbol], f"funding of {symbol}"
         found: dict[int, float] = {}
-        now = self._client.milliseconds() + 86_400_000
+        now = self._now_ms() + 86_400_000
         begin = since_ms
         while begin < now:
             end = begin + _FUNDING_DAYS * 86_400_000
@@ -166,7 +167,11 @@ class ExchangeSource:
     async def server_ms(self) -> float | None:
         """The exchange's own time, ms since the epoch; None where it does not say."""
         said = await self._ask("its time", self._venue.server_ms())
+        self._said_ms = said
         return None if said is None else float(said)
+
+    def _now_ms(self) -> int:
+        return int(self._client.milliseconds() if self._said_ms is None else self._said_ms)
 
     async def _ask(self, what: str, call: Any) -> Any:
         with as_feed_error(self.name, what, hint="it is asked again; check the network if this stays"):
