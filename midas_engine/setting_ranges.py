@@ -30,11 +30,15 @@ RANGES: dict[str, tuple[float, float]] = {
     "monitor.expected_slippage_bps": (0, 1000),
     "monitor.feed_failures": (0, 1_000_000),
     "terminal.refresh_hz": (0.5, 20),
+    "book.capital_usd": (1, 1e12),
+    "book.symbol_cap": (0.001, 1.0),
+    "book.net_cap": (0.0, 1.0),
 }
 CHOICES: dict[str, tuple[str, ...]] = {
     "model.provider": tuple(PROVIDERS),
     "evaluation.mode": ("auto", "time", "cross-section"),
     "monitor.kill_policy": ("manual", "confirm", "auto"),
+    "book.neutrality": ("none", "dollar"),
 }
 DURATIONS: dict[str, tuple[str, ...]] = {"evaluation.embargo": ("auto",), "dsl.lookback": (), "dsl.total_lookback": ()}
 """Settings that are durations, and the words they may be instead."""

@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from midas_engine.book_settings import BookSettings
 from midas_engine.dsl_limits import LEAST_WINDOW_BARS, NO_SETTING, DslLimits
 from midas_engine.durations import duration
 from midas_engine.errors import SettingsError
@@ -187,6 +188,7 @@ class Settings:
         model: Which model proposes, and its budget.
         monitor: The online loop.
         terminal: The terminal.
+        book: The book of all deployed features.
     """
 
     kb: str = "./midas-kb"
@@ -201,6 +203,7 @@ class Settings:
     model: ModelSettings = ModelSettings()
     monitor: MonitorSettings = MonitorSettings()
     terminal: TerminalSettings = TerminalSettings()
+    book: BookSettings = BookSettings()
 
     @property
     def kb_path(self) -> Path:

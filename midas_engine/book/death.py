@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from midas_engine.stats.sequential import Reference
 
-_SHARE_OF_RUN = 0.5
+_SHARE_OF_RUN = 1.0
 _MOST, _BACK = 100.0, 0.1
 """The sum is held below so many run lengths, so that a member that comes back is seen; and where it counts as back."""
 

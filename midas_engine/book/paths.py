@@ -57,15 +57,15 @@ class Signals:
     w: Floats
     holdings: tuple[int, ...]
 
-    def without(self, name: str) -> Signals:
+    def without(self, k: int) -> Signals:
         """The others."""
-        keep = [k for k, other in enumerate(self.names) if other != name]
+        keep = [i for i in range(len(self.names)) if i != k]
         return Signals(
-            tuple(self.names[k] for k in keep),
+            tuple(self.names[i] for i in keep),
             self.positions[keep],
             self.u[keep],
             self.w[keep],
-            tuple(self.holdings[k] for k in keep),
+            tuple(self.holdings[i] for i in keep),
         )
 
 
@@ -77,11 +77,23 @@ class Held:
         positions: Mean of the last h positions, scaled to a mean gross of 1 before the book begins [K, T, S].
         earned: Return before costs, less funding, per bar [K, T]; NaN where no return is known.
         holdings: Bars held [K].
+        scales: What the mean of the last h positions was multiplied by [K].
     """
 
     positions: Floats
     earned: Floats
     holdings: tuple[int, ...]
+    scales: tuple[float, ...]
+
+    def without(self, k: int) -> Held:
+        """The others."""
+        keep = [i for i in range(len(self.holdings)) if i != k]
+        return Held(
+            self.positions[keep],
+            self.earned[keep],
+            tuple(self.holdings[i] for i in keep),
+            tuple(self.scales[i] for i in keep),
+        )
 
 
 def held_positions(p: Floats, bars: int) -> Floats:
@@ -115,24 +127,34 @@ def hold(signals: Signals, market: Market, train: slice, prior: Prior) -> Held:
     """Every member at its own holding, chosen on `train` alone, which must lie before what is measured."""
     positions = np.empty_like(signals.positions)
     earned = np.empty(signals.u.shape)
-    chosen = []
+    chosen, scales = [], []
     for k in range(len(signals.names)):
         named = signals.holdings[k]
         best = None
         for bars in (named,) if named else HOLDINGS:
             p = held_positions(signals.positions[k], bars)
             piece = p[train]
-            gross = float(np.abs(piece).sum(axis=1).mean()) if piece.size else 0.0
-            if gross > 0.0:
-                p = p / gross
+            sizes = np.abs(piece).sum(axis=1)
+            sizes = sizes[sizes > 0.0]  # bars without any value are no small positions
+            gross = float(sizes.mean()) if sizes.size else 0.0
+            scale = 1.0 / gross if gross > 0.0 else 1.0
+            p = p * scale
             got = earnings(p, market)
+            got[: _first(p)] = math.nan  # before its first value it has not earned nothing: it was not there
             ratio = _net_ratio(p[train], got[train], market, prior) if not named else 0.0
             if best is None or ratio > best[0]:
-                best = (ratio, bars, p, got)
+                best = (ratio, bars, p, got, scale)
         assert best is not None
         chosen.append(best[1])
+        scales.append(best[4])
         positions[k], earned[k] = best[2], best[3]
-    return Held(positions, earned, tuple(chosen))
+    return Held(positions, earned, tuple(chosen), tuple(scales))
+
+
+def _first(p: Floats) -> int:
+    """The first bar with a position; all bars when there is none."""
+    active = np.flatnonzero(p.any(axis=1))
+    return int(active[0]) if active.size else p.shape[0]
 
 
 def _net_ratio(p: Floats, earned: Floats, market: Market, prior: Prior) -> float:

@@ -70,6 +70,7 @@ class Walk:
         now: What is expected at the last bar.
         held: The members as they are held.
         references: What each promised.
+        called: Which the detectors call dead at the last look [K].
     """
 
     first: int
@@ -82,9 +83,17 @@ class Walk:
     now: Outlook
     held: Held
     references: tuple[Reference | None, ...]
+    called: Bools
 
 
-def walk(signals: Signals, market: Market, train: slice, prior: Prior, limits: Limits | None = None) -> Walk:
+def walk(
+    signals: Signals,
+    market: Market,
+    train: slice,
+    prior: Prior,
+    limits: Limits | None = None,
+    held: Held | None = None,
+) -> Walk:
     """Run the book over every row after `train`.
 
     Args:
@@ -93,10 +102,11 @@ def walk(signals: Signals, market: Market, train: slice, prior: Prior, limits: L
         train: Rows before the path begins: holdings, scales and promises are measured there.
         prior: What was believed of a candidate; see `strength`.
         limits: Caps and neutrality.
+        held: The members as they are held, where that is known already.
     """
     bars = market.returns.shape[0]
     first = int(train.stop)
-    held = hold(signals, market, train, prior)
+    held = held or hold(signals, market, train, prior)
     references = tuple(_reference(signals.u[k, train], signals.w[k, train], prior) for k in range(len(signals.names)))
     dead, called = death_chance(signals.u, signals.w, references, market.arl0)
     looks = np.arange(first, bars, market.rebalance_bars)
@@ -109,12 +119,21 @@ def walk(signals: Signals, market: Market, train: slice, prior: Prior, limits: L
         before = now.weights
         weights[at - first : at - first + market.rebalance_bars] = before
     now = _empty(len(signals.names)) if now is None else now
-    return _run(first, weights, held, market, limits or Limits(), now, references)
+    last = called[:, looks[-1]] if looks.size else np.zeros(len(signals.names), np.bool_)
+    return _run(first, weights, held, market, limits or Limits(), now, references, last)
+
+
+def equally(path: Walk, market: Market, limits: Limits) -> Floats:
+    """Net return per bar of equal weights of the same members over the same rows [N]."""
+    size = len(path.references)
+    weights = np.full((path.net.size, size), 1.0 / max(size, 1))
+    called = np.zeros(size, np.bool_)
+    return _run(path.first, weights, path.held, market, limits, path.now, path.references, called).net
 
 
 def _run(
     first: int, weights: Floats, held: Held, market: Market, limits: Limits, now: Outlook,
-    references: tuple[Reference | None, ...],
+    references: tuple[Reference | None, ...], called: Bools,
 ) -> Walk:  # fmt: skip
     wanted = np.einsum("tk,kts->ts", weights, held.positions[:, first:])
     positions = limited(wanted, limits)
@@ -129,7 +148,8 @@ def _run(
     for k in range(weights.shape[1]):
         own = weights[:, k, None] * held.positions[k, first:]
         apart += np.abs(np.diff(own, axis=0, prepend=0.0)).sum(axis=1)
-    return Walk(first, weights, positions, earned, traded, apart, earned - traded * market.cost, now, held, references)
+    net = earned - traded * market.cost
+    return Walk(first, weights, positions, earned, traded, apart, net, now, held, references, called)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ VERBS = {
     "monitor": f"{_HERE}.monitor:monitor",
     "report": f"{_HERE}.report:report",
     "tearsheet": f"{_HERE}.tearsheet:tearsheet",
+    "book": f"{_HERE}.book:book",
     "calibrate": f"{_HERE}.calibrate:calibrate",
     "ledger": f"{_HERE}.ledger:ledger",
     "learnings": f"{_HERE}.learnings:learnings",
@@ -60,7 +61,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "undo",
         "redo",
     ),
-    "Monitoring": ("monitor", "report"),
+    "Monitoring": ("monitor", "report", "book"),
     "Data, language, upkeep": ("data", "dsl", "kb", "trust", "warmup", "plugins"),
 }
 
