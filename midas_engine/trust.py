@@ -115,6 +115,11 @@ SETTINGS: dict[str, Danger | None] = {
     "terminal.refresh_hz": None,
     "terminal.ascii": None,
     "terminal.keys": None,
+    # Somebody may trade what the book says: a file that merely lies there may hold it tighter, never larger.
+    "book.capital_usd": Danger("makes what the book holds larger", _no_more),
+    "book.symbol_cap": Danger("lets the book hold more of one symbol", _no_more),
+    "book.net_cap": Danger("lets the book lean further to one side", _no_more),
+    "book.neutrality": None,
 }
 
 

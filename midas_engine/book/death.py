@@ -1,9 +1,9 @@
 """How likely it is that a member has died, bar by bar: the live detectors' own statistic, read as a chance.
 
 R is the Shiryaev-Roberts sum of the critical test over the causal score, without its alarm and restart: it falls
-again when the score comes back. R / (R + half of the promised run length) is the chance of a break when breaks come
-once in two such lengths (Shiryaev 1963): 2/3 where the detector calls, and about a tenth for a healthy member. A member
-that is called has no weight, chance or not, until the sum has fallen to a tenth of the line again.
+again when the score comes back. R / (R + run length) is the chance of a break when breaks come once in a run length
+(Shiryaev 1963): 1/2 where the detector calls, and about a twelfth for a healthy member. A member that is called has no
+weight, chance or not, until the sum has fallen to a tenth of the line again.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from midas_engine.stats.sequential import Reference
 
-_SHARE_OF_RUN = 1.0
 _MOST, _BACK = 100.0, 0.1
 """The sum is held below so many run lengths, so that a member that comes back is seen; and where it counts as back."""
 
@@ -76,5 +75,5 @@ def death_chance(u: Floats, w: Floats, references: Sequence[Reference | None], a
         out,
         called,
     )
-    chance: Floats = out / (out + _SHARE_OF_RUN * arl0)
+    chance: Floats = out / (out + arl0)
     return chance, called
