@@ -40,7 +40,7 @@ def book_of(kb: KnowledgeBase, panel: Panel, settings: Settings) -> BookFigures:
         DataError: The data has no close.
         EvaluationError: It is too short to be split.
     """
-    from midas_engine.evaluator.context.history_split import split_history
+    from midas_engine.evaluator.context.history_split import split_panel
 
     deployed = tuple(kb.features(FeatureState.DEPLOYED))
     if not deployed:
@@ -50,7 +50,7 @@ def book_of(kb: KnowledgeBase, panel: Panel, settings: Settings) -> BookFigures:
     if not found.records:
         none = "no deployed feature can be computed on this data"
         return dataclasses.replace(nothing_deployed(settings), left_out=found.left_out, notes=(none,))
-    research = split_history(panel.timestamps, settings, max(settings.evaluation.horizons)).research
+    research = split_panel(panel, settings, max(settings.evaluation.horizons)).research
     prior = prior_of(kb, research.stop - (research.start or 0), panel.bars_per_year)
     limits = limits_of(settings)
     path = walk(found.signals, market, research, prior, limits)
