@@ -18,6 +18,7 @@ from midas_engine.calibrate.graduation import continued_rows
 from midas_engine.calibrate.plan import ICS, Job
 from midas_engine.calibrate.report import text, to_dict
 from midas_engine.calibrate.sessions import SessionOutcome
+from midas_engine.calibrate.stream import share_after, stream_share
 from midas_engine.calibrate.work import Worker
 from midas_engine.errors import EvaluationError, SettingsError
 from midas_engine.evaluator import DEFAULT_THRESHOLDS
@@ -146,6 +147,23 @@ def test_what_graduates_is_counted_by_its_day() -> None:
     assert (found.noise_graduated.hits, found.noise_graduated.tries) == (1, 6)
     assert "Noise promoted or graduated, once looked" in text(found)
     assert "or graduated from shadow" in text(found)
+
+
+def test_promotion_is_counted_along_a_stream_of_looks() -> None:
+    """A p that holds at a first look does not hold at each later one, and noise's lost looks cost more of them."""
+    sure, thin, refused = 1e-9, 0.02, math.nan
+    assert stream_share([sure] * 4, 0.0) == 1.0
+    assert stream_share([sure, refused], 0.0) == pytest.approx(0.5, abs=0.02)
+    assert share_after([sure, thin, refused, 1.0], 0) == 2
+    assert share_after([sure, thin, refused, 1.0]) == 1
+    alone, beside_noise = stream_share([thin, 0.2, 0.2], 0.0), stream_share([thin, 0.2, 0.2], 0.5)
+    assert beside_noise < alone < 1 / 3
+    sessions, features = _outcomes()
+    for f in features:
+        f.sealed_p = thin if f.promoted else 0.5
+    middle = summarise(panel(), SETTINGS, PLAN, sessions, features, [], 3.0).recall[1]
+    assert middle.stream.value < middle.promoted.value == 0.5
+    assert middle.after_misses.value == 0.0
 
 
 def test_a_continuation_is_of_research_rows_in_weeks() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from midas_engine.calibrate.graduation import day_of_promotion
 from midas_engine.calibrate.market import Replay
 from midas_engine.calibrate.targets import make_target, plant, strength_for
+from midas_engine.evaluator import sealed_vetoes
 from midas_engine.evaluator.context.byte_cache import mask_key
 from midas_engine.monitor import decay_detector
 from midas_engine.stats.causal_score import causal_scores
@@ -54,6 +55,7 @@ class FeatureOutcome:
         false_alarms: Alarms while alive.
         drop_bars: Bars from each death to its alarm; negative: not called before the data ended, after so many bars.
         flip_bars: The same when the sign turned.
+        sealed_p: The p of its sealed look, 1 where something else refused it there; NaN where research made no look.
         day: Day on which it is promoted: 0 at its sealed look, later out of shadow; infinite when never.
         noise_day: The same of the feature where it foresees nothing, whatever research said.
     """
@@ -71,6 +73,7 @@ class FeatureOutcome:
     false_alarms: int = 0
     drop_bars: list[int] = field(default_factory=list)
     flip_bars: list[int] = field(default_factory=list)
+    sealed_p: float = math.nan
     day: float = math.inf
     noise_day: float = math.inf
 
@@ -136,9 +139,13 @@ def judge_planted(
         failed=tuple(g.name for v in verdict.verdicts for g in v.gates if not g.passed),
     )  # fmt: skip
     if verdict.overall_pass:
-        out.day = day_of_promotion(market, replay, values, z, target.strength, thresholds, seed)
+        sealed = replay.judge(values, "sealed", 1, thresholds)
+        p = sealed.evaluation.score_p
+        out.sealed_p = 1.0 if sealed_vetoes(sealed) or p != p else p
+        out.day = day_of_promotion(market, sealed, values, z, target.strength, seed)
     out.promoted = out.day == 0.0
-    out.noise_day = day_of_promotion(market, Replay(market, target.dead), values, z, 0.0, thresholds, seed)
+    dead = Replay(market, target.dead).judge(values, "sealed", 1, thresholds)
+    out.noise_day = day_of_promotion(market, dead, values, z, 0.0, seed)
     _watch(market, values, target, ic, out)
     return out
 

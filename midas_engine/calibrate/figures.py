@@ -10,6 +10,7 @@ import numpy as np
 
 from midas_engine.calibrate.graduation import DAYS
 from midas_engine.calibrate.plan import ICS, KINDS
+from midas_engine.calibrate.stream import share_after, stream_share
 from midas_engine.stats.intervals import LEVEL, rate_interval, share_interval
 from midas_engine.stats.sequential_delay import outlook
 from midas_engine.stats.sequential_reference import GAIN
@@ -55,6 +56,8 @@ class Recall:
         statistical: Share that passed all but the economic research gates.
         research: Share that passed every research gate.
         promoted: Share that held at the first sealed look of a lifetime as well.
+        stream: Share that lifetimes of sessions promote, each look moving the next one's line (`calibrate.stream`).
+        after_misses: Share that held at a look after five lost ones.
         graduated: Share promoted there or graduated from shadow after 30, 90 and 180 days.
         drop_days: Mean days from the death of the feature to the alarm.
         flip_days: The same when its sign turned.
@@ -74,6 +77,8 @@ class Recall:
     flip_days: Figure
     expected_drop_days: float
     expected_flip_days: float
+    stream: Figure
+    after_misses: Figure
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +124,10 @@ class Calibration:
         died = next((r for r in self.recall if r.ic == HEADLINE_IC), None)
         if died is None or not alarms.tries:
             return f"{first}."
+        found = died.stream
         return (
-            f"{first}; when one died it was called after {_days(died.drop_days)}, "
+            f"{first}; of true features of rank IC {died.ic:g} it promoted {_percent(found)} along a stream of looks; "
+            f"when one died it was called after {_days(died.drop_days)}, "
             f"with {alarms.value:.2f} [{alarms.low:.2f}, {alarms.high:.2f}] false alarms a year."
         )
 
@@ -161,7 +168,8 @@ def summarise(
         )
         for kind in KINDS
     }
-    recall = tuple(_recall(ic, [f for f in features if f.ic == ic], panel, settings) for ic in ICS)
+    looks = sum(s.research for s in noise) / len(noise) if noise else 0.0
+    recall = tuple(_recall(ic, [f for f in features if f.ic == ic], panel, settings, looks) for ic in ICS)
     best = [max(s.scores) for s in noise if s.scores]
     return Calibration(
         data=settings.data,
@@ -201,8 +209,13 @@ def summarise(
     )
 
 
-def _recall(ic: float, features: Sequence[FeatureOutcome], panel: Panel, settings: Settings) -> Recall:
+def _recall(
+    ic: float, features: Sequence[FeatureOutcome], panel: Panel, settings: Settings, noise_looks: float
+) -> Recall:
     count = len(features)
+    # What was promoted at its look without a p of its own held at any line.
+    p_values = [0.0 if f.promoted and f.sealed_p != f.sealed_p else f.sealed_p for f in features]
+    along = round(stream_share(p_values, noise_looks) * count) if count else 0
     days = panel.hours_per_bar / 24.0
     breadth = float(np.nanmean([f.breadth for f in features])) if features else math.nan
     arl0 = float(settings.monitor.arl0_bars)
@@ -220,6 +233,8 @@ def _recall(ic: float, features: Sequence[FeatureOutcome], panel: Panel, setting
         flip_days=mean_delay([f.flip_bars for f in features], days),
         expected_drop_days=ahead.drop_bars * days,
         expected_flip_days=ahead.flip_bars * days,
+        stream=Figure.share(along, count),
+        after_misses=Figure.share(share_after(p_values), count),
     )
 
 

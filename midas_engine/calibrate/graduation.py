@@ -20,12 +20,10 @@ from midas_engine.stats.online_fdr import LordPlusPlus
 from midas_engine.stats.scale import lagged_scale
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any
-
     from numpy.typing import NDArray
 
-    from midas_engine.calibrate.market import Market, Replay
+    from midas_engine.calibrate.market import Market
+    from midas_engine.models import MultiAgentResult
     from midas_engine.stats._jit import Floats
 
 DAYS = (30, 90, 180)
@@ -36,25 +34,22 @@ _WARM_BARS = 720  # of the continuation: the half-life of the slowest average of
 
 def day_of_promotion(
     market: Market,
-    replay: Replay,
+    verdict: MultiAgentResult,
     values: Floats,
     z: Floats,
     strength: float,
-    thresholds: Mapping[str, Any],
     seed: list[int],
 ) -> float:
     """Day on which a feature would be promoted: 0 at its look, later out of shadow, infinite when never.
 
     Args:
         market: The user's market.
-        replay: The target of its history, and the gates on it.
+        verdict: What the sealed part said of it.
         values: The feature [T, S].
         z: Its normal scores [T, S].
         strength: What is planted in the continuation; 0 plants nothing.
-        thresholds: The user's own.
         seed: Of the continuation.
     """
-    verdict = replay.judge(values, "sealed", 1, thresholds)
     e = verdict.evaluation
     p = e.score_p if math.isfinite(e.score_p) else 1.0
     # The first look of a fresh lifetime.

@@ -65,14 +65,14 @@ def _sessions(axes: Axes, found: Calibration) -> None:
 
 def _recall(axes: Axes, found: Calibration) -> None:
     for shift, (label, colour) in zip(
-        (-0.0006, 0.0, 0.0006), (("statistical", SOFT), ("research", INK), ("promoted", GOOD)), strict=True
+        (-0.0006, 0.0, 0.0006), (("statistical", SOFT), ("research", INK), ("stream", GOOD)), strict=True
     ):
         figures = [getattr(r, label) for r in found.recall]
         if figures:
             values = np.array([f.value for f in figures])
             errors = np.array([[f.value - f.low for f in figures], [f.high - f.value for f in figures]])
             x = [r.ic + shift for r in found.recall]
-            name = {"statistical": "statistical gates", "research": "all gates", "promoted": "promoted"}[label]
+            name = {"statistical": "statistical gates", "research": "all research gates", "stream": "promoted"}[label]
             axes.errorbar(x, values, yerr=np.maximum(errors, 0.0), fmt="o-", color=colour, capsize=3, label=name)
     axes.set_ylim(-0.03, 1.03)
     axes.set_xlabel("planted rank IC", fontsize=8)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from midas_engine.calibrate.graduation import DAYS
+from midas_engine.calibrate.stream import MISSES, SESSIONS
 from midas_engine.jsonable import plain
 
 if TYPE_CHECKING:
@@ -19,16 +20,29 @@ def text(found: Calibration) -> str:
     """What the command prints: the headline, then every figure with its interval."""
     lines = [found.headline, "", *_noise_lines(found), "", "Planted features (share found [90 %])"]
     lines += [f"  {' '.join(row)}" for row in _padded([_HEAD, *(_row(r) for r in found.recall)])]
-    lines += ["", "Promoted at the sealed look, or graduated from shadow after so many days (share [90 %])"]
+    lines += [
+        "",
+        "Promoted at the first sealed look, or graduated from shadow after so many days (share [90 %])",
+    ]
     lines += [f"  {' '.join(row)}" for row in _padded([_SHADOW_HEAD, *(_shadow_row(r) for r in found.recall)])]
     lines += ["", *_notes(found)]
     return "\n".join(lines)
 
 
-_HEAD = ["IC", "n", "breadth", "t", "statistical gates", "all gates", "promoted", "days, drop to 0", "days, flip"]
+_HEAD = [
+    "IC",
+    "n",
+    "breadth",
+    "t",
+    "statistical gates",
+    "all research gates",
+    "promoted",
+    "days, drop to 0",
+    "days, flip",
+]
 
 
-_SHADOW_HEAD = ["IC", "at the look", *(f"{d} d" for d in DAYS)]
+_SHADOW_HEAD = ["IC", "at the first look", *(f"{d} d" for d in DAYS)]
 
 
 def _shadow_row(r: Recall) -> list[str]:
@@ -38,9 +52,15 @@ def _shadow_row(r: Recall) -> list[str]:
 def _row(r: Recall) -> list[str]:
     return [
         f"{r.ic:.2f}", str(r.features), f"{r.breadth:.1f}", f"{r.score_t:.1f}", _share(r.statistical),
-        _share(r.research), _share(r.promoted), _days(r.drop_days, r.expected_drop_days),
+        _share(r.research), _promoted(r), _days(r.drop_days, r.expected_drop_days),
         _days(r.flip_days, r.expected_flip_days),
     ]  # fmt: skip
+
+
+def _promoted(r: Recall) -> str:
+    """Along a stream of looks, and at a look after five lost ones."""
+    after = f", {r.after_misses.value:.2f} after {MISSES} misses" if r.after_misses.tries else ""
+    return f"{_share(r.stream)}{after}"
 
 
 def _padded(rows: list[list[str]]) -> list[list[str]]:
@@ -96,8 +116,10 @@ def _notes(found: Calibration) -> list[str]:
         f"seed {found.seed}, {found.seconds:.0f} s."
     )
     read = (
-        "Brackets are 90 % intervals. A promoted feature is noise when it holds less than a tenth of the planted "
-        "strength. Days: mean from death to alarm at this data's breadth; 'gauge' is what the monitor prints before."
+        f"Brackets are 90 % intervals. Promoted: along lifetimes of {SESSIONS} sessions with one such feature each, "
+        "where every look, noise's too, moves the line of the next. A promoted feature is noise when it holds less "
+        "than a tenth of the planted strength. Days: mean from death to alarm at this data's breadth; 'gauge' is what "
+        "the monitor prints before."
     )
     notes = [how, read]
     return notes + [f"Not replayed: {p}" for p in found.problems]
@@ -148,7 +170,11 @@ def _markdown(found: Calibration) -> str:
     if found.recall:
         lines += ["", "## Planted features", "", f"| {' | '.join(_HEAD)} |", f"|{' --- |' * len(_HEAD)}"]
         lines += [f"| {' | '.join(_row(r))} |" for r in found.recall]
-        lines += ["", "Promoted at the sealed look, or graduated from shadow after so many days:", ""]
+        lines += [
+            "",
+            "Promoted at the first sealed look, or graduated from shadow after so many days:",
+            "",
+        ]
         lines += [f"| {' | '.join(_SHADOW_HEAD)} |", f"|{' --- |' * len(_SHADOW_HEAD)}"]
         lines += [f"| {' | '.join(_shadow_row(r))} |" for r in found.recall]
     for name, caption in PLOTS.items():
@@ -163,7 +189,8 @@ _METHOD = """\
   returns of each week to other symbols, after taking out each symbol's mean. Volatility, its clusters and what symbols
   share stay as they are.
 * Sessions are whole ones: proposer, refinement, six agents at the session line, one look at the sealed part
-  charged to a fresh ledger.
+  charged to a fresh ledger. Recall of planted features is counted along a stream of looks, not at a fresh ledger's
+  first one alone: features are drawn in lifetimes of 20 sessions, with the lost looks that noise was seen to take.
 * A planted feature adds strength x volatility x its normal score to a sign-flipped target, so that its rank IC is what
   the table says. Features with less memory than the half-life gate asks are planted only where there are no others: the
   gate is there to refuse them.
