@@ -13,6 +13,7 @@ VERBS = {
     "demo": f"{_HERE}.demo:demo",
     "discover": f"{_HERE}.discover:discover",
     "evaluate": f"{_HERE}.evaluate:evaluate",
+    "bank": f"{_HERE}.bank:bank",
     "explain": f"{_HERE}.explain:explain",
     "monitor": f"{_HERE}.monitor:monitor",
     "report": f"{_HERE}.report:report",
@@ -46,7 +47,7 @@ VERBS = {
 }
 
 SECTIONS: dict[str, tuple[str, ...]] = {
-    "Research": ("demo", "discover", "evaluate", "explain", "tearsheet", "calibrate", "ledger", "learnings"),
+    "Research": ("demo", "discover", "evaluate", "bank", "explain", "tearsheet", "calibrate", "ledger", "learnings"),
     "Pipeline": (
         "status",
         "promote",

@@ -81,14 +81,15 @@ def _arg_extreme(x: Any, n: int, need: int, sign: float, ws: Any, pos: Any, out:
             v, top, where, count = xr[s] * sign, pm[s], pi[s], pc[s]
             other, place, ka = a[s], g[s], k[s]
             b[s] = v
-            take = v >= top
-            top = v if take else top
+            # Values nearer than 2^-40 are rounding apart, and tie.
+            take = v >= top - abs(v) * 2.0**-40
+            top = v if v > top else top
             where = here if take else where
             count += 1.0 if v == v else 0.0
             pm[s] = top
             pi[s] = where
             pc[s] = count
-            age = here - where if top >= other else here + n - place
+            age = here - where if top >= other - abs(other) * 2.0**-40 else here + n - place
             o[s] = age if count + ka >= need else np.nan
         j += 1
         if j == n:
@@ -102,8 +103,8 @@ def _arg_extreme(x: Any, n: int, need: int, sign: float, ws: Any, pos: Any, out:
                 here = float(i)
                 for s in range(symbols):
                     v, top, where, count = b[s], pm[s], pi[s], pc[s]
-                    take = v > top
-                    top = v if take else top
+                    take = v > top + abs(v) * 2.0**-40
+                    top = v if v > top else top
                     where = here if take else where
                     count += 1.0 if v == v else 0.0
                     pm[s] = top
@@ -160,12 +161,12 @@ register(
              memory=_memory, run=_value(-1.0), state_rows=_rows, blocked=True, scale="out")
 )  # fmt: skip
 register(
-    Operator("ts_argmax", "time_series", _ARGS, "Bars since the highest of the last n, 0 now; the latest of ties.",
+    Operator("ts_argmax", "time_series", _ARGS, "Bars since the highest of the last n, 0 now; the latest of ties, values within 2^-40 of it.",
              "ts_argmax(high, 24)", "bars", memory=_memory, run=_age(1.0), state_rows=_arg_rows, blocked=True,
              scale="free", shift_free=True)
 )  # fmt: skip
 register(
-    Operator("ts_argmin", "time_series", _ARGS, "Bars since the lowest of the last n, 0 now; the latest of ties.",
+    Operator("ts_argmin", "time_series", _ARGS, "Bars since the lowest of the last n, 0 now; the latest of ties, values within 2^-40 of it.",
              "ts_argmin(low, 24)", "bars", memory=_memory, run=_age(-1.0), state_rows=_arg_rows, blocked=True,
              scale="free", shift_free=True)
 )  # fmt: skip

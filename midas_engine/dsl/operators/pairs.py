@@ -64,6 +64,7 @@ def _co_moment(x: Any, y: Any, n: int, need: int, mode: int, ws: Any, pos: Any, 
             for s in range(symbols):
                 cv, cw, rx, ry, count, ka = cx2[s], cy2[s], cx1[s], cy1[s], pc[s], k[s]
                 sx, sy, sxy, qx, qy, qxy = px[s], py[s], pxy[s], ax[s], ay[s], axy[s]
+                sxx, syy, qxx, qyy = pxx[s], pyy[s], axx[s], ayy[s]
                 rx = rx if ka > 0.0 else cv
                 ry = ry if ka > 0.0 else cw
                 f = cv - rx
@@ -72,7 +73,12 @@ def _co_moment(x: Any, y: Any, n: int, need: int, mode: int, ws: Any, pos: Any, 
                 mx = qx + sx + count * f
                 my = qy + sy + count * g
                 mxy = qxy + sxy + f * sy + g * sx + count * f * g
-                r = (size * mxy - mx * my) / (size * (size - 1.0))
+                vxx = qxx + sxx + f * (2.0 * sx + count * f)
+                vyy = qyy + syy + g * (2.0 * sy + count * g)
+                top = size * mxy - mx * my
+                # Rounding noise of a sum that cancels is no covariance: a rank would tell such zeros apart.
+                top = top if top * top > 1e-28 * (size * vxx) * (size * vyy) else top * 0.0
+                r = top / (size * (size - 1.0))
                 o[s] = r if size >= need and r - r == 0.0 else np.nan
         else:
             for s in range(symbols):
@@ -95,7 +101,10 @@ def _co_moment(x: Any, y: Any, n: int, need: int, mode: int, ws: Any, pos: Any, 
                 # Rounding noise of a flat window is not a correlation.
                 mxx = mxx if mxx > 1e-14 * size * vxx else 0.0
                 myy = myy if myy > 1e-14 * size * vyy else 0.0
-                r = (size * mxy - mx * my) / (np.sqrt(mxx) * np.sqrt(myy))
+                top = size * mxy - mx * my
+                # Nor is what is left of a sum that cancels: a rank would tell such zeros apart.
+                top = top if top * top > 1e-28 * (size * vxx) * (size * vyy) else top * 0.0
+                r = top / (np.sqrt(mxx) * np.sqrt(myy))
                 finite = r - r == 0.0
                 r = r if r < 1.0 else 1.0
                 r = r if r > -1.0 else -1.0
