@@ -25,7 +25,7 @@ def test_values_are_those_of_the_papers_formulas(bank: Conformance) -> None:
     written = {f"alpha_{n:03d}": formula for n, formula in formulas("wq101").items()}
     wrong, ties = bank.wrong(lambda sign: Kakushadze(dict(bank.columns), shaken=sign), written)
     assert wrong == {}
-    assert ties < 0.002
+    assert ties < 0.02
 
 
 def test_a_stream_says_what_the_batch_says_to_the_bit(bank: Conformance) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from midas_engine.cli.context import Shared, Verb, pass_shared
-from midas_engine.cli.output import clean, paint, table
+from midas_engine.cli.output import clean, table
 from midas_engine.text import number
 
 if TYPE_CHECKING:
@@ -132,11 +132,14 @@ def _text(result: BankResult, top: int, data: str, kept: tuple[str, ...] | None)
 
 def _head(result: BankResult, data: str) -> str:
     source = next((line for line in result.bank.source if line.lower().startswith("source")), "")
+    family = (
+        f"One family of {result.trials} expressions, worth {number(result.effective, 0)} independent ones; "
+        f"{result.level:.0%} chance of any false survivor. {result.charged} new trials charged to {result.session}."
+    )
     lines = [
         f"{clean(result.bank.name)} on {clean(data)}, {result.part}: {result.bars[0]} to {result.bars[1]} UTC",
         *([clean(source)] if source else []),
-        f"One family of {result.trials} expressions, worth {number(result.effective, 0)} independent ones; "
-         f"{result.level:.0%} chance of any false survivor. {result.charged} new trials charged to {result.session}.",
+        family,
         f"{len(result.survivors)} survive the family's test, {len(result.accepted)} of them pass every other gate too.",
     ]
     return "\n".join(lines)
@@ -166,7 +169,7 @@ def _row(rank: int, row: BankRow) -> list[str]:
 
 
 def _p(value: float) -> str:
-    return number(value, 3) if value >= 0.001 or value != value else f"{value:.0e}"
+    return "<0.001" if value < 0.001 else number(value, 3)
 
 
 def _word(row: BankRow) -> str:
@@ -176,8 +179,8 @@ def _word(row: BankRow) -> str:
     if e.extra.get("empty"):
         return "no score: " + (e.warnings[-1] if e.warnings else "nothing could be scored")
     if row.survives and row.verdict.overall_pass:
-        return paint("accepted", "green")
-    word = paint("survives", "yellow") if row.survives else "-"
+        return "accepted"
+    word = "survives" if row.survives else "-"
     return f"{word}; refused by {others}" if others else word
 
 

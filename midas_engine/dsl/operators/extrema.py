@@ -161,12 +161,12 @@ register(
              memory=_memory, run=_value(-1.0), state_rows=_rows, blocked=True, scale="out")
 )  # fmt: skip
 register(
-    Operator("ts_argmax", "time_series", _ARGS, "Bars since the highest of the last n, 0 now; the latest of ties, values within 2^-40 of it.",
+    Operator("ts_argmax", "time_series", _ARGS, "Bars since the highest of the last n, 0 now; the latest within 2^-40.",
              "ts_argmax(high, 24)", "bars", memory=_memory, run=_age(1.0), state_rows=_arg_rows, blocked=True,
              scale="free", shift_free=True)
 )  # fmt: skip
 register(
-    Operator("ts_argmin", "time_series", _ARGS, "Bars since the lowest of the last n, 0 now; the latest of ties, values within 2^-40 of it.",
+    Operator("ts_argmin", "time_series", _ARGS, "Bars since the lowest of the last n, 0 now; the latest within 2^-40.",
              "ts_argmin(low, 24)", "bars", memory=_memory, run=_age(-1.0), state_rows=_arg_rows, blocked=True,
              scale="free", shift_free=True)
 )  # fmt: skip
