@@ -13,7 +13,7 @@ from midas_engine.banks.result import BankResult, BankRow
 from midas_engine.dsl import FeatureEngine
 from midas_engine.dsl.nominal import nominal_size
 from midas_engine.errors import EvaluationError, ExpressionError
-from midas_engine.evaluator import EvaluationContext, TrialKey, evaluate_values, judge, split_history
+from midas_engine.evaluator import EvaluationContext, TrialKey, evaluate_values, judge, split_panel
 from midas_engine.evaluator.context.byte_cache import mask_key
 from midas_engine.evaluator.gates.thresholds import default_thresholds, validate_thresholds
 from midas_engine.market.regimes import regime_labels
@@ -75,7 +75,7 @@ def judge_bank(
     limits = default_thresholds() if thresholds is None else validate_thresholds(thresholds)
     level = float(limits["predictive_power"]["session_error"])
     engine = FeatureEngine(panel, limits=settings.dsl, features=dict(existing or {}))
-    members, left_out = _members(bank, engine, settings)
+    members, left_out = _members(bank, engine)
     if not members:
         first = left_out[0]
         raise EvaluationError(
@@ -102,7 +102,7 @@ def judge_bank(
         survives = p <= level
         repeated = False
         if ledger is not None:
-            key = TrialKey(member.parsed.canonical, panel.snapshot_id, context.target)
+            key = TrialKey(member.parsed.canonical, panel.identity, context.target)
             summary = {
                 "name": member.entry.name, "bank": bank.name, "rank_ic": member.result.rank_ic.value,
                 "line_t": verdict.line_t, "trials": len(members), "adjusted_p": p,
@@ -130,7 +130,7 @@ def judge_bank(
         charged=charged,
         part=part,
         bars=(str(context.timestamps[0])[:16], str(context.timestamps[-1])[:16]),
-        snapshot=panel.snapshot_id,
+        snapshot=panel.identity,
     )
 
 
@@ -139,13 +139,13 @@ def _rank(row: BankRow) -> tuple[float, float, int]:
     return (p if p == p else math.inf, -t if t == t else math.inf, row.number)
 
 
-def _members(bank: Bank, engine: FeatureEngine, settings: Settings) -> tuple[list[_Member], list[BadLine]]:
+def _members(bank: Bank, engine: FeatureEngine) -> tuple[list[_Member], list[BadLine]]:
     """What this data can speak of, and what it cannot, with the reason."""
     members, left_out = [], []
     seen: dict[str, BankEntry] = {}
     for entry in bank.entries:
         try:
-            text, missing = as_one_group(entry.expression, engine.panel.columns, limits=settings.dsl)
+            text, missing = as_one_group(entry.expression, engine.panel.columns, limits=engine.limits)
             parsed = engine.parse(text)
             engine.values(parsed)  # held by the engine's cache where it is worth it
         except ExpressionError as error:
@@ -163,8 +163,7 @@ def _context(
     panel: Panel, engine: FeatureEngine, settings: Settings, existing: Mapping[str, str], part: str
 ) -> EvaluationContext:
     chosen = settings.evaluation
-    longest = max(*chosen.horizons, chosen.target)
-    rows = None if part == "all" else split_history(panel.timestamps, settings, longest).named(part)
+    rows = None if part == "all" else split_panel(panel, settings, chosen.target).named(part)
     return EvaluationContext.from_panel(
         panel,
         horizons=chosen.horizons,
@@ -174,7 +173,7 @@ def _context(
         regimes=regime_labels(panel),
         rows=rows,
         part="research" if part == "all" else part,
-        embargo_bars=chosen.embargo_bars,
+        mode=chosen.mode,
     )
 
 

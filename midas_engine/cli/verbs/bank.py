@@ -54,7 +54,7 @@ def bank(shared: Shared, bank: str | None, listing: bool, top: int | None, horiz
     from midas_engine.banks import read_bank
 
     settings = shared.settings(evaluation__target=horizon)
-    found = read_bank(bank, limits=settings.dsl)
+    found = read_bank(bank, limits=settings.dsl.at(1.0))  # how long its bars are is not known yet
     result, kept = _judge(shared, settings, found, keep)
     document = result.document
     if top is not None:
@@ -91,7 +91,7 @@ def _judge(shared: Shared, settings: Settings, bank: Bank, keep: bool) -> tuple[
     from midas_engine.models import FeatureState
 
     refuse_other(settings)
-    panel = load_panel(settings.data)
+    panel = load_panel(settings.data, store=settings.store)
     with open_workspace(settings, create=True) as workspace:
         tell_notices(workspace)
         deployed = {r.name: r.expression for r in workspace.kb.features(FeatureState.DEPLOYED)}
