@@ -12,10 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from midas_engine.market.panel import Panel
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
 Array = npt.NDArray[np.float64]
 DATA = Path(__file__).parent / "data" / "banks"
@@ -335,30 +333,6 @@ def _shaken(sign: float) -> dict[str, Callable[..., Any]]:
     }
 
 
-def differing(a: Array, b: Array, rel: float = 1e-6) -> npt.NDArray[np.bool_]:
-    """Cells that are not the same number, or missing in one only."""
-    size = np.maximum(np.maximum(np.abs(a), np.abs(b)), 1e-6)
-    return (np.isnan(a) != np.isnan(b)) | (np.nan_to_num(np.abs(a - b) / size) > rel)
-
-
-def market(bars: int = 340, symbols: int = 6, seed: int = 0) -> dict[str, Array]:
-    """Columns [T, S] without holes, with a group of two and two of three."""
-    rng = np.random.default_rng(seed)
-    shape = (bars, symbols)
-    close = 100 * np.exp(np.cumsum(rng.normal(0, 0.01, shape), axis=0) + rng.normal(0, 1, symbols))
-    start = np.vstack([close[:1], close[:-1]]) * (1 + rng.normal(0, 0.002, shape))
-    high = np.maximum(start, close) * (1 + np.abs(rng.normal(0, 0.004, shape)))
-    low = np.minimum(start, close) * (1 - np.abs(rng.normal(0, 0.004, shape)))
-    volume = rng.lognormal(3, 1, shape)
-    vwap = low + (high - low) * rng.random(shape)
-    labels = np.tile(np.arange(symbols) * 2.0 // symbols, (bars, 1))
-    return {
-        "open": start, "high": high, "low": low, "close": close, "volume": volume, "vwap": vwap,
-        "quote_volume": volume * vwap, "returns": close / delay(close, 1) - 1, "cap": close * np.arange(1e6, 7e6, 1e6),
-        "sector": labels, "industry": labels, "subindustry": np.tile(np.arange(symbols) // 2.0, (bars, 1)),
-    }  # fmt: skip
-
-
 class Kakushadze(Reader):
     """The notation of "101 Formulaic Alphas": adv{d} is the mean dollar volume, IndClass names the labels."""
 
@@ -369,90 +343,3 @@ class Kakushadze(Reader):
         if name.startswith("adv"):
             return mean(self.columns["quote_volume"], int(name[3:]))
         return self.columns[name.removeprefix("indclass.")]
-
-
-# What every bank's test asks ---------------------------------------------------------------------------------------
-
-
-def panel_of(columns: Mapping[str, Array], start: int = 0) -> Panel:
-    """The columns as hourly bars, from bar `start` on."""
-    bars, symbols = columns["close"].shape
-    times = np.datetime64("2026-01-01T00:00", "ns") + np.arange(start, bars) * np.timedelta64(3600, "s")
-    kept = {name: np.ascontiguousarray(values[start:]) for name, values in columns.items()}
-    return Panel(times, tuple(f"SYM{i}USDT" for i in range(symbols)), kept, 3600)
-
-
-class Conformance:
-    """A bank on one small market: computed once, compared in three ways.
-
-    Args:
-        entries: Name -> expression.
-        columns: The market.
-        later: Bars by which the other history starts later.
-    """
-
-    def __init__(self, entries: Mapping[str, str], columns: Mapping[str, Array], later: int = 7) -> None:
-        from midas_engine.dsl import FeatureEngine
-
-        self.entries, self.columns, self.later = dict(entries), columns, later
-        self.panel = panel_of(columns)
-        engine = FeatureEngine(self.panel)
-        texts = list(self.entries.values())
-        self.values = dict(zip(self.entries, engine.many(list(texts)), strict=True))
-        self.memory = {name: engine.parse(text).lookback for name, text in self.entries.items()}
-        self.recursive = {name for name, text in self.entries.items() if engine.parse(text).recursive}
-
-    def wrong(
-        self, reader: Callable[[float], Reader], written: Mapping[str, str], warm: int = 0
-    ) -> tuple[dict[str, int], float]:
-        """Cells that differ from the formula's, by name, and the share of cells that are an exact tie (not compared).
-
-        Args:
-            reader: Makes the reader of the formulas; given 1 or -1, one whose correlations are moved by rounding.
-            written: Name -> formula.
-            warm: Bars to leave out at least.
-        """
-        readers = reader(0.0), reader(1.0), reader(-1.0)
-        wrong, ties, cells = {}, 0, 0
-        for name, got in self.values.items():
-            first = max(min(self.memory[name], len(got) - 60), warm)
-            wanted, up, down = (
-                np.broadcast_to(np.asarray(r.value(written[name]), float), got.shape)[first:] for r in readers
-            )
-            tied = differing(wanted, up) | differing(wanted, down)
-            ties, cells = ties + int(tied.sum()), cells + tied.size
-            count = int((differing(got[first:], wanted) & ~tied).sum())
-            if count:
-                wrong[name] = count
-        return wrong, ties / cells
-
-    def streamed_otherwise(self) -> dict[str, int]:
-        """Cells in which a stream, one bar at a time, differs from the batch by as much as a bit."""
-        from midas_engine.dsl import StreamEngine
-
-        stored = {k: v for k, v in self.columns.items() if k not in ("vwap", "returns")}
-        stream = StreamEngine(self.entries, list(stored), self.panel.symbols)
-        batch = self.panel_values(stored)
-        wrong = dict.fromkeys(self.entries, 0)
-        for t in range(len(self.panel.timestamps)):
-            now = stream.update({name: column[t] for name, column in stored.items()})
-            for name, row in now.items():
-                wrong[name] += int((~np.equal(row, batch[name][t]) & ~(np.isnan(row) & np.isnan(batch[name][t]))).sum())
-        return {name: count for name, count in wrong.items() if count}
-
-    def panel_values(self, columns: Mapping[str, Array], start: int = 0) -> dict[str, Array]:
-        """The bank over these columns from bar `start` on."""
-        from midas_engine.dsl import FeatureEngine
-
-        found = FeatureEngine(panel_of(columns, start)).many(list(self.entries.values()))
-        return dict(zip(self.entries, found, strict=True))
-
-    def begun_otherwise(self) -> dict[str, int]:
-        """Cells beyond an alpha's stated memory that depend on where its history began."""
-        wrong = {}
-        for name, other in self.panel_values(self.columns, self.later).items():
-            first = self.memory[name]
-            count = int(differing(self.values[name][self.later :][first:], other[first:]).sum())
-            if count:
-                wrong[name] = count
-        return wrong

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from midas_engine.banks import read_bank
-from tests.helpers_banks import Conformance, Kakushadze, formulas, market
+from tests.helpers_banks import Kakushadze, formulas
+from tests.helpers_conformance import Conformance, market
 
 BANK = read_bank("wq101")
 
