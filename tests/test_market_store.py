@@ -267,6 +267,20 @@ def test_a_damaged_manifest_is_said(store: MarketStore, how: str) -> None:
     assert path.read_bytes() == changed, "a damaged manifest is not written over"
 
 
+def test_files_that_lost_their_manifest_are_never_swept_away(store: MarketStore) -> None:
+    store.append("x", "1h", {"A": bars("2025-01-01", [1.0] * 5)}, CANDLES)
+    (store.path / "manifest.json").unlink()
+    with pytest.raises(DataDefectError, match=r"manifest.json is missing"):
+        store.panel("store:x")
+    for change in (store.compact, store.prune, MarketStore(store.path).compact):
+        with pytest.raises(DataDefectError, match="is missing"):
+            change()
+    with pytest.raises(DataDefectError, match="is missing"):
+        store.append("y", "1h", {"A": bars("2025-01-02", [1.0] * 5)}, CANDLES)
+    assert "is missing" in store.verify()[0].what
+    assert len(list(store.path.rglob("*.parquet"))) == 1
+
+
 def test_a_cache_that_is_not_whole_is_made_again(store: MarketStore) -> None:
     store.append("x", "1h", {"A": bars("2025-01-01", [1.0, 2.0])}, CANDLES)
     assert store.panel("store:x")["close"].ravel().tolist() == [1.0, 2.0]

@@ -88,6 +88,9 @@ def test_out_and_the_store_exclude_each_other(tmp_path: Path, capsys: pytest.Cap
 
 def test_upkeep(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "nothing yet" in call_midas(capsys, "data", "info", "store").out
+    for verb in ("verify", "compact", "prune"):
+        assert call_midas(capsys, "data", verb).code == 3
+    assert not (tmp_path / "store").exists()
     candles(24 * 40).to_csv(tmp_path / "bars.csv", index=False)
     call_midas(capsys, "data", "import", "bars.csv", "--venue", "x")
     call_midas(capsys, "evaluate", "ts_zscore(close, 24)", "--part", "all", "--data", "store:x")

@@ -229,3 +229,23 @@ def test_killed_writers_and_a_reader_beside_them(tmp_path: Path) -> None:
         panel = store.panel("store:x")
         assert panel["close"][:, 0].tolist() == list(range(panel.T))
         assert [f for f in store.verify() if f.harmful] == []
+
+
+def test_death_at_every_call_of_the_first_append_leaves_nothing_or_all(tmp_path: Path) -> None:
+    seen = set()
+    for calls in range(100):
+        folder, died = tmp_path / f"at{calls}", False
+        with pytest.MonkeyPatch.context() as patch:
+            Fate(patch, folder, calls, Killed())
+            try:
+                append(MarketStore(folder, clock=ManualClock(NOW)))
+            except Killed:
+                died = True
+        store = MarketStore(folder, clock=ManualClock(NOW))
+        seen.add(len(store.manifest().series))
+        append(store)
+        assert store.panel("store:x").shape == (24, 2)
+        assert store.verify() == []
+        if not died:
+            break
+    assert seen == {0, 1}

@@ -8,6 +8,7 @@ import click
 
 from midas_engine.cli.context import Shared, Verb, pass_shared
 from midas_engine.cli.output import clean, paint, table
+from midas_engine.errors import DataFormatError
 from midas_engine.text import number
 
 if TYPE_CHECKING:
@@ -23,7 +24,10 @@ def _open(shared: Shared, source: str | None) -> tuple[MarketStore, str | None]:
 
     if source is not None and source not in _WHOLE:
         store_address(source)
-    return MarketStore(shared.settings().store), None if source in _WHOLE else source
+    store = MarketStore(shared.settings().store)
+    if not store.path.exists():
+        raise DataFormatError(f"there is no market store at {store.path}", hint="`midas data import PATH` makes one")
+    return store, None if source in _WHOLE else source
 
 
 @click.command("verify", cls=Verb, example=("midas data verify", "midas data verify store:binance@1h --json"))

@@ -186,7 +186,14 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         head, _, text = path.read_bytes().partition(b"\n")
     except FileNotFoundError:
-        return Manifest()
+        orphan = next((folder / "bars").rglob("*.parquet"), None)
+        if orphan is None:
+            return Manifest()
+        raise DataDefectError(
+            f"{path} is missing, and there are files of bars beside it, such as {orphan.name}",
+            hint="restore it from a copy; or move the folder aside and import its files again, by "
+            "`midas data import FOLDER/bars --venue NAME`: sealed boundaries are lost with it",
+        ) from None
     except OSError as error:
         raise DataDefectError(f"{path} cannot be read: {error.strerror or error}") from error
     restore = "restore the store's folder from a copy, or move it aside and import again"

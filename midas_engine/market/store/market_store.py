@@ -14,7 +14,7 @@ from midas_engine.market.store.address import StoreAddress, bar_length, bar_name
 from midas_engine.market.store.append import append_rows
 from midas_engine.market.store.lock import writing
 from midas_engine.market.store.lookup import find_series
-from midas_engine.market.store.manifest import Manifest, Series, read_manifest
+from midas_engine.market.store.manifest import MANIFEST, Manifest, Series, read_manifest, write_manifest
 from midas_engine.market.store.reading import open_panel
 from midas_engine.market.store.rows import Rows, instant, rows_of_frames, rows_of_panel
 from midas_engine.market.store.segment_file import read_segment
@@ -264,6 +264,12 @@ class MarketStore:
         """Let `make` change the store, as its only writer; whatever fails, the store is as it was."""
         with writing(self.path):
             transaction = Transaction(self.path)
+            try:
+                if not (self.path / MANIFEST).exists():
+                    # Before any file of bars: files without a manifest have lost theirs, and are never swept away.
+                    write_manifest(self.path, transaction.manifest)
+            except OSError as error:
+                raise disk_refused(self.path, error) from error
             if not self._swept:
                 sweep_leftovers(self.path, transaction.manifest)
                 self._swept = True
