@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from midas_engine.banks.reading import parse_bank, read_bank
+from midas_engine.banks.reading import SHIPPED, parse_bank, read_bank
 from midas_engine.cli.app import app
 from midas_engine.errors import DataFormatError, MidasError
 from midas_engine.stats.step_down import step_down
@@ -106,8 +106,9 @@ def test_lines_may_end_as_they_do_elsewhere() -> None:
         parse_bank("close\n" * 1001, "x")
 
 
-def test_no_line_of_a_shipped_bank_is_bad() -> None:
-    assert read_bank("wq101").bad == ()
+@pytest.mark.parametrize("name", SHIPPED)
+def test_no_line_of_a_shipped_bank_is_bad(name: str) -> None:
+    assert read_bank(name).bad == ()
 
 
 def test_strangers_pay_bonferroni_and_relatives_less() -> None:
