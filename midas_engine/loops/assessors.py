@@ -14,10 +14,11 @@ import numpy as np
 from midas_engine.alive import Scratch
 from midas_engine.errors import EvaluationError
 from midas_engine.loops import worker
+from midas_engine.market.provenance import unproven
 from midas_engine.proposer.protocol import Proposal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from midas_engine.market.panel import Panel
     from midas_engine.models import MultiAgentResult
@@ -82,6 +83,15 @@ class SaysPower(Protocol):
         ...
 
 
+@runtime_checkable
+class KnowsProof(Protocol):
+    """An assessor that knows which columns of its data nobody vouches for."""
+
+    def unproven(self, columns: Iterable[str]) -> tuple[str, ...]:
+        """Those of `columns` that came from somebody's file, and are no candles."""
+        ...
+
+
 class PanelAssessor:
     """Judges in worker processes on one shared copy of the panel (in a thread with `workers=0`).
 
@@ -114,6 +124,10 @@ class PanelAssessor:
         self._local: worker.PanelJudge | None = None
         self._scratch: Scratch | None = None
         self._warm = False
+
+    def unproven(self, columns: Iterable[str]) -> tuple[str, ...]:
+        """See `KnowsProof.unproven`."""
+        return unproven(self._panel.provenance, columns)
 
     async def start(self, existing: Mapping[str, str]) -> None:
         """Share the panel and start the workers."""

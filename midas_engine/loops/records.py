@@ -143,10 +143,12 @@ def candidate_record(
     hypothesis: str,
     at: datetime,
     measured_on: str = "",
+    unproven: Sequence[str] = (),
 ) -> FeatureRecord:
     """The document of an accepted expression, with the figures of every part and what it promises.
 
-    `measured_on` is the content hash of the data that the figures are of.
+    `measured_on` is the content hash of the data that the figures are of; `unproven` the columns it reads that nobody
+    vouches for.
     """
     research = judged.research
     metrics = flat_figures(research)
@@ -164,6 +166,8 @@ def candidate_record(
         metrics["reference_bars"] = bars
     metrics["overall_pass"] = True
     metrics["passed_agents"] = ", ".join(v.agent for v in research.verdicts if v.passed)
+    if unproven:
+        metrics["unproven"] = ", ".join(unproven)
     if measured_on:
         metrics["measured_on"] = measured_on
     return FeatureRecord(

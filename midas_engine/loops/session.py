@@ -18,6 +18,7 @@ from midas_engine.errors import (
 )
 from midas_engine.kb.names import check_name, slugify
 from midas_engine.loops.endurance import Endurance
+from midas_engine.loops.for_shadow import unproven_columns, words_for_shadow, words_on_columns
 from midas_engine.loops.power_text import power_text
 from midas_engine.loops.records import Judged, SessionEnd, candidate_record, learning_document, look_words, trial_result
 from midas_engine.loops.session_events import Voice
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from midas_engine.events import Event
     from midas_engine.loops.assessors import Assessor
     from midas_engine.loops.session_parts import SessionHost
-    from midas_engine.models import FeatureRecord, MultiAgentResult
+    from midas_engine.models import MultiAgentResult
     from midas_engine.proposer.protocol import Researcher
     from midas_engine.settings import DslLimits
 
@@ -299,35 +300,25 @@ class Session:
             if not look.sound:
                 return False
         name = await asyncio.to_thread(self._loop.kb.free_name, proposal.name)
+        parsed = [self._parsed(text) for text in (proposal.expression, proposal.gate) if text]
         record = candidate_record(
             proposal, Judged(research, sealed, look, promise),
             name=name, session_id=self.session_id, hypothesis=plan.hypothesis, at=self._voice.now(),
-            measured_on=self._assessor.snapshot_id,
+            measured_on=self._assessor.snapshot_id, unproven=unproven_columns(self._assessor, parsed),
         )  # fmt: skip
         if not look.passed:
-            await self._keep_for_shadow(record)
+            words = await asyncio.to_thread(words_for_shadow, record, self._loop.kb)
+            if words:
+                await self._loop.save_candidate(record)
+                self._voice.say(words)
             return False
         path = await self._loop.save_candidate(record)
         self.accepted.append(name)
         self._found[name] = proposal.expression
         self._voice.saved(name, proposal.expression, path)
+        if words := words_on_columns(record):
+            self._voice.say(words)
         return True
-
-    async def _keep_for_shadow(self, record: FeatureRecord) -> None:
-        """Keep what is sound and short of the line: forward evidence may still bring it there."""
-        from midas_engine.promoter.graduated import graduation
-
-        found = graduation(record, None)
-        if found is None:
-            return  # the data did not say when it ends: no later bar could be told from an earlier one
-        there = await asyncio.to_thread(self._loop.kb.features)
-        if any(r.expression == record.expression for r in there):
-            return  # its look was answered from the ledger: it was kept the first time
-        await self._loop.save_candidate(record)
-        self._voice.say(
-            f"{record.name} is sound and short of the lifetime's line: kept as a candidate for shadow "
-            f"(midas shadow {record.name}); {found.words}\n"
-        )
 
     def _context(self) -> ResearchContext:
         kb, config, assessor = self._loop.kb, self._loop.config, self._assessor

@@ -234,9 +234,8 @@ class Panel:
     def slice(self, start: int | None, stop: int | None) -> Panel:
         """Bars start..stop (row positions, as Python slices)."""
         rows = slice(start, stop)
-        return Panel(
-            self.timestamps[rows], self.symbols, {n: v[rows] for n, v in self._fields.items()}, self.bar_seconds
-        )
+        fields = {n: v[rows] for n, v in self._fields.items()}
+        return Panel(self.timestamps[rows], self.symbols, fields, self.bar_seconds, provenance=self.provenance)
 
     def select(
         self,
@@ -264,6 +263,7 @@ class Panel:
             names,
             {n: self._fields[n][first:last][:, columns] for n in kept},
             self.bar_seconds,
+            provenance=self.provenance,
         )
 
     # -- pandas --------------------------------------------------------------------------------

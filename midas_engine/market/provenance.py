@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
 
 HOW = ("fetched", "imported", "recorded")
 """Asked of a venue's history, read from somebody's files, or written down from a live feed."""
+CANDLES = frozenset({"open", "high", "low", "close", "volume", "quote_volume", "vwap", "returns"})
+"""Columns of the bars that are foreseen themselves. A wrong price is wrong on both sides, and the doctor looks for it;
+any other column may know the future, whatever it is called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +57,20 @@ class Provenance:
     def from_json(cls, stored: dict[str, Any]) -> Provenance:
         """What `as_json` wrote; ValueError, KeyError or TypeError when it is something else."""
         return cls(str(stored["how"]), str(stored["source"]), str(stored["kind"]), datetime.fromisoformat(stored["at"]))
+
+
+def unproven(given: Mapping[str, Sequence[Provenance]], columns: Iterable[str]) -> tuple[str, ...]:
+    """Which of `columns` nobody vouches for: not of the candles, and not fetched from a venue or recorded live.
+
+    Args:
+        given: Who gave each column, as `Panel.provenance`.
+        columns: Columns that are read.
+
+    Example:
+        >>> at = datetime(2026, 1, 1, tzinfo=UTC)
+        >>> given = {"funding_rate": (Provenance("fetched", "binance", "funding", at),)}
+        >>> unproven(given, ("close", "funding_rate", "open_interest"))
+        ('open_interest',)
+    """
+    proofs = {name: [p.how in ("fetched", "recorded") for p in given.get(name, ())] for name in columns}
+    return tuple(name for name, found in proofs.items() if name not in CANDLES and not (found and all(found)))

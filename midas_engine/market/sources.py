@@ -11,6 +11,7 @@ from midas_engine.errors import DataFormatError
 from midas_engine.market.funding import align_rates
 from midas_engine.market.panel import Panel
 from midas_engine.market.panel_file import is_panel_file
+from midas_engine.market.vouched import vouched
 from midas_engine.regular import obstacle
 from midas_engine.shortage import require_room, threads_fit
 
@@ -93,7 +94,7 @@ def last_panel() -> str:
 
 def _load(name: str, source: str | Path, store: str | Path) -> Panel:
     if name == "sample":
-        return _sample()
+        return vouched(_sample(), "the sample's venue")
     if name == "sample-1m":
         return Panel.from_frame(_read(SAMPLE / "btc_1m.parquet"), 60)
     if name == "synthetic" or name.startswith("synthetic:"):

@@ -10,6 +10,7 @@ import numpy as np
 
 from midas_engine.market.funding import align_funding
 from midas_engine.market.panel import Panel
+from midas_engine.market.vouched import vouched
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -241,7 +242,7 @@ class SyntheticMarket:
         rows["timestamp"] = rows["timestamp"].dt.tz_localize("UTC")
         extra = align_funding(panel, rows)
         extra = {n: np.where(absent, np.nan, v) for n, v in extra.items()}
-        return Panel(times, names, {**fields, **extra}, 3600)
+        return vouched(Panel(times, names, {**fields, **extra}, 3600), "the synthetic market", "simulated")
 
     @property
     def decay_at(self) -> datetime:

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from midas_engine.evaluator.trials.sealed_evidence import changed_since_look, sealed_look
-from midas_engine.stats.graduation import GraduationBank, look_line
+from midas_engine.stats.graduation import CONFIRMED, GraduationBank, forward_alone, look_line
 from midas_engine.stats.hac import hac_lag, hac_mean
 from midas_engine.stats.normal import Z90
 from midas_engine.text import number
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from midas_engine.evaluator.trials.sealed_evidence import SealedLook
     from midas_engine.journal import Journal
     from midas_engine.models import FeatureRecord, FeatureState
@@ -86,7 +88,6 @@ def graduation(record: FeatureRecord, journal: Journal | None) -> Graduation | N
     if look is None or look.evidence.promoted:
         return None
     found: set[str] = set()
-    times, scores = [], []
     if journal is not None:
         # The text must be the one that was watched: a changed expression has shown nothing.
         found = {
@@ -94,14 +95,10 @@ def graduation(record: FeatureRecord, journal: Journal | None) -> Graduation | N
             for a in journal.actions(feature=record.name)
             if a.actor == "monitor" and a.body.get("look") == look.key and a.body.get("expression") == record.expression
         }
-        for row in journal.shadow_record(record.name, since=look.until):
-            score = row.body.get("score")
-            if row.at > look.until and isinstance(score, int | float):
-                times.append(row.at.timestamp())
-                scores.append(float(score))
+    scores = graduation_record(journal, record.name, look.until)
     bank = GraduationBank([look.evidence])
-    for place in np.argsort(times, kind="stable"):
-        bank.update(np.array([scores[place]]))
+    for _, score in scores:
+        bank.update(np.array([score]))
     return Graduation(look, GRADUATED in found, DENIED in found, len(scores), bank.outlook(0))
 
 
@@ -109,12 +106,13 @@ def awaited(record: FeatureRecord, journal: Journal | None) -> tuple[str, ...]:
     """What keeps a feature from standing alone in the book although its research gates hold, in words.
 
     A feature that fell short of the lifetime's line at its sealed look waits for the monitor's record that it
-    graduated. One whose net of costs is undecided waits for its forward record to decide it. A feature that was live
-    before is not asked.
+    graduated. One whose net of costs is undecided waits for its forward record to decide it, and one that reads a
+    column that nobody vouches for until that record alone speaks for it. A feature that was live before is not asked.
     """
     if any(entry.get("to") == "deployed" for entry in record.history):
         return ()
-    return tuple(words for words in (_short(record, journal), _undecided(record, journal)) if words)
+    found = (_short(record, journal), _undecided(record, journal), _unproven(record, journal))
+    return tuple(words for words in found if words)
 
 
 def _short(record: FeatureRecord, journal: Journal | None) -> str:
@@ -156,6 +154,31 @@ def _undecided(record: FeatureRecord, journal: Journal | None) -> str:
     more = bars * ((Z90 * se / mean) ** 2 - 1.0) if mean > 0.0 and bars > 0 else math.inf
     tell = f"about {more:,.0f} more bars would tell" if more < 1e7 else "no number of bars at this mean would tell"
     return f"{words}, {tell}; to shadow only until then"
+
+
+def _unproven(record: FeatureRecord, journal: Journal | None) -> str:
+    """Why its columns are not proven: no bar of the past can show that a column did not know it."""
+    columns = record.metrics.get("unproven")
+    if not columns:
+        return ""
+    look = sealed_look(record)
+    since = look.until if look is not None else record.created_at
+    found = graduation_record(journal, record.name, since) if since is not None else []
+    e = forward_alone(np.array([score for _, score in found]))
+    if e >= CONFIRMED:
+        return ""
+    gathered = f"ln e {number(e, 1)} of {number(CONFIRMED, 1)} after {len(found)} forward bars"
+    return (
+        f"it reads {columns}, which came from a file and may know the future: to shadow only until its own forward "
+        f"record confirms it ({gathered})"
+    )
+
+
+def graduation_record(journal: Journal | None, name: str, since: datetime) -> list[tuple[float, float]]:
+    """Time and score of each bar in a feature's shadow record after `since`, oldest first."""
+    rows = [] if journal is None else journal.shadow_record(name, since=since)
+    found = [(row.at.timestamp(), row.body.get("score")) for row in rows if row.at > since]
+    return sorted((at, float(score)) for at, score in found if isinstance(score, int | float))
 
 
 def _figure(record: FeatureRecord, key: str) -> float:

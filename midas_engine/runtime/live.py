@@ -327,4 +327,6 @@ def _extended(panel: Panel, bar: ClosedBar) -> Panel:
     stamp = np.datetime64(bar.at.replace(tzinfo=None), "ns")
     none = np.full(panel.S, np.nan)
     fields = {n: np.vstack([old[drop:], bar.values.get(n, none)[None, :]]) for n, old in panel.fields.items()}
-    return Panel(np.append(panel.timestamps[drop:], stamp), panel.symbols, fields, panel.bar_seconds)
+    return Panel(
+        np.append(panel.timestamps[drop:], stamp), panel.symbols, fields, panel.bar_seconds, provenance=panel.provenance
+    )

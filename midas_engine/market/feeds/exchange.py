@@ -43,6 +43,8 @@ class ExchangeSource:
         FeedError: ccxt is not installed, or knows no such exchange or bar size.
     """
 
+    vouches = True  # what a venue gives is what it calls it
+
     def __init__(
         self,
         exchange: str,

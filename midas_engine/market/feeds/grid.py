@@ -8,6 +8,7 @@ import numpy as np
 
 from midas_engine.market.funding import align_funding
 from midas_engine.market.panel import Panel
+from midas_engine.market.vouched import vouched
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,6 +30,7 @@ def panel_between(
     columns: Sequence[str],
     candles: Mapping[str, Mapping[int, Candle]],
     settled: Mapping[str, Mapping[int, float]],
+    venue: str = "",
 ) -> Panel:
     """Bars that open from `begin` to before `end` (ms); NaN where a symbol has none.
 
@@ -39,6 +41,7 @@ def panel_between(
         columns: Columns of the candles.
         candles: Symbol -> open time -> candle; its order is the panel's.
         settled: Symbol -> instant -> funding rate; where any is known the panel has funding columns.
+        venue: Who gave them, where that is a venue; empty: nobody vouches for a column.
     """
     import pandas as pd
 
@@ -57,7 +60,7 @@ def panel_between(
     panel = Panel(times, symbols, fields, bar_seconds)
     rows = [(s, t, r) for s in symbols for t, r in sorted(settled.get(s, {}).items())]
     if not rows:
-        return panel
+        return vouched(panel, venue)
     frame = pd.DataFrame(rows, columns=["symbol", "at_ms", "funding_rate"])
     frame["timestamp"] = pd.to_datetime(frame["at_ms"], unit="ms", utc=True)
-    return Panel(times, symbols, {**fields, **align_funding(panel, frame)}, bar_seconds)
+    return vouched(Panel(times, symbols, {**fields, **align_funding(panel, frame)}, bar_seconds), venue)

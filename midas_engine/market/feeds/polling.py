@@ -89,6 +89,11 @@ class PollingFeed:
         self.columns: tuple[str, ...] = ()
 
     @property
+    def _venue(self) -> str:
+        """The venue that vouches for what it gives; empty of a file."""
+        return self.name if getattr(self._source, "vouches", False) else ""
+
+    @property
     def name(self) -> str:
         """The source's name."""
         return self._source.name
@@ -129,7 +134,7 @@ class PollingFeed:
         # a source that goes back less far begins where its first bar is
         begin = min(min(found) for found in rows.values() if found)
         await self._settle(begin - _FUNDING_DAYS * 86_400_000)
-        panel = panel_between(begin, end, self.bar_seconds, self.columns, rows, self._settled)
+        panel = panel_between(begin, end, self.bar_seconds, self.columns, rows, self._settled, self._venue)
         self._next_ms = end
         self._waiting.hand_out(end, self._now_ms())
         return panel
