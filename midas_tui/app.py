@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from midas_tui.screens.base import ModeScreen
     from midas_tui.store import Places
 
-MODE_KEYS = ("live", "pipeline", "discovery", "learnings", "alerts")
+MODE_KEYS = ("live", "pipeline", "discovery", "learnings", "alerts", "book")
 DAY_SECONDS = 86_400
 # Faster than this a replay raises alerts faster than toasts can be read; the feed has them all.
 TOAST_SPEED = 8.0
@@ -59,6 +59,12 @@ def _alerts() -> Screen[Any]:
     return AlertsScreen()
 
 
+def _book() -> Screen[Any]:
+    from midas_tui.screens.book import BookScreen
+
+    return BookScreen()
+
+
 def _key(key: str, action: str, what: str, id: str, *, shown: str = "", show: bool = False) -> Binding:
     return Binding(key, action, what, key_display=shown or None, show=show, id=id)
 
@@ -85,6 +91,7 @@ class MidasApp(Views):
         "discovery": _discovery,
         "learnings": _learnings,
         "alerts": _alerts,
+        "book": _book,
     }
     DEFAULT_MODE = "live"
     CSS_PATH = "midas.tcss"

@@ -24,7 +24,7 @@ EPILOG = """examples:
   midas-tui --data live:binance        live bars (needs the extra: pip install 'midas-alpha[live]')
   midas-tui --serve --replay           in a browser, read-only (extra: pip install 'midas-alpha[web]')
 
-keys: 1-5 modes, ? help, : palette, q quit. In a replay: space plays, [ and ] jump between alerts."""
+keys: 1-6 modes, ? help, : palette, q quit. In a replay: space plays, [ and ] jump between alerts."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -53,7 +53,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--ascii", action="store_true", help="no characters beyond ASCII")
     p.add_argument("--theme", metavar="NAME", help="midas-dark, midas-light, midas-contrast, or one of Textual's")
     p.add_argument("--config", metavar="FILE", type=Path, help="settings file (default ./midas.toml)")
-    p.add_argument("--mode", choices=("live", "pipeline", "discovery", "learnings", "alerts"), help="mode to start in")
+    p.add_argument(
+        "--mode", choices=("live", "pipeline", "discovery", "learnings", "alerts", "book"), help="mode to start in"
+    )
     add_options(p)
     p.add_argument("--exit-when-ready", action="store_true", help=argparse.SUPPRESS)
     return p

@@ -111,4 +111,4 @@ def _refusal(screen: Screen[Any], action: str) -> str:
 def footer_hints(screen: Screen[Any]) -> list[tuple[str, str]]:
     """(key, what it does) of what can act now, for the footer."""
     hints = [(k.keys.split(" ")[0], k.what) for k in live_keys(screen) if k.show and not k.refusal]
-    return [*hints, ("1-5", "mode")]
+    return [*hints, ("1-6", "mode")]

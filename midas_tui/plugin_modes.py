@@ -1,4 +1,4 @@
-"""Modes that plug-ins add: each gets the next free number key, as the five have theirs."""
+"""Modes that plug-ins add: each gets the next free number key, as the six have theirs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from midas_engine.plugins import Plugin
 
-KEYS = "6789"
+KEYS = "789"
 """Number keys that Midas itself leaves free."""
 
 

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
+    from midas_engine.book.figures import BookFigures
     from midas_engine.bus import EventBus
     from midas_engine.events import ReplayMoved, Trouble
     from midas_engine.models import Alert, FeatureMetrics, PipelineSummary, SessionSummary
@@ -195,6 +196,12 @@ class DocumentsPort(Protocol):
         ...
 
 
+class BookPort(Protocol):
+    """All deployed features together."""
+
+    async def figures(self, *, again: bool = False) -> BookFigures: ...  # noqa: D102
+
+
 class RuntimePort(Protocol):
     """The engine, seen from the terminal, by its parts. Methods that touch disk or models are async."""
 
@@ -235,6 +242,8 @@ class RuntimePort(Protocol):
     def documents(self) -> DocumentsPort: ...  # noqa: D102
     @property
     def diagnosing(self) -> DiagnosingPort: ...  # noqa: D102
+    @property
+    def book(self) -> BookPort: ...  # noqa: D102
     def troubles(self) -> Sequence[Trouble]:
         """What is wrong now, the worst first."""
         ...

@@ -14,11 +14,13 @@ from helpers_tui_base import fill_base as fill_base
 from helpers_tui_base import write_market as write_market
 from helpers_tui_parts import Paper as Paper
 from helpers_tui_parts import (
+    ScriptedBook,
     ScriptedDiagnosing,
     ScriptedDocuments,
     ScriptedPipeline,
     ScriptedQueries,
     ScriptedSessions,
+    scripted_book,
 )
 from helpers_tui_session import NOW as NOW
 from helpers_tui_session import session_events as session_events
@@ -254,6 +256,8 @@ class ScriptedRuntime:
         self.diagnosing = ScriptedDiagnosing(self)
         self.sessions = ScriptedSessions(self)
         self.documents = ScriptedDocuments(self)
+        self.book = ScriptedBook(self)
+        self.whole = scripted_book()
         self.papers = {
             "knowledge/learnings/offline/20260101-reversal.md": (
                 "---\ntitle: Reversal dies in calm markets\nresult: success\n---\n# Reversal dies in calm markets\n\n"

@@ -8,7 +8,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from helpers_tui_session import NOW
+from midas_engine.book.figures import BookFigures, Member
+from midas_engine.book.forecast import Forecast
 from midas_engine.errors import ReadOnlyError
+from midas_engine.models import Estimate
 from midas_engine.runtime.queries import ChartData, ForwardRecord, Portfolio
 from midas_engine.runtime.watch_report import WatchReport
 
@@ -49,6 +52,33 @@ class ScriptedPipeline(ScriptedPart):
         raise ReadOnlyError("nothing to undo")
 
     redo = undo
+
+
+def scripted_book() -> BookFigures:
+    """Two members, one of them dead, and figures of which some are unknown."""
+
+    def about(value: float, error: float) -> Estimate:
+        return Estimate(value, error, value - 1.645 * error, value + 1.645 * error)
+
+    members = (
+        Member("funding_carry", 1, "-cs_zscore(funding_rate)", 0.71, 24, 1.1, about(812.0, 210.0), about(1400.0, 350.0),
+               0.02, 0.03, False),
+        Member("momentum", 2, "cs_rank(ts_mean(returns(close, 1), 168))", 0.0, 12, 1.0, about(-3.0, 40.0),
+               about(-90.0, 300.0), 0.03, 0.6, True, "book"),
+    )  # fmt: skip
+    return BookFigures(
+        data="scripted", first="2025-06-01T00:00", last="2025-12-01T00:00", bars=4392, capital_usd=100_000.0,
+        members=members, left_out=(("old_one", "paused"),), net=about(812.0, 400.0),
+        measured_sharpe=about(1.9, 0.9), equal=about(200.0, 500.0), equal_sharpe=about(0.4, 1.0),
+        forecast=Forecast(0.07, 0.04, about(1.5, 0.7), about(1.5, 1.22)), turnover=0.5, members_turnover=0.8,
+        gross=0.7, drawdown_bps=240.0, drawdown_from="2025-07-02", drawdown_to="2025-08-01", funding_known=True,
+        holdings={"BTCUSDT": 0.2, "ETHUSDT": -0.2}, digest="0123456789abcdef0123",
+    )  # fmt: skip
+
+
+class ScriptedBook(ScriptedPart):
+    async def figures(self, *, again: bool = False) -> BookFigures:
+        return self.desk.whole
 
 
 class ScriptedQueries(ScriptedPart):

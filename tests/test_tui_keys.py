@@ -13,7 +13,7 @@ from midas_tui.widgets.bars import FooterLine
 from midas_tui.widgets.line_table import LineTable
 
 EVERYWHERE = [
-    "1", "2", "3", "4", "5", "?", ":", "!", "/", "n", "N", "esc", "f", "space", "y", "Y", "u", "U", "q", "g",
+    "1", "2", "3", "4", "5", "6", "?", ":", "!", "/", "n", "N", "esc", "f", "space", "y", "Y", "u", "U", "q", "g",
     ",", ".", "[", "]", "-", "+", "@", "0", "^e", "tab", "shift+tab", "^z",
 ]  # fmt: skip
 TABLE = ["j", "k", "^d", "^u", "G", "home", "end", "enter"]
@@ -23,6 +23,7 @@ MODES = {
     "3": ["r", "c", "t"],
     "4": ["t", "backsp", "]", "[", "e", "l"],
     "5": ["a", "A", "w", "D", "o"],
+    "6": ["r"],
 }
 # Muscle memory of shells and multiplexers: none of these may do anything here.
 FREE = {f"ctrl+{letter}" for letter in "abjkos"} | {"ctrl+space"}

@@ -14,7 +14,7 @@ from midas_tui.widgets.line_table import LineTable
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 SIZES = [(80, 24), (120, 32), (160, 45)]
-MODES = {"live": "1", "pipeline": "2", "discovery": "3", "learnings": "4", "alerts": "5"}
+MODES = {"live": "1", "pipeline": "2", "discovery": "3", "learnings": "4", "alerts": "5", "book": "6"}
 
 
 class Recording(ScriptedRuntime):
@@ -217,7 +217,7 @@ async def test_a_message_takes_the_place_of_an_earlier_one_of_its_kind() -> None
 @pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")
 async def test_a_maximised_pane_takes_the_whole_screen_and_gives_it_back(size: tuple[int, int]) -> None:
     async with scripted(size=size) as (app, pilot, _):
-        for key in ("1", "2", "3", "4", "5"):
+        for key in ("1", "2", "3", "4", "5", "6"):
             await press(pilot, key)
             pane: Any = app.focused
             before = pane.region

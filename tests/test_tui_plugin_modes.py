@@ -31,7 +31,7 @@ async def test_a_mode_of_a_plug_in_has_a_key_and_is_drawn(monkeypatch: pytest.Mo
     plugin = Plugin("midas.screens", "notes", "a-package", "1.0", f"{__name__}:Notes")
     monkeypatch.setattr(plugins, "listed", lambda group="": (plugin,) if group in ("", "midas.screens") else ())
     async with scripted() as (app, pilot, _):
-        await press(pilot, "6")
+        await press(pilot, "7")
         assert isinstance(app.screen, Notes)
         assert f"{len(app.store.metrics)} features" in str(app.screen.query_one("#notes", Static).render())
         assert "notes" in {key.what for key in live_keys(app.screen)}  # `?` lists it

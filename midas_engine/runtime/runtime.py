@@ -9,6 +9,7 @@ from midas_engine.bus import EventBus
 from midas_engine.clock import WallClock
 from midas_engine.events import DocumentChanged
 from midas_engine.market.feeds.open import is_live
+from midas_engine.runtime.book import Book
 from midas_engine.runtime.diagnosing import Diagnosing
 from midas_engine.runtime.documents import Documents
 from midas_engine.runtime.feed_follower import FeedFollower
@@ -57,6 +58,7 @@ class Runtime:
         queries: What is known of live features, and an operator's answers to their alerts.
         sessions: Discovery.
         documents: Reads the base's documents.
+        book: Measures all deployed features together.
         diagnosing: Explains a feature.
         feed: How the feed stands.
     """
@@ -95,6 +97,7 @@ class Runtime:
         self.pipeline = Pipeline(base, watched, supervisor, watch_again=self.watch.again)
         self.sessions = Sessions(settings, base, watched, supervisor)
         self.documents = Documents(base)
+        self.book = Book(settings, base, watched)
         self._troubles = Troubles(base, watched, supervisor)
 
     # -- life ------------------------------------------------------------------------------------

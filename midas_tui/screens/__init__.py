@@ -1,1 +1,1 @@
-"""The five modes."""
+"""The six modes."""

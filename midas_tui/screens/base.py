@@ -1,4 +1,4 @@
-"""What the five modes share: status line, replay bar, footer, focus, freeze, filter."""
+"""What the six modes share: status line, replay bar, footer, focus, freeze, filter."""
 
 from __future__ import annotations
 

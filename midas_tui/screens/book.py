@@ -1,0 +1,142 @@
+"""The book: all deployed features as one signal; members with what each is worth, and the figures of the whole."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual.binding import Binding, BindingType
+
+from midas_engine.book.rows import HEAD, member_rows, summary_rows
+from midas_engine.errors import MidasError
+from midas_engine.jsonable import plain
+from midas_tui.screens.base import ModeScreen
+from midas_tui.widgets.columns import REST
+from midas_tui.widgets.line_table import Cell, Column, LineTable
+from midas_tui.widgets.titles import entitle
+from midas_tui.workers import in_worker
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+    from textual.widget import Widget
+
+    from midas_engine.book.figures import BookFigures
+
+MEMBERS = (
+    Column("name", HEAD[0], 18, right=False, grow=True),
+    Column("weight", HEAD[1], 7),
+    Column("hold", HEAD[2], 4, 3),
+    Column("marginal", HEAD[3], 29),
+    Column("alone", HEAD[4], 31, 2),
+    Column("turnover", HEAD[5], 8, 3),
+    Column("dead", HEAD[6], 7),
+)
+FIGURES = (Column("name", "", 16, right=False), Column("value", "the whole book, 90 %", 40, right=False, grow=True,
+                                                       cut_end=True))  # fmt: skip
+
+WHAT_TO_DO = (
+    ("Nothing deployed", "the book is made of deployed features"),
+    ("Find some", "3 then r starts a session; midas discover GOAL"),
+    ("Deploy one", "2 then p promotes a candidate; midas promote NAME"),
+)
+
+
+class BookScreen(ModeScreen):
+    """Members above, the whole below."""
+
+    mode_name: ClassVar[str] = "book"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("r", "measure", "measure again", id="book.measure")]
+    CSS = """
+    BookScreen #members { height: 1fr; }
+    BookScreen #figures { height: 2fr; max-height: 20; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._book: BookFigures | None = None
+
+    def compose_body(self) -> ComposeResult:
+        """Members and figures."""
+        glyphs = self.midas.glyphs
+        yield LineTable(MEMBERS, empty="starting", glyphs=glyphs, id="members", classes="pane")
+        yield LineTable(FIGURES, empty="not measured yet", glyphs=glyphs, header=False, id="figures", classes="pane")
+
+    def on_mount(self) -> None:
+        """Frames and titles."""
+        entitle(self.query_one("#members"), "book")
+        entitle(self.query_one("#figures"), "the whole book, 90 % intervals")
+        super().on_mount()
+
+    def first_focus(self) -> Widget:
+        """The members."""
+        return self.query_one("#members", LineTable)
+
+    def flush(self, topics: set[str]) -> None:
+        """Measure when the pipeline may have changed; draw what is known."""
+        if topics & {"all", "pipeline"} and self.runtime is not None:
+            in_worker(self, partial(self._measure, again=False), "book", exclusive=True)
+        self._draw()
+
+    async def _measure(self, *, again: bool) -> None:
+        if self.runtime is None:
+            return
+        if self._book is None or again:
+            self.query_one("#members", LineTable).say_when_empty("measuring the book")
+        try:
+            self._book = await self.runtime.book.figures(again=again)
+        except MidasError as error:
+            self._book = None
+            self.query_one("#members", LineTable).say_when_empty(f"the book is unknown: {error}")
+        self._draw()
+
+    def _draw(self) -> None:
+        book, members, figures = (
+            self._book,
+            self.query_one("#members", LineTable),
+            self.query_one("#figures", LineTable),
+        )
+        if book is None:
+            members.set_rows([])
+            figures.set_rows([])
+            return
+        keys = [column.key for column in MEMBERS]
+        rows: list[tuple[str, dict[str, Cell]]] = []
+        for member, cells in zip(book.members, member_rows(book), strict=True):
+            if self.needle and self.needle not in f"{member.name} {member.expression}".lower():
+                continue
+            row = {key: (cell, "") for key, cell in zip(keys, cells, strict=True)}
+            if member.called:
+                row["dead"] = (cells[-1], "crit")
+            elif member.marginal.high < 0.0:
+                row["marginal"] = (row["marginal"][0], "warn")
+            rows.append((member.name, row))
+        rows += [
+            (f"left out {name}", {REST: (f"not in the book: {name}: {why}", "muted")}) for name, why in book.left_out
+        ]
+        none = "the book is empty" if book.empty else f"no member matches {self.needle}"
+        members.say_when_empty(none)
+        members.set_rows(rows)
+        entitle(members, self.chip("book", f", {len(book.members)} members" if book.members else ""))
+        told = [] if book.empty else summary_rows(book)
+        lines: list[tuple[str, dict[str, Cell]]] = [
+            (name, {"name": (name, "muted"), "value": (value, "")}) for name, value in told
+        ]
+        if not book.empty:
+            span = f"{book.first} to {book.last} UTC, {book.bars} bars"
+            lines.append(("data", {"name": ("Measured on", "muted"), "value": (f"{book.data}, {span}", "")}))
+            lines.append(("digest", {"name": ("Weights", "muted"), "value": (f"{book.digest[:16]}", "")}))
+        if book.empty and not book.left_out:
+            lines += [(name, {"name": (name, "accent"), "value": (what, "")}) for name, what in WHAT_TO_DO]
+        else:
+            lines += [(f"note {i}", {REST: (note, "warn")}) for i, note in enumerate(book.notes)]
+        figures.set_rows(lines)
+
+    def action_measure(self) -> None:
+        """Measure again, on the data as it is now."""
+        in_worker(self, partial(self._measure, again=True), "book", exclusive=True)
+
+    def under_cursor(self) -> tuple[str, dict[str, Any] | None]:
+        """The member's name, or the whole book."""
+        key = self.query_one("#members", LineTable).cursor_key or ""
+        found = next((m for m in self._book.members if m.name == key), None) if self._book is not None else None
+        return key, plain(found) if found is not None else None

@@ -1,0 +1,76 @@
+"""The terminal's book: reached by its key, unknown shown as unknown, an empty one that says what to do."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import pytest
+
+from helpers_tui import ScriptedRuntime, press, screen_text, scripted
+from midas_engine.book.build import NOTHING
+from midas_engine.book.figures import BookFigures
+from midas_engine.errors import DataError
+from midas_tui.screens.book import BookScreen
+
+SIZES = [(80, 24), (160, 45)]
+
+
+async def shown(runtime: ScriptedRuntime, size: tuple[int, int]) -> str:
+    async with scripted(runtime, size=size) as (app, pilot, _):
+        await press(pilot, "6")
+        await app.workers.wait_for_complete()
+        await pilot.pause()
+        assert isinstance(app.screen, BookScreen)
+        return screen_text(app)
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")
+async def test_members_and_the_whole_stand_on_the_screen(size: tuple[int, int]) -> None:
+    text = await shown(ScriptedRuntime(), size)
+    for word in (
+        "funding_carry",
+        "71.0%",
+        "+812.0 [+466.",
+        "called",
+        "old_one: paused",
+        "Sharpe, expected",
+        "Capacity",
+    ):
+        assert word in text, word
+    capacity = next(line for line in text.split("\n") if "Capacity" in line)
+    assert "unknown" in capacity
+    assert " nan" not in text.lower()
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")
+async def test_an_empty_book_says_what_to_do(size: tuple[int, int]) -> None:
+    runtime = ScriptedRuntime()
+    runtime.whole = BookFigures(notes=(NOTHING,))
+    text = await shown(runtime, size)
+    assert "Nothing deployed" in text
+    assert "midas discover GOAL" in text
+    assert "0.0%" not in text
+
+
+async def test_a_book_that_cannot_be_measured_says_why() -> None:
+    runtime = ScriptedRuntime()
+
+    async def fails(*, again: bool = False) -> BookFigures:
+        raise DataError("the data has no close column")
+
+    runtime.book.figures = fails  # type: ignore[method-assign]
+    assert "the book is unknown: the data has no close column" in await shown(runtime, (80, 24))
+
+
+async def test_r_measures_again() -> None:
+    runtime = ScriptedRuntime()
+    async with scripted(runtime, size=(160, 45)) as (app, pilot, _):
+        await press(pilot, "6")
+        await app.workers.wait_for_complete()
+        runtime.whole = dataclasses.replace(runtime.whole, drawdown_bps=math.nan)
+        await press(pilot, "r")
+        await app.workers.wait_for_complete()
+        await pilot.pause()
+        drawdown = next(line for line in screen_text(app).split("\n") if "Drawdown" in line)
+        assert "unknown" in drawdown
