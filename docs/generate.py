@@ -34,6 +34,7 @@ FACES: dict[str, str] = {
     "midas": "`create_midas`: everything of one knowledge base, from Python.",
     "midas_engine.market": "Panels of bars: loading, importing, checking, making.",
     "midas_engine.market.feeds": "Live bars.",
+    "midas_engine.market.store": "Market data on disk that grows.",
     "midas_engine.dsl": "The expression language.",
     "midas_engine.evaluator": "Metrics with their errors, and the six verdicts.",
     "midas_engine.journal": "The SQLite journal of a knowledge base.",
