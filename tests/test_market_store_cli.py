@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -142,19 +141,3 @@ def test_info_opens_no_file_of_bars_and_imports_nothing_that_could(
     assert "960 bars" in done.stdout
     slow = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert not slow & {"numpy", "pandas", "pyarrow"}
-
-
-def test_the_page_of_the_store_works_as_it_stands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    both = pd.concat([candles(60), candles(50).assign(symbol="ETHUSDT").drop(index=[3])])
-    both.to_csv(tmp_path / "bars.csv", index=False)
-
-    import_it = ("data", "import", "bars.csv", "--venue", "binance")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("MIDAS_STORE")
-        assert call_midas(capsys, *import_it).code == 0
-    page = (ROOT / "docs" / "guide" / "store.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
-    script = "\n".join([*blocks, "print(len(daily), daily[0][:2], len(closes), bars, panel.shape, panel.symbols)"])
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=tmp_path,
-                          env={**os.environ, "PYTHONPATH": str(ROOT), "TZ": "UTC"})  # fmt: skip
-    assert "109 [(109,)] (60, 1) ('BTCUSDT',)" in done.stdout
