@@ -46,7 +46,7 @@ def calibrate(
         progress: Told (jobs done, jobs in all, seconds so far).
 
     Raises:
-        EvaluationError: The data is too short for the three parts, no session could be replayed, or a worker died.
+        EvaluationError: The data is too short for both parts, no session could be replayed, or a worker died.
     """
     from midas_engine.evaluator import split_panel, validate_thresholds
 

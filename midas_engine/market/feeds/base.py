@@ -14,9 +14,10 @@ if TYPE_CHECKING:
 
     Row = NDArray[np.float64]
 
-# Regimes rank a day's volatility within the quarter before it; the monitor's longest window is 30 days.
+# Regimes rank a day's volatility within the quarter before it; the monitor's longest window is 30 days,
+# and so is a feature's (`dsl.lookback`): 8,640 bars of 5 minutes.
 HISTORY_HOURS = 24 * 92
-MOST_HISTORY_BARS = 6000
+MOST_HISTORY_BARS = 9000
 
 
 @dataclass(frozen=True, slots=True)
