@@ -193,7 +193,8 @@ def _width(context: EvaluationContext) -> PartWidth:
             values = np.ascontiguousarray(lfilter([math.sqrt(1.0 - MEMORY**2)], [1.0, -MEMORY], noise, axis=0))
             rows = context.lay(values)
             bars = context.score(rows, sort_rows(rows), mask_key(rows), context.target)
-            found = score_figures(bars, context.target, 0.0, context.cross)
+            steady = MEMORY if context.target > 1 else 0.0
+            found = score_figures(bars, context.target, steady, context.cross)
             if found.se > 0.0:
                 errors.append(found.se)
                 dofs.append(found.dof)
