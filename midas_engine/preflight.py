@@ -11,8 +11,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from midas_engine.errors import MidasError
+from midas_engine.errors import ExpressionError, MidasError
 from midas_engine.kb.names import split_version
+from midas_engine.market.feeds.target import not_there, refusal
 from midas_engine.models import FeatureState
 from midas_engine.promoter.preview import TodaysFigure
 from midas_engine.promoter.rules import GATED
@@ -70,6 +71,9 @@ def preflight(
     if action not in MEASURED:
         return Preflight()
     record = kb.feature(name)
+    lacking = _not_live(record, settings)
+    if lacking and action in GATED:
+        return Preflight(withdrawn=(refusal(settings.target, lacking),), words="cannot run at the target")
     if panel is None:
         none = why or "no figures on today's data: it is not loaded"
         return Preflight(withdrawn=(none,) if action in GATED else (), words="uncalibrated: no data")
@@ -78,6 +82,20 @@ def preflight(
     if action in GATED:
         found = _judged(kb, record, panel, settings, found)
     return found if record.expected_score is not None else _calibrated(record, panel, settings, found)
+
+
+def _not_live(record: FeatureRecord, settings: Settings) -> tuple[str, ...]:
+    """Columns of a feature that the live target lacks."""
+    if not settings.target:
+        return ()
+    from midas_engine.dsl import parse
+
+    try:
+        texts = [text for text in (record.expression, record.gate) if text]
+        used = {c for text in texts for c in parse(text, limits=settings.dsl.at(1.0)).columns}
+    except ExpressionError:
+        return ()  # what is wrong with it is said where it is judged
+    return not_there(settings.target, sorted(used))
 
 
 def _judged(kb: KnowledgeBase, record: FeatureRecord, panel: Panel, settings: Settings, found: Preflight) -> Preflight:

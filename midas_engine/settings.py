@@ -179,6 +179,8 @@ class Settings:
         data: Where bars come from: sample, sample-1m, synthetic, synthetic:SEED, a file or a folder, or
             store:NAME[:SYMBOLS][@BAR]; for the monitor live:EXCHANGE or follow:PATH.
         store: Folder of the market store, which imports, fetches and the live feed add to; empty: no live bar is kept.
+        target: Where features are to run live: live:EXCHANGE or follow:PATH. Discovery, evaluation and promotion take
+            only columns that its bars have; empty: every column of the data.
         venue_url: Another host for all addresses of the exchange that is asked; empty takes the exchange's own.
         seed: Seed of everything that draws at random.
         read_only: Refuse every action that changes the knowledge base.
@@ -194,6 +196,7 @@ class Settings:
     kb: str = "./midas-kb"
     data: str = "sample"
     store: str = "./midas-store"
+    target: str = ""
     venue_url: str = ""
     seed: int = 7
     read_only: bool = False

@@ -72,6 +72,7 @@ SETTINGS: dict[str, Danger | None] = {
     "kb": Danger("reads and writes outside of this folder", _inside),
     "data": Danger("connects, or reads outside of this folder", _bundled),
     "store": Danger("reads and writes outside of this folder", _inside),
+    "target": Danger("reads outside of this folder", lambda v, default, folder: not str(v).startswith("follow:")),
     "venue_url": Danger("asks another host for market data", _never),
     "seed": None,
     "read_only": None,

@@ -35,7 +35,7 @@ SYMBOLS = ("BTCUSDT", "ETHUSDT")
 def command(venue: FakeVenue, out: Path, *more: str) -> tuple[list[str], dict[str, str]]:
     since, until = (f"{datetime.fromtimestamp(t / 1000, UTC):%Y-%m-%dT%H:%M}" for t in (SINCE, END))
     args = ["data", "fetch", "binance", "--symbols", ",".join(SYMBOLS), "--since", since, "--until", until]
-    return [*args, "--out", str(out), *more], {"MIDAS_VENUE_URL": venue.base}
+    return [*args, *more], {"MIDAS_VENUE_URL": venue.base, "MIDAS_STORE": str(out)}
 
 
 def test_killed_anywhere_the_next_run_goes_on_to_the_same_panel(tmp_path: Path) -> None:
@@ -62,7 +62,8 @@ def test_killed_anywhere_the_next_run_goes_on_to_the_same_panel(tmp_path: Path) 
         done = run_midas(*args, cwd=tmp_path, env=env)
     assert done.code == 0, done.err
     assert done.document["complete"] is True
-    panel = load_panel(tmp_path)
+    assert done.document["source"] == "store:binance@1h"
+    panel = load_panel("store:binance@1h", store=tmp_path)
     assert panel.symbols == SYMBOLS
     for symbol in SYMBOLS:
         column = panel.symbols.index(symbol)
@@ -193,3 +194,18 @@ async def test_a_delisted_contract_can_be_named_and_an_unknown_one_is_not_made_u
         with pytest.raises(FeedError, match="binance knows no perpetual 'BTCUSD'") as caught:
             await fetch(venue, FolderSink(tmp_path), Order(("BTCUSD",), "1h", SINCE, END))
         assert "BTCUSDT" in caught.value.hint
+
+
+def test_twenty_symbols_to_a_verdict_in_two_commands(tmp_path: Path) -> None:
+    names = tuple(f"C{i:02d}USDT" for i in range(20))
+    since = f"{datetime.fromtimestamp((END - 700 * HOUR) / 1000, UTC):%Y-%m-%d}"
+    with InThread(FakeVenue(names, lambda: NOW_MS)) as venue:
+        env = {"MIDAS_VENUE_URL": venue.base, "MIDAS_STORE": str(tmp_path / "store"), "MIDAS_KB": str(tmp_path / "kb")}
+        got = run_midas("data", "fetch", "binance", "--symbols", "top:20", "--since", since, cwd=tmp_path, env=env)
+        assert got.code == 0, got.err
+        assert "about" not in got.out  # progress is not the result
+        assert "no open_interest" not in got.err
+    verdict = run_midas("evaluate", "cs_rank(delta(mark_close, 24))", "--data", "store:binance@1h", "--json",
+                        cwd=tmp_path, env=env)  # fmt: skip
+    assert verdict.code == 0, verdict.err
+    assert len(verdict.document["verdicts"]) == 6

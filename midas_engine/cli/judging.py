@@ -101,6 +101,7 @@ def judge_expression(
     panel = load_panel(settings.data, store=settings.store)
     engine = FeatureEngine(panel, limits=settings.dsl, features=named)
     parsed = parse(expression, columns=panel.columns, limits=engine.limits, features=named)
+    _check_target(settings, parsed.columns, parse(gate, limits=unread).columns if gate else ())
     chosen = settings.evaluation
     rows = None if part == "all" else split_panel(panel, settings, chosen.target).named(part)
     others = {n: engine.values(e) for n, e in {**deployed, **{e: e for e in existing}}.items() if n != name}
@@ -135,6 +136,17 @@ def judge_expression(
         gate=triggers,
         capacity_usd=capacity_of(values, context, result.horizon_bars, gate=triggers),
     )
+
+
+def _check_target(settings: Settings, *used: Sequence[str]) -> None:
+    from midas_engine.errors import UnknownNameError
+    from midas_engine.market.feeds.target import not_there, refusal
+
+    lacking = not_there(settings.target, sorted({c for columns in used for c in columns}))
+    if lacking:
+        raise UnknownNameError(
+            refusal(settings.target, lacking), hint="leave it out, or set another target (--for, `target`)"
+        )
 
 
 def base_inputs(settings: Settings) -> tuple[Mapping[str, Any] | None, dict[str, str]]:

@@ -103,10 +103,12 @@ class PanelAssessor:
         from midas_engine.evaluator.context.history_split import split_panel
         from midas_engine.evaluator.context.layout import is_cross
         from midas_engine.evaluator.context.panel_inputs import forward
+        from midas_engine.market.feeds.target import not_there
         from midas_engine.market.sources import panel_size
 
         self._panel, self._settings = panel, settings
-        self.columns = panel.columns
+        lacking = not_there(settings.target, panel.columns)
+        self.columns = tuple(c for c in panel.columns if c not in lacking)
         single = forward(np.asarray(panel.values("close")), 1)
         self.cross = is_cross(single, settings.evaluation.mode)
         first, last = (str(t)[:10] for t in (panel.timestamps[0], panel.timestamps[-1]))

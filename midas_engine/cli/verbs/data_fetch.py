@@ -12,8 +12,11 @@ from midas_engine.cli.output import clean, paint, table
 from midas_engine.cli.signals import cancelling
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from midas_engine.market.fetch import Order, Plan, Summary
     from midas_engine.market.panel import Panel
+    from midas_engine.market.store import MarketStore
     from midas_engine.settings import Settings
 
 _SHOWN = 12
@@ -22,9 +25,9 @@ _SHOWN = 12
 @click.command(
     cls=Verb,
     example=(
-        "midas data fetch binance --symbols top:20 --bar 1h --since 2024-01-01 --out ./market",
+        "midas data fetch binance --symbols top:20 --bar 1h --since 2024-01-01",
+        "midas evaluate 'cs_rank(funding_rate)' --data store:binance@1h",
         "midas data fetch bybit --symbols BTCUSDT,ETHUSDT --since 2025-01-01 --out ./market",
-        "midas evaluate 'cs_rank(funding_rate)' --data ./market",
     ),
 )
 @click.argument("venue")
@@ -46,10 +49,9 @@ _SHOWN = 12
 )
 @click.option(
     "--out",
-    required=True,
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Where the panel goes, for --data DIR; what was fetched before is kept there and gone on with.",
+    help="Write one panel to this folder instead, for --data DIR; what was fetched before is kept and gone on with.",
 )
 @click.option("--again", is_flag=True, help="Ask for every bar again, and say which ones the venue has restated.")
 @pass_shared
@@ -62,10 +64,10 @@ def fetch(
     since: str,
     until: str | None,
     columns: str | None,
-    out: Path,
+    out: Path | None,
     again: bool,
 ) -> None:
-    """Fetch a venue's public history: candles, mark, open interest and funding. Needs no key.
+    """Fetch a venue's public history into the market store: candles, mark, open interest, funding. Needs no key.
 
     Any exchange that ccxt knows; Binance, Bybit, OKX and Hyperliquid with every column they give. What a venue cannot
     give back to --since is said before the start. Only bars that are over are kept. The same command goes on where the
@@ -86,21 +88,26 @@ def fetch(
         tuple(c.strip() for c in (columns or "").split(",") if c.strip()),
         again,
     )
-    plan, summary, panel = asyncio.run(_run(shared, shared.settings(), venue.strip().lower(), order, out))
-    shared.show(_document(plan, summary, panel, out), lambda: _text(plan, summary, panel, out))
+    plan, summary, panel, source = asyncio.run(_run(shared, shared.settings(), venue.strip().lower(), order, out))
+    shared.show(_document(plan, summary, panel, source), lambda: _text(plan, summary, panel, source))
     if not summary.complete:
         raise click.exceptions.Exit(1)
 
 
-async def _run(shared: Shared, settings: Settings, name: str, order: Order, out: Path) -> tuple[Plan, Summary, Panel]:
+async def _run(
+    shared: Shared, settings: Settings, name: str, order: Order, out: Path | None
+) -> tuple[Plan, Summary, Panel, str]:
     from midas_engine.cli.fetch_lines import FetchLines
     from midas_engine.clock import WallClock
-    from midas_engine.market.fetch import Fetch, FolderSink, open_venue
+    from midas_engine.market.fetch import Fetch, FolderSink, StoreSink, open_venue
+    from midas_engine.market.store import MarketStore
 
     clock = WallClock()
     lines = FetchLines(shared, clock)
     venue = open_venue(name, base_url=settings.venue_url)
-    sink = FolderSink(out / "fetched")
+    store = MarketStore(settings.store or "./midas-store", clock=clock)
+    folder = FolderSink(out / "fetched") if out is not None else None
+    sink = folder or StoreSink(store, clock)
     try:
         with cancelling(lambda: False):
             fetching = Fetch(venue, clock, tell=lines.fault, progress=lines.progress)
@@ -110,12 +117,31 @@ async def _run(shared: Shared, settings: Settings, name: str, order: Order, out:
     finally:
         lines.end()
         await venue.close()
-    panel = sink.panel(plan.market, plan.bar, [c.name for c in plan.contracts])
-    panel.save(out / "panel.parquet")
-    return plan, summary, panel
+    names = [c.name for c in plan.contracts]
+    if folder is not None and out is not None:
+        panel = folder.panel(plan.market, plan.bar, names)
+        panel.save(out / "panel.parquet")
+        return plan, summary, panel, str(out)
+    panel, source = stored(store, plan.market, plan.bar, names)
+    return plan, summary, panel, source
 
 
-def _document(plan: Plan, summary: Summary, panel: Panel, out: Path) -> dict[str, Any]:
+def stored(store: MarketStore, market: str, bar: str, names: Sequence[str]) -> tuple[Panel, str]:
+    """What the store has of these contracts, and how `--data` names it."""
+    from midas_engine.errors import DataFormatError
+    from midas_engine.market.store import StoreAddress
+    from midas_engine.market.venues.client import BAR_SECONDS
+
+    series = store.manifest().series.get(f"{market}@{bar}")
+    there = tuple(n for n in names if series is not None and n in series.symbols)
+    if series is None or not there:
+        raise DataFormatError(f"no bars of {', '.join(names)[:80]} were fetched", hint="look at --since and --until")
+    every = set(there) == set(series.symbols)
+    source = f"store:{market}@{bar}" if every else f"store:{market}:{','.join(there)}@{bar}"
+    return store.panel(StoreAddress(market, () if every else there, BAR_SECONDS[bar])), source
+
+
+def _document(plan: Plan, summary: Summary, panel: Panel, source: str) -> dict[str, Any]:
     from midas_engine.market.fetch.instants import as_text
     from midas_engine.market.fetch.plan import columns_of
 
@@ -128,7 +154,7 @@ def _document(plan: Plan, summary: Summary, panel: Panel, out: Path) -> dict[str
         "until": as_text(plan.end),
         "columns": columns_of(plan.groups),
         "notes": plan.notes,
-        "path": out,
+        "source": source,
         "snapshot": panel.snapshot_id,
         "new_rows": summary.rows,
         "complete": summary.complete,
@@ -151,7 +177,7 @@ def _document(plan: Plan, summary: Summary, panel: Panel, out: Path) -> dict[str
     }
 
 
-def _text(plan: Plan, summary: Summary, panel: Panel, out: Path) -> str:
+def _text(plan: Plan, summary: Summary, panel: Panel, source: str) -> str:
     from midas_engine.market.fetch.instants import as_text
 
     new = sum(summary.rows.values())
@@ -178,5 +204,5 @@ def _text(plan: Plan, summary: Summary, panel: Panel, out: Path) -> str:
             lines.append(f"  and {len(summary.missing) - _SHOWN} more; --json lists all")
     else:
         lines.append(paint("nothing is missing that the venue has", "green"))
-    lines.append(f"\n{panel.T:,} bars of {panel.S} symbols, snapshot {panel.snapshot_id}: --data {out}")
+    lines.append(f"\n{panel.T:,} bars of {panel.S} symbols, snapshot {panel.snapshot_id}: --data {clean(source)}")
     return "\n".join(lines)

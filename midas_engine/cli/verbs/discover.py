@@ -68,6 +68,9 @@ def take_key(shared: Shared, api_key: str | None) -> str | None:
     help="Wall time; then the session ends with its learning [default: the settings', none].",
 )
 @click.option("--regime", default="", metavar="NAME", help="Regime of interest, such as HIGH_VOL.")
+@click.option(
+    "--for", "target", metavar="SOURCE", help="Only columns that live:EXCHANGE[@BAR] has [default: the setting target]."
+)
 @click.option("--seed", type=int, help="Seed of the local search.")
 @pass_shared
 def discover(
@@ -80,6 +83,7 @@ def discover(
     candidates: int,
     minutes: float | None,
     regime: str,
+    target: str | None,
     seed: int | None,
 ) -> None:
     """Search for features towards GOAL: plan, write, assess, refine, learn.
@@ -88,7 +92,9 @@ def discover(
     """
     from midas_engine.loops import OfflineLoopConfig
 
-    settings = shared.settings(model__provider=provider, model__model=model, model__session_minutes=minutes, seed=seed)
+    settings = shared.settings(
+        model__provider=provider, model__model=model, model__session_minutes=minutes, seed=seed, target=target
+    )
     config = OfflineLoopConfig(
         max_iterations=iterations,
         candidates_per_iter=candidates,

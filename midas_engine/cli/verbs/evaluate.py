@@ -30,6 +30,9 @@ from midas_engine.cli.scorecard import scorecard
     show_default=True,
     help="Which part of the history is scored.",
 )
+@click.option(
+    "--for", "target", metavar="SOURCE", help="Only columns that live:EXCHANGE[@BAR] has [default: the setting target]."
+)
 @click.option("--trials", type=click.IntRange(1), help="Candidates tried so far; draws the line of acceptance.")
 @pass_shared
 def evaluate(
@@ -40,13 +43,14 @@ def evaluate(
     gate: str,
     hold: int,
     part: str,
+    target: str | None,
     trials: int | None,
 ) -> None:
     """Score one expression: every metric with its error, then the six verdicts.
 
     The research part of the history is scored, so that the sealed part stays unseen.
     """
-    settings = shared.settings(evaluation__target=horizon)
+    settings = shared.settings(evaluation__target=horizon, target=target)
     judged = judge_expression(settings, expression, existing=existing, part=part, trials=trials, gate=gate, hold=hold)
     shared.show(judged.document, lambda: _text(judged))
 
