@@ -41,6 +41,7 @@ def _options(verb: Any) -> Any:
 
 _VERBS = {
     "fetch": "midas_engine.cli.verbs.data_fetch:fetch",
+    "reconcile": "midas_engine.cli.verbs.data_reconcile:reconcile",
     "verify": "midas_engine.cli.verbs.data_store:verify",
     "compact": "midas_engine.cli.verbs.data_store:compact",
     "prune": "midas_engine.cli.verbs.data_store:prune",
