@@ -115,6 +115,10 @@ def _judged(kb: KnowledgeBase, record: FeatureRecord, panel: Panel, settings: Se
         verdict = judge.judge(candidate, "research", trials, thresholds)
     except MidasError as error:
         return dataclasses.replace(found, withdrawn=(f"no figures on today's data ({settings.data}): {error.message}",))
+    if verdict.evaluation.extra.get("empty"):
+        # One line says it: a list of unknown figures would say the same eight times.
+        why = next(iter(reversed(verdict.evaluation.warnings)), "nothing can be scored")
+        return dataclasses.replace(found, withdrawn=(f"no figures on today's data ({settings.data}): {why}",))
     figures = _figures(verdict)
     failed = tuple(f"today {in_words(f)}" for f in figures if not f.passed)
     if "net_bps" in record.metrics and "net_se" not in record.metrics and not _was_live(record):
