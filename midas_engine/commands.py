@@ -110,7 +110,7 @@ class Commands:
             return plain
         found = self.preflight(action, name)
         preview = self._promoter().preview(action, name, found.withdrawn)
-        return dataclasses.replace(preview, figures=found.figures, data=found.data)
+        return dataclasses.replace(preview, figures=found.figures, data=found.data, worth=found.worth)
 
     def preflight(self, action: str, name: str) -> Preflight:
         """What today's data says; looked at once for the question and the deed, while nothing changed."""

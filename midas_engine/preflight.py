@@ -39,6 +39,7 @@ class Preflight:
         withdrawn: What is against it, in words.
         reference: Expected score and breadth, where they are measured only now.
         words: What was measured, in a few words.
+        worth: What it would add to the book, in words; empty where nothing looked.
     """
 
     data: str = ""
@@ -46,6 +47,7 @@ class Preflight:
     withdrawn: tuple[str, ...] = ()
     reference: tuple[float, float] | None = None
     words: str = ""
+    worth: str = ""
 
     @property
     def changes(self) -> dict[str, float]:
@@ -81,6 +83,7 @@ def preflight(
     found = Preflight(data=f"{about}, its research part", words=_known_promise(record))
     if action in GATED:
         found = _judged(kb, record, panel, settings, found)
+        found = dataclasses.replace(found, worth=_worth(kb, record, panel, settings))
     return found if record.expected_score is not None else _calibrated(record, panel, settings, found)
 
 
@@ -130,6 +133,16 @@ def _judged(kb: KnowledgeBase, record: FeatureRecord, panel: Panel, settings: Se
     if measured_on and measured_on != panel.identity:
         data += "; the saved figures are of other data"
     return dataclasses.replace(found, figures=figures, withdrawn=failed, data=data)
+
+
+def _worth(kb: KnowledgeBase, record: FeatureRecord, panel: Panel, settings: Settings) -> str:
+    from midas_engine.book.candidate import candidate_worth
+    from midas_engine.book.candidate import in_words as worth_in_words
+
+    try:
+        return worth_in_words(candidate_worth(kb, record, panel, settings))
+    except MidasError as error:
+        return f"marginal net to the book unknown: {error.message}"
 
 
 def _was_live(record: FeatureRecord) -> bool:

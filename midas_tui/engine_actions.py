@@ -215,7 +215,8 @@ class Commands(GuardedApp):
 
     def _todays_words(self, preview: Preview) -> list[tuple[str, str]]:
         """The research figures on today's data: value, error, gate; those that fail first."""
-        words = [(f"today, {preview.data}:", "muted")] if preview.figures else []
+        words = [(preview.worth, "")] if preview.worth else []
+        words += [(f"today, {preview.data}:", "muted")] if preview.figures else []
         for f in sorted(preview.figures, key=lambda f: f.passed):
             error = f" ±{f.error:.2g}" if math.isfinite(f.error) else ""
             value = f"{f.value:.3g}" if not math.isnan(f.value) else "unknown"

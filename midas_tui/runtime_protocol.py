@@ -61,6 +61,8 @@ class Preview(Protocol):
     def figures(self) -> Sequence[TodaysFigure]: ...  # noqa: D102
     @property
     def data(self) -> str: ...  # noqa: D102
+    @property
+    def worth(self) -> str: ...  # noqa: D102
 
 
 class ChartData(Protocol):

@@ -46,6 +46,7 @@ class Preview:
             with any of them the action needs force and a reason.
         figures: The research figures on today's data, where a pre-flight looked; it opens nothing sealed.
         data: What that data is.
+        worth: What the feature would add to the book, in words.
         refusal: Why it is not possible; empty when it is.
         command: The same action on the command line.
     """
@@ -64,6 +65,7 @@ class Preview:
     command: str = ""
     figures: tuple[TodaysFigure, ...] = ()
     data: str = ""
+    worth: str = ""
 
     @property
     def possible(self) -> bool:

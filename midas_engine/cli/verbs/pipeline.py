@@ -33,6 +33,8 @@ def _move(shared: Shared, action: str, name: str, dry_run: bool, reason: str, *,
         preview = commands.preview(action, name)
         for figure in preview.figures:
             shared.note(_gate_line(figure))
+        if preview.worth:
+            shared.note(f"  {clean(preview.worth)}")
         if dry_run:
             shared.show({"dry_run": True, **_flat(preview)}, lambda: _previewed(preview))
             if not preview.possible:
