@@ -36,7 +36,8 @@ class EagerClock(ManualClock):
 
 def figures(symbol: str, opened: int) -> dict[str, float]:
     """The true bar of a symbol."""
-    k, close = opened // HOUR, close_of(symbol, opened)
+    k = opened // HOUR
+    close = close_of(symbol, opened) + (k * (sum(map(ord, symbol)) % 13 + 1)) % 17 / 4  # symbols move on their own
     first = close + (k % 3 - 1) * 0.5
     volume, buys = 5.0 + k % 7, 2.0 + k % 3
     interest = 1000.0 + k % 97

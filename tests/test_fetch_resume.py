@@ -209,3 +209,15 @@ def test_twenty_symbols_to_a_verdict_in_two_commands(tmp_path: Path) -> None:
                         cwd=tmp_path, env=env)  # fmt: skip
     assert verdict.code == 0, verdict.err
     assert len(verdict.document["verdicts"]) == 6
+    assert verdict.document["evaluation"]["bars_scored"] > 0
+
+
+async def test_progress_knows_from_the_first_answer_how_much_there_is(tmp_path: Path) -> None:
+    seen: list[Any] = []
+    async with FakeVenue(SYMBOLS, lambda: NOW_MS) as venue:
+        order = Order(SYMBOLS, "1h", END - 1500 * HOUR, END)
+        _, summary = await fetch(venue, FolderSink(tmp_path), order, progress=seen.append)
+    assert len(seen) == summary.requests
+    assert {p.total for p in seen} == {summary.requests}
+    assert seen[-1].seconds_left == 0.0
+    assert seen[0].seconds_left is not None

@@ -8,6 +8,7 @@ import numpy as np
 
 from midas_engine.market.fetch.contract_fetch import provenance, stamps_of
 from midas_engine.market.fetch.page import read_page
+from midas_engine.market.fetch.plan import WINDOW_DAYS
 from midas_engine.market.fetch.settlement_bars import settlement_bars
 from midas_engine.market.fetch.spans import lacking, stretches, windows
 from midas_engine.market.fetch.summary import Missing
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from midas_engine.market.venues.contract import Contract
 
 _DAY = 86_400_000
-WINDOW_DAYS = 90
 # A rate holds until it is stale; the bars after a start need those before it.
 BEFORE_DAYS = 3
 _OVERLAP_DAYS = 2

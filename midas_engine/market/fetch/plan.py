@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from midas_engine.market.venues.base import Group
     from midas_engine.market.venues.contract import Contract
 
+# Settlements are asked for in spans of so many days.
+WINDOW_DAYS = 90
+_DAY_MS = 86_400_000
 ALWAYS = (*PRICES, "volume")
 
 
@@ -93,6 +96,12 @@ class Plan:
         """The first bar of a group that can be there."""
         reach = max(self.begin, group.reaches(self.time.low_ms, self.step // 1000), contract.listed_ms or 0)
         return -(-reach // self.step) * self.step
+
+    def requests(self, group: Group, contract: Contract) -> int:
+        """How many requests it takes where nothing is there yet, about."""
+        bars = max(0, (self.end - self.since(group, contract)) // self.step)
+        page = WINDOW_DAYS * _DAY_MS // self.step if group.name == FUNDING else group.page - 1
+        return -(-bars // max(1, page))
 
 
 async def make_plan(venue: Venue, asker: Asker, order: Order, clock: Clock) -> Plan:

@@ -72,8 +72,8 @@ class Fetch:
         summary, count = Summary(), ProgressCount(self._clock)
         gate = asyncio.Semaphore(AT_ONCE)
 
-        def announce(requests: int) -> None:
-            count.total += requests
+        guesses = {(c.name, g.name): plan.requests(g, c) for c in plan.contracts for g in plan.groups}
+        count.total = sum(guesses.values())
 
         def answered(doing: str, rows: int) -> None:
             self._lost_in_a_row = 0
@@ -83,7 +83,13 @@ class Fetch:
         async def one(contract: Contract) -> None:
             async with gate:
                 for group in plan.groups:
+                    key = (contract.name, group.name)
+
+                    def announce(requests: int, key: tuple[str, str] = key) -> None:
+                        count.total += requests - guesses.pop(key, 0)  # the guess gives way to what it is
+
                     await self._group(plan, sink, contract, group, summary, answered, announce)
+                    count.total -= guesses.pop(key, 0)
 
         try:
             await together([one(c) for c in plan.contracts])

@@ -58,6 +58,8 @@ class Binance(Venue):
 
     def unlisted(self, name: str) -> Contract | None:
         """Contracts that are delisted leave the list one day; their bars stay."""
+        if not self._coin and "_PERP" in name:
+            return None  # coin margined: it is asked for at binancecoinm
         return Contract(name, inverse=self._coin, active=False)
 
     async def rows(self, group: Group, contract: Contract, bar: str, begin: int, end: int) -> list[Row]:
