@@ -288,7 +288,7 @@ def _described(document: dict[str, Any]) -> str:
         [
             head,
             f"snapshot {document['snapshot']}, {document['empty_bars']} empty bars",
-            *document["promotable"],
+            *document.get("promotable", ()),
             "",
             table(columns, ("column", "there", ""), right="lr"),
             "",
