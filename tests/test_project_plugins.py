@@ -124,7 +124,7 @@ async def run():
     app = MidasApp(lambda: Runtime(settings, replay="synthetic"), settings)
     async with app.run_test(size=(100, 30)) as pilot:
         await asyncio.wait_for(app.ready.wait(), 90)
-        await pilot.press("6")
+        await pilot.press("7")
         await pilot.pause()
         assert app.current_mode == "sample", app.current_mode
         shown = str(app.screen.query_one("#sample").content)
