@@ -167,6 +167,8 @@ def test_a_refused_import_leaves_what_was_there(tmp_path: Path) -> None:
         import_panel([bad], tmp_path / "market", now=NOW)
     assert load_panel(tmp_path / "market").snapshot_id == before
     with pytest.raises(DataFormatError, match="is a file"):
+        import_panel([good], bad, now=NOW)
+    with pytest.raises(DataFormatError, match="lies inside what is imported"):
         import_panel([good], good, now=NOW)
 
 

@@ -75,7 +75,7 @@ def in_words(worth: Estimate) -> str:
     Example:
         >>> in_words(Estimate(3.2, 1.0, 1.6, 4.8))
         'marginal net to the book +3.2 bps/yr [+1.6, +4.8], on research, shrunk for selection'
-        >>> in_words(Estimate(math.nan))
+        >>> in_words(Estimate(float('nan')))
         'marginal net to the book unknown'
     """
     told = span(worth)

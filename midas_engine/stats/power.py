@@ -65,7 +65,7 @@ def smallest_promotable_ic(
 
     Example:
         >>> round(smallest_promotable_ic((0.0118, 3.15), (0.0161, 1.97), 0.02), 3)
-        0.041
+        0.042
     """
     if not (research[0] > 0.0 and sealed[0] > 0.0):
         return math.nan
@@ -87,7 +87,7 @@ def history_needed(
 
     Example:
         >>> round(history_needed(0.03, (0.0118, 3.15), (0.0161, 1.97), 0.02), 1)
-        1.9
+        2.0
     """
     if not (research[0] > 0.0 and sealed[0] > 0.0):
         return math.nan

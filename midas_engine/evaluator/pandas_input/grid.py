@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 DEFAULT_BAR_SECONDS = 3600.0
 _UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "t": 60.0, "h": 3600.0, "hr": 3600.0, "d": 86_400.0, "w": 604_800.0}
-_BARE = re.compile(r"(?:(?:fwd|forward|ret|returns?|horizon|r|h)_?)*(\d{1,6})", re.IGNORECASE)
+_BARE = re.compile(r"(?:(?:fwd|forward|returns?|ret|horizon|r|h)_?)*+(\d{1,6})", re.IGNORECASE)
 _NAME = re.compile(r"(?:^|_)(\d+)\s*([a-z]+)$", re.IGNORECASE)
 
 
