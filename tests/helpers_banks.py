@@ -315,19 +315,20 @@ WINDOWED = {
 }  # fmt: skip
 
 
-def _shaken(sign: float) -> dict[str, Callable[..., Any]]:
-    """Correlations moved by rounding: where that moves an alpha, ranks or comparisons met an exact tie.
+def shaken(sign: int) -> dict[str, Callable[..., Any]]:
+    """Correlations and weighted means moved by rounding: an alpha that this moves ranks or compares an exact tie.
 
     Moved by +x and by -x, no tie of two stays hidden: one of them breaks it the other way.
     """
     if not sign:
         return {}
-    rng = np.random.default_rng(1)
+    rng = np.random.default_rng(abs(sign))
 
     def moved(x: Array, size: Any = 1.0) -> Array:
-        return x + sign * 1e-10 * rng.normal(size=x.shape) * size
+        return x + np.sign(sign) * 1e-10 * rng.normal(size=x.shape) * size
 
     return {
+        "decay_linear": lambda x, n: moved(decay_linear(x, n)),
         "correlation": lambda x, y, n: moved(correlation(x, y, n)),
         "covariance": lambda x, y, n: moved(covariance(x, y, n), std(x, n) * std(y, n)),
     }
@@ -336,8 +337,8 @@ def _shaken(sign: float) -> dict[str, Callable[..., Any]]:
 class Kakushadze(Reader):
     """The notation of "101 Formulaic Alphas": adv{d} is the mean dollar volume, IndClass names the labels."""
 
-    def __init__(self, columns: dict[str, Array], *, shaken: float = 0.0) -> None:
-        super().__init__(columns, FUNCTIONS | _shaken(shaken), WINDOWED)
+    def __init__(self, columns: dict[str, Array], *, sign: int = 0) -> None:
+        super().__init__(columns, FUNCTIONS | shaken(sign), WINDOWED)
 
     def _column(self, name: str) -> Any:
         if name.startswith("adv"):

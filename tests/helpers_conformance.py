@@ -59,35 +59,50 @@ class Conformance:
     def __init__(self, entries: Mapping[str, str], columns: Mapping[str, Array], later: int = 7) -> None:
         self.entries, self.columns, self.later = dict(entries), columns, later
         self.panel = panel_of(columns)
+        self.tied: dict[str, npt.NDArray[np.bool_]] = {}
+        self.wanted: dict[str, Array] = {}
+        self.shake: Callable[[str, int], Array]
         engine = FeatureEngine(self.panel)
         texts = list(self.entries.values())
         self.values = dict(zip(self.entries, engine.many(list(texts)), strict=True))
         self.memory = {name: engine.parse(text).lookback for name, text in self.entries.items()}
         self.recursive = {name for name, text in self.entries.items() if engine.parse(text).recursive}
 
-    def wrong(
-        self, reader: Callable[[float], Reader], written: Mapping[str, str], warm: int = 0
-    ) -> tuple[dict[str, int], float]:
+    def wrong(self, reader: Callable[[int], Reader], written: Mapping[str, str]) -> tuple[dict[str, int], float]:
         """Cells that differ from the formula's, by name, and the share of cells that are an exact tie (not compared).
 
+        A tie is a cell that rounding moves. Shaking all by +x and -x finds the ties of two; cells that differ still are
+        shaken more often, for a tie of many needs luck to show.
+
         Args:
-            reader: Makes the reader of the formulas; given 1 or -1, one whose correlations are moved by rounding.
+            reader: Makes the reader of the formulas; of another number than 0 one that is moved by rounding.
             written: Name -> formula.
-            warm: Bars to leave out at least.
         """
-        readers = reader(0.0), reader(1.0), reader(-1.0)
+        readers = [reader(sign) for sign in (0, 1, -1)]
+        self.shake = lambda name, sign: np.asarray(reader(sign).value(written[name]), float)
         wrong, ties, cells = {}, 0, 0
         for name, got in self.values.items():
-            first = max(min(self.memory[name], len(got) - 60), warm)
-            wanted, up, down = (
-                np.broadcast_to(np.asarray(r.value(written[name]), float), got.shape)[first:] for r in readers
-            )
-            tied = differing(wanted, up) | differing(wanted, down)
-            ties, cells = ties + int(tied.sum()), cells + tied.size
-            count = int((differing(got[first:], wanted) & ~tied).sum())
+            first = min(self.memory[name], len(got) - 60)
+            rel = 1e-6 if self.memory[name] == first else 1e-4  # a smoothing that still fades in
+            wanted, *moved = (np.broadcast_to(np.asarray(r.value(written[name]), float), got.shape) for r in readers)
+            self.wanted[name] = wanted
+            self.tied[name] = np.logical_or.reduce([differing(wanted, other) for other in moved])
+            differ = differing(got, wanted, rel)
+            differ[:first] = False
+            count = self._untied(name, differ)
+            ties, cells = ties + int(self.tied[name][first:].sum()), cells + got[first:].size
             if count:
                 wrong[name] = count
         return wrong, ties / cells
+
+    def _untied(self, name: str, differ: npt.NDArray[np.bool_]) -> int:
+        """How many of the differing cells rounding does not explain."""
+        for sign in range(2, 40):
+            left = int((differ & ~self.tied[name]).sum())
+            if not left:
+                break
+            self.tied[name] = self.tied[name] | differing(self.wanted[name], self.shake(name, sign))
+        return left
 
     def streamed_otherwise(self) -> dict[str, int]:
         """Cells in which a stream, one bar at a time, differs from the batch by as much as a bit."""
@@ -106,12 +121,14 @@ class Conformance:
         found = FeatureEngine(panel_of(columns, start)).many(list(self.entries.values()))
         return dict(zip(self.entries, found, strict=True))
 
-    def begun_otherwise(self) -> dict[str, int]:
-        """Cells beyond an alpha's stated memory that depend on where its history began."""
+    def begun_otherwise(self, *, ties_aside: bool = False) -> dict[str, int]:
+        """Cells beyond an alpha's stated memory that depend on where its history began; ties after `wrong`."""
         wrong = {}
         for name, other in self.panel_values(self.columns, self.later).items():
-            first = self.memory[name]
-            count = int(differing(self.values[name][self.later :][first:], other[first:]).sum())
+            differ = np.zeros(self.panel.shape, bool)
+            first = self.later + self.memory[name]
+            differ[first:] = differing(self.values[name][first:], other[self.memory[name] :])
+            count = self._untied(name, differ) if ties_aside else int(differ.sum())
             if count:
                 wrong[name] = count
         return wrong

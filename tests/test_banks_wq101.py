@@ -24,7 +24,7 @@ def test_the_whole_list_is_written_inside_the_limits() -> None:
 
 def test_values_are_those_of_the_papers_formulas(bank: Conformance) -> None:
     written = {f"alpha_{n:03d}": formula for n, formula in formulas("wq101").items()}
-    wrong, ties = bank.wrong(lambda sign: Kakushadze(dict(bank.columns), shaken=sign), written)
+    wrong, ties = bank.wrong(lambda sign: Kakushadze(dict(bank.columns), sign=sign), written)
     assert wrong == {}
     assert ties < 0.02
 

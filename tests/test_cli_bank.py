@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from midas_engine.banks import judge_bank
 from midas_engine.banks.reading import SHIPPED, parse_bank, read_bank
 from midas_engine.cli.app import app
-from midas_engine.errors import DataFormatError, MidasError
+from midas_engine.errors import DataFormatError, EvaluationError, MidasError
+from midas_engine.market import load_panel
+from midas_engine.settings import Settings
 from midas_engine.stats.step_down import step_down
 
 if TYPE_CHECKING:
@@ -54,7 +57,7 @@ def test_a_family_is_judged_charged_once_and_its_bad_lines_are_named(bank: Path,
     assert {line["number"]: line["name"] for line in found["left_out"]} == {
         4: "again", 5: "broken", 6: "Bad Name", 7: "missing", 10: "future",
     }  # fmt: skip
-    assert found["trials"] == found["charged"] == 3
+    assert found["trials"] == found["charged"] == found["scored"] == 3
     volume = next(row for row in found["rows"] if row["name"] == "vol")
     assert volume["missing_labels"] == ["sector"]
     assert "cs_demean" in volume["expression"]
@@ -83,6 +86,12 @@ def test_what_is_no_bank_is_refused(name: str, said: str, tmp_path: Path) -> Non
     assert code == DataFormatError.exit_code
     assert said in err
     assert not (tmp_path / "kb").exists()
+
+
+def test_a_bank_takes_no_look_at_the_sealed_part() -> None:
+    panel, settings = load_panel("synthetic"), Settings()
+    with pytest.raises(EvaluationError, match="sealed"):
+        judge_bank(parse_bank("a: -returns(close, 1)", "x"), panel, settings, part="sealed")
 
 
 def test_a_name_or_a_file_is_asked_for() -> None:

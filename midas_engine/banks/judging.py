@@ -64,14 +64,18 @@ def judge_bank(
         settings: Costs, parts, limits.
         existing: Deployed features by name; the marginal figures are what is left after them.
         thresholds: Any part of `DEFAULT_THRESHOLDS`; `predictive_power.session_error` is the family's error.
-        part: Which part of the history is scored; "all" for the whole.
+        part: "research", or "all" for the whole history. The sealed part has looks of its own, each charged.
         ledger: Where trials are charged; None charges none.
         session: Who pays; needed with a ledger.
         told: Called with (done, all) while expressions are scored.
 
     Raises:
-        EvaluationError: No expression of the bank can be computed on this data.
+        EvaluationError: No expression of the bank can be computed on this data, or another part is asked for.
     """
+    if part not in ("research", "all"):
+        raise EvaluationError(
+            f"a bank is not judged on part {part!r}", hint="research or all; sealed looks are charged"
+        )
     limits = default_thresholds() if thresholds is None else validate_thresholds(thresholds)
     level = float(limits["predictive_power"]["session_error"])
     engine = FeatureEngine(panel, limits=settings.dsl, features=dict(existing or {}))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 SHIPPED = {
     "wq101": "WorldQuant's 101 formulaic alphas (Kakushadze 2015)",
     "qlib158": "qlib's Alpha158 (Microsoft, Yang et al. 2020)",
+    "gtja191": "Guotai Junan's short-period alphas (2017)",
 }
 """Banks that come with Midas, and whose they are."""
 

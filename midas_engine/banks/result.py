@@ -97,6 +97,11 @@ class BankResult:
         return tuple(row for row in self.rows if row.survives)
 
     @property
+    def scored(self) -> int:
+        """Members that have a score: what the line is drawn from."""
+        return sum(row.adjusted_p == row.adjusted_p for row in self.rows)
+
+    @property
     def accepted(self) -> tuple[BankRow, ...]:
         """Survivors that every agent accepts."""
         return tuple(row for row in self.rows if row.survives and row.verdict.overall_pass)
@@ -112,6 +117,7 @@ class BankResult:
             "to": self.bars[1],
             "snapshot": self.snapshot,
             "trials": self.trials,
+            "scored": self.scored,
             "effective_trials": plain(self.effective),
             "level": self.level,
             "session": self.session,

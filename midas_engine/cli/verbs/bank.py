@@ -133,7 +133,8 @@ def _text(result: BankResult, top: int, data: str, kept: tuple[str, ...] | None)
 def _head(result: BankResult, data: str) -> str:
     source = next((line for line in result.bank.source if line.lower().startswith("source")), "")
     family = (
-        f"One family of {result.trials} expressions, worth {number(result.effective, 0)} independent ones; "
+        f"One family of {result.trials} expressions, {result.scored} scored, worth {number(result.effective, 0)} "
+        f"independent ones; "
         f"{result.level:.0%} chance of any false survivor. {result.charged} new trials charged to {result.session}."
     )
     lines = [
