@@ -10,12 +10,17 @@ import pytest
 from click.testing import CliRunner
 
 from midas_engine.banks import judge_bank
+from midas_engine.banks.keeping import keep_accepted
 from midas_engine.banks.reading import SHIPPED, parse_bank, read_bank
 from midas_engine.cli.app import app
 from midas_engine.errors import DataFormatError, EvaluationError, MidasError
+from midas_engine.evaluator import TrialLedger
 from midas_engine.market import load_panel
-from midas_engine.settings import Settings
+from midas_engine.market.synthetic import SyntheticMarket
+from midas_engine.models import FeatureState
+from midas_engine.settings import Settings, load_settings
 from midas_engine.stats.step_down import step_down
+from midas_engine.workspace import Workspace
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,6 +97,28 @@ def test_a_bank_takes_no_look_at_the_sealed_part() -> None:
     panel, settings = load_panel("synthetic"), Settings()
     with pytest.raises(EvaluationError, match="sealed"):
         judge_bank(parse_bank("a: -returns(close, 1)", "x"), panel, settings, part="sealed")
+
+
+def test_what_every_agent_accepts_is_kept_after_its_sealed_look(tmp_path: Path) -> None:
+    market = SyntheticMarket(3, bars=5000, ics=(0.12, 0.12, 0.12))
+    free = {f"costs.{name}": 0 for name in ("fee_bps", "half_spread_bps", "slippage_bps")}
+    settings = load_settings(flags={"kb": str(tmp_path / "kb"), "evaluation.workers": 0, **free})
+    noise = "".join(f"noise_{n}: ts_rank(volume, {n + 5})\n" for n in range(8))
+    bank = parse_bank(noise + "".join(f"{f.name}: {f.expression}\n" for f in market.truth.features), "planted")
+    workspace = Workspace(settings)
+    try:
+        with TrialLedger(workspace.kb.journal_path, clock=workspace.clock) as ledger:
+            result = judge_bank(bank, market.panel(), settings, ledger=ledger, session="bank")
+            kept = keep_accepted(result, market.panel(), workspace)
+            assert len(ledger.looks()) == len(result.accepted) == 1
+            assert ledger.counted() == len(bank.entries), "the session pays for nothing a second time"
+        assert kept == ("funding_carry",)
+        (record,) = workspace.kb.features()
+        assert record.state is FeatureState.CANDIDATE
+        assert record.metrics["trials"] >= result.effective
+        assert "adjusted p" in record.hypothesis
+    finally:
+        workspace.close()
 
 
 def test_a_name_or_a_file_is_asked_for() -> None:

@@ -8,6 +8,7 @@ are paid for already.
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import TYPE_CHECKING
 
 from midas_engine.proposer.protocol import DiagnosisDraft, LearningDraft, Plan, Proposal
@@ -73,17 +74,25 @@ def keep_accepted(result: BankResult, panel: Panel, workspace: Workspace) -> tup
     """
     rationale = f"bank {result.bank.name}, survived a family of {result.trials} with adjusted p"
     proposals = [Proposal(row.name, row.expression, f"{rationale} {row.adjusted_p:.2g}") for row in result.accepted]
-    return asyncio.run(_session(proposals, result.bank.name, panel, workspace)) if proposals else ()
+    if not proposals:
+        return ()
+    # The session's line is the family's first: what is written down must not look like one trial of few.
+    return asyncio.run(_session(proposals, math.ceil(result.effective), result.bank.name, panel, workspace))
 
 
-async def _session(proposals: list[Proposal], source: str, panel: Panel, workspace: Workspace) -> tuple[str, ...]:
+async def _session(
+    proposals: list[Proposal], worth: int, source: str, panel: Panel, workspace: Workspace
+) -> tuple[str, ...]:
     from midas_engine.events import SessionEnded
     from midas_engine.loops import OfflineLoopConfig
     from midas_engine.loops.assessors import PanelAssessor
 
     each = min(len(proposals), _AT_ONCE)
     config = OfflineLoopConfig(
-        max_iterations=-(-len(proposals) // each), candidates_per_iter=each, refinements=0, use_learnings=False
+        max_iterations=-(-max(len(proposals), worth) // each),
+        candidates_per_iter=each,
+        refinements=0,
+        use_learnings=False,
     )
     loop = workspace.loop(config, researcher=lambda: BankResearcher(proposals, source))
     saved: tuple[str, ...] = ()
