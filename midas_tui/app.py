@@ -1,4 +1,4 @@
-"""The application: modes, themes, global keys, the engine's life."""
+"""The application: modes, themes, global keys, the engine's life. What keys do stands in `shell/`."""
 
 from __future__ import annotations
 
@@ -6,33 +6,34 @@ import asyncio
 import warnings
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from textual.app import App
 from textual.binding import Binding, BindingType
 
-from midas_tui.event_pump import Bridge
+from midas_engine.clock import WallClock
 from midas_tui.faults import describe
+from midas_tui.keys import key_text
 from midas_tui.modals.ask import Answer, AskModal, Question
 from midas_tui.screens.live import LiveScreen
-from midas_tui.store import Store
+from midas_tui.shell.shell import make_shell
 from midas_tui.theme import THEMES, choose_glyphs
-from midas_tui.view_actions import Views
 from midas_tui.workers import in_worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable
 
+    from textual import events
+    from textual.app import SystemCommand
+    from textual.await_complete import AwaitComplete
     from textual.screen import Screen
 
     from midas_engine.clock import Clock
-    from midas_engine.models import Alert
     from midas_engine.settings import Settings
+    from midas_tui.input_gate import InputGate
     from midas_tui.runtime_protocol import RuntimePort
-    from midas_tui.screens.base import ModeScreen
-    from midas_tui.store import Places
+    from midas_tui.store import Store
+    from midas_tui.widgets.line_table import LineTable
 
 MODE_KEYS = ("live", "pipeline", "discovery", "learnings", "alerts", "book")
-DAY_SECONDS = 86_400
-# Faster than this a replay raises alerts faster than toasts can be read; the feed has them all.
-TOAST_SPEED = 8.0
 
 
 def _pipeline() -> Screen[Any]:
@@ -69,7 +70,7 @@ def _key(key: str, action: str, what: str, id: str, *, shown: str = "", show: bo
     return Binding(key, action, what, key_display=shown or None, show=show, id=id)
 
 
-class MidasApp(Views):
+class MidasApp(App[int]):
     """The terminal. `make_runtime` is called after the first paint; it may import what is heavy.
 
     Args:
@@ -135,19 +136,32 @@ class MidasApp(Views):
         when_ready: Callable[[], object] | None = None,
         clock: Clock | None = None,
     ) -> None:
-        super().__init__(clock)
+        super().__init__()
         self._first_mode = mode
         terminal = settings.terminal if settings is not None else None
         self._make_runtime = make_runtime
         self._exit_when_ready = exit_when_ready
         self._when_ready = when_ready
-        self.glyphs = choose_glyphs(ascii_only=bool(terminal and terminal.ascii))
-        self.store = Store()
-        self.runtime: RuntimePort | None = None
+        glyphs = choose_glyphs(ascii_only=bool(terminal and terminal.ascii))
+        self.shell = make_shell(self, glyphs, clock or WallClock(), terminal.refresh_hz if terminal else 4.0)
         self.ready = asyncio.Event()
-        self.bridge = Bridge(self.store, self.flush_screen, terminal.refresh_hz if terminal else 4.0)
         self._theme_wanted = terminal.theme if terminal else "midas-dark"
         self._keys = dict(terminal.keys) if terminal else {}
+
+    @property
+    def store(self) -> Store:
+        """The newest state."""
+        return self.shell.store
+
+    @property
+    def runtime(self) -> RuntimePort | None:
+        """The engine, once it is there."""
+        return self.shell.link.runtime
+
+    @property
+    def gate(self) -> InputGate:
+        """Which keys and clicks may act."""
+        return self.shell.gate
 
     # -- life ------------------------------------------------------------------------------------
 
@@ -164,7 +178,7 @@ class MidasApp(Views):
             self.register_theme(theme)
         self.theme = self._theme_wanted if self._theme_wanted in self.available_themes else "midas-dark"
         if self._theme_wanted not in self.available_themes:
-            self.say(f"there is no theme {self._theme_wanted!r}: using midas-dark", bad=True)
+            self.shell.messages.say(f"there is no theme {self._theme_wanted!r}: using midas-dark", bad=True)
         if self._keys:
             self.set_keymap(self._keys)
         self.call_after_refresh(self._begin)
@@ -177,8 +191,8 @@ class MidasApp(Views):
     async def _start(self) -> None:
         try:
             runtime = await asyncio.to_thread(self._make_runtime)
-            self.bridge.attach(runtime)
-            self.runtime = runtime
+            self.shell.bridge.attach(runtime)
+            self.shell.link.runtime = runtime
             await runtime.start()
         except Exception as error:
             self.store.phase = ("failed", describe(error), float("nan"))
@@ -186,13 +200,11 @@ class MidasApp(Views):
             self.push_screen(AskModal(question), self._give_up)
             return
         await self._take_plugins()
-        await self.reload_pipeline()
-        self.bridge.pump()
-        self.bridge.take_whole()
+        await self.shell.link.reload_pipeline()
+        self.shell.bridge.pump()
+        self.shell.bridge.take_whole()
         self.store.troubles = tuple(runtime.troubles())
-        screen = self.mode_screen()
-        if screen is not None:
-            screen.refresh_all()
+        self.shell.navigator.redraw()
         self.ready.set()
         if self._when_ready is not None:
             self._when_ready()
@@ -209,7 +221,7 @@ class MidasApp(Views):
                 warnings.simplefilter("ignore", PluginWarning)  # said below, in the terminal's own way
                 add_plugin_modes(self, MODE_KEYS)
             for problem in problems():
-                self.say(f"plug-in {problem} cannot be used", bad=True)
+                self.shell.messages.say(f"plug-in {problem} cannot be used", bad=True)
 
     def _give_up(self, answer: Answer | None) -> None:
         if answer is None or answer.confirmed:
@@ -217,8 +229,8 @@ class MidasApp(Views):
 
     async def close_runtime(self) -> None:
         """Stop the engine; safe to call twice."""
-        await self.bridge.close()
-        runtime, self.runtime = self.runtime, None
+        await self.shell.bridge.close()
+        runtime, self.shell.link.runtime = self.runtime, None
         if runtime is not None:
             await runtime.stop()
 
@@ -235,70 +247,98 @@ class MidasApp(Views):
         self._exit_renderables.append(Segments(self.console.render(shown, self.console.options)))
         self._close_messages_no_wait()
 
-    def bars_per_day(self) -> float:
-        """Bars of the data in a day."""
-        return DAY_SECONDS / self.runtime.bar_seconds if self.runtime is not None else 24.0
+    # -- what comes in: the door lets in what was meant for the screen that is shown --------------
 
-    # -- drawing ---------------------------------------------------------------------------------
+    async def on_event(self, event: events.Event) -> None:
+        """Let an event in, carry out a key, or drop it."""
+        if await self.shell.door.lets_in(event):
+            await super().on_event(event)
 
-    def pump(self) -> None:
-        """Drain the bus and draw at once."""
-        self.bridge.pump()
+    def push_screen(self, screen: Any, *args: Any, **options: Any) -> Any:
+        """Push a screen; the gate hears of its first paint."""
+        found = super().push_screen(screen, *args, **options)
+        self.shell.door.pushed(self.screen)
+        return found
 
-    def flush_screen(self, topics: set[str]) -> None:
-        """Redraw the mode that is shown."""
-        if "pipeline" in topics:
-            in_worker(self, self._reload_and_draw, "pipeline", exclusive=True)
-        self._draw(self.mode_screen(), topics)
-        self._toast(self.store.take_criticals())
+    def pop_screen(self) -> AwaitComplete:
+        """Back to the screen below, which takes nothing that was typed until now."""
+        self.gate.settle()
+        return super().pop_screen()
 
-    def _draw(self, screen: ModeScreen | None, topics: set[str]) -> None:
-        if screen is not None and screen.drawable:
-            with self.batch_update():
-                screen.apply(topics)
+    def on_line_table_opened(self, event: LineTable.Opened) -> None:
+        """A row's opening has passed through its screen."""
+        self.gate.release()
 
-    def _toast(self, alerts: list[Alert]) -> None:
-        replay = self.store.replay
-        if not alerts or (replay is not None and replay.playing and replay.speed > TOAST_SPEED):
-            return
-        more = f" (+{len(alerts) - 1} more)" if len(alerts) > 1 else ""
-        newest = self.store.alerts.get(alerts[0].id, alerts[0])
-        self.say(f"{self.glyphs.critical} {newest.feature}: {newest.message}{more}", bad=True, key="critical")
+    # -- keys: each line leads to the object that does it -----------------------------------------
 
-    async def follow(self, before: Places, names: Sequence[str] = ()) -> None:
-        """Keep the eye on what was moved: the first of `names`, else of all features, that stands elsewhere now."""
-        await self.reload_pipeline()
-        after = self.store.places()
-        moved = [name for name in (*names, *after) if after.get(name) != before.get(name)]
-        screen = self.mode_screen()
-        if moved and screen is not None and screen.drawable:
-            screen.follow_feature(moved[0])
+    def get_key_display(self, binding: Binding) -> str:
+        """How a key is written."""
+        return key_text(binding)
 
-    async def reload_pipeline(self) -> None:
-        """Read the pipeline again."""
-        if self.runtime is not None:
-            try:
-                summary = await self.runtime.pipeline.summary()
-                self.store.set_pipeline(summary)
-                self.store.set_report(self.runtime.queries.watch_report(summary))
-            except Exception as error:
-                self.failed(error)
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """What the palette lists."""
+        return self.shell.overlays.commands(screen, super().get_system_commands(screen))
 
-    async def _reload_and_draw(self) -> None:
-        await self.reload_pipeline()
-        self._draw(self.mode_screen(), {"pipeline"})
+    async def action_mode(self, name: str) -> None:
+        """Show a mode."""
+        await self.shell.navigator.mode(name)
 
-    @property
-    def frozen(self) -> bool:
-        """Whether the display stands still."""
-        return self.bridge.frozen
+    def action_filter(self) -> None:
+        """Filter the current pane."""
+        self.shell.navigator.filter()
 
-    @property
-    def behind(self) -> int:
-        """Events behind a frozen display."""
-        return self.bridge.behind
+    async def action_back(self) -> None:
+        """Clear, close, or restore."""
+        self.shell.navigator.back()
 
-    @property
-    def queue_depth(self) -> int:
-        """Events waiting for the terminal."""
-        return self.bridge.depth
+    def action_maximise(self) -> None:
+        """The focused pane over the whole screen."""
+        self.shell.navigator.maximise()
+
+    def action_header(self) -> None:
+        """Hide or show the status line."""
+        self.shell.navigator.toggle_header()
+
+    def action_go(self) -> None:
+        """Go to a pane by its letter, or to the top."""
+        self.shell.navigator.go()
+
+    def action_copy(self, as_json: bool) -> None:
+        """Copy what is under the cursor."""
+        self.shell.navigator.copy(as_json=as_json)
+
+    def action_help(self) -> None:
+        """Keys, from the live bindings."""
+        self.shell.overlays.help()
+
+    def action_log(self) -> None:
+        """Faults and queues."""
+        self.shell.overlays.log()
+
+    def action_leave(self) -> None:
+        """Quit; asks when something would stop."""
+        self.shell.overlays.leave()
+
+    def action_help_quit(self) -> None:
+        """Ctrl+C copies; it says how to leave."""
+        self.shell.messages.say("q quits, ctrl+q quits at once")
+
+    def action_freeze(self) -> None:
+        """Freeze the display; in a replay, play or pause."""
+        self.shell.replay.space()
+
+    def action_replay(self, what: str) -> None:
+        """One of the replay keys."""
+        self.shell.replay.press(what)
+
+    def action_go_to(self) -> None:
+        """Ask for a time or a bar, and go there."""
+        self.shell.replay.ask_where()
+
+    async def action_undo(self) -> None:
+        """Undo the last reversible action."""
+        await self.shell.undo.undo()
+
+    async def action_redo(self) -> None:
+        """Redo what was undone."""
+        await self.shell.undo.redo()

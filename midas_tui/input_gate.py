@@ -11,13 +11,15 @@ burst in one write, a slow link and a busy loop make no difference:
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from weakref import WeakKeyDictionary, ref
 
+from textual import events
 from textual.message import Message
 
 if TYPE_CHECKING:
     from textual.dom import DOMNode
+    from textual.screen import Screen
 
     from midas_engine.clock import Clock
 
@@ -42,6 +44,21 @@ class InputGate:
         self._settled = -math.inf
         self._painted: WeakKeyDictionary[DOMNode, float] = WeakKeyDictionary()
         self._held: ref[DOMNode] | None = None
+        self._asking = False
+
+    @property
+    def asking(self) -> bool:
+        """Whether a question is being prepared or answered."""
+        return self._asking
+
+    def ask(self) -> None:
+        """A question is being prepared: the page takes nothing until it is answered."""
+        self._asking = True
+
+    def asked(self) -> None:
+        """The question is answered, or was not asked: what was typed meanwhile is not for the page."""
+        self._asking = False
+        self.settle()
 
     def settle(self) -> None:
         """Something closed: what was typed until now is not for what comes back."""
@@ -81,9 +98,22 @@ class InputGate:
         age = 0.0 if time is None else max(0.0, made_now() - time)
         return self._clock.monotonic() - age < painted + DEAF_SECONDS
 
+    def admits(self, event: events.Event, screen: Screen[Any], *, text: bool = False) -> bool:
+        """Whether `event` may act on `screen`; `text`: it is a letter for a line that takes them from the first."""
+        if self.stale(event.time) or self.held(screen):
+            return False
+        if not screen.is_modal:
+            return not self.asking
+        if isinstance(event, events.Key) and event.key == "escape":
+            return self.shown(screen)
+        return text or not self.deaf(screen, event.time)
+
 
 @runtime_checkable
 class Gated(Protocol):
-    """An application with such a door."""
+    """An application with such a gate."""
 
-    gate: InputGate
+    @property
+    def gate(self) -> InputGate:
+        """Its gate."""
+        ...

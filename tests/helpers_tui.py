@@ -107,7 +107,7 @@ async def until(pilot: Pilot[Any], ready: Callable[[], object], what: str = "") 
     clock = asyncio.get_running_loop().time
     end = clock() + PATIENCE_SECONDS
     while clock() < end:
-        app.bridge.pump()
+        app.shell.bridge.pump()
         await pilot.pause()
         if ready():
             return

@@ -37,9 +37,9 @@ def test_every_contract_of_the_project_is_told_and_kept(found: Any) -> None:
 
 
 def test_no_new_circle_has_come(found: Any) -> None:
-    # The counts may fall; lower them here then.
+    # Only `Panel` and what its named constructors return know each other, for their types alone.
     assert len(found["circles_at_run_time"]) == 0, found["circles_at_run_time"]
-    assert len(found["circles_with_typing"]) <= 3, found["circles_with_typing"]
+    assert len(found["circles_with_typing"]) <= 1, found["circles_with_typing"]
 
 
 def test_rings_are_found() -> None:

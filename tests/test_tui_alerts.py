@@ -89,12 +89,12 @@ async def test_only_critical_episodes_make_a_toast() -> None:
         before = len(toasts(app))
         quiet = alert("quiet", severity=Severity.WARNING)
         runtime.bus.publish(AlertRaised(at=NOW, alert=quiet))
-        app.pump()
+        app.shell.bridge.pump()
         await pilot.pause()
         assert len(toasts(app)) == before
         for name in ("loud", "louder"):
             runtime.bus.publish(AlertRaised(at=NOW, alert=alert(name)))
-        app.pump()
+        app.shell.bridge.pump()
         await pilot.pause()
         assert toasts(app)[before:] == ["▲ loud: 5-day IC is 0.43 of the 30-day IC, below 0.50 (+1 more)"]
 
@@ -104,7 +104,7 @@ async def test_the_status_line_counts_what_nobody_has_answered() -> None:
         assert "▲1 ●1" in screen_text(app).splitlines()[0]
         acked = dataclasses.replace(alert("vwap_zscore_mean_rev"), status=AlertStatus.ACKNOWLEDGED)
         runtime.bus.publish(AlertRaised(at=NOW, alert=acked))
-        app.pump()
+        app.shell.bridge.pump()
         await pilot.pause()
         assert "▲0 ●1" in screen_text(app).splitlines()[0]
 

@@ -84,7 +84,7 @@ async def back_to_the_page(pilot: Any) -> None:
     """Escape until no dialog, no line and no filter is left."""
     app = pilot.app
     for _ in range(8):
-        await until(pilot, lambda: not app.asking or app.screen.is_modal)
+        await until(pilot, lambda: not app.gate.asking or app.screen.is_modal)
         if isinstance(app.screen, ModeScreen) and not app.screen.query_one(FilterLine).has_class("open"):
             return
         await press(pilot, "escape")
@@ -106,7 +106,7 @@ async def test_nothing_typed_behind_an_opener_reaches_the_engine(mode: str, load
     async with scripted(Recorder(), mode=mode, size=(80, 24)) as (app, pilot, runtime):
         for event in session_events():
             runtime.bus.publish(event)
-        app.pump()
+        app.shell.bridge.pump()
         await settled(pilot)
         for _ in range(BURSTS):
             name = rng.choice(["a", "hand", "dK", "gxzqa", "high_proximity_48_s72_w", ""])
@@ -270,9 +270,9 @@ class TestDeaf:
         async with scripted(Slow(), mode="pipeline") as (app, pilot, _):
             burst(app, "p")
             await settled(pilot)
-            assert app.asking
+            assert app.gate.asking
             await press(pilot, "j", "2", "escape")
-            await until(pilot, lambda: not app.asking)
+            await until(pilot, lambda: not app.gate.asking)
             table = app.screen.query_one("#candidates", LineTable)
             assert table.cursor_row == 0
             await press(pilot, "j")
@@ -293,7 +293,7 @@ async def test_a_key_that_means_nothing_here_means_nothing_after_the_mode_change
         burst(app, "x2")
         await settled(pilot)
         assert app.current_mode == "pipeline"
-        assert not app.asking
+        assert not app.gate.asking
         assert runtime.calls == []
 
 

@@ -58,7 +58,7 @@ async def test_the_stream_shows_goal_words_refusals_and_trials() -> None:
     async with scripted(mode="discovery", size=(160, 45)) as (app, pilot, runtime):
         for event in session_events():
             runtime.bus.publish(event)
-        app.pump()
+        app.shell.bridge.pump()
         await pilot.pause()
         text = screen_text(app)
         for part in ("funding carry on majors", "Crowded longs pay funding.", "a window is positive", "1/3 plan"):
@@ -78,7 +78,7 @@ async def test_the_six_verdicts_of_the_chosen_expression() -> None:
                 suggestions=("hold longer",),
             )
         )  # fmt: skip
-        app.pump()
+        app.shell.bridge.pump()
         await pilot.pause()
         text = screen_text(app)
         assert "✓✓·✓✓✓" in text
@@ -95,7 +95,7 @@ async def test_a_reader_who_scrolled_up_is_never_moved_and_can_follow_again() ->
                 runtime.bus.publish(
                     ev.TokensStreamed(at=NOW, session_id="s1", iteration=1, phase="plan", text=f"line {i}\n")
                 )
-            app.pump()
+            app.shell.bridge.pump()
 
         runtime.bus.publish(ev.SessionStarted(at=NOW, session_id="s1", goal="g", researcher="local", max_iterations=1))
         words(0, 200)

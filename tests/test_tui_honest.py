@@ -115,7 +115,7 @@ async def test_an_undone_promotion_leaves_no_status_behind(kb: Path, market: Pat
         await until(pilot, lambda: "volume_shock" not in app.store.metrics)
         await until(pilot, lambda: app.store.record("volume_shock").state == "candidate")  # type: ignore[union-attr]
         cells = screen._cells(app.store.record("volume_shock"))  # type: ignore[arg-type]
-        assert cells["sign"] == (app.glyphs.ok, "muted")
+        assert cells["sign"] == (app.shell.glyphs.ok, "muted")
         assert cells["status"][0] == "not watched"
         await settled(app, pilot)
         same_as_engine(app)

@@ -86,8 +86,8 @@ async def test_no_screen_shows_a_control_character_and_no_markup_acts() -> None:
         runtime.bus.publish(ev.ExpressionRefused(at=NOW, session_id=f"s{ALL}", iteration=1, expression=ALL, reason=ALL))
         runtime.bus.publish(ev.FaultReported(at=NOW, where=ALL, message=ALL, hint=ALL))
         runtime.bus.publish(ev.RuntimeChanged(at=NOW, phase="degraded", detail=ALL))
-        app.say(ALL)
-        app.pump()
+        app.shell.messages.say(ALL)
+        app.shell.bridge.pump()
         seen = ""
         for key in "12345":
             await press(pilot, key)

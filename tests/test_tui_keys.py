@@ -197,7 +197,7 @@ async def test_the_log_shows_faults_and_queues() -> None:
 
     async with scripted() as (app, pilot, runtime):
         runtime.bus.publish(FaultReported(at=NOW, where="feed", message="the venue is down", hint="wait"))
-        app.pump()
+        app.shell.bridge.pump()
         await press(pilot, "exclamation_mark")
         text = screen_text(app)
         assert "feed: the venue is down" in text
@@ -215,7 +215,7 @@ async def test_freeze_stops_the_display_and_counts_what_it_misses() -> None:
         await press(pilot, "space")
         for i in range(3):
             runtime.bus.publish(FeatureTicked(at=NOW, metrics=metrics(f"new_{i}")))
-        app.pump()
+        app.shell.bridge.pump()
         app.screen.refresh_all()  # type: ignore[attr-defined]
         await pilot.pause()
         assert "FROZEN, 3 updates behind" in screen_text(app)

@@ -57,7 +57,7 @@ async def test_every_mode_looks_as_it_was_approved(size: tuple[int, int]) -> Non
     async with scripted(Recording(), size=size) as (app, pilot, runtime):
         for event in session_events():
             runtime.bus.publish(event)
-        app.pump()
+        app.shell.bridge.pump()
         for mode, key in MODES.items():
             await press(pilot, key)
             await app.workers.wait_for_complete()
@@ -187,7 +187,7 @@ async def test_messages_stand_at_the_top_right_or_on_one_line_and_cover_no_trans
 
     async with scripted(Recording(), size=size, notifications=True) as (app, pilot, _):
         for text in ("one", "two", "three", "four " * 40):
-            app.say(text, bad=True)
+            app.shell.messages.say(text, bad=True)
         await pilot.pause()
         await pilot.pause()
         shown = [toast.region for toast in app.screen.query(Toast) if toast.region.area]
@@ -206,11 +206,11 @@ async def test_a_message_takes_the_place_of_an_earlier_one_of_its_kind() -> None
 
     async with scripted(size=(160, 45), mode="pipeline") as (app, pilot, _):
         for number in range(4):
-            app.say(f"refused {number}", bad=True, key="refused")
-        app.say("copied")
+            app.shell.messages.say(f"refused {number}", bad=True, key="refused")
+        app.shell.messages.say("copied")
         await pilot.pause()
         assert toasts(app) == ["refused 3", "copied"]
-        app.say("copied")
+        app.shell.messages.say("copied")
         assert toasts(app) == ["refused 3", "copied"]
 
 

@@ -57,7 +57,7 @@ async def test_every_cell_selects_the_row_that_is_drawn_there(mode: str, size: t
     async with scripted(runtime, mode=mode, size=size) as (app, pilot, _):
         for event in session_events():
             runtime.bus.publish(event)
-        app.pump()
+        app.shell.bridge.pump()
         await app.workers.wait_for_complete()
         await pilot.pause()
         tables = [t for t in app.screen.query(LineTable) if t.region.area and t.keys]

@@ -289,7 +289,7 @@ class TestKill:
 
     async def test_it_cannot_be_undone(self, kb: Path, market: Path) -> None:
         async with running(kb, market, mode="pipeline") as (app, pilot):
-            await app.attempt(lambda r: r.pipeline.act("kill", "reversal_1h", "dead"))
+            await app.shell.link.attempt(lambda r: r.pipeline.act("kill", "reversal_1h", "dead"))
             await press(pilot, "u")
             await until(pilot, lambda: len(toasts(app)) >= 2)
             assert KnowledgeBase(kb).feature("reversal_1h").killed
@@ -335,7 +335,7 @@ class TestRefusals:
 
     async def test_a_file_that_changed_under_the_feet_is_not_overwritten(self, kb: Path, market: Path) -> None:
         async with running(kb, market, mode="pipeline") as (app, pilot):
-            await app.attempt(lambda r: r.pipeline.act("shadow", "volume_shock"))
+            await app.shell.link.attempt(lambda r: r.pipeline.act("shadow", "volume_shock"))
             file = kb / "knowledge/features/candidates/volume_shock.md"
             file.write_text(file.read_text() + "\nmy note\n")
             await press(pilot, "u")

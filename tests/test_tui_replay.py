@@ -109,12 +109,12 @@ async def test_a_jump_shows_the_alerts_of_where_it_lands_and_none_of_the_future(
     async with running(kb, market, replay=True) as (app, pilot):
         replay = control(app)
         await replay.seek(replay.total)
-        app.pump()
+        app.shell.bridge.pump()
         later = dict(app.store.alerts)
         # A jump hides the bars between; what they raised and resolved is known all the same.
         assert {a.id for a in app.runtime.queries.alerts(include_resolved=True)} == set(later)  # type: ignore[union-attr]
         await replay.seek(1)
-        app.pump()
+        app.shell.bridge.pump()
         await pilot.pause()
         assert len(app.store.alerts) < len(later)
         assert all(a.last_seen_at <= replay.bar_at for a in app.store.alerts.values())

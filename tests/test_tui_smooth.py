@@ -47,14 +47,14 @@ async def test_a_thousand_ticking_features_hold_the_loop_for_no_moment(monkeypat
     runtime = ScriptedRuntime()
     runtime.found = [metrics(f"feature_{i:04d}") for i in range(1000)]
     async with scripted(runtime, size=(160, 45)) as (app, pilot, _):
-        app.pump()
+        app.shell.bridge.pump()
         await pilot.pause()
         with longest_callback(monkeypatch) as callbacks:
             for turn in range(12):
                 for i in range(50):
                     name = f"feature_{(turn * 50 + i) % 1000:04d}"
                     runtime.bus.publish(ev.FeatureTicked(at=NOW, metrics=metrics(name, pnl_1d_bps=float(turn))))
-                app.pump()
+                app.shell.bridge.pump()
                 await pilot.pause()
         assert callbacks[0][0] < HELD_SECONDS, callbacks[:3]
 
@@ -68,7 +68,7 @@ async def test_only_rows_that_are_seen_are_made() -> None:
         app.screen._cells = lambda m: made.append(m.feature) or cells(m)  # type: ignore[attr-defined,func-returns-value]
         for i in range(1000):
             runtime.bus.publish(ev.FeatureTicked(at=NOW, metrics=metrics(f"feature_{i:04d}", score=0.5)))
-        app.pump()
+        app.shell.bridge.pump()
         await pilot.pause()
         assert 10 <= len(set(made)) <= 32
 
@@ -82,7 +82,7 @@ async def test_a_hidden_mode_is_told_nothing_and_catches_up_when_shown(monkeypat
         monkeypatch.setattr(live, "apply", lambda topics: told.append(topics) or apply(topics))
         for i in range(5):
             runtime.bus.publish(ev.FeatureTicked(at=NOW, metrics=metrics(f"late_{i}")))
-            app.pump()
+            app.shell.bridge.pump()
             await pilot.pause()
         assert told == []
         await press(pilot, "1")
@@ -93,10 +93,10 @@ async def test_a_hidden_mode_is_told_nothing_and_catches_up_when_shown(monkeypat
 async def test_one_flush_carries_any_number_of_events() -> None:
     async with scripted() as (app, pilot, runtime):
         flushed: list[set[str]] = []
-        app.bridge._flush = flushed.append
+        app.shell.bridge._flush = flushed.append
         for i in range(5000):
             runtime.bus.publish(ev.FeatureTicked(at=NOW, metrics=metrics("funding_skew_8h", score=i / 1e4)))
-        app.pump()
+        app.shell.bridge.pump()
         await pilot.pause()
         assert len(flushed) == 1
         assert app.store.metrics["funding_skew_8h"].score == 4999 / 1e4

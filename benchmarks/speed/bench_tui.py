@@ -151,7 +151,7 @@ async def tokens(seconds: float) -> list[Figure]:
             sent += 1
             await asyncio.sleep(0.01)
         figures = meter.stop("100 tokens/s", 15.0)
-        app.pump()
+        app.shell.bridge.pump()
         shown = " ".join(line for line, _ in app.store.sessions["s1"].lines)
         lost = sum(f"word{i} " not in shown + " " for i in range(sent) if i % 12)
         return [*figures, Figure("100 tokens/s: words lost", float(lost), "", 0.0)]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from textual import events
 from textual.await_complete import AwaitComplete
 from textual.screen import ModalScreen, Screen
 
 if TYPE_CHECKING:
-    from midas_tui.guarded_app import GuardedApp
+    from midas_tui.input_gate import Gated, InputGate
 
 Result = TypeVar("Result")
 _ACTING = (events.MouseDown, events.MouseUp, events.Click)
@@ -18,9 +18,13 @@ _ACTING = (events.MouseDown, events.MouseUp, events.Click)
 class Guarded(Screen[Any]):
     """A screen whose clicks pass the application's gate, whoever posts them."""
 
+    @property
+    def gate(self) -> InputGate:
+        """Says which keys and clicks may act."""
+        return cast("Gated", self.app).gate
+
     def _forward_event(self, event: events.Event) -> None:
-        app: GuardedApp = self.app  # type: ignore[assignment]
-        if isinstance(event, _ACTING) and not event.is_forwarded and not app.admits(event, self):
+        if isinstance(event, _ACTING) and not event.is_forwarded and not self.gate.admits(event, self):
             return
         super()._forward_event(event)
 
@@ -39,8 +43,7 @@ class Dialog(ModalScreen[Result], Guarded, Generic[Result]):
     @property
     def deaf(self) -> bool:
         """Whether nobody can have read it yet."""
-        app: GuardedApp = self.app  # type: ignore[assignment]
-        return app.gate.deaf(self)
+        return self.gate.deaf(self)
 
     def take_key(self, key: str) -> None:
         """The key of a one-key overlay."""

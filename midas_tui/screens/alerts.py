@@ -52,7 +52,7 @@ class AlertsScreen(ModeScreen):
 
     def compose_body(self) -> ComposeResult:
         """History above, detail below."""
-        glyphs = self.midas.glyphs
+        glyphs = self.shell.glyphs
         empty = "no alert was raised: they begin when a gate of 2 Pipeline's deployed features is crossed"
         yield LineTable(ALERT_COLUMNS, empty=empty, glyphs=glyphs, id="history", classes="pane")
         with DetailScroll(id="alert-detail", classes="pane"):
@@ -68,7 +68,7 @@ class AlertsScreen(ModeScreen):
             table = self.query_one("#history", LineTable)
             rows = sorted(self.store.alerts.values(), key=lambda a: (not a.active, -a.last_seen_at.timestamp(), a.id))
             rows = [a for a in rows if (a.active or not self.open_only) and self._matches(a)]
-            table.set_rows([(a.id, alert_row(a, self.midas.glyphs)) for a in rows])
+            table.set_rows([(a.id, alert_row(a, self.shell.glyphs)) for a in rows])
             what = "running" if self.open_only else "alerts"
             entitle(table, self.chip(f"{what} {len(rows)}/{len(self.store.alerts)}"))
             self._flush_detail()
@@ -90,9 +90,9 @@ class AlertsScreen(ModeScreen):
         alert = self.chosen
         if alert is not None:
             if alert.diagnosis.endswith(".md"):
-                self.midas.open_document(alert.diagnosis.rpartition(" ")[2])
+                self.shell.navigator.open_document(alert.diagnosis.rpartition(" ")[2])
             else:
-                self.midas.open_card(alert.feature)
+                self.shell.navigator.open_card(alert.feature)
 
     def why_not(self, action: str, parameters: tuple[object, ...]) -> str:
         """Alerts are answered while they run."""
@@ -141,20 +141,20 @@ class AlertsScreen(ModeScreen):
 
     async def action_acknowledge(self) -> None:
         """Acknowledge the chosen alert."""
-        await self.midas.acknowledge([self.chosen.id] if self.chosen else [])
+        await self.shell.alerts.acknowledge([self.chosen.id] if self.chosen else [])
 
     async def action_acknowledge_all(self) -> None:
         """Acknowledge every alert shown."""
         table = self.query_one("#history", LineTable)
-        await self.midas.acknowledge([k for k in table.keys if self.store.alerts[k].status == "open"])
+        await self.shell.alerts.acknowledge([k for k in table.keys if self.store.alerts[k].status == "open"])
 
     def action_snooze(self) -> None:
         """Snooze the chosen alert."""
-        self.midas.snooze([self.chosen.id] if self.chosen else [])
+        self.shell.alerts.snooze([self.chosen.id] if self.chosen else [])
 
     async def action_diagnose(self) -> None:
         """Ask for a diagnosis of the alert's feature."""
-        await self.midas.diagnose(self.chosen.feature if self.chosen else None)
+        await self.shell.alerts.diagnose(self.chosen.feature if self.chosen else None)
 
     def action_open_only(self) -> None:
         """Hide or show resolved episodes."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import math
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widgets import Input, Static
 
 from midas_tui.keys import footer_hints, live_keys
-from midas_tui.modals.dialog import Guarded
+from midas_tui.page import LIVE_HINT, Page
 from midas_tui.widgets.bars import WIDE, FooterLine, ReplayBar, Status, StatusBar
 from midas_tui.widgets.line_table import LineTable
 
@@ -21,14 +21,13 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.widget import Widget
 
-    from midas_tui.app import MidasApp
     from midas_tui.runtime_protocol import RuntimePort
+    from midas_tui.shell.shell import HasShell, Shell
     from midas_tui.store import Store
     from midas_tui.widgets.pressable import Pressable
 
 
 LEAST_COLUMNS, LEAST_LINES = 60, 16
-LIVE_HINT = "live bars: --data live:binance"
 
 
 class FilterLine(Input):
@@ -69,7 +68,7 @@ class FilterLine(Input):
             event.prevent_default()
 
 
-class ModeScreen(Guarded):
+class ModeScreen(Page):
     """One mode. Subclasses give `compose_body`, `flush` and `mode_name`."""
 
     HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (LEAST_COLUMNS, "-narrow"), (100, "-normal"), (140, "-wide")]
@@ -87,19 +86,19 @@ class ModeScreen(Guarded):
         self._filtering: Widget | None = None
 
     @property
-    def midas(self) -> MidasApp:
-        """The application, typed."""
-        return self.app  # type: ignore[return-value]
+    def shell(self) -> Shell:
+        """The objects behind the screens."""
+        return cast("HasShell", self.app).shell
 
     @property
     def store(self) -> Store:
         """The newest state."""
-        return self.midas.store
+        return self.shell.store
 
     @property
     def runtime(self) -> RuntimePort | None:
         """The engine, once it is there."""
-        return self.midas.runtime
+        return self.shell.link.runtime
 
     def compose(self) -> ComposeResult:
         """Status, body, filter, replay bar, footer."""
@@ -148,11 +147,6 @@ class ModeScreen(Guarded):
         """Whether its panes are there: not yet before the first mount, not any more while it is taken down."""
         return self.is_mounted and bool(self.query("#status")) and bool(self.query("#footer"))
 
-    def refresh_all(self) -> None:
-        """Draw everything."""
-        if self.drawable:
-            self.apply({"all"})
-
     def apply(self, topics: set[str]) -> None:
         """Bars, then the mode's panes."""
         self._update_status()
@@ -162,7 +156,7 @@ class ModeScreen(Guarded):
             self.update_hints()
 
     def _update_status(self) -> None:
-        store, app, runtime = self.store, self.midas, self.runtime
+        store, runtime = self.store, self.runtime
         note, loud = self._note()
         bar = store.bar
         status = Status(
@@ -178,7 +172,7 @@ class ModeScreen(Guarded):
             note=note,
             loud=loud,
         )
-        self.query_one("#status", StatusBar).update_status(status, app.glyphs)
+        self.query_one("#status", StatusBar).update_status(status, self.shell.glyphs)
 
     def _badge(self) -> str:
         runtime, replay, troubles = self.runtime, self.store.replay, self.store.troubles
@@ -206,18 +200,18 @@ class ModeScreen(Guarded):
 
     def _note(self) -> tuple[str, bool]:
         """What goes on in a few words, and whether it must be seen."""
-        store, app = self.store, self.midas
+        store, bridge = self.store, self.shell.bridge
         phase, detail, progress = store.phase
-        if app.frozen:
-            return f"FROZEN, {app.behind} updates behind", True
+        if bridge.frozen:
+            return f"FROZEN, {bridge.behind} updates behind", True
         if phase != "running":
             share = "" if math.isnan(progress) else f" {progress:.0%}"
             return f"{phase} {detail}{share}".strip(), phase in ("degraded", "failed")
         session = store.running_session
         if session is not None:
             return f"session {session.iteration}/{session.max_iterations} {session.phase}", False
-        if app.queue_depth > 1000:
-            return f"queue {app.queue_depth}", True
+        if bridge.depth > 1000:
+            return f"queue {bridge.depth}", True
         if self.runtime is not None and self.runtime.mode == "OFFLINE":
             return (LIVE_HINT if self.size.width >= WIDE else ""), False
         return (f"bar {store.bar.seconds * 1000:.0f} ms" if store.bar is not None else ""), False
@@ -233,7 +227,7 @@ class ModeScreen(Guarded):
         bar.display = moved is not None
         if moved is not None:
             replay = self.runtime.replay if self.runtime is not None else None
-            bar.update_replay(moved, replay.alert_bars if replay is not None else (), self.midas.glyphs)
+            bar.update_replay(moved, replay.alert_bars if replay is not None else (), self.shell.glyphs)
 
     def update_hints(self) -> None:
         """Redraw the footer from the live bindings."""
@@ -248,9 +242,6 @@ class ModeScreen(Guarded):
         """What can be done depends on the row under the cursor."""
         self.call_after_refresh(self.update_hints)
 
-    def follow_feature(self, name: str) -> None:
-        """A feature was moved by a key: modes that show where it stands go there."""
-
     def on_line_table_header_clicked(self, event: LineTable.HeaderClicked) -> None:
         """A heading sorts its table."""
         self.sort_table(event.table, event.column)
@@ -262,23 +253,23 @@ class ModeScreen(Guarded):
     async def on_pressable_pressed(self, event: Pressable.Pressed) -> None:
         """A word of a bar acts as its key does."""
         if event.name == "help":
-            self.midas.action_help()
+            self.shell.overlays.help()
         elif event.name == "mode":
-            await self.midas.action_next_mode()
+            await self.shell.navigator.next_mode()
         elif event.name == "log":
-            self.midas.action_log()
+            self.shell.overlays.log()
         elif event.name == "alerts":
-            await self.midas.action_mode("alerts")
+            await self.shell.navigator.mode("alerts")
         elif event.name == "play":
-            self.midas.action_replay("toggle")
+            self.shell.replay.press("toggle")
         for key in live_keys(self):
             if not key.refusal and f"key {key.keys.split(' ')[0]}" == event.name:
-                await self.midas.run_action(key.action, key.node)
+                await self.app.run_action(key.action, key.node)
                 return
 
     def on_replay_bar_seek(self, event: ReplayBar.Seek) -> None:
         """Where the bar was pressed."""
-        self.midas.seek_to(event.position)
+        self.shell.replay.seek_to(event.position)
 
     def under_cursor(self) -> tuple[str, dict[str, Any] | None]:
         """What `y` and `Y` copy: text, and the whole thing as a JSON-ready record."""
@@ -337,7 +328,7 @@ class ModeScreen(Guarded):
         line = self.query_one("#filter", FilterLine)
         line.close()
         self.set_focus(self._filtering or self.first_focus())
-        self.midas.gate.settle()
+        self.gate.settle()
 
     def chip(self, title: str, more: str = "") -> str:
         """A border title with the filter in it."""

@@ -57,7 +57,7 @@ class BookScreen(ModeScreen):
 
     def compose_body(self) -> ComposeResult:
         """Members and figures."""
-        glyphs = self.midas.glyphs
+        glyphs = self.shell.glyphs
         yield LineTable(MEMBERS, empty="starting", glyphs=glyphs, id="members", classes="pane")
         yield LineTable(FIGURES, empty="not measured yet", glyphs=glyphs, header=False, id="figures", classes="pane")
 

@@ -70,7 +70,7 @@ class DiscoveryScreen(ModeScreen):
 
     def compose_body(self) -> ComposeResult:
         """Sessions and trials at the left, text and verdicts at the right."""
-        glyphs = self.midas.glyphs
+        glyphs = self.shell.glyphs
         with Horizontal():
             with Vertical(id="left"):
                 yield LineTable(
@@ -146,7 +146,7 @@ class DiscoveryScreen(ModeScreen):
         return view.trials.get(key or "") if view is not None else None
 
     def _session_cells(self, v: SessionView) -> dict[str, Cell]:
-        glyphs = self.midas.glyphs
+        glyphs = self.shell.glyphs
         sign = {"running": glyphs.play, "success": glyphs.mark}.get(v.status, glyphs.ok)
         role = {"running": "accent", "success": "ok", "error": "crit"}.get(v.status, "muted")
         return {
@@ -157,7 +157,7 @@ class DiscoveryScreen(ModeScreen):
         }
 
     def _trial_cells(self, t: TrialRow) -> dict[str, Cell]:
-        glyphs = self.midas.glyphs
+        glyphs = self.shell.glyphs
         sign, role = {
             "accepted": (glyphs.mark, "ok"),
             "rejected": (glyphs.killed, "muted"),
@@ -187,7 +187,7 @@ class DiscoveryScreen(ModeScreen):
         view = self.view
         row = view.trials.get(event.key or "") if view is not None and event.table.id == "trials" else None
         if row is not None and row.status == "accepted":
-            self.midas.open_card(row.name)
+            self.shell.navigator.open_card(row.name)
 
     def why_not(self, action: str, parameters: tuple[object, ...]) -> str:
         """One session at a time."""
@@ -207,11 +207,11 @@ class DiscoveryScreen(ModeScreen):
 
     def action_run(self) -> None:
         """Ask for a goal, then start."""
-        self.midas.ask_session()
+        self.shell.sessions.ask_start()
 
     def action_cancel(self) -> None:
         """Ask, then cancel the running session."""
-        self.midas.ask_cancel()
+        self.shell.sessions.ask_cancel()
 
     def action_follow(self) -> None:
         """Follow the tail of the stream."""

@@ -65,7 +65,7 @@ class LearningsScreen(ModeScreen):
 
     def compose_body(self) -> ComposeResult:
         """Tree, document, contents."""
-        glyphs = self.midas.glyphs
+        glyphs = self.shell.glyphs
         with Horizontal():
             yield LineTable(
                 TREE_COLUMNS,
@@ -104,7 +104,7 @@ class LearningsScreen(ModeScreen):
         try:
             self._documents = await self.runtime.documents.list()
         except MidasError as error:
-            self.midas.say(str(error), bad=True)
+            self.shell.messages.say(str(error), bad=True)
             return
         self._flush_tree()
         if self._shown:
@@ -121,7 +121,7 @@ class LearningsScreen(ModeScreen):
         rows: list[tuple[str, dict[str, Cell]]] = []
         folder = ""
         changed = self.store.changed_documents
-        glyphs = self.midas.glyphs
+        glyphs = self.shell.glyphs
         for doc in self._documents:
             if self.needle and self.needle not in f"{doc.title} {doc.path}".lower():
                 continue
@@ -202,7 +202,7 @@ class LearningsScreen(ModeScreen):
             if doc.path in names or doc.path.rpartition("/")[2] in names or doc.title == target:
                 await self._open(doc.path)
                 return
-        self.midas.say(f"there is no document {target}", bad=True)
+        self.shell.messages.say(f"there is no document {target}", bad=True)
 
     async def open_path(self, path: str) -> None:
         """Show a document from elsewhere (an alert, a session)."""
@@ -217,14 +217,14 @@ class LearningsScreen(ModeScreen):
         if not view.has_focus:
             super().action_match(by)
         elif not self.needle:
-            self.midas.say("/ gives the text to look for")
+            self.shell.messages.say("/ gives the text to look for")
         elif not view.to_match(self.needle, by):
-            self.midas.say(f"{self.needle!r} is not in this document")
+            self.shell.messages.say(f"{self.needle!r} is not in this document")
 
     def why_not(self, action: str, parameters: tuple[object, ...]) -> str:
         """What has nothing to act on."""
         if action == "edit":
-            return self.midas.refusal() or ("" if self._shown else "no document is shown")
+            return self.shell.link.refusal() or ("" if self._shown else "no document is shown")
         if action == "previous":
             return "" if self._history else "nothing to go back to"
         if action == "changed":
@@ -251,7 +251,7 @@ class LearningsScreen(ModeScreen):
         """The next or previous document that changed."""
         paths = [d.path for d in self._documents if d.path in self.store.changed_documents]
         if not paths:
-            self.midas.say("nothing changed")
+            self.shell.messages.say("nothing changed")
             return
         place = paths.index(self._shown) if self._shown in paths else (-1 if by > 0 else 0)
         await self._open(paths[(place + by) % len(paths)])
@@ -265,4 +265,4 @@ class LearningsScreen(ModeScreen):
     def action_edit(self) -> None:
         """Open the document in $EDITOR."""
         if self._shown:
-            self.midas.edit_document(self._shown)
+            self.shell.navigator.edit_document(self._shown)

@@ -118,7 +118,7 @@ class LiveScreen(ModeScreen):
 
     def compose_body(self) -> ComposeResult:
         """Table over alerts at the left, charts and figures at the right."""
-        glyphs = self.midas.glyphs
+        glyphs = self.shell.glyphs
         with Horizontal(id="live-body"):
             with Vertical(id="live-left"):
                 yield LineTable(FEATURE_COLUMNS, empty="starting", glyphs=glyphs, id="features", classes="pane")
@@ -163,7 +163,7 @@ class LiveScreen(ModeScreen):
 
     def _with_unwatched(self, rows: list[tuple[str, Row]], shown: Sequence[FeatureMetrics]) -> list[tuple[str, Row]]:
         """Live features that nobody watches stand behind what is loud, those that left today at the end."""
-        report, glyphs = self.store.report, self.midas.glyphs
+        report, glyphs = self.store.report, self.shell.glyphs
         missing, gone = unwatched_rows(report, self.needle, glyphs), left_rows(report, self.needle, glyphs)
         place = len(rows)
         if SORTS[self.sort] == "severity" and not self.descending:
@@ -200,7 +200,7 @@ class LiveScreen(ModeScreen):
         return row
 
     def _cells(self, m: FeatureMetrics) -> dict[str, Cell]:
-        glyphs = self.midas.glyphs
+        glyphs = self.shell.glyphs
         # The ratio of two ICs starts nothing: a secondary mark, never red. The test's evidence is the loud one.
         ratio_role = "warn" if math.isfinite(m.ic_ratio) and m.ic_ratio < IC_WARNING else "muted"
         slip_role = graded(-m.slippage_ratio, -SLIPPAGE_WARNING, -SLIPPAGE_CRITICAL)
@@ -240,7 +240,7 @@ class LiveScreen(ModeScreen):
         if event.table is features and event.key is not None:
             shown = self.query_one("#detail").display or event.key not in self.store.metrics
             if shown and self.store.record(event.key) is not None:
-                self.midas.open_card(event.key)
+                self.shell.navigator.open_card(event.key)
             else:
                 self._open_detail(event.key)
         elif event.key is not None and (found := self.store.members(event.key)):
@@ -272,7 +272,7 @@ class LiveScreen(ModeScreen):
         detail.show_facts(self._facts(metrics))
 
     def _bars(self) -> int:
-        return max(2, round(WINDOWS[self.window][0] * self.midas.bars_per_day()))
+        return max(2, round(WINDOWS[self.window][0] * self.shell.link.bars_per_day()))
 
     def _facts(self, metrics: FeatureMetrics) -> Content:
         name, runtime = metrics.feature, self.runtime
@@ -290,11 +290,11 @@ class LiveScreen(ModeScreen):
 
         def closed(wanted: str | None) -> None:
             if wanted == "card" and self.store.record(name) is not None:
-                self.midas.open_card(name)
+                self.shell.navigator.open_card(name)
             elif wanted == "card":
-                self.midas.say(f"{name} is watched in this replay only: the pipeline has no card of it")
+                self.shell.messages.say(f"{name} is watched in this replay only: the pipeline has no card of it")
 
-        modal = FeatureModal(metrics, data, self._facts(metrics), self._bars(), self.midas.glyphs)
+        modal = FeatureModal(metrics, data, self._facts(metrics), self._bars(), self.shell.glyphs)
         self.app.push_screen(modal, closed)
 
     def under_cursor(self) -> tuple[str, dict[str, Any] | None]:
@@ -313,11 +313,11 @@ class LiveScreen(ModeScreen):
         shown: Sequence[Alert] = self.store.open_incidents
         running = len(shown)
         shown = [*shown, *self.store.resolved_alerts[:RESOLVED_SHOWN]]
-        table.set_rows([(a.id, alert_row(a, self.midas.glyphs)) for a in shown])
+        table.set_rows([(a.id, alert_row(a, self.shell.glyphs)) for a in shown])
         if not table.has_focus:
             table.action_edge(-1)  # the feed shows its newest while nobody reads it
         criticals, warnings = self.store.counts
-        glyphs = self.midas.glyphs
+        glyphs = self.shell.glyphs
         unseen = f"{glyphs.critical}{criticals} {glyphs.warning}{warnings}"
         entitle(table, f"alerts {unseen}  {running} running")
 
@@ -368,16 +368,16 @@ class LiveScreen(ModeScreen):
 
     async def action_acknowledge(self) -> None:
         """Acknowledge the chosen alert."""
-        await self.midas.acknowledge(self.store.members(self.chosen_alert or ""))
+        await self.shell.alerts.acknowledge(self.store.members(self.chosen_alert or ""))
 
     async def action_acknowledge_all(self) -> None:
         """Acknowledge every alert shown."""
-        await self.midas.acknowledge([a.id for a in self.store.open_alerts if a.status == "open"])
+        await self.shell.alerts.acknowledge([a.id for a in self.store.open_alerts if a.status == "open"])
 
     def action_snooze(self) -> None:
         """Snooze the chosen alert."""
-        self.midas.snooze(self.store.members(self.chosen_alert or ""))
+        self.shell.alerts.snooze(self.store.members(self.chosen_alert or ""))
 
     async def action_diagnose(self) -> None:
         """Ask for a diagnosis of the chosen feature."""
-        await self.midas.diagnose(self.chosen)
+        await self.shell.alerts.diagnose(self.chosen)

@@ -103,7 +103,7 @@ class PipelineScreen(ModeScreen):
 
     def compose_body(self) -> ComposeResult:
         """A tab strip for narrow terminals, three columns, the card."""
-        glyphs = self.midas.glyphs
+        glyphs = self.shell.glyphs
         yield TabStrip(id="tabs")
         with Horizontal():
             for name in COLUMNS:
@@ -158,7 +158,7 @@ class PipelineScreen(ModeScreen):
             self.set_focus(self.table)
 
     def _cells(self, r: FeatureRecord) -> dict[str, Cell]:
-        glyphs = self.midas.glyphs
+        glyphs = self.shell.glyphs
         live = self.store.metrics.get(r.name)
         sign = glyphs.mark if r.name in self.marked else glyphs.ok
         role = "accent" if r.name in self.marked else "muted"
@@ -243,7 +243,7 @@ class PipelineScreen(ModeScreen):
         """Enter shows the card in full."""
         record = self.chosen
         if record is not None:
-            self.midas.show_text(record.name, self._card(record, min(66, self.size.width - 8)))
+            self.shell.overlays.show_text(record.name, self._card(record, min(66, self.size.width - 8)))
 
     def _card(self, record: FeatureRecord, width: int) -> Content:
         forward = self.runtime.queries.forward(record.name) if self.runtime is not None else None
@@ -270,7 +270,7 @@ class PipelineScreen(ModeScreen):
         if record is None:
             return "no feature is chosen"
         state = record.state.value
-        refusal = self.midas.refusal()
+        refusal = self.shell.link.refusal()
         if refusal:
             return refusal
         if record.damaged and verb != "kill":
@@ -287,7 +287,7 @@ class PipelineScreen(ModeScreen):
         """Ask, then act: on the marked features of this column when the chosen one is among them, else on it."""
         why = self.why_not("act", (action,))
         if why:
-            self.midas.say(why, bad=True)
+            self.shell.messages.say(why, bad=True)
             return
         record = self.chosen
         if record is None:
@@ -295,7 +295,7 @@ class PipelineScreen(ModeScreen):
         names = [record.name]
         if record.name in self.marked and action not in ("kill", "redeploy", "rollback"):
             names = [r.name for r in self.records()[self._current] if r.name in self.marked]
-        self.midas.act(action, names)
+        self.shell.pipeline.act(action, names)
 
     def under_cursor(self) -> tuple[str, dict[str, Any] | None]:
         """The expression, or the whole record."""

@@ -1,0 +1,1 @@
+"""What stands behind the screens: each object one job, put together in `shell.py`."""

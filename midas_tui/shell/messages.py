@@ -1,0 +1,41 @@
+"""The messages over a screen: few at once, newest last, one that is said again takes its own place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from textual.notifications import Notification
+
+from midas_tui.sanitise import clean
+
+if TYPE_CHECKING:
+    from textual.app import App
+
+# Messages at once; a terminal below TALL lines has one line for them.
+MESSAGES = 2
+TALL = 32
+
+
+class Messages:
+    """Says things over whatever screen is shown.
+
+    Args:
+        app: The application that draws them.
+    """
+
+    def __init__(self, app: App[Any]) -> None:
+        self._app = app
+        self._said: dict[str, Notification] = {}
+
+    def say(self, text: str, *, bad: bool = False, key: str = "") -> None:
+        """A toast; its text is data. It takes the place of an earlier one of the same `key` (its text, when empty)."""
+        app, text = self._app, clean(text)
+        note = Notification(text, severity="error" if bad else "information", timeout=8 if bad else 4)
+        self._said.pop(key or text, None)
+        room = MESSAGES if app.size.height >= TALL else 1
+        standing = [(k, n) for k, n in self._said.items() if n in app._notifications]
+        self._said = dict([*standing, (key or text, note)][-room:])
+        app._notifications.clear()
+        for shown in self._said.values():
+            app._notifications.add(shown)
+        app._refresh_notifications()

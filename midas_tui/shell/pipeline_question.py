@@ -1,0 +1,93 @@
+"""What the dialog before a pipeline action says: changes, gates not met, live figures, what cannot be undone."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from midas_tui.modals.ask import Question
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from midas_tui.runtime_protocol import Preview, RuntimePort
+    from midas_tui.store import Store
+    from midas_tui.theme import Glyphs
+
+# What the engine looks at on today's data before it asks.
+LOOKED_AT = ("promote", "redeploy")
+
+Words = list[tuple[str, str]]
+
+
+class PipelineQuestions:
+    """Words previews for the operator.
+
+    Args:
+        store: Live figures and records.
+        glyphs: Signs for passed and failed.
+    """
+
+    def __init__(self, store: Store, glyphs: Glyphs) -> None:
+        self._store = store
+        self._glyphs = glyphs
+
+    def question(
+        self, action: str, names: Sequence[str], previews: Sequence[Preview], runtime: RuntimePort
+    ) -> Question:
+        """The dialog for one action on one feature or several; `previews` in the order of `names`."""
+        body: Words = []
+        for name, preview in zip(names, previews, strict=True):
+            if len(names) > 1:
+                body.append((name, "accent"))
+            body += [(f"not met: {gate}", "warn") for gate in preview.unmet]
+            body += self._todays_words(preview)
+            body += [(f"{verb:<7}{path}", "") for verb, path in preview.changes]
+            body += self._live_words(name, runtime)
+            body.append((f"same as: {preview.command}", "muted"))
+        kill = action == "kill"
+        if not all(p.undoable for p in previews):
+            body.append(("final: cannot be undone; a running monitor calls on_kill at once, else the next one", "crit"))
+            body.append(("to bring it back later: redeploy it, as a new promotion with a reason", "muted"))
+        needs = any(p.needs_reason for p in previews)
+        against = action in LOOKED_AT and any(p.unmet for p in previews)
+        if against:
+            body.insert(0, ("something is against it: without a reason of yours it is refused", "crit"))
+        return Question(
+            title=f"{action} {names[0]}" if len(names) == 1 else f"{action} {len(names)} features",
+            body=body,
+            confirm=f"{action.capitalize()} all the same" if against else action.capitalize(),
+            reason_label="reason" if needs else "",
+            reason_required=needs,
+            typed_name=names[0] if kill else "",
+            danger=kill or against,
+        )
+
+    def _todays_words(self, preview: Preview) -> Words:
+        """The research figures on today's data: value, error, gate; those that fail first."""
+        words = [(preview.worth, "")] if preview.worth else []
+        words += [(f"today, {preview.data}:", "muted")] if preview.figures else []
+        for f in sorted(preview.figures, key=lambda f: f.passed):
+            error = f" ±{f.error:.2g}" if math.isfinite(f.error) else ""
+            value = f"{f.value:.3g}" if not math.isnan(f.value) else "unknown"
+            sign = self._glyphs.ok if f.passed else self._glyphs.killed
+            line = f"{sign} {f.gate:<16}{value + error:<18} {f.comparison} {f.threshold:.3g}"
+            words.append((line, "" if f.passed else "crit"))
+        return words
+
+    def _live_words(self, name: str, runtime: RuntimePort) -> Words:
+        m = self._store.metrics.get(name)
+        record = self._store.record(name)
+        words: Words = []
+        if m is not None:
+            words.append(
+                (f"live: {m.status}, ic 5d {m.ic_5d.value:+.3f} ±{m.ic_5d.se:.3f}, {m.pnl_1d_bps:+.1f} bps/d", "muted")
+            )
+        elif record is not None and record.metrics:
+            figures = [f"{k} {v:.4g}" for k, v in record.metrics.items() if isinstance(v, float)][:4]
+            words.append((f"saved: {', '.join(figures)}", "muted"))
+        forward = runtime.queries.forward(name) if self._store.is_shadow(name) else None
+        if forward is not None:
+            kind = "forward" if forward.forward else "in hindsight"
+            words.append((f"shadow: {forward.score:+.4f}, t {forward.t:+.1f} over {forward.bars} bars {kind}", "muted"))
+        return words

@@ -1,0 +1,107 @@
+"""The objects behind the screens, put together; screens reach all of them here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from midas_tui.event_pump import Bridge
+from midas_tui.input_gate import InputGate
+from midas_tui.shell.alert_answers import AlertAnswers
+from midas_tui.shell.engine_link import EngineLink
+from midas_tui.shell.history import History
+from midas_tui.shell.input_door import InputDoor
+from midas_tui.shell.messages import Messages
+from midas_tui.shell.navigator import Navigator
+from midas_tui.shell.overlays import Overlays
+from midas_tui.shell.painter import Painter
+from midas_tui.shell.pipeline_actions import PipelineActions
+from midas_tui.shell.pipeline_question import PipelineQuestions
+from midas_tui.shell.replay_transport import ReplayTransport
+from midas_tui.shell.session_actions import SessionActions
+from midas_tui.shell.undo import Undo
+from midas_tui.store import Store
+
+if TYPE_CHECKING:
+    from textual.app import App
+
+    from midas_engine.clock import Clock
+    from midas_tui.theme import Glyphs
+
+
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """What a screen may use.
+
+    Attributes:
+        store: The newest state.
+        glyphs: Signs that this terminal can show.
+        gate: Which keys and clicks may act.
+        messages: Says things over the screen.
+        link: The engine, and calls to it.
+        navigator: Modes, panes, opening and copying.
+        bridge: Events in, redraws out; whether the display is frozen.
+        overlays: Help, log, texts, leaving.
+        replay: Moves a recording.
+        alerts: Answers alerts.
+        pipeline: Pipeline actions.
+        undo: Undo and redo.
+        sessions: Discovery sessions.
+        door: Lets keys and clicks in.
+    """
+
+    store: Store
+    glyphs: Glyphs
+    gate: InputGate
+    messages: Messages
+    link: EngineLink
+    navigator: Navigator
+    bridge: Bridge
+    overlays: Overlays
+    replay: ReplayTransport
+    alerts: AlertAnswers
+    pipeline: PipelineActions
+    undo: Undo
+    sessions: SessionActions
+    door: InputDoor
+
+
+class HasShell(Protocol):
+    """The application, as screens know it."""
+
+    shell: Shell
+
+
+def make_shell(app: App[Any], glyphs: Glyphs, clock: Clock, refresh_hz: float) -> Shell:
+    """Put the objects behind one application together.
+
+    Args:
+        app: The application.
+        glyphs: Signs that its terminal can show.
+        clock: Measures how long a dialog has been shown.
+        refresh_hz: Redraws a second, at most.
+    """
+    store, gate, history = Store(), InputGate(clock), History()
+    messages = Messages(app)
+    link = EngineLink(app, store, messages)
+    navigator = Navigator(app, store, link, messages)
+    painter = Painter(app, store, link, messages, navigator, glyphs)
+    bridge = Bridge(store, painter.flush, refresh_hz)
+    alerts = AlertAnswers(app, store, link, messages, history)
+    questions = PipelineQuestions(store, glyphs)
+    return Shell(
+        store=store,
+        glyphs=glyphs,
+        gate=gate,
+        messages=messages,
+        link=link,
+        navigator=navigator,
+        bridge=bridge,
+        overlays=Overlays(app, store, link),
+        replay=ReplayTransport(app, link, messages, bridge, navigator),
+        alerts=alerts,
+        pipeline=PipelineActions(app, gate, link, messages, navigator, questions, history),
+        undo=Undo(link, navigator, alerts, history),
+        sessions=SessionActions(app, gate, store, link, messages),
+        door=InputDoor(app, gate),
+    )
