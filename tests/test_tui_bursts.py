@@ -149,6 +149,26 @@ async def test_letters_behind_the_slash_are_the_filter() -> None:
         assert runtime.calls == []
 
 
+async def test_letters_behind_a_tab_that_leaves_the_line_are_no_commands() -> None:
+    async with scripted(Recorder(), mode="alerts") as (app, pilot, runtime):
+        burst(app, "/a\tauw")
+        await settled(pilot)
+        assert runtime.calls == []
+        burst(app, "a")
+        await settled(pilot)
+        assert runtime.calls != []
+
+
+@pytest.mark.parametrize("garbled", ["alt+p", "circumflex_accent", "alt+x"])
+async def test_what_came_with_a_garbled_escape_is_no_command(garbled: str) -> None:
+    """Escape and the key behind it, read in one, are one unknown key: what it should have opened stays shut."""
+    async with scripted(Recorder(), mode="alerts") as (app, pilot, runtime):
+        app.post_message(events.Key(garbled, None))
+        burst(app, "auw")
+        await settled(pilot)
+        assert runtime.calls == []
+
+
 async def test_letters_behind_enter_in_the_same_burst_are_neither_text_nor_commands() -> None:
     async with scripted(Recorder(), mode="alerts") as (app, pilot, runtime):
         burst(app, "/vwap\raU")

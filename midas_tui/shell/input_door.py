@@ -76,7 +76,7 @@ class InputDoor:
 
     async def _is_left_over(self, event: events.Key) -> bool:
         """Carry out a key; True when it is for the focused line to edit with."""
-        app, key, screen = self._app, event.key, self._app.screen
+        app, key, screen, line = self._app, event.key, self._app.screen, self._app.focused
         if any(binding.action == "quit" for binding in app._bindings.key_to_bindings.get(key, ())):
             await app._check_bindings(key, priority=True)
         elif isinstance(screen, Dialog) and screen.one_key:
@@ -92,7 +92,12 @@ class InputDoor:
         else:
             if key == "escape":
                 screen.clear_selection()
-            await app._check_bindings(key)
+            if not await app._check_bindings(key):
+                # Nobody's key. On a busy machine it may be an escape that was read in one with the key behind it: what
+                # was typed with it was meant for what it should have opened.
+                self._gate.settle()
+        if isinstance(line, Input) and app.focused is not line:
+            self._gate.settle()  # a line was left: what was typed with that was text
         return False
 
 
