@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 # Workers that prepare a question; escape ends them.
 ASKING = ("act", "session")
+# What Textual makes of an escape in front of a key it knows no sequence for.
+_LOST_ESCAPE = "circumflex_accent"
 
 
 class InputDoor:
@@ -92,9 +94,9 @@ class InputDoor:
         else:
             if key == "escape":
                 screen.clear_selection()
-            if not await app._check_bindings(key):
-                # Nobody's key. On a busy machine it may be an escape that was read in one with the key behind it: what
-                # was typed with it was meant for what it should have opened.
+            if not await app._check_bindings(key) and ("+" in key or key == _LOST_ESCAPE):
+                # On a busy machine an escape is read in one with the key behind it, and is no escape then: what was
+                # typed with them was meant for what that key should have opened.
                 self._gate.settle()
         if isinstance(line, Input) and app.focused is not line:
             self._gate.settle()  # a line was left: what was typed with that was text
