@@ -64,6 +64,7 @@ class Redactor:
 
     def open_end(self, text: str) -> int:
         """Where in `text` a secret may have begun that is not whole yet; its length when none has."""
+        self._refresh()  # a stream's first piece may be the first text since a key was set
         tail = text[-2 * self._longest :] if self._longest else ""
         squeezed = _squeeze(tail)
         for size in self._ends.get(squeezed[-1:], ()):

@@ -111,6 +111,15 @@ def test_a_key_in_pieces_of_a_stream(key: str, size: int) -> None:
     assert "".join([*out, stream.flush()]).startswith("I was given [redacted] and will repeat ")
 
 
+def test_a_stream_knows_a_key_set_since_the_last_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    key = "q7w3e9r1t5y8u2i6o0p4"
+    assert redact("nothing yet") == "nothing yet"
+    monkeypatch.setenv("LATE_VENUE_KEY", key)
+    stream = StreamRedactor()
+    shown = stream.feed(f"it said {key[:8]}") + stream.feed(key[8:]) + stream.flush()
+    assert shown == f"it said {MARK}"
+
+
 def test_what_is_no_key_streams_at_once() -> None:
     stream = StreamRedactor()
     assert stream.feed("funding carry ") == "funding carry "
