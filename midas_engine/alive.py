@@ -122,10 +122,11 @@ def _abandoned(folder: Path, process: int) -> bool:
     mark = folder / _MARK
     if os.path.lexists(mark):
         return not is_alive(mark)
-    return process != os.getpid() and not _runs(process)  # it died, or is about to put its mark there
+    return process != os.getpid() and not runs(process)  # it died, or is about to put its mark there
 
 
-def _runs(process: int) -> bool:
+def runs(process: int) -> bool:
+    """Whether a process of this number runs; of whose it is nothing is said."""
     try:
         os.kill(process, 0)
     except (ProcessLookupError, OverflowError):

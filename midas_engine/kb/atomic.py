@@ -14,6 +14,7 @@ import secrets
 import stat
 from typing import TYPE_CHECKING
 
+from midas_engine.alive import runs
 from midas_engine.errors import DocumentDamagedError, KnowledgeBaseError
 
 if TYPE_CHECKING:
@@ -170,7 +171,7 @@ def sweep_temps(folder: Path) -> int:
     with contextlib.suppress(OSError):
         for name in os.listdir(folder):
             match = _TEMP.fullmatch(name)
-            if match and (int(match[1]) == os.getpid() or not _alive(int(match[1]))):
+            if match and (int(match[1]) == os.getpid() or not runs(int(match[1]))):
                 _forget(folder / name)
                 removed += 1
     return removed
@@ -179,16 +180,6 @@ def sweep_temps(folder: Path) -> int:
 def is_temp(name: str) -> bool:
     """Whether a file name is one of ours that is never a document."""
     return _TEMP.fullmatch(name) is not None
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except OSError:
-        return True
-    return True
 
 
 def disk_error(error: OSError, what: str) -> KnowledgeBaseError:

@@ -7,6 +7,8 @@ import os
 import re
 from typing import IO, TYPE_CHECKING
 
+from midas_engine.alive import runs
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -36,7 +38,7 @@ def write_durably(target: Path, write: Callable[[IO[bytes]], object]) -> None:
 def left_behind(name: str, target: str | None = None) -> bool:
     """Whether a file of this name is the temporary of a dead writer (of `target`, or of anything)."""
     found = _TEMPORARY.fullmatch(name)
-    return found is not None and target in (None, found["name"]) and not _alive(int(found["pid"]))
+    return found is not None and target in (None, found["name"]) and not runs(int(found["pid"]))
 
 
 def sweep(folder: Path, target: str | None = None) -> None:
@@ -58,13 +60,3 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except OSError:
-        return True
-    return True
