@@ -224,6 +224,7 @@ class ModelError(MidasError):
         tokens_in: Tokens that the failed call is charged for; an estimate.
         tokens_out: The same of what it had said.
         cost_usd: What that costs.
+        recorded: It comes from a session's record: nothing is waited for.
     """
 
     exit_code = 8
@@ -233,6 +234,7 @@ class ModelError(MidasError):
         self.tokens_in = 0
         self.tokens_out = 0
         self.cost_usd = 0.0
+        self.recorded = False
 
 
 class ModelSetupError(ModelError):

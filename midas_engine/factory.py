@@ -118,7 +118,12 @@ class Midas:
         return self.workspace.commands
 
     async def discover(
-        self, goal: str, data: Panel | Assessor | None = None, *, regime: str = ""
+        self,
+        goal: str,
+        data: Panel | Assessor | None = None,
+        *,
+        regime: str = "",
+        resume: str = "",
     ) -> AsyncGenerator[Event, None]:
         """One discovery session as a stream of events; ends with `SessionEnded`, whatever happens.
 
@@ -126,14 +131,22 @@ class Midas:
             goal: What to look for.
             data: A panel, or anything that judges proposals; None loads the settings' data.
             regime: Regime of interest.
+            resume: A session that was killed or cancelled: it goes on where it was, with the goal, the regime and the
+                budget it had; `goal` is not read.
 
         Raises:
-            SessionError: A session runs already, or the goal is empty.
+            SessionError: A session runs already, the goal is empty, or there is nothing to resume.
             ReadOnlyError: The knowledge base may not be written.
         """
+        record = None
+        if resume:
+            from midas_engine.loops.replay import read_resumable
+
+            record, given = await asyncio.to_thread(read_resumable, self.workspace.journal, resume)
+            goal, regime, self.offline.config = given.goal, given.regime, given.config
         self.offline.check_start(goal)
         assessor = await asyncio.to_thread(self._assessor, data)
-        async with aclosing(self.offline.stream(goal, assessor, regime=regime)) as events:
+        async with aclosing(self.offline.stream(goal, assessor, regime=regime, record=record)) as events:
             async for event in events:
                 yield event
 

@@ -12,6 +12,7 @@ VERBS = {
     "status": f"{_HERE}.status:status",
     "demo": f"{_HERE}.demo:demo",
     "discover": f"{_HERE}.discover:discover",
+    "replay": f"{_HERE}.replay:replay",
     "evaluate": f"{_HERE}.evaluate:evaluate",
     "bank": f"{_HERE}.bank:bank",
     "explain": f"{_HERE}.explain:explain",
@@ -47,7 +48,18 @@ VERBS = {
 }
 
 SECTIONS: dict[str, tuple[str, ...]] = {
-    "Research": ("demo", "discover", "evaluate", "bank", "explain", "tearsheet", "calibrate", "ledger", "learnings"),
+    "Research": (
+        "demo",
+        "discover",
+        "replay",
+        "evaluate",
+        "bank",
+        "explain",
+        "tearsheet",
+        "calibrate",
+        "ledger",
+        "learnings",
+    ),
     "Pipeline": (
         "status",
         "promote",

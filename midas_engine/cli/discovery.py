@@ -20,12 +20,12 @@ class Discovery:
     Example: `async with discovery(settings, goal, config) as session: async for event in session: ...`
     """
 
-    def __init__(self, midas: Midas, goal: str, regime: str) -> None:
-        self._midas, self._goal, self._regime = midas, goal, regime
+    def __init__(self, midas: Midas, goal: str, regime: str, resume: str = "") -> None:
+        self._midas, self._goal, self._regime, self._resume = midas, goal, regime, resume
 
     async def __aiter__(self) -> AsyncIterator[Event]:
         """The session's events; the last is `SessionEnded`, whatever happens."""
-        async with aclosing(self._midas.discover(self._goal, regime=self._regime)) as events:
+        async with aclosing(self._midas.discover(self._goal, regime=self._regime, resume=self._resume)) as events:
             async for event in events:
                 yield event
 
@@ -36,7 +36,13 @@ class Discovery:
 
 @asynccontextmanager
 async def discovery(
-    settings: Settings, goal: str, config: OfflineLoopConfig, *, api_key: str | None = None, regime: str = ""
+    settings: Settings,
+    goal: str,
+    config: OfflineLoopConfig,
+    *,
+    api_key: str | None = None,
+    regime: str = "",
+    resume: str = "",
 ) -> AsyncIterator[Discovery]:
     """A session on the settings' data, with candidates and learnings going to the settings' knowledge base.
 
@@ -53,6 +59,6 @@ async def discovery(
         raise ReadOnlyError("a session writes candidates and learnings", hint="leave read_only out")
     midas = await asyncio.to_thread(Midas, settings, api_key=api_key, offline_config=config)
     try:
-        yield Discovery(midas, goal, regime)
+        yield Discovery(midas, goal, regime, resume)
     finally:
         await asyncio.to_thread(midas.close)

@@ -113,7 +113,7 @@ class CandidateAccepted(SessionEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelCalled(SessionEvent):
-    """A model call ended and was charged."""
+    """A model call ended and was charged; `again` where a record gave the reply, and it was charged before."""
 
     provider: str
     model: str
@@ -121,6 +121,7 @@ class ModelCalled(SessionEvent):
     tokens_out: int
     cost_usd: float
     seconds: float
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

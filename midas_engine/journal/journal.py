@@ -20,6 +20,7 @@ from midas_engine.journal.tables import Tables
 if TYPE_CHECKING:
     from midas_engine.models import ModelUsage, SessionSummary
 
+TRANSCRIPTS = "transcript:%"  # rows of the same table that cost nothing, see `journal.transcript`
 MAX_STATE_BYTES = 200_000_000
 
 
@@ -154,7 +155,7 @@ class Journal:
 
     def model_spend(self, *, since: datetime, until: datetime | None = None) -> tuple[int, float]:
         """Model calls and US dollars since an instant."""
-        rows = self.tables.rows("model_calls", since=since, until=until)
+        rows = self.tables.rows("model_calls", since=since, until=until, unlike=TRANSCRIPTS)
         return len(rows), sum(float(row.body.get("cost_usd") or 0.0) for row in rows)
 
     def record_shadow(self, feature: str, at: datetime, body: Mapping[str, Any]) -> bool:

@@ -76,8 +76,12 @@ class Tables:
         after_seq: int = 0,
         limit: int | None = None,
         newest: bool = False,
+        unlike: str = "",
     ) -> list[Row]:
-        """Sound rows, oldest first; with `newest`, the last `limit` ones, newest first. `until` is excluded."""
+        """Sound rows, oldest first; with `newest`, the last `limit` ones, newest first. `until` is excluded.
+
+        `unlike` is a pattern of SQL's LIKE that no row's kind may have.
+        """
         _known(table)
         where, values = ["seq > ?"], [after_seq]
         conditions: list[tuple[str, Any]] = []
@@ -87,6 +91,8 @@ class Tables:
             conditions.append(("at >= ?", stamp(since)))
         if until is not None:
             conditions.append(("at < ?", stamp(until)))
+        if unlike:
+            conditions.append(("kind NOT LIKE ?", unlike))
         where += [c for c, _ in conditions]
         values += [v for _, v in conditions]
         if kinds:
@@ -129,6 +135,28 @@ class Tables:
             raise JournalError(f"{table} is kept for good", hint="retention covers " + ", ".join(PRUNABLE))
         query = f"DELETE FROM {table} WHERE at < ?"
         return self._database.write(lambda connection: connection.execute(query, (stamp(before),)).rowcount)
+
+    def drop_oldest(self, table: str, prefix: str, most_bytes: int) -> int:
+        """Remove the rows whose kind begins with `prefix`, all of a key at a time, the oldest key first.
+
+        Args:
+            table: One that retention may touch.
+            prefix: Of the kind.
+            most_bytes: Of all their bodies together, afterwards.
+
+        Returns:
+            How many keys went; the newest one always stays.
+        """
+        query = f"SELECT key, sum(length(body)), min(seq) FROM {table} WHERE kind LIKE ? GROUP BY key ORDER BY 3 DESC"
+        total, gone = 0, []
+        for position, (key, size, _) in enumerate(self._database.fetch(query, (f"{prefix}%",))):
+            total += int(size)
+            if total > most_bytes and position:
+                gone.append((key, f"{prefix}%"))
+        if gone and table in PRUNABLE:
+            remove = f"DELETE FROM {table} WHERE key = ? AND kind LIKE ?"
+            self._database.write(lambda connection: connection.executemany(remove, gone))
+        return len(gone)
 
     def verify(self) -> list[str]:
         """Every fault in the sealed rows, in words; also notes them in quarantine."""

@@ -63,7 +63,12 @@ class ModelRequest:
 
 @dataclass(frozen=True, slots=True)
 class ModelReply:
-    """One whole answer: it ended of itself, nothing was cut."""
+    """One whole answer: it ended of itself, nothing was cut.
+
+    Attributes:
+        cached: It was given from a record, not by the provider.
+        tokens_cached: How many of `tokens_in` the provider had kept from an earlier call.
+    """
 
     text: str
     provider: str
@@ -73,6 +78,7 @@ class ModelReply:
     seconds: float = 0.0
     cost_usd: float = 0.0
     cached: bool = False
+    tokens_cached: int = 0
 
 
 class ModelClient(Protocol):

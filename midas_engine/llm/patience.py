@@ -59,7 +59,8 @@ async def ask_patiently(
             elif isinstance(error, ModelOutageError) and waits:
                 wait = max(waits.pop(0), error.rest_seconds)
                 on_text(f"\n({error.message}; asking again in {wait:.0f} s)\n")
-                await clock.sleep(wait)
+                if not error.recorded:
+                    await clock.sleep(wait)
             else:
                 raise
         else:

@@ -43,6 +43,7 @@ class Endurance:
         self._began = clock.monotonic()
         self._in_a_row = 0
         self.failed: list[str] = []
+        self.over = False
 
     @property
     def left_seconds(self) -> float | None:
@@ -57,6 +58,7 @@ class Endurance:
             BudgetError: It is over.
         """
         if self.left_seconds == 0.0:
+            self.over = True
             raise BudgetError(
                 f"the session's wall time of {self._settings.session_minutes:g} min is over",
                 hint="raise model.session_minutes, or give --minutes",
@@ -84,7 +86,7 @@ class Endurance:
             raise
         except Exception as error:
             if scope.expired():
-                self.check()
+                self.over = True
                 raise BudgetError(f"the session's wall time ended in mid-{what}") from error
             if is_shortage(error) or (isinstance(error, MidasError) and not isinstance(error, ModelError)):
                 raise

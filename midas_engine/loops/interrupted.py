@@ -53,6 +53,13 @@ def end_interrupted(kb: KnowledgeBase, journal: Journal, clock: Clock) -> list[s
     return told
 
 
+def drop_interrupted(kb: KnowledgeBase, session_id: str) -> None:
+    """Set the learning of a session's interruption aside, once the session has ended and left its own."""
+    for document in kb.learnings(loop="offline"):
+        if document.session_id == session_id and document.result == RESULT:
+            kb.revoke_learning(document.path)
+
+
 def _running(journal: Journal) -> list[Row]:
     return [row for row in journal.sessions() if row.kind == "running" and not is_alive(session_mark(journal, row.key))]
 

@@ -16,6 +16,7 @@ from midas_engine.loops.config import OfflineLoopConfig
 from midas_engine.loops.interrupted import end_interrupted
 from midas_engine.loops.session import Session
 from midas_engine.loops.session_journal import SessionScribe
+from midas_engine.loops.session_record import SessionRecord
 from midas_engine.proposer.blocking import run_blocking
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class OfflineCompoundLoop:
         self._spread = spread_cost_bps
         self._task: asyncio.Task[None] | None = None
         self._begun = self._cancel_early = False
+        self._record: SessionRecord | None = None
         self.last_learning: LearningDocument | None = None
 
     @property
@@ -81,7 +83,13 @@ class OfflineCompoundLoop:
         return self._task is not None and not self._task.done()
 
     async def stream(
-        self, goal: str, assessor: Assessor, *, regime: str = "", existing: Mapping[str, str] | None = None
+        self,
+        goal: str,
+        assessor: Assessor,
+        *,
+        regime: str = "",
+        existing: Mapping[str, str] | None = None,
+        record: SessionRecord | None = None,
     ) -> AsyncGenerator[ev.Event, None]:
         """Run one session; ends with `SessionEnded`, whatever happens.
 
@@ -92,6 +100,7 @@ class OfflineCompoundLoop:
             assessor: Judges the expressions.
             regime: Regime of interest, for the prompts.
             existing: Deployed features, name -> expression; None reads them from the knowledge base.
+            record: Of an earlier run of this session, which is repeated as far as it goes.
 
         Raises:
             SessionError: A session runs already, or the goal is empty.
@@ -101,7 +110,9 @@ class OfflineCompoundLoop:
         if self._journal is not None:
             await asyncio.to_thread(end_interrupted, self.kb, self._journal, self.clock)
         queue: asyncio.Queue[ev.Event | None] = asyncio.Queue()
-        session = Session(self, goal.strip()[:500], assessor, regime, existing, queue.put_nowait)
+        self._record = record
+        session_id = record.session_id if record is not None else ""
+        session = Session(self, goal.strip()[:500], assessor, regime, existing, queue.put_nowait, session_id)
         self._begun = self._cancel_early = False
         self._task = asyncio.get_running_loop().create_task(self._guard(session, queue), name="discovery")
         scribe = SessionScribe(self._journal) if self._journal is not None else None
@@ -175,12 +186,23 @@ class OfflineCompoundLoop:
         """A researcher for one session."""
         return self._make_researcher()
 
+    def new_record(self, session_id: str) -> SessionRecord:
+        """Where a session keeps what it asks."""
+        return self._record or SessionRecord(session_id, journal=self._journal)
+
     async def save_candidate(self, record: Any) -> str:
         """Write an accepted expression; returns the path."""
+        if self._record is not None and (there := await asyncio.to_thread(self._saved, record)):
+            return there
         if self._promoter is not None:
             saved = await asyncio.to_thread(self._promoter.save_candidate, record)
             return saved.path
         return str(await asyncio.to_thread(self.kb.write_feature, record))
+
+    def _saved(self, record: Any) -> str:
+        """The path of a candidate that this session saved before it was interrupted."""
+        same = [r for r in self.kb.features() if r.name == record.name and r.session_id == record.session_id]
+        return same[0].path if same and same[0].expression == record.expression else ""
 
     # -- the original's form ---------------------------------------------------------------------
 

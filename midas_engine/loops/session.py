@@ -14,17 +14,22 @@ from midas_engine.errors import (
     EvaluationError,
     ExpressionError,
     MidasError,
-    NameRefusedError,
+    SessionError,
 )
-from midas_engine.kb.names import check_name, slugify
+from midas_engine.evaluator.trials.holdout import HoldoutLook
+from midas_engine.llm.recorded import RecordedClient
 from midas_engine.loops.endurance import Endurance
+from midas_engine.loops.expressions import cleaned, computable
 from midas_engine.loops.for_shadow import unproven_columns, words_for_shadow, words_on_columns
+from midas_engine.loops.inputs import SessionInputs, gather
+from midas_engine.loops.interrupted import drop_interrupted
 from midas_engine.loops.power_text import power_text
 from midas_engine.loops.records import Judged, SessionEnd, candidate_record, learning_document, look_words, trial_result
+from midas_engine.loops.session_digest import SessionDigest
 from midas_engine.loops.session_events import Voice
 from midas_engine.loops.trial_account import TrialAccount
-from midas_engine.models import FeatureState, LearningDocument
 from midas_engine.proposer.protocol import (
+    AsksModel,
     CallsModel,
     GoesSomewhere,
     LearningDraft,
@@ -43,11 +48,9 @@ if TYPE_CHECKING:
     from midas_engine.events import Event
     from midas_engine.loops.assessors import Assessor
     from midas_engine.loops.session_parts import SessionHost
-    from midas_engine.models import MultiAgentResult
+    from midas_engine.models import LearningDocument, MultiAgentResult
     from midas_engine.proposer.protocol import Researcher
     from midas_engine.settings import DslLimits
-
-RELATED_LEARNINGS = 6
 
 
 class Session:
@@ -61,24 +64,22 @@ class Session:
         regime: str,
         existing: Mapping[str, str] | None,
         emit: Callable[[Event], None],
+        session_id: str = "",
     ) -> None:
         self._loop, self._assessor = loop, assessor
         self.goal, self._regime = goal, regime
         self._existing = dict(existing) if existing is not None else None
-        stamp = f"{loop.clock.now():%Y%m%d-%H%M%S}"
-        self.session_id = f"{stamp}-{secrets.token_hex(2)}"
+        self.session_id = session_id or f"{loop.clock.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+        self._record, self._digest = loop.new_record(self.session_id), SessionDigest()
         self.results: list[TrialResult] = []
         self.accepted: list[str] = []
         self.learning: LearningDocument | None = None
-        self._voice = Voice(emit, loop.clock, self.session_id)
+        self._voice = Voice(self._heard_by(emit), loop.clock, self.session_id)
         self._verdicts: dict[TrialKey, tuple[TrialResult, MultiAgentResult]] = {}
         self._unconfirmed = 0
         self._found: dict[str, str] = {}
-        self._named: dict[str, str] = {}
+        self._given: SessionInputs | None = None
         self._researcher: Researcher | None = None
-        self._learnings: list[LearningDocument] = []
-        self._skills: dict[str, str] = {}
-        self._thresholds: dict[str, dict[str, object]] = {}
         self._account: TrialAccount | None = None
         self._endurance = Endurance(loop.settings.model, loop.clock, self._voice.say)
 
@@ -109,56 +110,62 @@ class Session:
             draft = await self._draft(result, reason)
         await _to_the_end(self._finish(result, reason, draft))
 
+    def _heard_by(self, emit: Callable[[Event], None]) -> Callable[[Event], None]:
+        def heard(event: Event) -> None:
+            self._digest.add(event)
+            emit(event)
+
+        return heard
+
     async def _prepare(self) -> None:
-        loop = self._loop
-        kb, config = loop.kb, loop.config
-        self._researcher = await asyncio.to_thread(loop.new_researcher)
+        loop, config, record = self._loop, self._loop.config, self._record
+        researcher = self._researcher = await asyncio.to_thread(loop.new_researcher)
         # Only researchers that call a model have anything to tell.
-        if isinstance(self._researcher, CallsModel):
-            self._researcher.listen(self._voice.model_called)
-        if self._existing is None:
-            deployed = await asyncio.to_thread(kb.features, FeatureState.DEPLOYED)
-            self._existing = {r.name: r.expression for r in deployed}
-        self._thresholds, problem = await asyncio.to_thread(kb.last_good_thresholds)
-        self._skills = await asyncio.to_thread(kb.skills)
-        if config.use_learnings:
-            self._learnings = await asyncio.to_thread(kb.related_learnings, self.goal, RELATED_LEARNINGS)
-        destination = self._researcher.destination if isinstance(self._researcher, GoesSomewhere) else ""
+        if isinstance(researcher, CallsModel):
+            researcher.listen(self._voice.model_called)
+        model = None
+        if isinstance(researcher, AsksModel):
+            model = researcher.through(lambda client: RecordedClient(client, record))
+        read = functools.partial(
+            gather, loop.kb, loop.settings, config, self.goal, self._regime, self._existing, model
+        )  # fmt: skip
+        given = self._given = await record.answer("inputs", SessionInputs, lambda: asyncio.to_thread(read))
+        destination = researcher.destination if isinstance(researcher, GoesSomewhere) else ""
         self._voice.started(
-            self.goal, self._researcher.name, config.model, self._regime,
+            self.goal, researcher.name, config.model, self._regime,
             config.max_iterations, config.candidates_per_iter, destination,
         )  # fmt: skip
-        if problem:
-            self._voice.say(f"thresholds.json was refused, the last good ones are used: {problem}\n")
-        candidates = await asyncio.to_thread(kb.features, FeatureState.CANDIDATE)
-        self._named = {r.name: r.expression for r in candidates} | self._existing
-        self._existing = self._computable(self._existing)
+        if given.problem:
+            self._voice.say(f"thresholds.json was refused, the last good ones are used: {given.problem}\n")
+        self._existing = self._computable(given.existing)
         await self._assessor.start(self._existing)
         # A user's engine says only now which columns it has. What does not parse reaches no prompt either.
         self._existing = self._computable(self._existing)
+        snapshot = await record.answer("data", str, self._snapshot)
+        if snapshot != (here := self._assessor.snapshot_id):
+            raise SessionError(
+                f"session {self.session_id} was of other data ({snapshot[:12]}) than this ({here[:12]})",
+                hint="give the data it was of with --data",
+            )
         self._account = await TrialAccount.open(
-            loop.ledger or kb.journal_path,
+            loop.ledger or loop.kb.journal_path,
             self.session_id,
             self._assessor.snapshot_id,
             loop.settings.evaluation.target,
             config.planned_trials,
             loop.clock,
         )
-        if text := await power_text(self._assessor, self._account, config.planned_trials, self._thresholds):
+        power = functools.partial(
+            power_text, self._assessor, self._account, config.planned_trials, given.thresholds
+        )  # fmt: skip
+        if text := await record.answer("power", str, power):
             self._voice.say(text)
 
+    async def _snapshot(self) -> str:
+        return self._assessor.snapshot_id
+
     def _computable(self, existing: Mapping[str, str]) -> dict[str, str]:
-        """The deployed features that this data can speak of; what cannot be computed must not end the session."""
-        if not self._assessor.columns:
-            return dict(existing)
-        found: dict[str, str] = {}
-        for name, text in existing.items():
-            try:
-                parse(text, columns=self._assessor.columns, limits=self._limits, features=existing)
-                found[name] = text
-            except ExpressionError as error:
-                self._voice.say(f"{name} cannot be computed on this data and is left out: {error.message}\n")
-        return found
+        return computable(existing, self._assessor.columns, self._limits, self._voice.say)
 
     async def _iterate(self) -> None:
         config, voice, endurance = self._loop.config, self._voice, self._endurance
@@ -233,31 +240,18 @@ class Session:
         return max(self._loop.config.planned_trials, len(self.results) + 1)
 
     async def _judge(self, proposal: Proposal, part: str, trials: int) -> MultiAgentResult:
-        return await self._assessor.judge(proposal, part, trials, self._thresholds, self._found)
+        assert self._given is not None
+        return await self._assessor.judge(proposal, part, trials, self._given.thresholds, self._found)
 
     async def _check(self, proposal: Proposal) -> tuple[Proposal, TrialKey] | None:
         """The proposal with a clean name, and its identity; None (and an event) when it is refused."""
+        assert self._account is not None
         try:
-            parsed = self._parsed(proposal.expression)
-            gated = self._parsed(proposal.gate) if proposal.gate else None
+            clean, canonical, gate = cleaned(proposal, self._parsed)
         except ExpressionError as error:
             await self._refuse(proposal, str(error), "invalid")
             return None
-        try:
-            name = check_name(proposal.name)
-        except NameRefusedError:
-            name = slugify(proposal.name) or "idea"
-        # A feature that is built on others is judged and saved in full: it must survive the end of theirs.
-        built = f" (built on {', '.join(parsed.lineage)})" if parsed.lineage else ""
-        clean = Proposal(
-            name,
-            parsed.standalone,
-            proposal.rationale + built,
-            gated.standalone if gated else "",
-            max(0, min(proposal.hold, 10_000)),
-        )
-        assert self._account is not None
-        return clean, self._account.key(parsed.canonical, gated.canonical if gated else "", clean.hold)
+        return clean, self._account.key(canonical, gate, clean.hold)
 
     @property
     def _limits(self) -> DslLimits:
@@ -265,8 +259,9 @@ class Session:
         return self._loop.settings.dsl.at(self._assessor.bar_seconds)
 
     def _parsed(self, text: str) -> Expression:
+        assert self._given is not None
         columns, limits = self._assessor.columns, self._limits
-        return parse(text, columns=columns, limits=limits, features={**self._named, **self._found})
+        return parse(text, columns=columns, limits=limits, features={**self._given.named, **self._found})
 
     async def _refuse(self, proposal: Proposal, reason: str, outcome: str) -> None:
         assert self._account is not None
@@ -293,13 +288,14 @@ class Session:
             self._voice.say(f"{proposal.name} could not be confirmed: {error.message}\n")
             self._unconfirmed += 1
             return False
-        look = await self._account.look(key, sealed)
+        look = await self._record.answer("look", HoldoutLook, functools.partial(self._account.look, key, sealed))
         self._voice.say(look_words(look))
         if not look.passed:
             self._unconfirmed += 1
             if not look.sound:
                 return False
-        name = await asyncio.to_thread(self._loop.kb.free_name, proposal.name)
+        free = functools.partial(asyncio.to_thread, self._loop.kb.free_name, proposal.name)
+        name = await self._record.answer("name", str, free)
         parsed = [self._parsed(text) for text in (proposal.expression, proposal.gate) if text]
         record = candidate_record(
             proposal, Judged(research, sealed, look, promise),
@@ -321,7 +317,8 @@ class Session:
         return True
 
     def _context(self) -> ResearchContext:
-        kb, config, assessor = self._loop.kb, self._loop.config, self._assessor
+        given, config, assessor = self._given, self._loop.config, self._assessor
+        assert given is not None
         return ResearchContext(
             goal=self.goal,
             columns=assessor.columns,
@@ -332,13 +329,20 @@ class Session:
             iteration=self._voice.iteration,
             limits=self._limits,
             existing=self._existing or {},
-            thresholds=self._thresholds,
-            skills=self._skills,
+            thresholds=given.thresholds,
+            skills=given.skills,
             results=tuple(self.results),
-            learnings=self._learnings,
-            prompt=kb.prompt,
+            learnings=given.learnings,
+            prompt=self._prompt,
             max_tokens=config.max_tokens,
         )
+
+    def _prompt(self, name: str) -> str:
+        """The template as it is now: an edit counts from the next call on. Called in a thread."""
+        assert self._given is not None
+        known = self._given.prompts.get(name, "")
+        read = self._loop.kb.prompt
+        return self._record.answer_now(f"prompt {name}", lambda: "" if (now := read(name)) == known else now) or known
 
     # -- the end ---------------------------------------------------------------------------------
 
@@ -365,6 +369,8 @@ class Session:
         path = ""
         try:
             path = kb.relative(await asyncio.to_thread(kb.save_learning, document))
+            if self._record.resumed:
+                await asyncio.to_thread(drop_interrupted, kb, self.session_id)
             self._voice.learned(path, document.title)
         except (MidasError, OSError) as error:
             told = error.message if isinstance(error, MidasError) else str(error)
@@ -378,6 +384,9 @@ class Session:
             except Exception as error:
                 self._voice.say(f"(closing failed: {type(error).__name__}: {error})\n")
         self._voice.ended(result, tuple(self.accepted), len(self.results), reason, path)
+        if self._given is not None:
+            ended = {"result": result, "digest": self._digest.value, "marks": self._digest.marks}
+            await self._record.keep("end", ended | {"cut": self._endurance.over, "calls": self._record.calls})
 
 
 async def _to_the_end(work: Coroutine[object, object, None]) -> None:

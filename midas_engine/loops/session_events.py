@@ -68,6 +68,7 @@ class Voice:
             ev.ModelCalled(
                 at=self.now(), session_id=self._id, provider=reply.provider, model=reply.model,
                 tokens_in=reply.tokens_in, tokens_out=reply.tokens_out, cost_usd=reply.cost_usd, seconds=reply.seconds,
+                again=reply.cached,
             )
         )  # fmt: skip
 

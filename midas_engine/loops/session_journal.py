@@ -32,7 +32,7 @@ class SessionScribe:
         self._recorder.take(event)
         if isinstance(event, ev.PhaseStarted):
             await self._recorder.flush()
-        if isinstance(event, ev.ModelCalled):
+        if isinstance(event, ev.ModelCalled) and not event.again:
             usage = ModelUsage(
                 event.provider, event.model, event.tokens_in, event.tokens_out, event.cost_usd, event.seconds
             )

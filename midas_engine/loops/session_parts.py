@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from midas_engine.evaluator.trials.ledger import TrialLedger
     from midas_engine.kb import KnowledgeBase
     from midas_engine.loops.config import OfflineLoopConfig
+    from midas_engine.loops.session_record import SessionRecord
     from midas_engine.proposer.protocol import Researcher
     from midas_engine.settings import Settings
 
@@ -24,6 +25,10 @@ class SessionHost(Protocol):
 
     def new_researcher(self) -> Researcher:
         """A researcher for one session."""
+        ...
+
+    def new_record(self, session_id: str) -> SessionRecord:
+        """Where a session keeps what it asks; that of an earlier run of it, where it is repeated or resumed."""
         ...
 
     async def save_candidate(self, record: Any) -> str:

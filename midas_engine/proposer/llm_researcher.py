@@ -42,7 +42,7 @@ class LLMResearcher:
     def __init__(
         self, client: ModelClient, budget: Budget, *, on_reply: OnReply | None = None, clock: Clock | None = None
     ) -> None:
-        self._client = client
+        self._client = self._asked = client
         self._budget = budget
         self._listeners = [on_reply] if on_reply is not None else []
         self._clock: Clock = clock or WallClock()
@@ -53,6 +53,11 @@ class LLMResearcher:
     def listen(self, on_reply: OnReply) -> None:
         """Tell `on_reply` of every reply from now on."""
         self._listeners.append(on_reply)
+
+    def through(self, wrap: Callable[[ModelClient], ModelClient]) -> tuple[str, str]:
+        """See `AsksModel.through`."""
+        self._asked = wrap(self._client)
+        return self._client.provider, self._client.model
 
     async def plan(self, context: ResearchContext, on_text: OnText) -> Plan:
         """See `Researcher.plan`."""
@@ -200,7 +205,7 @@ class LLMResearcher:
             if shown := stream.feed(piece):
                 on_text(shown)
 
-        reply = await self._client.complete(request, hear)
+        reply = await self._asked.complete(request, hear)
         if rest := stream.flush():
             on_text(rest)
         return dataclasses.replace(reply, text=await _aside(redact, reply.text))

@@ -187,6 +187,15 @@ class CallsModel(Protocol):
 
 
 @runtime_checkable
+class AsksModel(Protocol):
+    """A researcher whose model client can be wrapped, so that its calls are kept."""
+
+    def through(self, wrap: Callable[[Any], Any]) -> tuple[str, str]:
+        """Ask through `wrap(client)` from now on; returns the provider's and the model's name."""
+        ...
+
+
+@runtime_checkable
 class GoesSomewhere(Protocol):
     """A researcher that says where its questions go; empty: they stay here."""
 

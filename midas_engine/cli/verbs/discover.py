@@ -55,9 +55,10 @@ def take_key(shared: Shared, api_key: str | None) -> str | None:
     example=(
         'midas discover "short-term reversal after volume shocks" --provider local --data sample',
         'midas discover "funding carry on majors" --provider openai --iterations 3',
+        "midas discover --resume 20260101-120000-ab12",
     ),
 )
-@click.argument("goal")
+@click.argument("goal", default="")
 @provider_options
 @click.option("--iterations", type=click.IntRange(1, 10_000), default=5, show_default=True, help="Plans at most.")
 @click.option("--candidates", type=click.IntRange(1, 100), default=3, show_default=True, help="Expressions a plan.")
@@ -72,6 +73,12 @@ def take_key(shared: Shared, api_key: str | None) -> str | None:
     "--for", "target", metavar="SOURCE", help="Only columns that live:EXCHANGE[@BAR] has [default: the setting target]."
 )
 @click.option("--seed", type=int, help="Seed of the local search.")
+@click.option(
+    "--resume",
+    default="",
+    metavar="SESSION",
+    help="Go on with a session that was killed or cancelled, with the goal and the budget it had.",
+)
 @pass_shared
 def discover(
     shared: Shared,
@@ -85,6 +92,7 @@ def discover(
     regime: str,
     target: str | None,
     seed: int | None,
+    resume: str,
 ) -> None:
     """Search for features towards GOAL: plan, write, assess, refine, learn.
 
@@ -92,6 +100,8 @@ def discover(
     """
     from midas_engine.loops import OfflineLoopConfig
 
+    if bool(goal) == bool(resume):
+        raise click.UsageError("give a GOAL, or --resume SESSION, which has its own")
     settings = shared.settings(
         model__provider=provider, model__model=model, model__session_minutes=minutes, seed=seed, target=target
     )
@@ -101,16 +111,36 @@ def discover(
         model=settings.model.model,
         max_tokens=settings.model.max_tokens,
     )
+    if resume:
+        settings, config = _as_it_was(settings, shared, resume)
     key = take_key(shared, api_key)
     import asyncio  # 40 ms that `midas --help` need not pay
 
-    code = asyncio.run(_session(shared, settings, goal, config, key, regime))
+    code = asyncio.run(_session(shared, settings, goal, config, key, regime, resume))
     if code:
         raise click.exceptions.Exit(code)
 
 
+def _as_it_was(settings: Settings, shared: Shared, session: str) -> tuple[Settings, OfflineLoopConfig]:
+    """The settings and the budget that a session had; where the data lie and where a model is asked may differ now."""
+    import dataclasses
+
+    from midas_engine.cli.verbs.replay import kept_session
+
+    _, given = kept_session(settings, session)
+    own = given.restored(settings)
+    model = dataclasses.replace(own.model, base_url=settings.model.base_url)
+    return dataclasses.replace(own, model=model, data=shared.data or own.data), given.config
+
+
 async def _session(
-    shared: Shared, settings: Settings, goal: str, config: OfflineLoopConfig, api_key: str | None, regime: str
+    shared: Shared,
+    settings: Settings,
+    goal: str,
+    config: OfflineLoopConfig,
+    api_key: str | None,
+    regime: str,
+    resume: str = "",
 ) -> int:
     from midas_engine.cli.discovery import discovery
     from midas_engine.events import SessionEnded, SessionStarted, to_dict
@@ -118,7 +148,7 @@ async def _session(
     narrator = Narrator(quiet=shared.as_json)
     kept: list[dict[str, Any]] = []
     ended: SessionEnded | None = None
-    async with discovery(settings, goal, config, api_key=api_key, regime=regime) as session:
+    async with discovery(settings, goal, config, api_key=api_key, regime=regime, resume=resume) as session:
         with cancelling(session.cancel) as stopped:
             async for event in session:
                 narrator.tell(event)

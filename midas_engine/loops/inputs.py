@@ -1,0 +1,91 @@
+"""Everything a session is given at its start: kept with it, so that it can be repeated on a base that has moved on."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from midas_engine.loops.config import OfflineLoopConfig  # noqa: TC001  (read from its record by these types)
+from midas_engine.models import FeatureState, LearningDocument
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from midas_engine.kb import KnowledgeBase
+    from midas_engine.settings import Settings
+
+RELATED_LEARNINGS = 6
+PROMPTS = ("plan", "generate", "refine", "learn")
+_SECTIONS = ("dsl", "costs", "evaluation", "model")
+"""The settings that a session's course depends on."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionInputs:
+    """What a session was given.
+
+    Attributes:
+        existing: Deployed features, name -> expression.
+        named: Those and the candidates: what an expression may be built on.
+        thresholds: The gates.
+        problem: Why thresholds.json was not taken; empty when it was.
+        prompts: Prompt templates by name; empty for a researcher without a model.
+        settings: The sections of the settings it depends on, the data's source and the seed.
+        config: Its budget.
+        researcher: Provider and model, as the client names them.
+    """
+
+    goal: str
+    regime: str
+    existing: dict[str, str]
+    named: dict[str, str]
+    thresholds: dict[str, Any]
+    problem: str
+    skills: dict[str, str]
+    prompts: dict[str, str]
+    learnings: tuple[LearningDocument, ...]
+    config: OfflineLoopConfig
+    settings: dict[str, Any] = field(default_factory=dict)
+    researcher: dict[str, str] = field(default_factory=dict)
+
+    def restored(self, settings: Settings) -> Settings:
+        """`settings` with the sections the session depends on as they were."""
+        changed: dict[str, Any] = {}
+        for section in _SECTIONS:
+            known = {f.name for f in dataclasses.fields(getattr(settings, section))}
+            values = {
+                k: tuple(v) if isinstance(v, list) else v
+                for k, v in self.settings.get(section, {}).items()
+                if k in known
+            }
+            changed[section] = dataclasses.replace(getattr(settings, section), **values)
+        changed |= {name: self.settings[name] for name in ("data", "seed", "target") if name in self.settings}
+        return dataclasses.replace(settings, **changed)
+
+
+def gather(
+    kb: KnowledgeBase,
+    settings: Settings,
+    config: OfflineLoopConfig,
+    goal: str,
+    regime: str,
+    existing: Mapping[str, str] | None,
+    model: tuple[str, str] | None,
+) -> SessionInputs:
+    """Read the base. Blocking; `model` names the provider and model of a researcher that asks one."""
+    if existing is None:
+        existing = {r.name: r.expression for r in kb.features(FeatureState.DEPLOYED)}
+    thresholds, problem = kb.last_good_thresholds()
+    candidates = {r.name: r.expression for r in kb.features(FeatureState.CANDIDATE)}
+    kept: dict[str, Any] = {name: dataclasses.asdict(getattr(settings, name)) for name in _SECTIONS}
+    kept["model"].pop("base_url")  # where it was asked is nobody's business later
+    return SessionInputs(
+        goal=goal, regime=regime, existing=dict(existing), named=candidates | dict(existing), thresholds=thresholds,
+        problem=problem, skills=kb.skills(), learnings=tuple(
+            kb.related_learnings(goal, RELATED_LEARNINGS) if config.use_learnings else ()
+        ),
+        prompts={name: kb.prompt(name) for name in PROMPTS} if model is not None else {}, config=config,
+        settings=kept | {"data": settings.data, "seed": settings.seed, "target": settings.target},
+        researcher={"provider": model[0], "model": model[1]} if model is not None else {},
+    )  # fmt: skip
