@@ -100,8 +100,10 @@ def discover(
     """
     from midas_engine.loops import OfflineLoopConfig
 
-    if bool(goal) == bool(resume):
-        raise click.UsageError("give a GOAL, or --resume SESSION, which has its own")
+    if not goal and not resume:
+        raise click.UsageError("Missing argument 'GOAL'; only --resume SESSION needs none")
+    if goal and resume:
+        raise click.UsageError("--resume SESSION has its own goal: leave GOAL out")
     settings = shared.settings(
         model__provider=provider, model__model=model, model__session_minutes=minutes, seed=seed, target=target
     )
