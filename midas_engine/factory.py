@@ -166,10 +166,10 @@ class Midas:
 
         It reads the knowledge base's thresholds as they are when it is first asked for.
         """
-        from midas_engine.evaluator import AlphaEvaluator, MultiAgentEvaluator
+        from midas_engine.evaluator import AlphaEvaluator, MultiAgentEvaluator, ScoringOptions
 
-        costs = self.settings.costs if self._spread is None else None
-        base = AlphaEvaluator(self._existing_features, self._spread, costs=costs, thresholds=self.kb.thresholds())
+        options = ScoringOptions(costs=self.settings.costs if self._spread is None else None)
+        base = AlphaEvaluator(self._existing_features, self._spread, options=options, thresholds=self.kb.thresholds())
         return MultiAgentEvaluator(base)
 
     # -- online ----------------------------------------------------------------------------------

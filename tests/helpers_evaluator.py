@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from scipy.signal import lfilter
 
-from midas_engine.evaluator.context.evaluation_context import EvaluationContext
+from midas_engine.evaluator import EvaluationContext, ScoringOptions
 
 START = np.datetime64("2025-01-01", "ns")
 
@@ -44,11 +47,14 @@ def stamps(bars: int, seconds: int = 3600) -> np.ndarray:
     return START + np.arange(bars) * np.timedelta64(seconds, "s")
 
 
-def context(returns: np.ndarray, horizons: tuple[int, ...] = (1, 4, 24), **more: object) -> EvaluationContext:
+def context(returns: np.ndarray, horizons: tuple[int, ...] = (1, 4, 24), **more: Any) -> EvaluationContext:
+    """A context over one-bar returns; `more` are fields of `ScoringOptions`, or go on to `from_returns`."""
     bars, symbols = returns.shape
+    options = ScoringOptions(**{f.name: more.pop(f.name) for f in fields(ScoringOptions) if f.name in more})
     return EvaluationContext.from_returns(
-        forwards(returns, horizons), timestamps=stamps(bars), symbols=tuple(f"S{i}" for i in range(symbols)), **more
-    )
+        forwards(returns, horizons), timestamps=stamps(bars), symbols=tuple(f"S{i}" for i in range(symbols)),
+        options=options, **more,
+    )  # fmt: skip
 
 
 def frames(seed: int, bars: int = 4000, ic: float = 0.0) -> tuple[pd.Series, pd.DataFrame, pd.Series]:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from midas_engine.banks import judge_bank
+from midas_engine.banks import Charge, judge_bank
 from midas_engine.banks.keeping import keep_accepted
 from midas_engine.banks.reading import SHIPPED, parse_bank, read_bank
 from midas_engine.cli.app import app
@@ -108,7 +108,7 @@ def test_what_every_agent_accepts_is_kept_after_its_sealed_look(tmp_path: Path) 
     workspace = Workspace(settings)
     try:
         with TrialLedger(workspace.kb.journal_path, clock=workspace.clock) as ledger:
-            result = judge_bank(bank, market.panel(), settings, ledger=ledger, session="bank")
+            result = judge_bank(bank, market.panel(), settings, charge=Charge(ledger, "bank"))
             kept = keep_accepted(result, market.panel(), workspace)
             assert len(ledger.looks()) == len(result.accepted) == 1
             assert ledger.counted() == len(bank.entries), "the session pays for nothing a second time"

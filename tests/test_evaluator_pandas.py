@@ -14,6 +14,7 @@ from midas_engine.evaluator import (
     DEFAULT_THRESHOLDS,
     AlphaEvaluator,
     MultiAgentEvaluator,
+    ScoringOptions,
     check_data,
     evaluate_values,
     judge,
@@ -136,7 +137,7 @@ def test_spread_cost_is_the_whole_one_way_cost() -> None:
     feature, table, _ = frames(7, 1500)
     assert AlphaEvaluator(spread_cost_bps=3.0).evaluate(feature, table).cost_bps == 3.0
     with pytest.raises(EvaluationError, match="not both"):
-        AlphaEvaluator(spread_cost_bps=3.0, costs=CostSettings())
+        AlphaEvaluator(spread_cost_bps=3.0, options=ScoringOptions(costs=CostSettings()))
 
 
 def test_existing_features_and_funding_are_aligned() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from midas_engine import events as ev
 from midas_engine.errors import EvaluationError
-from midas_engine.evaluator import EvaluationContext, evaluate_values, judge, sealed_vetoes, split_panel
+from midas_engine.evaluator import EvaluationContext, ScoringOptions, evaluate_values, judge, sealed_vetoes, split_panel
 from midas_engine.evaluator.promotable import panel_words, promotable
 from midas_engine.loops import PanelAssessor
 from midas_engine.market.panel import Panel
@@ -53,7 +53,7 @@ def _contexts(panel: Panel, settings: Settings | None = None) -> dict[str, Evalu
     parts = split_panel(panel, chosen, 1)
     return {
         part: EvaluationContext.from_panel(
-            panel, horizons=(1,), rows=parts.named(part), part=part, mode=chosen.evaluation.mode
+            panel, horizons=(1,), rows=parts.named(part), options=ScoringOptions.from_settings(chosen, part)
         )
         for part in ("research", "sealed")
     }
@@ -124,11 +124,11 @@ def test_a_ragged_end_keeps_the_mode_and_the_evidence() -> None:
 def test_a_narrow_sealed_part_is_not_judged_in_another_mode() -> None:
     panel = _ragged(_panel(1000, 12), 6, 0.6)
     rows = slice(650, 1000)
-    assert EvaluationContext.from_panel(panel, horizons=(1,), rows=rows, part="sealed").cross
-    alone = EvaluationContext.from_panel(panel, horizons=(1,), rows=rows, part="sealed", mode="time")
+    assert EvaluationContext.from_panel(panel, horizons=(1,), rows=rows).cross
+    alone = EvaluationContext.from_panel(panel, horizons=(1,), rows=rows, options=ScoringOptions(mode="time"))
     assert not alone.cross
     with pytest.raises(EvaluationError, match="a cross-section needs 10 symbols, the data has 3"):
-        EvaluationContext.from_panel(_panel(100, 3), horizons=(1,), mode="cross-section")
+        EvaluationContext.from_panel(_panel(100, 3), horizons=(1,), options=ScoringOptions(mode="cross-section"))
 
 
 def test_the_mode_is_in_every_verdict() -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.signal import lfilter
 from scipy.stats import rankdata
 
-from midas_engine.evaluator import EvaluationContext, split_parts
+from midas_engine.evaluator import EvaluationContext, ScoringOptions, split_parts
 from midas_engine.settings import EvaluationSettings
 from midas_engine.stats.scale import lagged_scale
 
@@ -94,7 +94,7 @@ class World:
             found[part] = (
                 rows,
                 EvaluationContext.from_returns(
-                    {1: inside}, timestamps=self.stamps[rows], symbols=names, part=part,
+                    {1: inside}, timestamps=self.stamps[rows], symbols=names, options=ScoringOptions(part=part),
                     bar_seconds=float(self.seconds), scale=self.scale[rows],
                 ),
             )  # fmt: skip

@@ -23,7 +23,7 @@ from concurrent.futures import ProcessPoolExecutor
 import numpy as np
 import pandas as pd
 
-from midas_engine.evaluator import AlphaEvaluator, MultiAgentEvaluator
+from midas_engine.evaluator import AlphaEvaluator, MultiAgentEvaluator, ScoringOptions
 from midas_engine.stats.intervals import rate_interval, share_interval
 
 BARS = 8760
@@ -95,7 +95,7 @@ def _pvalues(job: tuple[int, str, int, float, bool, int]) -> list[float]:
     seed, kind, h, rho, alone, each = job
     rng, shocks, scale, labels = world(seed, kind)
     returns = forward(shocks * scale, (h,) if alone else tuple(sorted({1, h})))
-    judge = MultiAgentEvaluator(AlphaEvaluator(target=h))
+    judge = MultiAgentEvaluator(AlphaEvaluator(options=ScoringOptions(target=h)))
     return [
         judge.evaluate(pd.Series(ar1(rng, rho, (BARS,)), INDEX), returns, labels).evaluation.score_p
         for _ in range(each)

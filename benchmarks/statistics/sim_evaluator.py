@@ -20,7 +20,7 @@ import time
 
 import numpy as np
 
-from midas_engine.evaluator.context.evaluation_context import EvaluationContext
+from midas_engine.evaluator import EvaluationContext, ScoringOptions
 from midas_engine.evaluator.gates.verdict import judge
 from midas_engine.evaluator.metrics.evaluate import evaluate_values
 
@@ -67,7 +67,7 @@ def context_of(returns: np.ndarray, regimes: np.ndarray, horizons=(1,), target: 
         timestamps=START + np.arange(bars) * np.timedelta64(3600, "s"),
         symbols=tuple(f"S{i}" for i in range(symbols)),
         regimes=regimes,
-        target=target,
+        options=ScoringOptions(target=target),
     )
 
 

@@ -19,6 +19,7 @@ from sim_contract import BARS, INDEX, KINDS, MEMORIES, Row, ar1, forward, world
 
 from midas_engine.evaluator import (
     EvaluationContext,
+    ScoringOptions,
     SealedHoldout,
     TrialKey,
     TrialLedger,
@@ -56,7 +57,10 @@ def lifetime(job: tuple[int, int, int]) -> tuple[int, int, int]:
         contexts[part] = (
             rows,
             EvaluationContext.from_returns(
-                {1: inside}, timestamps=stamps[rows], regimes=labels.to_numpy()[rows], part=part
+                {1: inside},
+                timestamps=stamps[rows],
+                regimes=labels.to_numpy()[rows],
+                options=ScoringOptions(part=part),
             ),
         )
     passed = looks = promoted = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from midas_engine.banks.result import BankResult, BankRow
 from midas_engine.dsl import FeatureEngine
 from midas_engine.dsl.nominal import nominal_size
 from midas_engine.errors import EvaluationError, ExpressionError
-from midas_engine.evaluator import EvaluationContext, TrialKey, evaluate_values, judge, split_panel
+from midas_engine.evaluator import EvaluationContext, ScoringOptions, TrialKey, evaluate_values, judge, split_panel
 from midas_engine.evaluator.context.byte_cache import mask_key
 from midas_engine.evaluator.gates.thresholds import default_thresholds, validate_thresholds
 from midas_engine.market.regimes import regime_labels
@@ -41,6 +42,19 @@ class _Member:
         self.scores: Floats
 
 
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """Who pays for the trials of a bank.
+
+    Attributes:
+        ledger: Where they are charged.
+        session: To whom.
+    """
+
+    ledger: TrialLedger
+    session: str
+
+
 def judge_bank(
     bank: Bank,
     panel: Panel,
@@ -49,13 +63,12 @@ def judge_bank(
     existing: Mapping[str, str] | None = None,
     thresholds: Mapping[str, Any] | None = None,
     part: str = "research",
-    ledger: TrialLedger | None = None,
-    session: str = "",
+    charge: Charge | None = None,
     told: Callable[[int, int], None] | None = None,
 ) -> BankResult:
     """Judge a bank as one family.
 
-    Every expression that can be computed is a member, those without a score too, and each is charged to `ledger`
+    Every expression that can be computed is a member, those without a score too, and each is charged
     before anything of it is told. The line is drawn by `midas_engine.stats.step_down` from what the members share.
 
     Args:
@@ -65,8 +78,7 @@ def judge_bank(
         existing: Deployed features by name; the marginal figures are what is left after them.
         thresholds: Any part of `DEFAULT_THRESHOLDS`; `predictive_power.session_error` is the family's error.
         part: "research", or "all" for the whole history. The sealed part has looks of its own, each charged.
-        ledger: Where trials are charged; None charges none.
-        session: Who pays; needed with a ledger.
+        charge: The ledger and the session that pays; None charges none.
         told: Called with (done, all) while expressions are scored.
 
     Raises:
@@ -98,22 +110,22 @@ def judge_bank(
         level=level,
         seed=settings.seed,
     )
-    if ledger is not None:
-        ledger.plan(session, len(members))
+    if charge is not None:
+        charge.ledger.plan(charge.session, len(members))
     rows, charged = [], 0
     for member, p, line in zip(members, family.p.tolist(), family.line_p.tolist(), strict=True):
         verdict = judge(member.result, limits, len(members), line_p=line if line == line else level / len(members))
         survives = p <= level
         repeated = False
-        if ledger is not None:
+        if charge is not None:
             key = TrialKey(member.parsed.canonical, panel.identity, context.target)
             summary = {
                 "name": member.entry.name, "bank": bank.name, "rank_ic": member.result.rank_ic.value,
                 "line_t": verdict.line_t, "trials": len(members), "adjusted_p": p,
                 "failed": list(verdict.failed_agents), "statistical": verdict.statistical_pass,
             }  # fmt: skip
-            repeated = ledger.record(
-                key, session, outcome="scored" if p == p else "failed", score_t=member.result.score_t,
+            repeated = charge.ledger.record(
+                key, charge.session, outcome="scored" if p == p else "failed", score_t=member.result.score_t,
                 p=member.result.score_p, accepted=survives and verdict.overall_pass, summary=summary,
             ).repeated  # fmt: skip
             charged += not repeated
@@ -130,7 +142,7 @@ def judge_bank(
         trials=len(members),
         effective=family.effective,
         level=level,
-        session=session if ledger is not None else "",
+        session="" if charge is None else charge.session,
         charged=charged,
         part=part,
         bars=(str(context.timestamps[0])[:16], str(context.timestamps[-1])[:16]),
@@ -171,13 +183,10 @@ def _context(
     return EvaluationContext.from_panel(
         panel,
         horizons=chosen.horizons,
-        target=chosen.target,
-        costs=settings.costs,
         existing={name: engine.values(text) for name, text in existing.items()},
         regimes=regime_labels(panel),
         rows=rows,
-        part="research" if part == "all" else part,
-        mode=chosen.mode,
+        options=ScoringOptions.from_settings(settings, "research" if part == "all" else part),
     )
 
 

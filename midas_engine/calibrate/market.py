@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from midas_engine.calibrate.targets import Target, compounded
-from midas_engine.evaluator import EvaluationContext, evaluate_values, judge, split_panel
+from midas_engine.evaluator import EvaluationContext, ScoringOptions, evaluate_values, judge, split_panel
 from midas_engine.evaluator.context.layout import is_cross, mode_name
 from midas_engine.evaluator.context.panel_inputs import panel_inputs
 from midas_engine.market.regimes import regime_labels
@@ -69,14 +70,11 @@ class Replay:
                 {h: compounded(inside, h) for h in sorted({*evaluation.horizons, evaluation.target, 1})},
                 timestamps=market.panel.timestamps[rows],
                 symbols=market.panel.symbols,
-                target=evaluation.target,
                 bar_seconds=float(market.panel.bar_seconds),
-                costs=market.settings.costs,
                 existing={n: v[rows] for n, v in self._existing.items()},
                 regimes=market.regimes[self.target.order][rows],
                 funding=None if market.funding is None else market.funding[self.target.order][rows],
-                part=part,
-                mode=mode_name(market.cross),
+                options=replace(ScoringOptions.from_settings(market.settings, part), mode=mode_name(market.cross)),
                 scale=np.ascontiguousarray(self.target.scale[rows]),
                 rows=rows,
                 panel_bars=market.panel.T,

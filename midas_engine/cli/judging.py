@@ -86,7 +86,14 @@ def judge_expression(
     from midas_engine.dsl import FeatureEngine, parse
     from midas_engine.dsl.nominal import nominal_size
     from midas_engine.errors import SettingsError
-    from midas_engine.evaluator import EvaluationContext, capacity_of, evaluate_values, judge, split_panel
+    from midas_engine.evaluator import (
+        EvaluationContext,
+        ScoringOptions,
+        capacity_of,
+        evaluate_values,
+        judge,
+        split_panel,
+    )
     from midas_engine.market import load_panel, regime_labels
 
     # A typing mistake is told before the data is read.
@@ -103,18 +110,16 @@ def judge_expression(
     parsed = parse(expression, columns=panel.columns, limits=engine.limits, features=named)
     _check_target(settings, parsed.columns, parse(gate, limits=unread).columns if gate else ())
     chosen = settings.evaluation
+    scored = "research" if part == "all" else part
     rows = None if part == "all" else split_panel(panel, settings, chosen.target).named(part)
     others = {n: engine.values(e) for n, e in {**deployed, **{e: e for e in existing}}.items() if n != name}
     context = EvaluationContext.from_panel(
         panel,
         horizons=chosen.horizons,
-        target=chosen.target,
-        costs=settings.costs,
         existing=others,
         regimes=regime_labels(panel),
         rows=rows,
-        part="research" if part == "all" else part,
-        mode=chosen.mode,
+        options=ScoringOptions.from_settings(settings, scored),
     )
     triggers = engine.values(gate) if gate else None
     values = engine.values(expression)

@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import functools
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from midas_engine.cli.context import Shared, pass_shared
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+Typed = TypeVar("Typed")
+
+
+def pass_options(kind: type[Typed]) -> Callable[[Callable[[Shared, Typed], None]], Callable[..., None]]:
+    """Hand a verb what was typed as one object, after what every verb shares.
+
+    Args:
+        kind: A frozen dataclass; its fields are the verb's arguments and options by name.
+    """
+
+    def decorate(verb: Callable[[Shared, Typed], None]) -> Callable[..., None]:
+        @functools.wraps(verb)
+        def called(shared: Shared, /, **typed: Any) -> None:
+            verb(shared, kind(**typed))
+
+        return pass_shared(called)
+
+    return decorate
 
 
 def event_options(command: Callable[..., Any]) -> Callable[..., Any]:

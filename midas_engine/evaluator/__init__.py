@@ -20,6 +20,7 @@ from midas_engine.lazy import lazy_face
 if TYPE_CHECKING:
     from midas_engine.evaluator.context.evaluation_context import EvaluationContext
     from midas_engine.evaluator.context.history_split import Parts, split_history, split_panel, split_parts
+    from midas_engine.evaluator.context.options import ScoringOptions
     from midas_engine.evaluator.gates.thresholds import DEFAULT_THRESHOLDS, validate_thresholds
     from midas_engine.evaluator.gates.verdict import judge, session_line
     from midas_engine.evaluator.metrics.capacity import capacity_of
@@ -41,6 +42,7 @@ __all__ = [
     "EvaluationContext",
     "MultiAgentEvaluator",
     "Parts",
+    "ScoringOptions",
     "SealedHoldout",
     "TrialKey",
     "TrialLedger",
@@ -71,6 +73,7 @@ __getattr__, __dir__ = lazy_face(
         "EvaluationContext": ".context.evaluation_context",
         "MultiAgentEvaluator": ".pandas_input.multi",
         "Parts": ".context.history_split",
+        "ScoringOptions": ".context.options",
         "SealedHoldout": ".trials.holdout",
         "TrialKey": ".trials.ledger",
         "TrialLedger": ".trials.ledger",

@@ -153,13 +153,17 @@ def panel_words(panel: Panel, settings: Settings, trials: int, level: float) -> 
     """`words_of` a panel as a session would cut it; why not, where nothing can be scored at all."""
     from midas_engine.evaluator.context.evaluation_context import EvaluationContext
     from midas_engine.evaluator.context.history_split import split_panel
+    from midas_engine.evaluator.context.options import ScoringOptions
 
     evaluation = settings.evaluation
     try:
         parts = split_panel(panel, settings, evaluation.target)
         research, sealed = (
             EvaluationContext.from_panel(
-                panel, horizons=(evaluation.target,), rows=parts.named(part), part=part, mode=evaluation.mode
+                panel,
+                horizons=(evaluation.target,),
+                rows=parts.named(part),
+                options=ScoringOptions.from_settings(settings, part),
             )
             for part in ("research", "sealed")
         )

@@ -114,7 +114,7 @@ class AdapterAssessor:
     def _build_evaluator(self) -> None:
         import pandas as pd
 
-        from midas_engine.evaluator import AlphaEvaluator
+        from midas_engine.evaluator import AlphaEvaluator, ScoringOptions
         from midas_engine.evaluator.context.layout import mode_name
 
         columns = {}
@@ -128,8 +128,9 @@ class AdapterAssessor:
         self._evaluator = AlphaEvaluator(
             frame,
             self._spread,
-            costs=None if self._spread is not None else self._settings.costs,
-            mode=mode_name(self.cross),
+            options=ScoringOptions(
+                costs=None if self._spread is not None else self._settings.costs, mode=mode_name(self.cross)
+            ),
         )
 
     def _part(self, part: str) -> Any:

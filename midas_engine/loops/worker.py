@@ -79,23 +79,19 @@ class PanelJudge:
 
     def context(self, part: str) -> Any:
         """The evaluation context of a part."""
-        from midas_engine.evaluator import EvaluationContext
+        from midas_engine.evaluator import EvaluationContext, ScoringOptions
 
         if part not in self._contexts:
             rows = self.parts.named(part)
             if rows.stop - rows.start < 2:
                 raise EvaluationError(f"the data is too short for a {part} part", hint="import more history")
-            evaluation = self.settings.evaluation
             self._contexts[part] = EvaluationContext.from_panel(
                 self.panel,
-                horizons=evaluation.horizons,
-                target=evaluation.target,
-                costs=self.settings.costs,
+                horizons=self.settings.evaluation.horizons,
                 existing=self._existing,
                 regimes=self._regimes,
                 rows=rows,
-                part=part,
-                mode=evaluation.mode,
+                options=ScoringOptions.from_settings(self.settings, part),
             )
         return self._contexts[part]
 

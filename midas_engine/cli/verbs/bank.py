@@ -84,7 +84,7 @@ def _judge(shared: Shared, settings: Settings, bank: Bank, keep: bool) -> tuple[
     if settings.read_only:
         raise ReadOnlyError("the trials of a bank are charged to the ledger", hint="leave read_only out")
     make_room(settings.data)  # before anything loads the libraries
-    from midas_engine.banks import judge_bank
+    from midas_engine.banks import Charge, judge_bank
     from midas_engine.cli.open_base import open_workspace, refuse_other, tell_notices
     from midas_engine.evaluator import TrialLedger
     from midas_engine.market import load_panel
@@ -98,8 +98,8 @@ def _judge(shared: Shared, settings: Settings, bank: Bank, keep: bool) -> tuple[
         stamp = f"{workspace.clock.now():%Y%m%d-%H%M%S}"
         with TrialLedger(workspace.kb.journal_path, clock=workspace.clock) as ledger:
             result = judge_bank(
-                bank, panel, settings, existing=deployed, thresholds=workspace.kb.thresholds(), ledger=ledger,
-                session=f"bank-{stamp}", told=_progress(shared),
+                bank, panel, settings, existing=deployed, thresholds=workspace.kb.thresholds(),
+                charge=Charge(ledger, f"bank-{stamp}"), told=_progress(shared),
             )  # fmt: skip
         if not keep or not result.accepted:
             return result, ()

@@ -4,18 +4,36 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from midas_engine.cli.context import Shared, Verb, pass_shared
+from midas_engine.cli.context import Shared, Verb
 from midas_engine.cli.judging import base_inputs
+from midas_engine.cli.options import pass_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _WIDTH = 30
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrateOptions:
+    """What `midas calibrate` is told, as it was typed."""
+
+    sessions: int
+    planted: int
+    features: int
+    iterations: int
+    candidates: int
+    goal: str
+    provider: str
+    seed: int | None
+    workers: int | None
+    out: Path | None
 
 
 @click.command(
@@ -55,20 +73,8 @@ _WIDTH = 30
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Write report.md with plots there."
 )
-@pass_shared
-def calibrate(
-    shared: Shared,
-    sessions: int,
-    planted: int,
-    features: int,
-    iterations: int,
-    candidates: int,
-    goal: str,
-    provider: str,
-    seed: int | None,
-    workers: int | None,
-    out: Path | None,
-) -> None:
+@pass_options(CalibrateOptions)
+def calibrate(shared: Shared, typed: CalibrateOptions) -> None:
     """Print how often Midas is fooled on your data: noise accepted, signals found, days to detect a death.
 
     Your gates and your proposer are replayed on your data with targets that nothing can foresee (sign-flipped and
@@ -79,28 +85,29 @@ def calibrate(
     from midas_engine.calibrate.report import text, to_dict, write_report
     from midas_engine.market import load_panel
 
-    settings = shared.settings(seed=seed, model__provider=provider)
-    if provider not in ("local", "mock"):
-        limit = (sessions + planted) * settings.model.session_usd
-        shared.note(f"{sessions + planted} sessions will ask {provider}: at most ${limit:,.0f} by model.session_usd")
+    settings = shared.settings(seed=typed.seed, model__provider=typed.provider)
+    if typed.provider not in ("local", "mock"):
+        replayed = typed.sessions + typed.planted
+        limit = replayed * settings.model.session_usd
+        shared.note(f"{replayed} sessions will ask {typed.provider}: at most ${limit:,.0f} by model.session_usd")
     plan = CalibrationPlan(
-        noise_sessions=sessions,
-        planted_sessions=planted,
-        planted_features=features,
-        iterations=iterations,
-        candidates=candidates,
-        goal=goal,
+        noise_sessions=typed.sessions,
+        planted_sessions=typed.planted,
+        planted_features=typed.features,
+        iterations=typed.iterations,
+        candidates=typed.candidates,
+        goal=typed.goal,
         seed=settings.seed,
-        workers=workers or os.cpu_count() or 1,
+        workers=typed.workers or os.cpu_count() or 1,
     )
     thresholds, existing = base_inputs(settings)
     panel = load_panel(settings.data, store=settings.store)
     bar = None if shared.as_json else progress_bar()
     found = run(panel, settings, plan, thresholds=thresholds, existing=existing, progress=bar)
     document: dict[str, Any] = to_dict(found)
-    if out is not None:
-        document["report"] = str(write_report(found, out))
-    shared.show(document, lambda: text(found) + (f"\n\nReport: {document['report']}" if out is not None else ""))
+    if typed.out is not None:
+        document["report"] = str(write_report(found, typed.out))
+    shared.show(document, lambda: text(found) + (f"\n\nReport: {document['report']}" if typed.out is not None else ""))
 
 
 def progress_bar() -> Callable[[int, int, float], None]:

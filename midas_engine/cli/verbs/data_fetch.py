@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from midas_engine.cli.context import Shared, Verb, pass_shared
+from midas_engine.cli.context import Shared, Verb
+from midas_engine.cli.options import pass_options
 from midas_engine.cli.output import clean, paint, table
 from midas_engine.cli.signals import cancelling
 
@@ -20,6 +22,20 @@ if TYPE_CHECKING:
     from midas_engine.settings import Settings
 
 _SHOWN = 12
+
+
+@dataclass(frozen=True, slots=True)
+class FetchOptions:
+    """What `midas data fetch` is told, as it was typed."""
+
+    venue: str
+    symbols: str
+    bar: str
+    since: str
+    until: str | None
+    columns: str | None
+    out: Path | None
+    again: bool
 
 
 @click.command(
@@ -54,19 +70,8 @@ _SHOWN = 12
     help="Write one panel to this folder instead, for --data DIR; what was fetched before is kept and gone on with.",
 )
 @click.option("--again", is_flag=True, help="Ask for every bar again, and say which ones the venue has restated.")
-@pass_shared
-def fetch(
-    shared: Shared,
-    /,
-    venue: str,
-    symbols: str,
-    bar: str,
-    since: str,
-    until: str | None,
-    columns: str | None,
-    out: Path | None,
-    again: bool,
-) -> None:
+@pass_options(FetchOptions)
+def fetch(shared: Shared, typed: FetchOptions) -> None:
     """Fetch a venue's public history into the market store: candles, mark, open interest, funding. Needs no key.
 
     Any exchange that ccxt knows; Binance, Bybit, OKX and Hyperliquid with every column they give. What a venue cannot
@@ -81,14 +86,15 @@ def fetch(
     from midas_engine.market.fetch.instants import read_date
 
     order = Order(
-        tuple(s.strip() for s in symbols.split(",") if s.strip()),
-        bar,
-        read_date(since, "--since"),
-        None if until is None else read_date(until, "--until"),
-        tuple(c.strip() for c in (columns or "").split(",") if c.strip()),
-        again,
+        tuple(s.strip() for s in typed.symbols.split(",") if s.strip()),
+        typed.bar,
+        read_date(typed.since, "--since"),
+        None if typed.until is None else read_date(typed.until, "--until"),
+        tuple(c.strip() for c in (typed.columns or "").split(",") if c.strip()),
+        typed.again,
     )
-    plan, summary, panel, source = asyncio.run(_run(shared, shared.settings(), venue.strip().lower(), order, out))
+    name = typed.venue.strip().lower()
+    plan, summary, panel, source = asyncio.run(_run(shared, shared.settings(), name, order, typed.out))
     shared.show(_document(plan, summary, panel, source), lambda: _text(plan, summary, panel, source))
     if not summary.complete:
         raise click.exceptions.Exit(1)

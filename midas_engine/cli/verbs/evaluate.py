@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import click
 
-from midas_engine.cli.context import ExpressionVerb, Shared, pass_shared
+from midas_engine.cli.context import ExpressionVerb, Shared
 from midas_engine.cli.judging import Judged, judge_expression
-from midas_engine.cli.options import event_options
+from midas_engine.cli.options import event_options, pass_options
 from midas_engine.cli.output import clean
 from midas_engine.cli.scorecard import scorecard
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluateOptions:
+    """What `midas evaluate` is told, as it was typed."""
+
+    expression: str
+    horizon: int | None
+    existing: tuple[str, ...]
+    gate: str
+    hold: int
+    part: str
+    target: str | None
+    trials: int | None
 
 
 @click.command(
@@ -34,24 +50,22 @@ from midas_engine.cli.scorecard import scorecard
     "--for", "target", metavar="SOURCE", help="Only columns that live:EXCHANGE[@BAR] has [default: the setting target]."
 )
 @click.option("--trials", type=click.IntRange(1), help="Candidates tried so far; draws the line of acceptance.")
-@pass_shared
-def evaluate(
-    shared: Shared,
-    expression: str,
-    horizon: int | None,
-    existing: tuple[str, ...],
-    gate: str,
-    hold: int,
-    part: str,
-    target: str | None,
-    trials: int | None,
-) -> None:
+@pass_options(EvaluateOptions)
+def evaluate(shared: Shared, typed: EvaluateOptions) -> None:
     """Score one expression: every metric with its error, then the six verdicts.
 
     The research part of the history is scored, so that the sealed part stays unseen.
     """
-    settings = shared.settings(evaluation__target=horizon, target=target)
-    judged = judge_expression(settings, expression, existing=existing, part=part, trials=trials, gate=gate, hold=hold)
+    settings = shared.settings(evaluation__target=typed.horizon, target=typed.target)
+    judged = judge_expression(
+        settings,
+        typed.expression,
+        existing=typed.existing,
+        part=typed.part,
+        trials=typed.trials,
+        gate=typed.gate,
+        hold=typed.hold,
+    )
     shared.show(judged.document, lambda: _text(judged))
 
 

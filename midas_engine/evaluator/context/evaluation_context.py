@@ -8,7 +8,7 @@ time series ([S, T]); see `midas_engine.stats.bar_scores`.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from midas_engine.errors import EvaluationError
 from midas_engine.evaluator.context.byte_cache import ByteCache
 from midas_engine.evaluator.context.deployed import Deployed
 from midas_engine.evaluator.context.layout import Horizon, codes, finite, is_cross, mode_name, ranks_over, rows_of
+from midas_engine.evaluator.context.options import ScoringOptions
 from midas_engine.settings import CostSettings
 from midas_engine.stats._jit import Floats, Ints, owned
 from midas_engine.stats.bar_scores import CROSS_MINIMUM, SERIES_MINIMUM, BarScores, combine, rank_scores
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 SECONDS_PER_YEAR = 365.0 * 86_400.0
 FOLD_EMBARGO_SECONDS = 2 * 86_400.0
 """What features carry over from fold to fold is a matter of time, not of bars."""
+_PLAIN = ScoringOptions()
 
 
 @dataclass
@@ -90,18 +92,25 @@ class EvaluationContext:
         *,
         timestamps: NDArray[np.datetime64],
         symbols: Sequence[str] = ("",),
-        target: int | None = None,
         bar_seconds: float = 3600.0,
-        costs: CostSettings | None = None,
         existing: Mapping[str, Floats] | None = None,
         regimes: Sequence[str] | NDArray[Any] | None = None,
         funding: Floats | None = None,
-        part: str = "research",
-        embargo_bars: int | None = None,
-        mode: str = "auto",
+        options: ScoringOptions = _PLAIN,
         **more: Any,
     ) -> EvaluationContext:
         """A context over forward returns {horizon in bars: [T, S]}.
+
+        Args:
+            returns: Forward returns by horizon; the value at t is known at t + h.
+            timestamps: Bar open times [T], UTC.
+            symbols: Names [S].
+            bar_seconds: Length of a bar.
+            existing: Deployed features by name, [T, S] each.
+            regimes: One label a bar.
+            funding: Funding a long pays over the bar that follows, fraction of notional [T, S].
+            options: Target, costs, part, embargo and mode.
+            more: Further attributes of the context.
 
         Raises:
             EvaluationError: No returns, shapes that differ, or a target that is not among the horizons.
@@ -113,7 +122,7 @@ class EvaluationContext:
         for h, r in arrays.items():
             if r.shape != shape:
                 raise EvaluationError(f"forward returns over {h} bars have shape {r.shape}, expected {shape}")
-        chosen = next(iter(arrays)) if target is None else target
+        chosen = next(iter(arrays)) if options.target is None else options.target
         if chosen not in arrays:
             raise EvaluationError(
                 f"no forward return over the target of {chosen} bars", hint="horizons: " + ", ".join(map(str, arrays))
@@ -127,11 +136,11 @@ class EvaluationContext:
             returns=arrays,
             target=chosen,
             bar_seconds=bar_seconds,
-            costs=CostSettings() if costs is None else costs,
+            costs=CostSettings() if options.costs is None else options.costs,
             scale=scale,
-            cross=is_cross(arrays[chosen], mode),
-            part=part,
-            embargo_bars=embargo_bars,
+            cross=is_cross(arrays[chosen], options.mode),
+            part=options.part,
+            embargo_bars=options.embargo_bars,
             funding=None if funding is None else np.nan_to_num(owned(funding)),
             regime_names=names,
             regime_codes=numbers,
@@ -146,24 +155,21 @@ class EvaluationContext:
         panel: Panel,
         *,
         horizons: Sequence[int] = (1, 4, 8, 24, 48),
-        target: int | None = None,
-        costs: CostSettings | None = None,
         existing: Mapping[str, Floats] | None = None,
         regimes: Sequence[str] | NDArray[Any] | None = None,
         rows: slice | None = None,
-        part: str = "research",
-        embargo_bars: int | None = None,
-        mode: str = "auto",
+        options: ScoringOptions = _PLAIN,
     ) -> EvaluationContext:
         """A context over a panel, or over the rows of one part of it.
 
         Returns never reach beyond `rows`: the last h bars of a part have no forward return there. `existing` and
         `regimes` may cover the whole panel or only the part. The whole panel says whether it is a cross-section, so
-        that no part of it is judged in another mode than the rest; `mode` is "auto", "time" or "cross-section".
+        that no part of it is judged in another mode than the rest, unless `options` name one.
         """
         from midas_engine.evaluator.context.panel_inputs import panel_inputs
 
-        wanted = sorted({*horizons, *(() if target is None else (target,))})
+        target = horizons[0] if options.target is None else options.target
+        wanted = sorted({*horizons, target})
         inputs = panel_inputs(panel, wanted, rows)
         bars, start, stop = panel.T, inputs.start, inputs.stop
         cut = None if regimes is None else (regimes if len(regimes) == stop - start else regimes[start:stop])
@@ -171,15 +177,15 @@ class EvaluationContext:
             inputs.returns,
             timestamps=inputs.timestamps,
             symbols=panel.symbols,
-            target=horizons[0] if target is None else target,
             bar_seconds=float(panel.bar_seconds),
-            costs=costs,
             existing={n: rows_of(v, bars, start, stop) for n, v in (existing or {}).items()},
             regimes=cut,
             funding=inputs.funding,
-            part=part,
-            embargo_bars=embargo_bars,
-            mode=mode_name(inputs.cross if mode == "auto" else is_cross(inputs.scale, mode)),
+            options=replace(
+                options,
+                target=target,
+                mode=mode_name(inputs.cross if options.mode == "auto" else is_cross(inputs.scale, options.mode)),
+            ),
             scale=inputs.scale,
             rows=rows,
             panel_bars=bars,

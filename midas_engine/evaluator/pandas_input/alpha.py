@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pandas as pd
 
 from midas_engine.errors import EvaluationError
 from midas_engine.evaluator.context.evaluation_context import EvaluationContext
+from midas_engine.evaluator.context.options import ScoringOptions
 from midas_engine.evaluator.gates.thresholds import validate_thresholds
 from midas_engine.evaluator.metrics.evaluate import evaluate_values
 from midas_engine.evaluator.pandas_input.fingerprint import frame_mark, labels_mark
@@ -33,13 +35,11 @@ class AlphaEvaluator:
     Args:
         existing_features: Deployed features, one column each, on the same kind of index.
         spread_cost_bps: The original's one cost number: the whole one-way cost, replacing `costs`.
-        costs: Fee, half spread and slippage.
         thresholds: What the six agents read; any part of `DEFAULT_THRESHOLDS`.
         horizons: Which horizons in bars to use; None uses every column.
-        target: The horizon in bars that the gates are judged on; None takes the shortest given.
         funding: Funding a long pays over the bar that follows, as a fraction, on the same index.
         bar_seconds: Length of a bar; None reads it off the index.
-        mode: "time", "cross-section", or "auto": a cross-section where half of the bars have ten symbols.
+        options: Target, costs and mode; without a target the first of `horizons`, or the shortest given, is judged.
 
     Raises:
         SettingsError: A threshold is wrong.
@@ -50,24 +50,21 @@ class AlphaEvaluator:
         existing_features: pd.DataFrame | None = None,
         spread_cost_bps: float | None = None,
         *,
-        costs: CostSettings | None = None,
         thresholds: Mapping[str, Any] | None = None,
         horizons: Sequence[int] | None = None,
-        target: int | None = None,
         funding: pd.Series[float] | None = None,
         bar_seconds: float | None = None,
-        mode: str = "auto",
+        options: ScoringOptions | None = None,
     ) -> None:
         if existing_features is not None and not isinstance(existing_features, pd.DataFrame):
             raise EvaluationError(f"existing_features must be a DataFrame, not {type(existing_features).__name__}")
         self.existing_features = None if existing_features is None else existing_features.copy()
-        self.costs = _costs(spread_cost_bps, costs)
+        self.options = ScoringOptions() if options is None else options
+        self.costs = _costs(spread_cost_bps, self.options.costs)
         self.thresholds = validate_thresholds({} if thresholds is None else thresholds)
         self.horizons = None if horizons is None else tuple(horizons)
-        self.target = target
         self.funding = None if funding is None else funding.copy()
         self.bar_seconds = bar_seconds
-        self.mode = mode
         self._contexts: dict[tuple[object, ...], tuple[EvaluationContext, Grid, object]] = {}
 
     def evaluate(
@@ -125,18 +122,18 @@ class AlphaEvaluator:
         if self.existing_features is not None:
             for column in self.existing_features.columns:
                 existing[str(column)] = grid.matrix(self.existing_features[column], f"existing feature {column}")
-        target = self.target if self.target is not None else (self.horizons[0] if self.horizons else min(columns))
+        target = self.options.target
+        if target is None:
+            target = self.horizons[0] if self.horizons else min(columns)
         context = EvaluationContext.from_returns(
             returns,
             timestamps=grid.timestamps,
             symbols=grid.symbols,
-            target=target,
             bar_seconds=grid.bar_seconds,
-            costs=self.costs,
             existing=existing,
             regimes=None if regime_labels is None else regimes_by_bar(regime_labels, grid),
             funding=None if self.funding is None else grid.matrix(self.funding, "funding"),
-            mode=self.mode,
+            options=replace(self.options, target=target, costs=self.costs),
             horizon_names={h: name for h, (name, _) in columns.items()},
         )
         return context, grid
@@ -146,7 +143,7 @@ def _costs(spread_cost_bps: float | None, costs: CostSettings | None) -> CostSet
     if spread_cost_bps is None:
         return CostSettings() if costs is None else costs
     if costs is not None:
-        raise EvaluationError("give spread_cost_bps or costs, not both")
+        raise EvaluationError("give spread_cost_bps or options with costs, not both")
     if not np.isfinite(spread_cost_bps) or spread_cost_bps < 0:
         raise EvaluationError(f"spread_cost_bps must be a number of at least 0, not {spread_cost_bps!r}")
     return CostSettings(fee_bps=0.0, half_spread_bps=float(spread_cost_bps), slippage_bps=0.0)

@@ -18,11 +18,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from midas_engine.market.fetch.asker import Asker
+    from midas_engine.market.fetch.job import FetchJob
     from midas_engine.market.fetch.plan import Plan
-    from midas_engine.market.fetch.sink import Sink
-    from midas_engine.market.fetch.summary import Summary
-    from midas_engine.market.venues import Venue
     from midas_engine.market.venues.base import Group
     from midas_engine.market.venues.contract import Contract
 
@@ -37,34 +34,18 @@ class GroupFetch:
     """One group of columns of one contract.
 
     Args:
-        plan: What is wanted.
-        venue: Who is asked.
-        asker: How.
-        sink: Where it goes.
+        job: The order it belongs to.
         contract: Whose.
         group: Which columns; not funding.
-        summary: What is told of it.
-        answered: Called after each answer with the rows kept.
         announce: Called with the number of requests it will take.
     """
 
-    def __init__(
-        self,
-        plan: Plan,
-        venue: Venue,
-        asker: Asker,
-        sink: Sink,
-        contract: Contract,
-        group: Group,
-        summary: Summary,
-        answered: Callable[[str, int], None],
-        announce: Callable[[int], None],
-    ) -> None:
+    def __init__(self, job: FetchJob, contract: Contract, group: Group, announce: Callable[[int], None]) -> None:
         assert group.name != FUNDING
-        self._plan, self._venue, self._asker, self._sink = plan, venue, asker, sink
-        self._contract, self._group, self._summary = contract, group, summary
-        self._answered, self._announce = answered, announce
-        self._begin = plan.since(group, contract)
+        self._plan, self._venue, self._asker, self._sink = job.plan, job.venue, job.asker, job.sink
+        self._contract, self._group, self._summary = contract, group, job.summary
+        self._answered, self._announce = job.answered, announce
+        self._begin = self._plan.since(group, contract)
         self._newest = 0  # the newest bar shown, over or not
         self._held: dict[int, Mapping[str, float]] = {}
         self._fresh: dict[int, Mapping[str, float]] = {}

@@ -19,11 +19,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from midas_engine.market.fetch.asker import Asker
-    from midas_engine.market.fetch.plan import Plan
-    from midas_engine.market.fetch.sink import Sink
-    from midas_engine.market.fetch.summary import Summary
-    from midas_engine.market.venues import Venue
+    from midas_engine.market.fetch.job import FetchJob
     from midas_engine.market.venues.base import Group
     from midas_engine.market.venues.contract import Contract
 
@@ -35,21 +31,12 @@ _DOUBTED = 3
 _DOUBT_SECONDS = 2.0
 
 
-async def fetch_funding(
-    plan: Plan,
-    venue: Venue,
-    asker: Asker,
-    sink: Sink,
-    contract: Contract,
-    group: Group,
-    summary: Summary,
-    answered: Callable[[str, int], None],
-    announce: Callable[[int], None],
-) -> None:
+async def fetch_funding(job: FetchJob, contract: Contract, group: Group, announce: Callable[[int], None]) -> None:
     """Fetch the settlements that are missing and write `funding_rate` and `funding_paid` of the bars they reach.
 
     Args: as `GroupFetch`.
     """
+    plan, sink, summary = job.plan, job.sink, job.summary
     begin, step = plan.since(group, contract), plan.step
     if begin >= plan.end:
         return
@@ -69,7 +56,7 @@ async def fetch_funding(
     restated: list[int] = []
     for first, end in spans:
         since = first - BEFORE_DAYS * _DAY
-        settled = await _settlements(plan, venue, asker, contract, group, since, end + step)
+        settled = await _settlements(job, contract, group, since, end + step)
         bars = settlement_bars(settled, first, end, step, plan.time.high_ms)
         fresh = None if bars is None else _different(bars, kept)
         if fresh is not None and len(fresh):
@@ -77,7 +64,7 @@ async def fetch_funding(
             restated += again.tolist()
             sink.write(plan.market, plan.bar, contract.name, fresh, provenance(plan, contract, group.name, len(again)))
             kept = fresh.combine_first(kept)
-        answered(f"{contract.name} funding", 0 if fresh is None else len(fresh))
+        job.answered(f"{contract.name} funding", 0 if fresh is None else len(fresh))
     name = contract.name
     if restated:
         summary.restated.append((name, FUNDING_COLUMNS, len(restated), min(restated)))
@@ -94,10 +81,9 @@ async def fetch_funding(
         summary.missing.append(Missing(name, FUNDING_COLUMNS, bars_left, start, last, why))
 
 
-async def _settlements(
-    plan: Plan, venue: Venue, asker: Asker, contract: Contract, group: Group, since: int, end: int
-) -> dict[int, float]:
+async def _settlements(job: FetchJob, contract: Contract, group: Group, since: int, end: int) -> dict[int, float]:
     """Settlements of a span. One that is left out would read as nothing paid: a hole is asked for until it is sure."""
+    plan, asker = job.plan, job.asker
     found: dict[int, float] = {}
     span = max(since, contract.listed_ms or 0), min(end, plan.time.low_ms)
     for turn in range(_DOUBTED):
@@ -105,7 +91,7 @@ async def _settlements(
             await asker.pause(_DOUBT_SECONDS)
 
         async def look() -> tuple[dict[int, float], bool]:
-            rows = await venue.rows(group, contract, plan.bar, since, end)
+            rows = await job.venue.rows(group, contract, plan.bar, since, end)
             page = read_page(rows, group, since, end, 0, asker.counts.oddities)
             rates = {at: row.values["funding_rate"] for at, row in page.rows.items() if at <= plan.time.high_ms}
             return rates, bool(page.doubtful)

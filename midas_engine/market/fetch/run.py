@@ -11,6 +11,7 @@ from midas_engine.market.fetch.asker import Asker
 from midas_engine.market.fetch.contract_fetch import GroupFetch
 from midas_engine.market.fetch.faults import VenueFaultError
 from midas_engine.market.fetch.funding_fetch import fetch_funding
+from midas_engine.market.fetch.job import FetchJob
 from midas_engine.market.fetch.plan import Order, Plan, make_plan
 from midas_engine.market.fetch.progress import Progress, ProgressCount
 from midas_engine.market.fetch.summary import Missing, Summary
@@ -80,6 +81,8 @@ class Fetch:
             count.done, count.rows = count.done + 1, count.rows + rows
             self._progress(count.look(doing))
 
+        job = FetchJob(plan, self._venue, self._asker, sink, summary, answered)
+
         async def one(contract: Contract) -> None:
             async with gate:
                 for group in plan.groups:
@@ -88,7 +91,7 @@ class Fetch:
                     def announce(requests: int, key: tuple[str, str] = key) -> None:
                         count.total += requests - guesses.pop(key, 0)  # the guess gives way to what it is
 
-                    await self._group(plan, sink, contract, group, summary, answered, announce)
+                    await self._group(job, contract, group, announce)
                     count.total -= guesses.pop(key, 0)
 
         try:
@@ -100,23 +103,13 @@ class Fetch:
         summary.missing.sort(key=lambda m: (order.index(m.symbol), m.columns, m.first_ms))
         return summary
 
-    async def _group(
-        self,
-        plan: Plan,
-        sink: Sink,
-        contract: Contract,
-        group: Group,
-        summary: Summary,
-        answered: Callable[[str, int], None],
-        announce: Callable[[int], None],
-    ) -> None:
+    async def _group(self, job: FetchJob, contract: Contract, group: Group, announce: Callable[[int], None]) -> None:
+        plan = job.plan
         try:
             if group.name == FUNDING:
-                await fetch_funding(plan, self._venue, self._asker, sink, contract, group, summary, answered, announce)
+                await fetch_funding(job, contract, group, announce)
             else:
-                await GroupFetch(
-                    plan, self._venue, self._asker, sink, contract, group, summary, answered, announce
-                ).run()
+                await GroupFetch(job, contract, group, announce).run()
         except VenueFaultError as fault:
             self._lost_in_a_row += 1
             if fault.kind in ("refused", "throttled"):
@@ -129,4 +122,4 @@ class Fetch:
             begin = plan.since(group, contract)
             bars = (plan.end - begin) // plan.step
             why = f"not fetched: {fault.message}"
-            summary.missing.append(Missing(contract.name, group.columns, bars, begin, plan.end - plan.step, why))
+            job.summary.missing.append(Missing(contract.name, group.columns, bars, begin, plan.end - plan.step, why))

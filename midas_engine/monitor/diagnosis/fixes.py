@@ -14,7 +14,7 @@ import numpy as np
 from midas_engine.dsl import FeatureEngine
 from midas_engine.dsl.nominal import nominal_size
 from midas_engine.errors import EvaluationError, ExpressionError
-from midas_engine.evaluator import EvaluationContext, evaluate_values, judge
+from midas_engine.evaluator import EvaluationContext, ScoringOptions, evaluate_values, judge
 from midas_engine.evaluator.metrics.reference_score import measure_reference
 from midas_engine.loops.records import flat_figures
 from midas_engine.loops.trial_account import TrialAccount
@@ -100,9 +100,9 @@ class FixTrial:
         fitting = [h for h in evaluation.horizons if h * 8 <= panel.T - start]
         horizons = tuple(sorted({*fitting, evaluation.target}))
         self._context = EvaluationContext.from_panel(
-            panel, horizons=horizons, target=evaluation.target, costs=settings.costs,
+            panel, horizons=horizons,
             existing={name: self._engine.values(text) for name, text in existing.items()},
-            regimes=regime_labels(panel), rows=self.rows, part="forward", mode=evaluation.mode,
+            regimes=regime_labels(panel), rows=self.rows, options=ScoringOptions.from_settings(settings, "forward"),
         )  # fmt: skip
         self._follow = forward_returns(panel, (1,))[1]
 
