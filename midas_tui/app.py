@@ -236,6 +236,7 @@ class MidasApp(App[int]):
 
     async def on_unmount(self) -> None:
         """The terminal closes: monitoring stops with it."""
+        self.shell.title.restore()
         await self.close_runtime()
 
     def _fatal_error(self) -> None:

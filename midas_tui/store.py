@@ -7,9 +7,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from midas_engine import events as ev
+from midas_engine.monitor.alerts.order import loudest_first
+from midas_engine.sentence import Sentence, Standing, sentence
 from midas_tui.sanitise import StreamCleaner, clean
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
     from midas_engine.models import Alert, FeatureMetrics, FeatureRecord, PipelineSummary
     from midas_tui.runtime_protocol import WatchReport
 
@@ -118,9 +123,7 @@ class Store:
     @property
     def open_alerts(self) -> list[Alert]:
         """Running episodes, loudest and newest first."""
-        order = {"critical": 0, "warning": 1, "info": 2}
-        running = [a for a in self.alerts.values() if a.active]
-        return sorted(running, key=lambda a: (order[a.severity], -a.last_seen_at.timestamp(), a.feature))
+        return loudest_first(self.alerts.values())
 
     @property
     def open_incidents(self) -> list[Alert]:
@@ -181,6 +184,22 @@ class Store:
         """Running criticals and warnings, an incident being one, that are neither acknowledged nor snoozed."""
         loud = self._as_incidents([a for a in self.alerts.values() if a.status == "open"])
         return sum(a.severity == "critical" for a in loud), sum(a.severity == "warning" for a in loud)
+
+    def sentence(self, proposals: Mapping[str, str], ended: datetime | None = None) -> Sentence:
+        """The most important thing now; `ended` is when recorded data ended."""
+        phase, detail, _ = self.phase
+        return sentence(
+            Standing(
+                phase=phase,
+                detail=detail,
+                metrics=tuple(self.metrics.values()),
+                incidents=self.open_incidents,
+                troubles=self.troubles,
+                unwatched=self.unwatched,
+                proposals=proposals,
+                ended=ended,
+            )
+        )
 
     @property
     def running_session(self) -> SessionView | None:

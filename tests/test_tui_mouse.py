@@ -163,8 +163,8 @@ def test_cells_sort_by_value_and_unknown_comes_last() -> None:
 async def test_a_tab_shows_its_column() -> None:
     async with scripted(size=(80, 24), mode="pipeline") as (app, pilot, _):
         for name in ("archived", "deployed", "candidates"):
-            line = screen_text(app).split("\n")[1]
-            await click(pilot, line.index(name) + 2, 1)
+            line = screen_text(app).split("\n")[2]
+            await click(pilot, line.index(name) + 2, 2)
             assert app.focused is app.screen.query_one(f"#{name}")
 
 

@@ -25,13 +25,13 @@ class Supervisor:
     Attributes:
         bus: As given: where the parts tell what they do.
         clock: As given.
-        phase: starting, warming, running, degraded, stopping or stopped.
+        phase: starting, warming, running, degraded, stopping or stopped; `detail` says why.
         tasks: What runs now.
     """
 
     def __init__(self, bus: EventBus, clock: Clock) -> None:
         self.bus, self.clock = bus, clock
-        self.phase = "starting"
+        self.phase, self.detail = "starting", ""
         self.tasks: set[asyncio.Task[None]] = set()
 
     def background(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
@@ -73,5 +73,5 @@ class Supervisor:
 
     def change(self, phase: str, detail: str = "", progress: float = float("nan")) -> None:
         """Enter a phase, or say how far it is."""
-        self.phase = phase
+        self.phase, self.detail = phase, detail
         self.bus.publish(RuntimeChanged(at=self.clock.now(), phase=phase, detail=detail, progress=progress))

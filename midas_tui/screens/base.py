@@ -13,7 +13,7 @@ from textual.widgets import Input, Static
 
 from midas_tui.keys import footer_hints, live_keys
 from midas_tui.page import LIVE_HINT, Page
-from midas_tui.widgets.bars import WIDE, FooterLine, ReplayBar, Status, StatusBar
+from midas_tui.widgets.bars import WIDE, FooterLine, ReplayBar, SentenceLine, Status, StatusBar
 from midas_tui.widgets.line_table import LineTable
 
 if TYPE_CHECKING:
@@ -103,6 +103,7 @@ class ModeScreen(Page):
     def compose(self) -> ComposeResult:
         """Status, body, filter, replay bar, footer."""
         yield StatusBar(id="status")
+        yield SentenceLine(id="sentence")
         yield from self.compose_body()
         yield FilterLine(id="filter")
         yield ReplayBar(id="replay")
@@ -150,6 +151,7 @@ class ModeScreen(Page):
     def apply(self, topics: set[str]) -> None:
         """Bars, then the mode's panes."""
         self._update_status()
+        self._say()
         self._update_replay()
         self.flush(topics)
         if topics & {"all", "pipeline", "session", "alerts"}:
@@ -173,6 +175,15 @@ class ModeScreen(Page):
             loud=loud,
         )
         self.query_one("#status", StatusBar).update_status(status, self.shell.glyphs)
+
+    def _say(self) -> None:
+        """The sentence on top, and the window's title."""
+        runtime = self.runtime
+        proposals = runtime.queries.kill_proposals() if runtime is not None else {}
+        ended = runtime.data_ends if runtime is not None and runtime.mode == "OFFLINE" else None
+        found = self.store.sentence(proposals, ended)
+        self.query_one("#sentence", SentenceLine).say(found, self.shell.glyphs)
+        self.shell.title.show(found.short)
 
     def _badge(self) -> str:
         runtime, replay, troubles = self.runtime, self.store.replay, self.store.troubles

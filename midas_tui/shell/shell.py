@@ -19,6 +19,7 @@ from midas_tui.shell.pipeline_actions import PipelineActions
 from midas_tui.shell.pipeline_question import PipelineQuestions
 from midas_tui.shell.replay_transport import ReplayTransport
 from midas_tui.shell.session_actions import SessionActions
+from midas_tui.shell.title import Title
 from midas_tui.shell.undo import Undo
 from midas_tui.store import Store
 
@@ -48,6 +49,7 @@ class Shell:
         undo: Undo and redo.
         sessions: Discovery sessions.
         door: Lets keys and clicks in.
+        title: The window's.
     """
 
     store: Store
@@ -64,6 +66,7 @@ class Shell:
     undo: Undo
     sessions: SessionActions
     door: InputDoor
+    title: Title
 
 
 class HasShell(Protocol):
@@ -104,4 +107,5 @@ def make_shell(app: App[Any], glyphs: Glyphs, clock: Clock, refresh_hz: float) -
         undo=Undo(link, navigator, alerts, history),
         sessions=SessionActions(app, gate, store, link, messages),
         door=InputDoor(app, gate),
+        title=Title(app),
     )

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from textual import events
 
     from midas_engine.events import ReplayMoved
+    from midas_engine.sentence import Sentence
     from midas_tui.theme import Glyphs
 
 WIDE = 100
@@ -108,6 +109,24 @@ class StatusBar(Line):
         ]
         self.place(parts)
         self.show(styled(*((text, role) for text, role, _ in parts)))
+
+
+LEVELS = {"critical": "crit", "warning": "warn", "healthy": "ok"}
+
+
+class SentenceLine(Line):
+    """The most important thing now, in one sentence; everything below is its evidence."""
+
+    DEFAULT_CSS = "SentenceLine { background: $background; color: $foreground; }"
+
+    def say(self, found: Sentence, glyphs: Glyphs) -> None:
+        """Draw the newest one, cut at its end where it is too long."""
+        role = LEVELS.get(found.level, "muted")
+        sign = glyphs.status(found.level)
+        room = max(0, self.size.width - 4)
+        text = elide(clean(found.text, newlines=False), room, glyphs.ellipsis, end=True)
+        self.place([(f" {sign} {text}", "", "alerts" if found.level in ("critical", "warning") else "")])
+        self.show(styled((f" {sign} ", role), (text, role if found.level == "critical" else "")))
 
 
 class ReplayBar(Line):

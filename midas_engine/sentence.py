@@ -1,0 +1,164 @@
+"""One sentence about everything that is watched: how many are healthy, the most important thing now, who must act."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from midas_engine.text import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Mapping, Sequence
+    from datetime import datetime
+
+    from midas_engine.events import Trouble
+    from midas_engine.models import Alert, FeatureMetrics
+
+# Names in a sentence; the rest is a number.
+MOST_NAMED = 2
+_NOT_YET = ("starting", "warming")
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is known now; the sentence says the most important part of it.
+
+    Attributes:
+        phase: starting, warming, running, degraded, failed, stopping or stopped; `detail` says why.
+        metrics: Newest figures of every watched feature.
+        incidents: Running alerts, those of one incident as one, the loudest first.
+        troubles: What is wrong with the base or the watch, the worst first.
+        unwatched: How many live features nobody watches.
+        proposals: Kills that wait for an operator, by feature, and why.
+        ended: When recorded data ended; None where bars come.
+    """
+
+    phase: str = "running"
+    detail: str = ""
+    metrics: Sequence[FeatureMetrics] = ()
+    incidents: Sequence[Alert] = ()
+    troubles: Sequence[Trouble] = ()
+    unwatched: int = 0
+    proposals: Mapping[str, str] = field(default_factory=dict)
+    ended: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """What to read first.
+
+    Attributes:
+        text: The sentence.
+        level: "critical", "warning", "unknown" or "healthy"; healthy only where every live feature is known to be.
+        needs: How many things wait for an operator.
+        short: A few words, for a window's title.
+    """
+
+    text: str
+    level: str
+    needs: int = 0
+    short: str = ""
+
+
+def sentence(now: Standing) -> Sentence:
+    """The most important thing now, with its figure. Nothing is healthy by default.
+
+    Example:
+        >>> sentence(Standing()).text, sentence(Standing(phase="warming", detail="computing features")).text
+        ('Nothing is live: nothing is watched, nothing earns.', 'Warming: computing features; nothing is known yet.')
+    """
+    if now.troubles:
+        worst = now.troubles[0]
+        hint = f"; {one_line(worst.hint)}" if worst.hint else ""
+        return Sentence(f"{_capital(one_line(worst.what))}{hint}.", "critical", len(now.troubles), worst.badge)
+    if now.phase == "failed":
+        return Sentence(f"Midas cannot run: {one_line(now.detail)}.", "critical", 1, "cannot run")
+    if now.phase in _NOT_YET and not now.metrics:
+        why = f": {one_line(now.detail)}" if now.detail else ""
+        return Sentence(f"{now.phase.capitalize()}{why}; nothing is known yet.", "unknown", 0, now.phase)
+    total = len(now.metrics) + now.unwatched
+    if not total:
+        return Sentence("Nothing is live: nothing is watched, nothing earns.", "unknown", 0, "nothing is live")
+    return _of_features(now, total)
+
+
+def _of_features(now: Standing, total: int) -> Sentence:
+    status = {m.feature: m.status for m in now.metrics}
+    healthy = sum(s == "healthy" for s in status.values())
+    stale = sum(s == "stale" for s in status.values())
+    head = f"{healthy} of {total} healthy" if healthy else f"None of {total} is known to be healthy"
+    if now.ended is not None:
+        head += f" when the recording ended, {now.ended:%Y-%m-%d}"
+    if now.phase == "degraded":
+        more = f": {one_line(now.detail)}" if now.detail else ""
+        return Sentence(f"Bars are in doubt{more}; {head.lower()} by what came.", "critical", 1, "bars are in doubt")
+    if stale and stale == len(now.metrics):
+        last = max(m.at for m in now.metrics)
+        text = f"No bar was scored since {last:%m-%d %H:%M}: the figures of all {stale} are old, none is healthy."
+        return Sentence(text, "critical", 1, f"no bar since {last:%H:%M}")
+    killed = [name for name, s in status.items() if s == "killed"]
+    open_ = [a for a in now.incidents if a.status == "open" and status.get(a.feature) != "killed"]
+    loud = [a for a in open_ if a.severity == "critical"]
+    needs = len(now.proposals) + len([a for a in loud if a.feature not in now.proposals]) + bool(now.unwatched)
+    facts = [f"{_names(killed)} killed"] if killed else []
+    facts += _most_important(now, open_, loud)
+    calm = "nothing needs you" if now.ended is None else ""
+    facts.append(f"{needs} {'needs' if needs == 1 else 'need'} you" if needs else calm)
+    text = f"{head}. {_capital('; '.join(f for f in facts if f), status)}"
+    level = "critical" if loud or now.proposals else "warning" if open_ or now.unwatched or killed else "healthy"
+    if level == "healthy" and healthy < total:
+        level = "unknown"
+    short = f"{healthy} of {total} healthy" + (f", {needs} {'needs' if needs == 1 else 'need'} you" if needs else "")
+    return Sentence(text.rstrip(". ") + ".", level, needs, short)
+
+
+def _most_important(now: Standing, open_: Sequence[Alert], loud: Sequence[Alert]) -> list[str]:
+    """The loudest kind of fact there is."""
+    if now.proposals:
+        name = min(now.proposals)
+        more = f" (and {len(now.proposals) - 1} more)" if len(now.proposals) > 1 else ""
+        return [f"stop {name}{more}? {one_line(now.proposals[name])}"]
+    if loud:
+        return [_told(loud)]
+    if now.unwatched:
+        return [f"nobody watches {now.unwatched} live {'feature' if now.unwatched == 1 else 'features'}"]
+    if open_:
+        return [_told(open_)]
+    blind = [m.feature for m in now.metrics if m.status == "uncalibrated"]
+    if blind:
+        return [f"nothing would notice the death of {_names(blind)}: no score was promised"]
+    return [_nearest(now.metrics)]
+
+
+def _told(alerts: Sequence[Alert]) -> str:
+    more = f" (and {len(alerts) - 1} more)" if len(alerts) > 1 else ""
+    return f"{alerts[0].feature}: {one_line(alerts[0].message)}{more}"
+
+
+def _nearest(metrics: Sequence[FeatureMetrics]) -> str:
+    """Which feature is nearest to its alarm."""
+    known = [m for m in metrics if m.status == "healthy" and math.isfinite(share_of_gate(m))]
+    if not known:
+        return ""
+    worst = max(known, key=lambda m: (share_of_gate(m), m.feature))
+    return f"nearest to its alarm is {worst.feature}, {share_of_gate(worst):.0%} of the way"
+
+
+def share_of_gate(m: FeatureMetrics) -> float:
+    """How far the evidence that a feature died is on the way to its alarm: 0 none, 1 calls; NaN where unknown."""
+    if m.expected_score is None or not (math.isfinite(m.decay_log_s) and m.decay_threshold > 0.0):
+        return math.nan
+    return max(0.0, m.decay_log_s / m.decay_threshold)
+
+
+def _names(names: Sequence[str]) -> str:
+    shown = sorted(names)
+    if len(shown) <= MOST_NAMED:
+        return " and ".join(shown)
+    return f"{', '.join(shown[:MOST_NAMED])} and {len(shown) - MOST_NAMED} more"
+
+
+def _capital(text: str, names: Container[str] = ()) -> str:
+    """`text` as a sentence begins; a feature's name is written as it is called."""
+    return text if text.split(" ")[0].rstrip(":,") in names else text[:1].upper() + text[1:]
