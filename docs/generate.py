@@ -48,7 +48,7 @@ FACES: dict[str, str] = {
     "midas_engine.banks": "Lists of expressions judged as one family, the published alphas among them.",
     "midas_engine.calibrate": "How often Midas is fooled on your data.",
     "midas_engine.demo": "Both loops on a market whose truth is known.",
-    "midas_engine.runtime": "What the terminal and `midas monitor` run.",
+    "midas_engine.runtime": "What the terminal and `midas run` run.",
     "midas_engine.events": "What is published while the loops work.",
 }
 MODULES: dict[str, str] = {

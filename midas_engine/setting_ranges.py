@@ -33,6 +33,9 @@ RANGES: dict[str, tuple[float, float]] = {
     "book.capital_usd": (1, 1e12),
     "book.symbol_cap": (0.001, 1.0),
     "book.net_cap": (0.0, 1.0),
+    "service.runs_mb": (1, 1_000_000),
+    "service.log_mb": (0, 10_000),
+    "service.clients": (1, 1000),
 }
 CHOICES: dict[str, tuple[str, ...]] = {
     "model.provider": tuple(PROVIDERS),

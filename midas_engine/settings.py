@@ -23,6 +23,7 @@ from midas_engine.errors import SettingsError
 from midas_engine.former_settings import FORMER, as_now
 from midas_engine.plugins import listed
 from midas_engine.regular import obstacle
+from midas_engine.service_settings import ServiceSettings
 from midas_engine.setting_ranges import CHOICES, DURATIONS, RANGES
 from midas_engine.setting_types import converted
 from midas_engine.text import did_you_mean
@@ -38,6 +39,7 @@ __all__ = [
     "LEAST_WINDOW_BARS",
     "ModelSettings",
     "MonitorSettings",
+    "ServiceSettings",
     "Settings",
     "TerminalSettings",
     "file_requests",
@@ -191,6 +193,7 @@ class Settings:
         monitor: The online loop.
         terminal: The terminal.
         book: The book of all deployed features.
+        service: `midas run`.
     """
 
     kb: str = "./midas-kb"
@@ -207,6 +210,7 @@ class Settings:
     monitor: MonitorSettings = MonitorSettings()
     terminal: TerminalSettings = TerminalSettings()
     book: BookSettings = BookSettings()
+    service: ServiceSettings = ServiceSettings()
 
     @property
     def kb_path(self) -> Path:
@@ -215,8 +219,12 @@ class Settings:
 
 
 MAX_FILE_BYTES = 256_000
-_NOT_SETTINGS = ("MIDAS_API_KEY",)  # read by the model clients, never stored
-_TABLES = ("terminal.keys", "model.cutoffs")  # their keys are the user's own; only a file can give them
+_NOT_SETTINGS = ("MIDAS_API_KEY", "MIDAS_SERVICE_TOKEN")  # read where they are used, never stored
+_TABLES = (
+    "terminal.keys",
+    "model.cutoffs",
+    "service.sessions",
+)  # their keys are the user's own
 
 
 def load_settings(

@@ -121,6 +121,13 @@ SETTINGS: dict[str, Danger | None] = {
     "book.symbol_cap": Danger("lets the book hold more of one symbol", _no_more),
     "book.net_cap": Danger("lets the book lean further to one side", _no_more),
     "book.neutrality": None,
+    "service.sessions": Danger("starts discovery sessions by itself", _never),
+    "service.health": Danger("opens a door", _never),
+    "service.websocket": Danger("opens a door", _never),
+    "service.record": None,
+    "service.runs_mb": None,
+    "service.log_mb": None,
+    "service.clients": None,
 }
 
 

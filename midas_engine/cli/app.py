@@ -16,6 +16,7 @@ VERBS = {
     "evaluate": f"{_HERE}.evaluate:evaluate",
     "bank": f"{_HERE}.bank:bank",
     "explain": f"{_HERE}.explain:explain",
+    "run": f"{_HERE}.run:run",
     "monitor": f"{_HERE}.monitor:monitor",
     "report": f"{_HERE}.report:report",
     "tearsheet": f"{_HERE}.tearsheet:tearsheet",
@@ -74,7 +75,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "undo",
         "redo",
     ),
-    "Monitoring": ("monitor", "report", "book"),
+    "Monitoring": ("run", "monitor", "report", "book"),
     "Data, language, upkeep": ("data", "dsl", "kb", "trust", "warmup", "plugins"),
 }
 

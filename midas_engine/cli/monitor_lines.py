@@ -29,10 +29,11 @@ class Watchman:
 
     Args:
         as_json: One JSON document a line, every event; else lines for a person, of what a person should see.
+        figures: A person is told the figures of every bar, too.
     """
 
-    def __init__(self, *, as_json: bool = False) -> None:
-        self._as_json = as_json
+    def __init__(self, *, as_json: bool = False, figures: bool = False) -> None:
+        self._as_json, self._figures = as_json, figures
         self._day = ""
         self._refused = ""
         self.unwritten = 0
@@ -112,6 +113,14 @@ class Watchman:
     def _(self, event: ev.RuntimeChanged) -> None:
         if event.progress != event.progress:  # steps, not their progress
             self._line(event, event.phase, "cyan", clean(event.detail))
+
+    @_tell.register
+    def _(self, event: ev.FeatureTicked) -> None:
+        if self._figures:
+            m = event.metrics
+            figures = (("IC 1d", m.ic_1d.value), ("5d", m.ic_5d.value), ("30d", m.ic_30d.value), ("score", m.score))
+            shown = ", ".join(f"{name} {number(value, 3, sign=True)}" for name, value in figures)
+            self._line(event, str(m.status), "cyan", f"{m.bars} bars, {shown}, turnover {number(m.turnover, 2)}")
 
     @_tell.register
     def _(self, event: ev.BarProcessed) -> None:

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 
 _OWN_FILES = (
-    "midas.lock", "midas.holder.lock", "monitor.lock", "monitor.holder.lock", ".midas/sequence", ".midas/pending.json",
+    "midas.lock", "midas.holder.lock", "monitor.lock", "monitor.holder.lock", "service.lock",
+    "service.holder.lock", ".midas/sequence", ".midas/pending.json",
     "journal.sqlite", "journal.sqlite-wal", "journal.sqlite-shm", "journal.sqlite-journal", "journal.sqlite.lock",
 )  # fmt: skip
 

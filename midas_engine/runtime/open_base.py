@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 from midas_engine.errors import MidasError, ReadOnlyError
 from midas_engine.models import FeatureState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from midas_engine.clock import Clock
     from midas_engine.events import Event
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from midas_engine.workspace import Workspace
 
 
+# No folder can ever be there.
+NO_BASE = "/dev/null/no-base"
+
+
 class OpenBase:
     """The base with its journal and pipeline, once `open` was called.
 
@@ -29,14 +34,19 @@ class OpenBase:
         settings: Where it is, and whether it may be written.
         clock: The wall's.
         watched: Today's data for pre-flights; a replay changes nothing.
+        own: Watched in place of what a base has live; then no base is opened.
 
     Attributes:
         read_only: Nothing may be changed: asked for, or forced by the folder.
         had_base: The folder was there when it was opened.
     """
 
-    def __init__(self, settings: Settings, clock: Clock, watched: Watched) -> None:
-        self._settings, self._clock, self._watched = settings, clock, watched
+    def __init__(
+        self, settings: Settings, clock: Clock, watched: Watched, *, own: Sequence[FeatureRecord] = ()
+    ) -> None:
+        if own:
+            settings = dataclasses.replace(settings, kb=NO_BASE, read_only=True)
+        self._settings, self._clock, self._watched, self._own = settings, clock, watched, list(own)
         self.read_only = settings.read_only
         self.had_base = False
         self._workspace: Workspace | None = None
@@ -117,8 +127,8 @@ class OpenBase:
 
     def live_records(self) -> list[FeatureRecord]:
         """Deployed and shadow features, read from the base. Call it in a thread."""
-        if not self.kb.path.is_dir():
-            return []
+        if self._own or not self.kb.path.is_dir():
+            return list(self._own)
         return [r for state in (FeatureState.DEPLOYED, FeatureState.SHADOW) for r in self.kb.features(state)]
 
     def refuse_changes(self) -> None:

@@ -24,7 +24,7 @@ from midas_engine.runtime.watch import Watch
 from midas_engine.runtime.watched import Watched
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from midas_engine.clock import Clock
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from midas_engine.journal import Journal
     from midas_engine.kb import KnowledgeBase
     from midas_engine.market import Panel
+    from midas_engine.models import FeatureRecord
     from midas_engine.runtime.replay import ReplayControl
     from midas_engine.settings import Settings
 
@@ -52,6 +53,7 @@ class Runtime:
         play: Start the replay playing.
         clock: Wall time; injected in tests.
         feed_failures: Failures of the feed in a row after which it is given up (`feed.lost` says why); 0: never.
+        own: Features that are watched in place of a base's, which is not opened then.
 
     Attributes:
         pipeline: Shows and moves features.
@@ -72,6 +74,7 @@ class Runtime:
         play: bool = False,
         clock: Clock | None = None,
         feed_failures: int = 0,
+        own: Sequence[FeatureRecord] = (),
     ) -> None:
         self.settings = settings
         self.bus = EventBus()
@@ -79,7 +82,7 @@ class Runtime:
         mode = "REPLAY" if replay is not None else "LIVE" if is_live(settings.data) else "OFFLINE"
         watched = Watched(mode, replay if replay is not None else settings.data, self.clock)
         supervisor = Supervisor(self.bus, self.clock)
-        base = OpenBase(settings, self.clock, watched)
+        base = OpenBase(settings, self.clock, watched, own=own)
         self.watched, self.supervisor, self.base = watched, supervisor, base
         self.diagnosing = Diagnosing(settings, base, watched, supervisor)
         self.queries = Queries(watched, base, supervisor, proposed=self.diagnosing.proposals)

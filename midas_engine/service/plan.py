@@ -1,0 +1,125 @@
+"""What a service will do, read from the settings before anything is done: what `midas run --check` prints."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from midas_engine.errors import FeedError, MidasError
+from midas_engine.market.feeds.open import FORMS, as_feed, is_live, open_source
+from midas_engine.service.address import Address, read_address
+from midas_engine.service.metrics import check_extra
+from midas_engine.service.outputs import Output, make_outputs
+from midas_engine.service.place import ROLE, Place
+from midas_engine.service.schedule import Schedule
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from midas_engine.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A service as its settings ask for it, checked as far as nothing is opened for it.
+
+    Attributes:
+        settings: With a feed as their data.
+        place: Where its own files lie.
+        schedule: When sessions start.
+        outputs: What goes out.
+        health: Address of the health endpoint; None: none.
+        websocket: Address that terminals may attach to; None: none.
+        quiet: `midas monitor`: it watches, and nothing else.
+    """
+
+    settings: Settings
+    place: Place
+    schedule: Schedule
+    outputs: Sequence[Output] = ()
+    health: Address | None = None
+    websocket: Address | None = None
+    quiet: bool = False
+
+    def steps(self, now: datetime) -> list[tuple[str, str]]:
+        """What it will do, as (part, what) lines."""
+        settings, service = self.settings, self.settings.service
+        live = settings.data.startswith("live:")
+        stored = f"live bars go to {settings.store}" if live and settings.store else "no bar is kept"
+        found = [
+            ("base", f"{settings.kb}: held by this process alone"),
+            ("feed", f"{settings.data}" + (f", asked at {settings.venue_url}" if settings.venue_url else "")),
+            ("store", stored),
+            ("monitor", f"every deployed and shadow feature; kill policy {settings.monitor.kill_policy}"),
+            ("terminals", f"attach at {self.place.socket}"),
+        ]
+        if self.websocket is not None:
+            found.append(("websocket", f"ws://{self.websocket}, with the token in {self.place.token_file}"))
+        if self.health is not None:
+            found.append(("health", f"http://{self.health}/health and /metrics, with the same token"))
+        for goal, line in service.sessions.items():
+            due = Schedule({goal: line}).next(now)
+            when = f", next {due.at:%Y-%m-%d %H:%M} UTC" if due is not None else ""
+            found.append(("session", f"{goal!r} at {line!r} (UTC){when}, asking {settings.model.provider}"))
+        found += [(output.name, output.plan()) for output in self.outputs]
+        found.append(("record", f"{self.place.runs}, {service.runs_mb} MB at most" if service.record else "nothing"))
+        found.append(("log", f"{self.place.log}, {service.log_mb} MB each" if service.log_mb else "none"))
+        if not service.sessions:
+            found.append(("sessions", "none on a schedule"))
+        if not self.outputs:
+            found.append(("outputs", "none: nothing leaves this process"))
+        return found
+
+
+def make_plan(settings: Settings, *, quiet: bool = False) -> Plan:
+    """Read the settings; opens nothing.
+
+    Raises:
+        FeedError: The data is no feed.
+        SettingsError: A part of the service is set wrongly, or its extra is missing.
+    """
+    settings = dataclasses.replace(settings, data=as_feed(settings.data))
+    if not is_live(settings.data):
+        raise FeedError(f"{settings.data!r} is a recording, not a feed", hint=f"give --data {FORMS}")
+    place = Place(settings.kb_path)
+    if quiet:
+        return Plan(settings, place, Schedule({}), quiet=True)
+    service = settings.service
+    health = read_address("service.health", service.health) if service.health else None
+    if health is not None:
+        check_extra()
+    return Plan(
+        settings,
+        place,
+        Schedule(service.sessions),
+        make_outputs(settings),
+        health,
+        read_address("service.websocket", service.websocket) if service.websocket else None,
+    )
+
+
+def hindrance(plan: Plan) -> str:
+    """Why it could not begin now: another process holds the base. Makes nothing; empty when nothing is in its way."""
+    from midas_engine.kb.locks import StoreLock
+
+    for role in (ROLE, "monitor"):
+        lock = plan.place.base / f"{role}.lock"
+        if not lock.exists():
+            continue
+        try:
+            with StoreLock(lock).hold(timeout=0):
+                pass
+        except MidasError:
+            return f"{plan.settings.kb} is held by {StoreLock(lock).holder()}"
+    return ""
+
+
+def check_feed(settings: Settings) -> None:
+    """Refuse a feed that is not of a form Midas reads; nothing is asked of it.
+
+    Raises:
+        FeedError: See `open_source`.
+    """
+    open_source(settings.data, settings.venue_url, settings.store)

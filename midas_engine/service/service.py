@@ -1,0 +1,149 @@
+"""`Service`: one process that holds a base, with everything the settings turn on, started and stopped as one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+from midas_engine.errors import LockTimeoutError, MidasError
+from midas_engine.runtime import Runtime
+from midas_engine.service.alarms import AlarmsFile
+from midas_engine.service.health import HealthDoor
+from midas_engine.service.log import ServiceLog
+from midas_engine.service.place import ROLE
+from midas_engine.service.vitals import Vitals
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from midas_engine.clock import Clock
+    from midas_engine.kb.locks import Claim
+    from midas_engine.models import FeatureRecord
+    from midas_engine.service.outputs import Output
+    from midas_engine.service.plan import Plan
+
+CLOSING_SECONDS = 10.0
+
+
+class Service:
+    """What `midas run` runs: `async with Service(plan) as service: ...`.
+
+    Args:
+        plan: What it is to do.
+        clock: Wall time; injected in tests.
+        own: Features that are watched in place of a base's, which is not opened then.
+
+    Attributes:
+        runtime: The engine.
+        vitals: How it is.
+        health: The health endpoint, where one is set.
+    """
+
+    def __init__(self, plan: Plan, *, clock: Clock | None = None, own: Sequence[FeatureRecord] = ()) -> None:
+        self.plan = plan
+        failures = plan.settings.monitor.feed_failures
+        self.runtime = Runtime(plan.settings, clock=clock, feed_failures=failures, own=own)
+        self._alone = bool(own)
+        self.vitals = Vitals(self.runtime)
+        self.health: HealthDoor | None = None
+        self._claim: Claim | None = None
+        self._alarms: AlarmsFile | None = None
+        self._log: ServiceLog | None = None
+        self._started: list[Output] = []
+        self._untap: list[Callable[[], None]] = []
+
+    async def start(self) -> None:
+        """Take the base, open everything; returns when bars are followed.
+
+        Raises:
+            LockTimeoutError: Another process holds the base.
+            MidasError: A part cannot be opened; what was opened is closed by `stop`.
+        """
+        plan, runtime = self.plan, self.runtime
+        await asyncio.to_thread(self._take_base)
+        if self._claim is not None:
+            self._open_files()
+        for output in plan.outputs:  # before the first bar of a catch-up: nothing of it is missed
+            await output.start(runtime)
+            self._started.append(output)
+        await runtime.start()
+        if runtime.watched.held and not plan.quiet:
+            raise LockTimeoutError(
+                f"{plan.settings.kb} is watched by {runtime.watched.held}", hint="stop that one first"
+            )
+        supervisor = runtime.supervisor
+        supervisor.background(self.vitals.measure_lag(), "loop lag")
+        if plan.quiet:
+            return
+        if plan.health is not None:
+            self.health = HealthDoor(plan.health, plan.place.token(), self.vitals)
+            await self.health.open()
+        schedule = plan.schedule.run(runtime.clock, runtime.sessions.start, self._refused)
+        supervisor.background(schedule, "schedule")
+
+    def _take_base(self) -> None:
+        """Be the only one on the base. A quiet one lets another be that, and looks on."""
+        from midas_engine.kb import KnowledgeBase
+
+        settings = self.plan.settings
+        if settings.read_only or self._alone:
+            return
+        kb = KnowledgeBase(settings.kb_path, clock=self.runtime.clock)
+        if self.plan.quiet and kb.read_only_reason:
+            return
+        try:
+            self._claim = kb.claim(ROLE)
+            kb.claim("monitor").release()  # a terminal or a monitor that watches is found before anything is opened
+        except LockTimeoutError:
+            self._let_go()
+            if not self.plan.quiet:
+                raise
+            return
+        self.plan.place.make()
+
+    def _open_files(self) -> None:
+        plan, bus = self.plan, self.runtime.bus
+        self._alarms = AlarmsFile(plan.place.alarms, self._cannot)
+        self._untap.append(bus.tap(self._alarms.take))
+        if plan.settings.service.log_mb and not plan.quiet:
+            self._log = ServiceLog(plan.place.log, plan.settings.service.log_mb * 1_000_000)
+            self._untap.append(bus.tap(self._log.take))
+
+    def _cannot(self, message: str, hint: str) -> None:
+        self.runtime.supervisor.fault("service", message, hint, "critical")
+
+    def _refused(self, message: str, hint: str) -> None:
+        self.runtime.supervisor.fault("schedule", message, hint)
+
+    async def stop(self) -> None:
+        """Close everything in the reverse order; safe to call twice, and after a start that failed."""
+        if self.health is not None:
+            await self.health.close()
+        for output in reversed(self._started):
+            with contextlib.suppress(MidasError, TimeoutError, OSError):
+                async with asyncio.timeout(CLOSING_SECONDS):
+                    await output.close()
+        self._started = []
+        await self.runtime.stop()
+        for untap in self._untap:
+            untap()
+        self._untap = []
+        if self._alarms is not None:
+            self._alarms.close()
+        if self._log is not None:
+            self._log.close()
+            self._log = None
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if self._claim is not None:
+            self._claim.release()
+            self._claim = None
+
+    async def __aenter__(self) -> Service:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()

@@ -1,0 +1,145 @@
+"""`midas run`: what it holds, what it says it would do, and that no end of it costs or doubles an alarm."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from midas_engine.clock import ManualClock, WallClock
+from midas_engine.errors import FeedError, LockTimeoutError, SessionError, SettingsError
+from midas_engine.service.plan import make_plan
+from midas_engine.service.schedule import Schedule
+from midas_engine.service.service import Service
+from midas_engine.settings import load_settings
+from tests.helpers_cli import run_midas
+from tests.helpers_service import copy_desk, make_desk, plan_of, read_until, settings_of, start_run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_desk(tmp_path_factory.mktemp("service") / "desk")
+
+
+def _alarms(desk: Path) -> str:
+    """The alarms file without those of the feed's silence, which depend on the hour in which the test runs."""
+    lines = (desk / "kb" / "service" / "alarms.jsonl").read_text().splitlines()
+    return "\n".join(line for line in lines if json.loads(line)["alert_type"] != "feed")
+
+
+async def test_whatever_ends_it_no_alarm_is_lost_or_doubled(desk: Path, tmp_path: Path) -> None:
+    undisturbed, killed = copy_desk(desk, tmp_path / "a"), copy_desk(desk, tmp_path / "b")
+    async with Service(plan_of(undisturbed)):
+        pass
+    wanted = _alarms(undisturbed)
+    assert wanted.count('"raised"') > 5
+    chance = random.Random(13)
+    for number in (signal.SIGKILL, signal.SIGTERM):
+        with start_run(killed) as run:
+            read_until(run, " running ", lines=chance.randrange(6, 14))
+            run.send_signal(number)
+    assert _alarms(killed) != wanted  # it was in the middle
+    with start_run(killed) as run:
+        read_until(run, " running ")
+        run.send_signal(signal.SIGTERM)
+    assert run.returncode == 143
+    assert _alarms(killed) == wanted
+
+
+async def test_one_base_has_one_service(desk: Path, tmp_path: Path) -> None:
+    desk = copy_desk(desk, tmp_path / "desk")
+    async with Service(plan_of(desk)) as service:
+        with pytest.raises(LockTimeoutError, match="already has a service"):
+            await Service(plan_of(desk)).start()
+        checked = await asyncio.to_thread(
+            run_midas, "run", "--check", "--kb", str(desk / "kb"), "--data", service.plan.settings.data
+        )
+        assert checked.code == 1
+        assert "it cannot begin now" in checked.out
+
+
+def test_check_says_what_it_would_do_and_does_nothing(desk: Path, tmp_path: Path) -> None:
+    settings = tmp_path / "midas.toml"
+    settings.write_text(
+        f'data = "follow:{desk / "bars.parquet"}"\nkb = "{tmp_path / "kb"}"\n[service]\nhealth = "127.0.0.1:9464"\n'
+        '[service.sessions]\n"momentum" = "0 3 * * *"\n'
+    )
+    done = run_midas("run", "--check", "--config", str(settings), cwd=tmp_path)
+    assert done.code == 0, done.err
+    for part in ("'momentum' at '0 3 * * *' (UTC), next 20", "http://127.0.0.1:9464/health", "outputs    none"):
+        assert part in done.out
+    assert not (tmp_path / "kb").exists()
+    lying = run_midas("run", "--check", cwd=tmp_path, env={"XDG_CONFIG_HOME": str(tmp_path / "elsewhere")})
+    assert lying.code == 2
+    assert "needs your consent" in lying.err
+    assert "service.health" in lying.err
+    assert "starts discovery sessions by itself" in lying.err
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"service.health": "0.0.0.0:9464"}, "not on loopback"),
+        ({"service.health": "9464"}, "is no address"),
+        ({"service.websocket": "example.org:80"}, "is no address"),
+        ({"service.websocket": "127.0.0.1:99999"}, "is no address"),
+    ],
+)
+def test_a_door_is_on_loopback_or_refused(flags: dict[str, str], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        make_plan(load_settings(flags={"data": "follow:x", **flags}, environ={}))
+
+
+def test_a_recording_is_no_feed() -> None:
+    with pytest.raises(FeedError, match="a recording"):
+        make_plan(load_settings(flags={"data": "sample"}, environ={}))
+
+
+@pytest.mark.parametrize("line", ["", "0 3 * *", "@daily", "61 * * * *", "0 3 * * * *", "h h * * *", "a b c d e"])
+def test_what_is_no_cron_line_is_refused(line: str) -> None:
+    with pytest.raises(SettingsError, match="no cron line"):
+        Schedule({"momentum": line})
+
+
+async def test_sessions_start_when_they_fall_due_and_one_that_cannot_is_told() -> None:
+    wall = WallClock().now().replace(hour=2, minute=59, second=30, microsecond=0)
+    clock, started, refused = ManualClock(wall), [], []
+
+    async def start(goal: str) -> None:
+        started.append((goal, clock.now().strftime("%H:%M")))
+        if goal == "carry":
+            raise SessionError("a session runs already", hint="c cancels it")
+
+    schedule = Schedule({"momentum": "0 3 * * *", "carry": "1 3 * * *"})
+    task = asyncio.create_task(schedule.run(clock, start, lambda message, hint: refused.append(message)))
+    for _ in range(20):
+        await asyncio.sleep(0)
+        clock.advance(10.0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert [goal for goal, _ in started] == ["momentum", "carry"]
+    assert started[0][1] == "03:00"
+    assert len(refused) == 1
+    assert "was due and did not start" in refused[0]
+
+
+def test_an_own_expression_is_watched_without_a_base(desk: Path, tmp_path: Path) -> None:
+    from midas_engine.cli.verbs.monitor import own_feature
+
+    settings = settings_of(desk, kb=str(tmp_path / "none"))
+    own = own_feature("cs_rank(ts_mean(funding_rate, 24))", settings)
+
+    async def watch() -> None:
+        async with Service(make_plan(settings, quiet=True), own=own) as service:
+            assert service.runtime.watched.names == ("expression",)
+            assert service.runtime.queries.metrics()["expression"].bars > 100
+
+    asyncio.run(watch())
+    assert not (tmp_path / "none").exists()
