@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from midas_engine.dsl.expression import Expression
-    from midas_engine.kb import KnowledgeBase
     from midas_engine.loops.assessors import Assessor
     from midas_engine.models import FeatureRecord
 
@@ -22,16 +21,15 @@ def unproven_columns(assessor: Assessor, parsed: Iterable[Expression]) -> tuple[
     return assessor.unproven(dict.fromkeys(column for text in parsed for column in text.columns))
 
 
-def words_for_shadow(record: FeatureRecord, kb: KnowledgeBase) -> str:
+def words_for_shadow(record: FeatureRecord) -> str:
     """What is said of a candidate that is sound and short of the line, kept for shadow; empty when it is not kept.
 
-    It is not where the data did not say when it ends, for then no later bar could be told from an earlier one, and
-    not a second time: a look that is answered from the ledger is no other evidence. Blocking.
+    It is not where the data did not say when it ends, for then no later bar could be told from an earlier one.
     """
     from midas_engine.promoter.graduated import graduation
 
     found = graduation(record, None)
-    if found is None or any(r.expression == record.expression for r in kb.features()):
+    if found is None:
         return ""
     return (
         f"{record.name} is sound and short of the lifetime's line: kept as a candidate for shadow "

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from midas_engine.settings import Settings
 
 RELATED_LEARNINGS = 6
+BESIDE = 100
+"""Candidates that every find is compared with: each costs a correlation per evaluation, and its values in memory."""
 PROMPTS = ("plan", "generate", "refine", "learn")
 _SECTIONS = ("dsl", "costs", "evaluation", "model")
 """The settings that a session's course depends on."""
@@ -28,6 +30,7 @@ class SessionInputs:
     Attributes:
         existing: Deployed features, name -> expression.
         named: Those and the candidates: what an expression may be built on.
+        beside: The base's candidates and features in shadow, the newest `BESIDE`: what a find must differ from too.
         thresholds: The gates.
         problem: Why thresholds.json was not taken; empty when it was.
         prompts: Prompt templates by name; empty for a researcher without a model.
@@ -48,6 +51,7 @@ class SessionInputs:
     config: OfflineLoopConfig
     settings: dict[str, Any] = field(default_factory=dict)
     researcher: dict[str, str] = field(default_factory=dict)
+    beside: dict[str, str] = field(default_factory=dict)
 
     def restored(self, settings: Settings) -> Settings:
         """`settings` with the sections the session depends on as they were."""
@@ -77,7 +81,9 @@ def gather(
     if existing is None:
         existing = {r.name: r.expression for r in kb.features(FeatureState.DEPLOYED)}
     thresholds, problem = kb.last_good_thresholds()
-    candidates = {r.name: r.expression for r in kb.features(FeatureState.CANDIDATE)}
+    waiting = [r for s in (FeatureState.CANDIDATE, FeatureState.SHADOW) for r in kb.features(s)]
+    candidates = {r.name: r.expression for r in waiting}
+    waiting.sort(key=lambda r: (r.created_at.timestamp() if r.created_at else 0.0, r.name))
     kept: dict[str, Any] = {name: dataclasses.asdict(getattr(settings, name)) for name in _SECTIONS}
     kept["model"].pop("base_url")  # where it was asked is nobody's business later
     return SessionInputs(
@@ -88,4 +94,5 @@ def gather(
         prompts={name: kb.prompt(name) for name in PROMPTS} if model is not None else {}, config=config,
         settings=kept | {"data": settings.data, "seed": settings.seed, "target": settings.target},
         researcher={"provider": model[0], "model": model[1]} if model is not None else {},
+        beside={r.name: r.expression for r in waiting[-BESIDE:] if r.name not in existing},
     )  # fmt: skip

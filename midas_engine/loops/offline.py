@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import multiprocessing
 import sys
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -14,21 +15,23 @@ from midas_engine.clock import WallClock
 from midas_engine.errors import ReadOnlyError, SessionError
 from midas_engine.loops.config import OfflineLoopConfig
 from midas_engine.loops.interrupted import end_interrupted
+from midas_engine.loops.known import same_feature
 from midas_engine.loops.session import Session
 from midas_engine.loops.session_journal import SessionScribe
+from midas_engine.loops.session_parts import Saved
 from midas_engine.loops.session_record import SessionRecord
 from midas_engine.proposer.blocking import run_blocking
 
 if TYPE_CHECKING:
     from midas_engine.clock import Clock
-    from midas_engine.evaluator.trials.ledger import TrialLedger
+    from midas_engine.evaluator.trials.ledger import TrialKey, TrialLedger
     from midas_engine.journal import Journal
     from midas_engine.kb import KnowledgeBase
     from midas_engine.loops.assessors import Assessor
-    from midas_engine.models import LearningDocument
+    from midas_engine.models import FeatureRecord, LearningDocument
     from midas_engine.promoter import FeaturePromoter
     from midas_engine.proposer.protocol import Researcher
-    from midas_engine.settings import Settings
+    from midas_engine.settings import DslLimits, Settings
 
 
 class OfflineCompoundLoop:
@@ -190,19 +193,21 @@ class OfflineCompoundLoop:
         """Where a session keeps what it asks."""
         return self._record or SessionRecord(session_id, journal=self._journal)
 
-    async def save_candidate(self, record: Any) -> str:
-        """Write an accepted expression; returns the path."""
-        if self._record is not None and (there := await asyncio.to_thread(self._saved, record)):
-            return there
-        if self._promoter is not None:
-            saved = await asyncio.to_thread(self._promoter.save_candidate, record)
-            return saved.path
-        return str(await asyncio.to_thread(self.kb.write_feature, record))
+    async def save_candidate(self, record: FeatureRecord, key: TrialKey, limits: DslLimits) -> Saved:
+        """Write an accepted expression under a free name, unless the base has one of its identity."""
+        return await asyncio.to_thread(self._save_once, record, key, limits)
 
-    def _saved(self, record: Any) -> str:
-        """The path of a candidate that this session saved before it was interrupted."""
-        same = [r for r in self.kb.features() if r.name == record.name and r.session_id == record.session_id]
-        return same[0].path if same and same[0].expression == record.expression else ""
+    def _save_once(self, record: FeatureRecord, key: TrialKey, limits: DslLimits) -> Saved:
+        """Look and write under the base's lock: of two sessions with one find, one saves it."""
+        with self.kb.lock():
+            there = same_feature(self.kb.features(), key, limits)
+            if there is not None:
+                ours = there.session_id == record.session_id  # saved before this session was interrupted
+                return Saved(there.name, there.path, "" if ours else f"{there.name} ({there.state.value})")
+            fresh = dataclasses.replace(record, name=self.kb.free_name(record.name))
+            if self._promoter is None:
+                return Saved(fresh.name, str(self.kb.write_feature(fresh)))
+            return Saved(fresh.name, self._promoter.save_candidate(fresh).path)
 
     # -- the original's form ---------------------------------------------------------------------
 

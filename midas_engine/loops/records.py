@@ -142,13 +142,13 @@ def candidate_record(
     session_id: str,
     hypothesis: str,
     at: datetime,
-    measured_on: str = "",
+    data: tuple[str, int] = ("", 0),
     unproven: Sequence[str] = (),
 ) -> FeatureRecord:
     """The document of an accepted expression, with the figures of every part and what it promises.
 
-    `measured_on` is the content hash of the data that the figures are of; `unproven` the columns it reads that nobody
-    vouches for.
+    `data` is the content hash of the data that the figures are of, and the horizon in bars; `unproven` the columns it
+    reads that nobody vouches for.
     """
     research = judged.research
     metrics = flat_figures(research)
@@ -168,8 +168,8 @@ def candidate_record(
     metrics["passed_agents"] = ", ".join(v.agent for v in research.verdicts if v.passed)
     if unproven:
         metrics["unproven"] = ", ".join(unproven)
-    if measured_on:
-        metrics["measured_on"] = measured_on
+    if data[0]:
+        metrics["measured_on"], metrics["horizon"] = data
     return FeatureRecord(
         name=name,
         expression=proposal.expression,
@@ -204,6 +204,8 @@ def learning_document(draft: LearningDraft | None, end: SessionEnd) -> LearningD
     if end.reason:
         body = f"{end.reason}\n\n{body}"
     figures: dict[str, Any] = {"tried": len(results), "scored": len(scored), "accepted": len(accepted)}
+    if known := sum(bool(r.known) for r in results):
+        figures["known_before"] = known
     figures["passed_research_only"] = end.confirmed_failures
     if best is not None and math.isfinite(best.score_t):
         figures |= {

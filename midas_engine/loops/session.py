@@ -16,15 +16,15 @@ from midas_engine.errors import (
     MidasError,
     SessionError,
 )
-from midas_engine.evaluator.trials.holdout import HoldoutLook
 from midas_engine.llm.recorded import RecordedClient
+from midas_engine.loops.confirming import Confirmation
 from midas_engine.loops.endurance import Endurance
 from midas_engine.loops.expressions import cleaned, computable
-from midas_engine.loops.for_shadow import unproven_columns, words_for_shadow, words_on_columns
 from midas_engine.loops.inputs import SessionInputs, gather
 from midas_engine.loops.interrupted import drop_interrupted
+from midas_engine.loops.known import KnownTrial, known_trial, rules_mark, same_feature
 from midas_engine.loops.power_text import power_text
-from midas_engine.loops.records import Judged, SessionEnd, candidate_record, learning_document, look_words, trial_result
+from midas_engine.loops.records import SessionEnd, learning_document, trial_result
 from midas_engine.loops.session_digest import SessionDigest
 from midas_engine.loops.session_events import Voice
 from midas_engine.loops.trial_account import TrialAccount
@@ -72,15 +72,17 @@ class Session:
         self.session_id = session_id or f"{loop.clock.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
         self._record, self._digest = loop.new_record(self.session_id), SessionDigest()
         self.results: list[TrialResult] = []
-        self.accepted: list[str] = []
         self.learning: LearningDocument | None = None
         self._voice = Voice(self._heard_by(emit), loop.clock, self.session_id)
         self._verdicts: dict[TrialKey, tuple[TrialResult, MultiAgentResult]] = {}
-        self._unconfirmed = 0
-        self._found: dict[str, str] = {}
+        self._confirming = Confirmation(
+            loop, self.session_id, assessor, self._record, self._voice, self._judge, self._parsed
+        )  # fmt: skip
+        self.accepted, self._found = self._confirming.accepted, self._confirming.found
         self._given: SessionInputs | None = None
         self._researcher: Researcher | None = None
         self._account: TrialAccount | None = None
+        self._rules = ""
         self._endurance = Endurance(loop.settings.model, loop.clock, self._voice.say)
 
     # -- the whole -------------------------------------------------------------------------------
@@ -138,7 +140,7 @@ class Session:
         if given.problem:
             self._voice.say(f"thresholds.json was refused, the last good ones are used: {given.problem}\n")
         self._existing = self._computable(given.existing)
-        await self._assessor.start(self._existing)
+        await self._assessor.start(self._computable(given.beside) | self._existing)
         # A user's engine says only now which columns it has. What does not parse reaches no prompt either.
         self._existing = self._computable(self._existing)
         snapshot = await record.answer("data", str, self._snapshot)
@@ -155,6 +157,8 @@ class Session:
             config.planned_trials,
             loop.clock,
         )
+        self._rules = rules_mark(loop.settings, given.thresholds)
+        self._account.about = {"rules": self._rules, "proposer": researcher.name}
         power = functools.partial(
             power_text, self._assessor, self._account, config.planned_trials, given.thresholds
         )  # fmt: skip
@@ -221,6 +225,10 @@ class Session:
         if known is not None:
             self._voice.scored(proposal, known[0], known[1], accepted=False, repeated=True)
             return None
+        if (before := await self._known(proposal, key)) is not None:
+            self.results.append(before.result)
+            self._voice.known(proposal, before)
+            return before.result
         try:
             verdict = await self._judge(proposal, "research", self._trials)
         except (EvaluationError, ExpressionError) as error:
@@ -231,9 +239,28 @@ class Session:
         result = trial_result(self._voice.iteration, proposal, verdict)
         self.results.append(result)
         self._verdicts[key] = (result, verdict)
-        accepted = verdict.overall_pass and await self._confirm(proposal, plan, verdict, key)
+        accepted = verdict.overall_pass and await self._confirming.confirm(
+            proposal, plan.hypothesis, verdict, key, self._account
+        )  # fmt: skip
         self._voice.scored(proposal, result, verdict, accepted=accepted, repeated=False)
         return result
+
+    async def _known(self, proposal: Proposal, key: TrialKey) -> KnownTrial | None:
+        """The answer of the record: another session of this base paid for the very same trial."""
+        return await self._record.answer_if(
+            "known", key.digest, KnownTrial, lambda: self._looked_up(proposal, key)
+        )  # fmt: skip
+
+    async def _looked_up(self, proposal: Proposal, key: TrialKey) -> KnownTrial | None:
+        assert self._account is not None
+        assert self._given is not None
+        trial = await self._account.earlier(key)
+        if trial is None:
+            return None
+        records = await asyncio.to_thread(self._loop.kb.features)
+        feature = await asyncio.to_thread(same_feature, records, key, self._limits)
+        beside = {**self._given.beside, **(self._existing or {}), **self._found}
+        return known_trial(trial, proposal, self._voice.iteration, self._rules, beside, feature)
 
     @property
     def _trials(self) -> int:
@@ -276,45 +303,6 @@ class Session:
             )
         )
         self._voice.refused(proposal, reason)
-
-    async def _confirm(self, proposal: Proposal, plan: Plan, research: MultiAgentResult, key: TrialKey) -> bool:
-        """The one look at the sealed part. None of its figures reaches the researcher."""
-        assert self._account is not None
-        try:
-            sealed = await self._judge(proposal, "sealed", 1)
-            promise = await self._assessor.promise(proposal)
-        except EvaluationError as error:
-            # What could not be looked at is not confirmed.
-            self._voice.say(f"{proposal.name} could not be confirmed: {error.message}\n")
-            self._unconfirmed += 1
-            return False
-        look = await self._record.answer("look", HoldoutLook, functools.partial(self._account.look, key, sealed))
-        self._voice.say(look_words(look))
-        if not look.passed:
-            self._unconfirmed += 1
-            if not look.sound:
-                return False
-        free = functools.partial(asyncio.to_thread, self._loop.kb.free_name, proposal.name)
-        name = await self._record.answer("name", str, free)
-        parsed = [self._parsed(text) for text in (proposal.expression, proposal.gate) if text]
-        record = candidate_record(
-            proposal, Judged(research, sealed, look, promise),
-            name=name, session_id=self.session_id, hypothesis=plan.hypothesis, at=self._voice.now(),
-            measured_on=self._assessor.snapshot_id, unproven=unproven_columns(self._assessor, parsed),
-        )  # fmt: skip
-        if not look.passed:
-            words = await asyncio.to_thread(words_for_shadow, record, self._loop.kb)
-            if words:
-                await self._loop.save_candidate(record)
-                self._voice.say(words)
-            return False
-        path = await self._loop.save_candidate(record)
-        self.accepted.append(name)
-        self._found[name] = proposal.expression
-        self._voice.saved(name, proposal.expression, path)
-        if words := words_on_columns(record):
-            self._voice.say(words)
-        return True
 
     def _context(self) -> ResearchContext:
         given, config, assessor = self._given, self._loop.config, self._assessor
@@ -363,7 +351,7 @@ class Session:
         end = SessionEnd(
             goal=self.goal, result=result, reason=reason, results=self.results, accepted=self.accepted,
             researcher=researcher.name if researcher is not None else "", regime=self._regime,
-            session_id=self.session_id, at=self._voice.now(), confirmed_failures=self._unconfirmed,
+            session_id=self.session_id, at=self._voice.now(), confirmed_failures=self._confirming.unconfirmed,
         )  # fmt: skip
         document = learning_document(draft, end)
         path = ""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from midas_engine.clock import Clock
     from midas_engine.llm.client import ModelReply, ModelRequest
+    from midas_engine.loops.known import KnownTrial
     from midas_engine.models import MultiAgentResult
     from midas_engine.proposer.protocol import Plan, Proposal, TrialResult
 
@@ -109,6 +110,19 @@ class Voice:
                 expression=proposal.expression, accepted=accepted, composite=result.composite, rank_ic=result.rank_ic,
                 score_t=result.score_t, line_t=result.line_t, trials=verdict.trials, agents=agent_rows(verdict),
                 suggestions=result.suggestions, repeated=repeated,
+            )
+        )  # fmt: skip
+
+    def known(self, proposal: Proposal, found: KnownTrial) -> None:
+        """An expression that was tried before, answered from the record."""
+        result = found.result
+        self.say(f"{proposal.name} was tried before, {result.known}: answered from the record\n")
+        self._emit(
+            ev.CandidateScored(
+                at=self.now(), session_id=self._id, iteration=self.iteration, name=proposal.name,
+                expression=proposal.expression, accepted=False, composite=result.composite, rank_ic=result.rank_ic,
+                score_t=result.score_t, line_t=result.line_t, trials=found.trials, agents=found.agents,
+                suggestions=result.suggestions, repeated=True,
             )
         )  # fmt: skip
 

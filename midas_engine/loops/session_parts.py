@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from midas_engine.clock import Clock
-    from midas_engine.evaluator.trials.ledger import TrialLedger
+    from midas_engine.evaluator.trials.ledger import TrialKey, TrialLedger
     from midas_engine.kb import KnowledgeBase
     from midas_engine.loops.config import OfflineLoopConfig
     from midas_engine.loops.session_record import SessionRecord
+    from midas_engine.models import FeatureRecord
     from midas_engine.proposer.protocol import Researcher
-    from midas_engine.settings import Settings
+    from midas_engine.settings import DslLimits, Settings
 
 
 class SessionHost(Protocol):
@@ -31,6 +33,21 @@ class SessionHost(Protocol):
         """Where a session keeps what it asks; that of an earlier run of it, where it is repeated or resumed."""
         ...
 
-    async def save_candidate(self, record: Any) -> str:
-        """Write an accepted expression; returns the path."""
+    async def save_candidate(self, record: FeatureRecord, key: TrialKey, limits: DslLimits) -> Saved:
+        """Write an accepted expression of this identity, unless the base has it."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """Where an accepted expression went.
+
+    Attributes:
+        name: What it is called.
+        path: Its document.
+        known: The feature of the base that it is already, with its state; nothing was written then.
+    """
+
+    name: str
+    path: str = ""
+    known: str = ""

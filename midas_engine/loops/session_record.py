@@ -84,6 +84,25 @@ class SessionRecord:
         await self.keep("answer", {"what": what, "value": plain(found)})
         return found
 
+    async def answer_if(self, what: str, mark: str, kind: type[T], ask: Callable[[], Awaitable[T | None]]) -> T | None:
+        """What `ask` gives, kept only when it is something; or what it gave the first time.
+
+        Args:
+            what: The question, in a word.
+            mark: Which of many such questions; it is the value's field `key`.
+            kind: The answer's type, a dataclass with a field `key`.
+            ask: Asks.
+        """
+        if self._answers:
+            kept = self._answers[0]
+            if kept.get("what") != what or kept["value"].get("key") != mark:
+                return None
+            return revived(kind, self._next_answer(what))
+        found = await ask()
+        if found is not None:
+            await self.keep("answer", {"what": what, "value": plain(found)})
+        return found
+
     def answer_now(self, what: str, ask: Callable[[], str]) -> str:
         """`answer` with a text, for a thread that may wait for the disk."""
         if self._answers:

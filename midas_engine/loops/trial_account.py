@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from midas_engine.clock import Clock
     from midas_engine.evaluator.trials.holdout import HoldoutLook
-    from midas_engine.evaluator.trials.ledger import TrialKey, TrialLedger
+    from midas_engine.evaluator.trials.ledger import Trial, TrialKey, TrialLedger
     from midas_engine.models import MultiAgentResult
     from midas_engine.proposer.protocol import Proposal
 
@@ -27,12 +27,16 @@ class TrialAccount:
         snapshot: Content hash of the data.
         horizon: Target in bars.
         owned: Close the ledger at the end.
+
+    Attributes:
+        about: Kept with every scored trial: who proposes, and the mark of the rules it was judged by.
     """
 
     def __init__(self, ledger: TrialLedger, session: str, snapshot: str, horizon: int, *, owned: bool) -> None:
         self._ledger, self._session = ledger, session
         self._snapshot, self._horizon = snapshot, horizon
         self._owned = owned
+        self.about: dict[str, Any] = {}
 
     @classmethod
     async def open(
@@ -59,13 +63,20 @@ class TrialAccount:
             "name": e.feature_name, "rank_ic": e.rank_ic.value, "line_t": verdict.line_t, "trials": verdict.trials,
             "composite": verdict.composite_score, "failed": list(verdict.failed_agents),
             "statistical": verdict.statistical_pass, "missed": _missed(verdict),
-            "nearest": e.most_correlated,
+            "nearest": e.most_correlated, "rank_ic_se": e.rank_ic.se, "turnover": e.turnover, "net_bps": e.net_bps,
+            "agents": [[v.agent, v.passed, round(v.score, 4), v.summary[:200]] for v in verdict.verdicts],
+            "suggestions": [text[:200] for text in verdict.suggestions[:8]], **self.about,
         }  # fmt: skip
         if added := _plugins_in(key, verdict):
             summary["plugins"] = added
         return await self._record(
             key, score_t=e.score_t, p=e.score_p, accepted=verdict.overall_pass, summary=summary, outcome="scored"
         )
+
+    async def earlier(self, key: TrialKey) -> Trial | None:
+        """The trial of this identity that another session paid for; None when there is none."""
+        found = await asyncio.to_thread(self._ledger.find, key)
+        return found if found is not None and found.session != self._session else None
 
     async def charge_unscored(self, proposal: Proposal, reason: str, outcome: str) -> bool:
         """Charge a try that was refused before scoring ("invalid") or could not be scored ("failed")."""

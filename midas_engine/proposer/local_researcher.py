@@ -48,6 +48,8 @@ class LocalResearcher:
     def __init__(self, seed: int = 7) -> None:
         self._rng = np.random.default_rng(seed)
         self._seen: set[str] = set()
+        self._read: set[str] = set()
+        self._numbers: dict[str, int] = {}
         self._stories: dict[str, str] = {}
         self._target: TrialResult | None = None
         self._built: dict[str, int] = {}
@@ -278,6 +280,9 @@ class LocalResearcher:
         for expression in [r.expression for r in context.results] + [
             e for d in context.learnings for e in d.expressions
         ]:
+            if expression in self._read:
+                continue
+            self._read.add(expression)
             try:
                 self._seen.add(canonical(expression))
             except ExpressionError:
@@ -292,10 +297,11 @@ class LocalResearcher:
 
     def _name(self, base: str) -> str:
         slug = re.sub(r"[^a-z0-9_]+", "_", base.lower())[:60].strip("_") or "idea"
-        name, n = slug, 1
+        name, n = slug, self._numbers.get(slug, 1)
         while name in self._stories:
             n += 1
             name = f"{slug}_v{n}"
+        self._numbers[slug] = n
         self._stories[name] = slug
         return name
 

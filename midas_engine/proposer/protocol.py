@@ -42,6 +42,7 @@ class TrialResult:
         passed: Every gate held on the research part.
         verdicts: One line an agent.
         refused: Why it was never scored; empty when it was.
+        known: Where it was tried before, when it is answered from the record; empty for a trial of this session.
     """
 
     iteration: int
@@ -59,6 +60,7 @@ class TrialResult:
     suggestions: tuple[str, ...] = ()
     refused: str = ""
     rationale: str = ""
+    known: str = ""
 
     @property
     def line(self) -> str:
@@ -66,6 +68,7 @@ class TrialResult:
         if self.refused:
             return f"{self.expression}: refused ({self.refused.splitlines()[0]})"
         fate = "passed" if self.passed else "failed " + ", ".join(self.failed_agents)
+        fate += f" (tried before, {self.known})" if self.known else ""
         return (
             f"{self.expression}: t {self.score_t:+.2f} (line {self.line_t:.2f}), IC {self.rank_ic:+.4f}, "
             f"turnover {self.turnover:.2f}, net {self.net_bps:+.2f} bps: {fate}"
