@@ -104,7 +104,7 @@ class Workspace:
                 from midas_engine.journal import Journal
 
                 self._journal = Journal(self.kb.journal_path, clock=self.clock, read_only=self.kb.read_only)
-                self.notices += self._journal.notices
+                self.notices += [*self._journal.notices, *filter(None, [self._journal.renewed])]
                 self.notices += self._end_interrupted(self._journal)
             return self._journal
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import tarfile
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 
 from midas_engine.evaluator.trials.ledger import TrialLedger
 from midas_engine.factory import create_midas
+from midas_engine.journal import Journal
+from midas_engine.journal.schema import RETIRED, SCHEMA
 from midas_engine.models import FeatureState
 from tests.helpers_cli import ROOT, run_midas
 
@@ -95,6 +98,47 @@ def test_a_journal_of_an_older_format_is_copied_before_it_is_changed(old_base: P
         assert len(ledger.history()) == 32
         assert ledger.looks() == []
     assert run_midas("kb", "check", "--kb", str(old_base)).code == 0
+
+
+def _schema(path: Path) -> tuple[int, set[str]]:
+    """A journal's version and tables."""
+    with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as raw:
+        tables = {row[0] for row in raw.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        return raw.execute("PRAGMA user_version").fetchone()[0], tables
+
+
+def test_the_first_write_drops_the_tables_nobody_wrote_and_keeps_a_copy(old_base: Path) -> None:
+    journal, copy = old_base / "journal.sqlite", old_base / "journal.sqlite.schema-1"
+    before = _schema(journal)
+    assert before[0] == 1
+    assert set(RETIRED) <= before[1]
+    with Journal(journal, read_only=True) as reading:
+        events = reading.events()
+        assert (len(reading.actions()), len(events)) == (7, 137)
+    assert _schema(journal) == before  # looking changes nothing
+    assert not copy.exists()
+    with ThreadPoolExecutor(4) as pool:  # as terminal, monitor and two commands begin at once
+        opened = list(pool.map(lambda _: Journal(journal), range(4)))
+    assert {one.renewed for one in opened} - {""} == {
+        "the journal was brought to schema 2; as it was, it lies in journal.sqlite.schema-1"
+    }
+    assert [one.events() == events and one.verify() == [] for one in opened] == [True] * 4
+    for one in opened:
+        one.close()
+    assert _schema(journal) == (SCHEMA, before[1] - set(RETIRED))
+    assert _schema(copy) == before
+    assert list(old_base.glob(".midas-*.tmp*")) == []
+    with Journal(journal) as again:
+        assert (again.notices, again.renewed) == ([], "")
+
+
+def test_a_lost_table_of_the_older_format_is_damage_and_no_older_format(old_base: Path) -> None:
+    journal = old_base / "journal.sqlite"
+    with contextlib.closing(sqlite3.connect(journal)) as raw:
+        raw.executescript("PRAGMA writable_schema = ON; DELETE FROM sqlite_master WHERE name = 'events';")
+    with Journal(journal) as mended:
+        assert any("salvag" in notice or "damaged" in notice for notice in mended.notices), mended.notices
+        assert len(mended.events()) == 137
 
 
 def test_a_base_of_a_newer_version_is_read_and_not_written(old_base: Path) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from midas_engine.errors import JournalDamagedError, JournalError
 from midas_engine.journal.presence import Presence
-from midas_engine.journal.schema import CREATE, PAGE_BYTES, SCHEMA
+from midas_engine.journal.schema import CREATE, PAGE_BYTES, RENEW, SCHEMA
 from midas_engine.journal.soundness import (
     check_content,
     check_log,
@@ -58,6 +58,9 @@ class Database:
         path: The file; made when missing, unless `read_only`. ":memory:" is a private one without a file.
         read_only: Never write; a missing file then reads as an empty journal.
 
+    Attributes:
+        renewed: Says so when opening it changed its format, and where the copy is.
+
     Raises:
         JournalDamagedError: The file is broken.
         JournalError: The file cannot be opened, is no journal, or belongs to a newer Midas.
@@ -66,6 +69,7 @@ class Database:
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = path
         self.read_only = read_only
+        self.renewed = ""
         self._lock = threading.RLock()
         self._closed = False
         self._presence: Presence | None = None
@@ -172,8 +176,9 @@ class Database:
         check_content(connection, self.path.stat().st_size)
         if version < SCHEMA or not there.keys() >= expected_schema().keys():
             if there:
-                keep_copy(connection, self.path, version)
-            connection.executescript(f"BEGIN IMMEDIATE;\n{CREATE}\nPRAGMA user_version = {SCHEMA};\nCOMMIT;")
+                copy = keep_copy(connection, self.path, version)
+                self.renewed = f"the journal was brought to schema {SCHEMA}; as it was, it lies in {copy.name}"
+            connection.executescript(f"BEGIN IMMEDIATE;\n{RENEW}\nCOMMIT;")
 
     def _look(self) -> _Files:
         """Which files lie at the path and beside it now."""
@@ -303,8 +308,7 @@ def create_file(path: Path) -> None:
     Raises:
         OSError: The folder cannot be written.
     """
-    # Named as the knowledge base names its own, so that what a crash leaves is swept.
-    temp = path.parent / f".midas-{os.getpid()}-{secrets.token_hex(6)}.tmp"
+    temp = _draft(path)
     try:
         os.close(os.open(temp, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         with contextlib.closing(sqlite3.connect(temp, isolation_level=None)) as connection:
@@ -312,11 +316,7 @@ def create_file(path: Path) -> None:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.executescript(f"BEGIN IMMEDIATE;\n{CREATE}\nPRAGMA user_version = {SCHEMA};\nCOMMIT;")
-        with contextlib.suppress(FileExistsError):  # somebody was faster, with the same content
-            try:
-                os.link(temp, path)
-            except PermissionError:  # a file system without links
-                os.rename(temp, path)
+        _put(temp, path)
     finally:
         for tail in ("", *TAILS):
             with contextlib.suppress(OSError):
@@ -351,12 +351,32 @@ def _is_damage(error: sqlite3.Error) -> bool:
 
 
 def keep_copy(connection: sqlite3.Connection, path: Path, version: int) -> Path:
-    """A copy of a journal as an older version left it, before this one changes its format; one for each format."""
+    """A copy of a journal as an older version left it, before this one changes its format; one for each format.
+
+    Of two processes at once the first one's copy stays: it was whole before either changed anything.
+    """
     copy = path.with_name(f"{path.name}.schema-{version}")
     if not os.path.lexists(copy):
-        draft = path.with_name(f"{copy.name}.part")
-        draft.unlink(missing_ok=True)
-        with contextlib.closing(sqlite3.connect(draft)) as target:
-            connection.backup(target)
-        draft.rename(copy)
+        draft = _draft(path)
+        try:
+            with contextlib.closing(sqlite3.connect(draft)) as target:
+                connection.backup(target)
+            _put(draft, copy)
+        finally:
+            with contextlib.suppress(OSError):
+                os.unlink(draft)
     return copy
+
+
+def _draft(path: Path) -> Path:
+    # Named as the knowledge base names its own, so that what a crash leaves is swept.
+    return path.parent / f".midas-{os.getpid()}-{secrets.token_hex(6)}.tmp"
+
+
+def _put(draft: Path, path: Path) -> None:
+    """Give a finished file its name, unless somebody was faster: theirs has the same content."""
+    with contextlib.suppress(FileExistsError):
+        try:
+            os.link(draft, path)
+        except PermissionError:  # a file system without links
+            os.rename(draft, path)

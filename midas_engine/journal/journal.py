@@ -73,6 +73,11 @@ class Journal:
         """Whether writes are refused."""
         return self._database.read_only
 
+    @property
+    def renewed(self) -> str:
+        """Says so when opening it changed its format, and where the copy is; else empty."""
+        return self._database.renewed
+
     def fresh_notices(self) -> list[str]:
         """The notices that were not handed out here before: for whoever shouts them."""
         fresh = self.notices[self._told :]
@@ -99,8 +104,7 @@ class Journal:
 
     def actions(self, *, feature: str | None = None, limit: int | None = None) -> list[Action]:
         """Actions, oldest first; with `limit`, the newest ones (still oldest first)."""
-        rows = self.tables.rows("actions", key=feature, limit=limit, newest=limit is not None)
-        return [_action(row) for row in (reversed(rows) if limit is not None else rows)]
+        return [_action(row) for row in self.tables.rows("actions", key=feature, limit=limit)]
 
     # -- events ----------------------------------------------------------------------------------
 
@@ -122,11 +126,8 @@ class Journal:
     ) -> list[Event]:
         """Events, oldest first; with `limit`, the newest ones. What a newer version wrote is left out."""
         names = tuple(kind.__name__ for kind in kinds)
-        rows = self.tables.rows(
-            "events", key=subject, kinds=names, since=since, until=until, limit=limit, newest=limit is not None
-        )
         found: list[Event] = []
-        for row in reversed(rows) if limit is not None else rows:
+        for row in self.tables.rows("events", key=subject, kinds=names, since=since, until=until, limit=limit):
             try:
                 found.append(from_dict(row.body))
             except (ValueError, TypeError, KeyError):

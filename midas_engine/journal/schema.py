@@ -12,21 +12,13 @@ from typing import Any
 
 from midas_engine.redaction import redact
 
-SCHEMA = 1
+SCHEMA = 2
 PAGE_BYTES = 4096
 
-# One shape for every append-only table: who and what in columns that are searched, the rest in `body`. `metrics`,
-# `alerts` and `bars` are of the file's format but written by nobody: what they would say is in `events` and `states`.
-TABLES = (
-    "actions",
-    "events",
-    "metrics",
-    "alerts",
-    "sessions",
-    "model_calls",
-    "bars",
-    "shadow",
-)
+# One shape for every append-only table: who and what in columns that are searched, the rest in `body`.
+TABLES = ("actions", "events", "sessions", "model_calls", "shadow")
+# Of schema 1, and written by nobody: what they would have said is in `events` and `states`. Dropped on the way to 2.
+RETIRED = ("metrics", "alerts", "bars")
 # Tables of the trial ledger (`midas_engine.evaluator.trials.ledger`), in the same file: whoever opens or salvages it
 # must know them. Each row carries the checksum of the row before it, and the database refuses updates and deletes.
 LEDGER_TABLES = ("evaluator_trials", "evaluator_sessions", "evaluator_looks")
@@ -74,6 +66,11 @@ CREATE = "\n".join(
         ),
     ]
 )
+
+RENEW = "\n".join(
+    [CREATE, *(f"DROP TABLE IF EXISTS {table};" for table in RETIRED), f"PRAGMA user_version = {SCHEMA};"]
+)
+"""What brings a journal of any earlier schema to this one; doing it twice is doing it once."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from midas_engine.journal.pages import Image
-from midas_engine.journal.schema import CREATE, LEDGER_TABLES, PAGE_BYTES, SCHEMA, TABLES, home_of
+from midas_engine.journal.schema import CREATE, LEDGER_TABLES, PAGE_BYTES, RETIRED, TABLES, home_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,12 +47,13 @@ def check_schema(there: Objects, version: int) -> None:
     """
     expected = expected_schema()
     altered = [name for (kind, name), text in there.items() if expected.get((kind, name), text) != text]
-    strange = [name for kind, name in there if kind == "table" and (kind, name) not in expected]
+    strange = [name for kind, name in there if kind == "table" and (kind, name) not in expected and name not in RETIRED]
     gone = [name for kind, name in expected if kind == "table" and (kind, name) not in there]
-    # A journal of an older version has no tables of the trial ledger; what hung on a lost one would still be there.
+    # A journal from before the schemas were numbered has no tables of the trial ledger, and every later one has all
+    # of today's; what hung on a lost one would still be there.
     orphans = [name for name in gone if any(table == name for table, _ in there.values())]
-    lost = [name for name in gone if not name.startswith("evaluator_")] if version == SCHEMA else []
-    if altered or orphans or lost or (gone and strange and version == SCHEMA):
+    lost = [name for name in gone if not name.startswith("evaluator_")] if version else []
+    if altered or orphans or lost or (gone and strange and version):
         what = sorted({*altered, *orphans, *lost, *gone})
         raise sqlite3.DatabaseError(f"malformed database schema: {', '.join(what)[:200]}")
 

@@ -73,17 +73,14 @@ class Tables:
         kinds: tuple[str, ...] = (),
         since: datetime | None = None,
         until: datetime | None = None,
-        after_seq: int = 0,
         limit: int | None = None,
-        newest: bool = False,
         unlike: str = "",
     ) -> list[Row]:
-        """Sound rows, oldest first; with `newest`, the last `limit` ones, newest first. `until` is excluded.
+        """Sound rows, oldest first; with `limit`, the newest so many, damaged ones counted too. `until` is excluded.
 
         `unlike` is a pattern of SQL's LIKE that no row's kind may have.
         """
         _known(table)
-        where, values = ["seq > ?"], [after_seq]
         conditions: list[tuple[str, Any]] = []
         if key is not None:
             conditions.append(("key = ?", key))
@@ -93,13 +90,12 @@ class Tables:
             conditions.append(("at < ?", stamp(until)))
         if unlike:
             conditions.append(("kind NOT LIKE ?", unlike))
-        where += [c for c, _ in conditions]
-        values += [v for _, v in conditions]
+        where, values = [c for c, _ in conditions], [v for _, v in conditions]
         if kinds:
             where.append(f"kind IN ({', '.join('?' * len(kinds))})")
-            values += list(kinds)  # type: ignore[arg-type]
-        order = "DESC" if newest else "ASC"
-        query = f"SELECT {_COLUMNS} FROM {table} WHERE {' AND '.join(where)} ORDER BY seq {order}"
+            values += kinds
+        order = "ASC" if limit is None else "DESC"
+        query = f"SELECT {_COLUMNS} FROM {table} WHERE {' AND '.join(where) or 'TRUE'} ORDER BY seq {order}"
         if limit is not None:
             query += " LIMIT ?"
             values.append(max(limit, 0))
@@ -112,7 +108,7 @@ class Tables:
             else:
                 damaged.append((int(record[0]), row))
         self.quarantine(table, damaged)
-        return sound
+        return sound if limit is None else sound[::-1]
 
     def quarantine(self, table: str, damaged: list[tuple[int, str]]) -> None:
         """Note rows that must not be used; quiet when the journal cannot be written."""

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from midas_engine.llm.endpoint import sending_only
 from midas_engine.llm.streaming import Ended, StreamingClient
 
 if TYPE_CHECKING:
-    from types import ModuleType
-
-    from midas_engine.clock import Clock
     from midas_engine.llm.client import ModelRequest
-    from midas_engine.llm.endpoint import Endpoint
     from midas_engine.llm.streaming import Said
 
 DEFAULT_MODEL = "claude-sonnet-5-5"
@@ -21,31 +16,8 @@ DEFAULT_MODEL = "claude-sonnet-5-5"
 class AnthropicClient(StreamingClient):
     """Messages, streamed. A reply counts only when it ended with `end_turn`."""
 
-    package, sdk_error = "anthropic", "AnthropicError"
-
-    def __init__(
-        self,
-        endpoint: Endpoint,
-        clock: Clock,
-        *,
-        model: str = "",
-        deadline_seconds: float = 120.0,
-        provider: str = "anthropic",
-    ) -> None:
-        super().__init__(
-            endpoint, clock, model=model or DEFAULT_MODEL, deadline_seconds=deadline_seconds, provider=provider
-        )
-
-    def connect(self, sdk: ModuleType) -> Any:
-        """The SDK's client, which sends the key to this endpoint alone."""
-        hooks = {"request": [sending_only(self.endpoint, "x-api-key")]}
-        return sdk.AsyncAnthropic(
-            api_key=self.endpoint.key.reveal() or "none",
-            base_url=self.endpoint.url,
-            max_retries=2,
-            timeout=self._deadline,
-            http_client=sdk.DefaultAsyncHttpxClient(**self.endpoint.http_options(), event_hooks=hooks),
-        )
+    package, sdk_error, sdk_client = "anthropic", "AnthropicError", "AsyncAnthropic"
+    key_header, default_model = "x-api-key", DEFAULT_MODEL
 
     async def stream(self, client: Any, request: ModelRequest, said: Said) -> Ended:
         """One message."""

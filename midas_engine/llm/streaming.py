@@ -17,6 +17,7 @@ from midas_engine.errors import (
 )
 from midas_engine.llm.budget import price_usd
 from midas_engine.llm.client import ModelReply, ModelRequest, OnText
+from midas_engine.llm.endpoint import sending_only
 from midas_engine.llm.guard import Circuit, guarded, take_turns
 
 if TYPE_CHECKING:
@@ -79,27 +80,40 @@ class StreamingClient(ABC):
     Args:
         endpoint: Where calls go, and with which key.
         clock: For deadlines and latencies.
-        model: The model's name.
+        model: The model's name; empty takes the provider's usual one.
         deadline_seconds: For one call, its retries included.
-        provider: The name that errors and records give it.
+        provider: The name that errors and records give it; empty takes the SDK's.
     """
 
     package: ClassVar[str]
     """The SDK's package: it is imported when the first call is made."""
     sdk_error: ClassVar[str]
     """The root of the SDK's errors."""
+    sdk_client: ClassVar[str]
+    """The SDK's asynchronous client."""
+    key_header: ClassVar[str]
+    """The header that carries the key, lower case."""
+    default_model: ClassVar[str]
+    """The model where none is named."""
 
     def __init__(
-        self, endpoint: Endpoint, clock: Clock, *, model: str, deadline_seconds: float = 120.0, provider: str
+        self, endpoint: Endpoint, clock: Clock, *, model: str = "", deadline_seconds: float = 120.0, provider: str = ""
     ) -> None:
-        self.provider, self.model, self.endpoint = provider, model, endpoint
+        self.provider, self.model, self.endpoint = provider or self.package, model or self.default_model, endpoint
         self._clock, self._deadline = clock, deadline_seconds
         self._circuit = Circuit(clock)
         self._client: Any = None
 
-    @abstractmethod
     def connect(self, sdk: ModuleType) -> Any:
-        """The SDK's own client."""
+        """The SDK's own client, which sends the key to this endpoint alone."""
+        hooks = {"request": [sending_only(self.endpoint, self.key_header)]}
+        return getattr(sdk, self.sdk_client)(
+            api_key=self.endpoint.key.reveal() or "none",
+            base_url=self.endpoint.url,
+            max_retries=2,
+            timeout=self._deadline,
+            http_client=sdk.DefaultAsyncHttpxClient(**self.endpoint.http_options(), event_hooks=hooks),
+        )
 
     @abstractmethod
     async def stream(self, client: Any, request: ModelRequest, said: Said) -> Ended:
