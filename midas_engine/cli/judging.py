@@ -4,14 +4,29 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from midas_engine.evaluator import EvaluationContext
     from midas_engine.models import MultiAgentResult
     from midas_engine.settings import Settings
+
+
+class Arrays(NamedTuple):
+    """What a verdict was given on.
+
+    Attributes:
+        values: The feature over the whole panel [T, S].
+        context: What it was scored against.
+        gate: Values of the gate of an event feature; None without one.
+    """
+
+    values: Any
+    context: EvaluationContext
+    gate: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +36,7 @@ class Judged:
     Attributes:
         bars: First and last bar of the part that was scored, as text.
         compared: Names of the features it was compared with.
-        values: The feature over the whole panel [T, S].
-        context: What it was scored against.
-        gate: Values of the gate of an event feature; None without one.
+        arrays: Values, context and gate; of a long history they are made when they are asked for.
         capacity_usd: Gross exposure at 1 % of the traded volume; NaN when volume is unknown.
     """
 
@@ -35,9 +48,7 @@ class Judged:
     bar_hours: float
     compared: tuple[str, ...]
     verdict: MultiAgentResult
-    values: Any
-    context: EvaluationContext
-    gate: Any = None
+    arrays: Callable[[], Arrays]
     capacity_usd: float = math.nan
 
     @property
@@ -73,7 +84,8 @@ def judge_expression(
     """Score `expression` on the data and by the thresholds that the settings name.
 
     Deployed features of the knowledge base are what it is compared with, and `existing` expressions too.
-    With a `gate` only the bars where that expression is above zero are scored, over `hold` bars each.
+    With a `gate` only the bars where that expression is above zero are scored, over `hold` bars each. A history that is
+    much larger than memory likes is walked over, with the same figures.
 
     Raises:
         ExpressionError: The expression is refused.
@@ -94,6 +106,7 @@ def judge_expression(
         judge,
         split_panel,
     )
+    from midas_engine.evaluator.long.evaluate import evaluate_long, is_long
     from midas_engine.market import load_panel, regime_labels
 
     # A typing mistake is told before the data is read.
@@ -112,20 +125,30 @@ def judge_expression(
     chosen = settings.evaluation
     scored = "research" if part == "all" else part
     rows = None if part == "all" else split_panel(panel, settings, chosen.target).named(part)
-    others = {n: engine.values(e) for n, e in {**deployed, **{e: e for e in existing}}.items() if n != name}
-    context = EvaluationContext.from_panel(
-        panel,
-        horizons=chosen.horizons,
-        existing=others,
-        regimes=regime_labels(panel),
-        rows=rows,
-        options=ScoringOptions.from_settings(settings, scored),
-    )
-    triggers = engine.values(gate) if gate else None
-    values = engine.values(expression)
-    result = evaluate_values(
-        values, context, name or expression, gate=triggers, hold=hold, nominal=nominal_size(parsed)
-    )
+    beside = {n: e for n, e in {**deployed, **{e: e for e in existing}}.items() if n != name}
+    nominal = nominal_size(parsed)
+
+    @cache
+    def arrays() -> Arrays:
+        context = EvaluationContext.from_panel(
+            panel,
+            horizons=chosen.horizons,
+            existing={n: engine.values(e) for n, e in beside.items()},
+            regimes=regime_labels(panel),
+            rows=rows,
+            options=ScoringOptions.from_settings(settings, scored),
+        )
+        return Arrays(engine.values(expression), context, engine.values(gate) if gate else None)
+
+    if not gate and not beside and is_long(panel, chosen.mode):
+        result, capacity = evaluate_long(
+            panel, parsed, settings, rows=rows, part=scored, regimes=regime_labels(panel), name=name or expression,
+            nominal=nominal,
+        )  # fmt: skip
+    else:
+        values, context, triggers = arrays()
+        result = evaluate_values(values, context, name or expression, gate=triggers, hold=hold, nominal=nominal)
+        capacity = capacity_of(values, context, result.horizon_bars, gate=triggers)
     times = panel.timestamps if rows is None else panel.timestamps[rows]
     return Judged(
         expression=parsed.text,
@@ -134,12 +157,10 @@ def judge_expression(
         part=part,
         bars=(str(times[0])[:16], str(times[-1])[:16]),
         bar_hours=panel.hours_per_bar,
-        compared=tuple(others),
+        compared=tuple(beside),
         verdict=judge(result, thresholds, trials or 1),
-        values=values,
-        context=context,
-        gate=triggers,
-        capacity_usd=capacity_of(values, context, result.horizon_bars, gate=triggers),
+        arrays=arrays,
+        capacity_usd=capacity,
     )
 
 

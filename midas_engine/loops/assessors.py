@@ -9,8 +9,6 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
-import numpy as np
-
 from midas_engine.alive import Scratch
 from midas_engine.errors import EvaluationError
 from midas_engine.loops import worker
@@ -101,16 +99,14 @@ class PanelAssessor:
 
     def __init__(self, panel: Panel, settings: Settings) -> None:
         from midas_engine.evaluator.context.history_split import split_panel
-        from midas_engine.evaluator.context.layout import is_cross
-        from midas_engine.evaluator.context.panel_inputs import forward
+        from midas_engine.evaluator.context.layout import cross_of, live_symbols
         from midas_engine.market.feeds.target import not_there
         from midas_engine.market.sources import panel_size
 
         self._panel, self._settings = panel, settings
         lacking = not_there(settings.target, panel.columns)
         self.columns = tuple(c for c in panel.columns if c not in lacking)
-        single = forward(np.asarray(panel.values("close")), 1)
-        self.cross = is_cross(single, settings.evaluation.mode)
+        self.cross = cross_of(live_symbols(panel), panel.S, settings.evaluation.mode)
         first, last = (str(t)[:10] for t in (panel.timestamps[0], panel.timestamps[-1]))
         self.market = f"{panel.S} perpetuals, bars of {panel.bar_seconds // 60} minutes, {first} to {last}"
         self.horizons = f"{settings.evaluation.target} bar(s) of {panel.bar_seconds // 60} minutes"

@@ -92,7 +92,7 @@ class AdapterAssessor:
         self.horizons = f"{min(found)} bar(s) of {data.bar_seconds / 60:g} minutes"
         marks = pd.util.hash_pandas_object(data.forward_returns).to_numpy()
         self.snapshot_id = "user-" + hashlib.blake2b(marks.tobytes(), digest_size=8).hexdigest()
-        scored = scored_bars(whole, self.cross)
+        scored = scored_bars((~np.isnan(whole)).sum(axis=1), self.cross)
         self._parts = split_history(grid.timestamps, self._settings, max(found), scored)
         self.columns = self._probe()
         self._texts = existing

@@ -197,16 +197,33 @@ class Panel:
             self._derived[column] = array
         return self._derived[column]
 
-    def _derive(self, column: str) -> Matrix:
+    def rows(self, column: str, start: int, stop: int) -> Matrix:
+        """Rows start..stop of a column; of a derived one these alone are computed, and nothing is kept.
+
+        For a walk over a history that is larger than memory: `let_go` after each step.
+        """
+        if column in self._fields or column in self._derived or column not in self.columns:
+            return self.values(column)[start:stop]
+        return self._derive(column, start, stop)
+
+    def _derive(self, column: str, start: int = 0, stop: int | None = None) -> Matrix:
+        stop = self.T if stop is None else stop
         with np.errstate(all="ignore"):
             if column == "vwap":
-                ratio: Matrix = self._fields["quote_volume"] / self._fields["volume"]
+                ratio: Matrix = self._fields["quote_volume"][start:stop] / self._fields["volume"][start:stop]
             else:
                 close = self._fields["close"]
-                ratio = np.full(self.shape, np.nan)
-                ratio[1:] = close[1:] / close[:-1] - 1.0
+                ratio = np.full((stop - start, self.S), np.nan)
+                first = max(start, 1)
+                ratio[first - start :] = close[first:stop] / close[first - 1 : stop - 1] - 1.0
         ratio[~np.isfinite(ratio)] = np.nan
         return ratio
+
+    def let_go(self) -> None:
+        """Give back the memory of columns that are mapped from a file: what is read again is read from it again."""
+        release = getattr(self._fields, "let_go", None)
+        if release is not None:
+            release()
 
     def __getitem__(self, column: str) -> Matrix:
         return self.values(column)

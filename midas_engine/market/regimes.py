@@ -53,12 +53,18 @@ def trend_labels(panel: Panel) -> NDArray[np.str_]:
 
 
 def _market_returns(panel: Panel) -> NDArray[np.float64]:
-    returns = panel.values("returns")
-    known = np.isfinite(returns)
-    count = known.sum(axis=1)
-    # A hundred percent in a bar is as volatile as it gets; without the bound one absurd print would outweigh a quarter.
-    total = np.where(known, np.clip(np.where(known, returns, 0.0), -1.0, 1.0), 0.0).sum(axis=1)
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    out = np.empty(panel.T)
+    for start in range(0, panel.T, _BARS_AT_ONCE):
+        stop = min(start + _BARS_AT_ONCE, panel.T)
+        returns = panel.rows("returns", start, stop)
+        known = np.isfinite(returns)
+        count = known.sum(axis=1)
+        # A hundred percent in a bar is as volatile as it gets; without the bound one absurd print would outweigh a
+        # quarter.
+        total = np.where(known, np.clip(np.where(known, returns, 0.0), -1.0, 1.0), 0.0).sum(axis=1)
+        out[start:stop] = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+        panel.let_go()
+    return out
 
 
 def _trailing_sum(values: NDArray[np.float64], bars: int) -> NDArray[np.float64]:
@@ -103,3 +109,4 @@ def _past_rank(values: NDArray[np.float64], bars: int, step: int) -> NDArray[np.
 
 
 _ROWS_AT_ONCE = 512
+_BARS_AT_ONCE = 4096

@@ -24,14 +24,14 @@ SERIES_MINIMUM = 30
 
 
 @kernel
-def _mean_product(a: Floats, b: Floats, by_row: bool, out: Floats) -> tuple[float, float, int]:
-    """Mean of a x b over the known cells of each row, or of each column; sum, squares and count of all cells."""
+def _mean_product(a: Floats, b: Floats, by_row: bool, out: Floats, sums: Floats) -> None:
+    """Mean of a x b over the known cells of each row, or of each column; adds sum, squares and count of all cells."""
     rows, n = a.shape
     known = np.zeros(out.size, np.int32)
     out[:] = 0.0
-    total = 0.0
-    squares = 0.0
-    cells = 0
+    total = sums[0]
+    squares = sums[1]
+    cells = sums[2]
     for i in range(rows):
         for j in range(n):
             p = a[i, j] * b[i, j]
@@ -41,10 +41,12 @@ def _mean_product(a: Floats, b: Floats, by_row: bool, out: Floats) -> tuple[floa
                 known[at] += 1
                 total += p
                 squares += p * p
-                cells += 1
+                cells += 1.0
     for t in range(out.size):
         out[t] = out[t] / known[t] if known[t] > 0 else np.nan
-    return total, squares, cells
+    sums[0] = total
+    sums[1] = squares
+    sums[2] = cells
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,37 +68,79 @@ class BarScores:
     cell_variance: float
 
 
-def combine(z_f: Floats, z_r: Floats, cross: bool) -> BarScores:
-    """Scores of every bar from two sets of standardised rows."""
+def combine(z_f: Floats, z_r: Floats, cross: bool, sums: Floats | None = None) -> BarScores:
+    """Scores of every bar from two sets of standardised rows.
+
+    `sums` [3] goes on from the bars before, where a history comes in pieces: cells and variance are of all so far.
+    """
     out = np.empty(z_f.shape[0] if cross else z_f.shape[1])
-    total, squares, cells = _mean_product(z_f, z_r, cross, out)
+    so_far = np.zeros(3) if sums is None else sums
+    _mean_product(z_f, z_r, cross, out, so_far)
+    total, squares, cells = so_far.tolist()
     variance = squares / cells - (total / cells) ** 2 if cells else float("nan")
-    return BarScores(out, z_f, z_r, cells, variance)
+    return BarScores(out, z_f, z_r, int(cells), variance)
 
 
 @fast_kernel
-def _split_columns(x: Floats, z: Floats, constant: Floats, rest: Floats) -> tuple[float, float]:
+def _column_sums(x: Floats, z: Floats, sums: Floats, known: Floats) -> None:
     rows, n = z.shape
-    sums = np.zeros(n)
-    known = np.zeros(n)
     for i in range(rows):
         for j in range(n):
             inside = 1.0 if z[i, j] == z[i, j] else 0.0
             known[j] += inside
             sums[j] += x[i, j] if inside == 1.0 else 0.0
-    for j in range(n):
-        sums[j] = sums[j] / known[j] if known[j] > 0.0 else np.nan
-    total = 0.0
+
+
+@fast_kernel
+def _split_columns(x: Floats, z: Floats, means: Floats, constant: Floats, rest: Floats, total: float) -> float:
+    rows, n = z.shape
     for i in range(rows):
+        row = 0.0
         for j in range(n):
             inside = z[i, j] == z[i, j]
-            constant[i, j] = sums[j] if inside else np.nan
-            rest[i, j] = x[i, j] - sums[j] if inside else np.nan
-            total += x[i, j] * x[i, j] if inside else 0.0
-    between = 0.0
-    for j in range(n):
-        between += known[j] * sums[j] * sums[j] if known[j] > 0.0 else 0.0
-    return between, total
+            constant[i, j] = means[j] if inside else np.nan
+            rest[i, j] = x[i, j] - means[j] if inside else np.nan
+            row += x[i, j] * x[i, j] if inside else 0.0
+        total += row
+    return total
+
+
+class ColumnSplit:
+    """Each column's mean over the cells where z is known, and what is left, of a history that may come in pieces.
+
+    First `add` every piece, then `split` every piece again, in order.
+
+    Attributes:
+        total: Squares of x over the cells that were split.
+    """
+
+    def __init__(self, columns: int) -> None:
+        self._sums, self._known = np.zeros(columns), np.zeros(columns)
+        self.total = 0.0
+
+    def add(self, x: Floats, z: Floats) -> None:
+        """Rows to take the means of."""
+        _column_sums(x, z, self._sums, self._known)
+
+    @property
+    def means(self) -> Floats:
+        """Of each column; NaN without a known cell."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            found: Floats = np.where(self._known > 0.0, self._sums / self._known, np.nan)
+        return found
+
+    @property
+    def between(self) -> float:
+        """Squares of the means over all known cells."""
+        means = self.means
+        some = self._known > 0.0
+        return float((self._known[some] * means[some] * means[some]).sum())
+
+    def split(self, x: Floats, z: Floats) -> tuple[Floats, Floats]:
+        """The means where z is known, and x less them."""
+        constant, rest = np.empty(z.shape), np.empty(z.shape)
+        self.total = float(_split_columns(x, z, self.means, constant, rest, self.total))
+        return constant, rest
 
 
 def split_columns(x: Floats, z: Floats) -> tuple[Floats, Floats, float, float]:
@@ -108,9 +152,10 @@ def split_columns(x: Floats, z: Floats) -> tuple[Floats, Floats, float, float]:
         >>> constant.tolist(), rest.tolist(), between, total
         ([[2.0, 5.0], [2.0, nan]], [[-1.0, 0.0], [1.0, nan]], 33.0, 35.0)
     """
-    constant, rest = np.empty(z.shape), np.empty(z.shape)
-    between, total = _split_columns(x, z, constant, rest)
-    return constant, rest, float(between), float(total)
+    columns = ColumnSplit(z.shape[1])
+    columns.add(x, z)
+    constant, rest = columns.split(x, z)
+    return constant, rest, columns.between, columns.total
 
 
 @fast_kernel

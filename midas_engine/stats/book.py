@@ -7,10 +7,14 @@ it was made for; with h = 1 that is the position itself. Everything is per bar a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from midas_engine.stats._jit import Floats, kernel
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 BPS = 1e4
 
@@ -118,12 +122,43 @@ def run_book(p: Floats, forward: Floats, paid: Floats, horizon: int) -> Book:
         paid: Funding a long pays over the same bars, as a fraction of notional; zeros without funding.
         horizon: Bars each forecast is held.
     """
-    bars = p.shape[0]
-    active = np.flatnonzero(p.any(axis=1))
-    first = int(active[0]) if active.size else bars
-    out = [np.empty(bars) for _ in range(4)]
-    _book(p, forward, paid, horizon, first, *out)
-    return Book(*out)
+    return BookWalk(horizon, p.shape[1]).add(p, forward, paid)
+
+
+class BookWalk:
+    """`run_book` of a history that may come in pieces.
+
+    Args:
+        horizon: Bars each forecast is held.
+        symbols: S.
+    """
+
+    def __init__(self, horizon: int, symbols: int) -> None:
+        self._horizon, self._bars, self._first = horizon, 0, -1
+        self._before = np.empty((0, symbols))
+
+    def add(self, p: Floats, forward: Floats, paid: Floats) -> Book:
+        """The book over the next bars. Shapes: [B, S] each."""
+        bars, before = len(p), len(self._before)
+        if self._first < 0:
+            active = np.flatnonzero(p.any(axis=1))
+            self._first = self._bars + int(active[0]) if active.size else -1
+        if before:
+            nothing = np.full(self._before.shape, np.nan)
+            p, forward = np.vstack([self._before, p]), np.vstack([nothing, forward])
+            paid = np.vstack([nothing, paid])
+        out = [np.empty(len(p)) for _ in range(4)]
+        first = len(p) if self._first < 0 else self._first - (self._bars - before)
+        _book(p, forward, paid, self._horizon, first, *out)
+        self._bars += bars
+        self._before = np.array(p[-self._horizon :])
+        return Book(*(x[before:] for x in out))
+
+
+def join_books(pieces: Sequence[Book]) -> Book:
+    """One book over all bars of its pieces."""
+    names = ("gross", "funding", "traded", "held_traded")
+    return Book(*(np.concatenate([getattr(piece, name) for piece in pieces]) for name in names))
 
 
 def effective_ic(ic: float, gross_bps: float, net_bps: float) -> float:

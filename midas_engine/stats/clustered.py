@@ -28,16 +28,18 @@ from midas_engine.stats._jit import Floats, fast_kernel
 
 
 @fast_kernel
-def _symbol_parts(z_f: Floats, z_r: Floats, mean: float, lag: int, sums: Floats) -> float:
-    """Each symbol's sum of (q - mean) / n_t into `sums`; returns the Bartlett long-run sums of all symbols together."""
+def _symbol_parts(
+    z_f: Floats, z_r: Floats, mean: float, after: int, first: int, x: Floats, window: Floats, sums: Floats
+) -> None:
+    """Add each symbol's (q - mean) / n_t to `sums` [S + 1], and last the squares of all moving sums together.
+
+    `x` [lag + 1, S] and `window` [S] hold the last bars: `first` bars were added before, and `after` empty ones follow.
+    """
     bars, symbols = z_f.shape
-    width = lag + 1
-    x = np.zeros((width, symbols))
-    window = np.zeros(symbols)
-    squares = 0.0
-    sums[:] = 0.0
-    for t in range(bars + lag):
-        row = x[t % width]
+    width = x.shape[0]
+    squares = sums[symbols]
+    for t in range(bars + after):
+        row = x[(first + t) % width]
         for s in range(symbols):
             window[s] -= row[s]
             row[s] = 0.0
@@ -59,7 +61,35 @@ def _symbol_parts(z_f: Floats, z_r: Floats, mean: float, lag: int, sums: Floats)
         for s in range(symbols):
             total += window[s] * window[s]
         squares += total
-    return squares / width
+    sums[symbols] = squares
+
+
+class SymbolVariances:
+    """`symbol_variances` of a history that may come in pieces."""
+
+    def __init__(self, symbols: int, mean: float, lag: int) -> None:
+        self._mean, self._lag, self._bars = mean, lag, 0
+        self._x, self._window, self._sums = np.zeros((lag + 1, symbols)), np.zeros(symbols), np.zeros(symbols + 1)
+        self._scored = np.zeros(symbols, np.bool_)
+
+    def _take(self, z_f: Floats, z_r: Floats, after: int) -> None:
+        _symbol_parts(z_f, z_r, self._mean, after, self._bars, self._x, self._window, self._sums)
+        self._bars += len(z_f)
+
+    def add(self, z_f: Floats, z_r: Floats) -> None:
+        """The next bars [B, S]."""
+        self._take(z_f, z_r, 0)
+        self._scored |= (~np.isnan(z_f) & ~np.isnan(z_r)).any(axis=0)
+
+    def found(self) -> tuple[float, float, int]:
+        """V_symbol, V_both and the symbols that were scored; nothing can be added after it."""
+        none = np.empty((0, len(self._scored)))
+        self._take(none, none, self._lag)
+        sums, both = self._sums[:-1], float(self._sums[-1]) / (self._lag + 1)
+        known = int(np.count_nonzero(self._scored))
+        if known < 2:
+            return 0.0, both, known
+        return float(sums @ sums) * known / (known - 1.0), both, known
 
 
 def symbol_variances(z_f: Floats, z_r: Floats, mean: float, lag: int) -> tuple[float, float, int]:
@@ -71,12 +101,9 @@ def symbol_variances(z_f: Floats, z_r: Floats, mean: float, lag: int) -> tuple[f
         mean: Of the bar scores.
         lag: Bartlett lag.
     """
-    sums = np.empty(z_f.shape[1])
-    both = float(_symbol_parts(z_f, z_r, mean, lag, sums))
-    known = int(np.count_nonzero((~np.isnan(z_f) & ~np.isnan(z_r)).any(axis=0)))
-    if known < 2:
-        return 0.0, both, known
-    return float(sums @ sums) * known / (known - 1.0), both, known
+    parts = SymbolVariances(z_f.shape[1], mean, lag)
+    parts.add(z_f, z_r)
+    return parts.found()
 
 
 def clustered_variance(

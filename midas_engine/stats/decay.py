@@ -29,14 +29,17 @@ _RIDGE = 0.02  # keeps the error matrix of a nearly constant feature invertible
 
 @fast_kernel
 def _lagged_sums(a: Floats, b: Floats, step: int, lags: int, out: Floats) -> None:
-    """Sum over cells of a[i, j] b[i, j + k step]; blocks keep both operands in the cache for all lags."""
+    """Sum over cells of a[i, j] b[i, j + k step]; blocks keep both operands in the cache for all lags.
+
+    `b` may go on behind the end of `a`.
+    """
     rows, n = a.shape
     block = 4096
     for i in range(rows):
         for start in range(0, n, block):
             for k in range(lags):
                 shift = k * step
-                stop = min(start + block, n - shift)
+                stop = min(start + block, n, b.shape[1] - shift)
                 if stop <= start:
                     break
                 x = a[i, start:stop]
@@ -93,6 +96,33 @@ def lagged_means(a: Floats, b: Floats, cross: bool, lags: int = LAGS, stride: in
     counts = _overlaps(known_a, known_b, step, lags)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(counts > 0, sums / counts, np.nan), counts
+
+
+class LaggedMeans:
+    """`lagged_means` of a cross-section that comes in pieces of a multiple of 4,096 bars.
+
+    Args:
+        symbols: Columns.
+        lags: How many lags, from 0.
+        stride: Bars between lags.
+    """
+
+    def __init__(self, symbols: int, lags: int, stride: int) -> None:
+        self._step, self.overlap = stride * symbols, (lags - 1) * stride
+        self._sums, self._counts = np.zeros(lags), np.zeros(lags)
+
+    def add(self, a: Floats, b: Floats) -> None:
+        """Bars [B, S] of a, and those of b with the `overlap` bars that follow them as far as there are any."""
+        a, b = a.reshape(1, -1), b.reshape(1, -1)
+        known_a, known_b = a == a, b == b
+        lags = len(self._sums)
+        _lagged_sums(np.where(known_a, a, 0.0), np.where(known_b, b, 0.0), self._step, lags, self._sums)
+        _lagged_sums(known_a.astype(np.float64), known_b.astype(np.float64), self._step, lags, self._counts)
+
+    def found(self) -> tuple[Floats, Floats]:
+        """Means and cells, as `lagged_means` gives them."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.where(self._counts > 0, self._sums / self._counts, np.nan), self._counts
 
 
 @lru_cache(maxsize=4)

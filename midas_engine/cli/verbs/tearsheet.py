@@ -79,12 +79,13 @@ def tearsheet(
         gate=gate,
         hold=hold,
     )
+    values, context, triggers = judged.arrays()
     figures = tearsheet_figures(
-        judged.values,
-        judged.context,
+        values,
+        context,
         judged.verdict,
-        gate=judged.gate,
-        expression=judged.expression + (f"  when {gate}, held {hold or judged.context.target} bars" if gate else ""),
+        gate=triggers,
+        expression=judged.expression + (f"  when {gate}, held {hold or context.target} bars" if gate else ""),
         participation=participation,
     )
     page, data = write_tearsheet(figures, out or Path("tearsheet.html"))

@@ -61,6 +61,8 @@ class Deployed:
         """Rank every feature, and square its normal scores fold by fold."""
         size = context.T * context.S
         names = tuple(existing)
+        if not names:  # nothing to compare with, and nothing to keep room for
+            return cls((), np.zeros((0, size), np.float32), np.zeros((0, size), np.uint8), None, (), ByteCache())
         ranks = np.zeros((len(names), size), np.float32)
         known = np.zeros((len(names), size), np.uint8)
         scores = np.zeros((len(names) + 1, size), np.float32)
@@ -74,9 +76,7 @@ class Deployed:
             scores[k] = np.nan_to_num(scores_of_ranks(*own_ranks(rows, order), context.minimum).reshape(-1))
         scores[-1] = 1.0
         cells = tuple(_cells(context, k) for k in range(len(context.folds.spans)))
-        regressors = None
-        if names:
-            regressors = Regressors.build([np.ascontiguousarray(scores[:, c]) for c in cells])
+        regressors = Regressors.build([np.ascontiguousarray(scores[:, c]) for c in cells])
         return cls(names, ranks, known, regressors, cells, ByteCache())
 
     def correlations(self, f_rows: Floats, f_order: Ints, minimum: int) -> Floats:

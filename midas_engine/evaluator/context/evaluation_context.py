@@ -17,7 +17,17 @@ import numpy as np
 from midas_engine.errors import EvaluationError
 from midas_engine.evaluator.context.byte_cache import ByteCache
 from midas_engine.evaluator.context.deployed import Deployed
-from midas_engine.evaluator.context.layout import Horizon, codes, finite, is_cross, mode_name, ranks_over, rows_of
+from midas_engine.evaluator.context.layout import (
+    Horizon,
+    codes,
+    finite,
+    is_cross,
+    mode_name,
+    ranks_over,
+    row_squares,
+    rows_of,
+    spread_bps,
+)
 from midas_engine.evaluator.context.options import ScoringOptions
 from midas_engine.settings import CostSettings
 from midas_engine.stats._jit import Floats, Ints, owned
@@ -318,13 +328,7 @@ class EvaluationContext:
         """Standard deviation of the forward return over `bars`, across symbols of a bar or in time; basis points."""
         key = f"sigma-{bars}"
         if key not in self._cache:
-            rows = self.horizon(bars).rows
-            ok = ~np.isnan(rows)
-            counts = np.maximum(ok.sum(axis=1), 1)
-            filled = np.where(ok, rows, 0.0)
-            means = filled.sum(axis=1) / counts
-            squares = (filled * filled).sum() - (counts * means * means).sum()
-            self._cache[key] = math.sqrt(max(squares, 0.0) / max(int(ok.sum()), 1)) * 1e4
+            self._cache[key] = spread_bps(*row_squares(self.horizon(bars).rows))
         return float(self._cache[key])
 
     @cached_property

@@ -145,13 +145,12 @@ def split_panel(panel: Panel, settings: Settings, horizon: int) -> Parts:
         EvaluationError: Nothing is left for one of the parts.
         DataError: The boundary cannot be written down.
     """
-    from midas_engine.evaluator.context.layout import is_cross, scored_bars
-    from midas_engine.evaluator.context.panel_inputs import forward
+    from midas_engine.evaluator.context.layout import cross_of, live_symbols, scored_bars
 
     scored = None
     if "close" in panel.columns:
-        single = forward(np.asarray(panel.values("close")), 1)
-        scored = scored_bars(single, is_cross(single, settings.evaluation.mode))
+        live = live_symbols(panel)
+        scored = scored_bars(live, cross_of(live, panel.S, settings.evaluation.mode))
     if panel.origin is None:
         return split_history(panel.timestamps, settings, horizon, scored)
     known = panel.origin.sealed_from

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from midas_engine.market import Panel
     from midas_engine.stats._jit import Floats, Ints
 
+_BARS_AT_ONCE = 4096
 CROSS_SHARE = 0.5
 """Share of the traded bars that need 10 symbols for a panel to be scored as a cross-section."""
 
@@ -44,6 +47,21 @@ def ranks_over(rows: Floats, order: Ints, where: Floats) -> Ints:
     ranks = np.empty(rows.shape, np.int32)
     rank_rows(rows, order, where, ranks, np.empty(rows.shape[0], np.int32))
     return ranks
+
+
+def row_squares(rows: Floats) -> tuple[Floats, NDArray[np.int64]]:
+    """Squares around the mean of every row, and its known cells. Shapes: [R, N] -> [R]."""
+    ok = ~np.isnan(rows)
+    counts: NDArray[np.int64] = ok.sum(axis=1)
+    filled = np.where(ok, rows, 0.0)
+    means = filled.sum(axis=1) / np.maximum(counts, 1)
+    squares: Floats = (filled * filled).sum(axis=1) - counts * means * means
+    return squares, counts
+
+
+def spread_bps(squares: Floats, counts: NDArray[np.int64]) -> float:
+    """Standard deviation within rows, from `row_squares`; basis points."""
+    return math.sqrt(max(float(squares.sum()), 0.0) / max(int(counts.sum()), 1)) * 1e4
 
 
 def finite(values: Floats) -> Floats:
@@ -75,9 +93,23 @@ def mode_words(cross: bool) -> str:
     return "as a cross-section" if cross else "in time"
 
 
-def scored_bars(forward: Floats, cross: bool) -> NDArray[np.bool_]:
-    """Bars on which a feature could be scored at all [T]: some symbol has a return; of a cross-section ten have."""
-    counts: NDArray[np.int64] = (~np.isnan(forward)).sum(axis=1)
+def live_symbols(panel: Panel) -> NDArray[np.int64]:
+    """Symbols with a return over the bar that follows, at each bar of a panel [T]."""
+    out = np.zeros(panel.T, np.int64)
+    for start in range(0, panel.T - 1, _BARS_AT_ONCE):
+        stop = min(start + _BARS_AT_ONCE, panel.T - 1)
+        close = panel.rows("close", start, stop + 1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            out[start:stop] = np.isfinite(close[1:] / close[:-1] - 1.0).sum(axis=1)
+        panel.let_go()
+    return out
+
+
+def scored_bars(counts: NDArray[np.int64], cross: bool) -> NDArray[np.bool_]:
+    """Bars on which a feature could be scored at all [T]: some symbol has a return; of a cross-section ten have.
+
+    `counts` are the symbols with a return at each bar.
+    """
     scored: NDArray[np.bool_] = counts >= (CROSS_MINIMUM if cross else 1)
     if len(scored) > 1 and not counts[-1]:
         scored[-1] = scored[-2]  # its return is not known yet; it is a bar all the same
@@ -85,25 +117,34 @@ def scored_bars(forward: Floats, cross: bool) -> NDArray[np.bool_]:
 
 
 def is_cross(forward: Floats, mode: str = "auto") -> bool:
-    """Whether forward returns [T, S] are scored as a cross-section: as told, else when enough bars have ten symbols.
+    """`cross_of` forward returns [T, S]."""
+    return cross_of((~np.isnan(forward)).sum(axis=1), forward.shape[1], mode)
+
+
+def cross_of(counts: NDArray[np.int64], symbols: int, mode: str = "auto") -> bool:
+    """Whether a history is scored as a cross-section: as told, else when enough bars have ten symbols.
 
     Ask it of the whole history, once: a part that is asked by itself may answer otherwise.
+
+    Args:
+        counts: Symbols with a return at each bar [T].
+        symbols: S.
+        mode: One of `MODES`.
 
     Raises:
         EvaluationError: There is no such mode, or the data is too narrow for it.
     """
     if mode not in MODES:
         raise EvaluationError(f"no mode {mode!r}", hint="one of " + ", ".join(MODES))
-    if mode == "cross-section" and forward.shape[1] < CROSS_MINIMUM:
+    if mode == "cross-section" and symbols < CROSS_MINIMUM:
         raise EvaluationError(
-            f"a cross-section needs {CROSS_MINIMUM} symbols, the data has {forward.shape[1]}",
+            f"a cross-section needs {CROSS_MINIMUM} symbols, the data has {symbols}",
             hint="set evaluation.mode to auto or time, or add symbols",
         )
     if mode != "auto":
         return mode == "cross-section"
-    if forward.shape[1] < CROSS_MINIMUM:
+    if symbols < CROSS_MINIMUM:
         return False
-    counts = (~np.isnan(forward)).sum(axis=1)
     traded = counts > 0
     return bool((counts[traded] >= CROSS_MINIMUM).mean() >= CROSS_SHARE) if traded.any() else False
 

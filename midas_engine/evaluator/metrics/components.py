@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from midas_engine.evaluator.metrics.candidate import Candidate
     from midas_engine.stats._jit import Floats, Ints
     from midas_engine.stats.bar_scores import BarScores
+    from midas_engine.stats.book import Book
 
 
 def estimate(value: float, se: float, widening: float = 1.0) -> Estimate:
@@ -47,18 +48,32 @@ class DecayFigures:
     known: bool
 
 
+NO_DECAY = DecayFigures(NO_ESTIMATE, False)
+
+
 def decay_figures(candidate: Candidate, context: EvaluationContext, variance: float) -> DecayFigures:
     """Half-life of the score against single bars up to 47 steps later; a step is an hour, or a bar when longer."""
-    stride = max(1, round(1.0 / context.hours_per_bar))
-    lags = min(LAGS, context.T // (4 * stride))
+    lags, stride = decay_lags(context)
     z, cross = candidate.bars.z_f, context.cross
-    if lags < 3:
-        return DecayFigures(NO_ESTIMATE, False)
+    if lags < 1:
+        return NO_DECAY
     own, _ = lagged_means(z, z, cross, lags, stride)
     means, counts = lagged_means(z, context.bar_scores, cross, lags, stride)
-    symbols = candidate.bars.cells / max(candidate.count, 1)
-    half, low, high, _ = fit_half_life(means, counts / symbols, variance, own)
-    step = stride * context.hours_per_bar
+    return decay_of(own, means, counts / (candidate.bars.cells / max(candidate.count, 1)), variance, context)
+
+
+def decay_lags(context: EvaluationContext) -> tuple[int, int]:
+    """How many lags there are, and the bars between two of them."""
+    stride = max(1, round(1.0 / context.hours_per_bar))
+    return min(LAGS, context.T // (4 * stride)), stride
+
+
+def decay_of(own: Floats, means: Floats, counts: Floats, variance: float, context: EvaluationContext) -> DecayFigures:
+    """Half-life from the feature's autocorrelation, its mean score and how many bars there are, at each lag."""
+    if own.size < 3:
+        return NO_DECAY
+    half, low, high, _ = fit_half_life(means, counts, variance, own)
+    step = decay_lags(context)[1] * context.hours_per_bar
     known = half_life_known(low, high)
     # Ends the likelihood does not bound are shown as such: 0 and infinity.
     figures = Estimate(half * step, math.nan, low * step, high * step)
@@ -100,6 +115,17 @@ def book_figures(candidate: Candidate, context: EvaluationContext, widening: flo
     p = positions(candidate.bars.z_f, context.cross)
     forward, paid = context.horizon(horizon).forward, context.paid(horizon)
     book = run_book(p, forward, paid, horizon)
+    standing = math.nan
+    if context.cross:
+        standing = standing_net_bps(p, candidate.bars.z_f, forward, paid, horizon, one_way)
+    return book_of(book, standing, horizon, context, widening)
+
+
+def book_of(
+    book: Book, standing_bps: float, horizon: int, context: EvaluationContext, widening: float = 1.0
+) -> BookFigures:
+    """Figures of a book that was run, and of what its standing part earns net."""
+    one_way = context.costs.one_way_bps
     gross, funding, held = book.gross_bps, book.funding_bps, book.held_turnover
     net = gross - held * one_way - funding
     lag = hac_lag(horizon)
@@ -118,9 +144,7 @@ def book_figures(candidate: Candidate, context: EvaluationContext, widening: flo
         net=estimate(net, hac_mean(left, lag)[1], widening),
         break_even=estimate(even, even * hac_mean(book.held_traded, lag)[1] / held if held > 0.0 else math.nan),
         net_by_regime=_net_by_regime(left, lag, context, widening),
-        standing_net_bps=standing_net_bps(p, candidate.bars.z_f, forward, paid, horizon, one_way)
-        if context.cross
-        else math.nan,
+        standing_net_bps=standing_bps,
     )
 
 

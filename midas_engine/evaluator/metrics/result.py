@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from midas_engine.evaluator.context.evaluation_context import EvaluationContext
     from midas_engine.evaluator.metrics.candidate import Candidate
     from midas_engine.stats._jit import Floats
+    from midas_engine.stats.bar_scores import BarScores
 
 PARALLEL_CELLS = 100_000
 
@@ -69,17 +70,53 @@ def assemble(
         extra: Added to the result's `extra`.
     """
     target, bars = candidate.horizon, candidate.bars
-    lag = hac_lag(target)
     standing = score is None
     steady = persistence(bars.z_f, context.cross) if target > 1 else 0.0
     if score is None:
         score = score_figures(bars, target, steady, context.cross)
     rest = _heavy(candidate, context, score, steady if standing else None)
-    by_horizon, decay, mixed = rest.by_horizon, rest.decay, rest.mixed
-    rank = by_horizon[context.horizon_name(target)] if effect is None else effect
     linear = linear_scores(candidate.rows, context.horizon(target).rows, context.minimum, context.cross)
-    book = rest.book.judged(rank.value)
-    parts = None if rest.standing is None else rest.standing.earning(book.net_bps, book.standing_net_bps)
+    figures = Figures(
+        target, candidate.coverage, bars, score, effect, linear, rest.by_horizon, rest.decay, rest.book, rest.mixed,
+        rest.standing,
+    )  # fmt: skip
+    return result_of(figures, context, name, notes, **extra)
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What is measured of a candidate, before it is put together.
+
+    Attributes:
+        effect: Effect size when it is not the plain rank IC.
+        linear: Pearson's score of each bar [T].
+        mixed: Beside the deployed features; None without any.
+        standing: None for a feature scored in time, and for an event.
+    """
+
+    horizon: int
+    coverage: float
+    bars: BarScores
+    score: ScoreFigures
+    effect: Estimate | None
+    linear: Floats
+    by_horizon: dict[str, Estimate]
+    decay: DecayFigures
+    book: BookFigures
+    mixed: Diversification | None
+    standing: StandingFigures | None
+
+
+def result_of(
+    figures: Figures, context: EvaluationContext, name: str, notes: list[str], **extra: Any
+) -> EvaluationResult:
+    """A result of what was measured; `extra` is added to its `extra`."""
+    target, bars, score = figures.horizon, figures.bars, figures.score
+    lag = hac_lag(target)
+    by_horizon, decay, mixed = figures.by_horizon, figures.decay, figures.mixed
+    rank = by_horizon[context.horizon_name(target)] if figures.effect is None else figures.effect
+    book = figures.book.judged(rank.value)
+    parts = None if figures.standing is None else figures.standing.earning(book.net_bps, book.standing_net_bps)
     if mixed is None:
         mixed = Diversification(0.0, "", rank, score.t)
     folds = fold_figures(bars, target, context, score.correction)
@@ -87,15 +124,15 @@ def assemble(
     long_run = score.variance if target == 1 else score.long_run
     per_year = _scored_per_year(bars.u, score.count, context)
     ratio, ratio_se, *_ = information_ratio(score.mean, long_run, score.count, per_year)
-    notes.extend(_notes(candidate, context))
+    notes.extend(_notes(figures.coverage, context))
     return EvaluationResult(
         feature_name=name,
         horizon_bars=target,
         bars_scored=score.count,
         symbols=context.S,
-        coverage=candidate.coverage,
+        coverage=figures.coverage,
         rank_ic=rank,
-        ic=estimate(*hac_mean(linear, lag, correction=score.correction)[:2], score.widening),
+        ic=estimate(*hac_mean(figures.linear, lag, correction=score.correction)[:2], score.widening),
         score=estimate(score.mean, score.se),
         score_t=score.t,
         score_p=score.p,
@@ -238,10 +275,10 @@ def why_empty(array: Floats, count: int, flat: int, context: EvaluationContext) 
     return f"only {count} bars could be scored; {FEWEST_BARS} are the least for any figure"
 
 
-def _notes(candidate: Candidate, context: EvaluationContext) -> list[str]:
+def _notes(coverage: float, context: EvaluationContext) -> list[str]:
     notes = []
-    if candidate.coverage < 0.5:
-        notes.append(f"the feature is known on {candidate.coverage:.0%} of the cells that could be scored")
+    if coverage < 0.5:
+        notes.append(f"the feature is known on {coverage:.0%} of the cells that could be scored")
     if context.horizons[0] != 1:
         notes.append(
             f"half-life is measured on returns over {context.horizons[0]} bars; the single bar's were not given"

@@ -81,7 +81,13 @@ def score_figures(bars: BarScores, horizon: int, persistence: float, cross: bool
     found = time_figures(bars.u, horizon, persistence)
     if not cross or not found.se > 0.0:
         return found
-    parts = symbol_variances(bars.z_f, bars.z_r, found.mean, hac_lag(horizon))
+    return clustered_figures(found, symbol_variances(bars.z_f, bars.z_r, found.mean, hac_lag(horizon)))
+
+
+def clustered_figures(found: ScoreFigures, parts: tuple[float, float, int]) -> ScoreFigures:
+    """The time axis' figures with what symbols share with themselves, from `symbol_variances`."""
+    if not found.se > 0.0:
+        return found
     variance, dof = clustered_variance((found.se * found.count) ** 2, found.dof, parts, found.correction)
     se = math.sqrt(variance) / found.count
     t = found.mean / se

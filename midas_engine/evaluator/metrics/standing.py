@@ -12,7 +12,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from midas_engine.evaluator.metrics.significance import score_figures
+from midas_engine.evaluator.metrics.significance import ScoreFigures, score_figures
 from midas_engine.models import Estimate
 from midas_engine.stats.bar_scores import BarScores, combine, split_columns
 from midas_engine.stats.book import run_book
@@ -68,7 +68,13 @@ def standing_figures(candidate: Candidate, context: EvaluationContext, persisten
     constant, rest, between, total = split_columns(bars.z_f, bars.z_f)
     fixed = combine(constant, bars.z_r, True)
     moves = BarScores(bars.u - fixed.u, rest, bars.z_r, bars.cells, bars.cell_variance)
-    standing, moving = _part(fixed, horizon, 1.0), _part(moves, horizon, persistence)
+    scores = score_figures(fixed, horizon, 1.0, True), score_figures(moves, horizon, persistence, True)
+    return standing_of(*scores, between, total)
+
+
+def standing_of(fixed: ScoreFigures, moves: ScoreFigures, between: float, total: float) -> StandingFigures:
+    """Both parts from their scores, and the squares of the symbols' means and of all normal scores."""
+    standing, moving = _part(fixed), _part(moves)
     sizes = abs(standing.score.value) + abs(moving.score.value)
     return StandingFigures(
         standing,
@@ -78,8 +84,7 @@ def standing_figures(candidate: Candidate, context: EvaluationContext, persisten
     )
 
 
-def _part(bars: BarScores, horizon: int, persistence: float) -> Part:
-    found = score_figures(bars, horizon, persistence, True)
+def _part(found: ScoreFigures) -> Part:
     value, se = found.mean, found.se
     return Part(Estimate(value, se, value - Z90 * se, value + Z90 * se), found.t)
 

@@ -113,6 +113,15 @@ class LazyColumns(Mapping[str, "Matrix"]):
             values = self._found[name] = self._open(name)
         return values
 
+    def let_go(self) -> None:
+        """Give back the pages of the columns that are mapped; they come from the file again when they are read."""
+        for values in self._found.values():
+            base: object = values
+            while base is not None and not isinstance(base, mmap.mmap):
+                base = base.obj if isinstance(base, memoryview) else getattr(base, "base", None)
+            if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+                base.madvise(mmap.MADV_DONTNEED)
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._found)
 
