@@ -8,11 +8,20 @@ if TYPE_CHECKING:
     from midas_engine.monitor import (
         AlertEngine,
         DiagnoseAgent,
+        DiagnosisLimits,
         MonitorEngine,
         MonitorOptions,
         OnlineMonitor,
         decay_detector,
     )
 
-__all__ = ["AlertEngine", "DiagnoseAgent", "MonitorEngine", "MonitorOptions", "OnlineMonitor", "decay_detector"]
+__all__ = [
+    "AlertEngine",
+    "DiagnoseAgent",
+    "DiagnosisLimits",
+    "MonitorEngine",
+    "MonitorOptions",
+    "OnlineMonitor",
+    "decay_detector",
+]
 __getattr__, __dir__ = lazy_face(__name__, dict.fromkeys(__all__, "midas_engine.monitor"))

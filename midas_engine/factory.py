@@ -6,8 +6,9 @@ import asyncio
 import dataclasses
 from contextlib import aclosing
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
+from midas_engine.online_options import OnlineKeywords, OnlineOptions
 from midas_engine.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from midas_engine.bus import EventBus
     from midas_engine.clock import Clock
     from midas_engine.commands import Commands
     from midas_engine.evaluator import MultiAgentEvaluator
@@ -179,14 +179,7 @@ class Midas:
         feature_names: Sequence[str] | None = None,
         on_kill: Callable[[str], Any] | None = None,
         alert_thresholds: Mapping[str, Any] | None = None,
-        *,
-        symbols: int | Sequence[str] | None = None,
-        bar_seconds: int = 3600,
-        keep_state: bool = True,
-        diagnose: bool = True,
-        strict: bool = False,
-        bus: EventBus | None = None,
-        clock: Clock | None = None,
+        **keywords: Unpack[OnlineKeywords],
     ) -> OnlineMonitor:
         """A monitor of live features: `await monitor.process_update(...)` on each completed bar.
 
@@ -197,14 +190,8 @@ class Midas:
             feature_names: What to watch; None takes the deployed features, those deployed later too.
             on_kill: Called with a feature's name once its kill is on disk, whoever gave it, in whatever process.
             alert_thresholds: Overrides of single alert thresholds, e.g. ``{"slippage_warning": 1.2}``.
-            symbols: The symbols' names, or how many a bar has; None learns it from the first bar.
-            bar_seconds: Size of a bar.
-            keep_state: Go on where the last monitor of this base ended, after a crash too. False: start afresh,
-                as for a backtest over bars that were seen before, and without a report for each of its days.
-            diagnose: Explain critical episodes in the background, with the researcher of the settings.
-            strict: Raise MonitorError on a bar that cannot be read; False publishes `BarRefused` and goes on.
-            bus: Where events are published; None makes one: `monitor.bus`.
-            clock: Engine time, where it is not the wall's.
+            keywords: The fields of `OnlineOptions`: `symbols`, `bar_seconds`, `keep_state`, `diagnose`, `strict`,
+                `bus`, `clock`.
 
         Raises:
             MonitorError: There is nothing to watch.
@@ -212,23 +199,24 @@ class Midas:
         """
         from midas_engine.bus import EventBus
 
+        options = OnlineOptions(**keywords)
         names = [feature_names] if isinstance(feature_names, str) else feature_names
-        stream, time = bus or EventBus(), clock or self.clock
+        stream, time = options.bus or EventBus(), options.clock or self.clock
         diagnostics = None
-        if diagnose:
+        if options.diagnose:
             self.make_researcher()  # a key that is missing is told now, not with the first alarm
             diagnostics = self.workspace.diagnostics(stream, clock=time, researcher=self.workspace.explainer())
         return self.workspace.monitor(
             names,
-            keep_state=keep_state,
-            symbols=symbols,
-            bar_seconds=bar_seconds,
+            keep_state=options.keep_state,
+            symbols=options.symbols,
+            bar_seconds=options.bar_seconds,
             alert_thresholds=alert_thresholds,
             on_kill=on_kill,
             diagnostics=diagnostics,
             bus=stream,
             clock=time,
-            strict=strict,
+            strict=options.strict,
         )
 
 

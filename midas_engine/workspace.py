@@ -236,6 +236,7 @@ class Workspace:
             writing: Write documents into the base, where it may be written.
         """
         from midas_engine.monitor.diagnosis.agent import DiagnoseAgent
+        from midas_engine.monitor.diagnosis.limits import DiagnosisLimits
 
         return DiagnoseAgent(
             bus=bus,
@@ -243,10 +244,12 @@ class Workspace:
             researcher=researcher,
             kb=self.kb if writing and not self.kb.read_only else None,
             mender=mender,
-            per_day=self.settings.monitor.diagnoses_per_day,
-            seconds=self.settings.model.deadline_seconds * 1.5,
             columns=tuple(columns),
-            max_tokens=self.settings.model.max_tokens,
+            limits=DiagnosisLimits(
+                per_day=self.settings.monitor.diagnoses_per_day,
+                seconds=self.settings.model.deadline_seconds * 1.5,
+                max_tokens=self.settings.model.max_tokens,
+            ),
         )
 
     def records(self, names: Sequence[str]) -> dict[str, FeatureRecord]:

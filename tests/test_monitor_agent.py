@@ -25,7 +25,7 @@ from midas_engine.journal import Journal
 from midas_engine.llm.budget import Budget
 from midas_engine.llm.scripted import ScriptedClient
 from midas_engine.models import Severity
-from midas_engine.monitor import DiagnoseAgent, OnlineMonitor
+from midas_engine.monitor import DiagnoseAgent, DiagnosisLimits, OnlineMonitor
 from midas_engine.monitor.diagnosis.budgeted_researcher import FreshResearcher
 from midas_engine.proposer.llm_researcher import LLMResearcher
 from midas_engine.proposer.protocol import DiagnosisDraft
@@ -50,7 +50,8 @@ DRAFT = DiagnosisDraft(
 def _agent(**more: Any) -> tuple[DiagnoseAgent, Any]:
     bus = EventBus()
     seen = bus.subscribe("test")
-    return DiagnoseAgent(bus=bus, clock=clock_at(), **more), seen
+    limits = DiagnosisLimits(**{name: more.pop(name) for name in ("per_day", "seconds") if name in more})
+    return DiagnoseAgent(bus=bus, clock=clock_at(), limits=limits, **more), seen
 
 
 def _kinds(seen: Any) -> list[str]:

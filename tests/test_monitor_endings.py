@@ -11,7 +11,7 @@ import pytest
 
 from midas_engine.bus import EventBus
 from midas_engine.events import DiagnosisFinished, DiagnosisStarted, FaultReported
-from midas_engine.monitor import DiagnoseAgent, OnlineMonitor
+from midas_engine.monitor import DiagnoseAgent, DiagnosisLimits, OnlineMonitor
 from midas_engine.monitor.days import DAYS_KEPT, DayLedger
 from midas_engine.proposer.protocol import DiagnosisDraft
 from tests.helpers_diagnosis import ScriptedResearcher
@@ -39,7 +39,8 @@ def _listen(said: list[str]) -> None:
 def _watched(answer: Any, kb: Any = None) -> tuple[OnlineMonitor, DiagnoseAgent, Any]:
     clock, bus = clock_at(100_000), EventBus()
     seen = bus.subscribe("test", DiagnosisStarted, DiagnosisFinished)
-    agent = DiagnoseAgent(bus=bus, clock=clock, researcher=ScriptedResearcher(answer), kb=kb, per_day=100)
+    limits = DiagnosisLimits(per_day=100)
+    agent = DiagnoseAgent(bus=bus, clock=clock, researcher=ScriptedResearcher(answer), kb=kb, limits=limits)
     monitor = OnlineMonitor(["a"], references={"a": 0.3}, bus=bus, clock=clock, diagnostics=agent)
     return monitor, agent, seen
 

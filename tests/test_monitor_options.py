@@ -9,10 +9,15 @@ import pytest
 
 from midas_engine.monitor import OnlineMonitor
 from midas_engine.monitor.options import MonitorKeywords, MonitorOptions
+from midas_engine.online_options import OnlineKeywords, OnlineOptions
 
 
 def test_the_keywords_are_the_fields() -> None:
     assert set(MonitorKeywords.__annotations__) == {field.name for field in dataclasses.fields(MonitorOptions)}
+
+
+def test_the_keywords_of_the_face_are_its_fields() -> None:
+    assert set(OnlineKeywords.__annotations__) == {field.name for field in dataclasses.fields(OnlineOptions)}
 
 
 def test_a_keyword_that_is_not_there_is_named() -> None:

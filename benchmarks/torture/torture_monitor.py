@@ -113,7 +113,7 @@ async def _latencies(researcher: HangingResearcher | None) -> np.ndarray:
     bus, rng = EventBus(), np.random.default_rng(5)
     names = [f"f{i}" for i in range(20)]
     clock = WallClock()
-    agent = DiagnoseAgent(bus=bus, clock=clock, researcher=researcher, per_day=12)
+    agent = DiagnoseAgent(bus=bus, clock=clock, researcher=researcher)
     monitor = OnlineMonitor(
         names,
         references=dict.fromkeys(names[:2], 0.2),

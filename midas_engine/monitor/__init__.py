@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from midas_engine.monitor.alerts.thresholds import AlertThresholds, merge_thresholds
     from midas_engine.monitor.detector import DecayDetector, decay_detector
     from midas_engine.monitor.diagnosis.agent import DiagnoseAgent
+    from midas_engine.monitor.diagnosis.limits import DiagnosisLimits
     from midas_engine.monitor.figures.engine import EngineConfig, MonitorEngine
     from midas_engine.monitor.kill.switch import KillSwitch
     from midas_engine.monitor.online import OnlineMonitor
@@ -23,6 +24,7 @@ __all__ = [
     "AlertThresholds",
     "DecayDetector",
     "DiagnoseAgent",
+    "DiagnosisLimits",
     "EngineConfig",
     "KillSwitch",
     "MonitorEngine",
@@ -40,6 +42,7 @@ __getattr__, __dir__ = lazy_face(
         "AlertThresholds": ".alerts.thresholds",
         "DecayDetector": ".detector",
         "DiagnoseAgent": ".diagnosis.agent",
+        "DiagnosisLimits": ".diagnosis.limits",
         "EngineConfig": ".figures.engine",
         "KillSwitch": ".kill.switch",
         "MonitorEngine": ".figures.engine",

@@ -20,6 +20,7 @@ from midas_engine.models import Severity
 from midas_engine.monitor.diagnosis.classify import classify
 from midas_engine.monitor.diagnosis.documents import save_papers
 from midas_engine.monitor.diagnosis.explain import assemble, local_draft, make_brief
+from midas_engine.monitor.diagnosis.limits import DiagnosisLimits
 from midas_engine.monitor.diagnosis.snapshot import Snapshot, take_snapshot
 from midas_engine.monitor.protocols import Library
 
@@ -60,9 +61,8 @@ class DiagnoseAgent:
         researcher: Explains (see `midas_engine.proposer`); None uses the local templates.
         kb: Where reports and learnings are written; None keeps them in the events.
         mender: Puts a proposed fix to the gates; None leaves a fix a proposal on paper.
-        per_day: Diagnoses a UTC day; 0 switches them off.
-        seconds: How long a researcher may take.
         columns: Columns a fix may read; empty: any.
+        limits: Diagnoses a day, seconds and tokens of one.
 
     Example:
         >>> from midas_engine.bus import EventBus
@@ -79,14 +79,12 @@ class DiagnoseAgent:
         researcher: Diagnostician | None = None,
         kb: DocumentStore | None = None,
         mender: Mender | None = None,
-        per_day: int = 12,
-        seconds: float = 180.0,
         columns: Iterable[str] = (),
-        max_tokens: int = 2000,
+        limits: DiagnosisLimits | None = None,
     ) -> None:
         self._bus, self._clock = bus, clock
         self._researcher, self._kb, self._mender = researcher, kb, mender
-        self._per_day, self._seconds, self._max_tokens = per_day, seconds, max_tokens
+        self._limits = limits or DiagnosisLimits()
         self.columns = tuple(columns)
         self.proposals: dict[str, str] = {}
         self.results: dict[str, DiagnoseResult] = {}
@@ -150,7 +148,7 @@ class DiagnoseAgent:
             raise MonitorError(f"{feature} is being diagnosed", hint="wait for it")
         if self._spent(fleet, fleet.last_bar):
             raise BudgetError(
-                f"the day's {self._per_day} diagnoses are spent", hint="raise monitor.diagnoses_per_day, or wait"
+                f"the day's {self._limits.per_day} diagnoses are spent", hint="raise monitor.diagnoses_per_day, or wait"
             )
         alerts = [e.alert for (owner, _), e in fleet.alerts.episodes.items() if owner == feature]
         ranked = sorted(alerts, key=lambda a: (a.severity is Severity.CRITICAL, a.rule == "detector", a.last_seen_at))
@@ -169,12 +167,13 @@ class DiagnoseAgent:
         expressions: Mapping[str, str],
         context: Mapping[str, Any] | None,
     ) -> None:
-        if (feature, alert.id) in self._flights or self._per_day <= 0 or alert.diagnosis:
+        if (feature, alert.id) in self._flights or self._limits.per_day <= 0 or alert.diagnosis:
             return
         if self._spent(fleet, at):
             if not self._told_spent:
                 self._told_spent = True
-                message = f"the day's {self._per_day} diagnoses are spent; {feature} and later ones are not explained"
+                spent = f"the day's {self._limits.per_day} diagnoses are spent"
+                message = f"{spent}; {feature} and later ones are not explained"
                 self._bus.publish(FaultReported(at=at, where="diagnosis", message=message, hint="diagnose by hand"))
             return
         try:
@@ -192,7 +191,7 @@ class DiagnoseAgent:
             # what an earlier process spent today stands in the day's ledger
             self._day, self._told_spent = at.date(), False
             self._count = len(fleet.days.of(at.date()).diagnoses)
-        return self._count >= self._per_day
+        return self._count >= self._limits.per_day
 
     def _launch(self, fleet: Fleet, snapshot: Snapshot) -> asyncio.Task[DiagnoseResult | None]:
         self._count += 1
@@ -239,7 +238,7 @@ class DiagnoseAgent:
         result = await self._explained(snapshot, finding)
         if self._mender is not None and snapshot.expression:
             try:
-                result = await asyncio.wait_for(self._mender.mend(snapshot, finding, result), self._seconds)
+                result = await asyncio.wait_for(self._mender.mend(snapshot, finding, result), self._limits.seconds)
             except Exception as error:
                 reason = "it took too long" if isinstance(error, TimeoutError) else _short(error)
                 result = dataclasses.replace(result, fix_verdict=f"The fix could not be tried: {reason}")
@@ -255,13 +254,14 @@ class DiagnoseAgent:
         learnings = await asyncio.to_thread(self._learnings, f"{snapshot.feature} {finding.cause}")
         prompt = self._kb.prompt if isinstance(self._kb, Library) else None
         brief = make_brief(
-            snapshot, finding, columns=self.columns, learnings=learnings, prompt=prompt, max_tokens=self._max_tokens
-        )
+            snapshot, finding, columns=self.columns, learnings=learnings, prompt=prompt,
+            max_tokens=self._limits.max_tokens,
+        )  # fmt: skip
         name = LOCAL
         if self._researcher is not None:
             name = self._researcher.name
             try:
-                draft = await asyncio.wait_for(self._researcher.diagnose(brief, _unheard), self._seconds)
+                draft = await asyncio.wait_for(self._researcher.diagnose(brief, _unheard), self._limits.seconds)
                 name = self._researcher.name
                 return assemble(snapshot, finding, draft, name, columns=self.columns)
             except Exception as error:
