@@ -168,6 +168,8 @@ class FeatureRecord:
     """A feature as the knowledge base holds it.
 
     Attributes:
+        horizon_bars: Bars ahead that it speaks of; 0: `evaluation.target` as it was.
+        role: "book": promoted for what it adds to the book; empty: for itself.
         expected_score: Shrunk causal score measured on the sealed part; None: uncalibrated.
         metrics: Flat figures saved with the candidate (JSON numbers, strings, booleans).
         lineage: Name of the version this one replaces or is built from, oldest first.
@@ -188,6 +190,8 @@ class FeatureRecord:
     breadth: float | None = None
     gate: str = ""
     hold_bars: int = 0
+    horizon_bars: int = 0
+    role: str = ""
     metrics: dict[str, Any] = field(default_factory=dict)
     lineage: tuple[str, ...] = ()
     history: tuple[dict[str, Any], ...] = ()

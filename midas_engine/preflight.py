@@ -103,6 +103,7 @@ def _not_live(record: FeatureRecord, settings: Settings) -> tuple[str, ...]:
 
 def _judged(kb: KnowledgeBase, record: FeatureRecord, panel: Panel, settings: Settings, found: Preflight) -> Preflight:
     from midas_engine.evaluator.gates.agents import money_word
+    from midas_engine.hypothesis import Hypothesis
     from midas_engine.loops.worker import PanelJudge
     from midas_engine.proposer.protocol import Proposal
 
@@ -114,7 +115,8 @@ def _judged(kb: KnowledgeBase, record: FeatureRecord, panel: Panel, settings: Se
     trials = trials if isinstance(trials, int) and not isinstance(trials, bool) and trials > 0 else 1
     try:
         judge = PanelJudge(panel, settings, {r.name: r.expression for r in others})
-        candidate = Proposal(record.name, record.expression, gate=record.gate, hold=record.hold_bars)
+        claim = Hypothesis(record.hypothesis, horizon=record.horizon_bars)
+        candidate = Proposal(record.name, record.expression, gate=record.gate, hold=record.hold_bars, hypothesis=claim)
         verdict = judge.judge(candidate, "research", trials, thresholds)
     except MidasError as error:
         return dataclasses.replace(found, withdrawn=(f"no figures on today's data ({settings.data}): {error.message}",))

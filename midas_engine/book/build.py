@@ -157,7 +157,7 @@ def _member(
         turnover=float(moved.mean()),
         dead_chance=float(path.now.dead[k]) if known else float("nan"),
         called=bool(path.called[k]),
-        role=str(record.metrics.get("role", "")),
+        role=record.role,
     )
 
 

@@ -97,7 +97,7 @@ def gather(
     stacked = np.stack(values) if values else np.empty((0, *panel.shape))
     positions, u, w = follow(stacked, market.returns)
     names = tuple(r.name for r in kept)
-    signals = Signals(names, positions, u, w, tuple(r.hold_bars if r.gate else 0 for r in kept))
+    signals = Signals(names, positions, u, w, tuple(r.hold_bars for r in kept))
     return Gathered(tuple(kept), signals, tuple(left_out))
 
 

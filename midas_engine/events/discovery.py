@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from midas_engine.events.base import Event
+from midas_engine.hypothesis import Hypothesis
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,13 +56,14 @@ class PlanMade(SessionEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpressionProposed(SessionEvent):
-    """An expression was proposed and passed validation."""
+    """An expression was proposed and passed validation, with what it claims; nothing of it is scored yet."""
 
     iteration: int
     name: str
     expression: str
     rationale: str = ""
     refined_from: str = ""
+    hypothesis: Hypothesis | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

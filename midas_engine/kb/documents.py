@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 MAX_EXPRESSION = 4096
 MAX_HISTORY = 200
 
-_TEXTS = ("hypothesis", "session_id", "reason", "gate")
+_TEXTS = ("hypothesis", "session_id", "reason", "gate", "role")
 _FLAGS = ("paused", "killed")
 _TIMES = ("created_at", "changed_at")
 _NUMBERS = ("expected_score", "breadth")
+_BARS = ("hold_bars", "horizon_bars")
 _ORIGINAL = {"dsl": "expression", "formula": "expression", "created": "created_at", "status": "state"}
 
 
@@ -70,7 +71,7 @@ def feature_text(record: FeatureRecord, body: str | None = None) -> str:
         "expression": record.expression,
     }
     fields |= {key: stamp.isoformat() for key in _TIMES if (stamp := getattr(record, key)) is not None}
-    for key in (*_TEXTS, *_FLAGS, *_NUMBERS, "hold_bars", "lineage", "metrics"):
+    for key in (*_TEXTS, *_FLAGS, *_NUMBERS, *_BARS, "lineage", "metrics"):
         value = getattr(record, key)
         if value not in ("", None, False, 0, (), {}) or (key in _NUMBERS and value is not None):
             fields[key] = value
@@ -143,7 +144,7 @@ def _feature(document: Document, name: str, folder_state: FeatureState, path: st
     values |= {key: moment(fields, key) for key in _TIMES}
     values |= {key: _number(fields, key) for key in _NUMBERS}
     values["version"] = _whole(fields, "version", split_version(name)[1], least=1)
-    values["hold_bars"] = _whole(fields, "hold_bars", 0, least=0)
+    values |= {key: _whole(fields, key, 0, least=0) for key in _BARS}
     values["lineage"] = tuple(check_name(v) for v in _list(fields, "lineage", str))
     values["history"] = tuple(_list(fields, "history", dict))
     metrics = fields.get("metrics") or {}

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 from midas_engine.dsl.expression import parse
 from midas_engine.errors import ExpressionError, NameRefusedError
+from midas_engine.hypothesis import MOST_HOLDING, MOST_HORIZON, Hypothesis
 from midas_engine.kb.names import check_name, slugify
 from midas_engine.proposer.protocol import Proposal
+from midas_engine.proposer.rewrites import negated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -32,12 +35,21 @@ def computable(
     return found
 
 
-def cleaned(proposal: Proposal, parsed: Callable[[str], Expression]) -> tuple[Proposal, str, str]:
+def cleaned(proposal: Proposal, parsed: Callable[[str], Expression], target: int) -> tuple[Proposal, str, str]:
     """The proposal with a clean name and in full, and the canonical forms of its expression and gate.
+
+    It carries its hypothesis from here on, whoever proposed it: horizon and holding in bars, the columns that are read.
+    A claim of the other sign turns the expression, for a feature's high values always expect high returns.
+
+    Args:
+        proposal: As it came.
+        parsed: Reads an expression.
+        target: `evaluation.target`, which a claim without a horizon is about.
 
     Raises:
         ExpressionError: One of them cannot be read.
     """
+    said = proposal.hypothesis or Hypothesis()
     whole = parsed(proposal.expression)
     gated = parsed(proposal.gate) if proposal.gate else None
     try:
@@ -46,11 +58,24 @@ def cleaned(proposal: Proposal, parsed: Callable[[str], Expression]) -> tuple[Pr
         name = slugify(proposal.name) or "idea"
     # A feature that is built on others is judged and saved in full: it must survive the end of theirs.
     built = f" (built on {', '.join(whole.lineage)})" if whole.lineage else ""
+    if said.sign < 0:
+        whole = parsed(negated(whole.standalone))
+    hold = max(0, min(proposal.hold or said.holding, 10_000))
+    if gated is None and hold == (said.horizon or target):
+        hold = 0  # as long as the horizon: the same trial as one that does not say it
+    claim = dataclasses.replace(
+        said,
+        mechanism=said.mechanism or proposal.rationale,
+        horizon=said.horizon or (target if target <= MOST_HORIZON else 0),
+        holding=min(hold, MOST_HOLDING),
+        columns=tuple(sorted({*whole.columns, *(gated.columns if gated else ())})),
+    )
     clean = Proposal(
         name,
         whole.standalone,
         proposal.rationale + built,
         gated.standalone if gated else "",
-        max(0, min(proposal.hold, 10_000)),
+        hold,
+        claim,
     )
     return clean, whole.canonical, gated.canonical if gated else ""

@@ -62,7 +62,7 @@ def same_feature(
         if (_canonical(record.gate, limits) if record.gate else "") != key.gate:
             continue
         if record.metrics.get("measured_on", key.snapshot) == key.snapshot:
-            horizon = record.metrics.get("horizon", key.horizon)
+            horizon = record.horizon_bars or record.metrics.get("horizon", key.horizon)
             if horizon == key.horizon:
                 return record
     return None

@@ -183,6 +183,7 @@ def candidate_record(
         breadth=1.0 / variance if expected is not None and variance > 0 else None,
         gate=proposal.gate,
         hold_bars=proposal.hold,
+        horizon_bars=proposal.horizon,
         metrics=metrics,
     )
 

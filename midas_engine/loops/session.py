@@ -235,7 +235,7 @@ class Session:
             await self._refuse(proposal, error.message, "failed")
             return None
         # Charged first: nobody hears a verdict that was not paid for.
-        await self._account.charge(key, verdict)
+        await self._account.charge(key, verdict, proposal.hypothesis)
         result = trial_result(self._voice.iteration, proposal, verdict)
         self.results.append(result)
         self._verdicts[key] = (result, verdict)
@@ -274,11 +274,11 @@ class Session:
         """The proposal with a clean name, and its identity; None (and an event) when it is refused."""
         assert self._account is not None
         try:
-            clean, canonical, gate = cleaned(proposal, self._parsed)
+            clean, canonical, gate = cleaned(proposal, self._parsed, self._loop.settings.evaluation.target)
         except ExpressionError as error:
             await self._refuse(proposal, str(error), "invalid")
             return None
-        return clean, self._account.key(canonical, gate, clean.hold)
+        return clean, self._account.key(canonical, gate, clean.hold, clean.horizon)
 
     @property
     def _limits(self) -> DslLimits:

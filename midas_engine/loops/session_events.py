@@ -88,6 +88,7 @@ class Voice:
             ev.ExpressionProposed(
                 at=self.now(), session_id=self._id, iteration=self.iteration, name=proposal.name,
                 expression=proposal.expression, rationale=proposal.rationale, refined_from=came_from,
+                hypothesis=proposal.hypothesis,
             )
         )  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from midas_engine.clock import Clock
     from midas_engine.evaluator.trials.holdout import HoldoutLook
     from midas_engine.evaluator.trials.ledger import Trial, TrialKey, TrialLedger
+    from midas_engine.hypothesis import Hypothesis
     from midas_engine.models import MultiAgentResult
     from midas_engine.proposer.protocol import Proposal
 
@@ -50,14 +52,14 @@ class TrialAccount:
         await asyncio.to_thread(book.plan, session, planned)
         return cls(book, session, snapshot, horizon, owned=owned)
 
-    def key(self, canonical: str, gate: str = "", hold: int = 0) -> TrialKey:
-        """What makes two tries the same one."""
+    def key(self, canonical: str, gate: str = "", hold: int = 0, horizon: int = 0) -> TrialKey:
+        """What makes two tries the same one; without a horizon of its own a try is about the settings' target."""
         from midas_engine.evaluator.trials.ledger import TrialKey
 
-        return TrialKey(canonical, self._snapshot, self._horizon, gate, hold)
+        return TrialKey(canonical, self._snapshot, horizon or self._horizon, gate, hold)
 
-    async def charge(self, key: TrialKey, verdict: MultiAgentResult) -> bool:
-        """Charge a scored trial; False when the same one was paid for before."""
+    async def charge(self, key: TrialKey, verdict: MultiAgentResult, claim: Hypothesis | None = None) -> bool:
+        """Charge a scored trial, with what it claimed; False when the same one was paid for before."""
         e = verdict.evaluation
         summary = {
             "name": e.feature_name, "rank_ic": e.rank_ic.value, "line_t": verdict.line_t, "trials": verdict.trials,
@@ -67,6 +69,8 @@ class TrialAccount:
             "agents": [[v.agent, v.passed, round(v.score, 4), v.summary[:200]] for v in verdict.verdicts],
             "suggestions": [text[:200] for text in verdict.suggestions[:8]], **self.about,
         }  # fmt: skip
+        if claim is not None:
+            summary["hypothesis"] = dataclasses.asdict(claim)
         if added := _plugins_in(key, verdict):
             summary["plugins"] = added
         return await self._record(
@@ -80,7 +84,7 @@ class TrialAccount:
 
     async def charge_unscored(self, proposal: Proposal, reason: str, outcome: str) -> bool:
         """Charge a try that was refused before scoring ("invalid") or could not be scored ("failed")."""
-        key = self.key(proposal.expression[:4000], proposal.gate[:4000], proposal.hold)
+        key = self.key(proposal.expression[:4000], proposal.gate[:4000], proposal.hold, proposal.horizon)
         return await self._record(key, outcome=outcome, summary={"name": proposal.name[:80], "reason": reason[:500]})
 
     async def _record(self, key: TrialKey, **row: Any) -> bool:

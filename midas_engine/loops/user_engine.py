@@ -180,7 +180,7 @@ class AdapterAssessor:
         if part == "sealed":
             values = embargoed(values, slice(0, len(values)), self._embargo(proposal.expression, len(values)))
         gate = self._matrix(grid, proposal.gate) if proposal.gate else None
-        result = evaluate_values(values, context, proposal.name, gate=gate, hold=proposal.hold)
+        result = evaluate_values(values, context.aimed(proposal.horizon), proposal.name, gate=gate, hold=proposal.hold)
         extra = {**result.extra, "part": part}
         if part == "sealed":
             extra["until"] = f"{np.datetime_as_string(self._grid.timestamps[-1], unit='s')}+00:00"

@@ -126,9 +126,8 @@ class PanelJudge:
             values = self._embargoed(values, proposal)
         gates = self.engine.values(proposal.gate) if proposal.gate else None
         nominal = nominal_size(self.engine.parse(proposal.expression))
-        result = evaluate_values(
-            values, self.context(part), proposal.name, gate=gates, hold=proposal.hold, nominal=nominal
-        )
+        context = self.context(part).aimed(proposal.horizon)
+        result = evaluate_values(values, context, proposal.name, gate=gates, hold=proposal.hold, nominal=nominal)
         return judge(result, thresholds, trials)
 
     def _embargoed(self, values: Any, proposal: Proposal) -> Any:

@@ -289,6 +289,7 @@ class FeaturePromoter:
                 reason=check_reason("promote", reason, origin),
                 gate=origin.gate,
                 hold_bars=origin.hold_bars,
+                horizon_bars=origin.horizon_bars,
                 lineage=(*origin.lineage, origin.name),
             )
             fresh = self._steps.stamped(dataclasses.replace(fresh, **changes))

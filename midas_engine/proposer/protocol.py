@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from midas_engine.settings import DslLimits
 
 if TYPE_CHECKING:
+    from midas_engine.hypothesis import Hypothesis
     from midas_engine.models import LearningDocument
 
 OnText = Callable[[str], None]
@@ -25,13 +26,24 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """One expression to try; with a gate it acts only where the gate is above zero, for `hold` bars."""
+    """One expression to try; with a gate it acts only where the gate is above zero, for `hold` bars.
+
+    Attributes:
+        hold: Bars that a forecast is held; 0 takes the hypothesis's.
+        hypothesis: What it claims; None: a claim over `evaluation.target`.
+    """
 
     name: str
     expression: str
     rationale: str = ""
     gate: str = ""
     hold: int = 0
+    hypothesis: Hypothesis | None = None
+
+    @property
+    def horizon(self) -> int:
+        """Bars ahead that it is scored on; 0 takes `evaluation.target`. An event is scored over its hold."""
+        return 0 if self.gate or self.hypothesis is None else self.hypothesis.horizon
 
 
 @dataclass(frozen=True, slots=True)

@@ -349,6 +349,19 @@ class EvaluationContext:
         """The deployed features, ranked and squared once."""
         return Deployed.build(self._existing, self)
 
+    def aimed(self, target: int) -> EvaluationContext:
+        """The same data with another target; what is sorted and scaled already is shared.
+
+        Raises:
+            EvaluationError: There is no forward return over so many bars, and none of one bar to make it from.
+        """
+        if target in (0, self.target):
+            return self
+        self.forward(target)
+        other = replace(self, target=target)
+        other.__dict__ |= {k: v for k, v in self.__dict__.items() if k in ("bar_scores", "deployed")}
+        return other
+
     def when(self, bar: int) -> str:
         """Open time of a bar as text."""
         return str(np.datetime_as_string(self.timestamps[bar], unit="m")) if 0 <= bar < self.T else ""

@@ -12,7 +12,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One feature on its way through: values [T, S], ranked rows with their order, and its bar scores."""
+    """One feature on its way through: values [T, S], ranked rows with their order, and its bar scores.
+
+    Attributes:
+        horizon: Of the return it is scored on, in bars.
+        holding: Bars that its book holds each forecast; 0: as long as the horizon.
+    """
 
     values: Floats
     rows: Floats
@@ -22,3 +27,9 @@ class Candidate:
     horizon: int
     count: int
     coverage: float
+    holding: int = 0
+
+    @property
+    def held(self) -> int:
+        """Bars that its book holds each forecast."""
+        return self.holding or self.horizon

@@ -111,7 +111,7 @@ class BookFigures:
 
 def book_figures(candidate: Candidate, context: EvaluationContext, widening: float = 1.0) -> BookFigures:
     """Turnover, gross, costs and what is left, each with its HAC error, widened as the score's by clustering."""
-    horizon, one_way = candidate.horizon, context.costs.one_way_bps
+    horizon, one_way = candidate.held, context.costs.one_way_bps
     p = positions(candidate.bars.z_f, context.cross)
     forward, paid = context.horizon(horizon).forward, context.paid(horizon)
     book = run_book(p, forward, paid, horizon)

@@ -44,7 +44,8 @@ def evaluate_values(
         context: Returns, folds, regimes and deployed features.
         name: For messages.
         gate: Of an event feature: [T, S], a bar is triggered where it is above zero.
-        hold: Bars an event is held; its horizon. 0 takes the target.
+        hold: Bars an event is held, which is its horizon too; of any other feature, bars that its book holds each
+            forecast. 0 takes the target.
         nominal: Why the expression cannot be compared across symbols (`midas_engine.dsl.nominal`); a refusal where
             it is scored across symbols.
 
@@ -75,7 +76,7 @@ def evaluate_values(
     count = int(np.count_nonzero(bars.u == bars.u))
     if count < FEWEST_BARS:
         return empty_result(name, context, count, coverage, [*notes, why_empty(array, count, flat, context)])
-    candidate = Candidate(array, rows, order, key, bars, target, count, coverage)
+    candidate = Candidate(array, rows, order, key, bars, target, count, coverage, hold)
     return assemble(candidate, context, name, notes, **_nominal(nominal, context))
 
 
