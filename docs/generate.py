@@ -49,6 +49,7 @@ FACES: dict[str, str] = {
     "midas_engine.calibrate": "How often Midas is fooled on your data.",
     "midas_engine.demo": "Both loops on a market whose truth is known.",
     "midas_engine.runtime": "What the terminal and `midas run` run.",
+    "midas_engine.outbound": "What leaves the process, and what comes back.",
     "midas_engine.events": "What is published while the loops work.",
 }
 MODULES: dict[str, str] = {

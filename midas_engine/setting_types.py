@@ -41,10 +41,23 @@ def converted(key: str, kind: Any, value: Any, origin: str) -> Any:
                 raise wrong
             return numbers
         if typing.get_origin(kind) is dict and isinstance(value, dict):
-            table = {str(k): str(v) for k, v in value.items()}
+            table = _flat(value)
             if key == "model.cutoffs":
                 table = {k: date.fromisoformat(v).isoformat() for k, v in table.items()}
             return table
     except (KeyError, ValueError, TypeError):
         pass
     raise wrong
+
+
+def _flat(value: dict[Any, Any], prefix: str = "") -> dict[str, str]:
+    """A table of texts; one within it joins its keys with a dot, a list its parts with commas."""
+    found: dict[str, str] = {}
+    for key, item in value.items():
+        if isinstance(item, dict):
+            found |= _flat(item, f"{prefix}{key}.")
+        elif isinstance(item, bool):
+            found[f"{prefix}{key}"] = "yes" if item else "no"
+        else:
+            found[f"{prefix}{key}"] = ",".join(map(str, item)) if isinstance(item, list) else str(item)
+    return found

@@ -21,6 +21,7 @@ from midas_engine.dsl_limits import LEAST_WINDOW_BARS, NO_SETTING, DslLimits
 from midas_engine.durations import duration
 from midas_engine.errors import SettingsError
 from midas_engine.former_settings import FORMER, as_now
+from midas_engine.outbound_settings import OUTBOUND_TABLES, OutboundSettings
 from midas_engine.plugins import listed
 from midas_engine.regular import obstacle
 from midas_engine.service_settings import ServiceSettings
@@ -40,6 +41,7 @@ __all__ = [
     "ModelSettings",
     "MonitorSettings",
     "ServiceSettings",
+    "OutboundSettings",
     "Settings",
     "TerminalSettings",
     "file_requests",
@@ -194,6 +196,7 @@ class Settings:
         terminal: The terminal.
         book: The book of all deployed features.
         service: `midas run`.
+        outbound: What leaves the process, and what comes back.
     """
 
     kb: str = "./midas-kb"
@@ -211,6 +214,7 @@ class Settings:
     terminal: TerminalSettings = TerminalSettings()
     book: BookSettings = BookSettings()
     service: ServiceSettings = ServiceSettings()
+    outbound: OutboundSettings = OutboundSettings()
 
     @property
     def kb_path(self) -> Path:
@@ -220,11 +224,9 @@ class Settings:
 
 MAX_FILE_BYTES = 256_000
 _NOT_SETTINGS = ("MIDAS_API_KEY", "MIDAS_SERVICE_TOKEN")  # read where they are used, never stored
-_TABLES = (
-    "terminal.keys",
-    "model.cutoffs",
-    "service.sessions",
-)  # their keys are the user's own
+_SECRETS = "MIDAS_SECRET_"  # of far sides, by their names; never stored
+# Their keys are the user's own; only a file can give them.
+_TABLES = ("terminal.keys", "model.cutoffs", "service.sessions", *OUTBOUND_TABLES)
 
 
 def load_settings(
@@ -338,6 +340,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     known = [*(key for key in known_keys() if key not in _TABLES), *FORMER]
     names = {"MIDAS_" + key.replace(".", "_").upper(): key for key in known}
     given = {name: value for name, value in environ.items() if name.startswith("MIDAS_") and name not in _NOT_SETTINGS}
+    given = {name: value for name, value in given.items() if not name.startswith(_SECRETS)}
     for name in given.keys() - names.keys():
         otherwise = "unset it; the documentation lists what can be set"
         raise SettingsError(

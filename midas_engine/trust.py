@@ -128,6 +128,9 @@ SETTINGS: dict[str, Danger | None] = {
     "service.runs_mb": None,
     "service.log_mb": None,
     "service.clients": None,
+    "outbound.kills": Danger("sends kills elsewhere, or runs a program", _never),
+    "outbound.options": Danger("says which kills go where, and how", _never),
+    "outbound.lease_seconds": Danger("changes how soon a far side stands still by itself", _never),
 }
 
 
@@ -158,7 +161,18 @@ def _shown(key: str, value: Any) -> str:
         with contextlib.suppress(ValueError):
             return ascii(urlsplit(str(value)).hostname or "no host")[:100]
         return "no address"
+    if key.startswith("outbound.") and isinstance(value, dict) and key != "outbound.options":
+        return ascii({name: _host(line) for name, line in value.items()})[:300]
     return ascii(value)[:100]
+
+
+def _host(line: str) -> str:
+    """Kind and host of a far side, or the program it runs: the rest of an address may be a key."""
+    kind, _, where = line.partition(":")
+    with contextlib.suppress(ValueError):
+        if host := urlsplit(where).hostname:
+            return f"{kind} {host}"
+    return f"{kind} {where.split()[0] if where.split() else ''}"
 
 
 # -- the user's consent ----------------------------------------------------------------------------

@@ -40,6 +40,7 @@ VERBS = {
             "redo",
         )
     },
+    "kills": f"{_HERE}.kills:kills",
     "data": f"{_HERE}.data:data",
     "dsl": f"{_HERE}.dsl:dsl",
     "kb": f"{_HERE}.kb:kb",
@@ -75,7 +76,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "undo",
         "redo",
     ),
-    "Monitoring": ("run", "monitor", "report", "book"),
+    "Monitoring": ("run", "monitor", "report", "book", "kills"),
     "Data, language, upkeep": ("data", "dsl", "kb", "trust", "warmup", "plugins"),
 }
 

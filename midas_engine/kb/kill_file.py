@@ -11,18 +11,15 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
-import json
 import os
-import re
 import secrets
-import stat
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from midas_engine.errors import DocumentDamagedError, KnowledgeBaseError
-from midas_engine.kb.atomic import FILE_MODE, atomic_write, disk_error, read_bytes, sync_folder
+from midas_engine.kb.atomic import atomic_write, disk_error, read_bytes, sync_folder
 from midas_engine.kb.names import split_version
+from midas_engine.kb.sealed_lines import append_synced, opened, sealed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -31,8 +28,6 @@ if TYPE_CHECKING:
 
 NAME = "kills.log"
 MAX_BYTES = 20_000_000
-_SOUND = re.compile(rb"K1 ([0-9]{1,6}) ([0-9a-f]{24}) (.*)", re.DOTALL)
-_BEGUN = re.compile(rb"(K(1( ([0-9]{1,6}( [0-9a-f]{0,24})?)?)?)?)?")
 _NOT_A_FILE = frozenset({errno.ELOOP, errno.ENXIO, errno.EISDIR})
 
 
@@ -178,7 +173,7 @@ class KillFile:
         lines: list[dict[str, Any]] = [{"op": "open", "file": secrets.token_hex(8)}]
         lines += [{"op": "live", "feature": n, "ends": [], "at": at} for n, at in (lives or {}).items()]
         lines += [{"op": "ended", "ends": sorted(ended)}, *(_line_of(kill) for kill in kills)]
-        data = b"".join(_sealed({**line, "n": n}) for n, line in enumerate(lines))
+        data = b"".join(sealed({**line, "n": n}) for n, line in enumerate(lines))
         try:
             atomic_write(self.path, data, replace=False)
         except FileExistsError:  # another process made it first: add to it
@@ -200,7 +195,7 @@ class KillFile:
     def make(self) -> None:
         """Make the file if there is none."""
         with contextlib.suppress(FileExistsError):
-            head = _sealed({"op": "open", "file": secrets.token_hex(8), "n": 0})
+            head = sealed({"op": "open", "file": secrets.token_hex(8), "n": 0})
             atomic_write(self.path, head, replace=False)
 
     def _append(self, lines: list[dict[str, Any]]) -> None:
@@ -219,21 +214,8 @@ class KillFile:
     def _append_once(self, lines: list[dict[str, Any]]) -> bool:
         """Write and sync; False when the file was replaced meanwhile, so that nobody would find the lines."""
         seen = self.read().lines
-        data = b"".join(_sealed({**line, "n": seen + place}) for place, line in enumerate(lines))
-        flags = os.O_WRONLY | os.O_APPEND
-        for extra in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC"):
-            flags |= getattr(os, extra, 0)
-        handle = os.open(self.path, flags, FILE_MODE)
-        try:
-            info = os.fstat(handle)
-            if not stat.S_ISREG(info.st_mode):
-                raise OSError(errno.ENXIO, "it is not a regular file")
-            if os.write(handle, data) != len(data):
-                raise OSError(errno.ENOSPC, "the disk took only a part of it")
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-        return os.lstat(self.path).st_ino == info.st_ino
+        data = b"".join(sealed({**line, "n": seen + place}) for place, line in enumerate(lines))
+        return append_synced(self.path, data)
 
 
 def _line_of(kill: Kill) -> dict[str, Any]:
@@ -241,22 +223,9 @@ def _line_of(kill: Kill) -> dict[str, Any]:
     return {"op": "kill", **fields}
 
 
-def _sealed(line: Mapping[str, Any]) -> bytes:
-    body = json.dumps(line, separators=(",", ":")).encode()  # ASCII, no line breaks
-    # the break before it keeps it whole when it lands behind a line that a dying writer left unfinished
-    return b"\nK1 %d %s %s\n" % (len(body), _checksum(body), body)
-
-
-def _checksum(body: bytes) -> bytes:
-    return hashlib.blake2b(body, digest_size=12).hexdigest().encode()
-
-
 def _read(data: bytes, name: str) -> Kills:
     state, damage, torn = _State(), "", False
-    for number, chunk in enumerate(data.split(b"\n"), 1):
-        if not chunk:
-            continue
-        line = _open(chunk)
+    for number, line in opened(data):
         torn = line is None
         if line is None:
             continue
@@ -265,23 +234,6 @@ def _read(data: bytes, name: str) -> Kills:
     if not state.file_id and not damage:
         damage = f"{name} has no beginning"
     return Kills(state.kills, frozenset(state.ended), state.lives, state.file_id, state.kept, damage, torn, state.lines)
-
-
-def _open(chunk: bytes) -> dict[str, Any] | str | None:
-    """The line, what is wrong with it, or None when it was never finished."""
-    match = _SOUND.fullmatch(chunk)
-    if match is None or len(match[3]) < int(match[1]):
-        begun = chunk.rstrip(b"\0")  # a power cut may leave the length of a line without its bytes
-        if _BEGUN.fullmatch(begun) or _SOUND.fullmatch(begun):
-            return None
-        return "it is no line of a kill file"
-    if len(match[3]) != int(match[1]) or _checksum(match[3]) != match[2]:
-        return "its checksum does not fit"
-    try:
-        line = json.loads(match[3])
-    except ValueError as error:
-        return f"it cannot be read: {error}"
-    return line if isinstance(line, dict) else "it is no line of a kill file"
 
 
 class _State:

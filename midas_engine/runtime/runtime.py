@@ -13,6 +13,7 @@ from midas_engine.runtime.book import Book
 from midas_engine.runtime.diagnosing import Diagnosing
 from midas_engine.runtime.documents import Documents
 from midas_engine.runtime.feed_follower import FeedFollower
+from midas_engine.runtime.leaving import Leaving
 from midas_engine.runtime.open_base import OpenBase
 from midas_engine.runtime.pipeline import Pipeline
 from midas_engine.runtime.queries import Queries
@@ -63,6 +64,7 @@ class Runtime:
         book: Measures all deployed features together.
         diagnosing: Explains a feature.
         feed: How the feed stands.
+        leaving: What leaves the process.
     """
 
     def __init__(
@@ -101,6 +103,7 @@ class Runtime:
         self.sessions = Sessions(settings, base, watched, supervisor)
         self.documents = Documents(base)
         self.book = Book(settings, base, watched)
+        self.leaving = Leaving(settings, base, watched, supervisor)
         self._troubles = Troubles(base, watched, supervisor)
 
     # -- life ------------------------------------------------------------------------------------
@@ -121,6 +124,7 @@ class Runtime:
         else:
             supervisor.change("starting", f"loading {self.source}")
             await self.watch.show(await asyncio.to_thread(_load, self.source, self.settings.store))
+        await self.leaving.start()
         supervisor.background(self._follow_files(), "files")
         await self._troubles.look()
         supervisor.background(self._troubles.keep_looking(), "trouble")
@@ -136,6 +140,7 @@ class Runtime:
             await self.replay.pause()
         await self.feed.finish_records()
         await self.supervisor.cancel()
+        await self.leaving.close()
         await self.feed.close()
         await self.diagnosing.close()
         await asyncio.to_thread(self.base.close)

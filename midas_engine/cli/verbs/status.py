@@ -41,6 +41,9 @@ def status(shared: Shared) -> None:
         )
     }
     damaged = base.damaged_features()
+    from midas_engine.cli.verbs.kills import far_sides, in_words
+
+    sides = far_sides(settings)
     far = _graduation(base, [*columns["Candidates"], *columns["Shadow"]])
     document = {
         "kb": settings.kb,
@@ -48,6 +51,7 @@ def status(shared: Shared) -> None:
         **{t.lower(): r for t, r in columns.items()},
         "damaged": damaged,
         "graduation": far,
+        "far_sides": {name: {k: v for k, v in side.items() if k != "orders"} for name, side in sides.items()},
     }
 
     def text() -> str:
@@ -55,6 +59,9 @@ def status(shared: Shared) -> None:
         if far:
             rows = [[name, clean(str(found["words"]))] for name, found in far.items()]
             blocks.append(f"\nShort of the line at their sealed look ({len(far)})\n{table(rows)}")
+        if sides:
+            rows = [[name, str(side["kind"]), in_words(side)] for name, side in sides.items()]
+            blocks.append(f"\nOrders to far sides; `midas kills` shows each\n{table(rows)}")
         if damaged:
             rows = [[r.path or r.name, r.damaged] for r in damaged]
             blocks.append(f"\nDamaged ({len(damaged)}); `midas kb check` says what to do\n{table(rows)}")

@@ -1,0 +1,24 @@
+"""What leaves the process and what comes back: part of the settings, in a file of its own. Nothing, until it is set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+OUTBOUND_TABLES = ("outbound.kills", "outbound.options")
+"""Tables whose keys are the user's own; only a file can give them."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundSettings:
+    """What leaves the process, and what comes back.
+
+    Attributes:
+        kills: Far sides that are told of kills, pauses and their ends: a name to `webhook:URL`, `command:PROGRAM ...`
+            or `file:PATH`.
+        options: Options of a far side, by its name and the option's: `"desk.features" = "carry*"`.
+        lease_seconds: How long a heartbeat to those that take one holds; 0: none is sent.
+    """
+
+    kills: dict[str, str] = field(default_factory=dict)
+    options: dict[str, str] = field(default_factory=dict)
+    lease_seconds: float = 60.0
