@@ -77,9 +77,9 @@ async def test_every_prompt_speaks_of_the_data_that_is_there(tmp_path: Path) -> 
 async def test_an_edited_prompt_is_used_in_the_next_call(tmp_path: Path) -> None:
     researcher = scripted(plan(), candidates(BAD), NO_REFINEMENT, learning())
     loop = loop_of(tmp_path, researcher)
-    (loop.kb.path / "proposer/prompts/plan.md").write_text("My own words for {{goal}}, {{unknown}}.")
+    (loop.kb.path / "proposer/prompts/plan.md").write_text("My own words for {{goal}}, {{regime}}.")
     await events_of(loop, FakeAssessor(), "carry")
-    assert re.search(r"My own words for <<QUOTED \w+\ncarry\nQUOTED \w+>>, \.$", _prompts(researcher)[0])
+    assert re.search(r"My own words for <<QUOTED \w+\ncarry\nQUOTED \w+>>, any\.$", _prompts(researcher)[0])
 
 
 # -- malformed replies -----------------------------------------------------------------------------

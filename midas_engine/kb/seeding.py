@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,20 @@ FOLDERS = (
     "reports/diagnoses",
 )
 PROMPTS = ("plan", "generate", "refine", "learn", "diagnose")
+# Seeds of earlier versions, by the start of their SHA-256: one that nobody edited is read as today's.
+_FORMER = frozenset(
+    {
+        "e9e9538fc9b605041eac72bf97b98cd5", "62b174b1848d060ac061932d4e2eb0da", "b60a1b7416b6ef2d9009f701e4e7e6dd",
+        "a2110587a6631c374ffae6c8a98d5b17", "83568ccdf1e07224d0bf65769ec42b05",
+    }
+)  # fmt: skip
+
+
+def as_today(path: str, data: bytes) -> bytes:
+    """`data` of a seeded document; that of an earlier version which nobody edited is answered by today's."""
+    if hashlib.sha256(data).hexdigest()[:32] not in _FORMER:
+        return data
+    return written_seeds().get(path, data)
 
 
 def written_seeds() -> dict[str, bytes]:

@@ -196,7 +196,7 @@ class KnowledgeBase:
         """
         path = f"proposer/prompts/{check_name(name, what='prompt')}.md"
         try:
-            return decode(self._tree.read(path))
+            return decode(seeding.as_today(path, self._tree.read(path)))
         except FileNotFoundError:
             seeds = seeding.written_seeds()
             if path not in seeds:
@@ -211,7 +211,9 @@ class KnowledgeBase:
         for entry in self._tree.entries("skills"):
             if entry.kind == "file" and entry.path.endswith(".md"):
                 with contextlib.suppress(DocumentDamagedError, FileNotFoundError):
-                    found[entry.path.split("/")[-1].removesuffix(".md")] = decode(self._tree.read(entry.path))
+                    found[entry.path.split("/")[-1].removesuffix(".md")] = decode(
+                        seeding.as_today(entry.path, self._tree.read(entry.path))
+                    )
         return found
 
     # -- learnings -------------------------------------------------------------------------------

@@ -53,12 +53,15 @@ class ModelRequest:
         system: Standing instructions.
         max_tokens: Longest reply.
         purpose: plan, write, refine, learn or diagnose; for transcript and ledger.
+        constant: Where parts of the prompt end that are the same from call to call, in characters from its start: a
+            provider that is told may keep them.
     """
 
     prompt: str
     system: str = ""
     max_tokens: int = 2000
     purpose: str = ""
+    constant: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

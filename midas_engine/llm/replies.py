@@ -28,7 +28,7 @@ def parse_reply(
 
     Args:
         text: The whole reply: one fenced block, or nothing but the object.
-        fields: Name -> type. `str`, `int`, `float`, `bool`, `list`, or a tuple of them. A float takes a
+        fields: Name -> type. `str`, `int`, `float`, `bool`, `list`, `dict`, or a tuple of them. A float takes a
             whole number; a bool takes only true and false; a list holds strings or objects.
         optional: Fields that may be missing.
 
@@ -123,6 +123,8 @@ def _typed(name: str, value: Any, kinds: tuple[type, ...]) -> Any:
         return value
     elif isinstance(value, int | float) and float in kinds and abs(value) < MAX_NUMBER:  # a NaN is not
         return float(value)
+    elif isinstance(value, dict) and dict in kinds:
+        return _bounded(value)
     elif isinstance(value, list) and list in kinds:
         if len(value) > MAX_ITEMS:
             raise ModelReplyError(f"the list {name!r} has {len(value)} items, at most {MAX_ITEMS} are read")

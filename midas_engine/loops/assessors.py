@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 from midas_engine.alive import Scratch
 from midas_engine.errors import EvaluationError
 from midas_engine.loops import worker
+from midas_engine.loops.column_notes import column_notes
 from midas_engine.market.provenance import unproven
 from midas_engine.proposer.protocol import Proposal
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from midas_engine.market.panel import Panel
     from midas_engine.models import MultiAgentResult
-    from midas_engine.settings import Settings
+    from midas_engine.settings import CostSettings, Settings
 
 Promise = tuple[float | None, float, float]
 T = TypeVar("T")
@@ -90,6 +91,33 @@ class KnowsProof(Protocol):
         ...
 
 
+@runtime_checkable
+class NotesColumns(Protocol):
+    """An assessor that can say what its columns are."""
+
+    def notes(self) -> Mapping[str, str]:
+        """Unit and coverage by column, of the research part."""
+        ...
+
+
+@runtime_checkable
+class CostsOnce(Protocol):
+    """An assessor with one cost of its own instead of the settings'."""
+
+    spread_cost_bps: float | None
+
+
+def costs_text(costs: CostSettings, assessor: Assessor) -> str:
+    """What trading costs here, for prompts."""
+    own = assessor.spread_cost_bps if isinstance(assessor, CostsOnce) else None
+    if own is not None:
+        return f"{own:g} bps of traded notional, one way"
+    return (
+        f"{costs.one_way_bps:g} bps of traded notional, one way (fee {costs.fee_bps:g}, half spread "
+        f"{costs.half_spread_bps:g}, slippage {costs.slippage_bps:g})"
+    )
+
+
 class PanelAssessor:
     """Judges in worker processes on one shared copy of the panel (in a thread with `workers=0`).
 
@@ -107,13 +135,14 @@ class PanelAssessor:
         lacking = not_there(settings.target, panel.columns)
         self.columns = tuple(c for c in panel.columns if c not in lacking)
         self.cross = cross_of(live_symbols(panel), panel.S, settings.evaluation.mode)
-        first, last = (str(t)[:10] for t in (panel.timestamps[0], panel.timestamps[-1]))
-        self.market = f"{panel.S} perpetuals, bars of {panel.bar_seconds // 60} minutes, {first} to {last}"
+        self.market = f"{panel.S} perpetuals, bars of {panel.bar_seconds // 60} minutes"
         self.horizons = f"{settings.evaluation.target} bar(s) of {panel.bar_seconds // 60} minutes"
-        if panel.origin is not None:
-            split_panel(
-                panel, settings, settings.evaluation.target
-            )  # fixes the sealed boundary, which is in the identity
+        # Fixes the sealed boundary of a store too, which is in the identity.
+        research = split_panel(panel, settings, settings.evaluation.target).research
+        self._notes = column_notes(panel, self.columns, research)
+        if research.stop > research.start:
+            first, last = (str(panel.timestamps[i])[:10] for i in (research.start, research.stop - 1))
+            self.market += f", research part {first} to {last} ({research.stop - research.start:,} bars)"
         self.snapshot_id = panel.identity
         self.bar_seconds = float(panel.bar_seconds)
         self._size = panel_size("the session", panel.T, panel.S, len(panel.fields))
@@ -122,6 +151,10 @@ class PanelAssessor:
         self._local: worker.PanelJudge | None = None
         self._scratch: Scratch | None = None
         self._warm = False
+
+    def notes(self) -> Mapping[str, str]:
+        """See `NotesColumns.notes`."""
+        return self._notes
 
     def unproven(self, columns: Iterable[str]) -> tuple[str, ...]:
         """See `KnowsProof.unproven`."""

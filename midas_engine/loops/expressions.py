@@ -63,12 +63,14 @@ def cleaned(proposal: Proposal, parsed: Callable[[str], Expression], target: int
     hold = max(0, min(proposal.hold or said.holding, 10_000))
     if gated is None and hold == (said.horizon or target):
         hold = 0  # as long as the horizon: the same trial as one that does not say it
+    read = tuple(sorted({*whole.columns, *(gated.columns if gated else ())}))
     claim = dataclasses.replace(
         said,
         mechanism=said.mechanism or proposal.rationale,
         horizon=said.horizon or (target if target <= MOST_HORIZON else 0),
         holding=min(hold, MOST_HOLDING),
-        columns=tuple(sorted({*whole.columns, *(gated.columns if gated else ())})),
+        columns=read,
+        against=said.disagrees(read),
     )
     clean = Proposal(
         name,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from midas_engine.loops.config import OfflineLoopConfig  # noqa: TC001  (read from its record by these types)
 from midas_engine.models import FeatureState, LearningDocument
+from midas_engine.proposer.prompts import PLACES, check_places
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,13 +78,20 @@ def gather(
     existing: Mapping[str, str] | None,
     model: tuple[str, str] | None,
 ) -> SessionInputs:
-    """Read the base. Blocking; `model` names the provider and model of a researcher that asks one."""
+    """Read the base. Blocking; `model` names the provider and model of a researcher that asks one.
+
+    Raises:
+        SettingsError: A prompt template has a place that nothing fills.
+    """
     if existing is None:
         existing = {r.name: r.expression for r in kb.features(FeatureState.DEPLOYED)}
     thresholds, problem = kb.last_good_thresholds()
     waiting = [r for s in (FeatureState.CANDIDATE, FeatureState.SHADOW) for r in kb.features(s)]
     candidates = {r.name: r.expression for r in waiting}
     waiting.sort(key=lambda r: (r.created_at.timestamp() if r.created_at else 0.0, r.name))
+    prompts = {name: kb.prompt(name) for name in PROMPTS} if model is not None else {}
+    for name, text in prompts.items():
+        check_places(text, PLACES[name], f"{kb.path.name}/proposer/prompts/{name}.md")
     kept: dict[str, Any] = {name: dataclasses.asdict(getattr(settings, name)) for name in _SECTIONS}
     kept["model"].pop("base_url")  # where it was asked is nobody's business later
     return SessionInputs(
@@ -91,7 +99,7 @@ def gather(
         problem=problem, skills=kb.skills(), learnings=tuple(
             kb.related_learnings(goal, RELATED_LEARNINGS) if config.use_learnings else ()
         ),
-        prompts={name: kb.prompt(name) for name in PROMPTS} if model is not None else {}, config=config,
+        prompts=prompts, config=config,
         settings=kept | {"data": settings.data, "seed": settings.seed, "target": settings.target},
         researcher={"provider": model[0], "model": model[1]} if model is not None else {},
         beside={r.name: r.expression for r in waiting[-BESIDE:] if r.name not in existing},

@@ -17,6 +17,7 @@ from midas_engine.errors import (
     SessionError,
 )
 from midas_engine.llm.recorded import RecordedClient
+from midas_engine.loops.assessors import NotesColumns, costs_text
 from midas_engine.loops.confirming import Confirmation
 from midas_engine.loops.endurance import Endurance
 from midas_engine.loops.expressions import cleaned, computable
@@ -83,6 +84,7 @@ class Session:
         self._researcher: Researcher | None = None
         self._account: TrialAccount | None = None
         self._rules = ""
+        self._plan: Plan | None = None
         self._endurance = Endurance(loop.settings.model, loop.clock, self._voice.say)
 
     # -- the whole -------------------------------------------------------------------------------
@@ -177,9 +179,11 @@ class Session:
         researcher = self._researcher
         for voice.iteration in range(1, config.max_iterations + 1):
             voice.begin("plan")
+            self._plan = None
             plan = await endurance.step("plan", lambda: researcher.plan(self._context(), voice.say))
             if plan is None:
                 continue
+            self._plan = plan
             voice.planned(plan)
             voice.begin("write")
             proposals = await endurance.step("write", functools.partial(self._write, researcher, plan))
@@ -316,13 +320,18 @@ class Session:
             horizons=assessor.horizons,
             iteration=self._voice.iteration,
             limits=self._limits,
-            existing=self._existing or {},
+            existing={**(self._existing or {}), **given.beside},
             thresholds=given.thresholds,
             skills=given.skills,
             results=tuple(self.results),
             learnings=given.learnings,
             prompt=self._prompt,
             max_tokens=config.max_tokens,
+            costs=costs_text(self._loop.settings.costs, assessor),
+            column_notes=assessor.notes() if isinstance(assessor, NotesColumns) else {},
+            iterations=config.max_iterations,
+            planned_trials=config.planned_trials,
+            current_plan=self._plan,
         )
 
     def _prompt(self, name: str) -> str:

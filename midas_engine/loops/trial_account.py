@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import math
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -69,6 +70,8 @@ class TrialAccount:
             "agents": [[v.agent, v.passed, round(v.score, 4), v.summary[:200]] for v in verdict.verdicts],
             "suggestions": [text[:200] for text in verdict.suggestions[:8]], **self.about,
         }  # fmt: skip
+        if e.half_life_known and math.isfinite(e.half_life_hours.value):
+            summary["half_life_bars"] = e.half_life_hours.value / float(e.extra.get("hours_per_bar") or 1.0)
         if claim is not None:
             summary["hypothesis"] = dataclasses.asdict(claim)
         if added := _plugins_in(key, verdict):

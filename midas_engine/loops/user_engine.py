@@ -52,6 +52,7 @@ class AdapterAssessor:
     ) -> None:
         self._data_fn, self._settings = data_fn, settings
         self._frame, self._spread = existing, spread_cost_bps
+        self.spread_cost_bps = spread_cost_bps
         self.columns: tuple[str, ...] = ()
         self.cross = False
         self.market = self.horizons = self.snapshot_id = ""

@@ -8,11 +8,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from midas_engine.clock import WallClock
-from midas_engine.errors import ModelReplyError
+from midas_engine.errors import EvaluationError, ModelReplyError, SettingsError
+from midas_engine.hypothesis import read_hypothesis
 from midas_engine.llm.client import ModelReply, ModelRequest
 from midas_engine.llm.patience import ask_patiently
 from midas_engine.llm.replies import parse_reply
 from midas_engine.proposer import prompts
+from midas_engine.proposer.prompt_places import constant_parts, context_values
 from midas_engine.proposer.protocol import DiagnosisDraft, LearningDraft, Plan, Proposal
 from midas_engine.redaction import StreamRedactor, redact
 
@@ -25,8 +27,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 OnReply = Callable[[ModelRequest, ModelReply], None]
 LONG_REPLY = 20_000
-_PROPOSAL: dict[str, type] = {"name": str, "expression": str, "rationale": str, "gate": str, "hold": int}
-_PROPOSAL_OPTIONAL = frozenset({"rationale", "gate", "hold"})
+_PROPOSAL: dict[str, type] = {
+    "name": str, "expression": str, "rationale": str, "gate": str, "hold": int, "hypothesis": dict,
+}  # fmt: skip
+_PROPOSAL_OPTIONAL = frozenset({"rationale", "gate", "hold", "hypothesis"})
 
 
 class LLMResearcher:
@@ -70,14 +74,11 @@ class LLMResearcher:
                 raise ModelReplyError("the hypothesis is empty")
             return Plan(found["hypothesis"], found.get("approach", ""), _strings(found.get("avoid", [])))
 
-        return await self._ask("plan", prompts.context_values(context), context, on_text, read)
+        return await self._ask("plan", context_values(context), context, on_text, read)
 
     async def write(self, context: ResearchContext, plan: Plan, count: int, on_text: OnText) -> list[Proposal]:
         """See `Researcher.write`."""
-        values = prompts.context_values(context) | {
-            "count": str(count),
-            "plan": f"{plan.hypothesis}\n{plan.approach}\navoid: {'; '.join(plan.avoid)}",
-        }
+        values = context_values(dataclasses.replace(context, current_plan=plan)) | {"count": str(count)}
 
         def read(text: str) -> list[Proposal]:
             items = parse_reply(text, {"candidates": list})["candidates"]
@@ -91,7 +92,7 @@ class LLMResearcher:
         self, context: ResearchContext, proposal: Proposal, result: TrialResult, on_text: OnText
     ) -> Proposal | None:
         """See `Researcher.refine`."""
-        values = prompts.context_values(context) | {
+        values = context_values(context) | {
             "name": proposal.name,
             "expression": proposal.expression,
             "rationale": prompts.quoted(proposal.rationale, proposal.name),
@@ -127,7 +128,7 @@ class LLMResearcher:
             found["tags"] = _strings(found.get("tags", []))[:12]
             return LearningDraft(**found)
 
-        return await self._ask("learn", prompts.context_values(context) | {"outcome": outcome}, context, on_text, read)
+        return await self._ask("learn", context_values(context) | {"outcome": outcome}, context, on_text, read)
 
     async def diagnose(self, brief: DiagnosisBrief, on_text: OnText) -> DiagnosisDraft:
         """See `Researcher.diagnose`."""
@@ -171,8 +172,13 @@ class LLMResearcher:
         if context.prompt is not None:
             template = await asyncio.to_thread(context.prompt, name)
         # What a prompt quotes was written by others: a key in it would be sent to whoever answers.
-        filled = redact(prompts.fill(template, values))
-        request = ModelRequest(filled, prompts.SYSTEM, context.max_tokens, name)
+        filled = redact(prompts.fill(template, values, name))
+        if len(filled) > prompts.MAX_PROMPT:
+            raise SettingsError(
+                f"the prompt {name!r} has {len(filled):,} characters, at most {prompts.MAX_PROMPT:,} are sent",
+                hint=f"shorten proposer/prompts/{name}.md or the skill documents",
+            )
+        request = ModelRequest(filled, prompts.SYSTEM, context.max_tokens, name, constant_parts(filled, values))
         text = await self._call(request, on_text)
         try:
             return await _aside(read, text)
@@ -182,7 +188,7 @@ class LLMResearcher:
                 f"{request.prompt}\n\nYour last reply could not be used: {error.message}. {error.hint}\n"
                 f"It was:\n{prompts.quoted(text, 'reply')}\n\nReply again, with exactly one valid JSON block."
             )
-            text = await self._call(ModelRequest(repair, prompts.SYSTEM, context.max_tokens, f"{name} repair"), on_text)
+            text = await self._call(dataclasses.replace(request, prompt=repair, purpose=f"{name} repair"), on_text)
             try:
                 return await _aside(read, text)
             except ModelReplyError as second:
@@ -231,4 +237,9 @@ def _proposal(item: Any) -> Proposal:
         if not isinstance(value, kind) or isinstance(value, bool):
             raise ModelReplyError(f"the candidate's {key!r} must be {kind.__name__}")
         found[key] = value
+    if "hypothesis" in found:
+        try:
+            found["hypothesis"] = read_hypothesis(found["hypothesis"])
+        except EvaluationError as error:
+            raise ModelReplyError(f"the hypothesis of {found['name'][:80]!r}: {error.message}") from error
     return Proposal(**found)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from midas_engine.hypothesis import Hypothesis
 from midas_engine.settings import DslLimits
 
 if TYPE_CHECKING:
@@ -95,6 +96,12 @@ class ResearchContext:
         columns: Columns of the data that is there.
         cross: The data is a panel wide enough for cross-sectional operators.
         market: One line on the data: bars, symbols, span of the research part.
+        costs: What trading costs, in words.
+        column_notes: Unit and coverage by column, of the research part.
+        iterations: Plans at most; 0: not known.
+        planned_trials: Expressions at most; 0: not known.
+        current_plan: The plan of this iteration; None before it is made.
+        memory: What the base knows of tries like these, a line each.
         prompt: Gives the text of a prompt template by name.
         skills: Skill documents by name.
         results: What this session tried so far.
@@ -116,6 +123,12 @@ class ResearchContext:
     learnings: Sequence[LearningDocument] = ()
     prompt: Callable[[str], str] | None = None
     max_tokens: int = 2000
+    costs: str = ""
+    column_notes: Mapping[str, str] = field(default_factory=dict)
+    iterations: int = 0
+    planned_trials: int = 0
+    current_plan: Plan | None = None
+    memory: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
