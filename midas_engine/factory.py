@@ -41,7 +41,8 @@ class Midas:
     Attributes:
         settings: What everything here obeys.
         kb: The knowledge base.
-        promoter: The pipeline: `promote`, `demote`, `reject`, `kill`, `undo`, `list_deployed`, ...
+        promoter: The pipeline as it is: `promote`, `demote`, `reject`, `kill`, `undo`, `list_deployed`, ... It runs no
+            pre-flight; `commands` does.
         offline: The discovery loop: `run` blocks, `run_async` is awaited, `stream` yields events.
     """
 

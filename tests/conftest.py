@@ -90,6 +90,30 @@ def root() -> Path:
     return ROOT
 
 
+@pytest.fixture(scope="module")
+def market(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small panel on disk, of as many days as the module's MARKET_DAYS says; five without."""
+    from helpers_tui_base import write_market
+
+    return write_market(tmp_path_factory.mktemp("market"), days=getattr(request.module, "MARKET_DAYS", 5))
+
+
+@pytest.fixture(scope="session")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A base with features in every state, made once; nobody writes into it."""
+    from helpers_tui_base import fill_base
+
+    path = tmp_path_factory.mktemp("filled") / "kb"
+    fill_base(path)
+    return path
+
+
+@pytest.fixture
+def kb(tmp_path: Path, filled: Path) -> Path:
+    """A filled base of its own for each test."""
+    return shutil.copytree(filled, tmp_path / "kb")
+
+
 @pytest.fixture
 def field() -> Path:
     """Files as people have them, one folder a case."""

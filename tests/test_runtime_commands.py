@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from helpers_tui import fill_base, write_market
 from midas_engine.errors import MidasError, MonitorError, ReadOnlyError, SessionError, TransitionError
 from midas_engine.events import DocumentChanged, FaultReported, FeatureMoved, RuntimeChanged
 from midas_engine.runtime import Runtime
@@ -17,22 +15,7 @@ from midas_engine.settings import load_settings
 if TYPE_CHECKING:
     from pathlib import Path
 
-
-@pytest.fixture(scope="module")
-def market(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_market(tmp_path_factory.mktemp("market"), days=20)
-
-
-@pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("filled") / "kb"
-    fill_base(path)
-    return path
-
-
-@pytest.fixture
-def kb(tmp_path: Path, filled: Path) -> Path:
-    return shutil.copytree(filled, tmp_path / "kb")
+MARKET_DAYS = 20
 
 
 def runtime(kb: Path, market: Path | str, *, replay: bool = False, **flags: Any) -> Runtime:

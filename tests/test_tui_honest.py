@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from helpers_cli import run_midas
 from helpers_kb import record
-from helpers_tui import fill_base, press, readable, running, screen_text, type_text, until, write_market
+from helpers_tui import press, readable, running, screen_text, type_text, until
 from midas_engine.kb import KnowledgeBase
 from midas_engine.promoter import FeaturePromoter
 from midas_tui.modals.ask import AskModal
@@ -22,22 +21,7 @@ if TYPE_CHECKING:
 
     from midas_tui.app import MidasApp
 
-
-@pytest.fixture(scope="module")
-def market(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_market(tmp_path_factory.mktemp("market"), days=40)
-
-
-@pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("filled") / "kb"
-    fill_base(path)
-    return path
-
-
-@pytest.fixture
-def kb(tmp_path: Path, filled: Path) -> Path:
-    return shutil.copytree(filled, tmp_path / "kb")
+MARKET_DAYS = 40
 
 
 def act(kb: Path, call: Callable[[FeaturePromoter], object]) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from helpers_kb import record
-from helpers_tui import fill_base, press, running, screen_text, toasts, until, write_market
+from helpers_tui import press, running, screen_text, toasts, until
 from midas_engine.errors import ReadOnlyError
 from midas_engine.kb import KnowledgeBase
 from midas_engine.promoter import FeaturePromoter
@@ -17,23 +17,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SIZES = ((80, 24), (160, 45))
-
-
-@pytest.fixture(scope="module")
-def market(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_market(tmp_path_factory.mktemp("market"), days=5)
-
-
-@pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("filled") / "kb"
-    fill_base(path)
-    return path
-
-
-@pytest.fixture
-def kb(tmp_path: Path, filled: Path) -> Path:
-    return shutil.copytree(filled, tmp_path / "kb")
 
 
 @pytest.mark.parametrize("how", ["deleted", "moved", "replaced"])

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from helpers_tui import (
     SteppedClock,
-    fill_base,
     press,
     readable,
     running,
@@ -17,7 +15,6 @@ from helpers_tui import (
     toasts,
     type_text,
     until,
-    write_market,
 )
 from midas_engine.errors import MidasError
 from midas_engine.kb import KnowledgeBase
@@ -30,24 +27,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from midas_tui.app import MidasApp
-
-
-@pytest.fixture(scope="module")
-def market(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_market(tmp_path_factory.mktemp("market"), days=5)
-
-
-@pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("filled") / "kb"
-    fill_base(path)
-    return path
-
-
-@pytest.fixture
-def kb(tmp_path: Path, filled: Path) -> Path:
-    """A base of its own for each test."""
-    return shutil.copytree(filled, tmp_path / "kb")
 
 
 def states(kb: Path) -> dict[str, str]:

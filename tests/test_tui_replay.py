@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from helpers_tui import fill_base, press, readable, running, screen_text, toasts, type_text, until, write_market
+from helpers_tui import press, readable, running, screen_text, toasts, type_text, until, write_market
 from midas_tui.modals.choose import LineModal
 
 if TYPE_CHECKING:
@@ -14,18 +15,13 @@ if TYPE_CHECKING:
 
     from midas_engine.runtime.replay import ReplayControl
 
-
-@pytest.fixture(scope="module")
-def market(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_market(tmp_path_factory.mktemp("market"), days=24)
+MARKET_DAYS = 24
 
 
 @pytest.fixture(scope="module")
-def kb(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A base with live features; a replay changes nothing in it."""
-    path = tmp_path_factory.mktemp("base") / "kb"
-    fill_base(path)
-    return path
+def kb(tmp_path_factory: pytest.TempPathFactory, filled: Path) -> Path:
+    """A base with live features for all tests here; a replay changes nothing in it."""
+    return shutil.copytree(filled, tmp_path_factory.mktemp("base") / "kb")
 
 
 def control(app: Any) -> ReplayControl:

@@ -33,6 +33,11 @@ class FeaturePromoter:
     Every action takes the base's lock, so several processes may act at once, and is complete when
     the method returns. Nothing is ever overwritten.
 
+    It moves features as they are: it knows no market data, so `promote` and `redeploy` called here run no pre-flight,
+    and what was never measured stays so. `midas_engine.commands.Commands` is the door that looks at today's data
+    first; the terminal, the command line, the service and `midas.commands` go through it. `midas.promoter` is this
+    class itself, for features that only your own engine can compute.
+
     Args:
         kb: The knowledge base.
         journal: Where actions are recorded; None opens the base's own.
@@ -171,7 +176,7 @@ class FeaturePromoter:
                 kept in the feature's history with what was against it.
             expected_score: The reference score, where it is measured only now; see `calibrate`.
             breadth: The effective breadth that goes with it.
-            withdrawn: What a pre-flight on today's data found against it; see `midas_engine.runtime.promotion`.
+            withdrawn: What a pre-flight on today's data found against it; see `midas_engine.preflight`.
 
         Raises:
             TransitionError: Not possible from its state, or something is against it and it is not forced.
