@@ -99,16 +99,16 @@ def sparkline(values: Sequence[float], width: int, glyphs: Glyphs) -> str:
     return line.rjust(width)
 
 
-def ratio_bar(ratio: float, width: int, glyphs: Glyphs, gates: Sequence[float] = (0.5, 0.7), top: float = 1.5) -> str:
-    """A bar from 0 to `top` with a tick at each gate."""
-    cells = [" "] * width
-    if math.isfinite(ratio):
-        filled = max(0.0, min(ratio, top)) / top * width
-        for i in range(int(filled)):
-            cells[i] = glyphs.bar
-        if filled - int(filled) >= 0.5 and int(filled) < width:
-            cells[int(filled)] = glyphs.half
-    for gate in gates:
-        place = min(width - 1, int(gate / top * width))
-        cells[place] = glyphs.gate
-    return "".join(cells)
+def evidence_bar(share: float, width: int, glyphs: Glyphs) -> str:
+    """A bar from 0 to its gate, which is its right end; full where the gate is reached.
+
+    Example:
+        >>> from midas_tui.theme import ASCII
+        >>> evidence_bar(0.5, 10, ASCII), evidence_bar(float("nan"), 10, ASCII)
+        ('[####....]', '          ')
+    """
+    if not math.isfinite(share):
+        return " " * width
+    room = width - 2
+    filled = min(room, int(max(0.0, share) * room + 1e-9))
+    return glyphs.open_bar + glyphs.full_block * filled + glyphs.light_block * (room - filled) + glyphs.close_bar

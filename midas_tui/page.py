@@ -44,3 +44,7 @@ class Page(Guarded):
 
     async def open_path(self, path: str) -> None:
         """Open a document, in the mode that shows documents."""
+
+    def explained(self) -> tuple[list[tuple[str, str]], str]:
+        """Words of this mode and what they mean, in the numbers under the cursor; and the word to begin at."""
+        return [], ""

@@ -98,9 +98,8 @@ class Glyphs:
     mark: str = "✓"
     paused: str = "‖"
     play: str = "►"
-    gate: str = "┊"
-    bar: str = "━"
-    half: str = "╸"
+    open_bar: str = "▕"
+    close_bar: str = "▏"
     full_block: str = "█"
     light_block: str = "░"
     alert_block: str = "▓"
@@ -133,9 +132,8 @@ ASCII = Glyphs(
     mark="#",
     paused="=",
     play=">",
-    gate="|",
-    bar="=",
-    half="-",
+    open_bar="[",
+    close_bar="]",
     full_block="#",
     light_block=".",
     alert_block="!",

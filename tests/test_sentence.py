@@ -7,11 +7,16 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from textual.widgets import Static
 
-from helpers_tui import NOW, ScriptedRuntime, alert, metrics, screen_text, scripted
+from helpers_tui import NOW, ScriptedRuntime, alert, metrics, press, readable, screen_text, scripted, until
 from midas_engine.events import Trouble, TroubleChanged
-from midas_engine.models import AlertStatus, Severity
+from midas_engine.models import AlertStatus, FeatureMetrics, Severity
 from midas_engine.sentence import Standing, sentence
+from midas_tui.legend import column_meaning, promise
+from midas_tui.modals.help import HelpModal
+from midas_tui.screens.live_rows import FEATURE_COLUMNS
+from midas_tui.widgets.line_table import LineTable
 
 EIGHT = [metrics(f"f{i}", decay_log_s=float(i)) for i in range(8)]
 
@@ -85,3 +90,28 @@ async def test_it_stands_on_every_mode_and_follows_what_happens() -> None:
         await pilot.pause()
         assert "It is gone" in screen_text(app).split("\n")[1]
         assert app.shell.title._shown == "midas: BASE GONE"
+
+
+async def test_a_column_says_what_it_means_in_the_numbers_under_the_cursor() -> None:
+    async with scripted(ScriptedRuntime(), size=(160, 45)) as (app, pilot, _):
+        table = app.screen.query_one("#features", LineTable)
+        table.move_to("funding_skew_8h")
+        await press(pilot, "right", "right")
+        assert table.chosen_column == "evidence"
+        await press(pilot, "question_mark")
+        await readable(pilot, HelpModal)
+
+        def text() -> str:
+            return str(app.screen.query_one("#meaning", Static).render())
+
+        await until(pilot, lambda: "statistic is +5.2, and calls at +9.1. The bar runs from 0 to that gate" in text())
+        assert '57% of the way to "dead"' in text()
+        assert "would notice a drop in 42d, a flip in 18d, with 1.0 false a year" in text()
+
+
+def test_every_column_of_live_has_a_legend_for_known_and_for_unknown_figures() -> None:
+    known, blank = EIGHT[0], FeatureMetrics("f0", NOW)
+    for column in FEATURE_COLUMNS:
+        assert column_meaning(column.key, known)
+        assert "nan" not in column_meaning(column.key, blank)
+    assert "would go unnoticed" in promise(blank)

@@ -65,7 +65,7 @@ async def test_help_lists_the_live_bindings_and_can_be_searched() -> None:
         assert isinstance(app.screen, HelpModal)
         await readable(pilot)
         table = app.screen.query_one("#keys", LineTable)
-        assert len(table.keys) == len(expected)
+        assert len([key for key in table.keys if not key.startswith("word")]) == len(expected)
         await press(pilot, "slash")
         await type_text(pilot, "snooze")
         assert 1 <= len(table.keys) < 4

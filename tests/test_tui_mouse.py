@@ -135,10 +135,10 @@ async def test_a_heading_sorts_marks_itself_and_turns_round() -> None:
         assert list(table.keys) == sorted(table.keys)
         assert "feature↓" in await on("feature")
         assert list(table.keys) == sorted(table.keys, reverse=True)
-        assert "drop/fli↑" in await on("drop/flip")  # no order of its own: by its cells, unknown last
+        assert "noticed i↑" in await on("noticed in")  # no order of its own: by its cells, unknown last
         assert table.keys[-1] == "low_volatility"
         await press(pilot, "s")
-        assert "drop/flip" in screen_text(app).split("\n")[y]
+        assert "noticed in" in screen_text(app).split("\n")[y]
 
 
 async def test_headings_of_every_table_sort() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from textual.app import App
 
 from midas_engine.models import Estimate
-from midas_tui.formats import cells, days, elide, number, pad, ratio_bar, sparkline, with_error
+from midas_tui.formats import cells, days, elide, evidence_bar, number, pad, sparkline, with_error
 from midas_tui.modals.go import letters
 from midas_tui.screens.card import wrapped
 from midas_tui.theme import ASCII, UNICODE
@@ -74,12 +74,11 @@ def test_names_are_cut_in_the_middle_and_sentences_at_the_end() -> None:
 
 
 @pytest.mark.parametrize("glyphs", [UNICODE, ASCII])
-def test_a_ratio_bar_carries_its_gates_whatever_the_ratio(glyphs: Any) -> None:
-    for ratio in (-3.0, 0.0, 0.5, 1.0, 9.0, math.nan):
-        bar = ratio_bar(ratio, 9, glyphs)
-        assert len(bar) == 9
-        assert bar.count(glyphs.gate) == 2
-    assert ratio_bar(9.0, 9, glyphs).count(glyphs.bar) == 7
+def test_an_evidence_bar_ends_at_its_gate_and_is_full_only_there(glyphs: Any) -> None:
+    bars = [evidence_bar(share, 11, glyphs) for share in (-0.1, 0.0, 0.5, 0.99, 1.0, 9.0)]
+    assert [bar.count(glyphs.full_block) for bar in bars] == [0, 0, 4, 8, 9, 9]
+    assert {len(bar) for bar in bars} == {11}
+    assert evidence_bar(math.nan, 11, glyphs) == " " * 11
 
 
 def test_a_sparkline_leaves_holes_where_nothing_is_known() -> None:

@@ -9,28 +9,18 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 
 from midas_engine.events import FeatureTicked, to_dict
-from midas_tui.formats import days, number, ratio_bar, sparkline, with_error
+from midas_tui.legend import column_meaning
 from midas_tui.modals.feature import FeatureModal
 from midas_tui.screens.base import ModeScreen
-from midas_tui.screens.live_detail import (
-    IC_CRITICAL,
-    IC_WARNING,
-    SLIPPAGE_CRITICAL,
-    SLIPPAGE_WARNING,
-    FeatureDetail,
-    evidence_role,
-    facts,
-    graded,
-    times,
-)  # fmt: skip
-from midas_tui.theme import role_of
+from midas_tui.screens.live_detail import FeatureDetail, facts
+from midas_tui.screens.live_rows import FEATURE_COLUMNS, ORDER, SEVERITY, SORT_HEADINGS, SORTS, feature_cells
 from midas_tui.widgets.alert_rows import ALERT_COLUMNS, alert_row, copied_alert
-from midas_tui.widgets.line_table import Cell, Column, LazyRow, LineTable, Row
+from midas_tui.widgets.line_table import Cell, LazyRow, LineTable, Row
 from midas_tui.widgets.titles import entitle
 from midas_tui.widgets.watch_rows import left_rows, unwatched_rows, words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from textual.app import ComposeResult
     from textual.content import Content
@@ -38,49 +28,8 @@ if TYPE_CHECKING:
 
     from midas_engine.models import Alert, FeatureMetrics
 
-FEATURE_COLUMNS = (
-    Column("sign", "", 1),
-    Column("name", "feature", 18, right=False, grow=True, most=40),
-    Column("ic5d", "ic 5d ±se", 11, 1),
-    Column("ic30d", "ic 30d ±se", 11, 2),
-    Column("bar", "5d / 30d", 9, 5, right=False),
-    Column("ratio", "ratio", 5, 4),
-    Column("slip", "slip", 6, 2),
-    Column("bps", "bps/d", 7, 2),
-    Column("decay", "ln S", 8, 1),
-    Column("detect", "drop/flip", 9, 3),
-    Column("spark", "ic 5d", 8, 6),
-)
 WINDOWS = ((10, "10 d"), (30, "30 d"), (3, "3 d"))
-_SEVERITY = {
-    "killed": 0, "critical": 1, "warning": 2, "stale": 3, "uncalibrated": 4, "warming": 5, "healthy": 6, "paused": 7,
-}  # fmt: skip
 RESOLVED_SHOWN = 50
-
-
-def _low(value: float) -> float:
-    return value if math.isfinite(value) else -1e9
-
-
-def _high(value: float) -> float:
-    return value if math.isfinite(value) else 1e9
-
-
-# What each sort order puts first; names settle ties, so that rows do not dance.
-ORDER: dict[str, Callable[[FeatureMetrics], tuple[float | str, str]]] = {
-    "severity": lambda m: (_SEVERITY.get(m.status, 5), m.feature),
-    "name": lambda m: (m.feature, m.feature),
-    "ic5d": lambda m: (-_low(m.ic_5d.value), m.feature),
-    "ratio": lambda m: (_high(m.ic_ratio), m.feature),
-    "slip": lambda m: (-_low(m.slippage_ratio), m.feature),
-    "bps": lambda m: (_high(m.pnl_1d_bps), m.feature),
-}
-SORTS = tuple(ORDER)
-# The heading that stands for each order, and whether its largest come first.
-SORT_HEADINGS = {
-    "severity": ("sign", True), "name": ("name", False), "ic5d": ("ic5d", True), "ratio": ("ratio", False),
-    "slip": ("slip", True), "bps": ("bps", False),
-}  # fmt: skip
 
 
 class LiveScreen(ModeScreen):
@@ -94,6 +43,8 @@ class LiveScreen(ModeScreen):
         Binding("A", "acknowledge_all", "ack all shown", show=False, id="alerts.ack_all"),
         Binding("w", "snooze", "snooze", id="alerts.snooze"),
         Binding("D", "diagnose", "diagnose", id="alerts.diagnose"),
+        Binding("right,l", "column(1)", "next column: ? says what it means", show=False, id="live.next_column"),
+        Binding("left,h", "column(-1)", "previous column", show=False, id="live.previous_column"),
         Binding("i", "window", "chart window", show=False, id="live.window"),
     ]
     CSS = """
@@ -167,7 +118,7 @@ class LiveScreen(ModeScreen):
         missing, gone = unwatched_rows(report, self.needle, glyphs), left_rows(report, self.needle, glyphs)
         place = len(rows)
         if SORTS[self.sort] == "severity" and not self.descending:
-            place = sum(_SEVERITY.get(m.status, 5) < _SEVERITY["stale"] for m in shown)
+            place = sum(SEVERITY.get(m.status, 5) < SEVERITY["stale"] for m in shown)
         there = {key for key, _ in rows}
         extra = [(key, row) for key, row in missing if key not in there]
         return [*rows[:place], *extra, *rows[place:], *(g for g in gone if g[0] not in there)]
@@ -189,8 +140,9 @@ class LiveScreen(ModeScreen):
         found = self.runtime.queries.portfolio() if self.runtime is not None else None
         if found is None or not math.isfinite(found.log_s):
             return ""
-        over = " CALLS" if found.log_s >= found.threshold else ""
-        return f"portfolio of {found.features}: ln S {found.log_s:+.1f}/{found.threshold:.1f}{over}"
+        if found.log_s >= found.threshold:
+            return f"all {found.features} together: the test CALLS"
+        return f'all {found.features} together: {max(0.0, found.log_s / found.threshold):.0%} of the way to "dead"'
 
     def _row(self, m: FeatureMetrics) -> LazyRow:
         """The row of these figures; the same one while they are the same."""
@@ -200,29 +152,20 @@ class LiveScreen(ModeScreen):
         return row
 
     def _cells(self, m: FeatureMetrics) -> dict[str, Cell]:
-        glyphs = self.shell.glyphs
-        # The ratio of two ICs starts nothing: a secondary mark, never red. The test's evidence is the loud one.
-        ratio_role = "warn" if math.isfinite(m.ic_ratio) and m.ic_ratio < IC_WARNING else "muted"
-        slip_role = graded(-m.slippage_ratio, -SLIPPAGE_WARNING, -SLIPPAGE_CRITICAL)
-        decay = f"{number(m.decay_log_s, 1, signed=False)}/{number(m.decay_threshold, 1, signed=False)}"
-        decay_role = evidence_role(m.decay_log_s, m.decay_threshold)
-        shadow = self.store.is_shadow(m.feature)
-        name_role = "muted" if shadow or m.status in ("paused", "killed") else ""
-        spark = sparkline(self.store.sparks.get(m.feature, ()), 8, glyphs)
-        notice = f"{days(m.days_to_detect_drop)}/{days(m.days_to_detect_flip)}".replace("d", "") + "d"
-        return {
-            "sign": (glyphs.status(m.status), role_of(m.status)),
-            "name": (m.feature + (" (shadow)" if shadow else ""), name_role),
-            "ic5d": (with_error(m.ic_5d), ""),
-            "ic30d": (with_error(m.ic_30d), ""),
-            "bar": (ratio_bar(m.ic_ratio, 9, glyphs, (IC_CRITICAL, IC_WARNING)), ratio_role),
-            "ratio": (number(m.ic_ratio, 2, signed=False), ratio_role),
-            "slip": (times(m.slippage_ratio), slip_role),
-            "bps": (number(m.pnl_1d_bps, 1), "warn" if m.pnl_1d_bps < -50 else ""),
-            "decay": (decay, decay_role) if m.expected_score is not None else ("uncalib.", "muted"),
-            "detect": (notice if m.expected_score is not None else "--", "muted"),
-            "spark": (spark, "ok"),
-        }
+        spark = self.store.sparks.get(m.feature, ())
+        return feature_cells(m, spark, self.shell.glyphs, shadow=self.store.is_shadow(m.feature))
+
+    def action_column(self, by: int) -> None:
+        """Choose a column; `?` says what it means."""
+        self.query_one("#features", LineTable).choose_column(by)
+
+    def explained(self) -> tuple[list[tuple[str, str]], str]:
+        """What the columns say of the feature under the cursor, and the heading that is chosen."""
+        table = self.query_one("#features", LineTable)
+        m = self.store.metrics.get(self.chosen or "")
+        told = [(c.title or "sign", column_meaning(c.key, m)) for c in FEATURE_COLUMNS]
+        chosen = next((c.title or "sign" for c in FEATURE_COLUMNS if c.key == table.chosen_column), "")
+        return [(word, text) for word, text in told if text], chosen
 
     @property
     def chosen(self) -> str | None:

@@ -9,7 +9,8 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Static
 
-from midas_tui.formats import days, number, with_error
+from midas_tui.formats import number, with_error
+from midas_tui.legend import promise
 from midas_tui.screens.card import PROPOSAL_ROLES, CardWriter
 from midas_tui.theme import role_of
 from midas_tui.widgets.chart import Chart, Gate
@@ -44,7 +45,11 @@ class FeatureDetail(Vertical):
         """Charts, then words."""
         yield Chart("IC", empty="not enough bars yet", glyphs=self._glyphs, id="ic-chart")
         yield Chart(
-            "decay ln S", empty="uncalibrated: no promise was measured", glyphs=self._glyphs, digits=1, id="decay-chart"
+            "evidence of death",
+            empty="no promise was measured: no test runs",
+            glyphs=self._glyphs,
+            digits=1,
+            id="decay-chart",
         )
         yield Chart(
             "slippage",
@@ -63,7 +68,7 @@ class FeatureDetail(Vertical):
             gates += [Gate(IC_CRITICAL * m.ic_30d.value, "warn"), Gate(IC_WARNING * m.ic_30d.value, "warn")]
         note = f"5d {with_error(m.ic_5d)}  30d {with_error(m.ic_30d)}"
         self.query_one("#ic-chart", Chart).show((series["ic_5d"], series["ic_30d"]), gates, note)
-        calls = f"{number(m.decay_log_s, 1)}, calls at {number(m.decay_threshold, 1, signed=False)}"
+        calls = f"{number(m.decay_log_s, 1)}, calls at {number(m.decay_threshold, 1, signed=False)} (ln S)"
         self.query_one("#decay-chart", Chart).show(
             (series["log_s"] if m.expected_score is not None else (),), (Gate(m.decay_threshold, "crit"),), calls
         )
@@ -114,12 +119,11 @@ def facts(
     if record is not None and record.lineage:
         rows.append(("replaces", " > ".join(record.lineage), ""))
     if m.expected_score is None:
-        rows.append(("promise", "uncalibrated: no critical, no kill", "muted"))
+        rows.append(("promise", promise(m), "muted"))
     else:
         rows.append(("score", f"{number(m.score, 4)} now, {m.expected_score:+.4f} promised", ""))
-        rows.append(("would notice", f"drop {days(m.days_to_detect_drop)}, flip {days(m.days_to_detect_flip)}", ""))
-        rows.append(("false alarms", f"{number(m.false_alarms_per_year, 1, signed=False)} a year", ""))
-        rows.append(("kill ln E", f"{number(m.kill_log_e, 1)}, kills at {threshold}", ""))
+        rows.append(("death", promise(m), evidence_role(m.decay_log_s, m.decay_threshold)))
+        rows.append(("harm", f"evidence {number(m.kill_log_e, 1)}, proposes a kill at {threshold}", ""))
     if forward is not None and (record is None or record.state.value == "shadow"):
         kind = "forward" if forward.forward else "in hindsight"
         figures = f"{forward.score:+.4f}, t {forward.t:+.1f}, {forward.bars} bars {kind}"

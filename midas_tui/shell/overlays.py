@@ -8,10 +8,11 @@ from textual.app import SystemCommand
 from textual.content import Content
 
 from midas_tui.keys import live_keys
+from midas_tui.legend import WORDS
 from midas_tui.modals.ask import Answer, AskModal, Question
 from midas_tui.modals.choose import TextModal
 from midas_tui.modals.help import HelpModal
-from midas_tui.page import LIVE_HINT
+from midas_tui.page import LIVE_HINT, Page
 from midas_tui.sanitise import clean
 
 if TYPE_CHECKING:
@@ -46,11 +47,12 @@ class Overlays:
         self._link = link
 
     def help(self) -> None:
-        """Keys, from the live bindings."""
+        """What the words mean, and the keys, from the live bindings."""
         screen = self._app.screen
         if not isinstance(screen, HelpModal):
             keys = sorted(live_keys(screen), key=lambda k: (k.scope == "everywhere", k.scope))
-            self._app.push_screen(HelpModal(keys))
+            told, first = screen.explained() if isinstance(screen, Page) else ([], "")
+            self._app.push_screen(HelpModal(keys, [*told, *WORDS], first))
 
     def log(self) -> None:
         """Faults and queues."""

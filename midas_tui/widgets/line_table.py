@@ -37,7 +37,7 @@ LEAST_HEIGHT_FOR_HEADER = 4
 _SENTENCE = Column(REST, "", 1, right=False, cut_end=True)
 
 
-class LineTable(ScrollView, can_focus=True):
+class LineTable(ScrollView, can_focus=True, inherit_bindings=False):
     """Rows by key; `set_rows` takes the whole list, `set_row` one row.
 
     Messages:
@@ -129,6 +129,7 @@ class LineTable(ScrollView, can_focus=True):
         self._given: Sequence[tuple[str, Row]] = ()
         self._sort: tuple[str, bool] | None = None
         self._shown_sort: tuple[str, bool] | None = None
+        self.chosen_column: str | None = None
 
     # -- data ------------------------------------------------------------------------------------
 
@@ -204,6 +205,14 @@ class LineTable(ScrollView, can_focus=True):
             self._shown_sort = (column, falling)
             self.refresh()
 
+    def choose_column(self, by: int) -> None:
+        """Mark the next heading, or the one before it."""
+        keys = [column.key for column, _ in self.visible_columns(self.size.width) if column.title]
+        if keys:
+            place = keys.index(self.chosen_column) + by if self.chosen_column in keys else (0 if by > 0 else -1)
+            self.chosen_column = keys[place % len(keys)]
+            self.refresh()
+
     def _refresh_keys(self, keys: Sequence[str]) -> None:
         """Redraw the lines of these rows that can be seen."""
         top = self.scroll_offset.y
@@ -266,14 +275,15 @@ class LineTable(ScrollView, can_focus=True):
 
     def _header_strip(self, width: int, base: Style) -> Strip:
         style = base + self._role("header")
-        text = " "
+        segments = [Segment(" ", style)]
         marked = self._sort or self._shown_sort
         for column, room in self.visible_columns(width):
             title = column.title[:room]
             if marked is not None and column.key == marked[0]:
                 title = title[: room - 1] + (self._glyphs.falling if marked[1] else self._glyphs.rising)
-            text += pad(title, room, right=column.right) + " "
-        return Strip([Segment(text[:width].ljust(width), style)], width)
+            chosen = style + Style(reverse=True) if column.key == self.chosen_column else style
+            segments += [Segment(pad(title, room, right=column.right), chosen), Segment(" ", style)]
+        return Strip(segments).adjust_cell_length(width, style)
 
     def _row_strip(self, key: str, width: int, base: Style) -> Strip:
         found = self._rows[key]
