@@ -81,11 +81,12 @@ class FeedFollower:
             records: What is to be watched.
             before_bar: Awaited before every bar: brings the watch up to the base.
         """
+        self._supervisor.change("starting", f"asking {self._watched.source} for its history")
+        await asyncio.to_thread(_load)
         from midas_engine.market.feeds.own_thread import OwnThread
         from midas_engine.market.feeds.polling import PollingFeed
         from midas_engine.runtime.feed_watchdog import FeedWatchdog
 
-        self._supervisor.change("starting", f"asking {self._watched.source} for its history")
         where, store = self._settings.venue_url, self._settings.store
         source = await asyncio.to_thread(lambda: OwnThread(open_source(self._watched.source, where, store)))
         self._feed = feed = PollingFeed(
@@ -278,6 +279,12 @@ class FeedFollower:
             await self._watched.live.close()
         if self._recorder is not None:
             await self._recorder.write()
+
+
+def _load() -> None:
+    """Load what a live watch is made of: in a thread, for it would hold the loop for some tenths of a second."""
+    import midas_engine.monitor.diagnosis.fixes
+    import midas_engine.runtime.live  # noqa: F401
 
 
 def _in_short(holder: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +14,14 @@ from midas_engine.market.feeds.faults import HINT, as_feed_error
 from midas_engine.market.venues.words import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Sequence
+    from collections.abc import Awaitable
 
     from midas_engine.market.feeds.base import BarSource
 
 # A source has deadlines of its own; this one is for a source that forgot.
 ANSWER_SECONDS = 60.0
+# A longer answer is looked at in a thread: a history of many symbols would hold the loop, and with it the screen.
+MOST_AT_ONCE = 64
 # 2000 and 2100: what lies outside was not given in milliseconds.
 _FIRST_MS, _LAST_MS = 946_684_800_000, 4_102_444_800_000
 
@@ -47,6 +49,11 @@ class FeedCounts:
     restated: int = 0
     late: int = 0
     missing: int = 0
+
+    def add(self, other: FeedCounts) -> None:
+        """Add what another one counted."""
+        for f in fields(self):
+            setattr(self, f.name, getattr(self, f.name) + getattr(other, f.name))
 
     def __str__(self) -> str:
         """Those that are not zero."""
@@ -94,22 +101,31 @@ class CheckedSource:
         what = f"bars of {symbol}"
         with as_feed_error(self.name, what):
             rows = self._rows(await self._in_time(self._source.candles(symbol, since_ms), what), what)
-            kept: dict[int, Candle] = {}
-            newest = -1
-            for row in rows:
-                opened = self._instant(row.opened_ms, what)
-                values = self._numbers(row.values, what)
-                if opened < newest:
-                    self._counts.disordered += 1
-                newest = max(newest, opened)
-                if opened % (self.bar_seconds * 1000):
-                    self._counts.off_grid += 1
-                elif math.isnan(values.get("close", 0.0)) or not any(math.isfinite(v) for v in values.values()):
-                    self._counts.hollow += 1
-                else:
-                    self._counts.duplicate += opened in kept
-                    kept[opened] = Candle(opened, values)
-            return [kept[opened] for opened in sorted(kept)]
+            page = rows if isinstance(rows, Sequence) else list(rows)
+            if len(page) > MOST_AT_ONCE:
+                candles, odd = await asyncio.to_thread(self._sound, page, what)
+            else:
+                candles, odd = self._sound(page, what)
+            self._counts.add(odd)
+            return candles
+
+    def _sound(self, rows: Sequence[Any], what: str) -> tuple[list[Candle], FeedCounts]:
+        """The rows that are sound, in order, and how many were odd in which way."""
+        kept: dict[int, Candle] = {}
+        newest, odd = -1, FeedCounts()
+        for row in rows:
+            opened = self._instant(row.opened_ms, what)
+            values = self._numbers(row.values, what)
+            odd.disordered += opened < newest
+            newest = max(newest, opened)
+            if opened % (self.bar_seconds * 1000):
+                odd.off_grid += 1
+            elif math.isnan(values.get("close", 0.0)) or not any(math.isfinite(v) for v in values.values()):
+                odd.hollow += 1
+            else:
+                odd.duplicate += opened in kept
+                kept[opened] = Candle(opened, values)
+        return [kept[opened] for opened in sorted(kept)], odd
 
     async def settlements(self, symbol: str, since_ms: int) -> list[Settlement]:
         """See `BarSource.settlements`."""

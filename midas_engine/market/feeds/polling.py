@@ -16,7 +16,7 @@ from midas_engine.market.feeds.trusted_clock import TrustedClock
 from midas_engine.market.feeds.waiting import WaitingBars
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Sequence
+    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
     from midas_engine.clock import Clock
     from midas_engine.market.feeds.base import BarSource, Candle, Settlement
@@ -32,6 +32,7 @@ BACK_OFF = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 _JITTER = 0.2  # share by which pauses differ, so that many monitors do not ask as one
 _SLICE_SECONDS = 60.0  # the longest sleep without a look at the clocks
 AT_ONCE = 8
+_MOST_AT_ONCE = 256  # rows that are looked through on the loop: those of a bar, not those of a history
 _FUNDING_DAYS = 3
 
 
@@ -124,17 +125,16 @@ class PollingFeed:
                 hint="check the symbols and the bar size",
             )
         rows = self._waiting.rows
-        seen = {column for found in rows.values() for candle in found.values() for column in candle.values}
-        self.columns = column_order(seen)
+        self.columns, begin = await asyncio.to_thread(_extent, rows)
         # nothing is made up after the newest bar that was shown, and one that some still lack is waited for
         end = min(end, newest + self._step_ms)
         late = set(self._waiting.lacking(end - self._step_ms)) - set(self._waiting.lacking(end - 2 * self._step_ms))
         if late and self._now_ms() < end + self.grace * 1000:
             end -= self._step_ms
-        # a source that goes back less far begins where its first bar is
-        begin = min(min(found) for found in rows.values() if found)
         await self._settle(begin - _FUNDING_DAYS * 86_400_000)
-        panel = panel_between(begin, end, self.bar_seconds, self.columns, rows, self._settled, self._venue)
+        panel = await asyncio.to_thread(
+            panel_between, begin, end, self.bar_seconds, self.columns, rows, self._settled, self._venue
+        )
         self._next_ms = end
         self._waiting.hand_out(end, self._now_ms())
         return panel
@@ -165,12 +165,19 @@ class PollingFeed:
         self._learn(newest, now)
         if not proven and newest + FIRST_SECONDS * 1000 <= asked:
             proven = newest  # the first time of asking, and well after that bar began by this machine's clock too
-        for symbol, rows in found.items():
-            limit = max(proven, rows[-1].opened_ms if rows else 0)
-            for candle in rows:
-                closes = candle.opened_ms + self._step_ms
-                if closes <= limit or self._over(closes, newest, now):
-                    self._waiting.add(symbol, candle, next_ms, now)
+
+        def keep() -> None:
+            for symbol, rows in found.items():
+                limit = max(proven, rows[-1].opened_ms if rows else 0)
+                for candle in rows:
+                    closes = candle.opened_ms + self._step_ms
+                    if closes <= limit or self._over(closes, newest, now):
+                        self._waiting.add(symbol, candle, next_ms, now)
+
+        if sum(map(len, found.values())) > _MOST_AT_ONCE:
+            await asyncio.to_thread(keep)
+        else:
+            keep()
 
     def _learn(self, newest: int, now: float) -> None:
         """What the newest bar shown says of the source and of the time."""
@@ -207,8 +214,9 @@ class PollingFeed:
             async with self._gate:
                 page = await self._source.candles(symbol, since)
             newest = max((c.opened_ms for c in page), default=since - 1)
+            latest = self.clock.latest() * 1000 + self._step_ms
             for candle in page:
-                if candle.opened_ms > self.clock.latest() * 1000 + self._step_ms:
+                if candle.opened_ms > latest:
                     self.counts.future += 1
                 elif candle.opened_ms >= first:
                     rows[candle.opened_ms] = candle
@@ -345,6 +353,12 @@ class PollingFeed:
             await self.clock.sleep(min(wait, _SLICE_SECONDS))
             if not self.clock.trusted:
                 return
+
+
+def _extent(rows: Mapping[str, Mapping[int, Candle]]) -> tuple[tuple[str, ...], int]:
+    """The columns of the bars, and where the first begins: a source may go back less far than it was asked."""
+    seen = {column for found in rows.values() for candle in found.values() for column in candle.values}
+    return column_order(seen), min(min(found) for found in rows.values() if found)
 
 
 def _at(ms: int) -> datetime:
