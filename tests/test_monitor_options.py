@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from midas_engine.loops.options import LoopKeywords, LoopOptions
 from midas_engine.monitor import OnlineMonitor
 from midas_engine.monitor.options import MonitorKeywords, MonitorOptions
 from midas_engine.online_options import OnlineKeywords, OnlineOptions
@@ -18,6 +19,10 @@ def test_the_keywords_are_the_fields() -> None:
 
 def test_the_keywords_of_the_face_are_its_fields() -> None:
     assert set(OnlineKeywords.__annotations__) == {field.name for field in dataclasses.fields(OnlineOptions)}
+
+
+def test_the_keywords_of_a_discovery_loop_are_its_fields() -> None:
+    assert set(LoopKeywords.__annotations__) == {field.name for field in dataclasses.fields(LoopOptions)}
 
 
 def test_a_keyword_that_is_not_there_is_named() -> None:

@@ -8,7 +8,7 @@ import multiprocessing
 import sys
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from midas_engine import events as ev
 from midas_engine.clock import WallClock
@@ -16,6 +16,7 @@ from midas_engine.errors import ReadOnlyError, SessionError
 from midas_engine.loops.config import OfflineLoopConfig
 from midas_engine.loops.interrupted import end_interrupted
 from midas_engine.loops.known import same_feature
+from midas_engine.loops.options import LoopKeywords, LoopOptions
 from midas_engine.loops.session import Session
 from midas_engine.loops.session_journal import SessionScribe
 from midas_engine.loops.session_parts import Saved
@@ -24,14 +25,12 @@ from midas_engine.proposer.blocking import run_blocking
 
 if TYPE_CHECKING:
     from midas_engine.clock import Clock
-    from midas_engine.evaluator.trials.ledger import TrialKey, TrialLedger
-    from midas_engine.journal import Journal
+    from midas_engine.evaluator.trials.ledger import TrialKey
     from midas_engine.kb import KnowledgeBase
     from midas_engine.loops.assessors import Assessor
     from midas_engine.models import FeatureRecord, LearningDocument
-    from midas_engine.promoter import FeaturePromoter
     from midas_engine.proposer.protocol import Researcher
-    from midas_engine.settings import DslLimits, Settings
+    from midas_engine.settings import DslLimits
 
 
 class OfflineCompoundLoop:
@@ -40,41 +39,26 @@ class OfflineCompoundLoop:
     Args:
         kb: Where candidates and learnings go.
         make_researcher: Called with every session: a researcher remembers within one.
-        promoter: Saves candidates; None writes them through `kb`.
-        config: The session's budget.
-        settings: Costs, parts, limits; None takes the defaults.
-        ledger: Where trials and looks at the sealed part are charged; None takes the knowledge base's journal.
-        journal: Where events, model calls and the session's summary are kept; None keeps none.
-        existing_features: For `run`: deployed features as a frame.
-        spread_cost_bps: For `run`: the original's one cost number.
+        keywords: The fields of `LoopOptions`: `promoter`, `config`, `settings`, `clock`, `ledger`, `journal`,
+            `existing_features`, `spread_cost_bps`.
     """
 
     def __init__(
-        self,
-        kb: KnowledgeBase,
-        make_researcher: Callable[[], Researcher],
-        *,
-        promoter: FeaturePromoter | None = None,
-        config: OfflineLoopConfig | None = None,
-        settings: Settings | None = None,
-        clock: Clock | None = None,
-        ledger: TrialLedger | None = None,
-        journal: Journal | None = None,
-        existing_features: Any = None,
-        spread_cost_bps: float | None = None,
+        self, kb: KnowledgeBase, make_researcher: Callable[[], Researcher], **keywords: Unpack[LoopKeywords]
     ) -> None:
-        from midas_engine.settings import Settings as Defaults
+        from midas_engine.settings import Settings
 
+        options = LoopOptions(**keywords)
         self.kb = kb
-        self.config = config or OfflineLoopConfig()
-        self.settings = settings or Defaults()
-        self.clock: Clock = clock or WallClock()
-        self.ledger = ledger
-        self._journal = journal
+        self.config = options.config or OfflineLoopConfig()
+        self.settings = options.settings or Settings()
+        self.clock: Clock = options.clock or WallClock()
+        self.ledger = options.ledger
+        self._journal = options.journal
         self._make_researcher = make_researcher
-        self._promoter = promoter
-        self._existing_features = existing_features
-        self._spread = spread_cost_bps
+        self._promoter = options.promoter
+        self._existing_features = options.existing_features
+        self._spread = options.spread_cost_bps
         self._task: asyncio.Task[None] | None = None
         self._begun = self._cancel_early = False
         self._record: SessionRecord | None = None

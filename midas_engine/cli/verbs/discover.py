@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from midas_engine.cli.context import Shared, Verb, pass_shared
+from midas_engine.cli.context import Shared, Verb
+from midas_engine.cli.options import pass_options
 from midas_engine.cli.session_lines import Narrator
 from midas_engine.cli.signals import cancelling
 from midas_engine.providers import PROVIDERS
@@ -50,6 +52,23 @@ def take_key(shared: Shared, api_key: str | None) -> str | None:
     return api_key or None
 
 
+@dataclass(frozen=True, slots=True)
+class DiscoverOptions:
+    """What `midas discover` is told, as it was typed."""
+
+    goal: str
+    provider: str | None
+    model: str | None
+    api_key: str | None = field(repr=False)  # no traceback shows it
+    iterations: int
+    candidates: int
+    minutes: float | None
+    regime: str
+    target: str | None
+    seed: int | None
+    resume: str
+
+
 @click.command(
     cls=Verb,
     example=(
@@ -79,46 +98,38 @@ def take_key(shared: Shared, api_key: str | None) -> str | None:
     metavar="SESSION",
     help="Go on with a session that was killed or cancelled, with the goal and the budget it had.",
 )
-@pass_shared
-def discover(
-    shared: Shared,
-    goal: str,
-    provider: str | None,
-    model: str | None,
-    api_key: str | None,
-    iterations: int,
-    candidates: int,
-    minutes: float | None,
-    regime: str,
-    target: str | None,
-    seed: int | None,
-    resume: str,
-) -> None:
+@pass_options(DiscoverOptions)
+def discover(shared: Shared, typed: DiscoverOptions) -> None:
     """Search for features towards GOAL: plan, write, assess, refine, learn.
 
     An accepted expression becomes a candidate; every session leaves a learning, also when it is interrupted.
     """
     from midas_engine.loops import OfflineLoopConfig
 
+    goal, resume = typed.goal, typed.resume
     if not goal and not resume:
         raise click.UsageError("Missing argument 'GOAL'; only --resume SESSION needs none")
     if goal and resume:
         raise click.UsageError("--resume SESSION has its own goal: leave GOAL out")
     settings = shared.settings(
-        model__provider=provider, model__model=model, model__session_minutes=minutes, seed=seed, target=target
+        model__provider=typed.provider,
+        model__model=typed.model,
+        model__session_minutes=typed.minutes,
+        seed=typed.seed,
+        target=typed.target,
     )
     config = OfflineLoopConfig(
-        max_iterations=iterations,
-        candidates_per_iter=candidates,
+        max_iterations=typed.iterations,
+        candidates_per_iter=typed.candidates,
         model=settings.model.model,
         max_tokens=settings.model.max_tokens,
     )
     if resume:
         settings, config = _as_it_was(settings, shared, resume)
-    key = take_key(shared, api_key)
+    key = take_key(shared, typed.api_key)
     import asyncio  # 40 ms that `midas --help` need not pay
 
-    code = asyncio.run(_session(shared, settings, goal, config, key, regime, resume))
+    code = asyncio.run(_session(shared, settings, goal, config, key, typed.regime, resume))
     if code:
         raise click.exceptions.Exit(code)
 
