@@ -1,0 +1,166 @@
+"""A MAP-Elites archive: the best of every kind of feature, by columns read, turnover band and horizon.
+
+Mouret and Clune (2015). One best line of descent forgets everything it left; an archive keeps a best of each kind, and
+parents are drawn from all of them. It is plain data and lives in the base, by data set, across sessions.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from midas_engine.search.measure import Figures, short_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from midas_engine.stats._jit import Floats
+
+BANDS = (0.1, 0.3, 0.8)
+"""Upper ends of the turnover bands: holds for days, for hours, changes every bar; above them it cannot pay."""
+_HALF = 0.5
+LENGTH = 0.1
+_NEAR = 0.7
+
+
+@dataclass(frozen=True, slots=True)
+class Elite:
+    """The best of a cell.
+
+    Attributes:
+        columns: Columns it reads.
+        horizon: Target in bars.
+        quality: |t| on the screening slice, halved for every gate it would miss and less a little for its length.
+        missed: The gates it would miss.
+        island: Who found it: model, grammar or crossed.
+        drawn: How often it was a parent.
+        fate: "" unknown, "passed", or the agents that refused it.
+    """
+
+    text: str
+    columns: tuple[str, ...]
+    horizon: int
+    t: float
+    turnover: float
+    net_high: float
+    standing: float
+    quality: float
+    missed: tuple[str, ...] = ()
+    island: str = "grammar"
+    drawn: int = 0
+    fate: str = ""
+    sketch: tuple[float, ...] = ()
+
+    @property
+    def cell(self) -> str:
+        """Columns x turnover band x horizon."""
+        band = sum(self.turnover > b for b in BANDS)
+        return f"{'+'.join(self.columns)}|{band}|{self.horizon}"
+
+    @property
+    def line(self) -> str:
+        """One line for a prompt; research figures only."""
+        short = f", misses {', '.join(self.missed)}" if self.missed else ""
+        return f"{self.text}: screened t {self.t:+.1f}, turnover {self.turnover:.2f}{short}"
+
+
+def quality_of(figures: Figures, operators: int) -> float:
+    """What decides within a cell: strength, gates still missing, and a little for being short."""
+    return abs(figures.strength) * _HALF ** len(short_of(figures)) - LENGTH * operators
+
+
+class Archive:
+    """Elites by cell.
+
+    Args:
+        elites: From an earlier session.
+
+    Example:
+        >>> archive = Archive()
+        >>> archive.add(Elite("close", ("close",), 1, 3.0, 0.2, 1.0, 0.1, 3.0))
+        True
+        >>> archive.add(Elite("-close", ("close",), 1, 2.0, 0.2, 1.0, 0.1, 2.0))
+        False
+    """
+
+    def __init__(self, elites: Iterable[Elite] = ()) -> None:
+        self._cells: dict[str, Elite] = {}
+        for elite in elites:
+            self.add(elite)
+
+    def __len__(self) -> int:
+        return len(self._cells)
+
+    def __iter__(self) -> Iterator[Elite]:
+        return iter(self.ranked())
+
+    def add(self, elite: Elite) -> bool:
+        """Take an elite when it is the best of its cell; says whether it was."""
+        if not math.isfinite(elite.quality):
+            return False
+        known = self._cells.get(elite.cell)
+        if known is not None and known.quality >= elite.quality:
+            return False
+        self._cells[elite.cell] = elite
+        return True
+
+    def update(self, elite: Elite) -> None:
+        """Write a changed elite (a parent drawn, a fate learned) over itself."""
+        known = self._cells.get(elite.cell)
+        if known is not None and known.text == elite.text:
+            self._cells[elite.cell] = elite
+
+    def ranked(self) -> list[Elite]:
+        """All elites, best first."""
+        return sorted(self._cells.values(), key=lambda e: (-e.quality, e.text))
+
+    def diverse(self, count: int, among: Sequence[Elite] | None = None, closest: float = _NEAR) -> list[Elite]:
+        """The best that do not say the same: correlation of their sketches below `closest`."""
+        kept: list[Elite] = []
+        for elite in self.ranked() if among is None else among:
+            if len(kept) == count:
+                break
+            if all(abs(likeness(elite.sketch, other.sketch)) < closest for other in kept):
+                kept.append(elite)
+        return kept
+
+    def examples(self) -> dict[str, tuple[str, ...]]:
+        """What a prompt shows: 2 elites, 2 diverse near misses, 3 failures with the figure that missed."""
+        ranked = self.ranked()
+        sound = self.diverse(2, [e for e in ranked if not e.missed and e.fate in ("", "passed")])
+        near = self.diverse(2, [e for e in ranked if len(e.missed) == 1 and abs(e.t) >= 3.0 and e not in sound])
+        failed = [e for e in ranked if e.fate not in ("", "passed") and e not in near][:3]
+        return {
+            "elites": tuple(e.line for e in sound),
+            "near": tuple(e.line for e in near),
+            "failures": tuple(f"{e.text}: screened t {e.t:+.1f}, refused: {e.fate}" for e in failed),
+        }
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """Plain data."""
+        return [asdict(e) for e in self.ranked()]
+
+    @classmethod
+    def from_json(cls, rows: Iterable[Mapping[str, Any]]) -> Archive:
+        """From `to_json`; a row that is none is left out."""
+        found = []
+        for row in rows:
+            try:
+                values = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}
+                found.append(Elite(**values))
+            except (TypeError, ValueError, AttributeError):
+                continue  # from another version
+        return cls(found)
+
+
+def likeness(a: Sequence[float], b: Sequence[float]) -> float:
+    """Correlation of two sketches; 0 where one of them is missing."""
+    if not a or len(a) != len(b):
+        return 0.0
+    x: Floats = np.asarray(a)
+    y: Floats = np.asarray(b)
+    size = float(np.sqrt((x @ x) * (y @ y)))
+    return float(x @ y) / size if size > 0.0 else 0.0

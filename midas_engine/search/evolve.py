@@ -1,0 +1,191 @@
+"""The search itself: three islands that ask for figures and learn from them, and exchange their elites."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from midas_engine.dsl.canonical_form import family_text
+from midas_engine.dsl.expression import parse
+from midas_engine.dsl.nodes import Node, columns_of
+from midas_engine.dsl.spelling import spelled
+from midas_engine.errors import ExpressionError
+from midas_engine.search.archive import Archive, Elite, quality_of
+from midas_engine.search.grammar import Grammar
+from midas_engine.search.measure import Figures, short_of
+from midas_engine.search.variation import MOST_OPERATORS, crossed, mutated, operators_in
+from midas_engine.settings import DslLimits
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+BATCH = 120
+SHOWN_T = 5.0
+"""A |t| on the screening slice that the luckiest of some thousand trees of noise does not reach."""
+FRESH = 0.35
+"""Share of a batch that is drawn anew once something shows: the rest of the columns may hold another signal."""
+QUIET = 10
+"""Batches without a better elite among the best after which climbing is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class SearchSpace:
+    """What trees may be made of.
+
+    Attributes:
+        columns: Columns of the data.
+        cross: It is a cross-section.
+        horizon: Target in bars.
+        limits: Of expressions, in the bars of the data.
+    """
+
+    columns: tuple[str, ...]
+    cross: bool = True
+    horizon: int = 1
+    limits: DslLimits = dataclasses.field(default_factory=DslLimits)
+
+
+class Search:
+    """Asks for figures of trees and learns from them. No clock, no data: the same answers give the same questions.
+
+    Args:
+        space: What trees may be made of.
+        seed: Same seed, same search.
+        archive: Elites of earlier sessions on this data.
+        seeds: Expressions of the model's island: a model's, or those of templates.
+        budget: Evaluations at most.
+    """
+
+    def __init__(
+        self, space: SearchSpace, seed: int, archive: Archive | None = None, seeds: Sequence[str] = (), budget: int = 3000
+    ) -> None:
+        self.space, self.budget = space, budget
+        self.archive = archive if archive is not None else Archive()
+        self.evaluated = 0
+        self._rng = np.random.default_rng([seed, 12])
+        longest = space.limits.window_bars
+        self._grammar = Grammar(self._rng, space.columns, space.cross, min(longest, 168))
+        self._keys: set[str] = set()
+        self._trees: dict[str, Node] = {}
+        self._islands: dict[str, str] = {}
+        self._queue = [*seeds]
+        self._best = 0.0
+        self._quiet = 0
+        for elite in self.archive:
+            self._know(elite.text)
+
+    @property
+    def done(self) -> bool:
+        """Whether the budget is spent, or climbing has come to an end."""
+        return self.evaluated >= self.budget or (self._best >= SHOWN_T and self._quiet >= QUIET)
+
+    # -- asking ----------------------------------------------------------------------------------
+
+    def ask(self) -> list[str]:
+        """The next batch of new trees, as text."""
+        wanted = min(BATCH, self.budget - self.evaluated)
+        batch: list[str] = []
+        while self._queue and len(batch) < wanted:
+            self._offer(self._read(self._queue.pop(0)), "model", batch)
+        parents = self._parents()
+        for _ in range(40 * BATCH):
+            if len(batch) >= wanted:
+                break
+            self._offer(*self._made(parents), batch)
+        return batch
+
+    def _made(self, parents: list[Elite]) -> tuple[Node | None, str]:
+        draw = self._rng.random()
+        fresh = FRESH if self._best >= SHOWN_T else 0.6
+        if not parents or draw < fresh:
+            return self._grammar.tree(), "grammar"
+        first = self._drawn(parents)
+        if draw < fresh + 0.2 and len(parents) > 1:
+            second = self._drawn(parents)
+            return crossed(self._tree(first.text), self._tree(second.text), self._grammar), "crossed"
+        fine = 0.45 if abs(first.t) >= SHOWN_T else 0.2
+        return mutated(self._tree(first.text), self._grammar, fine), first.island
+
+    def _parents(self) -> list[Elite]:
+        """The best by expected gain: strong, not yet drawn often, and near a gate that a change can mend."""
+        ranked = self.archive.ranked()[:60]
+        return sorted(ranked, key=lambda e: -_gain(e))[:24]
+
+    def _drawn(self, parents: list[Elite]) -> Elite:
+        """One parent, by the cube of its gain: a strong one is climbed, a weak one is visited."""
+        gains = np.array([max(_gain(e), 1e-3) for e in parents]) ** 3
+        place = int(self._rng.choice(len(parents), p=gains / gains.sum()))
+        chosen = dataclasses.replace(parents[place], drawn=parents[place].drawn + 1)
+        parents[place] = chosen
+        self.archive.update(chosen)
+        return chosen
+
+    def _offer(self, node: Node | None, island: str, batch: list[str]) -> None:
+        if node is None or operators_in(node) > MOST_OPERATORS or not columns_of(node):
+            return
+        text = spelled(node)
+        key = family_text(node)
+        if key in self._keys:
+            return
+        self._keys.add(key)
+        try:
+            parse(text, columns=self.space.columns, limits=self.space.limits)
+        except ExpressionError:
+            return
+        self._trees[text] = node
+        self._islands[text] = island
+        batch.append(text)
+
+    # -- learning --------------------------------------------------------------------------------
+
+    def tell(self, answers: Sequence[Figures]) -> None:
+        """Take the figures of a batch."""
+        better = False
+        for figures in answers:
+            self.evaluated += figures.scored
+            if figures.refused or figures.text not in self._trees:
+                continue
+            node = self._trees[figures.text]
+            quality = quality_of(figures, operators_in(node))
+            elite = Elite(
+                figures.text, columns_of(node), self.space.horizon, figures.t, figures.turnover, figures.net_high,
+                figures.standing, quality, short_of(figures), self._islands[figures.text], sketch=figures.sketch,
+            )  # fmt: skip
+            self.archive.add(elite)
+            if quality > self._best * 1.01:
+                self._best, better = quality, True
+        kept = {e.text for e in self.archive}
+        self._trees = {text: node for text, node in self._trees.items() if text in kept}
+        self._quiet = 0 if better else self._quiet + 1
+
+    def finalists(self, count: int) -> list[Elite]:
+        """The best that differ and would miss no gate that the slice can tell; the nearest of the rest after them."""
+        ranked = self.archive.ranked()
+        sound = self.archive.diverse(count, [e for e in ranked if not e.missed and e.fate == ""])
+        return sound
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    def _know(self, text: str) -> None:
+        node = self._read(text)
+        if node is not None:
+            self._keys.add(family_text(node))
+
+    def _tree(self, text: str) -> Node:
+        if text not in self._trees:
+            self._trees[text] = parse(text).ast
+        return self._trees[text]
+
+    def _read(self, text: str) -> Node | None:
+        try:
+            return parse(text, columns=self.space.columns, limits=self.space.limits).ast
+        except ExpressionError:
+            return None
+
+
+def _gain(elite: Elite) -> float:
+    """What a child may gain: strength, less for parents that gave all they had, half for a gate still missed."""
+    return elite.quality / (1.0 + elite.drawn / 60.0)
