@@ -17,6 +17,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "evaluation.workers": (0, 256),
     "evaluation.candidate_seconds": (0.1, 3600),
     "evaluation.target": (1, 10_000),
+    "evaluation.screened": (0, 10_000_000),
     "model.max_tokens": (1, 1_000_000),
     "model.session_calls": (0, 100_000),
     "model.session_usd": (0, 100_000),

@@ -85,6 +85,7 @@ class EvaluationSettings:
             symbols of a bar against one another), or auto: a cross-section where half of the bars have ten symbols.
         workers: Worker processes; 0 computes in a thread.
         candidate_seconds: Wall time one candidate may take.
+        screened: Raw expressions that a session's local search may screen first, as one family; 0 screens none.
     """
 
     horizons: tuple[int, ...] = (1, 4, 8, 24, 48)
@@ -94,6 +95,7 @@ class EvaluationSettings:
     mode: str = "auto"
     workers: int = 1
     candidate_seconds: float = 30.0
+    screened: int = 4000
 
 
 @dataclass(frozen=True, slots=True)

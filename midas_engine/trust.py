@@ -93,6 +93,7 @@ SETTINGS: dict[str, Danger | None] = {
     "evaluation.mode": None,
     "evaluation.workers": None,
     "evaluation.candidate_seconds": None,
+    "evaluation.screened": None,
     "model.provider": Danger(
         "sends questions and your key to a provider, and spends", lambda v, default, folder: v in ("local", "mock")
     ),

@@ -35,6 +35,7 @@ def _isolate_environment() -> None:
     os.environ["MPLCONFIGDIR"] = str(ROOT / ".pytest_cache" / "matplotlib")
     os.environ["MPLBACKEND"] = "Agg"
     os.environ["NO_COLOR"] = "1"
+    os.environ["MIDAS_EVALUATION_SCREENED"] = "0"  # a session that screens says so: it takes many seconds
 
 
 _isolate_environment()

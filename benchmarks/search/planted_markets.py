@@ -92,7 +92,9 @@ def market(seed: int, formulas: tuple[str, ...], ic: float, *, bars: int = 8760,
     volatility = 0.007 * np.exp(volatility)
     noise = rng.standard_t(4, (bars, symbols)) / np.sqrt(2.0)
     common = rng.standard_t(4, (bars, 1)) / np.sqrt(2.0)
-    parts = {n: _slow(rng, bars, symbols, k) for n, k in (("activity", 0.9), ("size", 0.8), ("taker", 0.7), ("oi", 0.98))}
+    parts = {
+        n: _slow(rng, bars, symbols, k) for n, k in (("activity", 0.9), ("size", 0.8), ("taker", 0.7), ("oi", 0.98))
+    }
     parts |= {n: rng.standard_normal((bars, symbols)) for n in ("v", "t", "b")}
     parts["funding"] = np.repeat(_slow(rng, bars // 8 + 1, symbols, 0.97), 8, axis=0)[:bars]
     up, down = rng.gamma(2.0, 0.35, (2, bars, symbols))

@@ -17,10 +17,11 @@ from midas_engine.market.provenance import unproven
 from midas_engine.proposer.protocol import Proposal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from midas_engine.market.panel import Panel
     from midas_engine.models import MultiAgentResult
+    from midas_engine.search.measure import Figures, Finalist
     from midas_engine.settings import CostSettings, Settings
 
 Promise = tuple[float | None, float, float]
@@ -203,6 +204,16 @@ class PanelAssessor:
         if self._local is not None:
             return await self._run(self._local.promise, (proposal.expression,), proposal)
         return await self._run(worker.promise_in_worker, (proposal.expression,), proposal)
+
+    async def screen(self, texts: Sequence[str]) -> list[Figures]:
+        """See `midas_engine.loops.screening.Screens.screen`."""
+        call = worker.screen_in_worker if self._local is None else self._local.screened
+        return await self._run(call, (list(texts),), Proposal("a batch of raw expressions", ""))
+
+    async def check_family(self, texts: Sequence[str], level: float) -> list[Finalist]:
+        """See `midas_engine.loops.screening.Screens.check_family`."""
+        call = worker.family_in_worker if self._local is None else self._local.family
+        return await self._run(call, (list(texts), level), Proposal("the screened family", ""))
 
     async def _run(self, call: Callable[..., T], args: tuple[Any, ...], proposal: Proposal) -> T:
         if self._pool is None:

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from midas_engine.errors import SettingsError
 
+FAMILY_SLOTS = 10
+"""Planned trials that a screened family stands for: its test gets their share of the session's error."""
+
 
 @dataclass(frozen=True, slots=True)
 class OfflineLoopConfig:
@@ -20,6 +23,7 @@ class OfflineLoopConfig:
         verbose: `run` prints the events as they come.
         stop_after: End once this many candidates are accepted; 0 uses the whole budget.
         use_learnings: Show the researcher what earlier sessions taught.
+        screened: Raw expressions that may be screened as one family; 0 screens none.
     """
 
     max_iterations: int = 10
@@ -30,6 +34,7 @@ class OfflineLoopConfig:
     refinements: int = 1
     stop_after: int = 0
     use_learnings: bool = True
+    screened: int = 0
 
     def __post_init__(self) -> None:
         for name, low, high in (
@@ -38,6 +43,7 @@ class OfflineLoopConfig:
             ("refinements", 0, 20),
             ("max_tokens", 1, 1_000_000),
             ("stop_after", 0, 10_000),
+            ("screened", 0, 10_000_000),
         ):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
@@ -52,4 +58,5 @@ class OfflineLoopConfig:
         A line drawn for the number tried so far would be passed by noise with chance 5 % x (1 + 1/2 +
         1/3 + ...), a quarter in a session of 60.
         """
-        return self.max_iterations * self.candidates_per_iter * (1 + self.refinements)
+        family = FAMILY_SLOTS if self.screened else 0
+        return self.max_iterations * self.candidates_per_iter * (1 + self.refinements) + family

@@ -26,6 +26,7 @@ from midas_engine.loops.interrupted import drop_interrupted
 from midas_engine.loops.known import KnownTrial, known_trial, rules_mark, same_feature
 from midas_engine.loops.power_text import power_text
 from midas_engine.loops.records import SessionEnd, learning_document, trial_result
+from midas_engine.loops.screening import SessionScreen
 from midas_engine.loops.session_digest import SessionDigest
 from midas_engine.loops.session_events import Voice
 from midas_engine.loops.trial_account import TrialAccount
@@ -83,6 +84,7 @@ class Session:
         self._given: SessionInputs | None = None
         self._researcher: Researcher | None = None
         self._account: TrialAccount | None = None
+        self._screen: SessionScreen | None = None
         self._rules = ""
         self._plan: Plan | None = None
         self._endurance = Endurance(loop.settings.model, loop.clock, self._voice.say)
@@ -166,6 +168,10 @@ class Session:
         )  # fmt: skip
         if text := await record.answer("power", str, power):
             self._voice.say(text)
+        self._screen = await SessionScreen.open(
+            self._assessor, self._account, config, given.thresholds,
+            horizon=loop.settings.evaluation.target, voice=self._voice, kb=loop.kb, record=record,
+        )  # fmt: skip
 
     async def _snapshot(self) -> str:
         return self._assessor.snapshot_id
@@ -332,6 +338,7 @@ class Session:
             iterations=config.max_iterations,
             planned_trials=config.planned_trials,
             current_plan=self._plan,
+            screen=self._screen,
         )
 
     def _prompt(self, name: str) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import hashlib
 import math
 import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from midas_engine.clock import Clock
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from midas_engine.hypothesis import Hypothesis
     from midas_engine.models import MultiAgentResult
     from midas_engine.proposer.protocol import Proposal
+    from midas_engine.search.measure import Finalist
 
 _WORD = re.compile(r"[a-z_][a-z0-9_]*")
 
@@ -79,6 +82,17 @@ class TrialAccount:
         return await self._record(
             key, score_t=e.score_t, p=e.score_p, accepted=verdict.overall_pass, summary=summary, outcome="scored"
         )
+
+    async def charge_family(self, finalists: Sequence[Finalist], evaluated: int, level: float) -> bool:
+        """Charge a screened family: one trial, whatever it held; False when the very same one was paid for before."""
+        text = "\n".join(f.text for f in finalists)
+        key = self.key(f"screened family {hashlib.sha256(text.encode()).hexdigest()[:16]} of {evaluated}")
+        summary = {
+            "name": "screened family", "evaluated": evaluated, "level": level,
+            "finalists": [[f.text[:400], f.t, f.p] for f in finalists], **self.about,
+        }  # fmt: skip
+        best = min((f.p for f in finalists if math.isfinite(f.p)), default=None)
+        return await self._record(key, outcome="screened", p=best, summary=summary)
 
     async def earlier(self, key: TrialKey) -> Trial | None:
         """The trial of this identity that another session paid for; None when there is none."""

@@ -14,11 +14,12 @@ from midas_engine.errors import EvaluationError, MidasError
 from midas_engine.loops.parent import end_with_parent
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from midas_engine.market.panel import Panel
     from midas_engine.models import MultiAgentResult
     from midas_engine.proposer.protocol import Proposal
+    from midas_engine.search.measure import Figures, Finalist, Screen
     from midas_engine.settings import Settings
 
 _JUDGE: PanelJudge | None = None
@@ -76,6 +77,24 @@ class PanelJudge:
                 self._existing[name] = self.engine.values(text)
         self._regimes = regime_labels(panel)
         self._contexts: dict[str, Any] = {}
+        self._screen: Screen | None = None
+
+    @property
+    def screen(self) -> Screen:
+        """Scores raw trees on the research part; built at the first use."""
+        from midas_engine.search.measure import Screen
+
+        if self._screen is None:
+            self._screen = Screen(self.panel, self.settings, self.parts.research)
+        return self._screen
+
+    def screened(self, texts: Sequence[str]) -> list[Figures]:
+        """See `midas_engine.loops.screening.Screens.screen`."""
+        return self.screen.figures(texts)
+
+    def family(self, texts: Sequence[str], level: float) -> list[Finalist]:
+        """See `midas_engine.loops.screening.Screens.check_family`."""
+        return self.screen.check(texts, level)
 
     def context(self, part: str) -> Any:
         """The evaluation context of a part."""
@@ -195,3 +214,15 @@ def promise_in_worker(expression: str) -> tuple[float | None, float, float]:
     """`PanelJudge.promise` of this process."""
     assert _JUDGE is not None
     return _JUDGE.promise(expression)
+
+
+def screen_in_worker(texts: Sequence[str]) -> list[Figures]:
+    """`PanelJudge.screened` of this process."""
+    assert _JUDGE is not None
+    return _JUDGE.screened(texts)
+
+
+def family_in_worker(texts: Sequence[str], level: float) -> list[Finalist]:
+    """`PanelJudge.family` of this process."""
+    assert _JUDGE is not None
+    return _JUDGE.family(texts, level)

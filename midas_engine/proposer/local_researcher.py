@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import re
+from collections import deque
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +19,7 @@ from midas_engine.proposer.families import FAMILIES, Template, families_of
 from midas_engine.proposer.protocol import DiagnosisDraft, LearningDraft, Plan, Proposal
 from midas_engine.proposer.reading import best_by_family, gates_short, ranked, remedy
 from midas_engine.proposer.rewrites import negated, scaled, smoothed
+from midas_engine.proposer.screened import fates, tried
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -46,7 +49,9 @@ class LocalResearcher:
     name = "local"
 
     def __init__(self, seed: int = 7) -> None:
-        self._rng = np.random.default_rng(seed)
+        self._seed, self._rng = seed, np.random.default_rng(seed)
+        self._searched = False
+        self._ideas: deque[Proposal] = deque()
         self._seen: set[str] = set()
         self._read: set[str] = set()
         self._numbers: dict[str, int] = {}
@@ -84,8 +89,11 @@ class LocalResearcher:
         self._remember(context)
         validator = DSLValidator(context.columns, context.limits)
         chosen: list[Proposal] = []
+        if not self._searched:
+            self._searched = True
+            self._ideas = deque(await tried(context, self._seed, self._name, on_text))
         descendants = self._descendants(context) if self._target is not None else iter(())
-        for proposal in self._mixed(descendants, self._fresh(context), count):
+        for proposal in chain(self._dealt(), self._mixed(descendants, self._fresh(context), count)):
             key = self._new_key(proposal.expression, context)
             if key is None or not validator.validate(proposal.expression).ok:
                 continue
@@ -115,6 +123,9 @@ class LocalResearcher:
 
     async def learn(self, context: ResearchContext, outcome: str, on_text: OnText) -> LearningDraft:
         """What the figures say, by family."""
+        if context.screen is not None:
+            fates(context.results, context.screen)
+            await context.screen.keep()
         strongest = ranked(context.results)
         scored = [r for r in context.results if not r.refused]
         passed = [r for r in scored if r.passed]
@@ -172,6 +183,11 @@ class LocalResearcher:
         # After the goal's own families come to nothing the others are next: a session that could
         # only repeat itself is wasted.
         return usable or rest
+
+    def _dealt(self) -> Iterator[Proposal]:
+        """What the screening brought, strongest first, each once."""
+        while self._ideas:
+            yield self._ideas.popleft()
 
     def _fresh(self, context: ResearchContext) -> Iterator[Proposal]:
         families = self._families(context)

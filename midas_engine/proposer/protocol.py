@@ -12,6 +12,8 @@ from midas_engine.settings import DslLimits
 if TYPE_CHECKING:
     from midas_engine.hypothesis import Hypothesis
     from midas_engine.models import LearningDocument
+    from midas_engine.search.archive import Archive
+    from midas_engine.search.measure import Figures, Finalist
 
 OnText = Callable[[str], None]
 
@@ -88,6 +90,38 @@ class TrialResult:
         )
 
 
+class Screening(Protocol):
+    """Screens raw trees as one family, whatever their number; see `midas_engine.search.measure`.
+
+    Attributes:
+        archive: Elites of this data; `archive.examples()` is what a prompt shows of it.
+        budget: Evaluations at most.
+        slots: Finalists that may be proposed: what the session's line was drawn for.
+        level: Of the family's test.
+        horizon: Target in bars.
+        evaluated: Expressions that met a return so far.
+    """
+
+    archive: Archive
+    budget: int
+    slots: int
+    level: float
+    horizon: int
+    evaluated: int
+
+    async def figures(self, texts: Sequence[str]) -> list[Figures]:
+        """Figures on the screening slice, in order."""
+        ...
+
+    async def check(self, texts: Sequence[str]) -> list[Finalist]:
+        """The family's one test on the check slice, charged; those that hold come first."""
+        ...
+
+    async def keep(self) -> None:
+        """Write the archive into the base."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class ResearchContext:
     """Everything a researcher may know.
@@ -106,6 +140,7 @@ class ResearchContext:
         skills: Skill documents by name.
         results: What this session tried so far.
         learnings: What earlier sessions taught, most relevant first.
+        screen: Scores raw trees by the thousand, and holds the archive; None where nothing is screened.
     """
 
     goal: str
@@ -129,6 +164,7 @@ class ResearchContext:
     planned_trials: int = 0
     current_plan: Plan | None = None
     memory: Sequence[str] = ()
+    screen: Screening | None = None
 
 
 @dataclass(frozen=True, slots=True)

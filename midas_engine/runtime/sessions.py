@@ -78,7 +78,12 @@ class Sessions:
 
         _start_tracker()
         model = self._settings.model
-        config = OfflineLoopConfig(max_iterations=SESSION_ITERATIONS, model=model.model, max_tokens=model.max_tokens)
+        config = OfflineLoopConfig(
+            max_iterations=SESSION_ITERATIONS,
+            model=model.model,
+            max_tokens=model.max_tokens,
+            screened=self._settings.evaluation.screened,
+        )
         researcher = self._base.workspace.researcher(provider)
         return self._base.workspace.loop(config, researcher=lambda: researcher)
 

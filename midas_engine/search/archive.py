@@ -149,7 +149,7 @@ class Archive:
         found = []
         for row in rows:
             try:
-                values = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}
+                values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}
                 found.append(Elite(**values))
             except (TypeError, ValueError, AttributeError):
                 continue  # from another version

@@ -60,7 +60,12 @@ class Search:
     """
 
     def __init__(
-        self, space: SearchSpace, seed: int, archive: Archive | None = None, seeds: Sequence[str] = (), budget: int = 3000
+        self,
+        space: SearchSpace,
+        seed: int,
+        archive: Archive | None = None,
+        seeds: Sequence[str] = (),
+        budget: int = 3000,
     ) -> None:
         self.space, self.budget = space, budget
         self.archive = archive if archive is not None else Archive()

@@ -1,7 +1,8 @@
-"""Typed random trees of the operator registry, drawn so that every pair of columns is covered before any comes again."""
+"""Typed random trees of the operator registry; every pair of columns is covered before any comes again."""
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 from midas_engine.dsl.labels import is_label
@@ -61,8 +62,7 @@ class Grammar:
         """The next columns of the deck; it is shuffled again once all of it was dealt."""
         deck = self._decks.setdefault(count, [])
         if not deck:
-            names = self.columns
-            whole = [(a,) for a in names] if count == 1 else [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
+            whole = list(combinations(self.columns, count))
             deck.extend(whole[int(i)] for i in self.rng.permutation(len(whole)))
         dealt = deck.pop()
         return dealt if self.rng.random() < 0.5 else dealt[::-1]

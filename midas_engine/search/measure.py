@@ -20,6 +20,7 @@ from midas_engine.errors import ExpressionError, MidasError
 from midas_engine.evaluator.context.byte_cache import mask_key
 from midas_engine.evaluator.context.evaluation_context import EvaluationContext
 from midas_engine.evaluator.context.history_split import embargo_of
+from midas_engine.evaluator.context.options import ScoringOptions
 from midas_engine.evaluator.metrics.components import persistence
 from midas_engine.evaluator.metrics.significance import ScoreFigures, score_figures
 from midas_engine.stats.bar_scores import BarScores, split_columns
@@ -114,11 +115,8 @@ class Screen:
         self._cells = rng.integers(0, self._first.T * self._first.S, SKETCH)
 
     def _context_of(self, panel: Panel, rows: slice | None) -> EvaluationContext:
-        settings = self._settings
-        return EvaluationContext.from_panel(
-            panel, horizons=(1, self._target), target=self._target, costs=settings.costs, rows=rows,
-            mode=settings.evaluation.mode,
-        )  # fmt: skip
+        options = ScoringOptions.from_settings(self._settings, "research")
+        return EvaluationContext.from_panel(panel, horizons=(1, self._target), rows=rows, options=options)
 
     def figures(self, texts: Sequence[str]) -> list[Figures]:
         """Figures of every text on the screening slice."""
@@ -166,7 +164,10 @@ class Screen:
 
     def check(self, texts: Sequence[str], level: float) -> list[Finalist]:
         """The family's one test: its finalists on the check slice, with p adjusted for all of them."""
-        engine, context = FeatureEngine(self._whole, limits=self._settings.dsl), self._context_of(self._whole, self._rows)
+        engine, context = (
+            FeatureEngine(self._whole, limits=self._settings.dsl),
+            self._context_of(self._whole, self._rows),
+        )
         scores, p, t, scored = [], [], [], []
         for text in texts:
             parsed = engine.parse(text)

@@ -99,5 +99,3 @@ def replaced(node: Node, old: Node, new: Node) -> Node:
 
 def _window_places(call: Call) -> list[int]:
     return [i for i, p in enumerate(OPERATORS[call.op].literals) if p.kind is Kind.WINDOW]
-
-

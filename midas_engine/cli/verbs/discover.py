@@ -123,6 +123,7 @@ def discover(shared: Shared, typed: DiscoverOptions) -> None:
         candidates_per_iter=typed.candidates,
         model=settings.model.model,
         max_tokens=settings.model.max_tokens,
+        screened=settings.evaluation.screened,
     )
     if resume:
         settings, config = _as_it_was(settings, shared, resume)

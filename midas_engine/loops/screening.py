@@ -1,0 +1,126 @@
+"""What a session gives a researcher to screen with: figures of raw trees, the family's one test, and the archive."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from midas_engine.errors import MidasError
+from midas_engine.loops.config import FAMILY_SLOTS
+from midas_engine.search.archive import Archive
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from midas_engine.kb import KnowledgeBase
+    from midas_engine.loops.config import OfflineLoopConfig
+    from midas_engine.loops.session_events import Voice
+    from midas_engine.loops.session_record import SessionRecord
+    from midas_engine.loops.trial_account import TrialAccount
+    from midas_engine.search.measure import Figures, Finalist
+
+CHUNK = 30
+"""Trees a worker scores at a time: below a second, so that a cancelled session ends soon."""
+KEPT = 150
+"""Elites of an archive that are written down."""
+FOLDER = "knowledge/archive"
+
+
+@runtime_checkable
+class Screens(Protocol):
+    """An assessor that can score raw trees on the research part."""
+
+    snapshot_id: str
+
+    async def screen(self, texts: Sequence[str]) -> list[Figures]:
+        """Figures on the screening slice (`midas_engine.search.measure`)."""
+        ...
+
+    async def check_family(self, texts: Sequence[str], level: float) -> list[Finalist]:
+        """The finalists on the check slice."""
+        ...
+
+
+class SessionScreen:
+    """The screening of one session; `midas_engine.proposer.protocol.Screening` for its researcher.
+
+    Args:
+        assessor: Scores.
+        account: Pays for the family.
+        config: Its budget, and the slots its finalists have among the planned trials.
+        error: Chance that a whole session of noise accepts anything.
+        horizon: Target in bars.
+        voice: Says what was counted.
+    """
+
+    def __init__(
+        self,
+        assessor: Screens,
+        account: TrialAccount,
+        config: OfflineLoopConfig,
+        error: float,
+        horizon: int,
+        voice: Voice,
+    ) -> None:
+        self._assessor, self._account, self._voice = assessor, account, voice
+        self.budget, self.slots = config.screened, FAMILY_SLOTS
+        self.horizon = horizon
+        self.level = error * FAMILY_SLOTS / config.planned_trials
+        self.evaluated = 0
+        self.archive = Archive()
+        mark = hashlib.sha256(f"{assessor.snapshot_id} {horizon}".encode()).hexdigest()[:16]
+        self._path = f"{FOLDER}/{mark}.json"
+        self._kb: KnowledgeBase | None = None
+
+    @classmethod
+    async def open(
+        cls, assessor: Any, account: TrialAccount, config: OfflineLoopConfig, thresholds: Mapping[str, Any], *,
+        horizon: int, voice: Voice, kb: KnowledgeBase, record: SessionRecord,
+    ) -> SessionScreen | None:  # fmt: skip
+        """With the base's archive of this data; None when nothing is to be screened, or the assessor cannot."""
+        if config.screened == 0 or not isinstance(assessor, Screens):
+            return None
+        error = float(thresholds.get("predictive_power", {}).get("session_error", 0.05))
+        screen = cls(assessor, account, config, error, horizon, voice)
+        screen._kb = kb
+        kept = await record.answer("archive", dict[str, Any], lambda: asyncio.to_thread(screen._read, kb))
+        screen.archive = Archive.from_json(kept.get("elites", ()))
+        return screen
+
+    def _read(self, kb: KnowledgeBase) -> dict[str, Any]:
+        try:
+            found = json.loads(kb.read_text(self._path))
+        except (MidasError, OSError, ValueError):
+            return {}  # none yet, or a damaged one: it is made again
+        return found if isinstance(found, dict) else {}
+
+    async def figures(self, texts: Sequence[str]) -> list[Figures]:
+        """Figures of every text, in order; each that met a return is counted."""
+        chunks = [texts[i : i + CHUNK] for i in range(0, len(texts), CHUNK)]
+        found = await asyncio.gather(*(self._assessor.screen(chunk) for chunk in chunks))
+        flat = [figures for chunk in found for figures in chunk]
+        self.evaluated += sum(figures.scored for figures in flat)
+        return flat
+
+    async def check(self, texts: Sequence[str]) -> list[Finalist]:
+        """The one test of the family, charged before anyone hears it. Those that hold come first."""
+        found = await self._assessor.check_family(texts, self.level)
+        holds = [f for f in found if f.p <= self.level]
+        await self._account.charge_family(found, self.evaluated, self.level)
+        self._voice.say(
+            f"screened {self.evaluated:,} expressions on the first half of the research part, as one family; of its "
+            f"{len(found)} finalists {len(holds)} hold on the second half at {self.level:.2%}\n"
+        )
+        return sorted(found, key=lambda f: (f.p > self.level, -f.t))
+
+    async def keep(self) -> None:
+        """Write the archive; a disk that refuses is said and stops nothing."""
+        if self._kb is None:
+            return
+        text = json.dumps({"version": 1, "horizon": self.horizon, "elites": self.archive.to_json()[:KEPT]})
+        try:
+            await asyncio.to_thread(self._kb.save_text, self._path, text)
+        except (MidasError, OSError) as error:
+            self._voice.say(f"(the archive could not be written: {error})\n")

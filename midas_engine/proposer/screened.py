@@ -1,0 +1,96 @@
+"""Proposals out of the archive search: screened by the thousand, checked once, judged like any other."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from typing import TYPE_CHECKING
+
+from midas_engine.errors import MidasError
+from midas_engine.proposer.families import FAMILIES
+from midas_engine.proposer.protocol import Proposal
+from midas_engine.proposer.rewrites import negated
+from midas_engine.search.evolve import Search, SearchSpace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from midas_engine.proposer.protocol import OnText, ResearchContext, Screening, TrialResult
+    from midas_engine.search.archive import Elite
+
+FINALISTS = 12
+
+
+async def screened(
+    context: ResearchContext, screen: Screening, seed: int, name: Callable[[str], str], on_text: OnText
+) -> list[Proposal]:
+    """What a search of the screening slice brings through the family's test, strongest first.
+
+    Args:
+        context: The session.
+        screen: Scores trees and keeps the archive.
+        seed: Same seed, data and archive, same search.
+        name: Gives a free name.
+        on_text: Told of the elites.
+    """
+    space = SearchSpace(context.columns, context.cross, screen.horizon, context.limits)
+    search = Search(space, seed, screen.archive, _classics(context), screen.budget)
+    while not search.done:
+        batch = await asyncio.to_thread(search.ask)
+        if not batch:
+            break
+        await asyncio.to_thread(search.tell, await screen.figures(batch))
+    finalists = search.finalists(FINALISTS)
+    if not finalists:
+        on_text(f"screened {screen.evaluated:,} expressions; none would pass the gates\n")
+        await screen.keep()
+        return []
+    elites = {_signed(elite): elite for elite in finalists}
+    found: list[Proposal] = []
+    for finalist in await screen.check(list(elites)):
+        elite = elites[finalist.text]
+        if finalist.p > screen.level:
+            screen.archive.update(dataclasses.replace(elite, fate="the check slice"))
+        elif len(found) < screen.slots:
+            why = (
+                f"screened t {abs(elite.t):.1f}, on bars it was not picked on {finalist.t:+.1f} "
+                f"(p {finalist.p:.2g} for the whole family)"
+            )
+            found.append(Proposal(name("screened_" + "_".join(elite.columns)), finalist.text, why))
+    await screen.keep()
+    return found
+
+
+def fates(results: Sequence[TrialResult], screen: Screening) -> None:
+    """Write what became of the finalists into the archive."""
+    judged = {r.expression: "passed" if r.passed else ", ".join(r.failed_agents) for r in results if not r.refused}
+    for elite in screen.archive.ranked():
+        fate = judged.get(_signed(elite), "")
+        if fate:
+            screen.archive.update(dataclasses.replace(elite, fate=fate))
+
+
+def _signed(elite: Elite) -> str:
+    return elite.text if elite.t >= 0.0 else negated(elite.text)
+
+
+def _classics(context: ResearchContext) -> list[str]:
+    """Each family's cores with a window of a day: what the model's island starts from without a model."""
+    known = set(context.columns)
+    return [
+        t.core.format(a=min(24, context.limits.window_bars), b=min(72, context.limits.window_bars))
+        for templates in FAMILIES.values()
+        for t in templates
+        if set(t.needs) <= known
+    ]
+
+
+async def tried(context: ResearchContext, seed: int, name: Callable[[str], str], on_text: OnText) -> list[Proposal]:
+    """`screened`, where there is a screen; a screen that breaks is said and costs the session nothing else."""
+    if context.screen is None:
+        return []
+    try:
+        return await screened(context, context.screen, seed, name, on_text)
+    except MidasError as error:
+        on_text(f"(screening ended: {error.message})\n")
+        return []

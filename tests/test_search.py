@@ -1,0 +1,157 @@
+"""Search below the model: typed trees, one family's test, an archive that outlives the session."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from midas_engine import events as ev
+from midas_engine.dsl.canonical_form import family_text
+from midas_engine.dsl.expression import parse
+from midas_engine.dsl.nodes import columns_of
+from midas_engine.dsl.spelling import spelled
+from midas_engine.errors import LimitError
+from midas_engine.evaluator.trials.ledger import TrialLedger
+from midas_engine.loops import PanelAssessor
+from midas_engine.loops.config import FAMILY_SLOTS, OfflineLoopConfig
+from midas_engine.loops.worker import PanelJudge
+from midas_engine.market import Panel
+from midas_engine.proposer import LocalResearcher
+from midas_engine.search.archive import Archive, Elite
+from midas_engine.search.evolve import Search, SearchSpace
+from midas_engine.search.grammar import Grammar
+from midas_engine.search.measure import Figures
+from midas_engine.search.variation import crossed, mutated
+from midas_engine.settings import DslLimits, EvaluationSettings, Settings
+from tests.helpers_loops import events_of, loop_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+COLUMNS = ("alpha", "beta", "gamma", "close")
+SETTINGS = Settings(evaluation=EvaluationSettings(workers=0, horizons=(1, 4)))
+
+
+@functools.cache
+def _panel(strength: float, seed: int = 3) -> Panel:
+    """Twelve symbols on which the next return follows rank(alpha - beta); the columns are in no template."""
+    rng = np.random.default_rng(seed)
+    bars, symbols = 1600, 12
+    slow = np.zeros((3, bars, symbols))
+    for t in range(1, bars):
+        slow[:, t] = 0.97 * slow[:, t - 1] + 0.24 * rng.standard_normal((3, symbols))
+    drive = np.argsort(np.argsort(slow[0] - slow[1], axis=1), axis=1) / (symbols - 1.0) - 0.5
+    returns = 0.01 * rng.standard_normal((bars, symbols))
+    returns[1:] += 0.01 * strength * drive[:-1]
+    times = np.datetime64("2025-01-01", "ns") + np.arange(bars) * np.timedelta64(3600, "s")
+    fields = dict(zip(COLUMNS[:3], slow, strict=True)) | {"close": 100.0 * np.exp(np.cumsum(returns, axis=0))}
+    return Panel(times, [f"S{i:02d}" for i in range(symbols)], fields, 3600)
+
+
+def test_trees_are_valid_and_cover_every_pair_of_columns_before_any_comes_again() -> None:
+    grammar = Grammar(np.random.default_rng(1), COLUMNS, True, 168)
+    pairs = [columns_of(grammar.tree(2)) for _ in range(6)]
+    assert len({*pairs}) == 6
+    limits = DslLimits(depth=20, nodes=400)
+    for _ in range(300):
+        other = grammar.tree()
+        node = mutated(crossed(grammar.tree(), other, grammar), grammar)
+        with contextlib.suppress(LimitError):  # too deep or too long is refused before anything is computed
+            assert set(parse(spelled(node), columns=COLUMNS, limits=limits).columns) <= set(COLUMNS)
+
+
+def test_the_same_answers_give_the_same_questions_and_none_is_asked_twice() -> None:
+    space = SearchSpace(COLUMNS)
+    asked = []
+    for seed in (1, 1, 2):
+        search, texts = Search(space, seed, budget=400), []
+        while not search.done:
+            batch = search.ask()
+            texts += batch
+            search.tell([Figures(t, t=len(t) % 7, strength=len(t) % 7, turnover=0.2, net_high=1.0) for t in batch])
+        asked.append(texts)
+        assert search.evaluated == len(texts) == 400
+        assert len({family_text(parse(t).ast) for t in texts}) == 400
+    assert asked[0] == asked[1] != asked[2]
+
+
+def test_what_is_refused_by_its_text_is_no_evaluation() -> None:
+    judge = PanelJudge(_panel(0.0), SETTINGS, {})
+    found = judge.screened(["close", "alpha - beta", "nothing"])
+    assert [f.scored for f in found] == [False, True, False]
+    assert found[0].refused.startswith("text: close is a price")
+
+
+def test_screening_sees_nothing_of_the_bars_that_check_it() -> None:
+    panel = _panel(0.5)
+    changed = np.array(panel.values("close"))
+    changed[900:] *= np.exp(np.cumsum(np.random.default_rng(4).normal(0.0, 0.02, changed[900:].shape), axis=0))
+    other = Panel(panel.timestamps, panel.symbols, dict(panel.fields) | {"close": changed}, 3600)
+    texts = ["alpha - beta", "ts_mean(returns(close, 1), 24)"]
+    one, two = (PanelJudge(p, SETTINGS, {}) for p in (panel, other))
+    assert one.screened(texts) == two.screened(texts)
+    assert one.family(texts, 0.05) != two.family(texts, 0.05)
+
+
+def test_twins_are_told_and_pay_little_for_one_another() -> None:
+    judge = PanelJudge(_panel(0.5), SETTINGS, {})
+    first, twin, noise = judge.family(["alpha - beta", "2 * alpha - 1.9 * beta", "gamma"], 0.05)
+    assert (first.alike, twin.alike, noise.alike) == (-1, 0, -1)
+    assert first.p < 0.01 < noise.p
+
+
+@pytest.mark.parametrize("strength", [0.7, 0.0])
+async def test_a_session_finds_what_no_template_spells_and_charges_one_family(tmp_path: Path, strength: float) -> None:
+    loop = loop_of(tmp_path, LocalResearcher(5), settings=SETTINGS, screened=360)
+    events = await events_of(loop, PanelAssessor(_panel(strength), SETTINGS), "anything that predicts")
+    ended = events[-1]
+    assert isinstance(ended, ev.SessionEnded)
+    said = "".join(e.text for e in events if isinstance(e, ev.TokensStreamed))
+    with TrialLedger(loop.kb.journal_path, read_only=True) as ledger:
+        families = [t for t in ledger.history() if t.outcome == "screened"]
+    found = [name for name in ended.accepted if name.startswith("screened")]
+    assert bool(found) == bool(strength)
+    assert len(families) <= 1
+    if not strength:
+        assert ended.accepted == ()
+        return
+    assert 300 < families[0].summary["evaluated"] <= 360
+    assert f"screened {families[0].summary['evaluated']} expressions" in said
+    assert {"alpha", "beta"} & {c for name in found for c in parse(loop.kb.feature(name).expression).columns}
+    kept = list((loop.kb.path / "knowledge" / "archive").glob("*.json"))
+    archive = Archive.from_json(json.loads(kept[0].read_text(encoding="utf-8"))["elites"])
+    assert any(e.fate == "passed" for e in archive)
+    assert archive.examples()["elites"]
+
+
+def test_the_family_has_its_share_of_the_sessions_error() -> None:
+    plain, screening = OfflineLoopConfig(), OfflineLoopConfig(screened=10)
+    assert screening.planned_trials == plain.planned_trials + FAMILY_SLOTS
+
+
+def _elite(text: str, quality: float, **more: object) -> Elite:
+    base = Elite(text, ("close",), 1, quality, 0.2, 1.0, 0.1, quality, sketch=(1.0, -1.0, 0.5))
+    return dataclasses.replace(base, **more)  # type: ignore[arg-type]
+
+
+def test_an_archive_keeps_the_best_of_every_cell_and_survives_its_own_file() -> None:
+    archive = Archive([_elite("a", 3.0), _elite("b", 5.0), _elite("c", 4.0, turnover=0.5)])
+    assert [e.text for e in archive] == ["b", "c"]
+    again = Archive.from_json([*json.loads(json.dumps(archive.to_json())), {"from": "another version"}])
+    assert again.ranked() == archive.ranked()
+
+
+def test_a_prompts_examples_are_diverse_and_name_what_missed() -> None:
+    near = _elite("near", 4.0, turnover=0.9, missed=("trading_cost",), columns=("x",))
+    twin = _elite("twin", 3.9, turnover=0.9, missed=("trading_cost",), columns=("y",))
+    failed = _elite("failed", 3.0, fate="decay_analysis", columns=("z",))
+    found = Archive([_elite("best", 6.0), near, twin, failed]).examples()
+    assert [line.split(":")[0] for line in found["elites"]] == ["best"]
+    assert [line.split(":")[0] for line in found["near"]] == ["near"]
+    assert found["failures"] == ("failed: screened t +3.0, refused: decay_analysis",)
