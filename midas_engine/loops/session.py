@@ -29,6 +29,7 @@ from midas_engine.loops.records import SessionEnd, learning_document, trial_resu
 from midas_engine.loops.screening import SessionScreen
 from midas_engine.loops.session_digest import SessionDigest
 from midas_engine.loops.session_events import Voice
+from midas_engine.loops.to_the_end import to_the_end
 from midas_engine.loops.trial_account import TrialAccount
 from midas_engine.proposer.protocol import (
     AsksModel,
@@ -43,7 +44,7 @@ from midas_engine.proposer.protocol import (
 from midas_engine.shortage import is_shortage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import Callable, Mapping
 
     from midas_engine.dsl.expression import Expression
     from midas_engine.evaluator.trials.ledger import TrialKey
@@ -114,7 +115,7 @@ class Session:
         draft: LearningDraft | None = None
         with contextlib.suppress(asyncio.CancelledError):  # then the program's own figures are the learning
             draft = await self._draft(result, reason)
-        await _to_the_end(self._finish(result, reason, draft))
+        await to_the_end(self._finish(result, reason, draft))
 
     def _heard_by(self, emit: Callable[[Event], None]) -> Callable[[Event], None]:
         def heard(event: Event) -> None:
@@ -391,12 +392,3 @@ class Session:
         if self._given is not None:
             ended = {"result": result, "digest": self._digest.value, "marks": self._digest.marks}
             await self._record.keep("end", ended | {"cut": self._endurance.over, "calls": self._record.calls})
-
-
-async def _to_the_end(work: Coroutine[object, object, None]) -> None:
-    """Await `work` whatever cancellations come meanwhile: a second Ctrl-C must not keep the learning from the disk."""
-    task = asyncio.ensure_future(work)
-    while not task.done():
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.shield(task)
-    task.result()
