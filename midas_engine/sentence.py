@@ -32,6 +32,7 @@ class Standing:
         unwatched: How many live features nobody watches.
         proposals: Kills that wait for an operator, by feature, and why.
         ended: When recorded data ended; None where bars come.
+        past: The moment that is looked at; None: now. Nothing of the past needs anybody.
     """
 
     phase: str = "running"
@@ -42,6 +43,7 @@ class Standing:
     unwatched: int = 0
     proposals: Mapping[str, str] = field(default_factory=dict)
     ended: datetime | None = None
+    past: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +102,16 @@ def _of_features(now: Standing, total: int) -> Sentence:
     killed = [name for name, s in status.items() if s == "killed"]
     open_ = [a for a in now.incidents if a.status == "open" and status.get(a.feature) != "killed"]
     loud = [a for a in open_ if a.severity == "critical"]
-    needs = len(now.proposals) + len([a for a in loud if a.feature not in now.proposals]) + bool(now.unwatched)
+    if now.past is not None:
+        head = f"On {now.past:%Y-%m-%d at %H:%M} {head[:1].lower()}{head[1:]}"
+    needs = (
+        0
+        if now.past is not None
+        else len(now.proposals) + len([a for a in loud if a.feature not in now.proposals]) + bool(now.unwatched)
+    )
     facts = [f"{_names(killed)} killed"] if killed else []
     facts += _most_important(now, open_, loud)
-    calm = "nothing needs you" if now.ended is None else ""
+    calm = "nothing needs you" if now.ended is None and now.past is None else ""
     facts.append(f"{needs} {'needs' if needs == 1 else 'need'} you" if needs else calm)
     text = f"{head}. {_capital('; '.join(f for f in facts if f), status)}"
     level = "critical" if loud or now.proposals else "warning" if open_ or now.unwatched or killed else "healthy"

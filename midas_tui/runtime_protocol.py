@@ -66,10 +66,42 @@ class Preview(Protocol):
 
 
 class ChartData(Protocol):
-    """Recent bars of one feature: a series of floats per figure, oldest first, NaN where unknown."""
+    """Recent bars of one feature: a series of floats per figure, oldest first, NaN where unknown; `at` their times."""
 
     @property
     def series(self) -> Mapping[str, Sequence[float]]: ...  # noqa: D102
+    @property
+    def at(self) -> Sequence[datetime]: ...  # noqa: D102
+
+
+class Mark(Protocol):
+    """Something that happened: promotion, demotion, alert, warning, diagnosis or kill."""
+
+    @property
+    def at(self) -> datetime: ...  # noqa: D102
+    @property
+    def kind(self) -> str: ...  # noqa: D102
+    @property
+    def feature(self) -> str: ...  # noqa: D102
+    @property
+    def text(self) -> str: ...  # noqa: D102
+
+
+class Timeline(Protocol):
+    """Bars on one axis, oldest first: sums of net returns, drawdown, regime, and what happened when."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def at(self) -> tuple[datetime, ...]: ...  # noqa: D102
+    @property
+    def net_bps(self) -> tuple[float, ...]: ...  # noqa: D102
+    @property
+    def drawdown_bps(self) -> tuple[float, ...]: ...  # noqa: D102
+    @property
+    def regimes(self) -> tuple[str, ...]: ...  # noqa: D102
+    @property
+    def marks(self) -> Sequence[Mark]: ...  # noqa: D102
 
 
 class Portfolio(Protocol):
@@ -163,6 +195,10 @@ class QueriesPort(Protocol):
         ...
 
     def chart(self, name: str) -> ChartData | None: ...  # noqa: D102
+    def timeline(self, name: str = "", summary: PipelineSummary | None = None) -> Timeline | None: ...  # noqa: D102
+    def moment(  # noqa: D102
+        self, at: datetime, summary: PipelineSummary | None = None
+    ) -> Mapping[str, FeatureMetrics]: ...
     def alerts(self, *, include_resolved: bool = False) -> Sequence[Alert]: ...  # noqa: D102
     async def acknowledge(self, alert_id: str) -> str: ...  # noqa: D102
     async def snooze(self, alert_id: str, hours: float) -> str: ...  # noqa: D102

@@ -80,6 +80,15 @@ class SessionView:
         self.lines.append((text, role))
 
 
+@dataclass(frozen=True, slots=True)
+class Past:
+    """A moment that is looked at: figures and alerts as they were."""
+
+    at: datetime
+    metrics: dict[str, FeatureMetrics]
+    alerts: dict[str, Alert]
+
+
 class Store:
     """The newest state of everything. `apply` folds one event in; `take_dirty` says which topics changed.
 
@@ -87,9 +96,10 @@ class Store:
     """
 
     def __init__(self) -> None:
-        self.metrics: dict[str, FeatureMetrics] = {}
+        self._metrics: dict[str, FeatureMetrics] = {}
         self.sparks: dict[str, deque[float]] = {}
-        self.alerts: dict[str, Alert] = {}
+        self._alerts: dict[str, Alert] = {}
+        self.past: Past | None = None
         self.pipeline: PipelineSummary | None = None
         self.report: WatchReport | None = None
         self.troubles: tuple[ev.Trouble, ...] = ()
@@ -105,6 +115,26 @@ class Store:
         self.seen_events = 0
         self._dirty: set[str] = set()
         self._criticals: list[Alert] = []
+
+    @property
+    def metrics(self) -> dict[str, FeatureMetrics]:
+        """Figures of every watched feature: the newest, or those of the moment that is looked at."""
+        return self._metrics if self.past is None else self.past.metrics
+
+    @property
+    def alerts(self) -> dict[str, Alert]:
+        """Alerts by id: as they are, or as they were known at the moment that is looked at."""
+        return self._alerts if self.past is None else self.past.alerts
+
+    def look_at(self, at: datetime | None, metrics: Mapping[str, FeatureMetrics]) -> None:
+        """Show everything as it was at `at`; None: as it is. What comes in meanwhile is kept."""
+        if at is None:
+            self.past = None
+        else:
+            from midas_engine.runtime.timeline import alerts_at
+
+            self.past = Past(at, dict(metrics), {a.id: a for a in alerts_at(self._alerts.values(), at)})
+        self.mark("metrics", "alerts", "bar")
 
     def mark(self, *topics: str) -> None:
         """Say that topics changed."""
@@ -196,8 +226,9 @@ class Store:
                 incidents=self.open_incidents,
                 troubles=self.troubles,
                 unwatched=self.unwatched,
-                proposals=proposals,
-                ended=ended,
+                proposals=proposals if self.past is None else {},
+                ended=ended if self.past is None else None,
+                past=self.past.at if self.past is not None else None,
             )
         )
 
@@ -208,10 +239,10 @@ class Store:
 
     def reset_live(self, alerts: list[Alert], metrics: dict[str, FeatureMetrics]) -> None:
         """Take the engine's own state whole: at start, and after replay went back in time."""
-        self.alerts = {a.id: a for a in alerts}
+        self._alerts = {a.id: a for a in alerts}
         self._criticals = []
-        self.metrics = dict(metrics)
-        self.sparks = {name: spark for name, spark in self.sparks.items() if name in self.metrics}
+        self._metrics = dict(metrics)
+        self.sparks = {name: spark for name, spark in self.sparks.items() if name in self._metrics}
         self.watch_moved = False
         self.mark("alerts", "metrics")
 
@@ -220,19 +251,19 @@ class Store:
         self.seen_events += 1
         if isinstance(event, ev.FeatureTicked):
             metrics = event.metrics
-            self.metrics[metrics.feature] = metrics
+            self._metrics[metrics.feature] = metrics
             self.sparks.setdefault(metrics.feature, deque(maxlen=SPARK_POINTS)).append(metrics.ic_5d.value)
             self.mark("metrics")
         elif isinstance(event, ev.WatchChanged):
             # Who left is gone now; figures and alerts of the rest are taken whole from the engine next.
-            self.metrics = {name: m for name, m in self.metrics.items() if name in event.features}
+            self._metrics = {name: m for name, m in self._metrics.items() if name in event.features}
             self.watch_moved = True
             self.mark("metrics", "alerts", "pipeline")
         elif isinstance(event, ev.BarProcessed):
             self.bar = event
             self.mark("bar")
         elif isinstance(event, ev.AlertRaised | ev.AlertUpdated | ev.AlertChanged | ev.AlertResolved):
-            self.alerts[event.alert.id] = event.alert
+            self._alerts[event.alert.id] = event.alert
             if isinstance(event, ev.AlertRaised) and event.alert.severity == "critical":
                 self._criticals.append(event.alert)
             self.mark("alerts")

@@ -13,9 +13,12 @@ from midas_engine.book.forecast import Forecast
 from midas_engine.errors import ReadOnlyError
 from midas_engine.models import Estimate
 from midas_engine.runtime.queries import ChartData, ForwardRecord, Portfolio
+from midas_engine.runtime.timeline import Mark, Timeline
 from midas_engine.runtime.watch_report import WatchReport
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from helpers_tui import ScriptedRuntime
     from midas_engine.models import Alert, FeatureMetrics, PipelineSummary
 
@@ -103,8 +106,24 @@ class ScriptedQueries(ScriptedPart):
                 "pnl_bps": wave,
                 "score": wave,
                 "log_s": [4 + i / 60 for i in range(300)],
-            }
+            },
+            [NOW - timedelta(hours=299 - i) for i in range(300)],
         )
+
+    def timeline(self, name: str = "", summary: PipelineSummary | None = None) -> Timeline:
+        times = [NOW - timedelta(hours=299 - i) for i in range(300)]
+        net = [i / 3.0 - 40.0 * math.sin(i / 40.0) for i in range(300)]
+        fallen = [value - max(net[: place + 1]) for place, value in enumerate(net)]
+        marks = (
+            Mark(times[60], "promotion", "funding_skew_8h", "t 3.6"),
+            Mark(times[200], "alert", "vwap_zscore_mean_rev", "the test says it died"),
+            Mark(times[280], "kill", "old_carry", "the sign flipped"),
+        )
+        labels = ("LOW_VOL",) * 100 + ("MID_VOL",) * 100 + ("HIGH_VOL",) * 100
+        return Timeline(name, tuple(times), tuple(net), tuple(fallen), labels, marks)
+
+    def moment(self, at: datetime, summary: PipelineSummary | None = None) -> dict[str, FeatureMetrics]:
+        return {m.feature: dataclasses.replace(m, at=at, regime="MID_VOL", status="healthy") for m in self.desk.found}
 
     def portfolio(self) -> Portfolio:
         return Portfolio(4.2, 9.1, 4)

@@ -13,6 +13,7 @@ import numpy as np
 
 from midas_engine.errors import MonitorError
 from midas_engine.market.instants import as_utc
+from midas_engine.runtime.timeline import Mark, Timeline, marks_of, moment, timeline
 from midas_engine.runtime.watch_report import WatchReport, watch_report
 
 if TYPE_CHECKING:
@@ -33,9 +34,10 @@ _SAID = ("killed", "paused")
 
 @dataclass(frozen=True, slots=True)
 class ChartData:
-    """Recent bars of one feature: a series of floats per figure, oldest first, NaN where unknown."""
+    """Recent bars of one feature: a series of floats per figure, oldest first, NaN where unknown; `at` their times."""
 
     series: Mapping[str, Sequence[float]]
+    at: Sequence[datetime] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,34 @@ class Queries:
         if stage is None or name not in stage.fleet.names:
             return None
         arrays = stage.fleet.engine.history(name)
-        return ChartData({figure: arrays[figure].tolist() for figure in CHART_FIGURES})
+        series = {figure: arrays[figure].tolist() for figure in CHART_FIGURES}
+        return ChartData(series, [as_utc(at) for at in arrays["at"]])
+
+    def timeline(self, name: str = "", summary: PipelineSummary | None = None) -> Timeline | None:
+        """Money and time of a feature, or of the book when `name` is empty; None when it is not watched.
+
+        Args:
+            name: The feature.
+            summary: The pipeline, whose features tell when they were moved; None: not asked, as in a replay.
+        """
+        stage = self._watched.stage
+        if stage is None or not stage.fleet.built or (name and name not in stage.fleet.names):
+            return None
+        return timeline(stage.fleet.engine, name, self._marks(summary))
+
+    def moment(self, at: datetime, summary: PipelineSummary | None = None) -> Mapping[str, FeatureMetrics]:
+        """Figures of every watched feature as they were at `at`; empty before the first bar that is kept."""
+        stage = self._watched.stage
+        if stage is None or not stage.fleet.built:
+            return {}
+        alerts = self.alerts(include_resolved=True)
+        return moment(stage.fleet.engine, at, self.metrics(), self._marks(summary), alerts)
+
+    def _marks(self, summary: PipelineSummary | None) -> list[Mark]:
+        stage = self._watched.needed
+        kills = {r.feature: (datetime.fromisoformat(r.at), r.reason) for r in stage.fleet.kills.records.values()}
+        records = () if summary is None else (*summary.deployed, *summary.shadow, *summary.archived)
+        return marks_of(self.alerts(include_resolved=True), records, kills)
 
     def portfolio(self) -> Portfolio | None:
         """The portfolio detector; None before anything is watched."""

@@ -11,12 +11,15 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widgets import Input, Static
 
+from midas_tui.formats import clock_time
 from midas_tui.keys import footer_hints, live_keys
 from midas_tui.page import LIVE_HINT, Page
 from midas_tui.widgets.bars import WIDE, FooterLine, ReplayBar, SentenceLine, Status, StatusBar
 from midas_tui.widgets.line_table import LineTable
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from textual import events
     from textual.app import ComposeResult
     from textual.widget import Widget
@@ -28,6 +31,9 @@ if TYPE_CHECKING:
 
 
 LEAST_COLUMNS, LEAST_LINES = 60, 16
+# Room for money over time below the table.
+HIGH_LINES = 40
+VAST_COLUMNS = 200
 
 
 class FilterLine(Input):
@@ -131,6 +137,8 @@ class ModeScreen(Page):
 
     def on_resize(self) -> None:
         """The bars say more on a wide screen; below the least size one line says what is needed."""
+        self.set_class(self.size.height >= HIGH_LINES, "-high")
+        self.set_class(self.size.width >= VAST_COLUMNS, "-vast")
         small = f"{self.size.width} x {self.size.height}: Midas needs at least {LEAST_COLUMNS} x {LEAST_LINES}"
         self.query_one("#too-small", Static).update(Content(small))
         self.call_after_refresh(self.refresh_all)
@@ -158,14 +166,13 @@ class ModeScreen(Page):
             self.update_hints()
 
     def _update_status(self) -> None:
-        store, runtime = self.store, self.runtime
+        store = self.store
         note, loud = self._note()
-        bar = store.bar
         status = Status(
             badge=self._badge(),
             source=self._source(),
-            at=bar.at if bar is not None else (runtime.now() if runtime is not None else None),
-            regime=bar.regime if bar is not None else "",
+            at=self._now(),
+            regime=self._regime(),
             features=len(store.metrics),
             unwatched=store.unwatched,
             faults=len(store.troubles) + store.unread,
@@ -184,6 +191,18 @@ class ModeScreen(Page):
         found = self.store.sentence(proposals, ended)
         self.query_one("#sentence", SentenceLine).say(found, self.shell.glyphs)
         self.shell.title.show(found.short)
+
+    def _now(self) -> datetime | None:
+        store, runtime = self.store, self.runtime
+        if store.past is not None:
+            return store.past.at
+        return store.bar.at if store.bar is not None else (runtime.now() if runtime is not None else None)
+
+    def _regime(self) -> str:
+        store = self.store
+        if store.past is not None:
+            return next((m.regime for m in store.past.metrics.values()), "")
+        return store.bar.regime if store.bar is not None else ""
 
     def _badge(self) -> str:
         runtime, replay, troubles = self.runtime, self.store.replay, self.store.troubles
@@ -213,6 +232,8 @@ class ModeScreen(Page):
         """What goes on in a few words, and whether it must be seen."""
         store, bridge = self.store, self.shell.bridge
         phase, detail, progress = store.phase
+        if store.past is not None:
+            return f"THE PAST, {clock_time(store.past.at)}, esc: now", True
         if bridge.frozen:
             return f"FROZEN, {bridge.behind} updates behind", True
         if phase != "running":
@@ -334,6 +355,8 @@ class ModeScreen(Page):
         elif self.needle:
             self.needle = ""
             self.flush({"all"})
+        elif self.store.past is not None:
+            self.shell.past.go(None)
 
     def _close_filter(self) -> None:
         line = self.query_one("#filter", FilterLine)

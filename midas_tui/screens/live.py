@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.binding import Binding, BindingType
@@ -16,6 +17,7 @@ from midas_tui.screens.live_detail import FeatureDetail, facts
 from midas_tui.screens.live_rows import FEATURE_COLUMNS, ORDER, SEVERITY, SORT_HEADINGS, SORTS, feature_cells
 from midas_tui.widgets.alert_rows import ALERT_COLUMNS, alert_row, copied_alert
 from midas_tui.widgets.line_table import Cell, LazyRow, LineTable, Row
+from midas_tui.widgets.time_axis import TimeAxis
 from midas_tui.widgets.titles import entitle
 from midas_tui.widgets.watch_rows import left_rows, unwatched_rows, words_of
 
@@ -43,6 +45,7 @@ class LiveScreen(ModeScreen):
         Binding("A", "acknowledge_all", "ack all shown", show=False, id="alerts.ack_all"),
         Binding("w", "snooze", "snooze", id="alerts.snooze"),
         Binding("D", "diagnose", "diagnose", id="alerts.diagnose"),
+        Binding("m", "money", "book or feature over time", show=False, id="live.money"),
         Binding("right,l", "column(1)", "next column: ? says what it means", show=False, id="live.next_column"),
         Binding("left,h", "column(-1)", "previous column", show=False, id="live.previous_column"),
         Binding("i", "window", "chart window", show=False, id="live.window"),
@@ -51,9 +54,12 @@ class LiveScreen(ModeScreen):
     LiveScreen #live-left { width: 1fr; }
     LiveScreen #features { height: 3fr; }
     LiveScreen #alerts { height: 1fr; min-height: 5; }
+    LiveScreen #time { height: 2fr; min-height: 10; max-height: 24; display: none; }
+    LiveScreen.-high #time { display: block; }
     LiveScreen #detail { width: 46; display: none; }
     LiveScreen.-normal #detail { width: 42; }
     LiveScreen.-wide #detail { width: 48; }
+    LiveScreen.-vast #detail { width: 72; }
     LiveScreen.-normal.-tall #detail, LiveScreen.-wide #detail { display: block; }
     LiveScreen.-short #features { height: 12fr; }
     LiveScreen.-short #alerts { min-height: 3; }
@@ -66,6 +72,8 @@ class LiveScreen(ModeScreen):
         self.window = 0
         self._lazy: dict[str, LazyRow] = {}
         self._detail: tuple[object, ...] = ()
+        self.of_feature = False
+        self._drawn_time: tuple[object, ...] = ()
 
     def compose_body(self) -> ComposeResult:
         """Table over alerts at the left, charts and figures at the right."""
@@ -73,6 +81,7 @@ class LiveScreen(ModeScreen):
         with Horizontal(id="live-body"):
             with Vertical(id="live-left"):
                 yield LineTable(FEATURE_COLUMNS, empty="starting", glyphs=glyphs, id="features", classes="pane")
+                yield TimeAxis(glyphs=glyphs, id="time", classes="pane")
                 yield LineTable(ALERT_COLUMNS, empty="no alert was raised", glyphs=glyphs, id="alerts", classes="pane")
             yield FeatureDetail(glyphs, id="detail", classes="pane")
 
@@ -87,7 +96,35 @@ class LiveScreen(ModeScreen):
         if topics & {"all", "alerts"}:
             self._flush_alerts()
         if topics & {"all", "metrics", "bar", "pipeline", "alerts"}:
+            self._flush_time()
             self._flush_detail()
+
+    # -- money and time --------------------------------------------------------------------------
+
+    def _flush_time(self) -> None:
+        axis = self.query_one("#time", TimeAxis)
+        if self.store.past is None:
+            axis.release()
+        if not axis.display or self.runtime is None:
+            return
+        name = self.chosen or "" if self.of_feature else ""
+        pipeline = self.store.pipeline if self.runtime.mode != "REPLAY" else None
+        drawn = (self.store.bar, name, pipeline, len(self.store.alerts), axis.size, self.store.past)
+        if drawn == self._drawn_time:
+            return
+        self._drawn_time = drawn
+        axis.show_time(self.runtime.queries.timeline(name, pipeline))
+        whole = f"{name}, by itself" if name else "the book, all that count"
+        entitle(axis, f"{whole}, on paper, net of costs", "m book or feature, left and right go back in time")
+
+    def on_time_axis_moved(self, event: TimeAxis.Moved) -> None:
+        """Every pane goes to that moment."""
+        self.shell.past.go(event.at)
+
+    def action_money(self) -> None:
+        """The book, or the feature under the cursor."""
+        self.of_feature = not self.of_feature
+        self._flush_time()
 
     # -- features --------------------------------------------------------------------------------
 
@@ -175,6 +212,7 @@ class LiveScreen(ModeScreen):
     def on_line_table_highlighted(self, event: LineTable.Highlighted) -> None:
         """Another feature: other charts."""
         if event.table.id == "features":
+            self._flush_time()
             self._flush_detail()
 
     def on_line_table_opened(self, event: LineTable.Opened) -> None:
@@ -205,13 +243,15 @@ class LiveScreen(ModeScreen):
         if not detail.display:
             return
         alerts = tuple(a for a in self.store.open_alerts if a.feature == name)
+        past = self.store.past
         drawn = (metrics, self.window, detail.size, alerts, self.store.record(name), self.store.bar)
         if drawn == self._detail and drawn[0] is self._detail[0]:
             return
         self._detail = drawn
         data = self.runtime.queries.chart(name)
         if data is not None:
-            detail.show_charts(metrics, data, self._bars())
+            end = bisect_right(data.at, past.at) if past is not None else len(data.at)
+            detail.show_charts(metrics, data, self._bars(), end)
         detail.show_facts(self._facts(metrics))
 
     def _bars(self) -> int:

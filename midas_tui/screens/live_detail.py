@@ -60,9 +60,9 @@ class FeatureDetail(Vertical):
         )
         yield Static("", id="facts", markup=False)
 
-    def show_charts(self, m: FeatureMetrics, data: ChartData, bars: int) -> None:
-        """Draw the last `bars` bars of the chosen feature."""
-        series = {name: values[-bars:] for name, values in data.series.items()}
+    def show_charts(self, m: FeatureMetrics, data: ChartData, bars: int, end: int | None = None) -> None:
+        """Draw the last `bars` bars of the chosen feature, before bar `end` where it is given."""
+        series = {name: values[:end][-bars:] for name, values in data.series.items()}
         gates = [Gate(0.0, "muted")]
         if math.isfinite(m.ic_30d.value) and m.ic_30d.value > 0:
             gates += [Gate(IC_CRITICAL * m.ic_30d.value, "warn"), Gate(IC_WARNING * m.ic_30d.value, "warn")]

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 SNOOZES = (("0.25", "15 minutes"), ("1", "1 hour"), ("4", "4 hours"), ("24", "1 day"))
 
 
+PAST = "this is the past: esc comes back to now"
+
+
 class AlertAnswers:
     """Answers alerts and remembers it for `u`.
 
@@ -50,8 +53,8 @@ class AlertAnswers:
     async def acknowledge(self, ids: Sequence[str]) -> None:
         """Acknowledge alerts; several at once are said once."""
         runtime = self._link.runtime
-        if not ids:
-            self._messages.say("no open alert here")
+        if not ids or self._store.past is not None:
+            self._messages.say("no open alert here" if self._store.past is None else PAST)
             return
         if runtime is None:
             self._messages.say("still starting", bad=True)
@@ -78,8 +81,8 @@ class AlertAnswers:
 
     def snooze(self, ids: Sequence[str]) -> None:
         """Ask how long, then snooze."""
-        if not ids:
-            self._messages.say("no open alert here")
+        if not ids or self._store.past is not None:
+            self._messages.say("no open alert here" if self._store.past is None else PAST)
             return
         if isinstance(self._app.screen, ChooseModal):
             return

@@ -68,6 +68,8 @@ class EngineLink:
         runtime, troubles = self.runtime, self._store.troubles
         if runtime is None:
             return "still starting"
+        if self._store.past is not None:
+            return "refused: this is the past; esc comes back to now"
         if runtime.mode == "REPLAY":
             return "refused: this is a replay; start midas-tui without --replay to change the pipeline"
         if runtime.read_only:

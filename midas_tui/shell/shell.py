@@ -15,6 +15,7 @@ from midas_tui.shell.messages import Messages
 from midas_tui.shell.navigator import Navigator
 from midas_tui.shell.overlays import Overlays
 from midas_tui.shell.painter import Painter
+from midas_tui.shell.past import PastView
 from midas_tui.shell.pipeline_actions import PipelineActions
 from midas_tui.shell.pipeline_question import PipelineQuestions
 from midas_tui.shell.replay_transport import ReplayTransport
@@ -50,6 +51,7 @@ class Shell:
         sessions: Discovery sessions.
         door: Lets keys and clicks in.
         title: The window's.
+        past: Looks at a past moment.
     """
 
     store: Store
@@ -67,6 +69,7 @@ class Shell:
     sessions: SessionActions
     door: InputDoor
     title: Title
+    past: PastView
 
 
 class HasShell(Protocol):
@@ -108,4 +111,5 @@ def make_shell(app: App[Any], glyphs: Glyphs, clock: Clock, refresh_hz: float) -
         sessions=SessionActions(app, gate, store, link, messages),
         door=InputDoor(app, gate),
         title=Title(app),
+        past=PastView(store, link, navigator),
     )

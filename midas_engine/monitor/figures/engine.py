@@ -171,9 +171,9 @@ class MonitorEngine:
 
     def _remember(self, at: np.datetime64) -> None:
         _, _, ratio = self.slippage.figures()
-        self.history_ring.update(
-            at, (self.ic.rank[1], self.ic.rank[2], ratio, self.book.gross, self.scorer.u, self.bank.decay_log_s)
-        )
+        ic, book = self.ic.rank, self.book
+        figures = (ic[1], ic[2], ratio, book.gross, self.scorer.u, self.bank.decay_log_s, book.net, self.share)
+        self.history_ring.update(at, figures, self.regime)
 
     # -- figures ---------------------------------------------------------------------------------
 
@@ -189,8 +189,7 @@ class MonitorEngine:
             # a ratio over something that may be zero says nothing: undetermined
             ratio = np.where(rank[2] > 2.0 * se[2], rank[1] / rank[2], np.nan)
         realised, expected, slip = self.slippage.figures()
-        counted = self.counted
-        weight = counted / max(1.0, float(counted.sum()))
+        weight = self.share
         gross_day, net_day = self.book.day()
         regime_mean, regime_se, regime_bars = self.regimes.figures(self.regime)
         highest, usual, partner = self.correlations.highest()
@@ -257,7 +256,7 @@ class MonitorEngine:
         }
 
     def history(self, name: str) -> dict[str, NDArray[np.generic]]:
-        """Recent ``at``, ``ic_5d``, ``ic_30d``, ``slippage_ratio``, ``pnl_bps``, ``score``, ``log_s`` of a feature."""
+        """Recent ``at`` and the figures of `chart_history.FIGURES` of a feature."""
         return self.history_ring.of(self.row(name))
 
     def row(self, name: str) -> int:
@@ -275,6 +274,11 @@ class MonitorEngine:
     def counted(self) -> Floats:
         """1 for features whose position is the portfolio's: live and not in shadow, [F]."""
         return self.live * (1.0 - self.shadow)
+
+    @property
+    def share(self) -> Floats:
+        """Each feature's share of the portfolio, [F]; 0 for those that are not its."""
+        return self.counted / max(1.0, float(self.counted.sum()))
 
     def set_shadow(self, name: str, shadow: bool) -> None:
         """Keep a feature's paper book out of the portfolio, or take it in."""
