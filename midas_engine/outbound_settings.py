@@ -13,8 +13,8 @@ class OutboundSettings:
     """What leaves the process, and what comes back.
 
     Attributes:
-        kills: Far sides that are told of kills, pauses and their ends: a name to `webhook:URL`, `command:PROGRAM ...`
-            or `file:PATH`.
+        kills: Far sides that are told of kills, pauses and their ends: a name to `webhook:URL`, `command:PROGRAM ...`,
+            `file:PATH`, `freqtrade:URL` or `hummingbot:URL`.
         options: Options of a far side, by its name and the option's: `"desk.features" = "carry*"`.
         lease_seconds: How long a heartbeat to those that take one holds; 0: none is sent.
     """

@@ -48,8 +48,11 @@ class LoopbackServer:
             def log_message(self, *args: Any) -> None:
                 pass
 
-        ThreadingHTTPServer.allow_reuse_address = True
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        class Server(ThreadingHTTPServer):
+            def handle_error(self, request: Any, client_address: Any) -> None:
+                """Whoever asked is gone: that is what some tests are about."""
+
+        self._server = Server(("127.0.0.1", port), Handler)
         self._server.daemon_threads = True
         self.port: int = self._server.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}"
@@ -94,6 +97,8 @@ class FarSide:
             fault = self.fault.pop(0) if self.fault and not lease else ""
             if fault:
                 self.met.append(fault)
+            if fault == "drop":
+                return None
             if fault == "down":
                 return 503, b""
             if fault == "empty":

@@ -356,6 +356,19 @@ def test_a_running_monitor_sends_what_the_command_line_kills(tmp_path: Path, far
     assert [e[1:] for e in far.effects] == [("kill", "carry")]
 
 
+def test_a_small_fault_drill_loses_doubles_and_unlatches_nothing() -> None:
+    script = ROOT / "benchmarks" / "torture" / "torture_kills_out.py"
+    done = subprocess.run(
+        [sys.executable, str(script), "--faults", "48", "--seed", "5"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert "faults 48," in done.stdout
+    assert "lost 0, doubled 0, unlatched 0, late taken 0" in done.stdout
+
+
 def test_the_example_of_a_far_side_obeys_once(tmp_path: Path) -> None:
     script = ROOT / "examples" / "outbound" / "kill_receiver.py"
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from midas_engine.errors import SettingsError
 from midas_engine.outbound.command_line import CommandLine
 from midas_engine.outbound.destination import addresses_of
+from midas_engine.outbound.freqtrade import Freqtrade
+from midas_engine.outbound.hummingbot import Hummingbot
 from midas_engine.outbound.kill_output import KillOutput
 from midas_engine.outbound.order_file import OrderFile
 from midas_engine.outbound.outputs import Outputs
@@ -25,6 +27,8 @@ KILL_KINDS: dict[str, Callable[[Address, Clock], Destination]] = {
     "webhook": Webhook,
     "command": lambda address, clock: CommandLine(address),
     "file": lambda address, clock: OrderFile(address),
+    "freqtrade": lambda address, clock: Freqtrade(address),
+    "hummingbot": lambda address, clock: Hummingbot(address),
 }
 
 
