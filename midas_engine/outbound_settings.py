@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-OUTBOUND_TABLES = ("outbound.kills", "outbound.options")
+OUTBOUND_TABLES = ("outbound.kills", "outbound.signals", "outbound.options")
 """Tables whose keys are the user's own; only a file can give them."""
 
 
@@ -15,10 +15,13 @@ class OutboundSettings:
     Attributes:
         kills: Far sides that are told of kills, pauses and their ends: a name to `webhook:URL`, `command:PROGRAM ...`,
             `file:PATH`, `freqtrade:URL` or `hummingbot:URL`.
+        signals: Who is told what the features say at each closed bar: a name to `file:PATH`, `webhook:URL` or
+            `websocket:127.0.0.1:PORT`.
         options: Options of a far side, by its name and the option's: `"desk.features" = "carry*"`.
         lease_seconds: How long a heartbeat to those that take one holds; 0: none is sent.
     """
 
     kills: dict[str, str] = field(default_factory=dict)
+    signals: dict[str, str] = field(default_factory=dict)
     options: dict[str, str] = field(default_factory=dict)
     lease_seconds: float = 60.0

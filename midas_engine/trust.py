@@ -130,6 +130,7 @@ SETTINGS: dict[str, Danger | None] = {
     "service.log_mb": None,
     "service.clients": None,
     "outbound.kills": Danger("sends kills elsewhere, or runs a program", _never),
+    "outbound.signals": Danger("sends what your features say elsewhere, or opens a door", _never),
     "outbound.options": Danger("says which kills go where, and how", _never),
     "outbound.lease_seconds": Danger("changes how soon a far side stands still by itself", _never),
 }

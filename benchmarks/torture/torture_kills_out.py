@@ -246,9 +246,7 @@ def main() -> None:
         print(f"{fault:32} {count:6}")
     seconds = sorted(tally.seconds)
     print(f"faults {sum(tally.by_fault.values())}, in {wall.monotonic() - begun:.0f} s")
-    print(
-        f"lost {tally.lost}, doubled {tally.doubled}, unlatched {tally.unlatched}, late orders taken {tally.late_taken}"
-    )
+    print(f"lost {tally.lost}, doubled {tally.doubled}, unlatched {tally.unlatched}, late taken {tally.late_taken}")
     p99 = seconds[min(len(seconds) - 1, int(0.99 * len(seconds)))]
     print(f"disk to acknowledgement: median {seconds[len(seconds) // 2]:.3f} s, p99 {p99:.3f} s ({len(seconds)} kills)")
     sys.exit(1 if tally.lost or tally.doubled or tally.unlatched or tally.late_taken or p99 > 1.0 else 0)

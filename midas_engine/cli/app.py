@@ -41,6 +41,7 @@ VERBS = {
         )
     },
     "kills": f"{_HERE}.kills:kills",
+    "signals": f"{_HERE}.signals:signals",
     "data": f"{_HERE}.data:data",
     "dsl": f"{_HERE}.dsl:dsl",
     "kb": f"{_HERE}.kb:kb",
@@ -76,7 +77,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "undo",
         "redo",
     ),
-    "Monitoring": ("run", "monitor", "report", "book", "kills"),
+    "Monitoring": ("run", "monitor", "report", "book", "kills", "signals"),
     "Data, language, upkeep": ("data", "dsl", "kb", "trust", "warmup", "plugins"),
 }
 

@@ -102,6 +102,11 @@ class Fleet:
             raise MonitorError("no bar has come yet", hint="call process_update first, or give symbols=")
         return self._stream
 
+    @property
+    def values(self) -> Floats | None:
+        """The newest bar's values, [F, S], in the order of `names`; None before the first bar."""
+        return self._values
+
     def build(self, symbols: int) -> None:
         """Make the parts for bars of `symbols` symbols."""
         self._engine = MonitorEngine(self.names, symbols=symbols, references=self.references, config=self.config)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from midas_engine.errors import SettingsError
 from midas_engine.outbound.command_line import CommandLine
@@ -12,16 +12,22 @@ from midas_engine.outbound.hummingbot import Hummingbot
 from midas_engine.outbound.kill_output import KillOutput
 from midas_engine.outbound.order_file import OrderFile
 from midas_engine.outbound.outputs import Outputs
+from midas_engine.outbound.signal_output import SignalOutput
+from midas_engine.outbound.signal_sides import SignalFile, SignalWebhook
+from midas_engine.outbound.signal_socket import SignalSocket
 from midas_engine.outbound.webhook import Webhook
 from midas_engine.text import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from midas_engine.clock import Clock
     from midas_engine.outbound.destination import Address, Destination
     from midas_engine.outbound.outputs import Output, Source
+    from midas_engine.outbound.signal_output import SignalSide
     from midas_engine.outbound_settings import OutboundSettings
+
+T = TypeVar("T")
 
 KILL_KINDS: dict[str, Callable[[Address, Clock], Destination]] = {
     "webhook": Webhook,
@@ -29,6 +35,13 @@ KILL_KINDS: dict[str, Callable[[Address, Clock], Destination]] = {
     "file": lambda address, clock: OrderFile(address),
     "freqtrade": lambda address, clock: Freqtrade(address),
     "hummingbot": lambda address, clock: Hummingbot(address),
+}
+
+
+SIGNAL_KINDS: dict[str, Callable[[Address, Source], SignalSide]] = {
+    "file": SignalFile,
+    "webhook": SignalWebhook,
+    "websocket": SignalSocket,
 }
 
 
@@ -41,17 +54,19 @@ def outputs_of(settings: OutboundSettings, source: Source) -> Outputs:
     found: list[Output] = []
     kills = addresses_of("kills", settings.kills, settings.options)
     if kills:
-        made = [(address, _destination(address, source.clock)) for address in kills]
+        made = [(address, _made(KILL_KINDS, "kills", address)(address, source.clock)) for address in kills]
         found.append(KillOutput(source, made, settings.lease_seconds))
+    signals = addresses_of("signals", settings.signals, settings.options)
+    if signals:
+        found.append(SignalOutput(source, [_made(SIGNAL_KINDS, "signals", a)(a, source) for a in signals]))
     return Outputs(found)
 
 
-def _destination(address: Address, clock: Clock) -> Destination:
-    make = KILL_KINDS.get(address.kind)
+def _made(kinds: Mapping[str, T], section: str, address: Address) -> T:
+    make = kinds.get(address.kind)
     if make is None:
-        known = ", ".join(KILL_KINDS)
         raise SettingsError(
-            f"outbound.kills.{address.name}: {address.kind!r} is no kind of far side",
-            hint=did_you_mean(address.kind, KILL_KINDS, otherwise=f"one of: {known}"),
+            f"outbound.{section}.{address.name}: {address.kind!r} is no kind of far side",
+            hint=did_you_mean(address.kind, kinds, otherwise="one of: " + ", ".join(kinds)),
         )
-    return make(address, clock)
+    return make

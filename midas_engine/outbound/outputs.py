@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from midas_engine.journal import Journal
     from midas_engine.kb import KnowledgeBase
     from midas_engine.market import Panel
+    from midas_engine.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class Source:
     Attributes:
         panel: The market as it stands, history and all; None before there is one.
         monitor: The live monitor; None before there is one.
+        settings: Costs, caps and limits, for the book's weights; None: none are told.
     """
 
     kb: KnowledgeBase
@@ -33,6 +35,7 @@ class Source:
     journal: Callable[[], Journal | None] = lambda: None
     panel: Callable[[], Panel | None] = lambda: None
     monitor: Callable[[], Any] = lambda: None
+    settings: Settings | None = None
 
     def fault(self, where: str, message: str, severity: str = "warning", hint: str = "") -> None:
         """Tell what failed and was survived; on the event loop."""

@@ -46,6 +46,7 @@ class Leaving:
             journal=lambda: base.journal,
             panel=lambda: watched.panel,
             monitor=lambda: watched.live.monitor if watched.live is not None else None,
+            settings=self._settings,
         )
         outputs = outputs_of(self._settings.outbound, source)
         try:

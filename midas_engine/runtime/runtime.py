@@ -119,12 +119,12 @@ class Runtime:
         supervisor.change("starting", "opening the knowledge base")
         await asyncio.to_thread(self.base.open, supervisor.fault, self.pipeline.tell_move)
         await asyncio.to_thread(self.pipeline.begin_following)
+        await self.leaving.start()  # before the feed answers: a kill waits for no market
         if self.mode == "LIVE":
             await self.watch.go_live(self.pipeline.obey_before_bar)
         else:
             supervisor.change("starting", f"loading {self.source}")
             await self.watch.show(await asyncio.to_thread(_load, self.source, self.settings.store))
-        await self.leaving.start()
         supervisor.background(self._follow_files(), "files")
         await self._troubles.look()
         supervisor.background(self._troubles.keep_looking(), "trouble")

@@ -1,0 +1,75 @@
+"""`midas signals`: the record of signals from a number on, as JSON lines."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from midas_engine.cli.context import Shared, Verb, pass_shared
+from midas_engine.cli.open_base import open_base, refuse_other
+
+if TYPE_CHECKING:
+    from midas_engine.outbound.signal_log import SignalLog
+
+LOOK_SECONDS = 0.25
+
+
+@click.command(cls=Verb, example=("midas signals --since 0", "midas signals --since 1200 --follow"))
+@click.option("--since", type=click.IntRange(0), metavar="SEQ", help="After this number [default: the newest one].")
+@click.option("--follow", is_flag=True, help="Go on with every bar that closes, until it is stopped.")
+@pass_shared
+def signals(shared: Shared, since: int | None, follow: bool) -> None:
+    """Print what the live features said at each closed bar: values, states, versions, the book's weights.
+
+    One JSON line a bar, with its number (sequence), the digest of the one before, and its own. The record is written
+    where outbound.signals names a reader, by what watches the base; it is read here whether that runs or not.
+    """
+    from midas_engine.outbound.signal_log import FOLDER, SignalLog
+
+    settings = shared.settings()
+    refuse_other(settings)
+    log = SignalLog(open_base(settings, read_only=True).path / FOLDER)
+    sequence = since
+    if sequence is None:
+        newest = max((r["sequence"] for r in log.since(0)), default=0)
+        sequence = newest if follow else max(0, newest - 1)
+    sequence = _print(log, sequence)
+    if not follow:
+        if not sequence:
+            shared.note("no signals are on record: set outbound.signals and watch the base")
+        return
+    import asyncio
+
+    from midas_engine.cli.signals import cancelling
+    from midas_engine.clock import WallClock
+
+    async def watch(number: int) -> int:
+        task = asyncio.current_task()
+
+        def end() -> bool:
+            assert task is not None
+            task.cancel()
+            return True
+
+        with cancelling(end) as came:
+            try:
+                while True:
+                    number = await asyncio.to_thread(_print, log, number)
+                    await WallClock().sleep(LOOK_SECONDS)
+            except asyncio.CancelledError:
+                return came[0] if came else 0
+
+    if code := asyncio.run(watch(sequence)):
+        raise click.exceptions.Exit(code)
+
+
+def _print(log: SignalLog, sequence: int) -> int:
+    from midas_engine.outbound.signal_log import canonical
+
+    for record in log.since(sequence):
+        click.echo(canonical(record).decode())
+        sequence = record["sequence"]
+    sys.stdout.flush()
+    return sequence

@@ -1,0 +1,163 @@
+"""Who reads the record of signals: a file of JSON lines, and a webhook; each goes on where it was."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from midas_engine.errors import MidasError, SettingsError
+from midas_engine.kb.atomic import atomic_write
+from midas_engine.monitor.worker import Worker
+from midas_engine.outbound.http_post import DeliveryError, ask
+from midas_engine.outbound.signal_log import canonical
+from midas_engine.outbound.signing import headers
+from midas_engine.regular import open_regular
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from midas_engine.clock import Clock
+    from midas_engine.outbound.destination import Address
+    from midas_engine.outbound.outputs import Source
+    from midas_engine.outbound.signal_log import SignalLog
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 60.0
+_TAIL = 32_000_000
+
+
+class _Reader:
+    """Hands one record after another over, in order; a failure is tried again, ever more slowly, and told once."""
+
+    def __init__(self, address: Address, source: Source) -> None:
+        self.name, self._address, self._source = address.name, address, source
+        self._clock: Clock = source.clock
+        self._worker = Worker(f"midas-signals-{address.name}")
+        self._task: asyncio.Task[None] | None = None
+        self.sequence, self.failing, self.failing_since = 0, "", ""
+
+    async def start(self, log: SignalLog, fresh: Callable[[], asyncio.Future[None]]) -> None:
+        self.sequence = await self._worker.submit(lambda: self._begin(log))
+        self._task = asyncio.get_running_loop().create_task(self._follow(log, fresh), name=f"signals {self.name}")
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _follow(self, log: SignalLog, fresh: Callable[[], asyncio.Future[None]]) -> None:
+        pause = _FIRST_PAUSE
+        while True:
+            wake = fresh()
+            try:
+                for record in await self._worker.submit(lambda: list(_some(log, self.sequence))):
+                    await self._hand_over(record)
+                    self.sequence = record["sequence"]
+                pause = _FIRST_PAUSE
+                self._fine()
+            except (MidasError, OSError) as error:
+                self._fails(error)
+                await self._clock.sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE)
+                continue
+            if self.sequence >= log.sequence:
+                await wake
+
+    def _fine(self) -> None:
+        if self.failing:
+            self._source.fault("signals", f"{self.name}: signals arrive again", "info")
+            self.failing = self.failing_since = ""
+
+    def _fails(self, error: Exception) -> None:
+        if not self.failing:
+            self.failing_since = self._clock.now().isoformat()
+            self._source.fault("signals", f"{self.name}: signals do not arrive: {error}", "warning")
+        self.failing = str(error)
+
+    def _begin(self, log: SignalLog) -> int:
+        raise NotImplementedError
+
+    async def _hand_over(self, record: dict[str, Any]) -> None:
+        raise NotImplementedError
+
+    def status(self) -> dict[str, Any]:
+        """How far it is."""
+        return {"kind": self._address.kind, "sequence": self.sequence, "failing_since": self.failing_since or None,
+                "why": self.failing}  # fmt: skip
+
+
+def _some(log: SignalLog, sequence: int) -> list[dict[str, Any]]:
+    found = []
+    for record in log.since(sequence):
+        found.append(record)
+        if len(found) >= 100:
+            break
+    return found
+
+
+class SignalFile(_Reader):
+    """A file that is added to; it says itself how far it is, so that a record stands in it once."""
+
+    def __init__(self, address: Address, source: Source) -> None:
+        super().__init__(address, source)
+        address.take(())
+        self._path = Path(address.reach()).expanduser()
+        if not self._path.parent.is_dir():
+            raise SettingsError(f"{address}: there is no folder {self._path.parent}", hint="make it first")
+
+    def _begin(self, log: SignalLog) -> int:
+        """The number of the last whole record in the file; a file that is new begins with the next bar."""
+        with contextlib.suppress(FileNotFoundError):
+            handle = open_regular(self._path, os.O_RDWR)
+            with os.fdopen(handle, "r+b") as file:
+                size = file.seek(0, os.SEEK_END)
+                file.seek(max(0, size - _TAIL))
+                data = file.read()
+                file.truncate(size - len(data) + data.rfind(b"\n") + 1)
+                for line in reversed(data.splitlines()):
+                    with contextlib.suppress(ValueError, KeyError, TypeError):
+                        return int(json.loads(line)["sequence"])
+        return log.sequence
+
+    async def _hand_over(self, record: dict[str, Any]) -> None:
+        await self._worker.submit(lambda: self._append(canonical(record) + b"\n"))
+
+    def _append(self, line: bytes) -> None:
+        handle = open_regular(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        try:
+            os.write(handle, line)
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+class SignalWebhook(_Reader):
+    """Signed POST requests, at least once: the number of the last one that was taken is kept beside the record."""
+
+    def __init__(self, address: Address, source: Source) -> None:
+        super().__init__(address, source)
+        address.take(("clear-text",))
+        self._url, self._secret = address.url(), address.secret()
+        self._cursor = source.kb.path / "outbound" / f"signals-{address.name}.cursor"
+
+    def _begin(self, log: SignalLog) -> int:
+        try:
+            return int(self._cursor.read_text("ascii"))
+        except (OSError, ValueError):
+            return log.sequence
+
+    async def _hand_over(self, record: dict[str, Any]) -> None:
+        body, nonce = canonical(record), secrets.token_hex(16)
+        stamp, key = str(int(self._clock.now().timestamp())), f"signals:{record['sequence']}"
+        reply = await ask("POST", self._url, body, headers(self._secret, stamp, nonce, key, body))
+        if not 200 <= reply.status < 300:
+            raise DeliveryError(f"HTTP {reply.status}")
+        await self._worker.submit(lambda: self._keep(record["sequence"]))
+
+    def _keep(self, sequence: int) -> None:
+        self._cursor.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        atomic_write(self._cursor, str(sequence).encode())
