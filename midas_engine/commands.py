@@ -13,14 +13,14 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from midas_engine.errors import JournalError, KnowledgeBaseError, LockTimeoutError, TransitionError
+from midas_engine.errors import JournalError, KnowledgeBaseError, LockTimeoutError, MidasError, TransitionError
 from midas_engine.models import FeatureState
 from midas_engine.preflight import MEASURED, Preflight, preflight
 from midas_engine.promoter.latch import check_kill, last_copy, latch_beside
-from midas_engine.promoter.rules import ACTIONS, GATED, MOVES
+from midas_engine.promoter.rules import ACTIONS, GATED, MOVES, check_force
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from midas_engine.events import FeatureMoved
     from midas_engine.kb import KnowledgeBase
@@ -108,6 +108,11 @@ class Commands:
         plain = self._promoter().preview(action, name)
         if not plain.possible or action not in GATED:
             return plain
+        if action == "book":
+            try:
+                self._refuse_book_look(name)
+            except TransitionError as error:
+                return dataclasses.replace(plain, refusal=str(error))
         found = self.preflight(action, name)
         preview = self._promoter().preview(action, name, found.withdrawn)
         return dataclasses.replace(preview, figures=found.figures, data=found.data, worth=found.worth)
@@ -139,10 +144,38 @@ class Commands:
         check_door(action, self._via)
         if action == "kill":
             return self.kill(name, reason)
+        if action == "book":
+            return self._to_book(name, reason, force)
         # What is not possible at all is refused by the pipeline, before the data is read.
         looked_at = action in MEASURED and self._promoter().preview(action, name).possible
         found = self.preflight(action, name) if looked_at else Preflight()
         return Done(action, self._carry_out(action, name, reason, force, found), found.words)
+
+    def _to_book(self, name: str, reason: str, force: bool) -> Done:
+        """Look at the sealed part for the book, once everything else is settled, and promote what held."""
+        from midas_engine.book_look import look_for_book
+
+        promoter, record = self._promoter(), self._kb.feature(name)
+        # What would be refused anyway must not cost a look: what is saved is asked first, then today's data.
+        self._settled("book", name, (), reason, force)
+        panel = self._refuse_book_look(name)
+        found = self.preflight("book", name)
+        self._settled("book", name, found.withdrawn, reason, force)
+        look = look_for_book(self._kb, record, panel, self._settings)
+        against = found.withdrawn if look.passed else (*found.withdrawn, look.words)
+        done = promoter.promote(name, reason, force, withdrawn=against, book=look.figures, **found.changes)
+        return Done("book", done, f"{look.words}; {found.words}".strip("; "))
+
+    def _settled(self, action: str, name: str, withdrawn: Sequence[str], reason: str, force: bool) -> None:
+        preview = self._promoter().preview(action, name, withdrawn)
+        if not preview.possible:
+            raise TransitionError(preview.refusal)
+        check_force(self._kb.feature(name), preview.unmet, reason, force)
+
+    def _refuse_book_look(self, name: str) -> Panel:
+        from midas_engine.book_look import refuse_book_look
+
+        return refuse_book_look(self._kb, self._kb.feature(name), *self._data())
 
     def _carry_out(self, action: str, name: str, reason: str, force: bool, found: Preflight) -> FeatureRecord:
         promoter = self._promoter()
@@ -164,6 +197,21 @@ class Commands:
             case "rollback":
                 return promoter.rollback(name, reason)
         raise TransitionError(f"{action} moves no feature", hint="one of " + ", ".join(MOVES))
+
+    def book_words(self) -> tuple[str, ...]:
+        """What members that were promoted for the book are worth beside those that are left, a line each; heavy."""
+        from midas_engine.book.partners import for_the_book, worth_words
+
+        if not for_the_book(self._kb):
+            return ()
+        panel, why = self._data()
+        names = ", ".join(for_the_book(self._kb))
+        try:
+            if panel is None:
+                return (f"what {names} adds to the book is unknown: {why}",)
+            return worth_words(self._kb, panel, self._settings)
+        except MidasError as error:
+            return (f"what {names} adds to the book is unknown: {error.message}",)
 
     # -- kill --------------------------------------------------------------------------------------
 

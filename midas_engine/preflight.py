@@ -9,12 +9,13 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from midas_engine.errors import ExpressionError, MidasError
 from midas_engine.kb.names import split_version
 from midas_engine.market.feeds.target import not_there, refusal
 from midas_engine.models import FeatureState
+from midas_engine.promoter.measured import ECONOMIC
 from midas_engine.promoter.preview import TodaysFigure
 from midas_engine.promoter.rules import GATED
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from midas_engine.settings import Settings
 
 # Actions after which a feature is watched: what it promises is measured first, where nothing did.
-MEASURED = ("promote", "shadow", "redeploy")
+MEASURED = ("promote", "book", "shadow", "redeploy")
 WHOLE = 1000
 
 
@@ -50,7 +51,7 @@ class Preflight:
     worth: str = ""
 
     @property
-    def changes(self) -> dict[str, float]:
+    def changes(self) -> dict[str, Any]:
         """The reference as arguments of the promoter."""
         if self.reference is None:
             return {}
@@ -82,8 +83,9 @@ def preflight(
     about = f"{settings.data}: {str(panel.timestamps[0])[:10]} to {str(panel.timestamps[-1])[:10]}"
     found = Preflight(data=f"{about}, its research part", words=_known_promise(record))
     if action in GATED:
-        found = _judged(kb, record, panel, settings, found)
-        found = dataclasses.replace(found, worth=_worth(kb, record, panel, settings))
+        waived = ECONOMIC if action == "book" or (action == "redeploy" and record.role == "book") else ()
+        found = _judged(kb, record, panel, settings, found, waived)
+        found = dataclasses.replace(found, worth=_worth(kb, record, panel, settings, found))
     return found if record.expected_score is not None else _calibrated(record, panel, settings, found)
 
 
@@ -101,11 +103,17 @@ def _not_live(record: FeatureRecord, settings: Settings) -> tuple[str, ...]:
     return not_there(settings.target, sorted(used))
 
 
-def _judged(kb: KnowledgeBase, record: FeatureRecord, panel: Panel, settings: Settings, found: Preflight) -> Preflight:
+def _judged(
+    kb: KnowledgeBase,
+    record: FeatureRecord,
+    panel: Panel,
+    settings: Settings,
+    found: Preflight,
+    waived: tuple[str, ...],
+) -> Preflight:
+    from midas_engine.book_look import proposal_of
     from midas_engine.evaluator.gates.agents import money_word
-    from midas_engine.hypothesis import Hypothesis
     from midas_engine.loops.worker import PanelJudge
-    from midas_engine.proposer.protocol import Proposal
 
     base = split_version(record.name)[0]
     # The version it replaces is no neighbour that it must differ from.
@@ -115,9 +123,7 @@ def _judged(kb: KnowledgeBase, record: FeatureRecord, panel: Panel, settings: Se
     trials = trials if isinstance(trials, int) and not isinstance(trials, bool) and trials > 0 else 1
     try:
         judge = PanelJudge(panel, settings, {r.name: r.expression for r in others})
-        claim = Hypothesis(record.hypothesis, horizon=record.horizon_bars)
-        candidate = Proposal(record.name, record.expression, gate=record.gate, hold=record.hold_bars, hypothesis=claim)
-        verdict = judge.judge(candidate, "research", trials, thresholds)
+        verdict = judge.judge(proposal_of(record), "research", trials, thresholds)
     except MidasError as error:
         return dataclasses.replace(found, withdrawn=(f"no figures on today's data ({settings.data}): {error.message}",))
     if verdict.evaluation.extra.get("empty"):
@@ -125,8 +131,8 @@ def _judged(kb: KnowledgeBase, record: FeatureRecord, panel: Panel, settings: Se
         why = next(iter(reversed(verdict.evaluation.warnings)), "nothing can be scored")
         return dataclasses.replace(found, withdrawn=(f"no figures on today's data ({settings.data}): {why}",))
     figures = _figures(verdict)
-    failed = tuple(f"today {in_words(f)}" for f in figures if not f.passed)
-    if "net_bps" in record.metrics and "net_se" not in record.metrics and not _was_live(record):
+    failed = tuple(f"today {in_words(f)}" for f in figures if not f.passed and f.agent not in waived)
+    if not waived and "net_bps" in record.metrics and "net_se" not in record.metrics and not _was_live(record):
         # Where the saved figures do not say how sure their net is, today's do.
         word = money_word(verdict.evaluation)
         failed += (f"today {word}: to shadow only until it is decided",) if word.startswith("undecided") else ()
@@ -137,14 +143,29 @@ def _judged(kb: KnowledgeBase, record: FeatureRecord, panel: Panel, settings: Se
     return dataclasses.replace(found, figures=figures, withdrawn=failed, data=data)
 
 
-def _worth(kb: KnowledgeBase, record: FeatureRecord, panel: Panel, settings: Settings) -> str:
-    from midas_engine.book.candidate import candidate_worth
+def _worth(kb: KnowledgeBase, record: FeatureRecord, panel: Panel, settings: Settings, found: Preflight) -> str:
+    """What it would add to the book; and the door there, where costs alone stand against it and it adds something."""
+    from midas_engine.book.candidate import candidate_worth, partners
     from midas_engine.book.candidate import in_words as worth_in_words
 
     try:
-        return worth_in_words(candidate_worth(kb, record, panel, settings))
+        worth = candidate_worth(kb, record, panel, settings)
     except MidasError as error:
         return f"marginal net to the book unknown: {error.message}"
+    words = worth_in_words(worth)
+    against = {f.agent for f in found.figures if not f.passed}
+    unpaid = "undecided" in " ".join(found.withdrawn) or (against and against <= set(ECONOMIC))
+    if record.state is not FeatureState.DEPLOYED and unpaid and worth.value > 0.0 and partners(kb, record):
+        words += f"; {door_words(record.name)}"
+    return words
+
+
+def door_words(name: str) -> str:
+    """Where a feature that does not pay alone may still go."""
+    return (
+        f"it does not pay alone, and may pay in the book: midas promote {name} --role book "
+        f"looks at the sealed part once, and is charged"
+    )
 
 
 def _was_live(record: FeatureRecord) -> bool:

@@ -177,7 +177,7 @@ class PipelinePort(Protocol):
     async def summary(self) -> PipelineSummary: ...  # noqa: D102
     async def preview(self, action: str, name: str) -> Preview: ...  # noqa: D102
     async def act(self, action: str, name: str, reason: str = "") -> str:
-        """promote, demote, reject, kill, pause, resume, shadow, redeploy or rollback; says what happened."""
+        """promote, book, demote, reject, kill, pause, resume, shadow, redeploy or rollback; says what happened."""
         ...
 
     async def undo(self) -> str: ...  # noqa: D102

@@ -13,6 +13,7 @@ from midas_engine.book.forecast import forecast
 from midas_engine.book.limits import Limits
 from midas_engine.book.marginal import marginal
 from midas_engine.book.members import Gathered, gather, market_of
+from midas_engine.book.partners import partner_words
 from midas_engine.book.strength import Prior, default_prior, fit_prior
 from midas_engine.book.walk import Walk, equally, walk
 from midas_engine.book.weights_out import digest_of
@@ -108,6 +109,7 @@ def _told(
         notes.append("funding is unknown on this data and is not charged")
     if not path.now.weights.any():
         notes.append("no mixture of the members is expected to earn its costs: the book holds nothing")
+    notes += partner_words(members)
     figures = BookFigures(
         data=settings.data,
         first=str(closes[0]),

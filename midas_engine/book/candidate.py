@@ -44,10 +44,8 @@ def candidate_worth(kb: KnowledgeBase, record: FeatureRecord, panel: Panel, sett
 
     research = split_panel(panel, settings, max(settings.evaluation.horizons)).research
     seen = panel.slice(0, research.stop)
-    base = split_version(record.name)[0]
-    book = [r for r in kb.features(FeatureState.DEPLOYED) if split_version(r.name)[0] != base]
     market = market_of(seen, settings)
-    found = gather([*book, record], seen, market, settings, named(kb))
+    found = gather([*partners(kb, record), record], seen, market, settings, named(kb))
     if record.name not in found.signals.names:
         return NO_ESTIMATE
     k = found.signals.names.index(record.name)
@@ -56,6 +54,30 @@ def candidate_worth(kb: KnowledgeBase, record: FeatureRecord, panel: Panel, sett
     path = walk(found.signals, market, train, prior, limits)
     worth = marginal(path, k, found.signals, market, train, prior, limits)
     return shrunk(worth, _kept(path.held.earned[k], prior))
+
+
+def sealed_worth(kb: KnowledgeBase, record: FeatureRecord, panel: Panel, settings: Settings) -> Estimate:
+    """Bps of capital a year that a feature added to the book on the sealed part: a look, which the caller charges.
+
+    Nothing is drawn to zero: the candidate was not chosen on these bars. Args and errors as `candidate_worth`.
+    """
+    from midas_engine.evaluator.context.history_split import split_panel
+
+    research = split_panel(panel, settings, max(settings.evaluation.horizons)).research
+    market = market_of(panel, settings)
+    found = gather([*partners(kb, record), record], panel, market, settings, named(kb))
+    if record.name not in found.signals.names:
+        return NO_ESTIMATE
+    k = found.signals.names.index(record.name)
+    prior, limits = prior_of(kb, research.stop, panel.bars_per_year), limits_of(settings)
+    path = walk(found.signals, market, research, prior, limits)
+    return marginal(path, k, found.signals, market, research, prior, limits)
+
+
+def partners(kb: KnowledgeBase, record: FeatureRecord) -> list[FeatureRecord]:
+    """The deployed features without the version that `record` would replace."""
+    base = split_version(record.name)[0]
+    return [r for r in kb.features(FeatureState.DEPLOYED) if split_version(r.name)[0] != base]
 
 
 def _kept(earned: Floats, prior: Prior) -> float:

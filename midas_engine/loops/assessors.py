@@ -14,13 +14,15 @@ from midas_engine.errors import EvaluationError
 from midas_engine.loops import worker
 from midas_engine.loops.column_notes import column_notes
 from midas_engine.market.provenance import unproven
+from midas_engine.models import NO_ESTIMATE
 from midas_engine.proposer.protocol import Proposal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from midas_engine.kb import KnowledgeBase
     from midas_engine.market.panel import Panel
-    from midas_engine.models import MultiAgentResult
+    from midas_engine.models import Estimate, FeatureRecord, MultiAgentResult
     from midas_engine.search.measure import Figures, Finalist
     from midas_engine.settings import CostSettings, Settings
 
@@ -254,6 +256,15 @@ class PanelAssessor:
         await asyncio.to_thread(_end, self._pool)
         self._pool = self._fresh_pool()
         self._warm = False
+
+    async def worth(self, record: FeatureRecord, kb: KnowledgeBase) -> Estimate:
+        """See `midas_engine.loops.for_book.KnowsWorth`."""
+        from midas_engine.book.candidate import candidate_worth, partners
+
+        def measure() -> Estimate:
+            return candidate_worth(kb, record, self._panel, self._settings) if partners(kb, record) else NO_ESTIMATE
+
+        return await asyncio.to_thread(measure)
 
     async def close(self) -> None:
         """Stop the workers and remove the shared copy."""

@@ -6,8 +6,9 @@ import functools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from midas_engine.errors import EvaluationError
+from midas_engine.errors import EvaluationError, MidasError
 from midas_engine.evaluator.trials.holdout import HoldoutLook
+from midas_engine.loops.for_book import KnowsWorth, book_candidate, only_costs, words_for_book
 from midas_engine.loops.for_shadow import unproven_columns, words_for_shadow, words_on_columns
 from midas_engine.loops.records import Judged, candidate_record, look_words
 from midas_engine.loops.session_parts import Saved
@@ -67,13 +68,14 @@ class Confirmation:
         self.voice.say(look_words(look))
         if not look.passed:
             self.unconfirmed += 1
+            if only_costs(research, look):
+                await self.offer(proposal, research, key)
             if not look.sound:
                 return False
-        parsed = [self.parsed(text) for text in (proposal.expression, proposal.gate) if text]
         record = candidate_record(
             proposal, Judged(research, sealed, look, promise),
             name=proposal.name, session_id=self.session_id, hypothesis=hypothesis, at=self.voice.now(),
-            data=(key.snapshot, key.horizon), unproven=unproven_columns(self.assessor, parsed),
+            data=(key.snapshot, key.horizon), unproven=self._unproven(proposal),
         )  # fmt: skip
         if not look.passed:
             if words := words_for_shadow(record):
@@ -90,6 +92,30 @@ class Confirmation:
         if words := words_on_columns(record):
             self.voice.say(words)
         return True
+
+    async def offer(self, proposal: Proposal, research: MultiAgentResult, key: TrialKey) -> None:
+        """Keep for the book what costs alone stand against, where research says that it would add to it."""
+        if not isinstance(self.assessor, KnowsWorth):
+            return
+        record = book_candidate(
+            proposal, research, session_id=self.session_id, at=self.voice.now(), data=(key.snapshot, key.horizon),
+            unproven=self._unproven(proposal),
+        )  # fmt: skip
+        worth = await self.record.answer("worth", str, functools.partial(self._worth, self.assessor, record))
+        if worth:
+            saved = await self._saved(record, key)
+            self.voice.say(worth if not saved.known else f"{record.name} is {saved.known} already\n")
+
+    async def _worth(self, assessor: KnowsWorth, record: FeatureRecord) -> str:
+        try:
+            return words_for_book(record.name, await assessor.worth(record, self.host.kb))
+        except MidasError as error:
+            self.voice.say(f"what {record.name} would add to the book is unknown: {error.message}\n")
+            return ""
+
+    def _unproven(self, proposal: Proposal) -> tuple[str, ...]:
+        parsed = [self.parsed(text) for text in (proposal.expression, proposal.gate) if text]
+        return unproven_columns(self.assessor, parsed)
 
     async def _saved(self, record: FeatureRecord, key: TrialKey) -> Saved:
         save = functools.partial(self.host.save_candidate, record, key, self._limits)

@@ -21,6 +21,7 @@ from midas_engine.loops.assessors import NotesColumns, costs_text
 from midas_engine.loops.confirming import Confirmation
 from midas_engine.loops.endurance import Endurance
 from midas_engine.loops.expressions import cleaned, computable
+from midas_engine.loops.for_book import only_costs
 from midas_engine.loops.inputs import SessionInputs, gather
 from midas_engine.loops.interrupted import drop_interrupted
 from midas_engine.loops.known import KnownTrial, known_trial, rules_mark, same_feature
@@ -254,6 +255,8 @@ class Session:
             proposal, plan.hypothesis, verdict, key, self._account
         )  # fmt: skip
         self._voice.scored(proposal, result, verdict, accepted=accepted, repeated=False)
+        if only_costs(verdict):
+            await self._confirming.offer(proposal, verdict, key)
         return result
 
     async def _known(self, proposal: Proposal, key: TrialKey) -> KnownTrial | None:

@@ -121,7 +121,7 @@ class PipelineSteps:
         """Why `action` needs force: saved figures, what is still awaited in shadow, and what today's data withdraws."""
         from midas_engine.promoter.graduated import awaited
 
-        waits = awaited(record, self._journal) if action in GATED else ()
+        waits = awaited(record, self._journal, action) if action in GATED else ()
         return (*refusals(action, record), *waits, *(withdrawn if action in GATED else ()))
 
     def refuse_second_version(self, record: FeatureRecord) -> None:

@@ -102,16 +102,18 @@ def graduation(record: FeatureRecord, journal: Journal | None) -> Graduation | N
     return Graduation(look, GRADUATED in found, DENIED in found, len(scores), bank.outlook(0))
 
 
-def awaited(record: FeatureRecord, journal: Journal | None) -> tuple[str, ...]:
+def awaited(record: FeatureRecord, journal: Journal | None, action: str = "promote") -> tuple[str, ...]:
     """What keeps a feature from standing alone in the book although its research gates hold, in words.
 
     A feature that fell short of the lifetime's line at its sealed look waits for the monitor's record that it
     graduated. One whose net of costs is undecided waits for its forward record to decide it, and one that reads a
-    column that nobody vouches for until that record alone speaks for it. A feature that was live before is not asked.
+    column that nobody vouches for until that record alone speaks for it. A feature that was live before is not asked,
+    and one that is to go to the book only the last: it has a sealed look of its own there.
     """
     if any(entry.get("to") == "deployed" for entry in record.history):
         return ()
-    found = (_short(record, journal), _undecided(record, journal), _unproven(record, journal))
+    alone = () if action == "book" else (_short(record, journal), _undecided(record, journal))
+    found = (*alone, _unproven(record, journal))
     return tuple(words for words in found if words)
 
 

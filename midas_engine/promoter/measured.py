@@ -19,6 +19,10 @@ NEEDED: dict[str, tuple[str, ...]] = {
     "regime_robustness": ("bars_scored",),
 }
 
+ECONOMIC = ("trading_cost", "decay_analysis")
+"""Agents that ask whether a feature pays by itself; a feature that is promoted to the book is asked what it adds there,
+at the holding that the book chooses."""
+
 
 def unknown_gates(record: FeatureRecord) -> tuple[str, ...]:
     """The agents of which the feature's file holds no figure, or one that is no number; all without a verdict."""

@@ -111,7 +111,8 @@ def make_preview(kb: KnowledgeBase, action: str, name: str, against: Against, wi
         )
     unmet = against(action, record, withdrawn)
     needs = needs or bool(unmet)
-    command = ["midas", action, name, "--kb", str(kb.path)]
+    verb = ["promote", name, "--role", "book"] if action == "book" else [action, name]
+    command = ["midas", *verb, "--kb", str(kb.path)]
     if needs:
         command += ["--reason", "..."]
     if unmet:
@@ -136,7 +137,7 @@ def _changes(kb: KnowledgeBase, action: str, record: FeatureRecord, after: Featu
     changes: list[tuple[str, str]] = []
     base = split_version(record.name)[0]
     live = [r for r in kb.features(FeatureState.DEPLOYED) if split_version(r.name)[0] == base and r.name != record.name]
-    if action == "promote" and live:
+    if action in ("promote", "book") and live:
         raise TransitionError(f"{live[0].name} is deployed, another version of it", hint=f"redeploy {record.name}")
     if action == "redeploy":
         for other in live:

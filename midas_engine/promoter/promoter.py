@@ -17,7 +17,7 @@ from midas_engine.promoter.preview import make_preview
 from midas_engine.promoter.rules import check_force, check_reason, state_after
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from midas_engine.clock import Clock
     from midas_engine.events import Event, FeatureMoved
@@ -166,8 +166,9 @@ class FeaturePromoter:
         expected_score: float | None = None,
         breadth: float | None = None,
         withdrawn: Sequence[str] = (),
+        book: Mapping[str, Any] | None = None,
     ) -> FeatureRecord:
-        """Deploy a candidate or a feature in shadow.
+        """Deploy a candidate or a feature in shadow, for itself or for what it adds to the book.
 
         Args:
             name: The feature.
@@ -177,18 +178,21 @@ class FeaturePromoter:
             expected_score: The reference score, where it is measured only now; see `calibrate`.
             breadth: The effective breadth that goes with it.
             withdrawn: What a pre-flight on today's data found against it; see `midas_engine.preflight`.
+            book: Figures of its sealed look for the book (`midas_engine.book_look`); its role is the book then.
 
         Raises:
             TransitionError: Not possible from its state, or something is against it and it is not forced.
         """
-        reference = _reference(name, expected_score, breadth)
+        action = "promote" if book is None else "book"
+        changes = _reference(name, expected_score, breadth)
         with self.kb.lock():
             record = self._steps.record(name)
-            after = state_after("promote", record)
+            after = state_after(action, record)
             self._steps.refuse_second_version(record)
-            against = self._steps.against("promote", record, withdrawn)
+            against = self._steps.against(action, record, withdrawn)
             check_force(record, against, reason, force)
-            return self._steps.move("promote", record, after, reason, forced=against, **reference)
+            role = {} if book is None else {"role": "book", "metrics": {**record.metrics, **book}}
+            return self._steps.move(action, record, after, reason, forced=against, **changes, **role)
 
     def shadow(
         self, name: str, reason: str = "", *, expected_score: float | None = None, breadth: float | None = None

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from midas_engine.errors import TransitionError
 from midas_engine.models import FeatureRecord, FeatureState
-from midas_engine.promoter.measured import in_words, unknown_gates
+from midas_engine.promoter.measured import ECONOMIC, in_words, unknown_gates
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
 # Actions that put a feature into the book; they ask for every gate.
-GATED = ("promote", "redeploy")
+GATED = ("promote", "book", "redeploy")
 C, S, D, A = FeatureState.CANDIDATE, FeatureState.SHADOW, FeatureState.DEPLOYED, FeatureState.ARCHIVED
 
 
@@ -45,6 +45,7 @@ class ActionRule:
 
 ACTIONS: dict[str, ActionRule] = {
     "promote": ActionRule("promoted", {C: D, S: D}),
+    "book": ActionRule("promoted to the book", {C: D, S: D}),
     "shadow": ActionRule("runs in shadow", {C: S}),
     "demote": ActionRule("demoted", {D: A, S: C}, needs_reason=True),
     "reject": ActionRule("rejected", {C: A, S: A}, needs_reason=True),
@@ -67,6 +68,8 @@ MOVES = tuple(name for name, action in ACTIONS.items() if action.after)
 _HINTS = {
     ("promote", D): "it is deployed already",
     ("promote", A): "an archived feature comes back with redeploy",
+    ("book", D): "it is deployed already",
+    ("book", A): "an archived feature comes back with redeploy",
     ("demote", C): "a candidate is refused with reject",
     ("demote", A): "it is archived already",
     ("reject", D): "a deployed feature is retired with demote",
@@ -93,7 +96,7 @@ def state_after(action: str, record: FeatureRecord) -> FeatureState:
             f"{record.name} is {'killed' if record.killed else record.state.value}: {action} is not possible",
             hint=_HINTS.get((action, record.state), f"{action} takes " + ", ".join(s.value for s in rule.after)),
         )
-    if record.killed and action in ("promote", "shadow", "pause", "resume"):
+    if record.killed and action in ("promote", "book", "shadow", "pause", "resume"):
         raise TransitionError(
             f"{record.name} is killed: {action} is not possible",
             hint=f"only a redeploy by its name ends a kill: midas redeploy {record.name} --reason ...",
@@ -120,24 +123,25 @@ def check_reason(action: str, reason: str, record: FeatureRecord) -> str:
     return line
 
 
-def unmet_gates(record: FeatureRecord) -> tuple[str, ...]:
+def unmet_gates(record: FeatureRecord, waived: Collection[str] = ()) -> tuple[str, ...]:
     """The gates that the figures saved with the feature did not meet, and those they say nothing of, in words.
 
     Reads `gates` (a list of mappings with name, value, comparison, threshold, passed), `failed_agents`
     (names, as a list or joined by commas) and `overall_pass`, whichever the record has. A fix must also have run in
-    shadow.
+    shadow. Agents in `waived` are not asked.
     """
     metrics: dict[str, Any] = record.metrics
     gates = metrics.get("gates")
     found = (
-        [_words(g) for g in gates if isinstance(g, dict) and g.get("passed") is False]
+        [_words(g) for g in gates if isinstance(g, dict) and g.get("passed") is False and g.get("agent") not in waived]
         if isinstance(gates, list)
         else []
     )
     failed = metrics.get("failed_agents")
     if not found and failed:
-        found = [f.strip() for f in failed.split(",")] if isinstance(failed, str) else [str(f) for f in failed]
-    if not found and metrics.get("overall_pass") is False:
+        named = [f.strip() for f in failed.split(",")] if isinstance(failed, str) else [str(f) for f in failed]
+        found = [f for f in named if f not in waived]
+    if not found and not (failed and waived) and metrics.get("overall_pass") is False:
         found = ["the evaluation did not pass"]
     if metrics.get("fix_of") and not any(entry.get("action") == "shadow" for entry in record.history):
         found.append(f"it is a fix of {metrics['fix_of']} and has not run in shadow")
@@ -149,13 +153,13 @@ def refusals(action: str, record: FeatureRecord, withdrawn: Sequence[str] = ()) 
     """Why `action` needs force: what the saved figures do not show, and what today's withdraw.
 
     Args:
-        action: promote or redeploy; nothing else asks.
+        action: promote, book or redeploy; nothing else asks. To the book a feature need not pay alone.
         record: The feature. One that was live before brings what it did live, not the figures of its youth.
         withdrawn: What a pre-flight on today's data found against it.
     """
     if action not in GATED:
         return ()
-    saved = () if _was_live(record) else unmet_gates(record)
+    saved = () if _was_live(record) else unmet_gates(record, ECONOMIC if action == "book" else ())
     return (*saved, *withdrawn)
 
 

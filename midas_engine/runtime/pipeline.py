@@ -45,6 +45,7 @@ class Pipeline:
         self._seen: PipelineSummary | None = None
         self._follower: BaseFollower | None = None
         self._obeying = asyncio.Lock()
+        self._partners: tuple[str, ...] | None = None
         self._reader = Worker("midas-base")
 
     async def summary(self) -> PipelineSummary:
@@ -122,6 +123,17 @@ class Pipeline:
                     self._supervisor.bus.publish(event)
             if always or any(move.concerns_the_book for move in moves):
                 await self._watch_again(if_changed=True)
+                self._supervisor.background(self._tell_partners(), "book")
+
+    async def _tell_partners(self) -> None:
+        """Say what members that were promoted for the book are worth, once their partners are others than before."""
+        live = await asyncio.to_thread(self._base.kb.features, FeatureState.DEPLOYED)
+        names = tuple(sorted(r.name for r in live if not r.paused))
+        before, self._partners = self._partners, names
+        if before is None or set(before) <= set(names) or not any(r.role == "book" for r in live):
+            return
+        for line in await asyncio.to_thread(self._base.workspace.commands.book_words):
+            self._supervisor.fault("book", line, "6 shows the book")
 
     async def obey_before_bar(self) -> None:
         """`obey`, and let nothing stop the bar."""
@@ -148,6 +160,7 @@ class Pipeline:
             ours = (lambda _: False) if promoter is None else promoter.announced
             self._follower = BaseFollower(kb, ours)
             self._follower.learn()
+            self._partners = tuple(sorted(r.name for r in kb.features(FeatureState.DEPLOYED) if not r.paused))
 
     async def undo(self) -> str:
         """Take the last reversible action back."""

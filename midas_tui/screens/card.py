@@ -80,7 +80,8 @@ def card_content(
         for piece in wrapped(clean(r.hypothesis, newlines=False), width):
             card.title(piece, "")
     card.gap()
-    state = r.state.value + (", paused" if r.paused else "") + (", killed: final" if r.killed else "")
+    marks = [(r.role == "book", ", for the book"), (r.paused, ", paused"), (r.killed, ", killed: final")]
+    state = r.state.value + "".join(word for on, word in marks if on)
     card.row("state", f"{state} since {clock_time(r.changed_at)}", "crit" if r.killed else "")
     if r.reason:
         card.row("reason", r.reason)

@@ -68,6 +68,7 @@ class PipelineScreen(ModeScreen):
         Binding("h,left", "column(-1)", "column left", show=False, id="pipeline.left"),
         Binding("l,right", "column(1)", "column right", show=False, id="pipeline.right"),
         Binding("p", "act('promote')", "promote", id="pipeline.promote"),
+        Binding("P", "act('book')", "to the book", show=False, id="pipeline.book"),
         Binding("d", "act('demote')", "demote", id="pipeline.demote"),
         Binding("x", "act('reject')", "reject", id="pipeline.reject"),
         Binding("b", "act('shadow')", "shadow", id="pipeline.shadow"),
@@ -174,7 +175,7 @@ class PipelineScreen(ModeScreen):
         promised = r.expected_score if r.expected_score is not None else math.nan
         return {
             "sign": (sign, role),
-            "name": (r.name + (" (shadow)" if r.state == "shadow" else ""), "crit" if r.damaged else ""),
+            "name": (r.name + _beside(r), "crit" if r.damaged else ""),
             "t": (number(figure(r, "score_t"), 1), "muted"),
             "ic": (number(figure(r, "rank_ic"), 3), "muted"),
             "since": (clock_time(r.changed_at or r.created_at), "muted"),
@@ -316,3 +317,8 @@ class PipelineScreen(ModeScreen):
         """By name, or as the engine orders them."""
         self.by_name = not self.by_name
         self.flush({"all"})
+
+
+def _beside(r: FeatureRecord) -> str:
+    """What is said beside a name: that it runs in shadow, or was promoted for the book."""
+    return " (shadow)" if r.state == "shadow" else " (book)" if r.role == "book" else ""

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from midas_tui.theme import Glyphs
 
 # What the engine looks at on today's data before it asks.
-LOOKED_AT = ("promote", "redeploy")
+LOOKED_AT = ("promote", "book", "redeploy")
+_VERBS = {"book": "promote to the book:"}
 
 Words = list[tuple[str, str]]
 
@@ -53,10 +54,14 @@ class PipelineQuestions:
         against = action in LOOKED_AT and any(p.unmet for p in previews)
         if against:
             body.insert(0, ("something is against it: without a reason of yours it is refused", "crit"))
+        if action == "book":
+            body.insert(0, ("one look at the sealed part, charged to the lifetime's budget whatever it finds", "warn"))
+        verb = _VERBS.get(action, action)
+        confirm = verb.rstrip(":").capitalize()
         return Question(
-            title=f"{action} {names[0]}" if len(names) == 1 else f"{action} {len(names)} features",
+            title=f"{verb} {names[0]}" if len(names) == 1 else f"{verb} {len(names)} features",
             body=body,
-            confirm=f"{action.capitalize()} all the same" if against else action.capitalize(),
+            confirm=f"{confirm} all the same" if against else confirm,
             reason_label="reason" if needs else "",
             reason_required=needs,
             typed_name=names[0] if kill else "",

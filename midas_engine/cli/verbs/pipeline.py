@@ -25,6 +25,10 @@ _dry_run = click.option("--dry-run", is_flag=True, help="Show what would change 
 _force = click.option("--force", is_flag=True, help="Go on whatever is against it; needs --reason.")
 
 
+LEAVES = ("demote", "pause", "redeploy", "rollback")
+"""Actions after which members of the book have other partners than before."""
+
+
 def _move(shared: Shared, action: str, name: str, dry_run: bool, reason: str, *, force: bool = False) -> None:
     """Carry an action out, or show what it would do. What goes live is looked at on today's data first."""
     with open_workspace(shared.settings()) as workspace:
@@ -41,9 +45,12 @@ def _move(shared: Shared, action: str, name: str, dry_run: bool, reason: str, *,
                 raise click.exceptions.Exit(1)
             return
         done = commands.act(action, name, reason, force=force)
+        partners = commands.book_words() if action in LEAVES else ()
     shared.show({"action": action, "feature": done.record}, lambda: _moved(done.record))
     if done.words:
         shared.note(f"{clean(name)}: {done.words}")
+    for line in partners:
+        shared.note(f"  {clean(line)}")
 
 
 def _gate_line(figure: TodaysFigure) -> str:
@@ -76,15 +83,26 @@ def _previewed(preview: Preview) -> str:
     return "\n".join(lines)
 
 
-@click.command(cls=Verb, example="midas promote vwap_zscore_mean_rev --kb ./midas-kb")
+@click.command(
+    cls=Verb, example=("midas promote vwap_zscore_mean_rev --kb ./midas-kb", "midas promote slow_carry --role book")
+)
 @_name
 @_reason
 @_force
+@click.option(
+    "--role",
+    type=click.Choice(["book"]),
+    help="book: for what it adds to the book, though it need not pay alone; one sealed look, charged.",
+)
 @_dry_run
 @pass_shared
-def promote(shared: Shared, name: str, reason: str, force: bool, dry_run: bool) -> None:
-    """Deploy a candidate: it is watched live from now on."""
-    _move(shared, "promote", name, dry_run, reason, force=force)
+def promote(shared: Shared, name: str, reason: str, force: bool, role: str | None, dry_run: bool) -> None:
+    """Deploy a candidate: it is watched live from now on.
+
+    With --role book its score must hold on the sealed part, and the lower 90 % end of its marginal net to the book
+    there must lie above zero. A --dry-run looks at nothing sealed.
+    """
+    _move(shared, "book" if role == "book" else "promote", name, dry_run, reason, force=force)
 
 
 @click.command(cls=Verb, example="midas shadow vwap_zscore_mean_rev")
@@ -142,8 +160,11 @@ def kill(shared: Shared, name: str, reason: str, answer: str | None, dry_run: bo
         raise NameRefusedError(f"{typed!r} is not {name!r}; nothing was killed", hint="type the feature's name exactly")
     with open_workspace(shared.settings(), read_only=True) as beside:
         done = beside.commands.kill(name, reason)
+        partners = beside.commands.book_words()
     document = {"action": "kill", "feature": done.record, "waits": done.waits, "on_kill_pending": done.pending}
     shared.show(document, lambda: _killed(done))
+    for line in partners:
+        shared.note(f"  {clean(line)}")
 
 
 def _killed(done: Done) -> str:

@@ -125,4 +125,5 @@ def _figure(record: FeatureRecord, key: str, digits: int = 4) -> str:
 def marks(record: FeatureRecord) -> str:
     """What sets a feature apart from others in its state: killed, paused, damaged."""
     found = {"damaged": bool(record.damaged), "killed": record.killed, "paused": record.paused}
+    found["for the book"] = record.role == "book"
     return " ".join(name for name, on in found.items() if on)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from midas_engine.evaluator.context.evaluation_context import EvaluationContext
     from midas_engine.evaluator.trials.ledger import TrialKey, TrialLedger
-    from midas_engine.models import EvaluationResult, MultiAgentResult
+    from midas_engine.models import Estimate, EvaluationResult, MultiAgentResult
 
 
 VETOING = ("trading_cost", "diversification")
@@ -62,6 +62,7 @@ class HoldoutLook:
         until: Open time of the last bar that existed at the look, ISO 8601; empty when it was not kept.
         vetoes: What stood against it besides its p.
         repeated: The stored answer of an earlier look.
+        worth: Of a look for the book: marginal net, its error and the ends of its 90 % interval, bps of capital a year.
     """
 
     passed: bool
@@ -76,6 +77,7 @@ class HoldoutLook:
     until: str = ""
     vetoes: tuple[str, ...] = ()
     repeated: bool = False
+    worth: tuple[float, float, float, float] = (math.nan, math.nan, math.nan, math.nan)
 
     @property
     def next_line(self) -> float:
@@ -140,13 +142,21 @@ class SealedHoldout:
         result = evaluate_values(values, context, name, gate=gate, hold=key.hold)
         return self.charge(key, result, session=session, name=name)
 
-    def earlier(self, key: TrialKey) -> HoldoutLook | None:
-        """The stored answer of an earlier look for this key."""
-        found = next((look for look in self._ledger.looks() if look["key"] == key.digest), None)
+    def earlier(self, key: TrialKey, *, book: bool = False) -> HoldoutLook | None:
+        """The stored answer of an earlier look for this key; a look for the book is another than one for itself."""
+        wanted = _look_key(key, book)
+        found = next((look for look in self._ledger.looks() if look["key"] == wanted), None)
         return None if found is None else self._told(found, repeated=True)
 
     def charge(
-        self, key: TrialKey, result: EvaluationResult, *, session: str = "", name: str = "", vetoes: Sequence[str] = ()
+        self,
+        key: TrialKey,
+        result: EvaluationResult,
+        *,
+        session: str = "",
+        name: str = "",
+        vetoes: Sequence[str] = (),
+        worth: Estimate | None = None,
     ) -> HoldoutLook:
         """Charge the look that `result` was, as the next test of the lifetime; a repeated key gets the stored answer.
 
@@ -156,13 +166,14 @@ class SealedHoldout:
             session: Who is charged.
             name: For the record.
             vetoes: What stands against it besides its p (`sealed_vetoes`).
+            worth: Marginal net to the book, where the look is for the book.
 
         Raises:
             EvaluationError: The figures are of another part.
         """
         if result.extra.get("part") != "sealed":
             raise EvaluationError(f"these figures are of the {result.extra.get('part', 'research')} part")
-        earlier = self.earlier(key)
+        earlier = self.earlier(key, book=worth is not None)
         if earlier is not None:
             return earlier
         level = self.state().level()
@@ -173,7 +184,9 @@ class SealedHoldout:
             "p": p, "level": level, "line": line, "score_t": result.score_t, "rank_ic": result.rank_ic.value,
             "bars": result.bars_scored, "vetoes": list(vetoes), "until": str(result.extra.get("until", "")),
         }  # fmt: skip
-        return self._told(self._ledger.add_look(key.digest, session, body), repeated=False)
+        if worth is not None:
+            body |= {"role": "book", "worth": [worth.value, worth.se, worth.low, worth.high]}
+        return self._told(self._ledger.add_look(_look_key(key, worth is not None), session, body), repeated=False)
 
     def _told(self, look: dict[str, Any], *, repeated: bool) -> HoldoutLook:
         number = [item["key"] for item in self._ledger.looks()].index(look["key"]) + 1
@@ -190,4 +203,14 @@ class SealedHoldout:
             until=str(look.get("until", "")),
             vetoes=tuple(look.get("vetoes", ())),
             repeated=repeated,
+            worth=_four(look.get("worth")),
         )
+
+
+def _look_key(key: TrialKey, book: bool) -> str:
+    return f"{key.digest}:book" if book else key.digest
+
+
+def _four(values: Any) -> tuple[float, float, float, float]:
+    a, b, c, d = (math.nan if x is None else float(x) for x in values or [None] * 4)
+    return a, b, c, d
