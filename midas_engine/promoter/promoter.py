@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import TYPE_CHECKING, Any
 
 from midas_engine.errors import DocumentDamagedError, LockTimeoutError, TransitionError
@@ -14,7 +13,7 @@ from midas_engine.promoter.action_log import Step
 from midas_engine.promoter.core import PipelineSteps
 from midas_engine.promoter.latch import check_kill
 from midas_engine.promoter.preview import make_preview
-from midas_engine.promoter.rules import check_force, check_reason, state_after
+from midas_engine.promoter.rules import check_force, check_reason, reference_changes, state_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -184,7 +183,7 @@ class FeaturePromoter:
             TransitionError: Not possible from its state, or something is against it and it is not forced.
         """
         action = "promote" if book is None else "book"
-        changes = _reference(name, expected_score, breadth)
+        changes = reference_changes(name, expected_score, breadth)
         with self.kb.lock():
             record = self._steps.record(name)
             after = state_after(action, record)
@@ -198,7 +197,7 @@ class FeaturePromoter:
         self, name: str, reason: str = "", *, expected_score: float | None = None, breadth: float | None = None
     ) -> FeatureRecord:
         """Let a candidate run live beside the deployed features, with a forward record of its own."""
-        return self._simple("shadow", name, reason, **_reference(name, expected_score, breadth))
+        return self._simple("shadow", name, reason, **reference_changes(name, expected_score, breadth))
 
     def demote(self, name: str, reason: str) -> FeatureRecord:
         """Retire a deployed feature to the archive; a feature in shadow becomes a candidate again."""
@@ -262,7 +261,7 @@ class FeaturePromoter:
 
     def calibrate(self, name: str, expected_score: float, breadth: float | None = None) -> FeatureRecord:
         """Store the reference score (sealed part, shrunk) that the live detectors compare with."""
-        reference = _reference(name, expected_score, breadth)
+        reference = reference_changes(name, expected_score, breadth)
         with self.kb.lock():
             record = self._steps.record(name)
             changed = self._steps.stamped(dataclasses.replace(record, **reference))
@@ -318,7 +317,7 @@ class FeaturePromoter:
 
         A killed feature comes back only with a reason. The arguments are those of `promote`.
         """
-        reference = _reference(name, expected_score, breadth)
+        reference = reference_changes(name, expected_score, breadth)
         with self.kb.lock():
             record = self._steps.record(name)
             after = state_after("redeploy", record)
@@ -394,11 +393,3 @@ class FeaturePromoter:
             if record is None:
                 raise TransitionError(f"the journal has no copy of {name}", hint="mend the file by hand")
             return self._steps.carry("restore", [Step(record, record)], reason="the file was damaged")
-
-
-def _reference(name: str, expected_score: float | None, breadth: float | None) -> dict[str, Any]:
-    given = {"expected_score": expected_score, "breadth": breadth}
-    changes = {key: float(value) for key, value in given.items() if value is not None}
-    if not all(math.isfinite(value) for value in changes.values()):
-        raise TransitionError(f"{name}: a reference score must be a finite number", hint="score more bars")
-    return changes

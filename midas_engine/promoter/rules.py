@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -193,3 +194,16 @@ def _words(gate: dict[str, Any]) -> str:
         f"{v:.4g}" if isinstance(v, int | float) and not isinstance(v, bool) else "unknown" for v in (value, threshold)
     ]
     return f"{gate.get('name', 'gate')} {figures[0]}, needs {gate.get('comparison', '')} {figures[1]}"
+
+
+def reference_changes(name: str, expected_score: float | None, breadth: float | None) -> dict[str, Any]:
+    """What a promotion changes of a feature's promise; only what is given.
+
+    Raises:
+        TransitionError: A figure is not finite.
+    """
+    given = {"expected_score": expected_score, "breadth": breadth}
+    changes = {key: float(value) for key, value in given.items() if value is not None}
+    if not all(math.isfinite(value) for value in changes.values()):
+        raise TransitionError(f"{name}: a reference score must be a finite number", hint="score more bars")
+    return changes
