@@ -32,7 +32,7 @@ class Ran:
 
 
 def run_midas(
-    *args: str, cwd: Path | None = None, env: dict[str, str] | None = None, stdin: str = "", timeout: float = 60
+    *args: str, cwd: Path | None = None, env: dict[str, str] | None = None, stdin: str = "", timeout: float = 240
 ) -> Ran:
     """`midas ARGS` in a fresh process."""
     done = subprocess.run(

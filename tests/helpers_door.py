@@ -17,6 +17,7 @@ import aiohttp
 import psutil
 import pyte
 
+from helpers_patience import PATIENCE_SECONDS
 from helpers_pty import _QUERIES
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Served:
         )  # fmt: skip
         self.printed = ""
         assert self.process.stdout is not None
-        end = time.monotonic() + 30
+        end = time.monotonic() + PATIENCE_SECONDS
         while "Ctrl-C" not in self.printed:
             ready, _, _ = select.select([self.process.stdout], [], [], max(0.0, end - time.monotonic()))
             chunk = os.read(self.process.stdout.fileno(), 4096) if ready else b""
@@ -88,7 +89,7 @@ class Served:
         return int(psutil.Process(self.process.pid).memory_info().rss)
 
 
-async def gone(processes: Sequence[psutil.Process], limit: float = 20.0) -> list[psutil.Process]:
+async def gone(processes: Sequence[psutil.Process], limit: float = PATIENCE_SECONDS) -> list[psutil.Process]:
     """Those of `processes` that still run after at most `limit` seconds."""
     end = time.monotonic() + limit
     left = list(processes)
@@ -138,7 +139,7 @@ class Visitor:
         assert self.socket is not None
         await self.socket.send_json(["stdin", keys])
 
-    async def until(self, ready: Callable[[str], bool] | str, limit: float = 40.0) -> str:
+    async def until(self, ready: Callable[[str], bool] | str, limit: float = PATIENCE_SECONDS) -> str:
         """Read until the screen satisfies `ready`; its text."""
         assert self.socket is not None
         end = time.monotonic() + limit

@@ -16,6 +16,7 @@ from midas_engine.kb import KnowledgeBase
 from midas_engine.models import FeatureRecord, FeatureState
 from midas_engine.promoter import FeaturePromoter
 from tests.helpers_cli import ROOT
+from tests.helpers_patience import ServedClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -90,12 +91,12 @@ class OtherProcess:
 
 
 async def until(true: Callable[[], object], seconds: float) -> None:
-    """Wait for something that another process or thread brings about."""
+    """Wait for something that another process or thread brings about, within so many served seconds."""
     wall = WallClock()
-    began = wall.monotonic()
-    while not true():
-        assert wall.monotonic() - began < seconds, "it did not happen in time"
-        await wall.sleep(0.01)
+    with ServedClock() as served:
+        while not true():
+            assert served.seconds < seconds, "it did not happen in time"
+            await wall.sleep(0.01)
 
 
 def make_base(folder: Path, *names: str) -> Path:

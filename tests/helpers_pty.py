@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 
 import pyte
 
+from helpers_patience import PATIENCE_SECONDS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -88,7 +90,7 @@ class Terminal:
         self._stream.feed(_QUERIES.sub(b"", chunk))
         return bool(chunk)
 
-    def until(self, ready: Callable[[str], bool] | str, limit: float = 30.0) -> str:
+    def until(self, ready: Callable[[str], bool] | str, limit: float = PATIENCE_SECONDS) -> str:
         """Read until the screen's text satisfies `ready` (or holds that string); the text.
 
         Raises:
@@ -110,7 +112,7 @@ class Terminal:
         while time.monotonic() < end and self.read(0.05):
             pass
 
-    def wait(self, limit: float = 10.0) -> int:
+    def wait(self, limit: float = PATIENCE_SECONDS) -> int:
         """Read until the program ends; its exit code (negative: the signal that ended it)."""
         end = time.monotonic() + limit
         while time.monotonic() < end:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from helpers_kb import record
+from helpers_patience import PATIENCE_SECONDS
 from helpers_tui_base import FEATURES as FEATURES
 from helpers_tui_base import fill_base as fill_base
 from helpers_tui_base import write_market as write_market
@@ -50,7 +51,6 @@ if TYPE_CHECKING:
     from midas_engine.clock import Clock
     from midas_engine.runtime import Runtime
 
-PATIENCE_SECONDS = 15.0
 READING_SECONDS = 60.0
 
 
@@ -96,7 +96,7 @@ async def running(
 
     app = MidasApp(make, settings, mode=mode, clock=SteppedClock())
     async with app.run_test(size=size) as pilot:
-        await asyncio.wait_for(app.ready.wait(), 60)
+        await asyncio.wait_for(app.ready.wait(), PATIENCE_SECONDS)
         await pilot.pause()
         yield app, pilot
 
@@ -298,6 +298,6 @@ async def scripted(
     settings = load_settings(file=None, environ={}, flags=flags)
     app = MidasApp(lambda: runtime, settings, mode=mode, clock=SteppedClock())
     async with app.run_test(size=size, notifications=notifications) as pilot:
-        await asyncio.wait_for(app.ready.wait(), 30)
+        await asyncio.wait_for(app.ready.wait(), PATIENCE_SECONDS)
         await pilot.pause()
         yield app, pilot, runtime

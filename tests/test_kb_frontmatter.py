@@ -114,10 +114,10 @@ REFUSED = {
 @pytest.mark.parametrize("name", sorted(REFUSED))
 def test_hostile_yaml_is_refused_quickly(name: str) -> None:
     text, words = REFUSED[name]
-    start = time.perf_counter()
+    start = time.thread_time()
     with pytest.raises(DocumentDamagedError, match=words):
         parse_yaml(text)
-    assert time.perf_counter() - start < 1.0
+    assert time.thread_time() - start < 1.0
 
 
 def test_two_documents_in_one_front_matter_are_refused() -> None:

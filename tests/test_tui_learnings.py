@@ -160,12 +160,12 @@ async def test_a_large_document_is_rendered_in_slices_and_only_changed_sections_
         await view.show_document(path, text)
         lines = len(view._lines)
         assert "Section 249" in "".join(strip.text for strip in view._lines[-20:])
-        began = time.perf_counter()
+        began = time.thread_time()
         await view.show_document(path, text.replace("Section 100", "Section hundred"))
-        again = time.perf_counter() - began
-        began = time.perf_counter()
+        again = time.thread_time() - began
+        began = time.thread_time()
         view._cache.clear()
         await view.show_document(path, text)
-        whole = time.perf_counter() - began
+        whole = time.thread_time() - began
         assert len(view._lines) == lines
         assert again < whole / 5
