@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import warnings
 from contextlib import aclosing
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Unpack
 
+from midas_engine.errors import SettingsError
 from midas_engine.online_options import OnlineKeywords, OnlineOptions
+from midas_engine.providers import PROVIDERS, Provider, inferred
 from midas_engine.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -242,8 +245,9 @@ def create_midas(
 
     Args:
         kb_path: Folder of the knowledge base.
-        provider: local, mock, openai, anthropic or compatible.
-        api_key: The provider's key; better in the environment.
+        provider: local, mock, openai, anthropic or compatible. Left out with an `api_key`, the key, the model's name or
+            the address tells it.
+        api_key: The provider's key; better in the environment. One that nobody uses is said, as a warning.
         existing_features: Deployed features, one column each, that new ones must differ from.
         spread_cost_bps: The whole one-way cost as one number, instead of fee, half spread and slippage.
         offline_config: The budget of a discovery session.
@@ -265,21 +269,44 @@ def create_midas(
         []
     """
     named = model or (offline_config.model if offline_config is not None else "") or None
-    flags = {
+    flags: dict[str, Any] = {
         "kb": None if kb_path is None else str(kb_path),
         "model.provider": provider,
         "model.model": named,
         "data": data,
         "seed": seed,
     }
+    chosen = load_settings(flags=flags) if settings is None else _with_flags(settings, flags)
+    if api_key and provider is None and settings is None:
+        chosen = _with_provider(chosen, api_key)
+    if api_key and not PROVIDERS.get(chosen.model.provider, Provider("")).client:
+        warnings.warn(
+            f"api_key is not used: the provider is {chosen.model.provider}, which needs none", UserWarning, stacklevel=2
+        )
     return Midas(
-        load_settings(flags=flags) if settings is None else _with_flags(settings, flags),
+        chosen,
         api_key=api_key,
         existing_features=existing_features,
         spread_cost_bps=spread_cost_bps,
         offline_config=offline_config,
         clock=clock,
     )
+
+
+def _with_provider(settings: Settings, api_key: str) -> Settings:
+    """The settings with the provider that a key is of, where they name none themselves.
+
+    Raises:
+        SettingsError: Nothing tells whose key it is.
+    """
+    if settings.model.provider != Settings().model.provider:
+        return settings
+    named = inferred(api_key, settings.model.model, settings.model.base_url)
+    if not named:
+        raise SettingsError(
+            "api_key was given, and nothing tells whose it is", hint="give provider=, or the model's name"
+        )
+    return _with_flags(settings, {"model.provider": named})
 
 
 def _with_flags(settings: Settings, flags: Mapping[str, Any]) -> Settings:

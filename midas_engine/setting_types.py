@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from midas_engine.errors import SettingsError
+from midas_engine.model_options import check_options, read_price
 
 
 def converted(key: str, kind: Any, value: Any, origin: str) -> Any:
@@ -44,6 +45,11 @@ def converted(key: str, kind: Any, value: Any, origin: str) -> Any:
             table = _flat(value)
             if key == "model.cutoffs":
                 table = {k: date.fromisoformat(v).isoformat() for k, v in table.items()}
+            if key == "model.prices":
+                for name, text in table.items():
+                    read_price(text, name)
+            if key == "model.options":
+                check_options(table)
             return table
     except (KeyError, ValueError, TypeError):
         pass

@@ -12,7 +12,6 @@ import os
 import tomllib
 import typing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from midas_engine.dsl_limits import LEAST_WINDOW_BARS, NO_SETTING, DslLimits
 from midas_engine.durations import duration
 from midas_engine.errors import SettingsError
 from midas_engine.former_settings import FORMER, as_now
+from midas_engine.model_settings import ModelSettings
 from midas_engine.outbound_settings import OUTBOUND_TABLES, OutboundSettings
 from midas_engine.plugins import listed
 from midas_engine.regular import obstacle
@@ -96,45 +96,6 @@ class EvaluationSettings:
     workers: int = 1
     candidate_seconds: float = 30.0
     screened: int = 4000
-
-
-@dataclass(frozen=True, slots=True)
-class ModelSettings:
-    """Which model, and how much of it. Keys come from the environment only.
-
-    Attributes:
-        provider: Who proposes.
-        model: Model name; empty takes the provider's default.
-        base_url: Address of the model; empty takes the provider's own.
-        max_tokens: Longest reply.
-        session_calls: Model calls a discovery session may make.
-        session_usd: US dollars a session may spend.
-        day_usd: US dollars a UTC day may spend, sessions and diagnoses together.
-        deadline_seconds: Time for one call with all its retries.
-        session_minutes: Wall time of a discovery session; then it ends with its learning. 0: no limit.
-        session_failures: Failed steps in a row (each after its retries) that end a discovery session.
-        cutoffs: Date up to which a model has read about the market, by the name of the model, or of the provider
-            whose default model is used. Its sessions seal nothing before that date: only what came later
-            can it not remember.
-    """
-
-    provider: str = "local"
-    model: str = ""
-    base_url: str = ""
-    max_tokens: int = 2000
-    session_calls: int = 60
-    session_usd: float = 2.0
-    day_usd: float = 10.0
-    deadline_seconds: float = 120.0
-    session_minutes: float = 0.0
-    session_failures: int = 3
-    cutoffs: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def knowledge_ends(self) -> datetime | None:
-        """First instant that the model in use has not read about (UTC); None when none is set for it."""
-        text = self.cutoffs.get(self.model or self.provider)
-        return None if text is None else datetime.fromisoformat(text).replace(tzinfo=UTC) + timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,10 +186,11 @@ class Settings:
 
 
 MAX_FILE_BYTES = 256_000
+_SHORT = {"MIDAS_MODEL": "MIDAS_MODEL_MODEL"}  # the original's name; the full one wins
 _NOT_SETTINGS = ("MIDAS_API_KEY", "MIDAS_SERVICE_TOKEN")  # read where they are used, never stored
 _SECRETS = "MIDAS_SECRET_"  # of far sides, by their names; never stored
 # Their keys are the user's own; only a file can give them.
-_TABLES = ("terminal.keys", "model.cutoffs", "service.sessions", *OUTBOUND_TABLES)
+_TABLES = ("terminal.keys", "model.cutoffs", "model.prices", "model.options", "service.sessions", *OUTBOUND_TABLES)
 
 
 def load_settings(
@@ -342,6 +304,10 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     known = [*(key for key in known_keys() if key not in _TABLES), *FORMER]
     names = {"MIDAS_" + key.replace(".", "_").upper(): key for key in known}
     given = {name: value for name, value in environ.items() if name.startswith("MIDAS_") and name not in _NOT_SETTINGS}
+    for short, full in _SHORT.items():
+        if short in given:
+            given.setdefault(full, given.pop(short))
+            given.pop(short, None)
     given = {name: value for name, value in given.items() if not name.startswith(_SECRETS)}
     for name in given.keys() - names.keys():
         otherwise = "unset it; the documentation lists what can be set"

@@ -2,44 +2,74 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from midas_engine.errors import BudgetError
+from midas_engine.model_options import Price
 
 if TYPE_CHECKING:
     from midas_engine.settings import ModelSettings
 
-# US dollars per million tokens in and out, by model prefix, longest match first. A model that is not
-# listed is charged as the dearest one: a budget that errs, errs on the safe side.
-PRICES: dict[str, tuple[float, float]] = {
-    "gpt-4.1-nano": (0.1, 0.4),
-    "gpt-4.1-mini": (0.4, 1.6),
-    "gpt-4.1": (2.0, 8.0),
-    "gpt-4o-mini": (0.15, 0.6),
-    "gpt-4o": (2.5, 10.0),
-    "gpt-5-nano": (0.05, 0.4),
-    "gpt-5-mini": (0.25, 2.0),
-    "gpt-5": (1.25, 10.0),
-    "o4-mini": (1.1, 4.4),
-    "claude-3-5-haiku": (0.8, 4.0),
-    "claude-haiku-4": (1.0, 5.0),
-    "claude-sonnet-4": (3.0, 15.0),
-    "claude-opus-4": (15.0, 75.0),
+# US dollars per million tokens in, out, and in again from the provider's cache, as their price pages gave them in
+# November 2026. A name is met exactly, or with a date or "latest" behind it: "-pro" is another model.
+PRICES: dict[str, tuple[float, float, float]] = {
+    "gpt-6.1-sol": (2.0, 10.0, 0.1),
+    "gpt-5.4": (2.5, 15.0, 0.25),
+    "gpt-5.4-mini": (0.75, 4.5, 0.075),
+    "gpt-5.4-nano": (0.2, 1.25, 0.02),
+    "gpt-5.2": (1.75, 14.0, 0.175),
+    "gpt-5.1": (1.25, 10.0, 0.125),
+    "gpt-5.1-mini": (0.25, 2.0, 0.025),
+    "gpt-5": (1.25, 10.0, 0.125),
+    "gpt-5-mini": (0.25, 2.0, 0.025),
+    "gpt-5-nano": (0.05, 0.4, 0.005),
+    "gpt-4.1": (2.0, 8.0, 0.5),
+    "gpt-4.1-mini": (0.4, 1.6, 0.1),
+    "gpt-4.1-nano": (0.1, 0.4, 0.025),
+    "gpt-4o": (2.5, 10.0, 1.25),
+    "gpt-4o-mini": (0.15, 0.6, 0.075),
+    "o3": (2.0, 8.0, 0.5),
+    "o4-mini": (1.1, 4.4, 0.275),
+    "claude-fable-5": (10.0, 50.0, 1.0),
+    "claude-fable-5-1": (10.0, 50.0, 1.0),
+    "claude-opus-5-5": (4.0, 20.0, 0.2),
+    "claude-opus-5": (5.0, 25.0, 0.5),
+    "claude-opus-4-8": (5.0, 25.0, 0.5),
+    "claude-opus-4-7": (5.0, 25.0, 0.5),
+    "claude-opus-4-6": (5.0, 25.0, 0.5),
+    "claude-opus-4-5": (5.0, 25.0, 0.5),
+    "claude-sonnet-5-5": (2.0, 10.0, 0.2),
+    "claude-sonnet-5": (2.0, 10.0, 0.2),
+    "claude-sonnet-4-6": (3.0, 15.0, 0.3),
+    "claude-sonnet-4-5": (3.0, 15.0, 0.3),
+    "claude-haiku-4-5": (1.0, 5.0, 0.1),
 }
+# What a model without a price is charged: a budget that errs, errs on the safe side.
 DEAREST = (15.0, 75.0)
+_DATED = re.compile(r"-(latest|20\d{6}|20\d\d-\d\d-\d\d)\Z")
+
+
+def listed_price(model: str) -> Price | None:
+    """The price by the list above; None when the model is not in it.
+
+    Example:
+        >>> listed_price("gpt-5.4-mini-2026-03-17").asked, listed_price("gpt-5.2-pro")
+        (0.75, None)
+    """
+    found = PRICES.get(model) or PRICES.get(_DATED.sub("", model[:200]))
+    return None if found is None else Price(*found)
 
 
 def price_usd(model: str, tokens_in: int, tokens_out: int) -> float:
-    """What a call costs by the list above.
+    """What a call costs by the list above; a model that is not listed costs what the dearest would.
 
     Example:
         >>> round(price_usd("gpt-4.1-mini-2025-04-14", 1000, 500), 6)
         0.0012
     """
-    known = [name for name in PRICES if model.startswith(name)]
-    rate_in, rate_out = PRICES[max(known, key=len)] if known else DEAREST
-    return (tokens_in * rate_in + tokens_out * rate_out) / 1e6
+    return (listed_price(model) or Price(*DEAREST, DEAREST[0])).usd(tokens_in, tokens_out)
 
 
 @dataclass(slots=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from midas_engine.redaction import REDACTOR
 
@@ -55,6 +55,8 @@ class ModelRequest:
         purpose: plan, write, refine, learn or diagnose; for transcript and ledger.
         constant: Where parts of the prompt end that are the same from call to call, in characters from its start: a
             provider that is told may keep them.
+        schema: JSON schema of the reply, for providers that keep to one.
+        longer: How often the limit was multiplied since it was first asked.
     """
 
     prompt: str
@@ -62,6 +64,8 @@ class ModelRequest:
     max_tokens: int = 2000
     purpose: str = ""
     constant: tuple[int, ...] = ()
+    schema: Mapping[str, Any] | None = None
+    longer: int = 1
 
 
 @dataclass(frozen=True, slots=True)

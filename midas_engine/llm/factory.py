@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from midas_engine.clock import WallClock
 from midas_engine.errors import SettingsError
+from midas_engine.llm.asking import asking_of
 from midas_engine.llm.endpoint import KEYS, find_endpoint
 from midas_engine.providers import PROVIDERS, load
 
@@ -35,7 +36,10 @@ def make_client(settings: ModelSettings, api_key: str | None = None, *, clock: C
     if provider not in KEYS:
         raise SettingsError(f"{provider!r} needs no model client", hint="providers with a model: " + ", ".join(KEYS))
     endpoint = find_endpoint(settings, api_key)
-    made: ModelClient = load(PROVIDERS[provider].client)(
-        endpoint, clock, model=settings.model, deadline_seconds=settings.deadline_seconds, provider=provider
-    )
+    kind = load(PROVIDERS[provider].client)
+    model = settings.model or os.environ.get(PROVIDERS[provider].model_variable or "-", "").strip()
+    made: ModelClient = kind(
+        endpoint, clock, model=model, deadline_seconds=settings.deadline_seconds, provider=provider,
+        asking=asking_of(settings, model or getattr(kind, "default_model", ""), endpoint),
+    )  # fmt: skip
     return made

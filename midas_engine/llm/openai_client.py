@@ -1,4 +1,4 @@
-"""OpenAI, and anything that speaks its chat completions."""
+"""OpenAI, by chat completions or responses, and anything that speaks its chat completions."""
 
 from __future__ import annotations
 
@@ -10,26 +10,37 @@ if TYPE_CHECKING:
     from midas_engine.llm.client import ModelRequest
     from midas_engine.llm.streaming import Said
 
-DEFAULT_MODEL = "gpt-4.1-mini"
+DEFAULT_MODEL = "gpt-5.4-mini"
 
 
 class OpenAIClient(StreamingClient):
-    """Chat completions, streamed. A reply counts only when it ended with `stop`."""
+    """Streamed. A reply counts only when it ended with `stop`, or its response was completed."""
 
     package, sdk_error, sdk_client = "openai", "OpenAIError", "AsyncOpenAI"
     key_header, default_model = "authorization", DEFAULT_MODEL
 
     async def stream(self, client: Any, request: ModelRequest, said: Said) -> Ended:
-        """One chat completion."""
+        """One call."""
+        if self.asking.options.api == "responses":
+            return await self._response(client, request, said)
+        return await self._completion(client, request, said)
+
+    async def _completion(self, client: Any, request: ModelRequest, said: Said) -> Ended:
+        options = self.asking.options
         messages = [{"role": "user", "content": request.prompt}]
         if request.system:
             messages.insert(0, {"role": "system", "content": request.system})
+        more: dict[str, Any] = {options.tokens_parameter or "max_completion_tokens": self.limit(request)}
+        if options.usage != "no":
+            more["stream_options"] = {"include_usage": True}
+        if options.effort:
+            more["reasoning_effort"] = options.effort
+        if request.schema is not None:
+            more["response_format"] = {"type": "json_schema", "json_schema": _named(request)}
+        known = {"max_completion_tokens", "max_tokens", "stream_options", "reasoning_effort", "response_format"}
+        foreign = {name: more.pop(name) for name in [*more] if name not in known}
         stream = await client.chat.completions.create(
-            model=self.model,
-            messages=messages,
-            max_completion_tokens=request.max_tokens,
-            stream=True,
-            stream_options={"include_usage": True},
+            model=self.model, messages=messages, stream=True, extra_body=foreign or None, **more
         )
         reason, usage = "", None
         async for chunk in stream:
@@ -38,7 +49,44 @@ class OpenAIClient(StreamingClient):
                 if choice.delta.content:
                     await said.add(choice.delta.content)
                 reason = choice.finish_reason or reason
+                if getattr(choice.delta, "refusal", None):
+                    reason = "refusal"
         # An endpoint that counts no tokens is charged four characters a token.
         tokens_in = usage.prompt_tokens if usage is not None else len(request.prompt) // 4
         tokens_out = usage.completion_tokens if usage is not None else len(said.text) // 4
-        return Ended(reason, reason == "stop", reason == "length", tokens_in, tokens_out)
+        kept = getattr(getattr(usage, "prompt_tokens_details", None), "cached_tokens", None) or 0
+        return Ended(reason, reason == "stop", reason == "length", tokens_in, tokens_out, kept)
+
+    async def _response(self, client: Any, request: ModelRequest, said: Said) -> Ended:
+        options = self.asking.options
+        more: dict[str, Any] = {"instructions": request.system} if request.system else {}
+        if options.effort:
+            more["reasoning"] = {"effort": options.effort}
+        if request.schema is not None:
+            more["text"] = {"format": {"type": "json_schema", **_named(request)}}
+        stream = await client.responses.create(
+            model=self.model, input=request.prompt, max_output_tokens=self.limit(request), stream=True, store=False,
+            **more,
+        )  # fmt: skip
+        reason, usage = "", None
+        async for event in stream:
+            if event.type == "response.output_text.delta":
+                await said.add(event.delta)
+            elif event.type == "response.refusal.delta":
+                reason = "refusal"
+            elif event.type in ("response.completed", "response.incomplete", "response.failed"):
+                usage = event.response.usage
+                details = event.response.incomplete_details
+                ended = event.type.rpartition(".")[2]
+                reason = reason or (details.reason if details is not None and details.reason else ended)
+            elif event.type == "error":
+                reason = reason or "failed"
+        tokens_in = usage.input_tokens if usage is not None else len(request.prompt) // 4
+        tokens_out = usage.output_tokens if usage is not None else len(said.text) // 4
+        kept = getattr(getattr(usage, "input_tokens_details", None), "cached_tokens", None) or 0
+        return Ended(reason, reason == "completed", reason == "max_output_tokens", tokens_in, tokens_out, kept)
+
+
+def _named(request: ModelRequest) -> dict[str, Any]:
+    name = request.purpose.split(" ")[0] or "reply"
+    return {"name": name, "schema": dict(request.schema or {}), "strict": True}

@@ -51,7 +51,8 @@ async def ask_patiently(
             budget.charge(error.cost_usd)
             if isinstance(error, ModelLengthError) and may_lengthen and request.max_tokens < MOST_TOKENS:
                 may_lengthen = False
-                request = dataclasses.replace(request, max_tokens=min(request.max_tokens * LONGER, MOST_TOKENS))
+                longest = min(request.max_tokens * LONGER, MOST_TOKENS)
+                request = dataclasses.replace(request, max_tokens=longest, longer=LONGER)
                 on_text(f"\n({error.message}; asking once more, for at most {request.max_tokens:,} tokens)\n")
             elif isinstance(error, ModelStallError) and may_stall:
                 may_stall = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -15,7 +16,8 @@ from midas_engine.errors import (
     ModelStallError,
     ModelTruncatedError,
 )
-from midas_engine.llm.budget import price_usd
+from midas_engine.llm.asking import Asking
+from midas_engine.llm.budget import listed_price
 from midas_engine.llm.client import ModelReply, ModelRequest, OnText
 from midas_engine.llm.endpoint import sending_only
 from midas_engine.llm.guard import Circuit, guarded, take_turns
@@ -46,6 +48,7 @@ class Ended:
     cut: bool
     tokens_in: int
     tokens_out: int
+    tokens_cached: int = 0
 
 
 class Said:
@@ -83,6 +86,7 @@ class StreamingClient(ABC):
         model: The model's name; empty takes the provider's usual one.
         deadline_seconds: For one call, its retries included.
         provider: The name that errors and records give it; empty takes the SDK's.
+        asking: How the model is asked and what it costs; None: by what is known of its name.
     """
 
     package: ClassVar[str]
@@ -97,12 +101,16 @@ class StreamingClient(ABC):
     """The model where none is named."""
 
     def __init__(
-        self, endpoint: Endpoint, clock: Clock, *, model: str = "", deadline_seconds: float = 120.0, provider: str = ""
-    ) -> None:
+        self, endpoint: Endpoint, clock: Clock, *, model: str = "", deadline_seconds: float = 120.0, provider: str = "",
+        asking: Asking | None = None,
+    ) -> None:  # fmt: skip
         self.provider, self.model, self.endpoint = provider or self.package, model or self.default_model, endpoint
         self._clock, self._deadline = clock, deadline_seconds
         self._circuit = Circuit(clock)
         self._client: Any = None
+        self.asking = asking or Asking(price=listed_price(self.model))
+        self._note = self.asking.note
+        self._plain = self.asking.options.structured != "yes"
 
     def connect(self, sdk: ModuleType) -> Any:
         """The SDK's own client, which sends the key to this endpoint alone."""
@@ -140,6 +148,9 @@ class StreamingClient(ABC):
         self._circuit.check()
         began = self._clock.monotonic()
         said = Said(self.provider, on_text)
+        if self._note and on_text is not None:
+            on_text(self._note)
+            self._note = ""
         try:
             ended = await guarded(
                 lambda: self._whole(request, said),
@@ -157,9 +168,12 @@ class StreamingClient(ABC):
             self._charge(error, request, said)
             raise
         self._circuit.succeeded()
-        cost = price_usd(self.model, ended.tokens_in, ended.tokens_out)
+        cost = self.asking.usd(ended.tokens_in, ended.tokens_out, ended.tokens_cached)
         seconds = self._clock.monotonic() - began
-        return ModelReply(said.text, self.provider, self.model, ended.tokens_in, ended.tokens_out, seconds, cost)
+        return ModelReply(
+            said.text, self.provider, self.model, ended.tokens_in, ended.tokens_out, seconds, cost,
+            tokens_cached=ended.tokens_cached,
+        )  # fmt: skip
 
     def _charge(self, error: ModelError, request: ModelRequest, said: Said) -> None:
         """Charge a call that failed after it was taken: providers bill what a cut, refused or slow reply had used."""
@@ -169,11 +183,11 @@ class StreamingClient(ABC):
         error.tokens_in = (len(request.system) + len(request.prompt)) // CHARACTERS_A_TOKEN
         error.tokens_out = len(said.text) // CHARACTERS_A_TOKEN
         if isinstance(error, ModelLengthError):  # the limit was used up, in thoughts that are not shown too
-            error.tokens_out = max(error.tokens_out, request.max_tokens)
-        error.cost_usd = price_usd(self.model, error.tokens_in, error.tokens_out)
+            error.tokens_out = max(error.tokens_out, self.limit(request))
+        error.cost_usd = self.asking.usd(error.tokens_in, error.tokens_out)
 
     async def _whole(self, request: ModelRequest, said: Said) -> Ended:
-        ended = await self.stream(self._client, request, said)
+        ended = await self._asked(request, said)
         if not ended.reason:
             raise ModelOutageError(
                 f"the stream of {self.provider} stopped before its end", hint="nothing of it was used"
@@ -194,7 +208,29 @@ class StreamingClient(ABC):
             )
         return ended
 
+    def limit(self, request: ModelRequest) -> int:
+        """The token limit that is sent."""
+        return self.asking.limit(request, self.model)
+
+    async def _asked(self, request: ModelRequest, said: Said) -> Ended:
+        """One call; an endpoint that takes no schema is asked without one from then on."""
+        if request.schema is None or self._plain:
+            return await self.stream(self._client, dataclasses.replace(request, schema=None), said)
+        try:
+            return await self.stream(self._client, request, said)
+        except Exception as error:
+            if getattr(error, "status_code", None) not in (400, 404, 422) or not _of_schema(error):
+                raise
+            self._plain = True
+            return await self.stream(self._client, dataclasses.replace(request, schema=None), said)
+
     async def close(self) -> None:
         """Let go of connections."""
         if self._client is not None:
             await self._client.close()
+
+
+def _of_schema(error: Exception) -> bool:
+    """Whether an endpoint's refusal speaks of the schema."""
+    told = str(error)[:20_000].lower()
+    return any(word in told for word in ("response_format", "json_schema", "output_config", "schema", "text.format"))

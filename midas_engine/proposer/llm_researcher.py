@@ -16,6 +16,7 @@ from midas_engine.llm.replies import parse_reply
 from midas_engine.proposer import prompts
 from midas_engine.proposer.prompt_places import constant_parts, context_values
 from midas_engine.proposer.protocol import DiagnosisDraft, LearningDraft, Plan, Proposal
+from midas_engine.proposer.schemas import SCHEMAS
 from midas_engine.redaction import StreamRedactor, redact
 
 if TYPE_CHECKING:
@@ -178,7 +179,9 @@ class LLMResearcher:
                 f"the prompt {name!r} has {len(filled):,} characters, at most {prompts.MAX_PROMPT:,} are sent",
                 hint=f"shorten proposer/prompts/{name}.md or the skill documents",
             )
-        request = ModelRequest(filled, prompts.SYSTEM, context.max_tokens, name, constant_parts(filled, values))
+        request = ModelRequest(
+            filled, prompts.SYSTEM, context.max_tokens, name, constant_parts(filled, values), SCHEMAS.get(name)
+        )  # fmt: skip
         text = await self._call(request, on_text)
         try:
             return await _aside(read, text)
