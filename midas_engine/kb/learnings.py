@@ -13,7 +13,7 @@ from midas_engine.kb.documents import moment, seal
 from midas_engine.kb.frontmatter import Document, clean, decode, parse, render
 from midas_engine.kb.names import slugify
 from midas_engine.models import LearningDocument
-from midas_engine.redaction import redacted
+from midas_engine.redaction import redact, redacted
 
 if TYPE_CHECKING:
     from midas_engine.kb.files import Entry, FileTree
@@ -226,11 +226,13 @@ class LearningShelf:
                         found.append(learning)
         return sorted(found, key=lambda d: (d.created_at, _sequence(d.path), d.path), reverse=True)
 
-    def revoke(self, path: str) -> str:
-        """Set a learning aside so that no prompt quotes it again; returns where it is now."""
+    def revoke(self, path: str, reason: str = "") -> str:
+        """Set a learning aside so that no prompt quotes it again, the reason beside it; returns where it is now."""
         if not path.startswith(FOLDER) or path.startswith(REVOKED):
             raise NameRefusedError(f"{path[:120]!r} is not a learning", hint=f"it lies under {FOLDER}/")
         data = self._tree.read(path)
         target = self._write_new(f"{REVOKED}/{path.rpartition('/')[2].removesuffix('.md')}", data)
+        if reason:
+            self._tree.write(f"{target.removesuffix('.md')}.reason.txt", (redact(_line(reason, 2_000)) + "\n").encode())
         self._tree.remove(path)
         return target

@@ -242,10 +242,10 @@ class KnowledgeBase:
                 break
         return chosen
 
-    def revoke_learning(self, path: str) -> str:
+    def revoke_learning(self, path: str, reason: str = "") -> str:
         """Set a learning aside, so that no later prompt quotes it; returns its new path."""
         with self.lock():
-            return self._learnings.revoke(self.relative(path))
+            return self._learnings.revoke(self.relative(path), reason)
 
     # -- features --------------------------------------------------------------------------------
 

@@ -7,6 +7,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from midas_engine.loops.config import OfflineLoopConfig  # noqa: TC001  (read from its record by these types)
+from midas_engine.memory.lessons import retire
+from midas_engine.memory.reading import read_trials
+from midas_engine.memory.search import related
+from midas_engine.memory.tries import memory_lines
 from midas_engine.models import FeatureState, LearningDocument
 from midas_engine.proposer.prompts import PLACES, check_places
 
@@ -32,6 +36,8 @@ class SessionInputs:
         existing: Deployed features, name -> expression.
         named: Those and the candidates: what an expression may be built on.
         beside: The base's candidates and features in shadow, the newest `BESIDE`: what a find must differ from too.
+        memory: What the ledger knows of tries like these, a line each.
+        retired: Lessons that later trials contradict, with the reason: set aside before this session.
         thresholds: The gates.
         problem: Why thresholds.json was not taken; empty when it was.
         prompts: Prompt templates by name; empty for a researcher without a model.
@@ -53,6 +59,8 @@ class SessionInputs:
     settings: dict[str, Any] = field(default_factory=dict)
     researcher: dict[str, str] = field(default_factory=dict)
     beside: dict[str, str] = field(default_factory=dict)
+    memory: tuple[str, ...] = ()
+    retired: tuple[str, ...] = ()
 
     def restored(self, settings: Settings) -> Settings:
         """`settings` with the sections the session depends on as they were."""
@@ -92,15 +100,24 @@ def gather(
     prompts = {name: kb.prompt(name) for name in PROMPTS} if model is not None else {}
     for name, text in prompts.items():
         check_places(text, PLACES[name], f"{kb.path.name}/proposer/prompts/{name}.md")
+    learnings, memory, retired = _remembered(kb, goal) if config.use_learnings else ((), (), ())
     kept: dict[str, Any] = {name: dataclasses.asdict(getattr(settings, name)) for name in _SECTIONS}
     kept["model"].pop("base_url")  # where it was asked is nobody's business later
     return SessionInputs(
         goal=goal, regime=regime, existing=dict(existing), named=candidates | dict(existing), thresholds=thresholds,
-        problem=problem, skills=kb.skills(), learnings=tuple(
-            kb.related_learnings(goal, RELATED_LEARNINGS) if config.use_learnings else ()
-        ),
+        problem=problem, skills=kb.skills(), learnings=learnings, memory=memory, retired=retired,
         prompts=prompts, config=config,
         settings=kept | {"data": settings.data, "seed": settings.seed, "target": settings.target},
         researcher={"provider": model[0], "model": model[1]} if model is not None else {},
         beside={r.name: r.expression for r in waiting[-BESIDE:] if r.name not in existing},
     )  # fmt: skip
+
+
+def _remembered(kb: KnowledgeBase, goal: str) -> tuple[tuple[LearningDocument, ...], tuple[str, ...], tuple[str, ...]]:
+    """The learnings that speak to the goal and still stand, the table of tries, and what was retired."""
+    trials = read_trials(kb)
+    documents = kb.learnings()
+    near = related(documents, goal, 2 * RELATED_LEARNINGS)
+    gone = retire(kb, near, trials)
+    stand = tuple(d for d in near if d.path not in gone)[:RELATED_LEARNINGS]
+    return stand, memory_lines(trials, goal), tuple(f"{path}: {why}" for path, why in gone.items())

@@ -145,6 +145,8 @@ class Session:
         )  # fmt: skip
         if given.problem:
             self._voice.say(f"thresholds.json was refused, the last good ones are used: {given.problem}\n")
+        for line in given.retired:
+            self._voice.say(f"a lesson is retired, {line}\n")
         self._existing = self._computable(given.existing)
         await self._assessor.start(self._computable(given.beside) | self._existing)
         # A user's engine says only now which columns it has. What does not parse reaches no prompt either.
@@ -342,6 +344,7 @@ class Session:
             iterations=config.max_iterations,
             planned_trials=config.planned_trials,
             current_plan=self._plan,
+            memory=given.memory,
             screen=self._screen,
         )
 

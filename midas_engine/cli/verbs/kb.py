@@ -7,6 +7,7 @@ import click
 from midas_engine.cli.context import LazyGroup, Shared, Verb, pass_shared
 from midas_engine.cli.open_base import open_base
 from midas_engine.cli.output import clean, paint, table
+from midas_engine.text import number
 
 _COLOURS = {"error": "red", "warning": "yellow"}
 
@@ -70,3 +71,76 @@ def kills(shared: Shared, rebuild: bool) -> None:
     shared.show({"kills": found, "damage": state.damage}, text)
     if state.damage:
         raise click.exceptions.Exit(1)
+
+
+@kb.command(
+    "search", cls=Verb, example=('midas kb search "mean reversion of overshoots"', "midas kb search funding --n 5")
+)
+@click.argument("text")
+@click.option("--n", "count", type=click.IntRange(1, 1_000), default=10, show_default=True, help="How many.")
+@pass_shared
+def search(shared: Shared, text: str, count: int) -> None:
+    """Find what the base knows: learnings, features and tried forms, by words, columns, operators and families.
+
+    A text that names a family of signals ("trend following") finds what belongs to it (momentum).
+    """
+    from midas_engine.memory.reading import read_trials
+    from midas_engine.memory.search import everything
+    from midas_engine.memory.search import search as find
+
+    base = open_base(shared.settings(), read_only=True)
+    found = find(everything(base.learnings(), base.features(), read_trials(base)), text, count)
+
+    def told() -> str:
+        lines = [f"{h.kind:<8}  {clean(h.where)[:200]}\n  {clean(h.title)}\n  {clean(h.excerpt)}" for h in found]
+        return "\n".join(lines) or f"Nothing here speaks of {clean(text)[:200]}."
+
+    shared.show({"text": text, "found": found}, told)
+
+
+@kb.command("stats", cls=Verb, example=("midas kb stats", "midas kb stats --json"))
+@click.option("--n", "count", type=click.IntRange(1, 1_000), default=10, show_default=True, help="Forms shown.")
+@pass_shared
+def stats(shared: Shared, count: int) -> None:
+    """Show what tries taught in figures: chance by family and horizon, forms, calibration of proposers, lessons.
+
+    All figures are of research parts. A Brier score is the mean squared distance of a stated chance and what came; 0.25
+    is what a coin's would be.
+    """
+    from midas_engine.memory.calibration import calibrations
+    from midas_engine.memory.lessons import standing
+    from midas_engine.memory.reading import read_trials
+    from midas_engine.memory.tries import chances, tried_forms
+
+    base = open_base(shared.settings(), read_only=True)
+    trials = read_trials(base)
+    rows, forms, calibration = chances(trials), tried_forms(trials)[:count], calibrations(trials)
+    lessons = [held for held in (standing(d, trials) for d in base.learnings()) if held.confirmed or held.contradicted]
+
+    def told() -> str:
+        if not trials:
+            return "Nothing was tried yet."
+        parts = [table([[r.family, str(r.horizon), str(r.tries), str(r.passed), f"{r.chance:.3f}"] for r in rows],
+                       ("family", "horizon", "tries", "passed", "chance"))]  # fmt: skip
+        parts += ["\n".join(clean(form.line) for form in forms)]
+        if calibration:
+            parts += [table(
+                [[clean(c.proposer), c.family, str(c.claims), number(c.stated, 2), number(c.signs, 2),
+                  number(c.brier_sign, 3), number(c.brier_horizon, 3)] for c in calibration],
+                ("proposer", "family", "claims", "stated", "sign held", "Brier sign", "Brier horizon"),
+            )]  # fmt: skip
+        parts += [f"{clean(held.title)}: {clean(held.reason)}" for held in lessons]
+        return "\n\n".join(parts)
+
+    shared.show({"chances": rows, "forms": forms, "calibration": calibration, "lessons": lessons}, told)
+
+
+@kb.command("revoke", cls=Verb, example='midas kb revoke knowledge/learnings/offline/X.md --reason "wrong data"')
+@click.argument("path")
+@click.option("--reason", required=True, help="Why; kept beside it.")
+@pass_shared
+def revoke(shared: Shared, path: str, reason: str) -> None:
+    """Set a learning aside, so that no later prompt quotes it."""
+    base = open_base(shared.settings(), read_only=False)
+    where = base.revoke_learning(path, reason=f"revoked: {reason}")
+    shared.show({"path": path, "now": where, "reason": reason}, lambda: f"revoked: it lies in {clean(where)} now")

@@ -83,6 +83,8 @@ class Trial:
     repeated: bool = False
     gate: str = ""
     hold: int = 0
+    snapshot: str = ""
+    horizon: int = 1
 
 
 class TrialLedger:
@@ -254,5 +256,5 @@ def _trial(row: tuple[Any, ...], *, repeated: bool = False) -> Trial:
     return Trial(
         seq=int(seq), at=at, session=session, key=key, canonical=body["canonical"], outcome=body["outcome"],
         score_t=body["score_t"], p=body["p"], accepted=body["accepted"], summary=body["summary"], repeated=repeated,
-        gate=body["gate"], hold=body["hold"],
+        gate=body["gate"], hold=body["hold"], snapshot=body["snapshot"], horizon=int(body["horizon"]),
     )  # fmt: skip

@@ -1,0 +1,94 @@
+"""Whether a lesson held: what it claims, and what later trials say of it."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from midas_engine.errors import MidasError
+from midas_engine.memory.families import asked_families, family_of, form_of, skeleton
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from midas_engine.evaluator.trials.ledger import Trial
+    from midas_engine.kb import KnowledgeBase
+    from midas_engine.models import LearningDocument
+
+# A later try speaks for a lesson that says something works from here on, and against it below.
+SPEAKS_FOR_T, SPEAKS_AGAINST_T = 2.0, 1.0
+RETIRED_AT = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A lesson and its evidence.
+
+    Attributes:
+        works: It says that something works; else that something does not.
+        evidence: Trials that it was drawn from (their numbers in the ledger).
+        confirmed: Later trials that speak for it.
+        contradicted: Later trials that speak against it.
+    """
+
+    path: str
+    title: str
+    works: bool
+    evidence: tuple[int, ...]
+    confirmed: tuple[int, ...]
+    contradicted: tuple[int, ...]
+
+    @property
+    def retired(self) -> bool:
+        """Whether it should be quoted no more."""
+        return len(self.contradicted) >= RETIRED_AT and len(self.contradicted) > 2 * len(self.confirmed)
+
+    @property
+    def reason(self) -> str:
+        """Why it is retired, or how it stands, in words."""
+        against = ", ".join(map(str, self.contradicted[:6])) or "none"
+        claim = "that this works" if self.works else "that this does not work"
+        return (
+            f"it says {claim}; {len(self.confirmed)} later trials speak for it and {len(self.contradicted)} against "
+            f"(trials {against})"
+        )
+
+
+def standing(document: LearningDocument, trials: Sequence[Trial]) -> Standing:
+    """How a lesson stands against what was tried after it, in other sessions.
+
+    It speaks of the forms that passed in its own session; without trials of its own (a person wrote it), of every form
+    it names, and where it names none, of the families in its words.
+    """
+    own = [t for t in trials if document.session_id and t.session == document.session_id and t.outcome == "scored"]
+    passed = [t for t in own if t.accepted]
+    works = bool(passed) if own else document.result == "success" or bool(document.what_worked)
+    forms = {skeleton(t.canonical) for t in (passed if works and own else own)}
+    if not own:
+        forms = {skeleton(form_of(text)) for text in document.expressions}
+    families = set() if forms else set(asked_families(f"{document.title} {document.research_goal}"))
+    at = document.created_at.isoformat()
+    later = [
+        t for t in trials
+        if t.outcome == "scored" and t.score_t is not None and t.at > at and t.session != document.session_id
+        and (skeleton(t.canonical) in forms or family_of(t.canonical) in families)
+    ]  # fmt: skip
+    good = tuple(t.seq for t in later if t.accepted or float(t.score_t or 0) >= SPEAKS_FOR_T)
+    bad = tuple(t.seq for t in later if not t.accepted and float(t.score_t or 0) < SPEAKS_AGAINST_T)
+    passes = tuple(t.seq for t in later if t.accepted)
+    confirmed, contradicted = (good, bad) if works else (bad, passes)
+    return Standing(document.path, document.title, works, tuple(t.seq for t in own), confirmed, contradicted)
+
+
+def retire(kb: KnowledgeBase, documents: Sequence[LearningDocument], trials: Sequence[Trial]) -> dict[str, str]:
+    """Set aside the lessons that later trials contradict; path -> reason, also of what cannot be moved now."""
+    found: dict[str, str] = {}
+    for document in documents:
+        held = standing(document, trials)
+        if held.retired:
+            found[document.path] = held.reason
+            if not kb.read_only:
+                with contextlib.suppress(MidasError, OSError):
+                    kb.revoke_learning(document.path, reason=f"retired: {held.reason}")
+    return found
