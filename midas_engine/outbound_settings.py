@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-OUTBOUND_TABLES = ("outbound.kills", "outbound.signals", "outbound.options")
+OUTBOUND_TABLES = ("outbound.kills", "outbound.signals", "outbound.told", "outbound.options")
 """Tables whose keys are the user's own; only a file can give them."""
 
 
@@ -17,11 +17,19 @@ class OutboundSettings:
             `file:PATH`, `freqtrade:URL` or `hummingbot:URL`.
         signals: Who is told what the features say at each closed bar: a name to `file:PATH`, `webhook:URL` or
             `websocket:127.0.0.1:PORT`.
+        told: Who is told what happens: a name to an address of apprise, its keys as `${NAME}` of the environment.
+        told_from: Least severity that is told: info, warning or critical.
+        quiet_hours: UTC hours in which only what is critical is told, as 22:00-07:00; empty: none.
+        brief_at: UTC time of the morning brief, as 07:00; empty: none is sent.
         options: Options of a far side, by its name and the option's: `"desk.features" = "carry*"`.
         lease_seconds: How long a heartbeat to those that take one holds; 0: none is sent.
     """
 
     kills: dict[str, str] = field(default_factory=dict)
     signals: dict[str, str] = field(default_factory=dict)
+    told: dict[str, str] = field(default_factory=dict)
+    told_from: str = "warning"
+    quiet_hours: str = ""
+    brief_at: str = ""
     options: dict[str, str] = field(default_factory=dict)
     lease_seconds: float = 60.0

@@ -44,6 +44,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "evaluation.mode": ("auto", "time", "cross-section"),
     "monitor.kill_policy": ("manual", "confirm", "auto"),
     "book.neutrality": ("none", "dollar"),
+    "outbound.told_from": ("info", "warning", "critical"),
 }
 DURATIONS: dict[str, tuple[str, ...]] = {"evaluation.embargo": ("auto",), "dsl.lookback": (), "dsl.total_lookback": ()}
 """Settings that are durations, and the words they may be instead."""

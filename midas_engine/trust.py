@@ -133,6 +133,10 @@ SETTINGS: dict[str, Danger | None] = {
     "service.clients": None,
     "outbound.kills": Danger("sends kills elsewhere, or runs a program", _never),
     "outbound.signals": Danger("sends what your features say elsewhere, or opens a door", _never),
+    "outbound.told": Danger("sends messages elsewhere", _never),
+    "outbound.told_from": None,
+    "outbound.quiet_hours": None,
+    "outbound.brief_at": None,
     "outbound.options": Danger("says which kills go where, and how", _never),
     "outbound.lease_seconds": Danger("changes how soon a far side stands still by itself", _never),
 }

@@ -15,6 +15,8 @@ from midas_engine.outbound.outputs import Outputs
 from midas_engine.outbound.signal_output import SignalOutput
 from midas_engine.outbound.signal_sides import SignalFile, SignalWebhook
 from midas_engine.outbound.signal_socket import SignalSocket
+from midas_engine.outbound.told import Gathering, read_hours, read_time
+from midas_engine.outbound.told_output import Notifier, ToldOutput
 from midas_engine.outbound.webhook import Webhook
 from midas_engine.text import did_you_mean
 
@@ -59,6 +61,11 @@ def outputs_of(settings: OutboundSettings, source: Source) -> Outputs:
     signals = addresses_of("signals", settings.signals, settings.options)
     if signals:
         found.append(SignalOutput(source, [_made(SIGNAL_KINDS, "signals", a)(a, source) for a in signals]))
+    told = addresses_of("told", settings.told, settings.options)
+    if told:
+        gathering = Gathering(settings.told_from, read_hours(settings.quiet_hours))
+        brief_at = read_time(settings.brief_at, "outbound.brief_at") if settings.brief_at else None
+        found.append(ToldOutput(source, [Notifier(address) for address in told], gathering, brief_at))
     return Outputs(found)
 
 

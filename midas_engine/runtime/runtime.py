@@ -19,6 +19,7 @@ from midas_engine.runtime.pipeline import Pipeline
 from midas_engine.runtime.queries import Queries
 from midas_engine.runtime.recording import end_of
 from midas_engine.runtime.sessions import Sessions
+from midas_engine.runtime.since_left import SinceLeft
 from midas_engine.runtime.supervisor import Supervisor
 from midas_engine.runtime.trouble import Troubles
 from midas_engine.runtime.watch import Watch
@@ -65,6 +66,7 @@ class Runtime:
         diagnosing: Explains a feature.
         feed: How the feed stands.
         leaving: What leaves the process.
+        since_left: What changed since somebody left.
     """
 
     def __init__(
@@ -104,6 +106,7 @@ class Runtime:
         self.documents = Documents(base)
         self.book = Book(settings, base, watched)
         self.leaving = Leaving(settings, base, watched, supervisor)
+        self.since_left = SinceLeft(base, supervisor)
         self._troubles = Troubles(base, watched, supervisor)
 
     # -- life ------------------------------------------------------------------------------------

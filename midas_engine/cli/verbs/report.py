@@ -16,11 +16,17 @@ if TYPE_CHECKING:
 
 
 @click.command(
-    cls=Verb, example=("midas report --kb ./midas-kb", "midas report --date 2025-01-15 --kb ./midas-kb --json")
+    cls=Verb,
+    example=(
+        "midas report --kb ./midas-kb",
+        "midas report --date 2025-01-15 --kb ./midas-kb --json",
+        "midas report --since 12h",
+    ),
 )
 @click.option("--date", "day", metavar="YYYY-MM-DD", help="The UTC day [default: the last one with bars].")
+@click.option("--since", metavar="TIME", help="Say instead what changed since then: 12h, 3d, 2025-01-15T18:00 (UTC).")
 @pass_shared
-def report(shared: Shared, day: str | None) -> None:
+def report(shared: Shared, day: str | None, since: str | None) -> None:
     """Write the daily report of a UTC day, with its plots, to reports/daily/ and print it.
 
     The monitor writes it by itself when a day ends. This writes it anew from the journal, for the running day too; the
@@ -32,6 +38,11 @@ def report(shared: Shared, day: str | None) -> None:
     from midas_engine.monitor.daily.report import FOLDER, write_report
     from midas_engine.monitor.daily.saved import facts_of, saved_fleets
 
+    if since is not None:
+        if day is not None:
+            raise click.UsageError("--since and --date exclude each other")
+        _brief(shared, since)
+        return
     settings = shared.settings()
     base = open_base(settings)
     if day is not None:
@@ -54,6 +65,22 @@ def report(shared: Shared, day: str | None) -> None:
         f"the monitor saw no bar of {day}" if day else "no monitor has run on this base yet",
         hint="`midas monitor --data live:binance` or the terminal watches the deployed features",
     )
+
+
+def _brief(shared: Shared, since: str) -> None:
+    """What changed since a time, each sentence with its figures."""
+    from midas_engine.journal import Journal
+    from midas_engine.monitor.daily.brief import brief_since, read_since
+
+    base = open_base(shared.settings(), read_only=True)
+    now = base.clock.now()
+    begins = read_since(since, now)
+    if os.path.lexists(base.journal_path):
+        with Journal(base.journal_path, read_only=True) as journal:
+            found = brief_since(base, journal, begins, now)
+    else:
+        found = brief_since(base, None, begins, now)
+    shared.show(found, lambda: clean_block(found.text))
 
 
 def _document(written: DailyReport) -> dict[str, Any]:

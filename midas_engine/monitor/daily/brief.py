@@ -1,0 +1,212 @@
+"""The brief: what changed in a base since a given time, each sentence with the figures it rests on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from midas_engine.durations import duration
+from midas_engine.errors import MonitorError, SettingsError
+from midas_engine.events import FaultReported, ShadowProposal
+from midas_engine.models import Severity
+from midas_engine.monitor.daily.saved import saved_fleets
+from midas_engine.text import number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from midas_engine.journal import Action, Journal
+    from midas_engine.kb import KnowledgeBase
+    from midas_engine.models import Alert
+    from midas_engine.monitor.days import Day
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
+_NAMED = 4
+_DONE = {"kill": "killed", "promote": "promoted", "shadow": "put into shadow", "demote": "demoted", "undo": "undone"}
+_DONE |= {"reject": "rejected", "pause": "paused", "resume": "resumed", "redeploy": "redeployed", "redo": "redone"}
+_DONE |= {"rollback": "rolled back"}
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One thing that changed, in words, with its figures; `severity` says how loud it is."""
+
+    text: str
+    figures: dict[str, Any] = field(default_factory=dict)
+    severity: str = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """What changed between two instants, the loudest first."""
+
+    since: datetime
+    until: datetime
+    sentences: tuple[Sentence, ...]
+
+    @property
+    def text(self) -> str:
+        """As lines, for a person."""
+        head = f"Since {self.since:%Y-%m-%d %H:%M} UTC"
+        if not self.sentences:
+            return f"{head} nothing changed that is on record."
+        return "\n".join([f"{head}:", *(f"- {s.text}" for s in self.sentences)])
+
+
+def read_since(text: str, now: datetime) -> datetime:
+    """An instant from ISO text (UTC where no zone is given) or from a duration back from `now`.
+
+    Raises:
+        MonitorError: It is neither, or lies ahead.
+
+    Example:
+        >>> read_since("12h", datetime(2026, 1, 2, tzinfo=UTC)).isoformat()
+        '2026-01-01T12:00:00+00:00'
+    """
+    try:
+        count, unit = duration(text)
+        found = now - timedelta(seconds=count * _SECONDS[unit])
+    except (SettingsError, KeyError, OverflowError):
+        try:
+            found = datetime.fromisoformat(text)
+        except ValueError:
+            hint = "write 12h, 3d, 2026-01-15, or 2026-01-15T18:00"
+            raise MonitorError(f"{text!r} is no time", hint=hint) from None
+        found = found.replace(tzinfo=found.tzinfo or UTC).astimezone(UTC)
+    if found > now:
+        raise MonitorError(f"{text!r} lies ahead of {now:%Y-%m-%d %H:%M} UTC", hint="give a time that has passed")
+    return found
+
+
+def brief_since(kb: KnowledgeBase, journal: Journal | None, since: datetime, until: datetime) -> Brief:
+    """What is on record of the time between two instants. Blocking: call it in a thread.
+
+    Args:
+        kb: Its kill file is read.
+        journal: Its actions, sessions, faults and the monitor's saved days; None: there is none.
+        since: Aware, UTC.
+        until: As `since`.
+    """
+    found = [*_kills(kb, since, until)]
+    if journal is not None:
+        actions = [a for a in journal.actions() if since <= a.at <= until]
+        days, alerts = _days(journal, since, until)
+        found += [*_moves(actions), *_alerts(alerts, until), *_proposals(journal, since, until)]
+        found += [*_bars(days), *_sessions(journal, since, until), *_faults(journal, since, until)]
+    order = {"critical": 0, "warning": 1, "info": 2}
+    return Brief(since, until, tuple(sorted(found, key=lambda s: order.get(s.severity, 2))))
+
+
+def _listed(names: Iterable[str]) -> str:
+    names = list(dict.fromkeys(names))
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _kills(kb: KnowledgeBase, since: datetime, until: datetime) -> list[Sentence]:
+    state = kb.kill_file.read()
+    fell = [k for k in state.kills.values() if since <= datetime.fromisoformat(k.at) <= until]
+    found = []
+    if state.damage:
+        found.append(Sentence(f"The kill file is damaged: {state.damage}.", {"damage": state.damage}, "critical"))
+    if fell:
+        untold = sum(not k.told for k in fell)
+        ids = {k.feature: k.id for k in fell}
+        text = f"{len(fell)} kill(s): {_listed(ids)}; the first because: {fell[0].reason or 'no reason was given'}."
+        found.append(Sentence(text, {"kills": len(fell), "ids": ids, "callback_not_returned": untold}, "critical"))
+    return found
+
+
+def _moves(actions: Sequence[Action]) -> list[Sentence]:
+    by_action: dict[str, list[str]] = {}
+    for action in actions:
+        if action.action != "kill":  # told from the kill file, which has those of other processes at once
+            by_action.setdefault(action.action, []).append(action.feature)
+    return [
+        Sentence(
+            f"{len(names)} {_DONE.get(action, action)}: {_listed(names)}.", {action: len(names), "features": names}
+        )
+        for action, names in by_action.items()
+    ]
+
+
+def _days(journal: Journal, since: datetime, until: datetime) -> tuple[dict[str, Day], dict[str, Alert]]:
+    """The days from that of `since` on, of the monitor that saw most of each, and the alerts raised in the time."""
+    days: dict[str, Day] = {}
+    alerts: dict[str, Alert] = {}
+    for fleet in saved_fleets(journal):
+        for name in fleet.days.days:
+            day = fleet.days.of(datetime.fromisoformat(name).date())
+            if name >= since.date().isoformat() and (name not in days or day.bars > days[name].bars):
+                days[name] = day
+            alerts |= {a.id: a for a in day.alerts.values() if since <= a.raised_at <= until}
+    return days, alerts
+
+
+def _alerts(alerts: dict[str, Alert], until: datetime) -> list[Sentence]:
+    found = []
+    for severity in (Severity.CRITICAL, Severity.WARNING):
+        loud = [a for a in alerts.values() if (a.worst or a.severity) is severity]
+        if not loud:
+            continue
+        running = [a for a in loud if a.active]
+        kinds = Counter(a.alert_type for a in loud)
+        incidents = len({a.incident or a.id for a in loud})
+        what = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
+        text = f"{len(loud)} {severity.value} alert(s) in {incidents} incident(s): {what}; {len(running)} still run"
+        text += f" ({_listed(a.feature for a in running)})." if running else "."
+        figures = {"alerts": len(loud), "incidents": incidents, "running": len(running), "ids": [a.id for a in loud]}
+        found.append(Sentence(text, figures, severity.value))
+    return found
+
+
+def _bars(days: dict[str, Day]) -> list[Sentence]:
+    seen = {name: day for name, day in sorted(days.items()) if day.bars}
+    if not seen:
+        return []
+    bars, missing = sum(d.bars for d in seen.values()), sum(d.missing for d in seen.values())
+    gross, net = sum(d.gross_bps for d in seen.values()), sum(d.net_bps for d in seen.values())
+    first, last = next(iter(seen)), next(reversed(seen))
+    when = first if first == last else f"{first} to {last}"
+    text = f"On the UTC days {when} the monitor saw {bars} bar(s) and missed {missing}; the features made "
+    text += f"{number(net, 1, sign=True)} bps after costs ({number(gross, 1, sign=True)} before)."
+    figures = {"bars": bars, "missing": missing, "net_bps": net, "gross_bps": gross, "days": list(seen)}
+    return [Sentence(text, figures, "warning" if missing else "info")]
+
+
+def _proposals(journal: Journal, since: datetime, until: datetime) -> list[Sentence]:
+    events = [e for e in journal.events(ShadowProposal, since=since, until=until) if isinstance(e, ShadowProposal)]
+    return [
+        Sentence(
+            f"{e.feature} in shadow waits for you: {e.action}, for {e.reason}.", {"at": e.at.isoformat()}, "warning"
+        )
+        for e in events
+    ]
+
+
+def _sessions(journal: Journal, since: datetime, until: datetime) -> list[Sentence]:
+    rows = [row for row in journal.sessions() if since <= row.at <= until]
+    calls, usd = journal.model_spend(since=since, until=until)
+    if not rows and not calls:
+        return []
+    accepted = sum(len(row.body.get("accepted") or ()) for row in rows)
+    text = (
+        f"{len(rows)} discovery session(s) with {accepted} candidate(s) accepted; {calls} model call(s), {usd:.2f} USD."
+    )
+    ids = [row.key for row in rows]
+    return [Sentence(text, {"sessions": ids, "accepted": accepted, "model_calls": calls, "model_usd": usd})]
+
+
+def _faults(journal: Journal, since: datetime, until: datetime) -> list[Sentence]:
+    events = [e for e in journal.events(FaultReported, since=since, until=until) if isinstance(e, FaultReported)]
+    found = []
+    for severity in ("critical", "warning"):
+        told = [e for e in events if e.severity == severity]
+        if told:
+            places = Counter(e.where for e in told)
+            listed = ", ".join(f"{count} of {where}" for where, count in places.most_common(_NAMED))
+            text = f"{len(told)} fault(s) were survived ({listed}); the last: {told[-1].message[:160]}"
+            found.append(Sentence(text, {"faults": len(told), "by_part": dict(places)}, severity))
+    return found

@@ -1,0 +1,233 @@
+"""Somebody is told: messages to notifiers by apprise, on record, tried again, bounded; and the morning brief."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import warnings
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from midas_engine.clock import WallClock
+from midas_engine.errors import MidasError, SettingsError
+from midas_engine.events import Event, FaultReported
+from midas_engine.kb.atomic import atomic_write, read_bytes
+from midas_engine.kb.sealed_lines import append_synced, opened, sealed
+from midas_engine.monitor.daily.brief import brief_since
+from midas_engine.monitor.worker import Worker, within
+from midas_engine.outbound.told import Gathering, word_of
+from midas_engine.redaction import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime, time
+    from pathlib import Path
+
+    from midas_engine.outbound.destination import Address
+    from midas_engine.outbound.outputs import Source
+
+LOOK_SECONDS = 1.0
+MOST_TRIES, FIRST_PAUSE, LONGEST_PAUSE = 10, 5.0, 600.0
+MOST_WAITING = 100
+SEND_SECONDS = 20.0
+_MOST_BYTES = 4_000_000
+
+
+class Notifier:
+    """One address of apprise.
+
+    Raises:
+        SettingsError: apprise is not installed, or does not know the address.
+    """
+
+    def __init__(self, address: Address) -> None:
+        address.take(())
+        self.name, reach = address.name, address.reach()
+        logging.getLogger("apprise").setLevel(logging.CRITICAL)  # it logs addresses, and those hold keys
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of its more than a hundred plug-ins, which it reads now
+            try:
+                import apprise
+            except ImportError as error:
+                hint = "pip install 'midas-alpha[notify]'"
+                raise SettingsError(f"{address} needs apprise", hint=hint) from error
+            self._apprise = apprise.Apprise()
+            known = self._apprise.add(f"{address.kind}:{reach}")
+        if not known:
+            hint = "see apprise's list of services; a key stands in it as ${NAME} and comes from the environment"
+            raise SettingsError(f"{address} is no address that apprise knows", hint=hint)
+        self._worker = Worker(f"midas-told-{address.name}")
+
+    async def send(self, title: str, text: str) -> bool:
+        """Whether the notifier took it."""
+        try:
+            sent = self._worker.submit(lambda: bool(self._apprise.notify(title=title, body=text)))
+            return await within(sent, SEND_SECONDS)
+        except Exception:  # whatever a notifier's code raises, it did not take it
+            return False
+
+
+class ToldLog:
+    """Messages and how they went, in sealed lines; the newest are kept.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.waiting: dict[tuple[str, str], tuple[str, str]] = {}
+        self.brief_day = ""
+
+    def load(self) -> None:
+        """Read what was not sent."""
+        try:
+            data = read_bytes(self._path, limit=_MOST_BYTES * 2)
+        except FileNotFoundError:
+            return
+        for _, line in opened(data):
+            if isinstance(line, dict):
+                with contextlib.suppress(KeyError):
+                    self._take(line)
+        if len(data) > _MOST_BYTES:
+            self._rewrite()
+
+    def note(self, line: Mapping[str, Any]) -> None:
+        """Write a line."""
+        self._take(line)
+        try:
+            append_synced(self._path, sealed(line))
+        except FileNotFoundError:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            atomic_write(self._path, sealed(line))
+
+    def _rewrite(self) -> None:
+        lines: list[dict[str, Any]] = [
+            {"op": "message", "id": key, "to": [name], "title": title, "text": text}
+            for (key, name), (title, text) in self.waiting.items()
+        ]
+        atomic_write(self._path, b"".join(sealed(line) for line in [{"op": "brief", "day": self.brief_day}, *lines]))
+
+    def _take(self, line: Mapping[str, Any]) -> None:
+        if line["op"] == "message":
+            for name in line["to"]:
+                self.waiting[line["id"], name] = (str(line["title"]), str(line["text"]))
+        elif line["op"] == "brief":
+            self.brief_day = str(line["day"])
+        else:  # sent, given up, dropped
+            self.waiting.pop((line["id"], line["to"]), None)
+
+
+class ToldOutput:
+    """Gathers what happens and tells it.
+
+    Args:
+        source: The engine.
+        notifiers: Who is told.
+        gathering: What is told, and when.
+        brief_at: Time of day of the morning brief, UTC; None: none is sent.
+    """
+
+    name = "told"
+
+    def __init__(
+        self, source: Source, notifiers: Sequence[Notifier], gathering: Gathering, brief_at: time | None = None
+    ) -> None:
+        self._source, self._notifiers, self._gathering, self._brief_at = source, tuple(notifiers), gathering, brief_at
+        self._log = ToldLog(source.kb.path / "outbound" / "told.messages")
+        self._worker = Worker("midas-told")
+        self._tries: dict[tuple[str, str], tuple[int, float]] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._number = 0
+        self.sent, self.given_up = 0, 0
+
+    async def start(self) -> None:
+        """Send what an earlier run left, and listen."""
+        await self._worker.submit(self._log.load)
+        loop = asyncio.get_running_loop()
+        self._untap = self._source.bus.tap(self._hear)
+        self._tasks = [loop.create_task(self._run(), name="told")]
+
+    async def close(self) -> None:
+        """Put on record what was gathered, and stop."""
+        if self._tasks:
+            self._untap()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        due = self._gathering.due(self._source.clock.now(), at_once=True)
+        if due is not None:
+            with contextlib.suppress(MidasError, OSError):
+                await self._post(*due)  # sent by the next start
+
+    def _hear(self, event: Event) -> None:
+        if isinstance(event, FaultReported) and event.where == "told":
+            return  # what says that nobody can be told is not told
+        word = word_of(event)
+        if word is not None:
+            self._gathering.take(word, self._source.clock.now())
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self.look()
+            except (MidasError, OSError) as error:
+                self._source.fault("told", f"messages cannot be put on record: {error}", "warning")
+            await WallClock().sleep(LOOK_SECONDS)
+
+    async def look(self) -> None:
+        """Tell what is due now."""
+        now = self._source.clock.now()
+        due = self._gathering.due(now)
+        if due is not None:
+            await self._post(*due)
+        if self._brief_at is not None and now.time() >= self._brief_at and self._log.brief_day < now.date().isoformat():
+            await self._worker.submit(lambda: self._log.note({"op": "brief", "day": now.date().isoformat()}))
+            await self._post("Midas: the morning brief", await asyncio.to_thread(self._brief, now))
+        await self._send(now)
+
+    def _brief(self, now: datetime) -> str:
+        return brief_since(self._source.kb, self._source.journal(), now - timedelta(days=1), now).text
+
+    async def _post(self, title: str, text: str) -> None:
+        self._number += 1
+        mark = f"{self._source.clock.now().isoformat()} {self._number} {text}"
+        key = hashlib.sha256(mark.encode()).hexdigest()[:16]
+        names = [n.name for n in self._notifiers]
+        line = {"op": "message", "id": key, "to": names, "title": redact(title), "text": redact(text)}
+        await self._worker.submit(lambda: self._log.note(line))
+        for waiting in list(self._log.waiting)[:-MOST_WAITING]:
+            await self._settle(waiting, "dropped")
+
+    async def _send(self, now: datetime) -> None:
+        by_name = {n.name: n for n in self._notifiers}
+        moment = now.timestamp()
+        for (key, name), (title, text) in list(self._log.waiting.items()):
+            tries, after = self._tries.get((key, name), (0, 0.0))
+            if moment < after:
+                continue
+            if name not in by_name:
+                await self._settle((key, name), "dropped")
+            elif await by_name[name].send(title, text):
+                self.sent += 1
+                await self._settle((key, name), "sent")
+            elif tries + 1 >= MOST_TRIES:
+                words = f"{name} did not take a message in {MOST_TRIES} tries; it is given up"
+                self._source.fault("told", words, "warning")
+                await self._settle((key, name), "given up")
+            else:
+                if not tries:
+                    self._source.fault("told", f"{name} did not take a message; it is tried again", "warning")
+                self._tries[key, name] = (tries + 1, moment + min(FIRST_PAUSE * 2**tries, LONGEST_PAUSE))
+
+    async def _settle(self, waiting: tuple[str, str], how: str) -> None:
+        self.given_up += how != "sent"
+        self._tries.pop(waiting, None)
+        at = self._source.clock.now().isoformat()
+        await self._worker.submit(lambda: self._log.note({"op": how, "id": waiting[0], "to": waiting[1], "at": at}))
+
+    def status(self) -> dict[str, Any]:
+        """What waits, was sent, was given up."""
+        return {"waiting": len(self._log.waiting), "sent": self.sent, "given_up": self.given_up}
