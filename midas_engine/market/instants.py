@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from midas_engine.market.written_dates import counted_days, iso_dates
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -93,6 +95,13 @@ def _from_numbers(values: NDArray[np.float64], exact: NDArray[np.int64] | None =
             whole = np.floor(values[inside])
             nanoseconds = whole.astype(np.int64) * size + ((values[inside] - whole) * size).astype(np.int64)
         out[inside] = nanoseconds.astype("datetime64[ns]")
+    odd = np.isnat(out) & np.isfinite(values)
+    if odd.any():
+        days = counted_days(values[odd])
+        if not np.isnat(days).all():
+            out[odd] = days
+            units["text"] = int((~np.isnat(days)).sum())
+            return Instants(out, units, naive=units["text"])
     return Instants(out, units)
 
 
@@ -123,32 +132,29 @@ def _from_texts(column: pd.Series[Any]) -> Instants:
     numeric = numbers.notna().to_numpy()
     out = np.full(len(column), NOT_A_TIME)
     units: dict[str, int] = {}
+    naive = 0
     if numeric.any():
         plain = texts[numeric]
         # Digits go straight to integers: nanoseconds do not fit a float.
         whole = plain.str.fullmatch(r"[0-9]{1,18}|[0-8][0-9]{18}").all()
         read = read_instants(plain.astype("int64" if whole else "float64"))
-        out[numeric], units = read.utc, dict(read.units)
+        out[numeric], units, naive = read.utc, dict(read.units), read.naive
     written = texts[~numeric]
-    dotted = written.str.match(DOTTED_DATE.pattern).fillna(False).to_numpy(bool)
-    if dotted.any():
-        written = written.str.replace(DOTTED_DATE, _dashed, regex=True)
     parsed = pd.to_datetime(written, format="ISO8601", utc=True, errors="coerce")
+    if parsed.isna().any():
+        written = iso_dates(written)
+        parsed = pd.to_datetime(written, format="ISO8601", utc=True, errors="coerce")
     found = _from_dates(parsed)
     out[~numeric] = found.utc
     good = written[~np.isnat(found.utc)]
     if len(good):
-        units["text"] = len(good)
+        units["text"] = units.get("text", 0) + len(good)
     ends = good.str.extract(f"({_ZONE.pattern})", expand=False)
     foreign = ends.notna() & ~ends.fillna("").str.strip().isin(["Z", "z", "UTC", "GMT", "+00:00", "+0000", "+00"])
     # "2026-01-01" ends in "-01": a zone needs a time of day before it.
     timed = good.str.contains(":", regex=False)
-    naive = int((ends.isna() | ~timed).sum())
+    naive += int((ends.isna() | ~timed).sum())
     return Instants(out, units, naive=naive, zoned=int((foreign & timed).sum()))
-
-
-def _dashed(date: re.Match[str]) -> str:
-    return f"{date[1]}-{int(date[2]):02}-{int(date[3]):02}"
 
 
 def wrong_unit(column: pd.Series[Any]) -> str:

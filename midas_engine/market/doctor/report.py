@@ -60,6 +60,8 @@ RULES: Mapping[str, Rule] = {
     "one-bar": Rule("error", "give at least two bars"),
     # Values
     "not-a-number": Rule("error", "write a number or leave the cell empty"),
+    "number-style": Rule("info", "nothing, if the figures were meant so"),
+    "cut-short": Rule("warning", "download it again: its last line is cut off, and left out"),
     "infinite": Rule("error", "leave the cell empty where there is no figure"),
     "no-price": Rule("error", "remove the rows: a price is above zero"),
     "high-below-low": Rule("error", "check the order of the columns"),

@@ -26,12 +26,15 @@ def read_json(source: str, text: str) -> pd.DataFrame:
     """
     import pandas as pd
 
+    cut = ""
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise DataFormatError(
-            f"{source} is no JSON: {str(error)[:120]}", hint="Midas reads CSV, JSON, Parquet and Feather"
-        ) from error
+        document, cut = _lines(text)
+        if document is None:
+            raise DataFormatError(
+                f"{source} is no JSON: {str(error)[:120]}", hint="Midas reads CSV, JSON, Parquet and Feather"
+            ) from error
     pieces = []
     for symbol, rows in _rows(document, None, 0):
         frame = _frame(source, rows)
@@ -46,7 +49,21 @@ def read_json(source: str, text: str) -> pd.DataFrame:
         raise DataFormatError(
             f"{source} holds several tables of different columns", hint="save each of them to a file of its own"
         )
-    return pd.concat(pieces, ignore_index=True) if len(pieces) > 1 else pieces[0]
+    whole = pd.concat(pieces, ignore_index=True) if len(pieces) > 1 else pieces[0]
+    whole.attrs["cut"] = cut
+    return whole
+
+
+def _lines(text: str) -> tuple[list[Any] | None, str]:
+    """JSON of one row a line, and a last line that ends inside its row; None where lines are no JSON."""
+    rows: list[Any] = []
+    lines = [line for line in text.splitlines() if line.strip()]
+    for i, line in enumerate(lines):
+        try:
+            rows.append(json.loads(line))
+        except (ValueError, RecursionError):
+            return (rows, line[:60]) if 0 < i == len(lines) - 1 else (None, "")
+    return rows, ""
 
 
 def _rows(node: Any, symbol: str | None, depth: int) -> Iterator[tuple[str | None, Any]]:

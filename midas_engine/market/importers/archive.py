@@ -26,6 +26,7 @@ _NO_BARS = {
     "EOHSummary": "a summary of options",
 }
 _KINDS = {"um": "linear futures", "cm": "inverse futures"}
+_PLACES = {"spot": "spot"} | dict.fromkeys(("futures", "perp", "perps", "perpetual", "perpetuals", "swap"), "futures")
 _PERIODS = ("daily", "monthly")
 
 
@@ -35,14 +36,15 @@ def market_of(path: str) -> str:
     Example:
         >>> market_of("data/futures/um/monthly/klines/BTCUSDT/1h/BTCUSDT-1h-2024-01.zip")
         'linear futures'
-        >>> market_of("data/spot/daily/klines/BTCUSDT/1h/x.zip"), market_of("spot/BTCUSDT-1h.csv")
-        ('spot', '')
+        >>> market_of("data/spot/daily/klines/BTCUSDT/1h/x.zip"), market_of("perps/BTCUSDT-1h.csv")
+        ('spot', 'futures')
     """
     parts = PurePath(path).parts[:-1]
     for before, kind, period in zip(("", *parts), parts, parts[1:], strict=False):
         if period in _PERIODS and (kind == "spot" or (before == "futures" and kind in _KINDS)):
             return _KINDS.get(kind, "spot")
-    return ""
+    # a person's own folders say it in a word
+    return next((_PLACES[part.lower()] for part in reversed(parts) if part.lower() in _PLACES), "")
 
 
 def refuse_no_bars(path: Path) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from midas_engine.market.doctor.report import Defect, defect
 from midas_engine.market.importers.columns import SPELLINGS
+from midas_engine.market.importers.written_numbers import plain_numbers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +31,9 @@ def numbers(
     if pd.api.types.is_numeric_dtype(column):
         values = column.to_numpy(dtype=np.float64, na_value=np.nan)
     else:
-        texts = column.astype("string").str.strip()
+        texts, style = plain_numbers(column.astype("string").str.strip())
+        if style:
+            found.append(defect("number-style", f"figures with {style}", count=len(texts), column=name, place=source))
         values = pd.to_numeric(texts, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
         given = texts.notna() & ~texts.str.lower().isin(["", "nan", "null", "none", "na", "-"])
         words = given.to_numpy(bool) & np.isnan(values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _CLOCK = r"\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?"
 _DAY_ONLY = r"\d{4}[-./]\d{1,2}[-./]\d{1,2}"
+_EITHER = re.compile(r"\d{1,2}[/-]\d{1,2}[/-]\d{4}")
 _MINUTE = 60_000_000_000
 _DAY = 1440 * _MINUTE
 
@@ -123,7 +125,9 @@ def read_times(column: pd.Series[Any], source: str, found: list[Defect]) -> Time
             detail = f"times such as {first} lie outside {FIRST_YEAR} to {LAST_YEAR}: {unit}"
             found.append(defect("wrong-unit", detail, count=bad.size, column="timestamp", place=place))
         else:
-            detail = f"{str(first)[:40]!r} is no instant from {FIRST_YEAR} to {LAST_YEAR} in s, ms, us, ns or ISO 8601"
+            which = "; it does not say which is the month" if _EITHER.match(str(first)) else ""
+            years = f"from {FIRST_YEAR} to {LAST_YEAR}"
+            detail = f"{str(first)[:40]!r} is no instant {years} in s, ms, us, ns or ISO 8601{which}"
             found.append(defect("unreadable-time", detail, count=bad.size, column="timestamp", place=place))
     if len(read.units) > 1:
         shares = ", ".join(f"{n} in {unit}" for unit, n in read.units.items())

@@ -1,21 +1,22 @@
-"""Files to tables: CSV, JSON, Parquet and Feather, plain, gzipped or in a zip; sizes are bounded."""
+"""Files to tables: CSV, JSON, Parquet and Feather, plain, packed or in a zip; sizes are bounded."""
 
 from __future__ import annotations
 
-import gzip
 import io
 import stat
 import zipfile
 import zlib
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from midas_engine.errors import DataFormatError
 from midas_engine.market.importers.archive import refuse_no_bars, verify
 from midas_engine.market.importers.columnar import read_columnar
+from midas_engine.market.importers.packed import packing_of, unpacked
 from midas_engine.market.importers.texts import read_text
+from midas_engine.market.importers.unread import READ, files_below, hidden, unread
 from midas_engine.market.panel_file import is_panel_file
-from midas_engine.market.store.manifest import MANIFEST, is_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,8 +29,7 @@ if TYPE_CHECKING:
 # A year of one-minute klines of one symbol is 70 MB of text.
 MAX_BYTES = 1_000_000_000
 MAX_MEMBERS = 10_000
-SUFFIXES = (".csv", ".json", ".parquet", ".feather", ".zip", ".gz")
-_READS = "Midas reads CSV, JSON, Parquet and Feather, also in .zip and .gz"
+_READS = "Midas reads CSV, JSON, Parquet and Feather, also in .zip, .gz, .zst, .bz2 and .xz"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +61,10 @@ def find_files(path: Path) -> list[Path]:
         DataFormatError: Nothing is there, it is no regular file, or the folder holds no data.
     """
     if path.is_dir():
-        found = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file() and p.name[0] != ".")
-        stores = [p.parent for p in found if p.name == MANIFEST and is_manifest(p)]
-        found = [p for p in found if not any(store in p.parents for store in stores)]
+        found = [p for p in files_below(path) if p.suffix.lower() in READ]
         if not found:
-            raise DataFormatError(f"no data file in {path}", hint=_READS)
+            others = "; ".join(why for _, why, _ in unread(path)[:3])
+            raise DataFormatError(f"no data file in {path}" + (f": {others}" if others else ""), hint=_READS)
         own = [p for p in found if p.suffix.lower() == ".parquet" and is_panel_file(p)]
         return [p for p in found if p not in own] or own[:1]
     try:
@@ -90,7 +89,7 @@ def read_tables(path: Path, budget: Budget) -> Iterator[Table | NoTable]:
         raise DataFormatError(f"{path.name} is empty")
     refuse_no_bars(path)
     written = info.st_mtime_ns
-    if path.suffix.lower() in (".parquet", ".feather"):
+    if path.suffix.lower() in (".parquet", ".pq", ".feather", ".arrow"):
         yield Table(path.name, path.as_posix(), read_columnar(path, budget), False, written)
         return
     try:
@@ -100,9 +99,9 @@ def read_tables(path: Path, budget: Budget) -> Iterator[Table | NoTable]:
     verify(path, data)
     if data[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
         yield from _archive(path, data, budget)
-    elif data[:2] == b"\x1f\x8b":
-        content = _gunzip(path.name, data, budget)
-        yield Table(path.name, path.as_posix().removesuffix(".gz"), *read_text(path.name, content), written)
+    elif packing := packing_of(data):
+        content = unpacked(path.name, data, packing, budget, MAX_BYTES)
+        yield Table(path.name, path.as_posix().removesuffix(path.suffix), *read_text(path.name, content), written)
     else:
         budget.take(path.name, len(data), len(data))
         yield Table(path.name, path.as_posix(), *read_text(path.name, data), written)
@@ -114,7 +113,11 @@ def _archive(path: Path, data: bytes, budget: Budget) -> Iterator[Table | NoTabl
     except (zipfile.BadZipFile, OSError, ValueError) as error:
         raise DataFormatError(f"{path.name} is a damaged zip: {error}", hint="download it again") from error
     with archive:
-        members = [m for m in archive.infolist() if not m.is_dir() and not m.filename.endswith(".CHECKSUM")]
+        members = [
+            m
+            for m in archive.infolist()
+            if not m.is_dir() and not m.filename.endswith(".CHECKSUM") and not hidden(PurePosixPath(m.filename))
+        ]
         if any(m.filename == "[Content_Types].xml" for m in members):
             raise DataFormatError(f"{path.name} is a spreadsheet", hint="save the sheet as CSV")
         if not members:
@@ -140,16 +143,3 @@ def _archive(path: Path, data: bytes, budget: Budget) -> Iterator[Table | NoTabl
                 yield Table(name, inside, *read_text(name, content), None)
             except DataFormatError as error:
                 yield NoTable(name, error)
-
-
-def _gunzip(name: str, data: bytes, budget: Budget) -> bytes:
-    most = min(MAX_BYTES, max(0, budget.room(len(data))))
-    try:
-        with gzip.GzipFile(fileobj=io.BytesIO(data)) as stream:
-            content = stream.read(most + 1)
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataFormatError(f"{name} is a damaged gzip: {error}", hint="download it again") from error
-    if len(content) > MAX_BYTES:
-        raise DataFormatError(f"{name} inflates to more than {MAX_BYTES:,} bytes", hint="split the file")
-    budget.take(name, len(data), len(content))
-    return content

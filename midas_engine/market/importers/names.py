@@ -48,7 +48,15 @@ _RATES = re.compile(r"(?:^|[_\-. ])funding(?:[_\- ]?rates?)?(?:[_\- ]?history)?(
 _INTEREST = re.compile(r"(?:^|[_\-. ])(?:open[_\- ]?interest|oi)(?:[_\- ]?hist(?:ory)?)?(?=[_\-. ]|$)", re.IGNORECASE)
 MAX_NAME = 255  # what file systems take; an archive's member may claim more, and the patterns are not linear
 _FOLDER_KEY = re.compile(r"(?:symbol|pair|ticker|instrument|instid|market|contract|coin|asset)=(.+)", re.IGNORECASE)
-_SUFFIX = re.compile(r"(?:\.(?:csv|tsv|txt|json|jsonl|parquet|pq|feather|arrow|zip|gz))+$", re.IGNORECASE)
+_SUFFIX = re.compile(
+    r"(?:\.(?:csv|tsv|txt|json|jsonl|ndjson|parquet|pq|feather|arrow|zip|gz|zst|bz2|xz))+$", re.IGNORECASE
+)
+# `BTCUSDT_260327`, `BTC-USDT-27MAR26`: the day on which a contract ends. It is another contract than the perpetual.
+_DELIVERY = re.compile(
+    r"[_\-](?:(?P<yy>\d{2})(?P<mm>\d{2})(?P<dd>\d{2})|(?P<d>\d{1,2})(?P<mon>[A-Z]{3})(?P<y>\d{2}))(?=[_\-. ]|$)",
+    re.IGNORECASE,
+)
+_MONTHS = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"]
 _FOLDERS_THAT_SPEAK = 4
 
 
@@ -121,14 +129,31 @@ def _symbol(stem: str) -> tuple[str | None, str]:
         symbol = (pair[1] if _mixed(pair[1]) else pair[1].upper()) + quote
         settles = (pair[3] or "").upper()
         stands = settles in (*DOLLARS, pair[1].upper(), "BTC", "ETH")
-        return symbol, f"{symbol}:{settles if stands else ''}"
+        ends = _delivery(stem, pair.end())
+        return symbol + ends, f"{symbol}{ends}:{settles if stands else ''}"
     for text in dict.fromkeys((stem, stem.upper())):
         for pattern in (_CONTRACT, _DASHED, _SYMBOL, _PERP):
             for found in pattern.finditer(text):
-                symbol = "".join(g for g in found.groups() if g)
+                symbol = "".join(g for g in found.groups() if g) + _delivery(text, found.end())
                 if symbol.lower() not in _WORDS and (found[1].lower() not in _WORDS or pattern is not _DASHED):
                     return symbol, symbol
     return None, ""
+
+
+def _delivery(stem: str, at: int) -> str:
+    """`_260327` where a contract's last day stands behind its pair; empty where none does."""
+    found = _DELIVERY.match(stem, at)
+    if not found:
+        return ""
+    if found["mon"]:
+        if found["mon"].upper() not in _MONTHS:
+            return ""
+        year, month, day = found["y"], _MONTHS.index(found["mon"].upper()) + 1, int(found["d"])
+    else:
+        year, month, day = found["yy"], int(found["mm"]), int(found["dd"])
+        if year == "20" and month >= 9 and day <= 12:
+            return ""  # 201106 is a month, as files of months are named
+    return f"_{year}{month:02}{day:02}" if 1 <= month <= 12 and 1 <= day <= 31 else ""
 
 
 def _mixed(text: str) -> bool:

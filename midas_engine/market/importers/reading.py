@@ -15,6 +15,7 @@ from midas_engine.market.importers.files import NoTable, find_files, read_tables
 from midas_engine.market.importers.merge import build_panel
 from midas_engine.market.importers.options import ImportOptions, import_options
 from midas_engine.market.importers.table import read_table
+from midas_engine.market.importers.unread import unread
 from midas_engine.market.raw_rows import ASIDE, BARS, Part
 
 if TYPE_CHECKING:
@@ -60,7 +61,9 @@ def read_parts(paths: Iterable[str | Path], bar: str | None = None, options: Imp
     budget = Budget()
     seen: set[Path] = set()
     for path in map(Path, paths):
-        aside += [_lost(name) for name in without_file(path)] if path.is_dir() else []
+        if path.is_dir():
+            aside += [_lost(name) for name in without_file(path)]
+            aside += [NoTable(name, DataFormatError(why)) for name, why, _ in unread(path)]
         for file in find_files(path):
             if file in seen:
                 continue
@@ -126,12 +129,17 @@ def _one_market(parts: list[Part]) -> list[Part]:
     first = next((part for part in parts if part.market), None)
     out = []
     for part in parts:
-        if first is not None and part.market and part.market != first.market:
+        if first is not None and part.market and not _same_market(first.market, part.market):
             detail = f"{first.source} is of {first.market} and {part.source} of {part.market}; they are never mixed"
             found = defect("several-markets", detail, count=len(part.frame), place=part.source)
             part = part.with_defects((*part.defects, found))
         out.append(part)
     return out
+
+
+def _same_market(one: str, other: str) -> bool:
+    # "futures" says less than "linear futures", and nothing against it
+    return one == other or (one.endswith("futures") and other.endswith("futures") and "futures" in (one, other))
 
 
 def _differ(one: str, other: str) -> bool:

@@ -57,6 +57,8 @@ def read_table(table: Table, options: ImportOptions | None = None) -> list[Part]
     found: list[Defect] = []
     raw, frame = _named(table, hints, said, found)
     _refuse_ticks(table, frame)
+    if cut := table.frame.attrs.get("cut"):
+        found.append(defect("cut-short", f"its last line ends inside a row: {cut!r}", place=table.source))
     at_close = said.stamps == "close"
     if "timestamp" not in frame and "close_time" in frame:
         frame, at_close = frame.rename(columns={"close_time": "timestamp"}), said.stamps != "open"

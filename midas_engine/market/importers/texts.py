@@ -17,7 +17,7 @@ from midas_engine.market.instants import DOTTED_DATE
 if TYPE_CHECKING:
     import pandas as pd
 
-_READS = "Midas reads CSV, JSON, Parquet and Feather, also in .zip and .gz"
+_READS = "Midas reads CSV, JSON, Parquet and Feather, also in .zip, .gz, .zst, .bz2 and .xz"
 _PAGE = re.compile(r"\s*<(?:!doctype|html|head|body|\?xml|script|title)\b", re.IGNORECASE)
 # Lines of words that may stand before a table: an address, a licence, a title.
 _MOST_LINES_BEFORE = 10
@@ -71,8 +71,9 @@ def _csv(source: str, text: str) -> tuple[pd.DataFrame, bool]:
     body = text.lstrip() if before == 0 else text.lstrip().split("\n", before)[before]
     first = body.split("\n", 1)[0]
     if not first.count(separator):
-        raise DataFormatError(f"{source} is no table: its first line has no comma, semicolon or tab", hint=_READS)
+        raise DataFormatError(f"{source} is no table: its first line has no comma, semicolon, tab or bar", hint=_READS)
     headless = _is_row(first, separator)
+    body, cut = _without_cut_line(body, first.count(separator), separator)
     try:
         frame = pd.read_csv(
             io.StringIO(body), sep=separator, header=None if headless else 0, skipinitialspace=True, low_memory=False
@@ -89,7 +90,16 @@ def _csv(source: str, text: str) -> tuple[pd.DataFrame, bool]:
     if not headless:
         # `<OPEN>`, as trading terminals write a header.
         frame.columns = pd.Index([re.sub(r"^<(.*)>$", r"\1", str(c)) for c in frame.columns])
+    frame.attrs["cut"] = cut
     return frame, headless
+
+
+def _without_cut_line(body: str, separators: int, separator: str) -> tuple[str, str]:
+    """The table without a last line that ends inside a row, and that line: its last figure may have lost digits."""
+    head, newline, last = body.rpartition("\n")
+    if not newline or not last.strip() or last.count(separator) >= separators or head.count("\n") < 1:
+        return body, ""
+    return head + newline, last[:60]
 
 
 def _begins(text: str) -> tuple[int, str]:
@@ -106,7 +116,7 @@ def _begins(text: str) -> tuple[int, str]:
 
 
 def _separator(line: str) -> tuple[str, int]:
-    separator = max(",;\t", key=line.count)
+    separator = max(",;\t|", key=line.count)
     return separator, line.count(separator)
 
 
