@@ -66,8 +66,9 @@ MODULES: dict[str, str] = {
 
 
 def cell(text: str) -> str:
-    """Text for one cell of a table: on one line, nothing in it is markup."""
-    return re.sub(r"\s+", " ", text).replace("|", r"\|").replace("<", "&lt;").strip()
+    """Text for one cell of a table: on one line, nothing in it is markup; `[a][b]` outside code would be a link."""
+    plain = re.sub(r"\s+", " ", text).replace("|", r"\|").replace("<", "&lt;").strip()
+    return plain if "`" in plain else plain.replace("][", r"]\[")
 
 
 def table(head: tuple[str, ...], rows: list[list[str]]) -> str:

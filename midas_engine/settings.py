@@ -144,7 +144,7 @@ class Settings:
     Attributes:
         kb: Folder of the knowledge base.
         data: Where bars come from: sample, sample-1m, synthetic, synthetic:SEED, a file or a folder, or
-            store:NAME[:SYMBOLS][@BAR]; for the monitor live:EXCHANGE or follow:PATH.
+            `store:NAME[:SYMBOLS][@BAR]`; for the monitor live:EXCHANGE or follow:PATH.
         store: Folder of the market store, which imports, fetches and the live feed add to; empty: no live bar is kept.
         target: Where features are to run live: live:EXCHANGE or follow:PATH. Discovery, evaluation and promotion take
             only columns that its bars have; empty: every column of the data.

@@ -66,7 +66,7 @@ class Served:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
-                self.process.communicate(timeout=20)
+                self.process.communicate(timeout=PATIENCE_SECONDS)
             except subprocess.TimeoutExpired:
                 self.process.kill()
         for child in children:

@@ -201,7 +201,7 @@ class InThread:
 
     def __enter__(self) -> FakeVenue:
         self._thread.start()
-        asyncio.run_coroutine_threadsafe(self.venue.__aenter__(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self.venue.__aenter__(), self._loop).result(110)
         return self.venue
 
     def __exit__(self, *_: object) -> None:
@@ -212,7 +212,7 @@ class InThread:
                 task.cancel()
             await asyncio.gather(*others, return_exceptions=True)
 
-        asyncio.run_coroutine_threadsafe(stop(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(stop(), self._loop).result(110)
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(110)
         self._loop.close()

@@ -190,7 +190,7 @@ def test_a_reader_that_goes_away_is_not_an_error() -> None:
     process.stdout.close()  # before the child has imported click, let alone printed
     error = process.stderr.read()
     process.stderr.close()
-    assert process.wait(timeout=30) == 141
+    assert process.wait(timeout=110) == 141
     assert error == b""
 
 

@@ -32,7 +32,7 @@ def _limited(megabytes: int, cwd: Path, *words: str) -> subprocess.CompletedProc
 
     return subprocess.run(
         [sys.executable, "-c", "import sys; from midas_engine.cli import main; sys.exit(main())", *words],
-        capture_output=True, text=True, cwd=cwd, timeout=60, check=False, preexec_fn=limit, stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, cwd=cwd, timeout=110, check=False, preexec_fn=limit, stdin=subprocess.DEVNULL,
     )  # fmt: skip
 
 

@@ -70,7 +70,7 @@ def _until(desk: Path, number: signal.Signals, *args: str) -> subprocess.Complet
                 run.send_signal(number)
                 break
         rest, errors = run.stdout.read(), run.stderr.read()
-        run.wait(timeout=30)
+        run.wait(timeout=110)
     return subprocess.CompletedProcess(command, run.returncode, "".join(lines) + rest, errors)
 
 
@@ -126,7 +126,7 @@ def test_a_reader_that_goes_away_ends_it_well(desk: Path) -> None:
         run.stdout.readline()
         run.stdout.close()
         errors = run.stderr.read()
-        assert run.wait(timeout=60) == 141
+        assert run.wait(timeout=110) == 141
     assert errors == ""
 
 
@@ -137,5 +137,5 @@ def test_a_full_disk_under_the_log_does_not_stop_who_watches(desk: Path) -> None
         run.send_signal(signal.SIGTERM)
         assert run.stderr is not None
         errors = run.stderr.read()
-        assert run.wait(timeout=60) in (74, 143)
+        assert run.wait(timeout=110) in (74, 143)
     assert "Traceback" not in errors

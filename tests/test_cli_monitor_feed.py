@@ -73,7 +73,7 @@ def test_a_source_that_stays_broken_ends_it_with_the_reason(desk: Path) -> None:
         seen = read_until(run.stdout, "FaultReported", severity="critical")
         assert run.stdout is not None
         rest = run.stdout.read()
-        assert run.wait(timeout=60) == 3
+        assert run.wait(timeout=110) == 3
     assert "failed 3 times in a row" in seen[-1]["message"]
     error = json.loads(rest[rest.index('{\n  "error"') :])["error"]
     assert (error["type"], error["exit_code"]) == ("FeedLostError", 3)
@@ -98,7 +98,7 @@ def test_a_source_that_heals_is_followed_again(desk: Path) -> None:
         run.terminate()
         assert run.stdout is not None
         run.stdout.read()
-        assert run.wait(timeout=60) == 143
+        assert run.wait(timeout=110) == 143
 
 
 def test_bars_that_stopped_long_ago_are_a_critical_alert(desk: Path) -> None:
@@ -109,7 +109,7 @@ def test_bars_that_stopped_long_ago_are_a_critical_alert(desk: Path) -> None:
         run.terminate()
         assert run.stdout is not None
         run.stdout.read()
-        assert run.wait(timeout=60) == 143
+        assert run.wait(timeout=110) == 143
     alert = next(e["alert"] for e in seen if e["type"] == "AlertRaised" and e["alert"]["rule"] == "feed")
     assert alert["severity"] == "critical"
     assert re.match(r"no bar for 3\d min \(the newest bar is that of ", alert["message"])

@@ -231,7 +231,7 @@ def test_ctrl_c_in_a_plain_script_leaves_its_learning(tmp_path: Path) -> None:
         if line.startswith(("refused", "accepted")):
             process.send_signal(signal.SIGINT)
             break
-    _, error = process.communicate(timeout=60)
+    _, error = process.communicate(timeout=110)
     assert error.rstrip().endswith("KeyboardInterrupt")
     learnings = list((tmp_path / "kb/knowledge/learnings/offline").glob("*.md"))
     assert len(learnings) == 1

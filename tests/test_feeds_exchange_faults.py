@@ -64,7 +64,7 @@ class Desk:
     async def until(self, true: Callable[[], bool], step: float = 5.0) -> None:
         """Move the clock, only while the feed sleeps on it, until it is so."""
         assert self._task is not None
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(110):
             while not true():
                 if self._task.done():
                     self._task.result()

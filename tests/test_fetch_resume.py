@@ -56,7 +56,7 @@ def test_killed_anywhere_the_next_run_goes_on_to_the_same_panel(tmp_path: Path) 
                     os.kill(child.pid, signal.SIGKILL)
 
             venue.on_request = kill
-            assert child.wait(60) == -signal.SIGKILL
+            assert child.wait(110) == -signal.SIGKILL
         venue.on_request = None
         args, env = command(venue, tmp_path, "--json")
         done = run_midas(*args, cwd=tmp_path, env=env)

@@ -210,7 +210,7 @@ def test_processes_share_the_journal_without_loss(tmp_path: Path, root: Path) ->
         for name in "abcd"
     ]
     for process in processes:
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=110)
         assert process.returncode == 0, errors
     journal = Journal(path)
     actions = journal.actions()

@@ -62,7 +62,7 @@ def _run(cwd: Path, root: Path, *lines: list[str]) -> tuple[list[int], str, floa
         text=True,
         cwd=cwd,
         env={**os.environ, "PYTHONPATH": str(root)},
-        timeout=30,
+        timeout=110,
         check=False,
         stdin=subprocess.DEVNULL,
     )

@@ -47,7 +47,7 @@ def test_documents_are_the_same_to_the_byte_and_private_everywhere(tmp_path: Pat
                 env=environment,
                 cwd=root,
                 capture_output=True,
-                timeout=60,
+                timeout=110,
                 check=False,
             )
             assert done.returncode == 0, done.stderr.decode(errors="replace")

@@ -74,7 +74,7 @@ async def _collect(kb: KnowledgeBase, wanted: set[str], act: object) -> list[tup
         except TimeoutError:
             continue
     await asyncio.to_thread(act)  # type: ignore[arg-type]
-    await asyncio.wait_for(task, 20)
+    await asyncio.wait_for(task, 110)
     return [tuple(p for p in b if p != "skills/probe.md") for b in batches]
 
 

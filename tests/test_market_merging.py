@@ -151,7 +151,7 @@ def test_an_import_that_dies_leaves_the_old_panel_or_the_new_one(
         [sys.executable, "-c", DIES, str(new), str(tmp_path / "market"), str(call)],
         env={**os.environ, "PYTHONPATH": str(root)},
         check=False,
-        timeout=60,
+        timeout=110,
     )
     assert done.returncode == (0 if call == 4 else 99)
     assert load_panel(tmp_path / "market").shape == (kept, 1)

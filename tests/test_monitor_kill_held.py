@@ -52,7 +52,7 @@ async def test_told_in_time_and_archived_in_the_same_life(tmp_path: Path, what: 
             assert await killing
             assert monitor.metrics("other").bars == 5
         fallen = monitor.kills.records["carry"]
-        await until(lambda: fallen.archived and fallen.told, 40)
+        await until(lambda: fallen.archived and fallen.told, 60)
         await monitor.kills.settle()
         record = kb.feature("carry")
         assert (record.state, record.killed) == (FeatureState.ARCHIVED, True)

@@ -60,7 +60,7 @@ def states(outputs: Outputs) -> dict[str, str]:
 
 
 async def until(condition: Any) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(110):
         while not condition():  # noqa: ASYNC110 - what is waited for is a file, or another thread
             await asyncio.sleep(0.005)
 
@@ -352,7 +352,7 @@ def test_a_running_monitor_sends_what_the_command_line_kills(tmp_path: Path, far
             threading.Event().wait(0.01)
     finally:
         run.terminate()
-        run.communicate(timeout=60)
+        run.communicate(timeout=110)
     assert [e[1:] for e in far.effects] == [("kill", "carry")]
 
 
@@ -373,7 +373,7 @@ def test_the_example_of_a_far_side_obeys_once(tmp_path: Path) -> None:
     script = ROOT / "examples" / "outbound" / "kill_receiver.py"
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
-        [sys.executable, str(script), "--try"], env=environ, cwd=tmp_path, capture_output=True, text=True, timeout=60
+        [sys.executable, str(script), "--try"], env=environ, cwd=tmp_path, capture_output=True, text=True, timeout=110
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == ["kill carry because its IC is gone", "id-1", "id-1", "stopped: ['carry']"]

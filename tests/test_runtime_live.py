@@ -220,7 +220,7 @@ class LiveRuntime:
         await self.until(lambda: any(isinstance(e, BarProcessed) and e.bar_at == wanted for e in self.seen))
 
     async def until(self, true: Callable[[], bool]) -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(110):
             while not true():
                 await _nudge(self.clock)
 

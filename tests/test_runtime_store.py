@@ -65,7 +65,7 @@ class Desk:
         await self.until(lambda: any(isinstance(e, BarProcessed) and e.bar_at == wanted for e in self.seen))
 
     async def until(self, true: Callable[[], bool]) -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(110):
             while not true():
                 await asyncio.to_thread(int)  # in line behind the threads that work
                 if self.clock.waiting:

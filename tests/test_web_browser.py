@@ -66,7 +66,7 @@ class Browser:
         self._calls += 1
         await self._socket.send_json({"id": self._calls, "method": method, "params": given})
         while True:
-            message = await self._socket.receive_json(timeout=30)
+            message = await self._socket.receive_json(timeout=110)
             params = message.get("params", {})
             match message.get("method"):
                 case "Network.requestWillBeSent":

@@ -137,7 +137,7 @@ async def raw(served: Served, text: str) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
     writer.write(text.replace("\n", "\r\n").encode())
     try:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(110):
             head = await reader.readuntil(b"\r\n\r\n")
             length = re.search(rb"(?i)content-length: (\d+)", head)  # it may stay open for another
             return head + (await reader.readexactly(int(length[1])) if length is not None else b"")
@@ -259,5 +259,5 @@ async def test_a_second_browser_is_told_and_gets_the_place_when_it_is_free(read_
         await second.type("\x11")
         assert second.socket is not None
         with pytest.raises(AssertionError, match="the socket closed"):
-            await second.until("never", 20)
+            await second.until("never")
     assert await gone(read_only.children()) == []

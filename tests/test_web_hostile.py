@@ -55,7 +55,7 @@ async def test_nonsense_is_survived(served: Served) -> None:
         await visitor.type("2")
         await visitor.until("candidates 0")
         await socket.send_json(["ping", "17"])
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(110):
             while (message := await socket.receive()).type is not aiohttp.WSMsgType.TEXT:
                 pass
         assert message.data == '["pong", "17"]'
@@ -71,7 +71,7 @@ async def test_a_frame_of_10_megabytes_ends_its_session_and_holds_no_memory(serv
             try:
                 await visitor.type("x" * 10 * MEGABYTE)
                 with pytest.raises(AssertionError, match=r"closed \((1009|1006|None)"):
-                    await visitor.until("never", 20)
+                    await visitor.until("never")
             except ConnectionError:
                 pass
     assert served.memory() - before < 12 * MEGABYTE
@@ -87,7 +87,7 @@ async def test_a_guest_who_only_talks_nonsense_is_shown_out(served: Served) -> N
             except ConnectionError:
                 break
         with pytest.raises(AssertionError, match="speaks another language"):
-            await visitor.until("never", 30)
+            await visitor.until("never")
 
 
 async def test_a_crowd_of_strangers_keeps_nobody_out(served: Served) -> None:
@@ -98,7 +98,7 @@ async def test_a_crowd_of_strangers_keeps_nobody_out(served: Served) -> None:
         await visitor.open()
         await visitor.until("READ-ONLY")
         # Those that never showed the cookie are gone soon, without being asked.
-        async with asyncio.timeout(25):
+        async with asyncio.timeout(110):
             assert await asyncio.gather(*(_said(reader) for reader, _ in crowd)) == [b""] * len(crowd)
     for _, writer in crowd:
         writer.close()
@@ -163,7 +163,7 @@ async def test_no_program_outlives_its_server(tmp_path: Path, how: str) -> None:
             assert len(programs) == 2
             served.process.send_signal(getattr(signal, how))
             assert await gone(programs) == []
-        code = served.process.wait(10)
+        code = served.process.wait(110)
         assert code == (-9 if how == "SIGKILL" else 128 + getattr(signal, how))
 
 

@@ -32,7 +32,7 @@ class Panel:
     """Market data on a regular UTC grid; immutable.
 
     Args:
-        timestamps: datetime64[ns] [T], bar OPEN times, strictly ascending on a grid of `bar_seconds`.
+        timestamps: [T] datetime64[ns], bar OPEN times, strictly ascending on a grid of `bar_seconds`.
         symbols: S names.
         fields: float64 [T, S] each; NaN where a symbol did not trade.
         bar_seconds: Length of a bar.

@@ -115,7 +115,7 @@ class MarketStore:
         """Open times of all bars of `symbol` with a figure in `column`, ascending: what lies between is a gap.
 
         Returns:
-            datetime64[ns] [N].
+            [N] datetime64[ns].
 
         Raises:
             DataDefectError: A file is damaged.
