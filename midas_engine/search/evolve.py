@@ -25,9 +25,13 @@ if TYPE_CHECKING:
 BATCH = 120
 SHOWN_T = 5.0
 """A |t| on the screening slice that the luckiest of some thousand trees of noise does not reach."""
+TWINS = 0.95
+"""Elites more alike than this are one parent."""
 FRESH = 0.35
 """Share of a batch that is drawn anew once something shows: the rest of the columns may hold another signal."""
-QUIET = 10
+ATOMS = 8
+"""One evaluation in so many goes to columns under a single operator, before anything is put together."""
+QUIET = 14
 """Batches without a better elite among the best after which climbing is done."""
 
 
@@ -76,7 +80,9 @@ class Search:
         self._keys: set[str] = set()
         self._trees: dict[str, Node] = {}
         self._islands: dict[str, str] = {}
-        self._queue = [*seeds]
+        self._queue: list[tuple[Node | None, str]] = [(self._read(text), "model") for text in seeds]
+        atoms = self._grammar.atoms()
+        self._queue += [(atom, "grammar") for atom in atoms[: budget // ATOMS]]
         self._best = 0.0
         self._quiet = 0
         for elite in self.archive:
@@ -94,7 +100,7 @@ class Search:
         wanted = min(BATCH, self.budget - self.evaluated)
         batch: list[str] = []
         while self._queue and len(batch) < wanted:
-            self._offer(self._read(self._queue.pop(0)), "model", batch)
+            self._offer(*self._queue.pop(0), batch)
         parents = self._parents()
         for _ in range(40 * BATCH):
             if len(batch) >= wanted:
@@ -116,8 +122,8 @@ class Search:
 
     def _parents(self) -> list[Elite]:
         """The best by expected gain: strong, not yet drawn often, and near a gate that a change can mend."""
-        ranked = self.archive.ranked()[:60]
-        return sorted(ranked, key=lambda e: -_gain(e))[:24]
+        ranked = sorted(self.archive.ranked()[:80], key=lambda e: -_gain(e))
+        return self.archive.diverse(24, ranked, TWINS)
 
     def _drawn(self, parents: list[Elite]) -> Elite:
         """One parent, by the cube of its gain: a strong one is climbed, a weak one is visited."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from midas_engine.dsl.labels import is_label
 from midas_engine.dsl.nodes import Call, Column, Node
-from midas_engine.dsl.registry import OPERATORS, Kind, Operator
+from midas_engine.dsl.registry import OPERATORS, Kind, Operator, Param
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +20,7 @@ _CLASSES = {"window": 0.62, "point": 0.14, "cross": 0.24}
 _PAIRS = {"point": 0.78, "window": 0.18, "logic": 0.04}
 _SIZES = (0.14, 0.36, 0.50)
 """Chance of trees of one, two and three operators."""
-_DULL = ("neg", "eq", "ne", "not", "and", "or", "lt", "le", "ts_sum", "ts_product", "power", "clip", "obv", "cs_scale")
+_DULL = ("neg", "eq", "ne", "not", "and", "or", "lt", "le", "ts_sum", "ts_product", "power", "clip", "cs_scale")
 """Operators that only repeat what others give up to sign or scale, or that scores cannot see."""
 
 
@@ -93,6 +93,20 @@ class Grammar:
         """A column, or a column under one operator."""
         leaf: Node = Column(self.columns[int(self.rng.integers(len(self.columns)))])
         return leaf if self.rng.random() < 0.3 else self.wrapped(leaf)
+
+    def atoms(self) -> list[Node]:
+        """Every column under every unary operator of time once, in random order: what compositions start from."""
+        middle = [w for w in self.windows if 8 <= w <= 72] or self.windows
+        found: list[Node] = []
+        for operator in self.unary.get("window", []):
+            for column in self.columns:
+                chosen = middle[int(self.rng.integers(len(middle)))]
+                params = [max(chosen, int(p.low)) if p.kind is Kind.WINDOW else q for p, q in self._with(operator)]
+                found.append(Call(operator.name, (Column(column),), tuple(params)))
+        return [found[int(i)] for i in self.rng.permutation(len(found))]
+
+    def _with(self, operator: Operator) -> list[tuple[Param, int | float]]:
+        return list(zip(operator.literals, self.literals(operator), strict=True))
 
     def literals(self, operator: Operator) -> tuple[int | float, ...]:
         """Literal parameters: windows from the ladder, other numbers at their defaults."""
