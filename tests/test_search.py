@@ -106,9 +106,11 @@ def test_twins_are_told_and_pay_little_for_one_another() -> None:
     assert first.p < 0.01 < noise.p
 
 
-@pytest.mark.parametrize("strength", [0.7, 0.0])
-async def test_a_session_finds_what_no_template_spells_and_charges_one_family(tmp_path: Path, strength: float) -> None:
-    loop = loop_of(tmp_path, LocalResearcher(5), settings=SETTINGS, screened=360)
+@pytest.mark.parametrize(("strength", "budget"), [(0.7, 240), (0.0, 100)])
+async def test_a_session_finds_what_no_template_spells_and_charges_one_family(
+    tmp_path: Path, strength: float, budget: int
+) -> None:
+    loop = loop_of(tmp_path, LocalResearcher(5), settings=SETTINGS, screened=budget)
     events = await events_of(loop, PanelAssessor(_panel(strength), SETTINGS), "anything that predicts")
     ended = events[-1]
     assert isinstance(ended, ev.SessionEnded)
@@ -117,17 +119,39 @@ async def test_a_session_finds_what_no_template_spells_and_charges_one_family(tm
         families = [t for t in ledger.history() if t.outcome == "screened"]
     found = [name for name in ended.accepted if name.startswith("screened")]
     assert bool(found) == bool(strength)
-    assert len(families) <= 1
+    assert len(families) == 1
     if not strength:
         assert ended.accepted == ()
         return
-    assert 300 < families[0].summary["evaluated"] <= 360
+    assert 200 < families[0].summary["evaluated"] <= budget
     assert f"screened {families[0].summary['evaluated']} expressions" in said
     assert {"alpha", "beta"} & {c for name in found for c in parse(loop.kb.feature(name).expression).columns}
     kept = list((loop.kb.path / "knowledge" / "archive").glob("*.json"))
     archive = Archive.from_json(json.loads(kept[0].read_text(encoding="utf-8"))["elites"])
     assert any(e.fate == "passed" for e in archive)
     assert archive.examples()["elites"]
+
+
+async def test_the_next_session_starts_from_the_archive_and_looks_elsewhere(tmp_path: Path) -> None:
+    proposed, said = [], []
+    for seed in (5, 6):
+        loop = loop_of(tmp_path, LocalResearcher(seed), settings=SETTINGS, screened=240)
+        events = await events_of(loop, PanelAssessor(_panel(0.7), SETTINGS), "anything that predicts")
+        proposed.append([e.expression for e in events if isinstance(e, ev.ExpressionProposed) and "screened" in e.name])
+        said.append("".join(e.text for e in events if isinstance(e, ev.TokensStreamed)))
+    assert "; 0 elites of this data are known" in said[0]
+    assert "; 0 elites of this data are known" not in said[1]
+    assert proposed[0]
+    assert not set(proposed[0]) & set(proposed[1])
+
+
+def test_what_was_judged_is_no_finalist_again_nor_is_its_like() -> None:
+    sketch = (1.0, -1.0, 0.5, 0.3)
+    judged = Elite("alpha", ("alpha",), 1, 9.0, 0.2, 1.0, 0.1, 9.0, fate="passed", sketch=sketch)
+    like = dataclasses.replace(judged, text="ema(alpha, 3)", turnover=0.05, fate="", sketch=(1.0, -0.9, 0.5, 0.3))
+    other = dataclasses.replace(judged, text="beta", columns=("beta",), fate="", sketch=(0.5, 0.5, 0.5, -0.5))
+    search = Search(SearchSpace(COLUMNS), 1, Archive([judged, like, other]))
+    assert [e.text for e in search.finalists(5)] == ["beta"]
 
 
 def test_the_family_has_its_share_of_the_sessions_error() -> None:

@@ -19,7 +19,7 @@ import json
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from planted_markets import correlation, planted, ranked
 
@@ -32,37 +32,53 @@ from midas_engine.proposer import LocalResearcher
 from midas_engine.settings import Settings
 from midas_engine.stats.intervals import share_interval
 
+if TYPE_CHECKING:
+    from midas_engine.market.panel import Panel
+
 GOAL = "anything that predicts the next bar"
 LIKE = 0.7
 
 
-async def session(seed: int, ic: float, screened: int) -> dict[str, Any]:
-    """One default session on the market of a seed."""
-    settings = Settings()
-    settings = dataclasses.replace(settings, evaluation=dataclasses.replace(settings.evaluation, workers=0))
-    market = planted(seed, settings, ic=ic)
+@dataclasses.dataclass(frozen=True)
+class Searched:
+    """What one session did: features that passed on research, those accepted, evaluations, CPU seconds."""
+
+    passed: list[str]
+    accepted: list[str]
+    evaluations: int
+    seconds: float
+
+
+async def searched(panel: Panel, settings: Settings, screened: int) -> Searched:
+    """One default session on a panel, on a base of its own."""
     began = time.process_time()
     passed: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         config = OfflineLoopConfig(max_iterations=5, screened=screened)
         kb = KnowledgeBase(Path(folder) / "kb")
         loop = OfflineCompoundLoop(kb, lambda: LocalResearcher(settings.seed), config=config, settings=settings)
-        async for event in loop.stream(GOAL, PanelAssessor(market.panel, settings)):
+        async for event in loop.stream(GOAL, PanelAssessor(panel, settings)):
             if isinstance(event, ev.CandidateScored) and all(row.passed for row in event.agents):
                 passed.append(event.expression)
             if isinstance(event, ev.SessionEnded):
                 accepted, tried = event.accepted, event.tried
         seconds = time.process_time() - began
         with TrialLedger(kb.journal_path, read_only=True) as ledger:
-            rows = ledger.history()
-        evaluated = sum(int(t.summary.get("evaluated", 0)) for t in rows) + tried
-        names = [kb.feature(name).expression for name in accepted]
+            evaluated = sum(int(t.summary.get("evaluated", 0)) for t in ledger.history()) + tried
+        return Searched(passed, [kb.feature(name).expression for name in accepted], evaluated, round(seconds, 1))
+
+
+def session(seed: int, ic: float, screened: int) -> dict[str, Any]:
+    """One default session on the market of a seed."""
+    settings = Settings()
+    settings = dataclasses.replace(settings, evaluation=dataclasses.replace(settings.evaluation, workers=0))
+    market = planted(seed, settings, ic=ic)
+    found = asyncio.run(searched(market.panel, settings, screened))
     engine = FeatureEngine(market.panel, cache_bytes=0)
-    like = [abs(correlation(ranked(engine.values(x)), market.values)) for x in passed] if ic else []
+    like = [abs(correlation(ranked(engine.values(x)), market.values)) for x in found.passed] if ic else []
     return {
-        "seed": seed, "formula": market.formula, "passed": len(passed), "accepted": len(names),
-        "like": max(like, default=0.0),
-        "seconds": round(seconds, 1), "evaluations": evaluated, "first": names[:1],
+        "seed": seed, "formula": market.formula, "passed": len(found.passed), "accepted": len(found.accepted),
+        "like": round(max(like, default=0.0), 3), "seconds": found.seconds, "evaluations": found.evaluations,
     }  # fmt: skip
 
 
@@ -81,7 +97,7 @@ def main() -> None:
         if str(seed) not in kept:
             if time.process_time() - began > given.seconds:
                 break
-            kept[str(seed)] = asyncio.run(session(seed, given.ic, given.screened))
+            kept[str(seed)] = session(seed, given.ic, given.screened)
             print(json.dumps(kept[str(seed)]), flush=True)
             if given.out:
                 given.out.write_text(json.dumps(kept))

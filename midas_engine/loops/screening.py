@@ -105,8 +105,11 @@ class SessionScreen:
         return flat
 
     async def check(self, texts: Sequence[str]) -> list[Finalist]:
-        """The one test of the family, charged before anyone hears it. Those that hold come first."""
-        found = await self._assessor.check_family(texts, self.level)
+        """The one test of the family, charged before anyone hears it. Those that hold come first.
+
+        A family without finalists is charged too: its trees were tried.
+        """
+        found = await self._assessor.check_family(texts, self.level) if texts else []
         holds = [f for f in found if f.p <= self.level]
         await self._account.charge_family(found, self.evaluated, self.level)
         self._voice.say(

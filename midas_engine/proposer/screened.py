@@ -31,21 +31,17 @@ async def screened(
         screen: Scores trees and keeps the archive.
         seed: Same seed, data and archive, same search.
         name: Gives a free name.
-        on_text: Told of the elites.
+        on_text: Told what was begun.
     """
     space = SearchSpace(context.columns, context.cross, screen.horizon, context.limits)
     search = Search(space, seed, screen.archive, _classics(context), screen.budget)
+    on_text(f"screening up to {screen.budget:,} raw expressions; {len(screen.archive)} elites of this data are known\n")
     while not search.done:
         batch = await asyncio.to_thread(search.ask)
         if not batch:
             break
         await asyncio.to_thread(search.tell, await screen.figures(batch))
-    finalists = search.finalists(FINALISTS)
-    if not finalists:
-        on_text(f"screened {screen.evaluated:,} expressions; none would pass the gates\n")
-        await screen.keep()
-        return []
-    elites = {_signed(elite): elite for elite in finalists}
+    elites = {_signed(elite): elite for elite in search.finalists(FINALISTS)}
     found: list[Proposal] = []
     for finalist in await screen.check(list(elites)):
         elite = elites[finalist.text]

@@ -13,7 +13,7 @@ from midas_engine.dsl.expression import parse
 from midas_engine.dsl.nodes import Node, columns_of
 from midas_engine.dsl.spelling import spelled
 from midas_engine.errors import ExpressionError
-from midas_engine.search.archive import Archive, Elite, quality_of
+from midas_engine.search.archive import Archive, Elite, likeness, quality_of
 from midas_engine.search.grammar import Grammar
 from midas_engine.search.measure import Figures, short_of
 from midas_engine.search.variation import MOST_OPERATORS, crossed, mutated, operators_in
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 BATCH = 120
 SHOWN_T = 5.0
 """A |t| on the screening slice that the luckiest of some thousand trees of noise does not reach."""
+LIKE = 0.7
+"""Correlation from which two features are one find."""
 TWINS = 0.95
 """Elites more alike than this are one parent."""
 FRESH = 0.35
@@ -85,6 +87,7 @@ class Search:
         self._queue += [(atom, "grammar") for atom in atoms[: budget // ATOMS]]
         self._best = 0.0
         self._quiet = 0
+        self._judged = [e.sketch for e in self.archive if e.fate]
         for elite in self.archive:
             self._know(elite.text)
 
@@ -122,8 +125,12 @@ class Search:
 
     def _parents(self) -> list[Elite]:
         """The best by expected gain: strong, not yet drawn often, and near a gate that a change can mend."""
-        ranked = sorted(self.archive.ranked()[:80], key=lambda e: -_gain(e))
-        return self.archive.diverse(24, ranked, TWINS)
+        ranked = sorted(self.archive.ranked(), key=lambda e: -_gain(e))
+        return self.archive.diverse(24, [e for e in ranked[:100] if not self._settled(e)], TWINS)
+
+    def _settled(self, elite: Elite) -> bool:
+        """Whether an earlier session judged this one or its like: a search starts again where nothing is known yet."""
+        return any(abs(likeness(elite.sketch, other)) >= LIKE for other in self._judged)
 
     def _drawn(self, parents: list[Elite]) -> Elite:
         """One parent, by the cube of its gain: a strong one is climbed, a weak one is visited."""
@@ -173,10 +180,9 @@ class Search:
         self._quiet = 0 if better else self._quiet + 1
 
     def finalists(self, count: int) -> list[Elite]:
-        """The best that differ and would miss no gate that the slice can tell; the nearest of the rest after them."""
-        ranked = self.archive.ranked()
-        sound = self.archive.diverse(count, [e for e in ranked if not e.missed and e.fate == ""])
-        return sound
+        """The best that differ and would miss no gate that the slice can tell."""
+        open_ends = [e for e in self.archive.ranked() if not e.missed and not self._settled(e)]
+        return self.archive.diverse(count, open_ends, LIKE)
 
     # -- reading ---------------------------------------------------------------------------------
 
