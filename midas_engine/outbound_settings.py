@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-OUTBOUND_TABLES = ("outbound.kills", "outbound.signals", "outbound.told", "outbound.options")
+OUTBOUND_TABLES = ("outbound.kills", "outbound.signals", "outbound.fills", "outbound.told", "outbound.options")
 """Tables whose keys are the user's own; only a file can give them."""
 
 
@@ -17,6 +17,8 @@ class OutboundSettings:
             `file:PATH`, `freqtrade:URL` or `hummingbot:URL`.
         signals: Who is told what the features say at each closed bar: a name to `file:PATH`, `webhook:URL` or
             `websocket:127.0.0.1:PORT`.
+        fills: Where fills come from: a name to `file:PATH` (JSON lines or CSV), `webhook:127.0.0.1:PORT` or
+            `ccxt:EXCHANGE`.
         told: Who is told what happens: a name to an address of apprise, its keys as `${NAME}` of the environment.
         told_from: Least severity that is told: info, warning or critical.
         quiet_hours: UTC hours in which only what is critical is told, as 22:00-07:00; empty: none.
@@ -27,6 +29,7 @@ class OutboundSettings:
 
     kills: dict[str, str] = field(default_factory=dict)
     signals: dict[str, str] = field(default_factory=dict)
+    fills: dict[str, str] = field(default_factory=dict)
     told: dict[str, str] = field(default_factory=dict)
     told_from: str = "warning"
     quiet_hours: str = ""

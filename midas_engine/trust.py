@@ -133,6 +133,7 @@ SETTINGS: dict[str, Danger | None] = {
     "service.clients": None,
     "outbound.kills": Danger("sends kills elsewhere, or runs a program", _never),
     "outbound.signals": Danger("sends what your features say elsewhere, or opens a door", _never),
+    "outbound.fills": Danger("opens a door, or sends your key to an exchange", _never),
     "outbound.told": Danger("sends messages elsewhere", _never),
     "outbound.told_from": None,
     "outbound.quiet_hours": None,

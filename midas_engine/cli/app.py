@@ -42,6 +42,7 @@ VERBS = {
     },
     "kills": f"{_HERE}.kills:kills",
     "signals": f"{_HERE}.signals:signals",
+    "fills": f"{_HERE}.fills:fills",
     "data": f"{_HERE}.data:data",
     "dsl": f"{_HERE}.dsl:dsl",
     "kb": f"{_HERE}.kb:kb",
@@ -77,7 +78,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "undo",
         "redo",
     ),
-    "Monitoring": ("run", "monitor", "report", "book", "kills", "signals"),
+    "Monitoring": ("run", "monitor", "report", "book", "kills", "signals", "fills"),
     "Data, language, upkeep": ("data", "dsl", "kb", "trust", "warmup", "plugins"),
 }
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, TypeVar
 from midas_engine.errors import SettingsError
 from midas_engine.outbound.command_line import CommandLine
 from midas_engine.outbound.destination import addresses_of
+from midas_engine.outbound.fill_input import FillInput
+from midas_engine.outbound.fill_sources import FillDoor, FillFile, FillTrades
 from midas_engine.outbound.freqtrade import Freqtrade
 from midas_engine.outbound.hummingbot import Hummingbot
 from midas_engine.outbound.kill_output import KillOutput
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
     from midas_engine.clock import Clock
     from midas_engine.outbound.destination import Address, Destination
+    from midas_engine.outbound.fill_input import FillSource
     from midas_engine.outbound.outputs import Output, Source
     from midas_engine.outbound.signal_output import SignalSide
     from midas_engine.outbound_settings import OutboundSettings
@@ -47,6 +50,13 @@ SIGNAL_KINDS: dict[str, Callable[[Address, Source], SignalSide]] = {
 }
 
 
+FILL_KINDS: dict[str, Callable[[Address, Source], FillSource]] = {
+    "file": FillFile,
+    "webhook": FillDoor,
+    "ccxt": FillTrades,
+}
+
+
 def outputs_of(settings: OutboundSettings, source: Source) -> Outputs:
     """The outputs that `settings` name; none where nothing is set. Start and close what this gives.
 
@@ -61,6 +71,9 @@ def outputs_of(settings: OutboundSettings, source: Source) -> Outputs:
     signals = addresses_of("signals", settings.signals, settings.options)
     if signals:
         found.append(SignalOutput(source, [_made(SIGNAL_KINDS, "signals", a)(a, source) for a in signals]))
+    fills = addresses_of("fills", settings.fills, settings.options)
+    if fills:
+        found.append(FillInput(source, [_made(FILL_KINDS, "fills", a)(a, source) for a in fills]))
     told = addresses_of("told", settings.told, settings.options)
     if told:
         gathering = Gathering(settings.told_from, read_hours(settings.quiet_hours))

@@ -26,6 +26,7 @@ class Source:
     Attributes:
         panel: The market as it stands, history and all; None before there is one.
         monitor: The live monitor; None before there is one.
+        live: Who follows the feed, and takes fills; None before there is one.
         settings: Costs, caps and limits, for the book's weights; None: none are told.
     """
 
@@ -36,6 +37,7 @@ class Source:
     panel: Callable[[], Panel | None] = lambda: None
     monitor: Callable[[], Any] = lambda: None
     settings: Settings | None = None
+    live: Callable[[], Any] = lambda: None
 
     def fault(self, where: str, message: str, severity: str = "warning", hint: str = "") -> None:
         """Tell what failed and was survived; on the event loop."""

@@ -47,6 +47,7 @@ class Leaving:
             panel=lambda: watched.panel,
             monitor=lambda: watched.live.monitor if watched.live is not None else None,
             settings=self._settings,
+            live=lambda: watched.live,
         )
         outputs = outputs_of(self._settings.outbound, source)
         try:

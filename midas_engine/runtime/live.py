@@ -98,6 +98,7 @@ class LiveWatch:
         self._records: list[FeatureRecord] = []
         self._untaken: ClosedBar | None = None
         self.taken = 0
+        self.fills: Callable[[], Any] = lambda: None
         self.panel: Panel | None = None
         self.problems: dict[str, str] = {}
 
@@ -264,7 +265,8 @@ class LiveWatch:
         self.panel = panel = await asyncio.to_thread(_extended, self.panel, bar)
         values = self._stream.update({name: column[-1] for name, column in panel.fields.items()})
         regime = str((await asyncio.to_thread(regime_labels, panel))[-1])
-        await self.monitor.process_bar(bar.at, values, panel.values("returns")[-1], regime=regime)
+        fills = self.fills() or None
+        await self.monitor.process_bar(bar.at, values, panel.values("returns")[-1], fills, regime)
         self._on_panel(panel)
 
     async def rebook(self, records: Sequence[FeatureRecord]) -> None:
