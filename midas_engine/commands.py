@@ -10,17 +10,20 @@ base reads it, calls its `on_kill` once and stops the feature. The pipeline's ar
 from __future__ import annotations
 
 import dataclasses
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from midas_engine.errors import JournalError, KnowledgeBaseError, LockTimeoutError, MidasError, TransitionError
+from midas_engine.kb.kill_file import Kill
+from midas_engine.kb.names import split_version
 from midas_engine.models import FeatureState
 from midas_engine.preflight import MEASURED, Preflight, preflight
 from midas_engine.promoter.latch import check_kill, last_copy, latch_beside
-from midas_engine.promoter.rules import ACTIONS, GATED, MOVES, check_force
+from midas_engine.promoter.rules import ACTIONS, GATED, MOVES, check_force, check_reason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from midas_engine.events import FeatureMoved
     from midas_engine.kb import KnowledgeBase
@@ -29,7 +32,10 @@ if TYPE_CHECKING:
     from midas_engine.promoter import FeaturePromoter, Preview
     from midas_engine.settings import Settings
 
-__all__ = ["ACTIONS", "MOVES", "Commands", "Done", "check_door"]
+__all__ = ["ACTIONS", "MOVES", "AllDone", "Commands", "Done", "check_door"]
+
+LIVE = (FeatureState.DEPLOYED, FeatureState.SHADOW)
+_PAUSING = "commands/pause-all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,23 @@ class Done:
         tail = f", {self.words}" if self.words else ""
         late = ", its file moves as soon as the base is free" if self.waits else ""
         return f"{self.record.name} {ACTIONS[self.action].done}{tail}{late}"
+
+
+@dataclass(frozen=True, slots=True)
+class AllDone:
+    """What one command on everything live did.
+
+    Attributes:
+        action: kill or pause.
+        features: The features that it holds for now.
+        waits: Killed features whose files move later, and why.
+        failed: Features that it does not hold for, and why.
+    """
+
+    action: str
+    features: tuple[str, ...] = ()
+    waits: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    failed: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def check_door(action: str, via: str) -> None:
@@ -261,6 +284,87 @@ class Commands:
         except (LockTimeoutError, JournalError) as error:
             return None, error.message
         return record, "" if record.state is FeatureState.ARCHIVED else "another process holds the base"
+
+    # -- everything at once ------------------------------------------------------------------------
+
+    def live(self) -> tuple[str, ...]:
+        """The live features that are not killed, damaged ones among them, by name."""
+        return tuple(sorted(record.name for record in self._live()))
+
+    def _live(self) -> list[FeatureRecord]:
+        killed = self._kb.kill_file.read().kills
+        found = [record for state in LIVE for record in self._kb.features(state)]
+        found += [record for record in self._kb.damaged_features() if record.state in LIVE]
+        return [record for record in found if not record.killed and record.name not in killed]
+
+    def kill_all(self, reason: str, *, latched: Callable[[], None] | None = None) -> AllDone:
+        """Stop everything live for good: every kill latched with one write, then archived one after another.
+
+        Raises:
+            TransitionError: There is no reason, or nothing is live.
+            KnowledgeBaseError: The kill file could not be written; nothing is killed then.
+        """
+        check_door("kill", self._via)
+        if self._settings.read_only or "opened read-only" not in self._kb.read_only_reason:
+            self._kb.check_writable()
+        records, at = self._live(), self._kb.clock.now().isoformat()
+        if not records:
+            raise TransitionError("nothing is live: there is nothing to kill")
+        kills = [
+            Kill("", r.name, split_version(r.name)[1], check_reason("kill", reason, r), "operator", self._via, at)
+            for r in records
+        ]
+        self._kb.kill_file.keep_all(kills)
+        if latched is not None:
+            latched()
+        waits: dict[str, str] = {}
+        for record in records:
+            try:
+                _, why = self._archive(record.name, reason)
+            except MidasError as error:  # latched it is, whatever keeps its file where it lies
+                why = error.message
+            if why:
+                waits[record.name] = why
+        return AllDone("kill", tuple(sorted(r.name for r in records)), waits)
+
+    def pause_all(self, reason: str = "") -> AllDone:
+        """Set everything live aside. It is on record before the first is paused: a stop in between is gone on with.
+
+        Raises:
+            TransitionError: Nothing is live that is not paused.
+        """
+        check_door("pause", self._via)
+        names = [record.name for record in self._live() if not record.paused and not record.damaged]
+        if not names:
+            raise TransitionError("nothing is live that is not paused: there is nothing to pause")
+        wanted = json.dumps({"names": names, "reason": reason}).encode()
+        self._promoter().journal.put_state(_PAUSING, wanted, durable=True)
+        return self._pause(names, reason)
+
+    def go_on_pausing(self) -> AllDone | None:
+        """Finish a `pause_all` that was stopped in the middle; None when there is none."""
+        kept = self._promoter().journal.get_state(_PAUSING)
+        if not kept:
+            return None
+        try:
+            asked = json.loads(kept)
+            names, reason = [str(name) for name in asked["names"]], str(asked["reason"])
+        except (ValueError, KeyError, TypeError):
+            return None
+        live = {record.name for record in self._live() if not record.paused}
+        return self._pause([name for name in names if name in live], reason)
+
+    def _pause(self, names: Sequence[str], reason: str) -> AllDone:
+        done, failed = [], {}
+        for name in names:
+            try:
+                self._promoter().pause(name, reason)
+            except MidasError as error:
+                failed[name] = error.message
+            else:
+                done.append(name)
+        self._promoter().journal.put_state(_PAUSING, b"", durable=True)
+        return AllDone("pause", tuple(sorted(done)), {}, failed)
 
     # -- taking back -------------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ EPILOG = """examples:
                                        replay a market whose truth is known: one signal decays, one flips
   midas-tui --kb ./midas-kb            your pipeline, discovery on the sample
   midas-tui --data live:binance        live bars (needs the extra: pip install 'midas-alpha[live]')
+  midas-tui --attach                   the service (midas run) of ./midas-kb; by itself where one holds the base
   midas-tui --serve --replay           in a browser, read-only (extra: pip install 'midas-alpha[web]')
 
 keys: 1-6 modes, ? help, : palette, q quit. In a replay: space plays, [ and ] jump between alerts."""
@@ -49,6 +50,13 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--synthetic", action="store_true", help="short for --replay synthetic")
     p.add_argument("--speed", type=float, default=None, metavar="X", help="replay speed in bars a second (default 4)")
     p.add_argument("--paused", action="store_true", help="start the replay standing still: space plays")
+    p.add_argument(
+        "--attach",
+        nargs="?",
+        const="",
+        metavar="ADDRESS",
+        help="be a terminal of the service that holds the base, or of the one at ADDRESS (a socket, ws://127.0.0.1:PORT)",
+    )
     p.add_argument("--read-only", action="store_true", help="refuse every action that changes the pipeline")
     p.add_argument("--ascii", action="store_true", help="no characters beyond ASCII")
     p.add_argument("--theme", metavar="NAME", help="midas-dark, midas-light, midas-contrast, or one of Textual's")
@@ -103,6 +111,13 @@ def _run(args: argparse.Namespace, settings: Settings) -> int:
     replay = "synthetic" if args.synthetic else args.replay
 
     def make_runtime() -> RuntimePort:
+        from midas_tui.attach import attached_runtime
+
+        # Who names data of his own wants an engine on it, whoever holds the base.
+        own = replay is not None or (args.attach is None and args.data is not None)
+        attached = None if own else attached_runtime(settings, args.attach)
+        if attached is not None:
+            return attached
         from midas_engine.runtime import Runtime
 
         return Runtime(settings, replay=replay, speed=args.speed, play=not args.paused)

@@ -253,6 +253,11 @@ class RuntimePort(Protocol):
     @property
     def read_only(self) -> bool: ...  # noqa: D102
     @property
+    def attached(self) -> str:
+        """Address of the service that runs the engine; empty where it runs in this process."""
+        ...
+
+    @property
     def source(self) -> str: ...  # noqa: D102
     @property
     def bar_seconds(self) -> int: ...  # noqa: D102

@@ -289,6 +289,8 @@ class Store:
             self.faults.append(event)
             self.unread += event.severity != "info"
             self.mark("faults")
+        elif isinstance(event, ev.QueryAnswered):
+            self.mark("metrics", "pipeline")
         elif isinstance(event, ev.DiagnosisStarted | ev.DiagnosisFinished):
             self.mark("alerts", "documents")
 

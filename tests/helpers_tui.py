@@ -240,6 +240,7 @@ class ScriptedRuntime:
     """A runtime whose every answer is fixed; `calls` records what was asked of it."""
 
     mode = "OFFLINE"
+    attached = ""
     read_only = False
     source = "scripted"
     phase = "running"

@@ -74,6 +74,7 @@ def test_what_must_not_be_lost_is_never_replaced() -> None:
         "AlertUpdated",
         "BarProcessed",
         "FeatureTicked",
+        "QueryAnswered",
         "ReplayMoved",
         "TroubleChanged",
         "WatchChanged",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -15,10 +15,12 @@ from midas_engine.regular import obstacle
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from midas_engine.commands import Commands
     from midas_engine.evaluator.trials.ledger import Trial
     from midas_engine.kb import KnowledgeBase
     from midas_engine.models import FeatureRecord
     from midas_engine.promoter import FeaturePromoter
+    from midas_engine.service.client import RemoteCommands
     from midas_engine.settings import Settings
     from midas_engine.workspace import Workspace
 
@@ -99,6 +101,29 @@ def open_workspace(settings: Settings, *, create: bool = False, read_only: bool 
     finally:
         _tell(workspace.kb.notices())
         workspace.close()
+
+
+@contextmanager
+def open_commands(settings: Settings, *, read_only: bool = False) -> Iterator[Commands | RemoteCommands]:
+    """What moves features: through the service that holds the base, where one does, else here.
+
+    Args:
+        settings: Name the base.
+        read_only: Open nothing for writing before a command needs it: a kill must not wait for another process.
+    """
+    require_base(settings)
+    from midas_engine.service.client import RemoteCommands, reach
+
+    with ExitStack() as stack:
+        client = None if settings.read_only else reach(settings.kb_path)
+        if client is not None:
+            stack.callback(client.close)
+            yield RemoteCommands(client, lambda: stack.enter_context(open_workspace(settings, read_only=True)).commands)
+            return
+        workspace = stack.enter_context(open_workspace(settings, read_only=read_only))
+        if not read_only:
+            tell_notices(workspace)
+        yield workspace.commands
 
 
 @contextmanager

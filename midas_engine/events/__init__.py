@@ -51,6 +51,7 @@ from midas_engine.events.pipeline import (
 )
 from midas_engine.events.program import (
     FaultReported,
+    QueryAnswered,
     ReplayMoved,
     RuntimeChanged,
     Trouble,
@@ -84,6 +85,7 @@ __all__ = [
     "ModelCalled",
     "PhaseStarted",
     "PlanMade",
+    "QueryAnswered",
     "ReplayMoved",
     "ReportWritten",
     "RuntimeChanged",

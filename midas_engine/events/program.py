@@ -43,6 +43,18 @@ class FaultReported(Event):
     severity: str = "warning"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueryAnswered(Event):
+    """What was asked of a service about a feature has come: who looked for it before may look again."""
+
+    feature: str
+
+    @property
+    def replace_key(self) -> object | None:
+        """One is enough."""
+        return self.feature
+
+
 @dataclass(frozen=True, slots=True)
 class Trouble:
     """Something that is wrong now: a badge of a few words, what it is, and what to do."""

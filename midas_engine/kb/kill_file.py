@@ -22,7 +22,7 @@ from midas_engine.kb.names import split_version
 from midas_engine.kb.sealed_lines import append_synced, opened, sealed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -147,6 +147,14 @@ class KillFile:
         kept = replace(kill, id=kill.id or secrets.token_hex(8))
         self._append([_line_of(kept)])
         return kept
+
+    def keep_all(self, kills: Sequence[Kill]) -> None:
+        """Write many kills with one write and one sync; those that hold already are left as they are."""
+        held = self.read().kills
+        fresh = {kill.feature: replace(kill, id=kill.id or secrets.token_hex(8)) for kill in kills}
+        lines = [_line_of(kill) for name, kill in fresh.items() if name not in held]
+        if lines:
+            self._append(lines)
 
     def told(self, id: str) -> None:
         """Note that the callback of a kill has returned."""

@@ -69,7 +69,7 @@ class OpenBase:
             clock=self._clock,
             via="terminal",
             on_event=on_event,
-            data=self._data,
+            data=self.todays_data,
         )
         self._workspace = workspace
         kb = workspace.kb
@@ -81,9 +81,18 @@ class OpenBase:
             for notice in workspace.journal.fresh_notices():
                 fault("journal", notice, "see `midas kb check`", "critical")
             workspace.promoter  # noqa: B018 - a pipeline that cannot be opened is told now
+            if not self.read_only and (left := workspace.commands.go_on_pausing()) is not None:
+                names = ", ".join(left.features) or "nobody is left"
+                fault(
+                    "pipeline",
+                    f"a pause of everything was stopped in the middle and is gone on with: {names}",
+                    "",
+                    "warning",
+                )
             self._ready = True
 
-    def _data(self) -> tuple[Panel | None, str]:
+    def todays_data(self) -> tuple[Panel | None, str]:
+        """Today's data for pre-flights, or None and why not."""
         panel = self._watched.panel
         return panel, "" if panel is not None else "the data is not loaded yet"
 

@@ -86,13 +86,13 @@ class Pipeline:
         self._base.refuse_changes()
         commands = self._base.workspace.commands
         if action == "kill":
-            done = await asyncio.to_thread(commands.kill, name, reason, latched=self._obey_from_thread())
+            done = await asyncio.to_thread(commands.kill, name, reason, latched=self.obey_from_thread())
         else:
             done = await asyncio.to_thread(commands.act, action, name, reason, force=bool(reason.strip()))
         self._supervisor.background(self.obey(), "watch")
         return done.said
 
-    def _obey_from_thread(self) -> Callable[[], None]:
+    def obey_from_thread(self) -> Callable[[], None]:
         """What a kill calls once it is latched: whoever watches here obeys before the archive is waited for."""
         loop = asyncio.get_running_loop()
 

@@ -67,7 +67,10 @@ class Runtime:
         feed: How the feed stands.
         leaving: What leaves the process.
         since_left: What changed since somebody left.
+        attached: Empty: the engine runs in this process.
     """
+
+    attached = ""
 
     def __init__(
         self,

@@ -57,12 +57,18 @@ class Place:
 
     @property
     def socket(self) -> Path:
-        """The control socket: in the base, or in the runtime folder where that path would be too long for one."""
+        """The control socket: in the base, or in the runtime folder where that path would be too long for one.
+
+        The runtime folder is `$XDG_RUNTIME_DIR/midas`, or one of this user's own among the temporary ones.
+        """
         own = self.base.absolute().resolve() / FOLDER / "socket"
         if len(os.fsencode(own)) <= MOST_SOCKET_BYTES:
             return own
-        mark = hashlib.sha256(os.fsencode(self.base.absolute().resolve())).hexdigest()[:16]
-        return runtime_folder() / f"{mark}.socket"
+        name = hashlib.sha256(os.fsencode(self.base.absolute().resolve())).hexdigest()[:16] + ".socket"
+        given = Path(os.environ.get("XDG_RUNTIME_DIR", "")) / "midas" / name
+        if given.is_absolute() and len(os.fsencode(given)) <= MOST_SOCKET_BYTES:
+            return given
+        return Path(tempfile.gettempdir()) / f"midas-{os.getuid()}" / name
 
     def make(self) -> None:
         """Make the private folder and the socket's.
@@ -88,6 +94,16 @@ class Place:
         REDACTOR.register(token)
         return token
 
+    def found_token(self) -> str:
+        """The token as a client knows it; nothing is made.
+
+        Raises:
+            SettingsError: There is none.
+        """
+        if not os.environ.get(TOKEN_VARIABLE) and not self.token_file.exists():
+            raise SettingsError("there is no token for the service", hint=f"set {TOKEN_VARIABLE}, or give its --kb")
+        return self.token()
+
     def _kept_token(self) -> str:
         path = self.token_file
         try:
@@ -107,14 +123,6 @@ class Place:
             if info.st_uid != os.getuid() or info.st_mode & 0o077:
                 raise KnowledgeBaseError(f"{path} may be read by others than you", hint=f"chmod 600 {path}")
             return file.read(4096).decode("ascii", "replace").strip()
-
-
-def runtime_folder() -> Path:
-    """`$XDG_RUNTIME_DIR/midas`, or a folder of this user's own among the temporary ones."""
-    given = os.environ.get("XDG_RUNTIME_DIR", "")
-    if os.path.isabs(given) and len(given) < 60:
-        return Path(given) / "midas"
-    return Path(tempfile.gettempdir()) / f"midas-{os.getuid()}"
 
 
 def private_folder(path: Path) -> None:

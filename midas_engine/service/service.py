@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING
 from midas_engine.errors import LockTimeoutError, MidasError
 from midas_engine.runtime import Runtime
 from midas_engine.service.alarms import AlarmsFile
+from midas_engine.service.desk import CommandLine, Desk
+from midas_engine.service.door import Door
 from midas_engine.service.health import HealthDoor
 from midas_engine.service.log import ServiceLog
 from midas_engine.service.place import ROLE
 from midas_engine.service.vitals import Vitals
+from midas_engine.service.websocket import WebSocketDoor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,7 +40,9 @@ class Service:
     Attributes:
         runtime: The engine.
         vitals: How it is.
+        door: Where terminals and commands come in, while this process holds the base.
         health: The health endpoint, where one is set.
+        websocket: The second way to the door, where one is set.
     """
 
     def __init__(self, plan: Plan, *, clock: Clock | None = None, own: Sequence[FeatureRecord] = ()) -> None:
@@ -47,6 +52,9 @@ class Service:
         self._alone = bool(own)
         self.vitals = Vitals(self.runtime)
         self.health: HealthDoor | None = None
+        self.door: Door | None = None
+        self.websocket: WebSocketDoor | None = None
+        self._command_line = CommandLine(self.runtime)
         self._claim: Claim | None = None
         self._alarms: AlarmsFile | None = None
         self._log: ServiceLog | None = None
@@ -63,6 +71,7 @@ class Service:
         plan, runtime = self.plan, self.runtime
         await asyncio.to_thread(self._take_base)
         if self._claim is not None:
+            self.door = Door(Desk(runtime, self.vitals, self._command_line), plan.settings.service.clients)
             self._open_files()
         for output in plan.outputs:  # before the first bar of a catch-up: nothing of it is missed
             await output.start(runtime)
@@ -73,12 +82,17 @@ class Service:
                 f"{plan.settings.kb} is watched by {runtime.watched.held}", hint="stop that one first"
             )
         supervisor = runtime.supervisor
+        if self.door is not None:
+            await self.door.listen(plan.place.socket)
         supervisor.background(self.vitals.measure_lag(), "loop lag")
         if plan.quiet:
             return
         if plan.health is not None:
             self.health = HealthDoor(plan.health, plan.place.token(), self.vitals)
             await self.health.open()
+        if plan.websocket is not None and self.door is not None:
+            self.websocket = WebSocketDoor(plan.websocket, plan.place.token(), self.door)
+            await self.websocket.open()
         schedule = plan.schedule.run(runtime.clock, runtime.sessions.start, self._refused)
         supervisor.background(schedule, "schedule")
 
@@ -118,14 +132,17 @@ class Service:
 
     async def stop(self) -> None:
         """Close everything in the reverse order; safe to call twice, and after a start that failed."""
-        if self.health is not None:
-            await self.health.close()
+        for door in (self.health, self.door, self.websocket):
+            if door is not None:
+                await door.close()
+        self.health = self.door = self.websocket = None
         for output in reversed(self._started):
             with contextlib.suppress(MidasError, TimeoutError, OSError):
                 async with asyncio.timeout(CLOSING_SECONDS):
                     await output.close()
         self._started = []
         await self.runtime.stop()
+        await asyncio.to_thread(self._command_line.close)
         for untap in self._untap:
             untap()
         self._untap = []

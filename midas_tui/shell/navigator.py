@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from textual.app import SuspendNotSupported
 
+from midas_engine.errors import MidasError
+from midas_tui.faults import describe
 from midas_tui.modals.go import TOP, GoModal
 from midas_tui.page import Page
 from midas_tui.workers import in_worker
@@ -164,6 +166,8 @@ class Navigator:
         try:
             with self._app.suspend():
                 subprocess.run([*editor, runtime.documents.file(path)], check=False)
+        except MidasError as error:
+            self._messages.say(describe(error), bad=True)
         except (SuspendNotSupported, OSError) as error:
             self._messages.say(f"{editor[0]} could not be run: {error}", bad=True)
 

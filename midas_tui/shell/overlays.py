@@ -103,6 +103,9 @@ class Overlays:
             return
         runtime = self._link.runtime
         reasons = []
+        if runtime is not None and runtime.attached:
+            self._app.exit(0)  # nothing stops: the service goes on
+            return
         if self._store.running_session is not None:
             reasons.append("a discovery session runs: it will be cancelled and its learning written")
         if runtime is not None and runtime.mode == "LIVE":

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from midas_engine.cli.context import Shared, Verb, pass_shared
-from midas_engine.cli.open_base import open_workspace, tell_notices
+from midas_engine.cli.everything import kill_all, pause_all
+from midas_engine.cli.open_base import open_commands
 from midas_engine.cli.output import ask, clean, table
 from midas_engine.cli.verbs.status import marks
 from midas_engine.errors import NameRefusedError
@@ -31,9 +32,7 @@ LEAVES = ("demote", "pause", "redeploy", "rollback")
 
 def _move(shared: Shared, action: str, name: str, dry_run: bool, reason: str, *, force: bool = False) -> None:
     """Carry an action out, or show what it would do. What goes live is looked at on today's data first."""
-    with open_workspace(shared.settings()) as workspace:
-        tell_notices(workspace)
-        commands = workspace.commands
+    with open_commands(shared.settings()) as commands:
         preview = commands.preview(action, name)
         for figure in preview.figures:
             shared.note(_gate_line(figure))
@@ -135,32 +134,44 @@ def reject(shared: Shared, name: str, reason: str, dry_run: bool) -> None:
     _move(shared, "reject", name, dry_run, reason)
 
 
-@click.command(cls=Verb, example="midas kill vwap_zscore_mean_rev --reason flipped --yes vwap_zscore_mean_rev")
-@_name
+@click.command(
+    cls=Verb,
+    example=(
+        "midas kill vwap_zscore_mean_rev --reason flipped --yes vwap_zscore_mean_rev",
+        "midas kill --all --reason fire",
+    ),
+)
+@click.argument("name", required=False)
+@click.option("--all", "everything", is_flag=True, help="Kill every live feature, in one command.")
 @_reason
-@click.option("--yes", "answer", metavar="NAME", help="The feature's name once more, instead of typing it when asked.")
+@click.option("--yes", "answer", metavar="NAME", help="What would have to be typed, instead of typing it when asked.")
 @_dry_run
 @pass_shared
-def kill(shared: Shared, name: str, reason: str, answer: str | None, dry_run: bool) -> None:
-    """Stop a feature for good. A kill cannot be undone, so the name must be typed once more.
+def kill(shared: Shared, name: str | None, everything: bool, reason: str, answer: str | None, dry_run: bool) -> None:
+    """Stop a feature for good. A kill cannot be undone, so the name must be typed once more; for all, "kill all".
 
     It is latched at once, without waiting for another process: a monitor that runs obeys it within a second, and
     calls its on_kill; else the next one does at its start.
     """
+    if everything:
+        kill_all(shared, name, reason, answer, dry_run=dry_run)
+        return
+    if name is None:
+        raise click.UsageError("name the feature, or give --all")
     if dry_run:
         _move(shared, "kill", name, dry_run, reason)
         return
     # opening the base for writing may have to wait for another process
-    with open_workspace(shared.settings(), read_only=True) as beside:
-        beside.commands.check_kill(name, reason)  # refused before anything is asked
+    with open_commands(shared.settings(), read_only=True) as beside:
+        beside.check_kill(name, reason)  # refused before anything is asked
     typed = answer
     if typed is None:
         typed = ask(f"Killing {clean(name)} is final. Type its name to go on")
     if typed != name:
         raise NameRefusedError(f"{typed!r} is not {name!r}; nothing was killed", hint="type the feature's name exactly")
-    with open_workspace(shared.settings(), read_only=True) as beside:
-        done = beside.commands.kill(name, reason)
-        partners = beside.commands.book_words()
+    with open_commands(shared.settings(), read_only=True) as beside:
+        done = beside.kill(name, reason)
+        partners = beside.book_words()
     document = {"action": "kill", "feature": done.record, "waits": done.waits, "on_kill_pending": done.pending}
     shared.show(document, lambda: _killed(done))
     for line in partners:
@@ -176,13 +187,26 @@ def _killed(done: Done) -> str:
     return "\n".join(lines)
 
 
-@click.command(cls=Verb, example="midas pause vwap_zscore_mean_rev --reason 'exchange maintenance'")
-@_name
+@click.command(
+    cls=Verb,
+    example=(
+        "midas pause vwap_zscore_mean_rev --reason 'exchange maintenance'",
+        "midas pause --all --reason maintenance",
+    ),
+)
+@click.argument("name", required=False)
+@click.option("--all", "everything", is_flag=True, help="Pause every live feature, in one command.")
 @_reason
+@click.option("--yes", "answer", metavar="TEXT", help='With --all: "pause all", instead of typing it when asked.')
 @_dry_run
 @pass_shared
-def pause(shared: Shared, name: str, reason: str, dry_run: bool) -> None:
-    """Set a live feature aside without retiring it."""
+def pause(shared: Shared, name: str | None, everything: bool, reason: str, answer: str | None, dry_run: bool) -> None:
+    """Set a live feature aside without retiring it; for all of them "pause all" must be typed."""
+    if everything:
+        pause_all(shared, name, reason, answer, dry_run=dry_run)
+        return
+    if name is None:
+        raise click.UsageError("name the feature, or give --all")
     _move(shared, "pause", name, dry_run, reason)
 
 
@@ -222,9 +246,8 @@ def rollback(shared: Shared, name: str, reason: str, dry_run: bool) -> None:
 @pass_shared
 def undo(shared: Shared, name: str | None) -> None:
     """Take the last action back, or the last one on NAME. A kill stays."""
-    with open_workspace(shared.settings()) as workspace:
-        tell_notices(workspace)
-        event = workspace.commands.undo(name)
+    with open_commands(shared.settings()) as commands:
+        event = commands.undo(name)
     _reversed(shared, "undo", event)
 
 
@@ -233,9 +256,8 @@ def undo(shared: Shared, name: str | None) -> None:
 @pass_shared
 def redo(shared: Shared, name: str | None) -> None:
     """Do again what the last undo took back."""
-    with open_workspace(shared.settings()) as workspace:
-        tell_notices(workspace)
-        event = workspace.commands.redo(name)
+    with open_commands(shared.settings()) as commands:
+        event = commands.redo(name)
     _reversed(shared, "redo", event)
 
 

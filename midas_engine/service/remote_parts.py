@@ -1,0 +1,239 @@
+"""The parts of a `RemoteRuntime`: each asks the service for what the runtime's part of that name answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from midas_engine.errors import KnowledgeBaseError, MidasError
+from midas_engine.events import QueryAnswered
+from midas_engine.models import PipelineSummary, SessionSummary
+from midas_engine.runtime.queries import ChartData, ForwardRecord, Portfolio
+from midas_engine.runtime.watch_report import WatchReport, watch_report
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from midas_engine.book.figures import BookFigures
+    from midas_engine.bus import EventBus
+    from midas_engine.clock import Clock
+    from midas_engine.kb.catalogue import DocumentInfo
+    from midas_engine.models import Alert, FeatureMetrics
+    from midas_engine.promoter import Preview
+    from midas_engine.service.mirror import Mirror
+
+Ask = Callable[..., Awaitable[Any]]
+MOST_CACHED = 500
+
+
+class RemotePipeline:
+    """See `runtime.pipeline.Pipeline`."""
+
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+
+    async def summary(self) -> PipelineSummary:
+        """Every feature, by state."""
+        found: PipelineSummary = await self._ask("pipeline.summary", PipelineSummary)
+        return found
+
+    async def preview(self, action: str, name: str) -> Preview:
+        """What an action would change."""
+        from midas_engine.promoter import Preview
+
+        found: Preview = await self._ask("pipeline.preview", Preview, action, name)
+        return found
+
+    async def act(self, action: str, name: str, reason: str = "") -> str:
+        """Move a feature; says what happened."""
+        return str(await self._ask("pipeline.act", str, action, name, reason))
+
+    async def undo(self) -> str:
+        """Take the last reversible action back."""
+        return str(await self._ask("pipeline.undo", str))
+
+    async def redo(self) -> str:
+        """Do again what was undone."""
+        return str(await self._ask("pipeline.redo", str))
+
+
+class RemoteQueries:
+    """See `runtime.queries.Queries`. Charts and records are asked for when they are looked at, and kept for the bar.
+
+    Args:
+        mirror: What was told.
+        bus: Told when an answer came that was looked for before.
+        clock: The day of the wall's clock.
+        ask: Asks the service.
+    """
+
+    def __init__(self, mirror: Mirror, bus: EventBus, clock: Clock, ask: Ask) -> None:
+        self._mirror, self._bus, self._clock, self._ask = mirror, bus, clock, ask
+        self._answers: dict[tuple[str, str], tuple[int, Any]] = {}
+        self._asking: dict[tuple[str, str], asyncio.Task[None]] = {}
+
+    def metrics(self) -> Mapping[str, FeatureMetrics]:
+        """Newest figures of every watched feature."""
+        return self._mirror.metrics()
+
+    def alerts(self, *, include_resolved: bool = False) -> Sequence[Alert]:
+        """Episodes, newest first."""
+        return self._mirror.alerts(include_resolved=include_resolved)
+
+    @property
+    def stale(self) -> bool:
+        """Nothing is known of the last two bars."""
+        return self._mirror.stale
+
+    def watch_report(self, summary: PipelineSummary) -> WatchReport:
+        """What of the pipeline is not watched, and what left the watch today."""
+        facts = self._mirror.facts
+        if facts.phase == "starting":
+            return WatchReport()
+        return watch_report(summary, facts.watched, facts.problems, self._clock.now().date())
+
+    def portfolio(self) -> Portfolio | None:
+        """The portfolio detector as told with the newest bar."""
+        return self._mirror.facts.portfolio
+
+    def kill_proposals(self) -> Mapping[str, str]:
+        """Features that would be stopped, and why."""
+        return self._mirror.facts.proposals
+
+    def chart(self, name: str) -> ChartData | None:
+        """Recent bars of a feature; None until the service has answered."""
+        found: ChartData | None = self._looked("queries.chart", ChartData | None, name)
+        return found
+
+    def forward(self, name: str) -> ForwardRecord | None:
+        """What a watched feature did since it was frozen; None until the service has answered."""
+        found: ForwardRecord | None = self._looked("queries.forward", ForwardRecord | None, name)
+        return found
+
+    def _looked(self, call: str, kind: Any, name: str) -> Any:
+        """What is known; the service is asked where that is of an earlier bar."""
+        key = (call, name)
+        at, value = self._answers.get(key, (-1, None))
+        if at != self._mirror.bars and key not in self._asking and not self._mirror.lost:
+            task = asyncio.get_running_loop().create_task(self._fetch(key, kind), name="ask")
+            self._asking[key] = task
+            task.add_done_callback(lambda _: self._asking.pop(key, None))
+        return value
+
+    async def _fetch(self, key: tuple[str, str], kind: Any) -> None:
+        at = self._mirror.bars
+        try:
+            value = await self._ask(key[0], kind, key[1])
+        except MidasError:
+            value = self._answers.get(key, (0, None))[1]
+        self._answers.pop(key, None)
+        self._answers[key] = (at, value)
+        for old in list(self._answers)[:-MOST_CACHED]:
+            del self._answers[old]
+        self._bus.publish(QueryAnswered(at=self._clock.now(), feature=key[1]))
+
+    async def acknowledge(self, alert_id: str) -> str:
+        """Mark an episode as seen."""
+        return str(await self._ask("queries.acknowledge", str, alert_id))
+
+    async def snooze(self, alert_id: str, hours: float) -> str:
+        """Silence an episode for `hours`."""
+        return str(await self._ask("queries.snooze", str, alert_id, hours))
+
+    async def reopen(self, alert_id: str) -> str:
+        """Take an acknowledgement or a snooze back."""
+        return str(await self._ask("queries.reopen", str, alert_id))
+
+    async def close(self) -> None:
+        """Let go of what is being asked."""
+        tasks = tuple(self._asking.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class RemoteSessions:
+    """See `runtime.sessions.Sessions`."""
+
+    def __init__(self, mirror: Mirror, ask: Ask) -> None:
+        self._mirror, self._ask = mirror, ask
+        self._known: Sequence[SessionSummary] = ()
+
+    def list(self) -> Sequence[SessionSummary]:
+        """Sessions of the service as `refresh` saw them."""
+        return self._known
+
+    async def refresh(self) -> Sequence[SessionSummary]:
+        """Ask for the sessions of the service, newest first."""
+        self._known = await self._ask("sessions.list", tuple[SessionSummary, ...])
+        return self._known
+
+    def providers(self) -> Sequence[str]:
+        """Researchers that the service can use."""
+        return self._mirror.facts.providers
+
+    async def start(self, goal: str, provider: str = "") -> str:
+        """Start a session there."""
+        return str(await self._ask("sessions.start", str, goal, provider))
+
+    async def cancel(self) -> str:
+        """Cancel the running session."""
+        return str(await self._ask("sessions.cancel", str))
+
+
+class RemoteDocuments:
+    """See `runtime.documents.Documents`."""
+
+    def __init__(self, mirror: Mirror, ask: Ask) -> None:
+        self._mirror, self._ask = mirror, ask
+
+    async def list(self) -> Sequence[DocumentInfo]:
+        """Every document, by path."""
+        from midas_engine.kb.catalogue import DocumentInfo
+
+        found: Sequence[DocumentInfo] = await self._ask("documents.list", tuple[DocumentInfo, ...])
+        return found
+
+    async def read(self, path: str) -> str:
+        """Text of a document."""
+        return str(await self._ask("documents.read", str, path))
+
+    async def related(self, path: str) -> Sequence[str]:
+        """Paths of learnings that speak to the same thing."""
+        found: Sequence[str] = await self._ask("documents.related", tuple[str, ...], path)
+        return found
+
+    def file(self, path: str) -> str:
+        """Absolute path of a document, where the base lies on this machine."""
+        base = Path(self._mirror.facts.base).resolve()
+        found = (base / path).resolve()
+        if not found.is_relative_to(base) or not found.is_file():
+            raise KnowledgeBaseError(f"{path} is not on this machine", hint="edit it where the service runs")
+        return str(found)
+
+
+class RemoteDiagnosing:
+    """See `runtime.diagnosing.Diagnosing`."""
+
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+
+    async def ask(self, feature: str) -> str:
+        """Start a diagnosis of `feature` there."""
+        return str(await self._ask("diagnosing.ask", str, feature))
+
+
+class RemoteBook:
+    """See `runtime.book.Book`."""
+
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+
+    async def figures(self, *, again: bool = False) -> BookFigures:
+        """The book, measured there."""
+        from midas_engine.book.figures import BookFigures
+
+        found: BookFigures = await self._ask("book.figures", BookFigures, again)
+        return found

@@ -1,0 +1,102 @@
+"""The event stream as it is sent: numbered, kept for those that come back, and put into bytes once for all."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections import deque
+from typing import TYPE_CHECKING
+
+from midas_engine.events import (
+    BarProcessed,
+    DiagnosisFinished,
+    FeatureMoved,
+    KillProposed,
+    RuntimeChanged,
+    TroubleChanged,
+    WatchChanged,
+)
+from midas_engine.service.wire import packed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from midas_engine.bus import EventBus
+    from midas_engine.events import Event
+
+# What comes with them holds beside the figures: who is watched, what is proposed, how the feed stands.
+WITH_FACTS = (BarProcessed, WatchChanged, FeatureMoved, KillProposed, DiagnosisFinished, RuntimeChanged, TroubleChanged)
+KEPT = 20_000
+BATCH_BYTES = 256_000
+
+
+class _Entry:
+    __slots__ = ("body", "event")
+
+    def __init__(self, event: Event) -> None:
+        self.event = event
+        self.body: bytes | None = None
+
+
+class Stream:
+    """Taps the bus. Readers have a cursor each; who falls behind what is kept is told to take the state whole.
+
+    Args:
+        bus: Whose events.
+        facts: The facts in bytes, sent before events that change them.
+        whole: The figures whole, in bytes, sent before an event that says that they were taken anew.
+
+    Attributes:
+        run: Tells this stream from that of another start.
+        last: Number of the newest event; the first has 1.
+    """
+
+    def __init__(self, bus: EventBus, facts: Callable[[], bytes], whole: Callable[[], bytes]) -> None:
+        self.run = secrets.token_hex(8)
+        self.last = 0
+        self._facts, self._whole = facts, whole
+        self._kept: deque[_Entry] = deque(maxlen=KEPT)
+        self._wakes: set[asyncio.Event] = set()
+        self._untap = bus.tap(self._take)
+
+    def _take(self, event: Event) -> None:
+        self.last += 1
+        self._kept.append(_Entry(event))
+        for wake in self._wakes:
+            wake.set()
+
+    def follow(self) -> asyncio.Event:
+        """Set whenever there is something new; give it back with `leave`."""
+        wake = asyncio.Event()
+        self._wakes.add(wake)
+        return wake
+
+    def leave(self, wake: asyncio.Event) -> None:
+        """Stop setting it."""
+        self._wakes.discard(wake)
+
+    def has(self, after: int) -> bool:
+        """Whether everything after that number is kept."""
+        return self.last - len(self._kept) <= after <= self.last
+
+    def batch(self, after: int) -> tuple[bytes, int]:
+        """A message with what came after that number, and the number it ends with; empty when there is nothing."""
+        bodies: list[bytes] = []
+        size, number = 0, after
+        place = after - (self.last - len(self._kept))
+        while number < self.last and size < BATCH_BYTES:
+            entry = self._kept[place]
+            place, number = place + 1, number + 1
+            if entry.body is None:
+                entry.body = packed(entry.event)
+                if isinstance(entry.event, WITH_FACTS):
+                    entry.body = b'{"facts":%s},%s' % (self._facts(), entry.body)
+                if isinstance(entry.event, WatchChanged):
+                    entry.body = b'{"whole":%s},%s' % (self._whole(), entry.body)
+            bodies.append(entry.body)
+            size += len(entry.body)
+        return b'{"seq":%d,"events":[%s]}' % (number, b",".join(bodies)) if bodies else b"", number
+
+    def close(self) -> None:
+        """Leave the bus."""
+        self._untap()
