@@ -120,7 +120,7 @@ async def test_what_is_no_client_is_let_go_with_a_word(service: Service, sent: b
     reader, writer = await asyncio.open_unix_connection(_address(service))
     writer.write(sent)
     await writer.drain()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(90):
         with contextlib.suppress(ConnectionError):
             assert b"refused" in await reader.read()
     writer.close()
@@ -163,7 +163,7 @@ async def test_who_reads_too_slowly_takes_the_state_whole(service: Service, monk
         if number % 50 == 0:
             await asyncio.sleep(0)
     seen, last = [welcome], door.stream.last
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         while seen[-1].get("seq", 0) < last:
             seen.append(await message())
     assert any("whole" in found for found in seen[1:])
@@ -193,14 +193,14 @@ async def test_an_attached_terminal_sees_and_does_what_the_engine_does(service: 
         assert {a.id for a in remote.queries.alerts()} == {a.id for a in own.queries.alerts()}
         assert repr(await remote.pipeline.summary()) == repr(await own.pipeline.summary())
         assert remote.queries.chart("carry") is None  # asked for now
-        await until(lambda: remote.queries.chart("carry") is not None, 10)
+        await until(lambda: remote.queries.chart("carry") is not None, 90)
         assert repr(remote.queries.chart("carry")) == repr(own.queries.chart("carry"))
         assert [d.path for d in await remote.documents.list()] == [d.path for d in await own.documents.list()]
         with pytest.raises(EvaluationError, match="60 bars leave nothing"):  # its own error, not a stranger
             await remote.book.figures()
         heard = remote.bus.subscribe("test", ev.FeatureMoved)
         assert "demoted" in await remote.pipeline.act("demote", "fast", "a test")
-        await until(lambda: "fast" not in remote.queries.metrics(), 10)
+        await until(lambda: "fast" not in remote.queries.metrics(), 90)
         assert [e.feature for e in heard.take() if isinstance(e, ev.FeatureMoved)] == ["fast"]
         with pytest.raises(TransitionError, match="reason"):
             await remote.pipeline.act("kill", "carry", "")
@@ -239,9 +239,9 @@ async def test_a_dropped_connection_comes_back_without_loss(service: Service) ->
             found.extend(e.message for e in heard.take() if isinstance(e, FaultReported) and e.where == "test")
             return len(found) >= 200
 
-        await until(all_there, 20)
+        await until(all_there, 90)
         assert found == [str(number) for number in range(200)]
-        await until(lambda: not other.mirror.lost, 10)
+        await until(lambda: not other.mirror.lost, 90)
 
 
 async def test_a_restarted_service_is_attached_to_again(stocked: Path, tmp_path: Path) -> None:
@@ -253,14 +253,14 @@ async def test_a_restarted_service_is_attached_to_again(stocked: Path, tmp_path:
     try:
         before = remote.queries.metrics()
         await first.stop()
-        await until(lambda: remote.mirror.lost, 10)
+        await until(lambda: remote.mirror.lost, 90)
         assert remote.phase == "degraded"
         assert remote.queries.stale
         assert remote.troubles()[0].badge == "NOT ATTACHED"
         with pytest.raises(MidasError, match="not reached"):
             await remote.pipeline.summary()
         async with Service(plan_of(desk)):
-            await until(lambda: not remote.mirror.lost, 10)
+            await until(lambda: not remote.mirror.lost, 90)
             after = remote.queries.metrics()
             assert {n: m.bars for n, m in after.items()} == {n: m.bars for n, m in before.items()}
             assert (await remote.pipeline.summary()).deployed
@@ -297,7 +297,7 @@ async def test_the_websocket_lets_in_who_has_the_token_and_no_foreign_page(servi
     big = await connect(f"ws://{at}", additional_headers=good, proxy=None, max_size=None)
     with contextlib.suppress(OSError, ConnectionClosed):
         await big.send(b"x" * 10_000_000)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(90):
         await big.wait_closed()
     assert big.close_code in (1009, 1006)  # too big, or cut off before that could be said
 
@@ -313,20 +313,20 @@ async def test_changing_verbs_go_through_the_service(service: Service) -> None:
 
     done = await midas("demote", "fast", "--reason", "a test")
     assert done.code == 0, done.err
-    await until(lambda: "fast" not in service.runtime.watched.names, 10)
+    await until(lambda: "fast" not in service.runtime.watched.names, 90)
     refused = await midas("demote", "fast", "--reason", "again")
     assert refused.code == 7
     assert "demote is not possible" in refused.err
     assert (await midas("undo")).code == 0
     assert (await midas("pause", "--all", "--yes", "pause all", "--reason", "t")).code == 0
-    await until(lambda: service.runtime.watched.live.fleet.paused == {"carry", "fast"}, 10)  # type: ignore[union-attr]
+    await until(lambda: service.runtime.watched.live.fleet.paused == {"carry", "fast"}, 90)  # type: ignore[union-attr]
     wrong = await midas("kill", "--all", "--reason", "fire", "--yes", "yes")
     assert wrong.code == 6
     assert (await midas("kill", "--all", "--reason", "fire", "--yes", "kill all")).code == 0
     base = KnowledgeBase(service.plan.settings.kb_path, read_only=True)
     killed = base.kill_file.read().kills
     assert {name: kill.via for name, kill in killed.items()} == dict.fromkeys(("carry", "fast"), "command line")
-    await until(lambda: not service.runtime.watched.names, 10)
+    await until(lambda: not service.runtime.watched.names, 90)
 
 
 async def test_a_stuck_service_does_not_delay_a_kill(stocked: Path, tmp_path: Path) -> None:

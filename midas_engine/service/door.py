@@ -66,7 +66,8 @@ class Door:
         if connection is None or not peer_is_us(connection):
             await channel.close()
             return
-        await self.serve(channel)
+        with contextlib.suppress(asyncio.CancelledError):  # the task is this connection's own: its end is all it was
+            await self.serve(channel)
 
     async def serve(self, channel: Channel) -> None:
         """Serve one client until it leaves."""
