@@ -113,6 +113,7 @@ class Store:
         self.faults: deque[ev.FaultReported] = deque(maxlen=FAULTS)
         self.changed_documents: dict[str, None] = {}
         self.seen_events = 0
+        self.answers = 0
         self._dirty: set[str] = set()
         self._criticals: list[Alert] = []
 
@@ -290,6 +291,7 @@ class Store:
             self.unread += event.severity != "info"
             self.mark("faults")
         elif isinstance(event, ev.QueryAnswered):
+            self.answers += 1
             self.mark("metrics", "pipeline")
         elif isinstance(event, ev.DiagnosisStarted | ev.DiagnosisFinished):
             self.mark("alerts", "documents")

@@ -195,6 +195,12 @@ async def test_an_attached_terminal_sees_and_does_what_the_engine_does(service: 
         assert remote.queries.chart("carry") is None  # asked for now
         await until(lambda: remote.queries.chart("carry") is not None, 90)
         assert repr(remote.queries.chart("carry")) == repr(own.queries.chart("carry"))
+        await until(lambda: remote.queries.timeline("carry") is not None, 90)
+        assert repr(remote.queries.timeline("carry")) == repr(own.queries.timeline("carry"))
+        when = own.watched.live.fleet.last_bar if own.watched.live is not None else None
+        assert when is not None
+        await until(lambda: remote.queries.moment(when), 90)
+        assert repr(remote.queries.moment(when)) == repr(dict(own.queries.moment(when)))
         assert [d.path for d in await remote.documents.list()] == [d.path for d in await own.documents.list()]
         with pytest.raises(EvaluationError, match="60 bars leave nothing"):  # its own error, not a stranger
             await remote.book.figures()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from midas_engine.errors import MidasError, ReadOnlyError
@@ -34,6 +35,20 @@ async def _sync(value: Any) -> Any:
     return value
 
 
+async def _timeline(desk: Desk, name: str, moves: bool) -> Any:
+    summary = await desk.runtime.pipeline.summary() if moves else None
+    return desk.runtime.queries.timeline(name, summary)
+
+
+async def _moment(desk: Desk, at: str, moves: bool) -> Any:
+    try:
+        when = datetime.fromisoformat(at)
+    except ValueError:
+        raise MidasError(f"{at[:40]!r} is no instant") from None
+    summary = await desk.runtime.pipeline.summary() if moves else None
+    return desk.runtime.queries.moment(when, summary)
+
+
 CALLS: dict[str, Call] = {
     "pipeline.summary": Call(lambda d: d.runtime.pipeline.summary()),
     "pipeline.preview": Call(lambda d, action, name: d.runtime.pipeline.preview(action, name), (str, str)),
@@ -43,6 +58,8 @@ CALLS: dict[str, Call] = {
     "pipeline.undo": Call(lambda d: d.runtime.pipeline.undo(), (), True),
     "pipeline.redo": Call(lambda d: d.runtime.pipeline.redo(), (), True),
     "queries.chart": Call(lambda d, name: _sync(d.runtime.queries.chart(name)), (str,)),
+    "queries.timeline": Call(_timeline, (str, bool)),
+    "queries.moment": Call(_moment, (str, bool)),
     "queries.forward": Call(lambda d, name: _sync(d.runtime.queries.forward(name)), (str,)),
     "queries.acknowledge": Call(lambda d, alert: d.runtime.queries.acknowledge(alert), (str,), True),
     "queries.snooze": Call(lambda d, alert, hours: d.runtime.queries.snooze(alert, hours), (str, float), True),

@@ -42,8 +42,8 @@ class RemoteRuntime:
         data_ends: None for the same reason.
     """
 
-    replay = None
-    data_ends = None
+    replay: None = None
+    data_ends: datetime | None = None
 
     def __init__(
         self, address: str, *, token: Callable[[], str] = str, read_only: bool = False, clock: Clock | None = None

@@ -9,18 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 from midas_engine.errors import KnowledgeBaseError, MidasError
 from midas_engine.events import QueryAnswered
-from midas_engine.models import PipelineSummary, SessionSummary
+from midas_engine.models import FeatureMetrics, PipelineSummary, SessionSummary
 from midas_engine.runtime.queries import ChartData, ForwardRecord, Portfolio
+from midas_engine.runtime.timeline import Timeline
 from midas_engine.runtime.watch_report import WatchReport, watch_report
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
     from midas_engine.book.figures import BookFigures
     from midas_engine.bus import EventBus
     from midas_engine.clock import Clock
     from midas_engine.kb.catalogue import DocumentInfo
-    from midas_engine.models import Alert, FeatureMetrics
+    from midas_engine.models import Alert
     from midas_engine.promoter import Preview
     from midas_engine.service.mirror import Mirror
 
@@ -71,8 +73,8 @@ class RemoteQueries:
 
     def __init__(self, mirror: Mirror, bus: EventBus, clock: Clock, ask: Ask) -> None:
         self._mirror, self._bus, self._clock, self._ask = mirror, bus, clock, ask
-        self._answers: dict[tuple[str, str], tuple[int, Any]] = {}
-        self._asking: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._answers: dict[tuple[Any, ...], tuple[int, Any]] = {}
+        self._asking: dict[tuple[Any, ...], asyncio.Task[None]] = {}
 
     def metrics(self) -> Mapping[str, FeatureMetrics]:
         """Newest figures of every watched feature."""
@@ -107,14 +109,24 @@ class RemoteQueries:
         found: ChartData | None = self._looked("queries.chart", ChartData | None, name)
         return found
 
+    def timeline(self, name: str = "", summary: PipelineSummary | None = None) -> Timeline | None:
+        """Money and time of a feature, or of the book; None until the service has answered."""
+        found: Timeline | None = self._looked("queries.timeline", Timeline | None, name, summary is not None)
+        return found
+
+    def moment(self, at: datetime, summary: PipelineSummary | None = None) -> Mapping[str, FeatureMetrics]:
+        """Figures of every watched feature as they were; empty until the service has answered."""
+        found = self._looked("queries.moment", dict[str, FeatureMetrics], at.isoformat(), summary is not None)
+        return found or {}
+
     def forward(self, name: str) -> ForwardRecord | None:
         """What a watched feature did since it was frozen; None until the service has answered."""
         found: ForwardRecord | None = self._looked("queries.forward", ForwardRecord | None, name)
         return found
 
-    def _looked(self, call: str, kind: Any, name: str) -> Any:
+    def _looked(self, call: str, kind: Any, *arguments: Any) -> Any:
         """What is known; the service is asked where that is of an earlier bar."""
-        key = (call, name)
+        key = (call, *arguments)
         at, value = self._answers.get(key, (-1, None))
         if at != self._mirror.bars and key not in self._asking and not self._mirror.lost:
             task = asyncio.get_running_loop().create_task(self._fetch(key, kind), name="ask")
@@ -122,10 +134,10 @@ class RemoteQueries:
             task.add_done_callback(lambda _: self._asking.pop(key, None))
         return value
 
-    async def _fetch(self, key: tuple[str, str], kind: Any) -> None:
+    async def _fetch(self, key: tuple[Any, ...], kind: Any) -> None:
         at = self._mirror.bars
         try:
-            value = await self._ask(key[0], kind, key[1])
+            value = await self._ask(key[0], kind, *key[1:])
         except MidasError:
             value = self._answers.get(key, (0, None))[1]
         self._answers.pop(key, None)

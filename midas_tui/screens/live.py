@@ -102,6 +102,7 @@ class LiveScreen(ModeScreen):
     # -- money and time --------------------------------------------------------------------------
 
     def _flush_time(self) -> None:
+        self.shell.past.again()
         axis = self.query_one("#time", TimeAxis)
         if self.store.past is None:
             axis.release()
@@ -109,7 +110,8 @@ class LiveScreen(ModeScreen):
             return
         name = self.chosen or "" if self.of_feature else ""
         pipeline = self.store.pipeline if self.runtime.mode != "REPLAY" else None
-        drawn = (self.store.bar, name, pipeline, len(self.store.alerts), axis.size, self.store.past)
+        store = self.store
+        drawn = (store.bar, name, pipeline, len(store.alerts), axis.size, store.past, store.answers)
         if drawn == self._drawn_time:
             return
         self._drawn_time = drawn

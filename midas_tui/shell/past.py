@@ -23,6 +23,13 @@ class PastView:
 
     def __init__(self, store: Store, link: EngineLink, navigator: Navigator) -> None:
         self._store, self._link, self._navigator = store, link, navigator
+        self._answers = 0
+
+    def again(self) -> None:
+        """Take the moment's figures once more when a service has answered meanwhile."""
+        past = self._store.past
+        if past is not None and self._answers != self._store.answers:
+            self.go(past.at)
 
     def go(self, at: datetime | None) -> None:
         """Show `at`; None: now."""
@@ -31,4 +38,5 @@ class PastView:
             return
         figures = runtime.queries.moment(at, self._store.pipeline) if at is not None else {}
         self._store.look_at(at, figures)
+        self._answers = self._store.answers
         self._navigator.redraw()
