@@ -156,3 +156,17 @@ def test_a_verdict_on_a_store_takes_less_memory_and_is_the_same(tmp_path: Path) 
     assert walked == whole
     assert walked["capacity_usd"] is not None
     assert much - little > 60, f"{little:.0f} MB walked over, {much:.0f} MB as a whole"
+
+
+def test_funding_that_is_known_in_part_says_so(sample: Panel) -> None:
+    paid = sample["funding_paid"].copy()
+    paid[:, 0] = np.nan
+    for unknown, bps_known in ((1, True), (20, False)):
+        paid[:, :unknown] = np.nan
+        panel = Panel(sample.timestamps, sample.symbols, {"close": sample["close"], "funding_paid": paid}, 3600)
+        found, _ = long.evaluate_long(panel, FeatureEngine(panel).parse("-returns"), _settings(1), name="x")
+        assert sample.symbols[0] in found.extra["funding_lacks"]
+        assert found.extra["funding_known"] < 0.83
+        assert np.isfinite(found.extra["funding_bps"]) == bps_known, "most bars unknown is unknown, not a figure"
+    whole, walked = _both(panel, "-returns", 1, None)
+    assert whole == walked

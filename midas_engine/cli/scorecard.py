@@ -67,7 +67,7 @@ def _costs(e: EvaluationResult) -> str:
     rows = [
         ["turnover per bar", number(e.turnover, 3), "", "share of gross"],
         ["gross", *_money(e, "gross", e.gross_bps), "bps per bar and unit gross"],
-        ["funding paid", number(_extra(e, "funding_bps"), 3, sign=True), "", "bps per bar and unit gross"],
+        ["funding paid", number(_extra(e, "funding_bps"), 3, sign=True), "", _funding(e)],
         ["net of costs and funding", *_money(e, "net", e.net_bps), "bps per bar and unit gross"],
         ["net per trade", number(e.net_bps_per_trade, 2, sign=True), "", "bps"],
         ["one-way cost", number(e.cost_bps, 2), "", "bps of traded notional"],
@@ -81,6 +81,17 @@ def _costs(e: EvaluationResult) -> str:
         ],
     ]
     return f"Trading\n{table(rows, right='lrll')}"
+
+
+def _funding(e: EvaluationResult) -> str:
+    """The unit of funding, and how much of it is not known and counts as nothing in what is left."""
+    share, lacks = _extra(e, "funding_known"), e.extra.get("funding_lacks")
+    said = "bps per bar and unit gross"
+    if not math.isfinite(share):
+        return said
+    names = [clean(str(s)) for s in lacks] if isinstance(lacks, list) else []
+    none = f", none of {', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''}" if names else ""
+    return f"{said}; known on {share:.0%} of the bars{none}: the rest counts as nothing"
 
 
 def _money(e: EvaluationResult, key: str, value: float, digits: int = 3) -> list[str]:

@@ -67,6 +67,7 @@ class EvaluationContext:
         regime_names: Labels; `regime_codes` [T] indexes them, -1 unknown.
         dollar_volume: Traded notional a bar [T, S] for capacity; None when unknown.
         snapshot_id: The data set in the trial ledger: its content hash, or its identity in a store.
+        funding_known: Share of the cells whose funding is known (the rest counts as nothing), and symbols without any.
         embargo_bars: Bars left out between folds, at most a tenth of one; None: two days.
     """
 
@@ -87,6 +88,7 @@ class EvaluationContext:
     regime_codes: Ints | None = None
     dollar_volume: Floats | None = None
     snapshot_id: str = ""
+    funding_known: tuple[float, tuple[str, ...]] = (1.0, ())
     horizon_names: dict[int, str] = field(default_factory=dict)
     _horizons: dict[int, Horizon] = field(default_factory=dict)
     _scaled: dict[int, tuple[Floats, Ints, int]] = field(default_factory=dict)
@@ -201,6 +203,7 @@ class EvaluationContext:
             panel_bars=bars,
             dollar_volume=inputs.dollar_volume,
             snapshot_id=panel.identity,
+            funding_known=inputs.funding_known,
             horizon_names=inputs.names,
         )
 

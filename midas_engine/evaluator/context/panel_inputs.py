@@ -31,6 +31,7 @@ class PanelInputs:
     funding: Floats | None
     dollar_volume: Floats | None
     names: dict[int, str]
+    funding_known: tuple[float, tuple[str, ...]]
     cross: bool
 
 
@@ -52,5 +53,6 @@ def panel_inputs(panel: Panel, horizons: Sequence[int], rows: slice | None) -> P
         funding=part.funding(0, bars) if part.knows_funding else None,
         dollar_volume=part.dollar_volume(0, bars) if part.knows_volume else None,
         names={},
+        funding_known=part.funding_known(),
         cross=is_cross(single),
     )

@@ -68,6 +68,20 @@ class PartRows:
         """Whether any settlement is known."""
         return bool(self._paid)
 
+    def funding_known(self) -> tuple[float, tuple[str, ...]]:
+        """Share of the traded cells whose funding is known, and the traded symbols that have none at all."""
+        if not self._paid:
+            return 0.0, self.panel.symbols
+        traded, known = np.zeros(self.panel.S, np.int64), np.zeros(self.panel.S, np.int64)
+        for first in range(self.start, self.stop, _BARS_AT_ONCE):
+            last = min(first + _BARS_AT_ONCE, self.stop)
+            here = np.isfinite(self.panel.rows("close", first, last))
+            traded += here.sum(axis=0)
+            known += (here & np.isfinite(self.panel.rows(self._paid, first, last))).sum(axis=0)
+            self.panel.let_go()
+        lacks = tuple(s for s, t, k in zip(self.panel.symbols, traded, known, strict=True) if t and not k)
+        return float(known.sum() / max(traded.sum(), 1)), lacks
+
     @property
     def knows_volume(self) -> bool:
         """Whether traded notional is known."""

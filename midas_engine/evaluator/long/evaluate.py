@@ -106,6 +106,7 @@ def evaluate_long(
         regime_names=labels,
         regime_codes=numbers,
         snapshot_id=panel.identity,
+        funding_known=inputs.funding_known(),
     )
     walk = FeatureWalk(panel, expression, PIECE, settings.dsl.at(panel.bar_seconds))
     seen = first_look(walk, inputs, horizons, target)

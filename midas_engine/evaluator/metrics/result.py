@@ -178,7 +178,7 @@ def result_of(
             "dof": score.dof,
             "hac_lag": lag,
             "oos_t": folds.outside_t,
-            "funding_bps": book.funding_bps if context.funding is not None else math.nan,  # unknown is not zero
+            **_funding(book.funding_bps, context),
             "held_turnover": book.held_turnover,
             "sigma_bps": context.sigma_bps(target),
             "hours_per_bar": context.hours_per_bar,
@@ -254,6 +254,15 @@ def empty_result(
         effective_breadth=nan, composite_score=0.0, smallest_detectable_ic=nan, bars_per_year=context.bars_per_year,
         warnings=tuple(notes), extra={"part": context.part, "dof": nan, "empty": True, **_until(context)},
     )  # fmt: skip
+
+
+def _funding(bps: float, context: EvaluationContext) -> dict[str, Any]:
+    """Funding paid; unknown, and not zero, where no settlement is known or those of most bars are not."""
+    share, lacks = context.funding_known
+    if context.funding is None or share < 0.5:
+        bps = math.nan
+    partly = context.funding is not None and share < 0.995
+    return {"funding_bps": bps} | ({"funding_known": share, "funding_lacks": list(lacks)} if partly else {})
 
 
 def _until(context: EvaluationContext) -> dict[str, str]:

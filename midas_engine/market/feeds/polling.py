@@ -122,7 +122,7 @@ class PollingFeed:
         if newest is None:
             raise FeedError(
                 f"{self.name} has no closed bar between {_text(begin)} and {_text(end)} UTC",
-                hint="check the symbols and the bar size",
+                hint="its newest bar is older: fetch or import what is missing; else check symbols and bar size",
             )
         rows = self._waiting.rows
         self.columns, begin = await asyncio.to_thread(_extent, rows)
