@@ -77,18 +77,26 @@ def _canonical(text: str, limits: DslLimits | None) -> str:
 
 
 def known_trial(
-    trial: Trial, proposal: Proposal, iteration: int, rules: str, beside: Collection[str], feature: FeatureRecord | None
+    trial: Trial,
+    proposal: Proposal,
+    iteration: int,
+    rules: str,
+    beside: Collection[str],
+    feature: FeatureRecord | None,
+    *,
+    unsaved: bool = False,
 ) -> KnownTrial | None:
     """`trial` as an answer to `proposal`; None when it does not answer it.
 
     It does not when it was never scored, when it was judged by other rules, when what it was too close to is gone, or
-    when it passed and nothing in the base is of it: its session ended before it was saved.
+    when it passed and nothing in the base is of it: its session ended before it was saved. With `unsaved` that answers
+    too, for who saves nothing.
     """
     kept = trial.summary
     if trial.outcome != "scored" or kept.get("rules") != rules:
         return None
     failed = tuple(str(name) for name in kept.get("failed", ()))
-    if trial.accepted and feature is None:
+    if trial.accepted and feature is None and not unsaved:
         return None
     nearest = str(kept.get("nearest") or "")
     if feature is None and "diversification" in failed and nearest and nearest not in beside:

@@ -94,10 +94,14 @@ class TrialAccount:
         best = min((f.p for f in finalists if math.isfinite(f.p)), default=None)
         return await self._record(key, outcome="screened", p=best, summary=summary)
 
-    async def earlier(self, key: TrialKey) -> Trial | None:
-        """The trial of this identity that another session paid for; None when there is none."""
+    async def earlier(self, key: TrialKey, *, own: bool = False) -> Trial | None:
+        """The trial of this identity that another session paid for (or this one, with `own`); None without one."""
         found = await asyncio.to_thread(self._ledger.find, key)
-        return found if found is not None and found.session != self._session else None
+        return found if found is not None and (own or found.session != self._session) else None
+
+    async def used(self) -> int:
+        """Trials that this session paid for."""
+        return await asyncio.to_thread(self._ledger.counted, self._session)
 
     async def charge_unscored(self, proposal: Proposal, reason: str, outcome: str) -> bool:
         """Charge a try that was refused before scoring ("invalid") or could not be scored ("failed")."""
