@@ -75,6 +75,7 @@ class Desk:
         self.caps = caps
         self._calls: dict[str, int] = {}
         self._given: SessionInputs | None = None
+        self._started = False
         self._starting = asyncio.Lock()
         self._judging = asyncio.Lock()
 
@@ -164,6 +165,7 @@ class Desk:
         """
         given = await self._inputs()
         async with self._judging:
+            await self._ready(given)
             account = await TrialAccount.open(
                 self._kb.journal_path, self._session(client), self._assessor.snapshot_id,
                 self._settings.evaluation.target, self.caps.trials, self._kb.clock,
@@ -224,12 +226,17 @@ class Desk:
     async def _inputs(self) -> SessionInputs:
         async with self._starting:
             if self._given is None:
-                read = await asyncio.to_thread(gather, self._kb, self._settings, self._config, "", "", None, None)
-                say = _quiet
-                self._given = read
-                both = {**read.beside, **read.existing}
-                await self._assessor.start(computable(both, self._assessor.columns, self._limits, say))
+                self._given = await asyncio.to_thread(
+                    gather, self._kb, self._settings, self._config, "", "", None, None
+                )
             return self._given
+
+    async def _ready(self, given: SessionInputs) -> None:
+        """Start whoever judges; reading needs nobody."""
+        if not self._started:
+            both = {**given.beside, **given.existing}
+            await self._assessor.start(computable(both, self._assessor.columns, self._limits, _quiet))
+            self._started = True
 
     @property
     def _limits(self) -> Any:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 INSTRUCTIONS = (
     "Midas searches features that predict the returns of crypto perpetual futures. Read data_schema and operators, "
-    "then search_memory: what was tried is answered from the record. Every evaluate is a trial, charged once and for good, "
-    "so say why you expect an effect before you try it. Figures are of the research part only. propose queues an "
+    "then search_memory: what was tried is answered from the record. Every evaluate is a trial, charged once and for "
+    "good, so say why you expect an effect before you try it. Figures are of the research part only. propose queues an "
     "expression for the operator; nothing here can promote, stop a feature, or look at the sealed part."
 )
 
