@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import dataclasses
 import functools
 import json
+import threading
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +18,7 @@ from midas_engine.dsl.canonical_form import family_text
 from midas_engine.dsl.expression import parse
 from midas_engine.dsl.nodes import columns_of
 from midas_engine.dsl.spelling import spelled
-from midas_engine.errors import LimitError
+from midas_engine.errors import EvaluationError, LimitError
 from midas_engine.evaluator.trials.ledger import TrialLedger
 from midas_engine.loops import PanelAssessor
 from midas_engine.loops.config import FAMILY_SLOTS, OfflineLoopConfig
@@ -32,6 +34,7 @@ from midas_engine.settings import DslLimits, EvaluationSettings, Settings
 from tests.helpers_loops import events_of, loop_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 COLUMNS = ("alpha", "beta", "gamma", "close")
@@ -143,6 +146,49 @@ async def test_the_next_session_starts_from_the_archive_and_looks_elsewhere(tmp_
     assert "; 0 elites of this data are known" not in said[1]
     assert proposed[0]
     assert not set(proposed[0]) & set(proposed[1])
+
+
+class _Breaks(PanelAssessor):
+    """Scores one batch; then its workers are lost."""
+
+    batches = 0
+
+    async def screen(self, texts: Sequence[str]) -> list[Figures]:
+        self.batches += 1
+        if self.batches > 4:
+            raise EvaluationError("the worker died")
+        return await super().screen(texts)
+
+
+async def test_a_screen_that_breaks_is_said_and_charged_and_the_session_goes_on(tmp_path: Path) -> None:
+    loop = loop_of(tmp_path, LocalResearcher(5), settings=SETTINGS, screened=400)
+    events = await events_of(loop, _Breaks(_panel(0.0), SETTINGS), "anything that predicts")
+    said = "".join(e.text for e in events if isinstance(e, ev.TokensStreamed))
+    assert "(screening ended: the worker died)" in said
+    with TrialLedger(loop.kb.journal_path, read_only=True) as ledger:
+        rows = ledger.history()
+    assert [0 < t.summary["evaluated"] < 130 for t in rows if t.outcome == "screened"] == [True]
+    assert any(t.outcome == "scored" for t in rows)
+
+
+async def test_batches_wait_for_a_worker_outside_of_their_own_time(tmp_path: Path) -> None:
+    settings = dataclasses.replace(
+        SETTINGS, evaluation=dataclasses.replace(SETTINGS.evaluation, candidate_seconds=0.1)
+    )  # fmt: skip
+    assessor = PanelAssessor(_panel(0.0), settings)
+    await assessor.start({})
+    assert assessor._local is not None
+    release, local = threading.Event(), assessor._local.screened
+
+    def slow(texts: Sequence[str]) -> list[Figures]:
+        release.wait(0.5)  # longer than one expression may take, shorter than twenty; five in a row are longer
+        return local(texts)
+
+    assessor._local.screened = slow  # type: ignore[method-assign]
+    assessor._warm = True
+    found = await asyncio.gather(*(assessor.screen(["alpha"] * 20) for _ in range(5)))
+    assert [len(f) for f in found] == [20] * 5
+    await assessor.close()
 
 
 def test_what_was_judged_is_no_finalist_again_nor_is_its_like() -> None:

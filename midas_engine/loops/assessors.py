@@ -154,6 +154,7 @@ class PanelAssessor:
         self._local: worker.PanelJudge | None = None
         self._scratch: Scratch | None = None
         self._warm = False
+        self._turns: asyncio.Semaphore | None = None
 
     def notes(self) -> Mapping[str, str]:
         """See `NotesColumns.notes`."""
@@ -210,17 +211,24 @@ class PanelAssessor:
     async def screen(self, texts: Sequence[str]) -> list[Figures]:
         """See `midas_engine.loops.screening.Screens.screen`."""
         call = worker.screen_in_worker if self._local is None else self._local.screened
-        return await self._run(call, (list(texts),), Proposal("a batch of raw expressions", ""))
+        return await self._batch(call, (list(texts),), Proposal("a batch of raw expressions", ""), len(texts))
 
     async def check_family(self, texts: Sequence[str], level: float) -> list[Finalist]:
         """See `midas_engine.loops.screening.Screens.check_family`."""
         call = worker.family_in_worker if self._local is None else self._local.family
-        return await self._run(call, (list(texts), level), Proposal("the screened family", ""))
+        return await self._batch(call, (list(texts), level), Proposal("the screened family", ""), len(texts))
 
-    async def _run(self, call: Callable[..., T], args: tuple[Any, ...], proposal: Proposal) -> T:
+    async def _batch(self, call: Callable[..., T], args: tuple[Any, ...], proposal: Proposal, count: int) -> T:
+        """As many batches at a time as there are workers: each has the time of its expressions, none waits in it."""
+        if self._turns is None:
+            self._turns = asyncio.Semaphore(max(1, self._settings.evaluation.workers))
+        async with self._turns:
+            return await self._run(call, args, proposal, count)
+
+    async def _run(self, call: Callable[..., T], args: tuple[Any, ...], proposal: Proposal, count: int = 1) -> T:
         if self._pool is None:
             raise EvaluationError("the assessor is not started")
-        seconds = self._settings.evaluation.candidate_seconds
+        seconds = self._settings.evaluation.candidate_seconds * max(1, count)
         # The first candidate of a fresh worker waits for its imports and contexts as well.
         allowance = seconds + (0.0 if self._warm else STARTING_SECONDS)
         try:

@@ -89,4 +89,5 @@ async def tried(context: ResearchContext, seed: int, name: Callable[[str], str],
         return await screened(context, context.screen, seed, name, on_text)
     except MidasError as error:
         on_text(f"(screening ended: {error.message})\n")
+        await context.screen.check([])  # what was scored until then is charged all the same
         return []
