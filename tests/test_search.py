@@ -25,6 +25,7 @@ from midas_engine.loops.config import FAMILY_SLOTS, OfflineLoopConfig
 from midas_engine.loops.worker import PanelJudge
 from midas_engine.market import Panel
 from midas_engine.proposer import LocalResearcher
+from midas_engine.proposer.factory import screened_by
 from midas_engine.search.archive import Archive, Elite
 from midas_engine.search.evolve import Search, SearchSpace
 from midas_engine.search.grammar import Grammar
@@ -225,3 +226,9 @@ def test_a_prompts_examples_are_diverse_and_name_what_missed() -> None:
     assert [line.split(":")[0] for line in found["elites"]] == ["best"]
     assert [line.split(":")[0] for line in found["near"]] == ["near"]
     assert found["failures"] == ("failed: screened t +3.0, refused: decay_analysis",)
+
+
+@pytest.mark.parametrize(("provider", "screens"), [("", True), ("mock", True), ("openai", False)])
+def test_only_who_screens_pays_for_a_family(provider: str, screens: bool) -> None:
+    settings = Settings()
+    assert screened_by(settings, provider) == (settings.evaluation.screened if screens else 0)

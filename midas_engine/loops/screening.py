@@ -51,7 +51,6 @@ class SessionScreen:
         account: Pays for the family.
         config: Its budget, and the slots its finalists have among the planned trials.
         error: Chance that a whole session of noise accepts anything.
-        horizon: Target in bars.
         voice: Says what was counted.
     """
 
@@ -61,12 +60,11 @@ class SessionScreen:
         account: TrialAccount,
         config: OfflineLoopConfig,
         error: float,
-        horizon: int,
         voice: Voice,
     ) -> None:
         self._assessor, self._account, self._voice = assessor, account, voice
         self.budget, self.slots = config.screened, FAMILY_SLOTS
-        self.horizon = horizon
+        self.horizon = horizon = account.horizon
         self.level = error * FAMILY_SLOTS / config.planned_trials
         self.evaluated = 0
         self.archive = Archive()
@@ -77,13 +75,24 @@ class SessionScreen:
     @classmethod
     async def open(
         cls, assessor: Any, account: TrialAccount, config: OfflineLoopConfig, thresholds: Mapping[str, Any], *,
-        horizon: int, voice: Voice, kb: KnowledgeBase, record: SessionRecord,
+        shown: bool, voice: Voice, kb: KnowledgeBase, record: SessionRecord,
     ) -> SessionScreen | None:  # fmt: skip
-        """With the base's archive of this data; None when nothing is to be screened, or the assessor cannot."""
-        if config.screened == 0 or not isinstance(assessor, Screens):
+        """With the base's archive of this data; None when nothing is to be screened or shown, or the assessor cannot.
+
+        Args:
+            assessor: Scores.
+            account: Pays.
+            config: The session's budget.
+            thresholds: The gates.
+            shown: A model may be shown the archive, though it screens nothing.
+            voice: Says what was counted.
+            kb: Keeps the archive.
+            record: Of the session: the archive is one of its inputs.
+        """
+        if not isinstance(assessor, Screens) or not (config.screened or shown):
             return None
         error = float(thresholds.get("predictive_power", {}).get("session_error", 0.05))
-        screen = cls(assessor, account, config, error, horizon, voice)
+        screen = cls(assessor, account, config, error, voice)
         screen._kb = kb
         kept = await record.answer("archive", dict[str, Any], lambda: asyncio.to_thread(screen._read, kb))
         screen.archive = Archive.from_json(kept.get("elites", ()))

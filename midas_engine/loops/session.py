@@ -174,7 +174,7 @@ class Session:
             self._voice.say(text)
         self._screen = await SessionScreen.open(
             self._assessor, self._account, config, given.thresholds,
-            horizon=loop.settings.evaluation.target, voice=self._voice, kb=loop.kb, record=record,
+            shown=model is not None, voice=self._voice, kb=loop.kb, record=record,
         )  # fmt: skip
 
     async def _snapshot(self) -> str:

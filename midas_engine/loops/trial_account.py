@@ -56,6 +56,11 @@ class TrialAccount:
         await asyncio.to_thread(book.plan, session, planned)
         return cls(book, session, snapshot, horizon, owned=owned)
 
+    @property
+    def horizon(self) -> int:
+        """Target in bars."""
+        return self._horizon
+
     def key(self, canonical: str, gate: str = "", hold: int = 0, horizon: int = 0) -> TrialKey:
         """What makes two tries the same one; without a horizon of its own a try is about the settings' target."""
         from midas_engine.evaluator.trials.ledger import TrialKey

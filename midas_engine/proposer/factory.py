@@ -46,6 +46,15 @@ def make_researcher(
     return LLMResearcher(make_client(model, api_key), Budget.from_settings(model, day_spent_usd), on_reply=on_reply)
 
 
+def screened_by(settings: Settings, provider: str = "") -> int:
+    """Raw expressions that a session of this provider may screen: none for a model, which does not screen.
+
+    A session's line is drawn for the family it may screen, so only who screens pays for it.
+    """
+    known = PROVIDERS.get(provider or settings.model.provider)
+    return 0 if known is not None and known.client else settings.evaluation.screened
+
+
 def _from_plugin(name: str, settings: Settings) -> Researcher:
     from midas_engine.plugins import listed
 

@@ -123,7 +123,7 @@ class LocalResearcher:
 
     async def learn(self, context: ResearchContext, outcome: str, on_text: OnText) -> LearningDraft:
         """What the figures say, by family."""
-        if context.screen is not None:
+        if context.screen is not None and context.screen.budget:
             fates(context.results, context.screen)
             await context.screen.keep()
         strongest = ranked(context.results)

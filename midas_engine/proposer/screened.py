@@ -83,7 +83,7 @@ def _classics(context: ResearchContext) -> list[str]:
 
 async def tried(context: ResearchContext, seed: int, name: Callable[[str], str], on_text: OnText) -> list[Proposal]:
     """`screened`, where there is a screen; a screen that breaks is said and costs the session nothing else."""
-    if context.screen is None:
+    if context.screen is None or context.screen.budget == 0:
         return []
     try:
         return await screened(context, context.screen, seed, name, on_text)

@@ -75,6 +75,7 @@ class Sessions:
 
     def _make_loop(self, provider: str) -> OfflineCompoundLoop:
         from midas_engine.loops import OfflineLoopConfig
+        from midas_engine.proposer.factory import screened_by
 
         _start_tracker()
         model = self._settings.model
@@ -82,7 +83,7 @@ class Sessions:
             max_iterations=SESSION_ITERATIONS,
             model=model.model,
             max_tokens=model.max_tokens,
-            screened=self._settings.evaluation.screened,
+            screened=screened_by(self._settings, provider),
         )
         researcher = self._base.workspace.researcher(provider)
         return self._base.workspace.loop(config, researcher=lambda: researcher)

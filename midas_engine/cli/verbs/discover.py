@@ -105,6 +105,7 @@ def discover(shared: Shared, typed: DiscoverOptions) -> None:
     An accepted expression becomes a candidate; every session leaves a learning, also when it is interrupted.
     """
     from midas_engine.loops import OfflineLoopConfig
+    from midas_engine.proposer.factory import screened_by
 
     goal, resume = typed.goal, typed.resume
     if not goal and not resume:
@@ -123,7 +124,7 @@ def discover(shared: Shared, typed: DiscoverOptions) -> None:
         candidates_per_iter=typed.candidates,
         model=settings.model.model,
         max_tokens=settings.model.max_tokens,
-        screened=settings.evaluation.screened,
+        screened=screened_by(settings),
     )
     if resume:
         settings, config = _as_it_was(settings, shared, resume)
