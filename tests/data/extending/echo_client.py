@@ -4,7 +4,7 @@ from midas_engine.llm.client import ModelReply
 
 
 class EchoClient:
-    def __init__(self, endpoint, clock, *, model, deadline_seconds, provider):
+    def __init__(self, endpoint, clock, *, model, deadline_seconds, provider, asking):
         self.endpoint, self.model, self.provider = endpoint, model, provider
 
     async def complete(self, request, on_text=None):
