@@ -44,6 +44,20 @@ def attached_runtime(settings: Settings, address: str | None) -> RuntimePort | N
     return RemoteRuntime(address, token=place.found_token, read_only=settings.read_only)
 
 
+def recorded_runtime(settings: Settings, name: str, *, speed: float | None, play: bool) -> RuntimePort:
+    """A recorded run of the service, to be played: "last", or its name or the beginning of it.
+
+    Raises:
+        KnowledgeBaseError: There is none, or several begin so.
+    """
+    from midas_engine.service.place import Place
+    from midas_engine.service.replayed_run import ReplayedRun
+    from midas_engine.service.runs import Runs
+
+    runs = Runs(Place(settings.kb_path).runs)
+    return ReplayedRun(runs, runs.find(name), speed=4.0 if speed is None else speed, play=play)
+
+
 def _check(address: str) -> None:
     """A token goes to loopback only: elsewhere SSH carries it."""
     from midas_engine.service.address import read_address

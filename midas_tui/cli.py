@@ -23,6 +23,7 @@ EPILOG = """examples:
   midas-tui --kb ./midas-kb            your pipeline, discovery on the sample
   midas-tui --data live:binance        live bars (needs the extra: pip install 'midas-alpha[live]')
   midas-tui --attach                   the service (midas run) of ./midas-kb; by itself where one holds the base
+  midas-tui --replay last              the newest recorded run of the service; `midas runs` lists them
   midas-tui --serve --replay           in a browser, read-only (extra: pip install 'midas-alpha[web]')
 
 keys: 1-6 modes, ? help, : palette, q quit. In a replay: space plays, [ and ] jump between alerts."""
@@ -45,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
         nargs="?",
         const="sample",
         metavar="SOURCE",
-        help="replay a recording instead of live bars (default: sample)",
+        help="replay a recording instead of live bars (default: sample), or a recorded run: last, run:ID",
     )
     p.add_argument("--synthetic", action="store_true", help="short for --replay synthetic")
     p.add_argument("--speed", type=float, default=None, metavar="X", help="replay speed in bars a second (default 4)")
@@ -111,8 +112,11 @@ def _run(args: argparse.Namespace, settings: Settings) -> int:
     replay = "synthetic" if args.synthetic else args.replay
 
     def make_runtime() -> RuntimePort:
-        from midas_tui.attach import attached_runtime
+        from midas_tui.attach import attached_runtime, recorded_runtime
 
+        if replay == "last" or (replay or "").startswith("run:"):
+            name = (replay or "").removeprefix("run:")
+            return recorded_runtime(settings, name, speed=args.speed, play=not args.paused)
         # Who names data of his own wants an engine on it, whoever holds the base.
         own = replay is not None or (args.attach is None and args.data is not None)
         attached = None if own else attached_runtime(settings, args.attach)

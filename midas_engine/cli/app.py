@@ -19,6 +19,11 @@ VERBS = {
     "bank": f"{_HERE}.bank:bank",
     "explain": f"{_HERE}.explain:explain",
     "run": f"{_HERE}.run:run",
+    "runs": f"{_HERE}.runs:runs",
+    "ack": f"{_HERE}.alert:ack",
+    "snooze": f"{_HERE}.alert:snooze",
+    "backup": f"{_HERE}.keep:backup",
+    "restore": f"{_HERE}.keep:restore",
     "monitor": f"{_HERE}.monitor:monitor",
     "report": f"{_HERE}.report:report",
     "tearsheet": f"{_HERE}.tearsheet:tearsheet",
@@ -82,8 +87,8 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "undo",
         "redo",
     ),
-    "Monitoring": ("run", "monitor", "report", "book", "kills", "signals", "fills"),
-    "Data, language, upkeep": ("data", "dsl", "kb", "trust", "warmup", "plugins"),
+    "Monitoring": ("run", "runs", "monitor", "ack", "snooze", "report", "book", "kills", "signals", "fills"),
+    "Data, language, upkeep": ("data", "dsl", "kb", "backup", "restore", "trust", "warmup", "plugins"),
 }
 
 

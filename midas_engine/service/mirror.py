@@ -48,6 +48,10 @@ class Mirror:
         """All figures and alerts as they came; WireError when they are none."""
         self.put(decoded(Whole, record))
 
+    def whole(self) -> Whole:
+        """All figures and alerts as they were told."""
+        return Whole(tuple(self._metrics.values()), tuple(self._alerts.values()))
+
     def put(self, whole: Whole) -> None:
         """Take all figures and alerts in place of what was known."""
         self._metrics = {m.feature: m for m in whole.metrics}

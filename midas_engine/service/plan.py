@@ -5,17 +5,18 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from midas_engine.errors import FeedError, MidasError
+from midas_engine.errors import FeedError
 from midas_engine.market.feeds.open import FORMS, as_feed, is_live, open_source
 from midas_engine.service.address import Address, read_address
 from midas_engine.service.metrics import check_extra
-from midas_engine.service.outputs import Output, make_outputs
-from midas_engine.service.place import ROLE, Place
+from midas_engine.service.place import Place
 from midas_engine.service.schedule import Schedule
+from midas_engine.service.standing import holder_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator
     from datetime import datetime
 
     from midas_engine.settings import Settings
@@ -29,7 +30,6 @@ class Plan:
         settings: With a feed as their data.
         place: Where its own files lie.
         schedule: When sessions start.
-        outputs: What goes out.
         health: Address of the health endpoint; None: none.
         websocket: Address that terminals may attach to; None: none.
         quiet: `midas monitor`: it watches, and nothing else.
@@ -38,7 +38,6 @@ class Plan:
     settings: Settings
     place: Place
     schedule: Schedule
-    outputs: Sequence[Output] = ()
     health: Address | None = None
     websocket: Address | None = None
     quiet: bool = False
@@ -63,12 +62,13 @@ class Plan:
             due = Schedule({goal: line}).next(now)
             when = f", next {due.at:%Y-%m-%d %H:%M} UTC" if due is not None else ""
             found.append(("session", f"{goal!r} at {line!r} (UTC){when}, asking {settings.model.provider}"))
-        found += [(output.name, output.plan()) for output in self.outputs]
+        leaving = list(_leaving(settings))
+        found += leaving
         found.append(("record", f"{self.place.runs}, {service.runs_mb} MB at most" if service.record else "nothing"))
         found.append(("log", f"{self.place.log}, {service.log_mb} MB each" if service.log_mb else "none"))
         if not service.sessions:
             found.append(("sessions", "none on a schedule"))
-        if not self.outputs:
+        if not leaving:
             found.append(("outputs", "none: nothing leaves this process"))
         return found
 
@@ -94,26 +94,27 @@ def make_plan(settings: Settings, *, quiet: bool = False) -> Plan:
         settings,
         place,
         Schedule(service.sessions),
-        make_outputs(settings),
         health,
         read_address("service.websocket", service.websocket) if service.websocket else None,
     )
 
 
+def _leaving(settings: Settings) -> Iterator[tuple[str, str]]:
+    """What leaves the process and to whom: kind and host alone, for the rest of an address may hold a key."""
+    for item in dataclasses.fields(settings.outbound):
+        table = getattr(settings.outbound, item.name)
+        if not isinstance(table, dict) or item.name == "options":
+            continue
+        for name, address in table.items():
+            kind, _, rest = str(address).partition(":")
+            host = urlsplit(rest).hostname if "://" in rest else ""
+            yield item.name, f"to {name!r} by {kind}" + (f" at {host}" if host else "")
+
+
 def hindrance(plan: Plan) -> str:
     """Why it could not begin now: another process holds the base. Makes nothing; empty when nothing is in its way."""
-    from midas_engine.kb.locks import StoreLock
-
-    for role in (ROLE, "monitor"):
-        lock = plan.place.base / f"{role}.lock"
-        if not lock.exists():
-            continue
-        try:
-            with StoreLock(lock).hold(timeout=0):
-                pass
-        except MidasError:
-            return f"{plan.settings.kb} is held by {StoreLock(lock).holder()}"
-    return ""
+    holder = holder_of(plan.place.base)
+    return f"{plan.settings.kb} is held by {holder}" if holder else ""
 
 
 def check_feed(settings: Settings) -> None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import TYPE_CHECKING
 
-from midas_engine.errors import LockTimeoutError, MidasError
+from midas_engine.errors import LockTimeoutError
 from midas_engine.runtime import Runtime
 from midas_engine.service.alarms import AlarmsFile
 from midas_engine.service.desk import CommandLine, Desk
@@ -14,6 +13,7 @@ from midas_engine.service.door import Door
 from midas_engine.service.health import HealthDoor
 from midas_engine.service.log import ServiceLog
 from midas_engine.service.place import ROLE
+from midas_engine.service.runs import RunRecorder, Runs
 from midas_engine.service.vitals import Vitals
 from midas_engine.service.websocket import WebSocketDoor
 
@@ -23,10 +23,9 @@ if TYPE_CHECKING:
     from midas_engine.clock import Clock
     from midas_engine.kb.locks import Claim
     from midas_engine.models import FeatureRecord
-    from midas_engine.service.outputs import Output
     from midas_engine.service.plan import Plan
 
-CLOSING_SECONDS = 10.0
+RECORD_SECONDS = 0.5
 
 
 class Service:
@@ -58,7 +57,8 @@ class Service:
         self._claim: Claim | None = None
         self._alarms: AlarmsFile | None = None
         self._log: ServiceLog | None = None
-        self._started: list[Output] = []
+        self._recorder: RunRecorder | None = None
+        self._recording = asyncio.Lock()
         self._untap: list[Callable[[], None]] = []
 
     async def start(self) -> None:
@@ -73,9 +73,6 @@ class Service:
         if self._claim is not None:
             self.door = Door(Desk(runtime, self.vitals, self._command_line), plan.settings.service.clients)
             self._open_files()
-        for output in plan.outputs:  # before the first bar of a catch-up: nothing of it is missed
-            await output.start(runtime)
-            self._started.append(output)
         await runtime.start()
         if runtime.watched.held and not plan.quiet:
             raise LockTimeoutError(
@@ -85,6 +82,9 @@ class Service:
         if self.door is not None:
             await self.door.listen(plan.place.socket)
         supervisor.background(self.vitals.measure_lag(), "loop lag")
+        if self._recorder is not None:
+            await asyncio.to_thread(self._recorder.begin, runtime.source, runtime.bar_seconds)
+            supervisor.background(self._record(self._recorder), "record")
         if plan.quiet:
             return
         if plan.health is not None:
@@ -120,9 +120,20 @@ class Service:
         plan, bus = self.plan, self.runtime.bus
         self._alarms = AlarmsFile(plan.place.alarms, self._cannot)
         self._untap.append(bus.tap(self._alarms.take))
+        if plan.settings.service.record and not plan.quiet:
+            most = plan.settings.service.runs_mb * 1_000_000
+            self._recorder = RunRecorder(Runs(plan.place.runs), self.runtime.clock, most, self._cannot)
+            self._untap.append(bus.tap(self._recorder.take))
         if plan.settings.service.log_mb and not plan.quiet:
             self._log = ServiceLog(plan.place.log, plan.settings.service.log_mb * 1_000_000)
             self._untap.append(bus.tap(self._log.take))
+
+    async def _record(self, recorder: RunRecorder) -> None:
+        """Write what gathers, every half second."""
+        while True:
+            await asyncio.sleep(RECORD_SECONDS)
+            async with self._recording:
+                await asyncio.to_thread(recorder.flush)
 
     def _cannot(self, message: str, hint: str) -> None:
         self.runtime.supervisor.fault("service", message, hint, "critical")
@@ -136,11 +147,6 @@ class Service:
             if door is not None:
                 await door.close()
         self.health = self.door = self.websocket = None
-        for output in reversed(self._started):
-            with contextlib.suppress(MidasError, TimeoutError, OSError):
-                async with asyncio.timeout(CLOSING_SECONDS):
-                    await output.close()
-        self._started = []
         await self.runtime.stop()
         await asyncio.to_thread(self._command_line.close)
         for untap in self._untap:
@@ -148,6 +154,10 @@ class Service:
         self._untap = []
         if self._alarms is not None:
             self._alarms.close()
+        if self._recorder is not None:
+            async with self._recording:
+                await asyncio.to_thread(self._recorder.close)
+            self._recorder = None
         if self._log is not None:
             self._log.close()
             self._log = None

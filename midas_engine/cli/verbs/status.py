@@ -15,13 +15,18 @@ from midas_engine.text import number
 if TYPE_CHECKING:
     from midas_engine.kb import KnowledgeBase
     from midas_engine.models import FeatureRecord
+    from midas_engine.settings import Settings
 
 
-@click.command(cls=Verb, example=("midas status --kb ./midas-kb", "midas status --json"))
+@click.command(cls=Verb, example=("midas status --kb ./midas-kb", "midas status --json", "midas status --healthy"))
+@click.option("--healthy", is_flag=True, help="Say how the service is, in one sentence; exit 1 unless all is well.")
 @pass_shared
-def status(shared: Shared) -> None:
-    """Show the feature pipeline: candidates, shadow, deployed and archived features."""
+def status(shared: Shared, healthy: bool) -> None:
+    """Show what runs on the base, and its pipeline: candidates, shadow, deployed and archived features."""
     settings = shared.settings()
+    if healthy:
+        _how_it_is(shared, settings)
+        return
     refuse_other(settings)
     if not settings.kb_path.is_dir():
         nothing = (
@@ -42,20 +47,28 @@ def status(shared: Shared) -> None:
     }
     damaged = base.damaged_features()
     from midas_engine.cli.verbs.kills import far_sides, in_words
+    from midas_engine.service.standing import bytes_by_kind, in_bytes, standing_of
 
     sides = far_sides(settings)
     far = _graduation(base, [*columns["Candidates"], *columns["Shadow"]])
+    standing, sizes = standing_of(settings.kb_path), bytes_by_kind(settings.kb_path)
     document = {
         "kb": settings.kb,
         "exists": True,
         **{t.lower(): r for t, r in columns.items()},
         "damaged": damaged,
         "graduation": far,
+        "service": standing,
+        "bytes": sizes,
         "far_sides": {name: {k: v for k, v in side.items() if k != "orders"} for name, side in sides.items()},
     }
 
     def text() -> str:
-        blocks = [f"Knowledge base {clean(settings.kb)}", *(_column(t, r) for t, r in columns.items())]
+        blocks = [f"Knowledge base {clean(settings.kb)}", clean(standing.sentence(base.clock.now()))]
+        blocks += [f"On disk: {in_bytes(sizes)}", *(_column(t, r) for t, r in columns.items())]
+        if standing.alerts:
+            alerts = [[a.id, str(a.severity), a.feature, a.alert_type, clean(a.message)[:60]] for a in standing.alerts]
+            blocks.append(f"\nRunning alerts ({len(alerts)}); `midas ack ID`\n{table(alerts)}")
         if far:
             rows = [[name, clean(str(found["words"]))] for name, found in far.items()]
             blocks.append(f"\nShort of the line at their sealed look ({len(far)})\n{table(rows)}")
@@ -68,6 +81,17 @@ def status(shared: Shared) -> None:
         return "\n".join(blocks)
 
     shared.show(document, text)
+
+
+def _how_it_is(shared: Shared, settings: Settings) -> None:
+    from midas_engine.clock import WallClock
+    from midas_engine.service.standing import standing_of
+
+    found = standing_of(settings.kb_path)
+    said = found.sentence(WallClock().now())
+    shared.show({"service": found, "words": said}, lambda: clean(said))
+    if found.vital is None or not found.vital.healthy:
+        raise click.exceptions.Exit(1)
 
 
 def _graduation(base: KnowledgeBase, records: list[FeatureRecord]) -> dict[str, dict[str, object]]:
