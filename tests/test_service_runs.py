@@ -41,9 +41,9 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, 
     return desk, asyncio.run(record())
 
 
-def _write(folder: Path, count: int, *, most: int = 10**9, close: bool = True) -> Runs:
+def _write(folder: Path, count: int, *, most: int = 10**9, close: bool = True, began: datetime = NOW) -> Runs:
     runs = Runs(folder)
-    recorder = RunRecorder(runs, ManualClock(NOW), most, lambda message, hint: None)
+    recorder = RunRecorder(runs, ManualClock(began), most, lambda message, hint: None)
     recorder.begin("follow:x", 3600)
     for bar in range(count):
         at = NOW + timedelta(hours=bar)
@@ -84,7 +84,7 @@ def test_the_oldest_segments_go_under_the_cap(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(runs_module, "SEGMENT_BYTES", 4_000)
     _write(tmp_path, 30)
     before = Runs(tmp_path).all()[0]
-    runs = _write(tmp_path, 30, most=12_000)
+    runs = _write(tmp_path, 30, most=12_000, began=NOW + timedelta(days=1))
     found = runs.all()
     assert sum(run.size for run in found) <= 12_000 + 4_000
     newest = next(run for run in found if run.id != before.id)
