@@ -198,7 +198,7 @@ async def test_a_delisted_contract_can_be_named_and_an_unknown_one_is_not_made_u
 
 def test_twenty_symbols_to_a_verdict_in_two_commands(tmp_path: Path) -> None:
     names = tuple(f"C{i:02d}USDT" for i in range(20))
-    since = f"{datetime.fromtimestamp((END - 640 * HOUR) / 1000, UTC):%Y-%m-%d}"
+    since = f"{datetime.fromtimestamp((END - 300 * HOUR) / 1000, UTC):%Y-%m-%d}"
     with InThread(FakeVenue(names, lambda: NOW_MS)) as venue:
         env = {"MIDAS_VENUE_URL": venue.base, "MIDAS_STORE": str(tmp_path / "store"), "MIDAS_KB": str(tmp_path / "kb")}
         got = run_midas("data", "fetch", "binance", "--symbols", "top:20", "--since", since, cwd=tmp_path, env=env)
