@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 from midas_engine.lazy import lazy_face
 
 if TYPE_CHECKING:
+    from midas_engine.dsl import DSLValidator
+    from midas_engine.evaluator import AlphaEvaluator, MultiAgentEvaluator
     from midas_engine.factory import Midas, create_midas
 
-__all__ = ["Midas", "create_midas"]
-__getattr__, __dir__ = lazy_face(__name__, dict.fromkeys(__all__, "midas_engine.factory"))
+__all__ = ["AlphaEvaluator", "DSLValidator", "Midas", "MultiAgentEvaluator", "create_midas"]
+_HOME = {"Midas": "factory", "create_midas": "factory", "DSLValidator": "dsl"}
+__getattr__, __dir__ = lazy_face(__name__, {name: f"midas_engine.{_HOME.get(name, 'evaluator')}" for name in __all__})

@@ -7,10 +7,10 @@ import dataclasses
 import warnings
 from contextlib import aclosing
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from midas_engine.errors import SettingsError
-from midas_engine.online_options import OnlineKeywords, OnlineOptions
+from midas_engine.online_options import OnlineKeywords, OnlineOptions, heard_alerts
 from midas_engine.providers import PROVIDERS, Provider, inferred
 from midas_engine.settings import Settings, load_settings
 
@@ -31,8 +31,20 @@ if TYPE_CHECKING:
     from midas_engine.loops.assessors import Assessor
     from midas_engine.market.panel import Panel
     from midas_engine.monitor import OnlineMonitor
+    from midas_engine.monitor.diagnosis.protocols import Diagnostician
     from midas_engine.promoter import FeaturePromoter
     from midas_engine.proposer.protocol import Researcher
+
+
+class MidasKeywords(TypedDict, total=False):
+    """The keywords of `create_midas` beside the original's, for type checkers."""
+
+    model: str | None
+    data: str | None
+    seed: int | None
+    settings: Settings | None
+    clock: Clock | None
+    llm_client: Any
 
 
 class Midas:
@@ -59,11 +71,15 @@ class Midas:
         offline_config: OfflineLoopConfig | None = None,
         clock: Clock | None = None,
         ledger: TrialLedger | None = None,
+        llm_client: Any = None,
     ) -> None:
+        from midas_engine.llm.given import given_client
         from midas_engine.proposer import make_researcher
         from midas_engine.workspace import Workspace
 
-        make_researcher(settings, api_key=api_key)  # a missing key is said before anything is made
+        self._client = None if llm_client is None else given_client(llm_client)
+        if self._client is None:
+            make_researcher(settings, api_key=api_key)  # a missing key is said before anything is made
         self.settings = settings
         self.workspace = Workspace(settings, clock=clock, via="Python", api_key=api_key)
         self.clock: Clock = self.workspace.clock
@@ -111,7 +127,24 @@ class Midas:
         Raises:
             ModelKeyError: The provider has no key.
         """
+        if self._client is not None:
+            return self._asking_given(self.workspace.day_spent())
         return self.workspace.researcher()
+
+    def _asking_given(self, spent: float) -> Researcher:
+        """A researcher that asks `llm_client`."""
+        from midas_engine.llm import Budget
+        from midas_engine.proposer import LLMResearcher
+
+        assert self._client is not None
+        return LLMResearcher(self._client, Budget.from_settings(self.settings.model, spent))
+
+    def _explainer(self) -> Diagnostician:
+        if self._client is None:
+            return self.workspace.explainer()
+        from midas_engine.monitor.diagnosis.budgeted_researcher import FreshResearcher
+
+        return FreshResearcher(self._asking_given, self.clock, self.workspace.journal)
 
     @property
     def commands(self) -> Commands:
@@ -135,24 +168,28 @@ class Midas:
             goal: What to look for.
             data: A panel, or anything that judges proposals; None loads the settings' data.
             regime: Regime of interest.
-            resume: A session that was killed or cancelled: it goes on where it was, with the goal, the regime and the
-                budget it had; `goal` is not read.
+            resume: A session that was killed or cancelled: it goes on where it was, with the goal, the regime, the
+                budget and the settings it had; `goal` is not read.
 
         Raises:
             SessionError: A session runs already, the goal is empty, or there is nothing to resume.
             ReadOnlyError: The knowledge base may not be written.
         """
-        record = None
+        record, own = None, self.offline.settings
         if resume:
             from midas_engine.loops.replay import read_resumable
 
             record, given = await asyncio.to_thread(read_resumable, self.workspace.journal, resume)
             goal, regime, self.offline.config = given.goal, given.regime, given.config
+            self.offline.settings = given.restored(own)
         self.offline.check_start(goal)
-        assessor = await asyncio.to_thread(self._assessor, data)
-        async with aclosing(self.offline.stream(goal, assessor, regime=regime, record=record)) as events:
-            async for event in events:
-                yield event
+        try:
+            assessor = await asyncio.to_thread(self._assessor, data)
+            async with aclosing(self.offline.stream(goal, assessor, regime=regime, record=record)) as events:
+                async for event in events:
+                    yield event
+        finally:
+            self.offline.settings = own
 
     def _assessor(self, data: Panel | Assessor | None) -> Assessor:
         """Who judges. In a thread: the imports, the loading and the hash of a year of bars take a second."""
@@ -160,9 +197,10 @@ class Midas:
         from midas_engine.market import load_panel
         from midas_engine.market.panel import Panel
 
+        settings = self.offline.settings  # those of the session that is resumed, if one is
         if data is None:
-            data = load_panel(self.settings.data, store=self.settings.store)
-        return PanelAssessor(data, self.settings) if isinstance(data, Panel) else data
+            data = load_panel(settings.data, store=settings.store)
+        return PanelAssessor(data, settings) if isinstance(data, Panel) else data
 
     @cached_property
     def evaluator(self) -> MultiAgentEvaluator:
@@ -195,7 +233,7 @@ class Midas:
             on_kill: Called with a feature's name once its kill is on disk, whoever gave it, in whatever process.
             alert_thresholds: Overrides of single alert thresholds, e.g. ``{"slippage_warning": 1.2}``.
             keywords: The fields of `OnlineOptions`: `symbols`, `bar_seconds`, `keep_state`, `diagnose`, `strict`,
-                `bus`, `clock`.
+                `bus`, `clock`, `on_alert`.
 
         Raises:
             MonitorError: There is nothing to watch.
@@ -206,10 +244,12 @@ class Midas:
         options = OnlineOptions(**keywords)
         names = [feature_names] if isinstance(feature_names, str) else feature_names
         stream, time = options.bus or EventBus(), options.clock or self.clock
+        if options.on_alert is not None:
+            stream.tap(heard_alerts(options.on_alert))
         diagnostics = None
         if options.diagnose:
             self.make_researcher()  # a key that is missing is told now, not with the first alarm
-            diagnostics = self.workspace.diagnostics(stream, clock=time, researcher=self.workspace.explainer())
+            diagnostics = self.workspace.diagnostics(stream, clock=time, researcher=self._explainer())
         return self.workspace.monitor(
             names,
             keep_state=options.keep_state,
@@ -231,12 +271,7 @@ def create_midas(
     existing_features: pd.DataFrame | None = None,
     spread_cost_bps: float | None = None,
     offline_config: OfflineLoopConfig | None = None,
-    *,
-    model: str | None = None,
-    data: str | None = None,
-    seed: int | None = None,
-    settings: Settings | None = None,
-    clock: Clock | None = None,
+    **keywords: Unpack[MidasKeywords],
 ) -> Midas:
     """Open (or make and seed) a knowledge base and everything around it.
 
@@ -251,11 +286,10 @@ def create_midas(
         existing_features: Deployed features, one column each, that new ones must differ from.
         spread_cost_bps: The whole one-way cost as one number, instead of fee, half spread and slippage.
         offline_config: The budget of a discovery session.
-        model: Model name; the config's `model` if that names one.
-        data: Where sessions without a `data_fn` take their data.
-        seed: Seed of the local researcher.
-        settings: Complete settings; the arguments above still win.
-        clock: Engine time.
+        keywords: `model` (its name; the config's `model` if that names one), `data` (where sessions without a `data_fn`
+            take theirs), `seed` (of the local researcher), `settings` (complete; the arguments above still win),
+            `clock` (engine time), `llm_client` (a model client of your own instead of a provider: an OpenAI or
+            Anthropic client, a `ModelClient`, or a function from a prompt to a reply).
 
     Raises:
         ModelKeyError: The provider has no key.
@@ -268,28 +302,29 @@ def create_midas(
         ...     midas.promoter.list_deployed()
         []
     """
-    named = model or (offline_config.model if offline_config is not None else "") or None
+    settings, llm_client = keywords.get("settings"), keywords.get("llm_client")
+    named = keywords.get("model") or (offline_config.model if offline_config is not None else "") or None
     flags: dict[str, Any] = {
         "kb": None if kb_path is None else str(kb_path),
         "model.provider": provider,
         "model.model": named,
-        "data": data,
-        "seed": seed,
+        "data": keywords.get("data"),
+        "seed": keywords.get("seed"),
     }
     chosen = load_settings(flags=flags) if settings is None else _with_flags(settings, flags)
-    if api_key and provider is None and settings is None:
+    if api_key and provider is None and settings is None and llm_client is None:
         chosen = _with_provider(chosen, api_key)
-    if api_key and not PROVIDERS.get(chosen.model.provider, Provider("")).client:
-        warnings.warn(
-            f"api_key is not used: the provider is {chosen.model.provider}, which needs none", UserWarning, stacklevel=2
-        )
+    if api_key and (llm_client is not None or not PROVIDERS.get(chosen.model.provider, Provider("")).client):
+        why = "llm_client is asked" if llm_client is not None else f"{chosen.model.provider} needs none"
+        warnings.warn(f"api_key is not used: {why}", UserWarning, stacklevel=2)
     return Midas(
         chosen,
         api_key=api_key,
         existing_features=existing_features,
         spread_cost_bps=spread_cost_bps,
         offline_config=offline_config,
-        clock=clock,
+        clock=keywords.get("clock"),
+        llm_client=llm_client,
     )
 
 

@@ -11,6 +11,10 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
+from midas_engine.estimate import NO_ESTIMATE as NO_ESTIMATE
+from midas_engine.estimate import Estimate as Estimate
+from midas_engine.learning_markdown import ToMarkdown
+
 
 class FeatureState(StrEnum):
     """Where a feature stands in the pipeline."""
@@ -36,19 +40,6 @@ class AlertStatus(StrEnum):
     ACKNOWLEDGED = "acknowledged"
     SNOOZED = "snoozed"
     RESOLVED = "resolved"
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A number with its error: point value, standard error and 90 % interval (NaN where unknown)."""
-
-    value: float
-    se: float = float("nan")
-    low: float = float("nan")
-    high: float = float("nan")
-
-
-NO_ESTIMATE = Estimate(float("nan"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,7 +284,7 @@ class Alert:
 
 
 @dataclass(frozen=True, slots=True)
-class LearningDocument:
+class LearningDocument(ToMarkdown):
     """What a session or a diagnosis taught. `loop` is "offline" or "online"; `result` e.g. "success" or "failed"."""
 
     title: str

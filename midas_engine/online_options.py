@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from midas_engine.events import AlertRaised
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from midas_engine.bus import EventBus
     from midas_engine.clock import Clock
+    from midas_engine.events import Event
+    from midas_engine.models import Alert
 
 
 class OnlineKeywords(TypedDict, total=False):
@@ -22,6 +27,7 @@ class OnlineKeywords(TypedDict, total=False):
     strict: bool
     bus: EventBus | None
     clock: Clock | None
+    on_alert: Callable[[Alert], Any] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +43,7 @@ class OnlineOptions:
         strict: Raise MonitorError on a bar that cannot be read; False publishes `BarRefused` and goes on.
         bus: Where events are published; None makes one: `monitor.bus`.
         clock: Engine time, where it is not the wall's.
+        on_alert: Called with each alert as it is raised; what it raises itself is logged.
     """
 
     symbols: int | Sequence[str] | None = None
@@ -46,3 +53,17 @@ class OnlineOptions:
     strict: bool = False
     bus: EventBus | None = None
     clock: Clock | None = None
+    on_alert: Callable[[Alert], Any] | None = None
+
+
+def heard_alerts(on_alert: Callable[[Alert], Any]) -> Callable[[Event], None]:
+    """What a bus is tapped with, so that `on_alert` hears of alerts and cannot stop them."""
+
+    def heard(event: Event) -> None:
+        if isinstance(event, AlertRaised):
+            try:
+                on_alert(event.alert)
+            except Exception:
+                logging.getLogger(__name__).exception("on_alert failed for %s", event.alert.feature)
+
+    return heard

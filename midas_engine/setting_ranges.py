@@ -25,6 +25,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "model.deadline_seconds": (1, 3600),
     "model.session_minutes": (0, 100_000),
     "model.session_failures": (1, 1000),
+    "model.transcripts_mb": (1, 1_000_000),
     "monitor.arl0_bars": (24, 10_000_000),
     "monitor.diagnoses_per_day": (0, 10_000),
     "monitor.callback_seconds": (0.1, 3600),

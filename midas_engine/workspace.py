@@ -168,11 +168,14 @@ class Workspace:
         """
         from midas_engine.proposer.factory import make_researcher
 
-        spent = 0.0
-        if self.kb.path.is_dir():
-            day = self.clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
-            spent = self.journal.model_spend(since=day)[1]
-        return make_researcher(self.settings, provider, api_key=self._api_key, day_spent_usd=spent)
+        return make_researcher(self.settings, provider, api_key=self._api_key, day_spent_usd=self.day_spent())
+
+    def day_spent(self) -> float:
+        """US dollars that models cost this UTC day."""
+        if not self.kb.path.is_dir():
+            return 0.0
+        day = self.clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
+        return self.journal.model_spend(since=day)[1]
 
     def loop(
         self,

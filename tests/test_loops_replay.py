@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import json
+import signal
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,7 +26,7 @@ from midas_engine.loops.interrupted import end_interrupted
 from midas_engine.loops.replay import read_record, read_resumable, replay
 from midas_engine.proposer import LLMResearcher
 from midas_engine.settings import EvaluationSettings, Settings
-from tests.helpers_cli import call_midas
+from tests.helpers_cli import ROOT, call_midas
 from tests.helpers_llm import NOW, block, candidates, learning, plan
 from tests.helpers_loops import FakeAssessor
 
@@ -226,6 +230,37 @@ async def test_killed_at_any_call_a_resumed_session_has_the_ledger_of_an_uninter
     finally:
         whole.journal.close()
         broken.journal.close()
+
+
+async def test_a_process_that_was_killed_outright_is_resumed_with_the_same_ledger(tmp_path: Path) -> None:
+    call = 5
+    driver = [sys.executable, str(ROOT / "tests" / "killed_session.py"), str(tmp_path / "broken"), str(call)]
+    done = await asyncio.to_thread(subprocess.run, driver, cwd=ROOT, capture_output=True, timeout=120, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    whole, broken = Base(tmp_path / "whole"), Base(tmp_path / "broken")
+    try:
+        await whole.run()
+        session = broken.journal.sessions()[0].key
+        record, given = read_resumable(broken.journal, session)
+        events = await broken.run(SCRIPT[call:], record=record, existing=given.existing)
+        assert events[-1].result == "success"  # type: ignore[attr-defined]
+        assert broken.trials() == whole.trials()
+        assert [f.name for f in broken.kb.features()] == ["idea_1"]
+    finally:
+        whole.journal.close()
+        broken.journal.close()
+
+
+async def test_transcripts_stay_within_their_size(base: Base) -> None:
+    for _ in range(3):
+        await base.run()
+    assert Transcripts(base.journal).size() > 0
+    loop = base.loop(SCRIPT)
+    loop.settings = dataclasses.replace(SETTINGS, model=dataclasses.replace(SETTINGS.model, transcripts_mb=0))
+    async for _ in loop.stream("carry", _assessor()):
+        pass
+    kept = [s.key for s in base.journal.sessions() if Transcripts(base.journal).rows(s.key)]
+    assert len(kept) == 2  # the newest of before, and this one
 
 
 def test_the_verbs_repeat_a_local_session_and_refuse_other_data(

@@ -32,6 +32,11 @@ class ValidationResult:
     message: str = ""
     warnings: tuple[str, ...] = ()
 
+    @property
+    def valid(self) -> bool:
+        """`ok`, by the original's name."""
+        return self.ok
+
     def __bool__(self) -> bool:
         return self.ok
 

@@ -154,6 +154,12 @@ class Tables:
             self._database.write(lambda connection: connection.executemany(remove, gone))
         return len(gone)
 
+    def bytes_of(self, table: str, prefix: str) -> int:
+        """How many bytes the bodies of the rows take whose kind begins with `prefix`."""
+        _known(table)
+        query = f"SELECT coalesce(sum(length(body)), 0) FROM {table} WHERE kind LIKE ?"
+        return int(self._database.fetch(query, (f"{prefix}%",))[0][0])
+
     def verify(self) -> list[str]:
         """Every fault in the sealed rows, in words; also notes them in quarantine."""
         faults: list[str] = []

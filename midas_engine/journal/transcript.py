@@ -46,6 +46,10 @@ class Transcripts:
         wanted = tuple(PREFIX + kind for kind in kinds or ("call", "failed", "answer", "end"))
         return self.journal.tables.rows(TABLE, key=session_id, kinds=wanted)
 
+    def size(self) -> int:
+        """Bytes that all transcripts take."""
+        return self.journal.tables.bytes_of(TABLE, PREFIX)
+
     def fit(self, most_bytes: int = MAX_BYTES) -> int:
         """Remove the oldest transcripts, whole ones, until the rest fit; returns how many went."""
         return self.journal.tables.drop_oldest(TABLE, PREFIX, most_bytes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import multiprocessing
 import sys
@@ -12,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from midas_engine import events as ev
 from midas_engine.clock import WallClock
-from midas_engine.errors import ReadOnlyError, SessionError
+from midas_engine.errors import JournalError, ReadOnlyError, SessionError
+from midas_engine.journal.transcript import Transcripts
 from midas_engine.loops.config import OfflineLoopConfig
 from midas_engine.loops.interrupted import end_interrupted
 from midas_engine.loops.known import same_feature
@@ -96,6 +98,9 @@ class OfflineCompoundLoop:
         self.check_start(goal)
         if self._journal is not None:
             await asyncio.to_thread(end_interrupted, self.kb, self._journal, self.clock)
+            with contextlib.suppress(JournalError):  # a journal that cannot be written never stops a session
+                most = self.settings.model.transcripts_mb * 1_000_000
+                await asyncio.to_thread(Transcripts(self._journal).fit, most)
         queue: asyncio.Queue[ev.Event | None] = asyncio.Queue()
         self._record = record
         session_id = record.session_id if record is not None else ""
