@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-OUTBOUND_TABLES = ("outbound.kills", "outbound.signals", "outbound.fills", "outbound.told", "outbound.options")
+OUTBOUND_TABLES = (
+    "outbound.kills",
+    "outbound.signals",
+    "outbound.heads",
+    "outbound.fills",
+    "outbound.told",
+    "outbound.options",
+)
 """Tables whose keys are the user's own; only a file can give them."""
 
 
@@ -17,6 +24,8 @@ class OutboundSettings:
             `file:PATH`, `freqtrade:URL` or `hummingbot:URL`.
         signals: Who is told what the features say at each closed bar: a name to `file:PATH`, `webhook:URL` or
             `websocket:127.0.0.1:PORT`.
+        heads: Where the head of the proof leaves to once a day: a name to `file:PATH` in other hands. Set, every bar is
+            committed in the proof.
         fills: Where fills come from: a name to `file:PATH` (JSON lines or CSV), `webhook:127.0.0.1:PORT` or
             `ccxt:EXCHANGE`.
         told: Who is told what happens: a name to an address of apprise, its keys as `${NAME}` of the environment.
@@ -29,6 +38,7 @@ class OutboundSettings:
 
     kills: dict[str, str] = field(default_factory=dict)
     signals: dict[str, str] = field(default_factory=dict)
+    heads: dict[str, str] = field(default_factory=dict)
     fills: dict[str, str] = field(default_factory=dict)
     told: dict[str, str] = field(default_factory=dict)
     told_from: str = "warning"

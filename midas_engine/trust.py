@@ -134,6 +134,7 @@ SETTINGS: dict[str, Danger | None] = {
     "service.clients": None,
     "outbound.kills": Danger("sends kills elsewhere, or runs a program", _never),
     "outbound.signals": Danger("sends what your features say elsewhere, or opens a door", _never),
+    "outbound.heads": Danger("writes outside of this folder", _never),
     "outbound.fills": Danger("opens a door, or sends your key to an exchange", _never),
     "outbound.told": Danger("sends messages elsewhere", _never),
     "outbound.told_from": None,

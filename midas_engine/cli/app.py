@@ -50,6 +50,8 @@ VERBS = {
     "kills": f"{_HERE}.kills:kills",
     "signals": f"{_HERE}.signals:signals",
     "fills": f"{_HERE}.fills:fills",
+    "attest": f"{_HERE}.proof:attest",
+    "verify": f"{_HERE}.proof:verify",
     "data": f"{_HERE}.data:data",
     "dsl": f"{_HERE}.dsl:dsl",
     "kb": f"{_HERE}.kb:kb",
@@ -87,7 +89,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "undo",
         "redo",
     ),
-    "Monitoring": ("run", "runs", "monitor", "ack", "snooze", "report", "book", "kills", "signals", "fills"),
+    "Monitoring": ("run", "runs", "monitor", "ack", "snooze", "report", "book", "kills", "signals", "fills", "attest", "verify"),
     "Data, language, upkeep": ("data", "dsl", "kb", "backup", "restore", "trust", "warmup", "plugins"),
 }
 

@@ -14,6 +14,7 @@ from midas_engine.outbound.hummingbot import Hummingbot
 from midas_engine.outbound.kill_output import KillOutput
 from midas_engine.outbound.order_file import OrderFile
 from midas_engine.outbound.outputs import Outputs
+from midas_engine.outbound.proof_side import ProofSide
 from midas_engine.outbound.signal_output import SignalOutput
 from midas_engine.outbound.signal_sides import SignalFile, SignalWebhook
 from midas_engine.outbound.signal_socket import SignalSocket
@@ -69,8 +70,10 @@ def outputs_of(settings: OutboundSettings, source: Source) -> Outputs:
         made = [(address, _made(KILL_KINDS, "kills", address)(address, source.clock)) for address in kills]
         found.append(KillOutput(source, made, settings.lease_seconds))
     signals = addresses_of("signals", settings.signals, settings.options)
-    if signals:
-        found.append(SignalOutput(source, [_made(SIGNAL_KINDS, "signals", a)(a, source) for a in signals]))
+    heads = addresses_of("heads", settings.heads, settings.options)
+    if signals or heads:
+        sides = [_made(SIGNAL_KINDS, "signals", a)(a, source) for a in signals]
+        found.append(SignalOutput(source, [*sides, *([ProofSide(source, heads)] if heads else [])]))
     fills = addresses_of("fills", settings.fills, settings.options)
     if fills:
         found.append(FillInput(source, [_made(FILL_KINDS, "fills", a)(a, source) for a in fills]))

@@ -30,21 +30,23 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 60.0
 _TAIL = 32_000_000
 
 
-class _Reader:
+class Reader:
     """Hands one record after another over, in order; a failure is tried again, ever more slowly, and told once."""
 
-    def __init__(self, address: Address, source: Source) -> None:
-        self.name, self._address, self._source = address.name, address, source
-        self._clock: Clock = source.clock
-        self._worker = Worker(f"midas-signals-{address.name}")
+    def __init__(self, name: str, kind: str, source: Source) -> None:
+        self.name, self._kind, self.source = name, kind, source
+        self.clock: Clock = source.clock
+        self.worker = Worker(f"midas-signals-{name}")
         self._task: asyncio.Task[None] | None = None
         self.sequence, self.failing, self.failing_since = 0, "", ""
 
     async def start(self, log: SignalLog, fresh: Callable[[], asyncio.Future[None]]) -> None:
-        self.sequence = await self._worker.submit(lambda: self._begin(log))
+        """Begin where it was."""
+        self.sequence = await self.worker.submit(lambda: self.begin(log))
         self._task = asyncio.get_running_loop().create_task(self._follow(log, fresh), name=f"signals {self.name}")
 
     async def close(self) -> None:
+        """Stop; it goes on from there."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -54,14 +56,14 @@ class _Reader:
         while True:
             wake = fresh()
             try:
-                for record in await self._worker.submit(lambda: list(_some(log, self.sequence))):
-                    await self._hand_over(record)
+                for record in await self.worker.submit(lambda: list(_some(log, self.sequence))):
+                    await self.hand_over(record)
                     self.sequence = record["sequence"]
                 pause = _FIRST_PAUSE
                 self._fine()
             except (MidasError, OSError) as error:
                 self._fails(error)
-                await self._clock.sleep(pause)
+                await self.clock.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
                 continue
             if self.sequence >= log.sequence:
@@ -69,24 +71,26 @@ class _Reader:
 
     def _fine(self) -> None:
         if self.failing:
-            self._source.fault("signals", f"{self.name}: signals arrive again", "info")
+            self.source.fault("signals", f"{self.name}: signals arrive again", "info")
             self.failing = self.failing_since = ""
 
     def _fails(self, error: Exception) -> None:
         if not self.failing:
-            self.failing_since = self._clock.now().isoformat()
-            self._source.fault("signals", f"{self.name}: signals do not arrive: {error}", "warning")
+            self.failing_since = self.clock.now().isoformat()
+            self.source.fault("signals", f"{self.name}: signals do not arrive: {error}", "warning")
         self.failing = str(error)
 
-    def _begin(self, log: SignalLog) -> int:
+    def begin(self, log: SignalLog) -> int:
+        """The number of the last record that was handed over. Blocking."""
         raise NotImplementedError
 
-    async def _hand_over(self, record: dict[str, Any]) -> None:
+    async def hand_over(self, record: dict[str, Any]) -> None:
+        """Hand one over, durably; MidasError or OSError when that fails."""
         raise NotImplementedError
 
     def status(self) -> dict[str, Any]:
         """How far it is."""
-        return {"kind": self._address.kind, "sequence": self.sequence, "failing_since": self.failing_since or None,
+        return {"kind": self._kind, "sequence": self.sequence, "failing_since": self.failing_since or None,
                 "why": self.failing}  # fmt: skip
 
 
@@ -99,17 +103,17 @@ def _some(log: SignalLog, sequence: int) -> list[dict[str, Any]]:
     return found
 
 
-class SignalFile(_Reader):
+class SignalFile(Reader):
     """A file that is added to; it says itself how far it is, so that a record stands in it once."""
 
     def __init__(self, address: Address, source: Source) -> None:
-        super().__init__(address, source)
+        super().__init__(address.name, address.kind, source)
         address.take(())
         self._path = Path(address.reach()).expanduser()
         if not self._path.parent.is_dir():
             raise SettingsError(f"{address}: there is no folder {self._path.parent}", hint="make it first")
 
-    def _begin(self, log: SignalLog) -> int:
+    def begin(self, log: SignalLog) -> int:
         """The number of the last whole record in the file; a file that is new begins with the next bar."""
         with contextlib.suppress(FileNotFoundError):
             handle = open_regular(self._path, os.O_RDWR)
@@ -123,8 +127,9 @@ class SignalFile(_Reader):
                         return int(json.loads(line)["sequence"])
         return log.sequence
 
-    async def _hand_over(self, record: dict[str, Any]) -> None:
-        await self._worker.submit(lambda: self._append(canonical(record) + b"\n"))
+    async def hand_over(self, record: dict[str, Any]) -> None:
+        """Hand one over."""
+        await self.worker.submit(lambda: self._append(canonical(record) + b"\n"))
 
     def _append(self, line: bytes) -> None:
         handle = open_regular(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
@@ -135,28 +140,30 @@ class SignalFile(_Reader):
             os.close(handle)
 
 
-class SignalWebhook(_Reader):
+class SignalWebhook(Reader):
     """Signed POST requests, at least once: the number of the last one that was taken is kept beside the record."""
 
     def __init__(self, address: Address, source: Source) -> None:
-        super().__init__(address, source)
+        super().__init__(address.name, address.kind, source)
         address.take(("clear-text",))
         self._url, self._secret = address.url(), address.secret()
         self._cursor = source.kb.path / "outbound" / f"signals-{address.name}.cursor"
 
-    def _begin(self, log: SignalLog) -> int:
+    def begin(self, log: SignalLog) -> int:
+        """The number that is kept; one that is new begins with the next bar."""
         try:
             return int(self._cursor.read_text("ascii"))
         except (OSError, ValueError):
             return log.sequence
 
-    async def _hand_over(self, record: dict[str, Any]) -> None:
+    async def hand_over(self, record: dict[str, Any]) -> None:
+        """Hand one over."""
         body, nonce = canonical(record), secrets.token_hex(16)
-        stamp, key = str(int(self._clock.now().timestamp())), f"signals:{record['sequence']}"
+        stamp, key = str(int(self.clock.now().timestamp())), f"signals:{record['sequence']}"
         reply = await ask("POST", self._url, body, headers(self._secret, stamp, nonce, key, body))
         if not 200 <= reply.status < 300:
             raise DeliveryError(f"HTTP {reply.status}")
-        await self._worker.submit(lambda: self._keep(record["sequence"]))
+        await self.worker.submit(lambda: self._keep(record["sequence"]))
 
     def _keep(self, sequence: int) -> None:
         self._cursor.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
