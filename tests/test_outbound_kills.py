@@ -180,7 +180,7 @@ async def test_one_process_sends(tmp_path: Path, far: FarSide) -> None:
     settings = settings_for(f"webhook:{far.server.url}")
     first, second = outputs_of(settings, source), outputs_of(settings, source_of(tmp_path / "kb"))
     await first.start()
-    with pytest.raises(LockTimeoutError, match="already has a outbound"):
+    with pytest.raises(LockTimeoutError, match="already has a sender"):
         await second.start()
     await first.close()
     await second.start()

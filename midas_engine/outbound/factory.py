@@ -82,7 +82,7 @@ def outputs_of(settings: OutboundSettings, source: Source) -> Outputs:
         gathering = Gathering(settings.told_from, read_hours(settings.quiet_hours))
         brief_at = read_time(settings.brief_at, "outbound.brief_at") if settings.brief_at else None
         found.append(ToldOutput(source, [Notifier(address) for address in told], gathering, brief_at))
-    return Outputs(found)
+    return Outputs(found, source)
 
 
 def _made(kinds: Mapping[str, T], section: str, address: Address) -> T:

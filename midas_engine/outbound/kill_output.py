@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from midas_engine.kb.kill_file import Kills
-    from midas_engine.kb.locks import Claim
     from midas_engine.models import FeatureRecord
     from midas_engine.outbound.destination import Address, Destination
     from midas_engine.outbound.outputs import Source
@@ -54,7 +53,6 @@ class KillOutput:
         ]
         self._worker = Worker("midas-orders")
         self._tasks: list[asyncio.Task[None]] = []
-        self._claim: Claim | None = None
         self._kills: Kills | None = None
         self._seen: object = None
         self._mark: object = None
@@ -62,12 +60,7 @@ class KillOutput:
         self._failing = ""
 
     async def start(self) -> None:
-        """Read the outboxes and begin; what an earlier run left open is sent.
-
-        Raises:
-            LockTimeoutError: Another process sends for this base.
-        """
-        self._claim = self._source.kb.claim("outbound")
+        """Read the outboxes and begin; what an earlier run left open is sent."""
         for delivery in self.deliveries:
             damage = await delivery.worker.submit(delivery.outbox.load)
             if damage:
@@ -90,9 +83,6 @@ class KillOutput:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for delivery in self.deliveries:
             await delivery.close()
-        if self._claim is not None:
-            self._claim.release()
-            self._claim = None
 
     async def _follow(self) -> None:
         wall, moved = WallClock(), self._source.bus.subscribe("orders", FeatureMoved)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from midas_engine.clock import Clock
     from midas_engine.journal import Journal
     from midas_engine.kb import KnowledgeBase
+    from midas_engine.kb.locks import Claim
     from midas_engine.market import Panel
     from midas_engine.settings import Settings
 
@@ -64,14 +65,16 @@ class Output(Protocol):
 
 
 class Outputs:
-    """The outputs of one engine.
+    """The outputs of one engine. One process sends for a base.
 
     Args:
         outputs: From `outputs_of`; may be none.
+        source: The base they are of; None where there are none.
     """
 
-    def __init__(self, outputs: Sequence[Output]) -> None:
-        self.outputs = tuple(outputs)
+    def __init__(self, outputs: Sequence[Output], source: Source | None = None) -> None:
+        self.outputs, self._source = tuple(outputs), source
+        self._claim: Claim | None = None
         self._started: list[Output] = []
 
     def __bool__(self) -> bool:
@@ -81,8 +84,11 @@ class Outputs:
         """Start all, or none.
 
         Raises:
+            LockTimeoutError: Another process sends for this base.
             MidasError: One cannot start: an output that is set and does not work is no small matter.
         """
+        if self.outputs and self._source is not None:
+            self._claim = self._source.kb.claim("sender")
         try:
             for output in self.outputs:
                 await output.start()
@@ -95,6 +101,9 @@ class Outputs:
         """Close what was started, the last one first. Safe to call twice."""
         started, self._started = self._started[::-1], []
         await asyncio.gather(*(output.close() for output in started), return_exceptions=True)
+        if self._claim is not None:
+            self._claim.release()
+            self._claim = None
 
     def status(self) -> dict[str, Any]:
         """How each stands, by its name."""

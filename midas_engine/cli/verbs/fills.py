@@ -15,7 +15,7 @@ from midas_engine.text import number
 
 
 @click.command(cls=Verb, example=("midas fills fills.csv --data store:binance", "midas fills fills.jsonl --json"))
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @pass_shared
 def fills(shared: Shared, file: Path) -> None:
     """Measure the fills of a file (CSV with a first line of names, or JSON lines) against the bars of --data.

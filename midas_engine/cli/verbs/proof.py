@@ -70,7 +70,7 @@ def attest(shared: Shared, out: Path | None) -> None:
         "midas verify proof.jsonl --head 812:1f0c...",
     ),
 )
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--head", "head", metavar="HEAD|FILE", help="A head that left the machine, or the file that kept them.")
 @pass_shared
 def verify(shared: Shared, file: Path, head: str | None) -> None:
