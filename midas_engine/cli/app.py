@@ -89,7 +89,20 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "undo",
         "redo",
     ),
-    "Monitoring": ("run", "runs", "monitor", "ack", "snooze", "report", "book", "kills", "signals", "fills", "attest", "verify"),
+    "Monitoring": (
+        "run",
+        "runs",
+        "monitor",
+        "ack",
+        "snooze",
+        "report",
+        "book",
+        "kills",
+        "signals",
+        "fills",
+        "attest",
+        "verify",
+    ),
     "Data, language, upkeep": ("data", "dsl", "kb", "backup", "restore", "trust", "warmup", "plugins"),
 }
 
