@@ -223,7 +223,7 @@ class Commands:
 
     def book_words(self) -> tuple[str, ...]:
         """What members that were promoted for the book are worth beside those that are left, a line each; heavy."""
-        from midas_engine.book.partners import for_the_book, worth_words
+        from midas_engine.book.partners import for_the_book
 
         if not for_the_book(self._kb):
             return ()
@@ -232,6 +232,8 @@ class Commands:
         try:
             if panel is None:
                 return (f"what {names} adds to the book is unknown: {why}",)
+            from midas_engine.book.worth import worth_words
+
             return worth_words(self._kb, panel, self._settings)
         except MidasError as error:
             return (f"what {names} adds to the book is unknown: {error.message}",)

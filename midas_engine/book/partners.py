@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
     from midas_engine.book.figures import Member
     from midas_engine.kb import KnowledgeBase
-    from midas_engine.market import Panel
-    from midas_engine.settings import Settings
 
 
 def for_the_book(kb: KnowledgeBase) -> tuple[str, ...]:
@@ -31,24 +29,3 @@ def partner_words(members: Sequence[Member]) -> tuple[str, ...]:
         for m in members
         if m.role == "book" and not m.marginal.low > 0.0
     )
-
-
-def worth_words(kb: KnowledgeBase, panel: Panel, settings: Settings) -> tuple[str, ...]:
-    """What each member that was promoted for the book is worth now, a line each. Heavy: call it in a thread.
-
-    Raises:
-        DataError: The book cannot be measured.
-        EvaluationError: The data is too short.
-    """
-    from midas_engine.book.build import book_of
-
-    if not for_the_book(kb):
-        return ()
-    book = book_of(kb, panel, settings)
-    doubtful = partner_words(book.members)
-    sound = (
-        f"{m.name}, promoted for the book, still adds {span(m.marginal)} bps/yr to it"
-        for m in book.members
-        if m.role == "book" and m.marginal.low > 0.0
-    )
-    return (*doubtful, *sound)
