@@ -296,7 +296,7 @@ def plugins_page() -> str:
 def _shown_under(face: str, name: str) -> str:
     """The module a page shows a name of: the face itself, where a reader of the source finds what it imports."""
     if face == "midas":
-        return "midas_engine.factory"
+        return str(getattr(importlib.import_module(face), name).__module__)
     homes: dict[str, str] = getattr(importlib.import_module(face), "_HOMES", {})
     return face + homes[name] if name in homes else face
 
