@@ -138,7 +138,9 @@ class Commands:
                 return dataclasses.replace(plain, refusal=str(error))
         found = self.preflight(action, name)
         preview = self._promoter().preview(action, name, found.withdrawn)
-        return dataclasses.replace(preview, figures=found.figures, data=found.data, worth=found.worth)
+        return dataclasses.replace(
+            preview, figures=found.figures, data=found.data, worth=found.worth, effects=found.effects
+        )
 
     def preflight(self, action: str, name: str) -> Preflight:
         """What today's data says; looked at once for the question and the deed, while nothing changed."""

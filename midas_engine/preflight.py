@@ -41,6 +41,7 @@ class Preflight:
         reference: Expected score and breadth, where they are measured only now.
         words: What was measured, in a few words.
         worth: What it would add to the book, in words; empty where nothing looked.
+        effects: What it would do to the book and to the lifetime's budget, a line each.
     """
 
     data: str = ""
@@ -49,6 +50,7 @@ class Preflight:
     reference: tuple[float, float] | None = None
     words: str = ""
     worth: str = ""
+    effects: tuple[str, ...] = ()
 
     @property
     def changes(self) -> dict[str, Any]:
@@ -85,7 +87,7 @@ def preflight(
     if action in GATED:
         waived = ECONOMIC if action == "book" or (action == "redeploy" and record.role == "book") else ()
         found = _judged(kb, record, panel, settings, found, waived)
-        found = dataclasses.replace(found, worth=_worth(kb, record, panel, settings, found))
+        found = _in_the_book(kb, record, panel, settings, found)
     return found if record.expected_score is not None else _calibrated(record, panel, settings, found)
 
 
@@ -140,24 +142,38 @@ def _judged(
     data = found.data
     if measured_on and measured_on != panel.identity:
         data += "; the saved figures are of other data"
-    return dataclasses.replace(found, figures=figures, withdrawn=failed, data=data)
+    alike = verdict.evaluation
+    near: tuple[str, ...] = ()
+    if alike.most_correlated and math.isfinite(alike.max_correlation):
+        near = (f"largest correlation with the book {alike.max_correlation:.2f}, with {alike.most_correlated}",)
+    return dataclasses.replace(found, figures=figures, withdrawn=failed, data=data, effects=near)
 
 
-def _worth(kb: KnowledgeBase, record: FeatureRecord, panel: Panel, settings: Settings, found: Preflight) -> str:
-    """What it would add to the book; and the door there, where costs alone stand against it and it adds something."""
-    from midas_engine.book.candidate import candidate_worth, partners
+def _in_the_book(
+    kb: KnowledgeBase, record: FeatureRecord, panel: Panel, settings: Settings, found: Preflight
+) -> Preflight:
+    """What it would add to the book, what it does to its days to notice and to the lifetime's budget.
+
+    And the door there, where costs alone stand against it and it adds something.
+    """
+    from midas_engine.book.candidate import candidate_effect, notice_in_words, partners
     from midas_engine.book.candidate import in_words as worth_in_words
+    from midas_engine.promoter.budget import budget_words
 
+    budget = budget_words(kb.journal_path, record)
     try:
-        worth = candidate_worth(kb, record, panel, settings)
+        effect = candidate_effect(kb, record, panel, settings)
     except MidasError as error:
-        return f"marginal net to the book unknown: {error.message}"
-    words = worth_in_words(worth)
+        worth = f"marginal net to the book unknown: {error.message}"
+        return dataclasses.replace(found, worth=worth, effects=(*found.effects, budget))
+    words = worth_in_words(effect.worth)
     against = {f.agent for f in found.figures if not f.passed}
     unpaid = "undecided" in " ".join(found.withdrawn) or (against and against <= set(ECONOMIC))
-    if record.state is not FeatureState.DEPLOYED and unpaid and worth.value > 0.0 and partners(kb, record):
+    if record.state is not FeatureState.DEPLOYED and unpaid and effect.worth.value > 0.0 and partners(kb, record):
         words += f"; {door_words(record.name)}"
-    return words
+    alone = _noticed(record, panel, settings)
+    effects = tuple(told for told in (*found.effects, alone, notice_in_words(effect), budget) if told)
+    return dataclasses.replace(found, worth=words, effects=effects)
 
 
 def door_words(name: str) -> str:
@@ -166,6 +182,22 @@ def door_words(name: str) -> str:
         f"it does not pay alone, and may pay in the book: midas promote {name} --role book "
         f"looks at the sealed part once, and is charged"
     )
+
+
+def _noticed(record: FeatureRecord, panel: Panel, settings: Settings) -> str:
+    """How soon its own death would be noticed, by what it promises."""
+    from midas_engine.stats.sequential_delay import outlook
+
+    if record.expected_score is None or not record.breadth:
+        return ""
+    year = panel.bars_per_year
+    told = outlook(
+        record.expected_score, 1.0 / record.breadth, arl0=float(settings.monitor.arl0_bars), bars_per_year=year
+    )
+    if not math.isfinite(told.drop_bars):
+        return "its death would go unnoticed: no positive score was promised"
+    drop, flip = (bars / year * 365.0 for bars in (told.drop_bars, told.flip_bars))
+    return f"its own death would be noticed in {drop:.0f} days, a flip in {flip:.0f}"
 
 
 def _was_live(record: FeatureRecord) -> bool:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import warnings
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.content import Content
 
 from midas_engine.clock import WallClock
 from midas_tui.faults import describe
 from midas_tui.keys import key_text
 from midas_tui.modals.ask import Answer, AskModal, Question
+from midas_tui.modals.choose import ChooseModal
 from midas_tui.screens.live import LiveScreen
 from midas_tui.shell.shell import make_shell
 from midas_tui.theme import THEMES, choose_glyphs
@@ -31,8 +33,26 @@ if TYPE_CHECKING:
     from midas_tui.input_gate import InputGate
     from midas_tui.runtime_protocol import RuntimePort
     from midas_tui.store import Store
+    from midas_tui.tour import PlayedPort
     from midas_tui.widgets.line_table import LineTable
 
+# The code with which the application asks to be started again, on the played case.
+DEMO_WANTED = 64
+WELCOME = (
+    ("demo", "play a case: find, promote, live, alarm, kill, and the truth (2 minutes)"),
+    ("sample", "look around on the bundled sample: real perpetuals, recorded"),
+    ("data", "get real bars: fetch a venue's history, or import files"),
+    ("live", "watch live bars"),
+)
+WAYS = {
+    "sample": "Nothing is live yet.\n3 then r searches for features, 2 then p promotes one.\n\n"
+    "midas-tui --replay shows the sample as it happened, with features that are watched.",
+    "data": "midas data fetch binance --symbols BTCUSDT,ETHUSDT --since 2024-01-01\nfetches into ./midas-store; "
+    "then midas-tui --data store:binance\n\nmidas data import FILE... takes CSV, Parquet and archives as vendors "
+    "write them.\n\nq leaves.",
+    "live": "pip install 'midas-alpha[live]', then\nmidas-tui --data live:binance\n\nNo key is needed to watch. "
+    "q leaves.",
+}
 MODE_KEYS = ("live", "pipeline", "discovery", "learnings", "alerts", "book")
 
 
@@ -80,6 +100,7 @@ class MidasApp(App[int]):
         exit_when_ready: Leave with code 0 once the engine runs (for checks from outside).
         when_ready: Called once the engine runs and its state is drawn.
         clock: Measures how long a dialog has been shown; real time when None.
+        welcome: Begin with the question what to look at: there is no base yet.
     """
 
     TITLE = "midas"
@@ -135,8 +156,10 @@ class MidasApp(App[int]):
         exit_when_ready: bool = False,
         when_ready: Callable[[], object] | None = None,
         clock: Clock | None = None,
+        welcome: bool = False,
     ) -> None:
         super().__init__()
+        self._welcome = welcome
         self._first_mode = mode
         terminal = settings.terminal if settings is not None else None
         self._make_runtime = make_runtime
@@ -205,11 +228,26 @@ class MidasApp(App[int]):
         self.shell.bridge.take_whole()
         self.store.troubles = tuple(runtime.troubles())
         self.shell.navigator.redraw()
+        self._lead(runtime)
         self.ready.set()
         if self._when_ready is not None:
             self._when_ready()
         if self._exit_when_ready:
             self.exit(0)
+
+    def _lead(self, runtime: RuntimePort) -> None:
+        """Begin the played case, or ask a newcomer what to look at."""
+        if runtime.mode == "DEMO":
+            self.shell.guide.begin(self.shell, runtime, cast("PlayedPort", runtime))
+            self.shell.navigator.redraw()
+        elif self._welcome:
+            self.push_screen(ChooseModal("welcome to Midas", WELCOME), self._welcomed)
+
+    def _welcomed(self, choice: str | None) -> None:
+        if choice == "demo":
+            self.exit(DEMO_WANTED)
+        elif choice:
+            self.shell.overlays.show_text("how", Content(WAYS[choice]))
 
     async def _take_plugins(self) -> None:
         """Modes of plug-ins, and a word about every plug-in that cannot be used. After the first paint: it is slow."""

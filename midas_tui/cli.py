@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from midas_tui.runtime_protocol import RuntimePort
 
 EPILOG = """examples:
+  midas-tui --demo                     a played case: find, promote, live, alarm, kill, and the truth at the end
   midas-tui --replay                   replay the bundled real perpetuals, no key, no network
   midas-tui --replay synthetic --speed 8
                                        replay a market whose truth is known: one signal decays, one flips
@@ -49,6 +50,7 @@ def parser() -> argparse.ArgumentParser:
         help="replay a recording instead of live bars (default: sample), or a recorded run: last, run:ID",
     )
     p.add_argument("--synthetic", action="store_true", help="short for --replay synthetic")
+    p.add_argument("--demo", action="store_true", help="play a case of two minutes on a made-up market; waits for you")
     p.add_argument("--speed", type=float, default=None, metavar="X", help="replay speed in bars a second (default 4)")
     p.add_argument("--paused", action="store_true", help="start the replay standing still: space plays")
     p.add_argument(
@@ -106,38 +108,52 @@ def _settings(args: argparse.Namespace) -> Settings:
 def _run(args: argparse.Namespace, settings: Settings) -> int:
     import gc
     import signal
+    from contextlib import ExitStack
 
-    from midas_tui.app import MidasApp
+    from midas_tui.app import DEMO_WANTED, MidasApp
 
     replay = "synthetic" if args.synthetic else args.replay
+    with ExitStack() as held:
 
-    def make_runtime() -> RuntimePort:
-        from midas_tui.attach import attached_runtime, recorded_runtime
+        def make_runtime() -> RuntimePort:
+            if args.demo:
+                from midas_engine.alive import Scratch
+                from midas_engine.demo.played import PlayedRuntime
 
-        if replay == "last" or (replay or "").startswith("run:"):
-            name = (replay or "").removeprefix("run:")
-            return recorded_runtime(settings, name, speed=args.speed, play=not args.paused)
-        # Who names data of his own wants an engine on it, whoever holds the base.
-        own = replay is not None or (args.attach is None and args.data is not None)
-        attached = None if own else attached_runtime(settings, args.attach)
-        if attached is not None:
-            return attached
-        from midas_engine.runtime import Runtime
+                return PlayedRuntime(settings, held.enter_context(Scratch("demo")))
+            from midas_tui.attach import attached_runtime, recorded_runtime
 
-        return Runtime(settings, replay=replay, speed=args.speed, play=not args.paused)
+            if replay == "last" or (replay or "").startswith("run:"):
+                name = (replay or "").removeprefix("run:")
+                return recorded_runtime(settings, name, speed=args.speed, play=not args.paused)
+            # Who names data of his own wants an engine on it, whoever holds the base.
+            own = replay is not None or (args.attach is None and args.data is not None)
+            attached = None if own else attached_runtime(settings, args.attach)
+            if attached is not None:
+                return attached
+            from midas_engine.runtime import Runtime
 
-    # What was imported is never garbage: keeping it out of every collection spares the screen pauses of 100 ms.
-    app = MidasApp(
-        make_runtime,
-        settings,
-        mode=args.mode or "live",
-        exit_when_ready=args.exit_when_ready,
-        when_ready=gc.freeze,
-    )
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        # Leaving through the app restores the terminal and stops the engine in order.
-        signal.signal(number, lambda received, _: app.exit(128 + received))
-    code = app.run()
+            return Runtime(settings, replay=replay, speed=args.speed, play=not args.paused)
+
+        # Nothing is there and nothing was asked for: a newcomer is asked what to look at.
+        asked = args.demo or replay or args.exit_when_ready or args.mode or args.attach is not None
+        newcomer = not asked and not settings.kb_path.is_dir()
+        # What was imported is never garbage: keeping it out of every collection spares the screen pauses of 100 ms.
+        app = MidasApp(
+            make_runtime,
+            settings,
+            mode=args.mode or "live",
+            exit_when_ready=args.exit_when_ready,
+            when_ready=gc.freeze,
+            welcome=newcomer and settings.data == "sample",
+        )
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            # Leaving through the app restores the terminal and stops the engine in order.
+            signal.signal(number, lambda received, _: app.exit(128 + received))
+        code = app.run()
+    if code == DEMO_WANTED:
+        args.demo = True
+        return _run(args, settings)
     # A crash leaves no result, but a return code.
     return int(code) if code is not None else int(app.return_code or 0)
 

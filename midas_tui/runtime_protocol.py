@@ -63,6 +63,8 @@ class Preview(Protocol):
     def data(self) -> str: ...  # noqa: D102
     @property
     def worth(self) -> str: ...  # noqa: D102
+    @property
+    def effects(self) -> Sequence[str]: ...  # noqa: D102
 
 
 class ChartData(Protocol):

@@ -101,11 +101,13 @@ async def running(
         yield app, pilot
 
 
-async def until(pilot: Pilot[Any], ready: Callable[[], object], what: str = "") -> None:
+async def until(
+    pilot: Pilot[Any], ready: Callable[[], object], what: str = "", *, patience: float = PATIENCE_SECONDS
+) -> None:
     """Let the program run until `ready`; fails after a while with what the screen shows."""
     app: Any = pilot.app
     clock = asyncio.get_running_loop().time
-    end = clock() + PATIENCE_SECONDS
+    end = clock() + patience
     while clock() < end:
         app.shell.bridge.pump()
         await pilot.pause()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from midas_engine.book.build import limits_of, named, prior_of
-from midas_engine.book.marginal import marginal, shrunk
+from midas_engine.book.figures import days_to_notice, yearly
+from midas_engine.book.marginal import difference, marginal, shrunk, without
 from midas_engine.book.members import gather, market_of
 from midas_engine.book.rows import UNKNOWN, span
 from midas_engine.book.strength import posterior
@@ -24,8 +27,30 @@ if TYPE_CHECKING:
     from midas_engine.stats._jit import Floats
 
 
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What a feature would do to the book.
+
+    Attributes:
+        worth: Bps of capital a year that it would add, with the 90 % interval.
+        notice: Expected days to notice that the whole book died, with the feature in it; NaN where unknown.
+        notice_before: The same without it.
+        members: How many the book has without it.
+    """
+
+    worth: Estimate = NO_ESTIMATE
+    notice: float = math.nan
+    notice_before: float = math.nan
+    members: int = 0
+
+
 def candidate_worth(kb: KnowledgeBase, record: FeatureRecord, panel: Panel, settings: Settings) -> Estimate:
-    """Bps of capital a year that a feature would add to the book, with its 90 % interval. Heavy: call it in a thread.
+    """Bps of capital a year that a feature would add to the book; see `candidate_effect`."""
+    return candidate_effect(kb, record, panel, settings).worth
+
+
+def candidate_effect(kb: KnowledgeBase, record: FeatureRecord, panel: Panel, settings: Settings) -> Effect:
+    """What a feature would add to the book, and how soon the book's death would be noticed. Heavy: call it in a thread.
 
     The panel is cut where research ends before anything is computed. The first half of research stands for what the
     book is fitted on, the second for what it is measured on. The candidate was chosen on these very bars, so the value
@@ -47,13 +72,19 @@ def candidate_worth(kb: KnowledgeBase, record: FeatureRecord, panel: Panel, sett
     market = market_of(seen, settings)
     found = gather([*partners(kb, record), record], seen, market, settings, named(kb))
     if record.name not in found.signals.names:
-        return NO_ESTIMATE
+        return Effect()
     k = found.signals.names.index(record.name)
     prior = prior_of(kb, research.stop, seen.bars_per_year)
     train, limits = slice(0, seen.T // 2), limits_of(settings)
     path = walk(found.signals, market, train, prior, limits)
-    worth = marginal(path, k, found.signals, market, train, prior, limits)
-    return shrunk(worth, _kept(path.held.earned[k], prior))
+    kept = _kept(path.held.earned[k], prior)
+    members = len(found.signals.names) - 1
+    notice = days_to_notice(path, found.signals, market)
+    if not members:
+        return Effect(shrunk(yearly(path.net, market.bars_per_year), kept), notice)
+    rest = without(path, k, found.signals, market, train, prior, limits)
+    worth = yearly(difference(path.net, rest.net), market.bars_per_year)
+    return Effect(shrunk(worth, kept), notice, days_to_notice(rest, found.signals.without(k), market), members)
 
 
 def sealed_worth(kb: KnowledgeBase, record: FeatureRecord, panel: Panel, settings: Settings) -> Estimate:
@@ -105,3 +136,17 @@ def in_words(worth: Estimate) -> str:
         return f"marginal net to the book {UNKNOWN}"
     value, _, ends = told.partition(" ")
     return f"marginal net to the book {value} bps/yr {ends}, on research, shrunk for selection"
+
+
+def notice_in_words(effect: Effect) -> str:
+    """How soon the book's death would be noticed; empty where nothing is known of it.
+
+    Example:
+        >>> notice_in_words(Effect(notice=28.0, notice_before=41.0, members=3))
+        'the death of the whole book would be noticed in 28 days with it, 41 without it (3 members)'
+    """
+    if not math.isfinite(effect.notice):
+        return ""
+    before = f"{effect.notice_before:.0f}" if math.isfinite(effect.notice_before) else "not at all"
+    rest = f", {before} without it ({effect.members} members)" if effect.members else ": it would be the only member"
+    return f"the death of the whole book would be noticed in {effect.notice:.0f} days with it{rest}"

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from midas_engine.stats._jit import Floats
 
 
+def without(whole: Walk, k: int, signals: Signals, market: Market, train: slice, prior: Prior, limits: Limits) -> Walk:
+    """The book without member k, with weights of its own."""
+    return walk(signals.without(k), market, train, prior, limits, whole.held.without(k))
+
+
 def marginal(
     whole: Walk, k: int, signals: Signals, market: Market, train: slice, prior: Prior, limits: Limits
 ) -> Estimate:
@@ -28,7 +33,7 @@ def marginal(
     """
     if len(signals.names) == 1:
         return yearly(whole.net, market.bars_per_year)
-    rest = walk(signals.without(k), market, train, prior, limits, whole.held.without(k))
+    rest = without(whole, k, signals, market, train, prior, limits)
     return yearly(difference(whole.net, rest.net), market.bars_per_year)
 
 

@@ -146,11 +146,17 @@ async def _discover(midas: Midas, world: World, tell: Callable[[Event], None]) -
 
 
 def _deploy(midas: Midas, world: World) -> list[FeatureRecord]:
-    """Promote what was found, and beside it the planted signals that will die, as an older book would hold them."""
-    from midas_engine.evaluator.metrics.reference_score import measure_reference
-
+    """Promote what was found, and beside it the planted signals that will die."""
     found = [midas.promoter.promote(name) for name in midas.promoter.list_candidates()]
     found.sort(key=lambda record: -float(record.metrics.get("score_t", 0.0)))
+    plant(midas, world)
+    return found
+
+
+def plant(midas: Midas, world: World) -> None:
+    """Deploy the planted signals that will die, as an older book would hold them."""
+    from midas_engine.evaluator.metrics.reference_score import measure_reference
+
     rows = slice(world.searched // 2, world.searched)
     for planted in world.mortal():
         reference, _ = measure_reference(world.panel, world.values(planted.expression), rows)
@@ -168,7 +174,6 @@ def _deploy(midas: Midas, world: World) -> list[FeatureRecord]:
         midas.promoter.save_candidate(record)
         # Known from the making of the market, not from a measurement: the history says that it was forced.
         midas.promoter.promote(planted.name, "deployed for the demo's live part", force=True)
-    return found
 
 
 async def _live(midas: Midas, world: World, found: list[FeatureRecord], tell: Callable[[Event], None]) -> Story:

@@ -25,6 +25,7 @@ GOAL = "funding carry"
 # come a month into the live part, the slippage shock three weeks later.
 SEARCHED_SHARE = 0.70
 CHANGES_SHARE = 0.78
+YEAR_BARS, SYMBOLS = 8760, 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +70,9 @@ class World:
         return as_utc(self.panel.timestamps[bar])
 
 
-def build_world(seed: int, expected_slippage_bps: float) -> World:
+def build_world(seed: int, expected_slippage_bps: float, *, bars: int = YEAR_BARS, symbols: int = SYMBOLS) -> World:
     """The demo's market for a seed. Heavy: a second or so."""
-    market = SyntheticMarket(seed, decay_at=CHANGES_SHARE)
+    market = SyntheticMarket(seed, bars=bars, symbols=symbols, decay_at=CHANGES_SHARE)
     panel = market.panel()
     return World(
         market,

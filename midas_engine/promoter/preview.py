@@ -47,6 +47,7 @@ class Preview:
         figures: The research figures on today's data, where a pre-flight looked; it opens nothing sealed.
         data: What that data is.
         worth: What the feature would add to the book, in words.
+        effects: What it would do to the days to notice a death and to the lifetime's budget, a line each.
         refusal: Why it is not possible; empty when it is.
         command: The same action on the command line.
     """
@@ -66,6 +67,7 @@ class Preview:
     figures: tuple[TodaysFigure, ...] = ()
     data: str = ""
     worth: str = ""
+    effects: tuple[str, ...] = ()
 
     @property
     def possible(self) -> bool:

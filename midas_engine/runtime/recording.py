@@ -57,11 +57,11 @@ def prepare(
         expected = settings.monitor.expected_slippage_bps
         slippage = (SyntheticMarket(seed).slippage_bps(expected), expected)
     recording = Recording(panel, first, shown, regime_labels(panel), book, problems, slippage)
-    _load_kernels(recording, settings)
+    load_kernels(recording, settings)
     return recording
 
 
-def _load_kernels(recording: Recording, settings: Settings) -> None:
+def load_kernels(recording: Recording, settings: Settings) -> None:
     """Run a few bars for nothing: compiled kernels are loaded (or compiled) here, in a thread, not in the loop."""
     if not recording.book:
         return

@@ -68,6 +68,7 @@ class AskModal(Dialog[Answer]):
         background: $surface; padding: 0 1; border-title-color: $accent; }
     AskModal.danger > Vertical { border: round $crit; border-title-color: $crit; }
     AskModal VerticalScroll { height: auto; max-height: 30vh; }
+    AskModal.-tall VerticalScroll { max-height: 60vh; }
     AskModal Input { margin: 1 0 0 0; border: none; height: 1; padding: 0 1; background: $panel; }
     AskModal Input:focus { background: $panel; border: none; }
     AskModal Horizontal { height: 3; align-horizontal: right; }

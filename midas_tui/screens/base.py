@@ -16,6 +16,7 @@ from midas_tui.keys import footer_hints, live_keys
 from midas_tui.page import LIVE_HINT, Page
 from midas_tui.widgets.bars import WIDE, FooterLine, ReplayBar, SentenceLine, Status, StatusBar
 from midas_tui.widgets.line_table import LineTable
+from midas_tui.widgets.tour_card import TourCard
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -115,6 +116,7 @@ class ModeScreen(Page):
         yield ReplayBar(id="replay")
         yield FooterLine(id="footer")
         yield Static("", id="too-small", markup=False)
+        yield TourCard()
 
     def compose_body(self) -> ComposeResult:
         """The mode's own panes."""
@@ -161,6 +163,7 @@ class ModeScreen(Page):
         self._update_status()
         self._say()
         self._update_replay()
+        self.query_one(TourCard).say(self.shell.guide.card)
         self.flush(topics)
         if topics & {"all", "pipeline", "session", "alerts"}:
             self.update_hints()

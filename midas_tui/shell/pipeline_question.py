@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from midas_tui.formats import evidence_bar
 from midas_tui.modals.ask import Question
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from midas_tui.runtime_protocol import Preview, RuntimePort
+    from midas_tui.runtime_protocol import Preview, RuntimePort, TodaysFigure
     from midas_tui.store import Store
     from midas_tui.theme import Glyphs
 
@@ -19,6 +20,26 @@ LOOKED_AT = ("promote", "book", "redeploy")
 _VERBS = {"book": "promote to the book:"}
 
 Words = list[tuple[str, str]]
+
+
+BAR_CELLS = 12
+
+
+def gate_share(f: TodaysFigure) -> float:
+    """How much of its gate a figure has: 1 meets it, whichever side is the good one; NaN where unknown.
+
+    Example:
+        >>> from midas_engine.promoter.preview import TodaysFigure
+        >>> gate_share(TodaysFigure("a", "rank_ic", 0.01, 0.002, ">=", 0.02, False))
+        0.5
+    """
+    if math.isnan(f.value):
+        return math.nan
+    if f.passed:
+        return 1.0
+    if f.comparison.startswith("<"):
+        return max(0.0, min(0.99, f.threshold / f.value)) if f.value > 0.0 else 0.0
+    return max(0.0, min(0.99, f.value / f.threshold)) if f.threshold > 0.0 else 0.0
 
 
 class PipelineQuestions:
@@ -70,13 +91,14 @@ class PipelineQuestions:
 
     def _todays_words(self, preview: Preview) -> Words:
         """The research figures on today's data: value, error, gate; those that fail first."""
-        words = [(preview.worth, "")] if preview.worth else []
+        words = [(line, "") for line in (preview.worth, *preview.effects) if line]
         words += [(f"today, {preview.data}:", "muted")] if preview.figures else []
         for f in sorted(preview.figures, key=lambda f: f.passed):
             error = f" ±{f.error:.2g}" if math.isfinite(f.error) else ""
             value = f"{f.value:.3g}" if not math.isnan(f.value) else "unknown"
             sign = self._glyphs.ok if f.passed else self._glyphs.killed
-            line = f"{sign} {f.gate:<16}{value + error:<18} {f.comparison} {f.threshold:.3g}"
+            bar = evidence_bar(gate_share(f), BAR_CELLS, self._glyphs)
+            line = f"{sign} {f.gate:<16}{value + error:<16} {bar} {f.comparison} {f.threshold:.3g}"
             words.append((line, "" if f.passed else "crit"))
         return words
 

@@ -40,6 +40,9 @@ class SessionActions:
         store: Whether a session runs.
         link: The engine.
         messages: Where refusals are said.
+
+    Attributes:
+        example: The goal that enter alone takes.
     """
 
     def __init__(self, app: App[Any], gate: InputGate, store: Store, link: EngineLink, messages: Messages) -> None:
@@ -48,6 +51,7 @@ class SessionActions:
         self._store = store
         self._link = link
         self._messages = messages
+        self.example = GOALS[0]
 
     def ask_start(self) -> None:
         """Ask for a goal and a researcher, then start a session."""
@@ -69,7 +73,7 @@ class SessionActions:
     async def _ask_and_start(self, runtime: RuntimePort) -> None:
         try:
             note = "enter alone takes the example; others: " + "; ".join(GOALS[1:])
-            goal = await self._app.push_screen_wait(LineModal("research goal", GOALS[0], note=note))
+            goal = await self._app.push_screen_wait(LineModal("research goal", self.example, note=note))
             if goal is None:
                 return
             providers = list(runtime.sessions.providers())
@@ -80,7 +84,7 @@ class SessionActions:
         finally:
             self._gate.asked()
         if provider:
-            await self._link.attempt(lambda r: r.sessions.start(goal or GOALS[0], provider))
+            await self._link.attempt(lambda r: r.sessions.start(goal or self.example, provider))
 
     def ask_cancel(self) -> None:
         """Ask, then cancel the running session."""

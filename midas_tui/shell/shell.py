@@ -9,6 +9,7 @@ from midas_tui.event_pump import Bridge
 from midas_tui.input_gate import InputGate
 from midas_tui.shell.alert_answers import AlertAnswers
 from midas_tui.shell.engine_link import EngineLink
+from midas_tui.shell.guide import Guide
 from midas_tui.shell.history import History
 from midas_tui.shell.input_door import InputDoor
 from midas_tui.shell.messages import Messages
@@ -52,6 +53,7 @@ class Shell:
         door: Lets keys and clicks in.
         title: The window's.
         past: Looks at a past moment.
+        guide: Leads through the played case.
     """
 
     store: Store
@@ -70,6 +72,7 @@ class Shell:
     door: InputDoor
     title: Title
     past: PastView
+    guide: Guide
 
 
 class HasShell(Protocol):
@@ -112,4 +115,5 @@ def make_shell(app: App[Any], glyphs: Glyphs, clock: Clock, refresh_hz: float) -
         door=InputDoor(app, gate),
         title=Title(app),
         past=PastView(store, link, navigator),
+        guide=Guide(app, navigator),
     )

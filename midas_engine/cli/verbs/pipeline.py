@@ -38,6 +38,8 @@ def _move(shared: Shared, action: str, name: str, dry_run: bool, reason: str, *,
             shared.note(_gate_line(figure))
         if preview.worth:
             shared.note(f"  {clean(preview.worth)}")
+        for line in preview.effects:
+            shared.note(f"  {clean(line)}")
         if dry_run:
             shared.show({"dry_run": True, **_flat(preview)}, lambda: _previewed(preview))
             if not preview.possible:

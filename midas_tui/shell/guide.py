@@ -1,0 +1,50 @@
+"""Leads through the played case, where there is one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from midas_tui.tour import GOAL, Tour
+
+if TYPE_CHECKING:
+    from textual.app import App
+    from textual.content import Content
+
+    from midas_tui.runtime_protocol import RuntimePort
+    from midas_tui.shell.navigator import Navigator
+    from midas_tui.shell.shell import Shell
+    from midas_tui.tour import PlayedPort
+
+LOOK_SECONDS = 0.25
+
+
+class Guide:
+    """Holds the tour and looks whether its step is done.
+
+    Args:
+        app: Its clock calls.
+        navigator: Draws the page again when a step was done.
+
+    Attributes:
+        tour: None where nothing is played.
+    """
+
+    def __init__(self, app: App[Any], navigator: Navigator) -> None:
+        self._app, self._navigator = app, navigator
+        self.tour: Tour | None = None
+
+    def begin(self, shell: Shell, runtime: RuntimePort, played: PlayedPort) -> None:
+        """Begin the case."""
+        self.tour = Tour(shell, runtime, played)
+        shell.sessions.example = GOAL
+        self._app.set_interval(LOOK_SECONDS, self.look)
+
+    def look(self) -> None:
+        """See whether the step is done."""
+        if self.tour is not None and self.tour.look():
+            self._navigator.redraw()
+
+    @property
+    def card(self) -> Content | None:
+        """What the card says; None where nothing is played."""
+        return self.tour.card() if self.tour is not None else None
