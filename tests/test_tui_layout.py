@@ -80,11 +80,7 @@ async def test_resizing_keeps_the_row_and_never_fails(mode: str) -> None:
         row = table.cursor_key
         for size in [(80, 24), (30, 8), (100, 32), (59, 15), (300, 80), (160, 45)]:
             await pilot.resize_terminal(*size)
-<<<<<<< HEAD
             await until(pilot, lambda rows=size[1]: len(screen_text(app).split("\n")) == rows, f"{size}")
-=======
-            await until(pilot, lambda lines=size[1]: len(screen_text(app).split("\n")) == lines, f"it is {size}")
->>>>>>> cc51c0b (Wait for a resize to be drawn in its test)
         assert table.cursor_key == row
         if mode == "live":
             assert str(row) in screen_text(app)
