@@ -112,3 +112,19 @@ def evidence_bar(share: float, width: int, glyphs: Glyphs) -> str:
     room = width - 2
     filled = min(room, int(max(0.0, share) * room + 1e-9))
     return glyphs.open_bar + glyphs.full_block * filled + glyphs.light_block * (room - filled) + glyphs.close_bar
+
+
+def dot_strip(value: float, line: float, width: int, glyphs: Glyphs) -> str:
+    """Where a figure stands on a strip from 0 to one and a half times its line, which is marked.
+
+    Example:
+        >>> from midas_tui.theme import ASCII
+        >>> dot_strip(3.0, 2.0, 9, ASCII), dot_strip(-1.0, 2.0, 9, ASCII)
+        ('......|.#', '#.....|..')
+    """
+    if not (math.isfinite(value) and math.isfinite(line) and line > 0.0):
+        return " " * width
+    cells = [glyphs.ok] * width
+    cells[min(width - 1, int(width / 1.5))] = glyphs.line_mark
+    cells[max(0, min(width - 1, int(value / (1.5 * line) * width)))] = glyphs.dot
+    return "".join(cells)

@@ -149,7 +149,7 @@ class Store:
     def take_criticals(self) -> list[Alert]:
         """Critical episodes that began since the last call and still run; those of one incident are one."""
         new, self._criticals = self._criticals, []
-        return self._as_incidents([a for a in new if self.alerts.get(a.id, a).status == "open"])
+        return self.as_incidents([a for a in new if self.alerts.get(a.id, a).status == "open"])
 
     @property
     def open_alerts(self) -> list[Alert]:
@@ -159,9 +159,10 @@ class Store:
     @property
     def open_incidents(self) -> list[Alert]:
         """Running episodes as `open_alerts`, those of one incident as one."""
-        return self._as_incidents(self.open_alerts)
+        return self.as_incidents(self.open_alerts)
 
-    def _as_incidents(self, alerts: list[Alert]) -> list[Alert]:
+    def as_incidents(self, alerts: list[Alert]) -> list[Alert]:
+        """`alerts` with those of one incident as one, in the place of its first."""
         if not any(a.incident for a in alerts):
             return alerts
         from midas_engine.monitor.alerts.incidents import incidents  # the first frame does not wait for the engine
@@ -213,7 +214,7 @@ class Store:
     @property
     def counts(self) -> tuple[int, int]:
         """Running criticals and warnings, an incident being one, that are neither acknowledged nor snoozed."""
-        loud = self._as_incidents([a for a in self.alerts.values() if a.status == "open"])
+        loud = self.as_incidents([a for a in self.alerts.values() if a.status == "open"])
         return sum(a.severity == "critical" for a in loud), sum(a.severity == "warning" for a in loud)
 
     def sentence(self, proposals: Mapping[str, str], ended: datetime | None = None) -> Sentence:
@@ -336,6 +337,8 @@ class Store:
             case ev.SessionEnded():
                 view.add_text(view.cleaner.flush())
                 view.status, view.reason = event.result, event.reason
+                for row in view.trials.values():
+                    row.status = "not scored" if row.status == "proposed" else row.status
                 role = {"success": "ok", "error": "crit"}.get(event.result, "accent")
                 view.add_line(f"{event.result}: {event.reason or f'{event.tried} tried'}", role)
                 self.mark("documents", "pipeline")

@@ -98,6 +98,8 @@ class Glyphs:
     mark: str = "✓"
     paused: str = "‖"
     play: str = "►"
+    line_mark: str = "│"
+    dot: str = "◆"
     open_bar: str = "▕"
     close_bar: str = "▏"
     full_block: str = "█"
@@ -132,6 +134,8 @@ ASCII = Glyphs(
     mark="#",
     paused="=",
     play=">",
+    line_mark="|",
+    dot="#",
     open_bar="[",
     close_bar="]",
     full_block="#",

@@ -26,7 +26,8 @@ async def test_the_newest_learning_is_open_at_once_with_its_contents() -> None:
     async with scripted(mode="learnings", size=(160, 45)) as (app, pilot, _):
         await until(pilot, lambda: "Twelve were tried" in screen_text(app))
         text = screen_text(app)
-        assert "title: Reversal dies in calm markets" in text
+        assert "result success" in text
+        assert "title: Reversal" not in text, "folded"
         assert "What failed" in text.split("contents")[1]
         assert "[[midas-dsl]]" in text.split("related")[1]
 

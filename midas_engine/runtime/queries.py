@@ -258,7 +258,7 @@ class Queries:
     async def snooze(self, alert_id: str, hours: float) -> str:
         """Silence an episode for `hours`; MonitorError when it does not run."""
         await self._told(self._watched.needed.alerts.snooze(alert_id, hours, self._watched.now()))
-        return f"snoozed for {hours:g} h"
+        return f"snoozed for {hours:g} h" if hours >= 1.0 else f"snoozed for {hours * 60.0:.0f} minutes"
 
     async def reopen(self, alert_id: str) -> str:
         """Take an acknowledgement or a snooze back; MonitorError when the episode has ended."""

@@ -9,6 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
+from midas_tui.alert_filter import AlertFilter
 from midas_tui.formats import clock_time, days, number
 from midas_tui.screens.base import ModeScreen
 from midas_tui.screens.card import CardWriter
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from textual.widget import Widget
 
     from midas_engine.models import Alert
+
+
+EMPTY = "no alert was raised: they begin when a gate of 2 Pipeline's deployed features is crossed"
 
 
 class DetailScroll(ScrollKeys, VerticalScroll):
@@ -39,6 +43,7 @@ class AlertsScreen(ModeScreen):
         Binding("A", "acknowledge_all", "ack all", show=False, id="history.ack_all"),
         Binding("w", "snooze", "snooze", id="history.snooze"),
         Binding("D", "diagnose", "diagnose", id="history.diagnose"),
+        Binding("i", "apart", "incidents or alerts", id="history.apart"),
         Binding("o", "open_only", "open only", id="history.open_only"),
     ]
     CSS = """
@@ -49,12 +54,13 @@ class AlertsScreen(ModeScreen):
     def __init__(self) -> None:
         super().__init__()
         self.open_only = False
+        self.apart = False
+        self._shown: dict[str, Alert] = {}
 
     def compose_body(self) -> ComposeResult:
         """History above, detail below."""
         glyphs = self.shell.glyphs
-        empty = "no alert was raised: they begin when a gate of 2 Pipeline's deployed features is crossed"
-        yield LineTable(ALERT_COLUMNS, empty=empty, glyphs=glyphs, id="history", classes="pane")
+        yield LineTable(ALERT_COLUMNS, empty=EMPTY, glyphs=glyphs, id="history", classes="pane")
         with DetailScroll(id="alert-detail", classes="pane"):
             yield Static("", id="alert-text", markup=False)
 
@@ -67,19 +73,26 @@ class AlertsScreen(ModeScreen):
         if topics & {"all", "alerts"}:
             table = self.query_one("#history", LineTable)
             rows = sorted(self.store.alerts.values(), key=lambda a: (not a.active, -a.last_seen_at.timestamp(), a.id))
-            rows = [a for a in rows if (a.active or not self.open_only) and self._matches(a)]
+            wanted = AlertFilter(self.needle, self._now())
+            rows = [a for a in rows if (a.active or not self.open_only) and wanted.passes(a)]
+            rows = rows if self.apart else self.store.as_incidents(rows)
+            self._shown = {a.id: a for a in rows}
+            table.say_when_empty(f"no alert matches {self.needle}: esc clears the filter" if self.needle else EMPTY)
             table.set_rows([(a.id, alert_row(a, self.shell.glyphs)) for a in rows])
             what = "running" if self.open_only else "alerts"
             entitle(table, self.chip(f"{what} {len(rows)}/{len(self.store.alerts)}"))
             self._flush_detail()
 
-    def _matches(self, alert: Alert) -> bool:
-        return self.needle in f"{alert.feature} {alert.alert_type} {alert.message} {alert.status}".lower()
-
     @property
     def chosen(self) -> Alert | None:
-        """The alert under the cursor."""
-        return self.store.alerts.get(self.query_one("#history", LineTable).cursor_key or "")
+        """The alert or the incident under the cursor."""
+        return self._shown.get(self.query_one("#history", LineTable).cursor_key or "")
+
+    def _members(self, shown: Alert) -> list[Alert]:
+        """The alerts of an incident; an alert is its own."""
+        if shown.id in self.store.alerts:
+            return [shown]
+        return [a for a in self.store.alerts.values() if a.incident == shown.id]
 
     def on_line_table_highlighted(self, event: LineTable.Highlighted) -> None:
         """Another alert."""
@@ -92,7 +105,7 @@ class AlertsScreen(ModeScreen):
             if alert.diagnosis.endswith(".md"):
                 self.shell.navigator.open_document(alert.diagnosis.rpartition(" ")[2])
             else:
-                self.shell.navigator.open_card(alert.feature)
+                self.shell.navigator.open_card(self._members(alert)[0].feature)
 
     def why_not(self, action: str, parameters: tuple[object, ...]) -> str:
         """Alerts are answered while they run."""
@@ -129,6 +142,11 @@ class AlertsScreen(ModeScreen):
         card.row(
             "episode", f"{alert.count} bars, {clock_time(alert.raised_at)} to {clock_time(alert.last_seen_at)}{ended}"
         )
+        members = self._members(alert)
+        if len(members) > 1:
+            told = ", ".join(f"{a.feature} {number(a.value, 2, signed=False)}" for a in members)
+            card.row("incident", f"{len(members)} features since {clock_time(alert.raised_at)}: {told}")
+            card.row("", "one acknowledgement, one diagnosis; i shows them apart", "muted")
         card.row("state", state)
         card.row("diagnosis", alert.diagnosis or "none yet: D asks for one", "" if alert.diagnosis else "muted")
         live = self.store.metrics.get(alert.feature)
@@ -141,20 +159,32 @@ class AlertsScreen(ModeScreen):
 
     async def action_acknowledge(self) -> None:
         """Acknowledge the chosen alert."""
-        await self.shell.alerts.acknowledge([self.chosen.id] if self.chosen else [])
+        await self.shell.alerts.acknowledge(self._open_ids(self.chosen))
 
     async def action_acknowledge_all(self) -> None:
         """Acknowledge every alert shown."""
         table = self.query_one("#history", LineTable)
-        await self.shell.alerts.acknowledge([k for k in table.keys if self.store.alerts[k].status == "open"])
+        await self.shell.alerts.acknowledge([i for key in table.keys for i in self._open_ids(self._shown.get(key))])
+
+    def _open_ids(self, shown: Alert | None) -> list[str]:
+        """What of it is still open: all of an incident at once."""
+        return [a.id for a in (self._members(shown) if shown is not None else ()) if a.status == "open"]
 
     def action_snooze(self) -> None:
         """Snooze the chosen alert."""
-        self.shell.alerts.snooze([self.chosen.id] if self.chosen else [])
+        running = [a.id for a in (self._members(self.chosen) if self.chosen is not None else ()) if a.active]
+        self.shell.alerts.snooze(running)
 
     async def action_diagnose(self) -> None:
-        """Ask for a diagnosis of the alert's feature."""
-        await self.shell.alerts.diagnose(self.chosen.feature if self.chosen else None)
+        """Ask for a diagnosis of the alert's feature; an incident has one cause, and one diagnosis: its loudest's."""
+        found = self._members(self.chosen) if self.chosen is not None else []
+        found.sort(key=lambda a: (not a.active, a.severity != "critical", -abs(a.value) if a.value == a.value else 0.0))
+        await self.shell.alerts.diagnose(found[0].feature if found else None)
+
+    def action_apart(self) -> None:
+        """Incidents as one line each, or every alert by itself."""
+        self.apart = not self.apart
+        self.flush({"all"})
 
     def action_open_only(self) -> None:
         """Hide or show resolved episodes."""

@@ -8,7 +8,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 
 from midas_engine.events import to_dict
-from midas_tui.formats import number
+from midas_tui.formats import dot_strip, number
 from midas_tui.screens.base import ModeScreen
 from midas_tui.widgets.line_table import Cell, Column, LineTable
 from midas_tui.widgets.scorecard import Scorecard
@@ -28,12 +28,15 @@ SESSION_COLUMNS = (
     Column("state", "state", 9, 1, right=False),
     Column("tried", "tried", 5, 2),
 )
+STRIP_CELLS = 12
 TRIAL_COLUMNS = (
     Column("sign", "", 1),
     Column("iteration", "it", 3, 2),
-    Column("name", "expression", 18, right=False, grow=True),
+    Column("name", "name", 18, right=False, grow=True, most=26),
+    Column("expression", "expression", 16, 3, right=False, grow=True),
     Column("t", "t", 6, 1),
-    Column("agents", "agents", 6, 1, right=False),
+    Column("strip", "t and line", STRIP_CELLS, 2, right=False),
+    Column("agents", "checks", 6, 1, right=False),
 )
 
 
@@ -128,7 +131,8 @@ class DiscoveryScreen(ModeScreen):
         if at_end and shown and view.status == "running":
             trials.move_to(shown[-1].key)
         passed = sum(t.status == "accepted" for t in shown)
-        entitle(trials, self.chip(f"tried {len(shown)}, passed {passed}"))
+        saved = f"{len(view.accepted)} saved as candidates: enter opens them in 2 Pipeline" if view.accepted else ""
+        entitle(trials, self.chip(f"tried {len(shown)}, passed {passed}"), saved)
         stream.show_lines(tuple(view.lines), view.dropped, view.session_id)
         cost = f", ${view.cost_usd:.4f}" if view.cost_usd else ""
         doing = f"{view.iteration}/{view.max_iterations} {view.phase}" if view.status == "running" else view.status
@@ -170,10 +174,16 @@ class DiscoveryScreen(ModeScreen):
         return {
             "sign": (sign, role),
             "iteration": (str(t.iteration), "muted"),
-            "name": (t.expression, "" if t.status != "refused" else "muted"),
+            "name": (t.name, "" if t.status != "refused" else "muted"),
+            "expression": (t.expression, "muted"),
+            "strip": (self._strip(t), role),
             "t": (number(t.scored.score_t, 1) if t.scored is not None else "--", role),
             "agents": (agents, role),
         }
+
+    def _strip(self, t: TrialRow) -> str:
+        """T against the line that it had to pass."""
+        return dot_strip(t.scored.score_t, t.scored.line_t, STRIP_CELLS, self.shell.glyphs) if t.scored else ""
 
     def on_line_table_highlighted(self, event: LineTable.Highlighted) -> None:
         """Another session or another expression."""

@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.segment import Segment
+from textual.binding import Binding
 from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 SLICE_SECONDS = 0.012
 _HEADING = re.compile(r"^(#{1,3}) +(?! )(.*)$")
+_TOLD = ("result", "state", "version", "research_goal", "feature", "cause", "created_at")
 _LINK = re.compile(r"\[\[([^\[\]\n]{1,200})\]\]")
 # Long sections (a table of a thousand rows) are cut at blank lines, so that one slice stays short.
 _PIECE_CHARS = 6_000
@@ -62,6 +64,17 @@ def front_matter_split(text: str) -> tuple[str, str]:
     return "", text
 
 
+def folded(matter: str) -> str:
+    """Front matter as one line: what a reader asks for, and how many fields there are."""
+    fields: dict[str, str] = {}
+    for line in matter.split("\n"):
+        name, colon, value = line.partition(":")
+        if colon and name.isidentifier():
+            fields[name] = value.strip().strip("'\"")[:80]
+    told = [f"{name.replace('_', ' ')} {fields[name]}" for name in _TOLD if fields.get(name)]
+    return f"*{'; '.join(told)}{'  ' if told else ''}({len(fields)} fields: v shows them)*"
+
+
 def headings(text: str) -> list[tuple[int, str]]:
     """Level and title of every heading outside code fences."""
     found: list[tuple[int, str]] = []
@@ -78,7 +91,10 @@ def headings(text: str) -> list[tuple[int, str]]:
 class DocumentView(ScrollKeys, ScrollView, can_focus=True):
     """Shows one document; `show_document` may be called again with changed text."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [*SCROLL_BINDINGS]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *SCROLL_BINDINGS,
+        Binding("v", "unfold", "front matter", show=False, id="document.unfold"),
+    ]
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "document--heading",
         "document--code",
@@ -103,6 +119,13 @@ class DocumentView(ScrollKeys, ScrollView, can_focus=True):
         self._starts: list[tuple[str, int]] = []
         self._generation = 0
         self._match = -1
+        self.folded = True
+
+    def action_unfold(self) -> None:
+        """Show the front matter whole, or as one line."""
+        self.folded = not self.folded
+        if self.text:
+            in_worker(self, partial(self._render_sections, fresh=False), "document", exclusive=True)
 
     async def show_document(self, path: str, text: str) -> None:
         """Render `text`; a reload of the same path keeps the scroll position."""
@@ -129,7 +152,9 @@ class DocumentView(ScrollKeys, ScrollView, can_focus=True):
         if not self.path.endswith(".md"):
             text = f"```{self.path.rpartition('.')[2]}\n{text}\n```"
         matter, body = front_matter_split(text)
-        pieces = ([f"```yaml\n{matter}\n```"] if matter else []) + split_sections(body)
+        # A page is read from its title; what a machine needs of it is one line below the text's first words.
+        front = [folded(matter) if self.folded and body.strip() else f"```yaml\n{matter}\n```"] if matter else []
+        pieces = [*front, *split_sections(body)]
         for piece in pieces:
             key = (width, piece)
             strips = self._cache.get(key)
