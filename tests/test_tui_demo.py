@@ -51,7 +51,7 @@ async def test_the_case_is_played_to_the_truth_by_the_keys_of_its_card(tmp_path:
         runtime.bars_a_step = 60
         tour: Any = app.shell.guide.tour
         assert not (tmp_path / "own").exists(), "the person's own base is not touched"
-        assert "find something" in screen_text(app)
+        await until(pilot, lambda: "find something" in screen_text(app), "the card")
         assert "DEMO" in screen_text(app).split("\n")[0]
 
         # What a session would leave, without the minute that it takes: tests of sessions have that.
