@@ -15,6 +15,7 @@ _IN_BARS = {
     "evaluation.embargo_bars": "evaluation.embargo",
     "dsl.lookback_bars": "dsl.lookback",
     "dsl.total_lookback_bars": "dsl.total_lookback",
+    "monitor.arl0_bars": "monitor.arl0",
 }
 FORMER = (*SHARES, *_IN_BARS)
 """Keys that settings files, the environment and flags of before may still hold."""

@@ -26,7 +26,6 @@ RANGES: dict[str, tuple[float, float]] = {
     "model.session_minutes": (0, 100_000),
     "model.session_failures": (1, 1000),
     "model.transcripts_mb": (1, 1_000_000),
-    "monitor.arl0_bars": (24, 10_000_000),
     "monitor.diagnoses_per_day": (0, 10_000),
     "monitor.callback_seconds": (0.1, 3600),
     "monitor.expected_slippage_bps": (0, 1000),
@@ -47,5 +46,10 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "book.neutrality": ("none", "dollar"),
     "outbound.told_from": ("info", "warning", "critical"),
 }
-DURATIONS: dict[str, tuple[str, ...]] = {"evaluation.embargo": ("auto",), "dsl.lookback": (), "dsl.total_lookback": ()}
+DURATIONS: dict[str, tuple[str, ...]] = {
+    "evaluation.embargo": ("auto",),
+    "dsl.lookback": (),
+    "dsl.total_lookback": (),
+    "monitor.arl0": (),
+}
 """Settings that are durations, and the words they may be instead."""

@@ -17,7 +17,7 @@ from typing import Any
 
 from midas_engine.book_settings import BookSettings
 from midas_engine.dsl_limits import LEAST_WINDOW_BARS, NO_SETTING, DslLimits
-from midas_engine.durations import duration
+from midas_engine.durations import bars_of, duration
 from midas_engine.errors import SettingsError
 from midas_engine.former_settings import FORMER, as_now
 from midas_engine.model_settings import ModelSettings
@@ -98,12 +98,16 @@ class EvaluationSettings:
     screened: int = 4000
 
 
+LEAST_ARL0 = 24
+"""Bars between false alarms below which no sequential test is worth the name."""
+
+
 @dataclass(frozen=True, slots=True)
 class MonitorSettings:
     """The online loop.
 
     Attributes:
-        arl0_bars: Bars between false alarms of a healthy feature.
+        arl0: Time between false alarms of a healthy feature, the same on bars of every length; "8760b" counts bars.
         kill_policy: manual, confirm or auto.
         diagnoses_per_day: Upper bound on background diagnoses.
         expected_slippage_bps: Used where a fill brings no expectation of its own.
@@ -112,12 +116,21 @@ class MonitorSettings:
             and ends with an error; 0: never.
     """
 
-    arl0_bars: int = 8760
+    arl0: str = "365d"
     kill_policy: str = "confirm"
     diagnoses_per_day: int = 12
     expected_slippage_bps: float = 1.0
     callback_seconds: float = 10.0
     feed_failures: int = 60
+
+    def arl0_bars(self, bar_seconds: float) -> float:
+        """Bars between false alarms, where a bar takes `bar_seconds`.
+
+        Example:
+            >>> MonitorSettings().arl0_bars(3600), MonitorSettings().arl0_bars(300), MonitorSettings().arl0_bars(86_400)
+            (8760.0, 105120.0, 365.0)
+        """
+        return float(max(LEAST_ARL0, bars_of(self.arl0, bar_seconds)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,7 +110,7 @@ SETTINGS: dict[str, Danger | None] = {
     "model.cutoffs": None,
     "model.prices": Danger("says what a call costs, and so how many are made", _never),
     "model.options": Danger("chooses how long and how hard a model thinks, which costs", _never),
-    "monitor.arl0_bars": None,
+    "monitor.arl0": None,
     "monitor.kill_policy": Danger("kills features without asking", lambda v, default, folder: v != "auto"),
     "monitor.diagnoses_per_day": _SPENDS,
     "monitor.expected_slippage_bps": None,

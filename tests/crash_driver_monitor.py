@@ -94,7 +94,7 @@ async def live(story: Story, folder: Path) -> None:
         monitor = OnlineMonitor(
             NAMES,
             references=PROMISES,
-            settings=MonitorSettings(kill_policy="auto", arl0_bars=400),
+            settings=MonitorSettings(kill_policy="auto", arl0="400b"),
             journal=journal,
             on_kill=on_kill,
             clock=clock_at(10 * story.bars),

@@ -23,7 +23,7 @@ from midas_engine.settings import MonitorSettings
 from tests.helpers_monitor import MemoryStore, ar1, bar_time, clock_at, linked
 
 LATER = 100_000
-AUTO = MonitorSettings(kill_policy="auto", arl0_bars=400)
+AUTO = MonitorSettings(kill_policy="auto", arl0="400b")
 
 
 def _story(bars: int = 500) -> tuple[np.ndarray, np.ndarray]:

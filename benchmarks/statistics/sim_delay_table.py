@@ -2,9 +2,10 @@
 
     python benchmarks/statistics/sim_delay_table.py [--runs 3000] [--seed 3]
 
-Gaussian scores of slope d (in standard deviations a bar) and known reference; after 2,000 healthy bars without an alarm
-the slope becomes 0 (drop) or -d (flip). Brownian scaling makes the delay times d^2 a function of d^2 A alone, A the
-promised run length; so one column of numbers serves every breadth, bar size and run length.
+Gaussian scores whose promise is d (in standard deviations a bar), seven tenths of the slope itself; after 2,000 healthy
+bars without an alarm the slope becomes 0 (drop) or turns its sign (flip). Brownian scaling makes the delay times d^2 a
+function of d^2 A alone, A the promised run length; so one column of numbers serves every breadth, bar size and run
+length.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import math
 import numpy as np
 from numba import njit
 
+from midas_engine.evaluator.metrics.reference_score import SHRINK
 from midas_engine.stats.sequential import DROP_WEIGHTS, DROPS, head_start
 from midas_engine.stats.sequential_delay import DROP_DELAY, FLIP_DELAY, STRENGTH
 from midas_engine.stats.sequential_kernels import likelihood_step
@@ -23,7 +25,7 @@ ARL0 = 8760.0
 
 
 @njit(cache=True, nogil=True)
-def delays(seed, runs, slope, after, healthy, start, arl0, drops, weights):
+def delays(seed, runs, slope, true, after, healthy, start, arl0, drops, weights):
     np.random.seed(seed)
     out = np.full(runs, np.nan)
     one, fired = np.ones(1), np.zeros(1, np.bool_)
@@ -32,7 +34,7 @@ def delays(seed, runs, slope, after, healthy, start, arl0, drops, weights):
         odds = np.full((1, len(weights)), start[0])
         t = 0
         while True:
-            u[0] = (slope if t < healthy else after) + np.random.normal()
+            u[0] = (true if t < healthy else after) + np.random.normal()
             likelihood_step(u, one, base, slopes, weights, one, odds, start, arl0, fired)
             t += 1
             if fired[0]:
@@ -50,12 +52,14 @@ def main() -> None:
     print(f"{'d^2 A':>8} {'drop x d^2':>12} {'table':>8} {'flip x d^2':>12} {'table':>8}")
     for place, strength in enumerate(STRENGTH):
         slope = math.sqrt(strength / ARL0)
+        true = slope / SHRINK  # what the promise was shrunk from
         row = [f"{strength:8g}"]
-        for after, table in ((0.0, DROP_DELAY), (-slope, FLIP_DELAY)):
+        for after, table in ((0.0, DROP_DELAY), (-true, FLIP_DELAY)):
             found = delays(
                 args.seed,
                 args.runs,
                 slope,
+                true,
                 after,
                 2000,
                 np.array([head_start(slope, 1.0, ARL0)]),

@@ -54,7 +54,7 @@ def market_of(panel: Panel, settings: Settings) -> Market:
         cost=settings.costs.one_way_bps / 1e4,
         bars_per_year=panel.bars_per_year,
         rebalance_bars=panel.bars(24),
-        arl0=float(settings.monitor.arl0_bars),
+        arl0=settings.monitor.arl0_bars(panel.bar_seconds),
     )
 
 

@@ -13,11 +13,12 @@ from midas_engine.calibrate.market import Replay
 from midas_engine.calibrate.targets import make_target, plant, strength_for
 from midas_engine.evaluator import sealed_vetoes
 from midas_engine.evaluator.context.byte_cache import mask_key
-from midas_engine.monitor import decay_detector
+from midas_engine.evaluator.metrics.reference_score import reference_of
 from midas_engine.stats.causal_score import causal_scores
 from midas_engine.stats.decay import lagged_means
 from midas_engine.stats.ranks import sort_rows
 from midas_engine.stats.sequential import SequentialBank
+from midas_engine.stats.sequential_delay import outlook
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,8 +31,9 @@ if TYPE_CHECKING:
 DEATHS = 6
 """Moments at which each planted feature dies in turn."""
 
-HISTORY_SHARE = 0.35
-"""Share of the history that the detector's reference is measured on, before it watches the rest."""
+WARM_SHARE, HISTORY_SHARE = 0.15, 0.5
+"""The detector's reference is measured as live: on 35 % of the history with the past before it, shrunk; the rest is
+watched."""
 
 LEAST_MEMORY = 0.5
 """Autocorrelation over the least half-life at which a feature is one that the half-life gate is not there to refuse."""
@@ -53,6 +55,7 @@ class FeatureOutcome:
         failed: Gates that refused it on research.
         healthy_bars: Bars watched alive.
         false_alarms: Alarms while alive.
+        gauges: Bars to notice a death and a flip that the gauge of its own promise states; empty: no usable promise.
         drop_bars: Bars from each death to its alarm; negative: not called before the data ended, after so many bars.
         flip_bars: The same when the sign turned.
         sealed_p: The p of its sealed look, 1 where something else refused it there; NaN where research made no look.
@@ -71,6 +74,7 @@ class FeatureOutcome:
     failed: tuple[str, ...] = ()
     healthy_bars: int = 0
     false_alarms: int = 0
+    gauges: tuple[float, ...] = ()
     drop_bars: list[int] = field(default_factory=list)
     flip_bars: list[int] = field(default_factory=list)
     sealed_p: float = math.nan
@@ -146,17 +150,24 @@ def judge_planted(
     out.promoted = out.day == 0.0
     dead = Replay(market, target.dead).judge(values, "sealed", 1, thresholds)
     out.noise_day = day_of_promotion(market, dead, values, z, 0.0, seed)
-    _watch(market, values, target, ic, out)
+    _watch(market, values, target, out)
     return out
 
 
-def _watch(market: Market, values: Floats, target: Planted, ic: float, out: FeatureOutcome) -> None:
-    """The monitor's critical test over the later part of the history: alive, and dying at several moments."""
+def _watch(market: Market, values: Floats, target: Planted, out: FeatureOutcome) -> None:
+    """The monitor's critical test over the later part of the history: alive, and dying at several moments.
+
+    A feature whose measured score is not positive has no promise, and live nobody watches it.
+    """
     bars = len(values)
     start = int(bars * HISTORY_SHARE)
     clean = np.where(np.isfinite(values), values, np.nan)
-    arl0 = float(market.settings.monitor.arl0_bars)
-    detector = decay_detector(ic, clean[:start], target.alive.returns[:start], arl0=arl0)
+    arl0 = market.settings.monitor.arl0_bars(market.panel.bar_seconds)
+    reference, _ = reference_of(clean, target.alive.returns, slice(int(bars * WARM_SHARE), start))
+    if reference is None:
+        return
+    told = outlook(reference.score, reference.variance, arl0=arl0, bars_per_year=market.panel.bars_per_year)
+    out.gauges = (told.drop_bars, told.flip_bars)
     paths = [causal_scores(clean, t.returns) for t in (target.alive, target.dead, target.turned)]
     u = np.stack([p[0][start:] for p in paths])
     w = np.stack([p[1][start:] for p in paths])
@@ -165,7 +176,7 @@ def _watch(market: Market, values: Floats, target: Planted, ic: float, out: Feat
     # One row alive, then one a death and truth: a bank of detectors that never reset one another.
     switch = np.concatenate([[watched], deaths, deaths]).astype(int)
     truth = np.array([0] + [1] * DEATHS + [2] * DEATHS)
-    bank = SequentialBank([detector.reference] * len(switch), arl0=arl0)
+    bank = SequentialBank([reference] * len(switch), arl0=arl0)
     waiting = np.ones(len(switch), bool)
     called = np.full(len(switch), -1)
     for t in range(watched):

@@ -12,8 +12,6 @@ from midas_engine.calibrate.graduation import DAYS
 from midas_engine.calibrate.plan import ICS, KINDS
 from midas_engine.calibrate.stream import share_after, stream_share
 from midas_engine.stats.intervals import LEVEL, rate_interval, share_interval
-from midas_engine.stats.sequential_delay import outlook
-from midas_engine.stats.sequential_reference import GAIN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -169,7 +167,7 @@ def summarise(
         for kind in KINDS
     }
     looks = sum(s.research for s in noise) / len(noise) if noise else 0.0
-    recall = tuple(_recall(ic, [f for f in features if f.ic == ic], panel, settings, looks) for ic in ICS)
+    recall = tuple(_recall(ic, [f for f in features if f.ic == ic], panel, looks) for ic in ICS)
     best = [max(s.scores) for s in noise if s.scores]
     return Calibration(
         data=settings.data,
@@ -209,17 +207,15 @@ def summarise(
     )
 
 
-def _recall(
-    ic: float, features: Sequence[FeatureOutcome], panel: Panel, settings: Settings, noise_looks: float
-) -> Recall:
+def _recall(ic: float, features: Sequence[FeatureOutcome], panel: Panel, noise_looks: float) -> Recall:
     count = len(features)
     # What was promoted at its look without a p of its own held at any line.
     p_values = [0.0 if f.promoted and f.sealed_p != f.sealed_p else f.sealed_p for f in features]
     along = round(stream_share(p_values, noise_looks) * count) if count else 0
     days = panel.hours_per_bar / 24.0
     breadth = float(np.nanmean([f.breadth for f in features])) if features else math.nan
-    arl0 = float(settings.monitor.arl0_bars)
-    ahead = outlook(GAIN * ic, 1.0 / breadth if breadth > 0 else math.nan, arl0=arl0, bars_per_year=panel.bars_per_year)
+    gauges = np.array([f.gauges for f in features if f.gauges]).reshape(-1, 2)
+    drop, flip = (gauges.mean(axis=0) * days).tolist() if len(gauges) else (math.nan, math.nan)
     return Recall(
         ic=ic,
         features=count,
@@ -231,8 +227,8 @@ def _recall(
         graduated=tuple(Figure.share(sum(f.day <= d for f in features), count) for d in DAYS),
         drop_days=mean_delay([f.drop_bars for f in features], days),
         flip_days=mean_delay([f.flip_bars for f in features], days),
-        expected_drop_days=ahead.drop_bars * days,
-        expected_flip_days=ahead.flip_bars * days,
+        expected_drop_days=drop,
+        expected_flip_days=flip,
         stream=Figure.share(along, count),
         after_misses=Figure.share(share_after(p_values), count),
     )

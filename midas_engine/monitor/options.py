@@ -88,5 +88,5 @@ class MonitorOptions:
             bar_seconds=self.bar_seconds,
             one_way_bps=(self.costs or CostSettings()).one_way_bps,
             expected_slippage_bps=settings.expected_slippage_bps,
-            arl0_bars=float(settings.arl0_bars),
+            arl0_bars=settings.arl0_bars(self.bar_seconds),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -164,7 +165,14 @@ class LiveWatch:
         await self._catch_up(panel, watched, values, progress)
         await self._pause_as_recorded(watched)
         self._monitor.daily_reports = self._keeping.kb is not None
+        if self._keeping.kb is not None:
+            self._monitor.reports.book = functools.partial(self._book_section, self._keeping.kb)
         return panel
+
+    def _book_section(self, kb: KnowledgeBase) -> str:
+        from midas_engine.book.section import section_of
+
+        return section_of(kb, self.panel, self._settings)
 
     async def _catch_up(
         self,

@@ -102,7 +102,7 @@ class FleetStage:
             bar_seconds=panel.bar_seconds,
             one_way_bps=settings.costs.one_way_bps,
             expected_slippage_bps=settings.monitor.expected_slippage_bps,
-            arl0_bars=float(settings.monitor.arl0_bars),
+            arl0_bars=settings.monitor.arl0_bars(panel.bar_seconds),
         )
         self.alerts = AlertEngine(alert_thresholds)
         references = {f.name: f.reference for f in book if f.reference is not None}

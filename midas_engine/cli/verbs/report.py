@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -29,14 +30,18 @@ if TYPE_CHECKING:
 def report(shared: Shared, day: str | None, since: str | None) -> None:
     """Write the daily report of a UTC day, with its plots, to reports/daily/ and print it.
 
-    The monitor writes it by itself when a day ends. This writes it anew from the journal, for the running day too; the
-    last forty days are remembered. A report that was written before and can no longer be made is printed as it is.
+    The book of all deployed features is in it as measured now, on --data. The monitor writes a report by itself when a
+    day ends. This writes it anew from the journal, for the running day too; the last forty days are remembered. A
+    report that was written before and can no longer be made is printed as it is.
     """
+    from midas_engine.book.section import section_of
     from midas_engine.errors import MonitorError
     from midas_engine.journal import Journal
+    from midas_engine.models import FeatureState
     from midas_engine.monitor.daily.facts import as_day
     from midas_engine.monitor.daily.report import FOLDER, write_report
     from midas_engine.monitor.daily.saved import facts_of, saved_fleets
+    from midas_engine.preflight import todays_panel
 
     if since is not None:
         if day is not None:
@@ -53,6 +58,8 @@ def report(shared: Shared, day: str | None, since: str | None) -> None:
                                 default=None)  # fmt: skip
             facts = None if chosen is None else facts_of(journal, chosen, costs=settings.costs)
         if facts is not None:
+            panel, why = todays_panel(settings) if base.features(FeatureState.DEPLOYED) else (None, "")
+            facts = dataclasses.replace(facts, book=section_of(base, panel, settings, why))
             written = write_report(facts, None if base.read_only else base)
             shared.show(_document(written), lambda: clean_block(written.markdown))
             return

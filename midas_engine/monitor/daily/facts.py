@@ -45,6 +45,7 @@ class DayFacts:
         kills: Kills of the day.
         moves: Moves in the pipeline on that day, as (time, feature, action, actor, reason).
         history: Recent bars of a few features, for the plots.
+        book: The section on the book of all deployed features, in Markdown; empty where nobody measures one.
     """
 
     day: date
@@ -53,6 +54,7 @@ class DayFacts:
     kills: tuple[KillRecord, ...]
     moves: tuple[tuple[str, ...], ...] = ()
     history: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    book: str = ""
 
 
 def gather(fleet: Fleet, kills: Iterable[KillRecord], day: date | str, moves: Iterable[Move] = ()) -> DayFacts:

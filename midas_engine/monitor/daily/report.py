@@ -64,6 +64,7 @@ def render(facts: DayFacts, plots: Sequence[str] = ()) -> str:
     sections = [
         f"# Midas daily report, {facts.day.isoformat()} (UTC)\n",
         _portfolio(ledger, metrics),
+        facts.book,
         "".join(f"![{name.rpartition('-')[2].removesuffix('.png')}]({name})\n\n" for name in plots),
         _features(ledger, metrics),
         _alerts(ledger.alerts.values()),

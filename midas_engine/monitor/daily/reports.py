@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from midas_engine.events import ReportWritten
@@ -33,6 +34,9 @@ class DailyReports:
         promoter: Its journal has the pipeline's moves.
         bus: Told of what was written.
         fault: Told (message, severity, time) of what could not be written.
+
+    Attributes:
+        book: Measures the book of all deployed features, as a section of the report; None: nobody does.
     """
 
     def __init__(
@@ -45,6 +49,7 @@ class DailyReports:
     ) -> None:
         self._fleet, self._kb, self._promoter = fleet, kb, promoter
         self._bus, self._fault = bus, fault
+        self.book: Callable[[], str] | None = None
         self._under_way: set[asyncio.Task[None]] = set()
         self._turn = asyncio.Lock()
 
@@ -54,7 +59,7 @@ class DailyReports:
 
     def write(self, day: date | str) -> DailyReport:
         """The report of one UTC day, written where there is a base."""
-        return write_report(self.facts(day), self._kb)
+        return write_report(self._with_book(self.facts(day)), self._kb)
 
     def end_day(self, before: datetime, now: datetime) -> None:
         """A bar came after one of `before`: the report of a day that is over is written in the background."""
@@ -74,11 +79,23 @@ class DailyReports:
     async def _report(self, facts: DayFacts, at: datetime) -> None:
         try:
             async with self._turn:
-                report = await asyncio.to_thread(lambda: write_report(with_moves(facts, self._moves()), self._kb))
+                report = await asyncio.to_thread(self._written, facts)
         except Exception as error:
             self._fault(f"the report of {facts.day} could not be written: {error}", "warning", at)
         else:
             self._bus.publish(ReportWritten(at=at, path=report.path, day=report.day))
+
+    def _written(self, facts: DayFacts) -> DailyReport:
+        return write_report(self._with_book(with_moves(facts, self._moves())), self._kb)
+
+    def _with_book(self, facts: DayFacts) -> DayFacts:
+        """What is measured of the book stands in the report; what goes wrong there costs no report."""
+        if self.book is None:
+            return facts
+        try:
+            return replace(facts, book=self.book())
+        except Exception as error:
+            return replace(facts, book=f"## Book\n\nNot measured: {type(error).__name__}: {error}.\n")
 
     def _moves(self) -> Sequence[Action]:
         """The pipeline's newest moves, where the promoter has a journal."""
