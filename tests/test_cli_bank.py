@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -111,11 +112,14 @@ def test_what_every_agent_accepts_is_kept_after_its_sealed_look(tmp_path: Path) 
             result = judge_bank(bank, market.panel(), settings, charge=Charge(ledger, "bank"))
             kept = keep_accepted(result, market.panel(), workspace)
             assert len(ledger.looks()) == len(result.accepted) == 1
+            assert result.rows[0].worth == result.effective
+            worths = [row.worth for row in result.rows if row.adjusted_p == row.adjusted_p]
+            assert worths == sorted(worths, reverse=True), "each step's line is drawn for those that are left"
             assert ledger.counted() == len(bank.entries), "the session pays for nothing a second time"
         assert kept == ("funding_carry",)
         (record,) = workspace.kb.features()
         assert record.state is FeatureState.CANDIDATE
-        assert record.metrics["trials"] >= result.effective
+        assert record.metrics["trials"] == math.ceil(result.accepted[0].worth), "the line of its own step"
         assert "adjusted p" in record.hypothesis
     finally:
         workspace.close()

@@ -132,7 +132,7 @@ def judge_bank(
         rows.append(
             BankRow(
                 member.entry.number, member.entry.name, member.parsed.text, member.parsed.canonical, verdict, p,
-                survives, member.missing, repeated,
+                survives, member.missing, repeated, level / line if line > 0.0 else float(len(members)),
             )
         )  # fmt: skip
     return BankResult(

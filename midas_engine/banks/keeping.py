@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from midas_engine.dsl.expression import parse
+from midas_engine.loops.assessors import PanelAssessor
 from midas_engine.proposer.protocol import DiagnosisDraft, LearningDraft, Plan, Proposal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from midas_engine.banks.result import BankResult
     from midas_engine.market import Panel
+    from midas_engine.models import MultiAgentResult
     from midas_engine.proposer.protocol import DiagnosisBrief, OnText, ResearchContext, TrialResult
+    from midas_engine.settings import Settings
     from midas_engine.workspace import Workspace
 
 _AT_ONCE = 50
@@ -67,36 +71,62 @@ class BankResearcher:
 def keep_accepted(result: BankResult, panel: Panel, workspace: Workspace) -> tuple[str, ...]:
     """Take what the bank's test accepted through the later parts; the names of the candidates saved.
 
+    What costs alone stand against goes too: it opens nothing sealed, and is kept for the book where it would add to it.
+    Each is judged at the line of its own step of the family's test.
+
     Args:
         result: Of `judge_bank` on the same data.
         panel: That data.
         workspace: The base that candidates go to.
     """
     rationale = f"bank {result.bank.name}, survived a family of {result.trials} with adjusted p"
-    proposals = [Proposal(row.name, row.expression, f"{rationale} {row.adjusted_p:.2g}") for row in result.accepted]
+    rows = (*result.accepted, *result.unpaid)
+    proposals = [Proposal(row.name, row.expression, f"{rationale} {row.adjusted_p:.2g}") for row in rows]
     if not proposals:
         return ()
-    # The session's line is the family's first: what is written down must not look like one trial of few.
-    return asyncio.run(_session(proposals, math.ceil(result.effective), result.bank.name, panel, workspace))
+    worth = {row.canonical: max(1, math.ceil(row.worth)) for row in rows}
+    return asyncio.run(_session(proposals, worth, result.bank.name, panel, workspace))
+
+
+class FamilyAssessor(PanelAssessor):
+    """Judges research at the line of each member's own step: for as many trials as that step is worth.
+
+    Args:
+        panel: The data.
+        settings: See `PanelAssessor`.
+        worth: Independent trials by canonical expression.
+    """
+
+    def __init__(self, panel: Panel, settings: Settings, worth: Mapping[str, int]) -> None:
+        super().__init__(panel, settings)
+        self._worth = worth
+        self._limits = settings.dsl.at(self.bar_seconds)
+
+    async def judge(
+        self, proposal: Proposal, part: str, trials: int, thresholds: Mapping[str, Any], accepted: Mapping[str, str]
+    ) -> MultiAgentResult:
+        """See `Assessor.judge`; a look at the sealed part has the lifetime's line, not the family's."""
+        if part == "research":
+            trials = self._worth.get(parse(proposal.expression, limits=self._limits).canonical, trials)
+        return await super().judge(proposal, part, trials, thresholds, accepted)
 
 
 async def _session(
-    proposals: list[Proposal], worth: int, source: str, panel: Panel, workspace: Workspace
+    proposals: list[Proposal], worth: Mapping[str, int], source: str, panel: Panel, workspace: Workspace
 ) -> tuple[str, ...]:
     from midas_engine.events import SessionEnded
     from midas_engine.loops import OfflineLoopConfig
-    from midas_engine.loops.assessors import PanelAssessor
 
     each = min(len(proposals), _AT_ONCE)
     config = OfflineLoopConfig(
-        max_iterations=-(-max(len(proposals), worth) // each),
+        max_iterations=-(-len(proposals) // each),
         candidates_per_iter=each,
         refinements=0,
         use_learnings=False,
     )
     loop = workspace.loop(config, researcher=lambda: BankResearcher(proposals, source))
     saved: tuple[str, ...] = ()
-    async for event in loop.stream(f"the bank {source}", PanelAssessor(panel, workspace.settings)):
+    async for event in loop.stream(f"the bank {source}", FamilyAssessor(panel, workspace.settings, worth)):
         if isinstance(event, SessionEnded):
             saved = tuple(event.accepted)
     return saved

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from midas_engine.jsonable import plain
+from midas_engine.promoter.measured import ECONOMIC
 
 if TYPE_CHECKING:
     from midas_engine.banks.reading import BadLine, Bank
@@ -26,6 +27,7 @@ class BankRow:
         survives: The adjusted p is within the family's error.
         missing_labels: Labels that this data lacks; the market was taken as one group.
         repeated: It was tried on this data before; nothing was charged.
+        worth: Independent trials that its own step's line is drawn for; fewer than the first line's further down.
     """
 
     number: int
@@ -37,6 +39,7 @@ class BankRow:
     survives: bool
     missing_labels: tuple[str, ...] = ()
     repeated: bool = False
+    worth: float = 1.0
 
     @property
     def refused_by(self) -> tuple[str, ...]:
@@ -105,6 +108,18 @@ class BankResult:
     def accepted(self) -> tuple[BankRow, ...]:
         """Survivors that every agent accepts."""
         return tuple(row for row in self.rows if row.survives and row.verdict.overall_pass)
+
+    @property
+    def unpaid(self) -> tuple[BankRow, ...]:
+        """Survivors that costs alone stand against: they may pay in the book."""
+        return tuple(
+            row
+            for row in self.rows
+            if row.survives
+            and row.verdict.statistical_pass
+            and row.verdict.failed_agents
+            and set(row.verdict.failed_agents) <= set(ECONOMIC)
+        )
 
     @property
     def document(self) -> dict[str, Any]:

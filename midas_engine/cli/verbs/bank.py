@@ -9,12 +9,14 @@ import click
 
 from midas_engine.cli.context import Shared, Verb, pass_shared
 from midas_engine.cli.output import clean, table
+from midas_engine.jsonable import plain
 from midas_engine.text import number
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from midas_engine.banks import Bank, BankResult, BankRow
+    from midas_engine.models import Estimate
     from midas_engine.settings import Settings
 
 SHOWN = 20
@@ -36,7 +38,8 @@ _EVERY = 10
 @click.option(
     "--keep",
     is_flag=True,
-    help="Take what every agent accepts through the later parts, as a session does, and save what holds as candidates.",
+    help="Take what every agent accepts through the later parts, as a session does, and save what holds as candidates; "
+    "what costs alone stand against is kept for the book.",
 )
 @pass_shared
 def bank(shared: Shared, bank: str | None, listing: bool, top: int | None, horizon: int | None, keep: bool) -> None:
@@ -55,13 +58,16 @@ def bank(shared: Shared, bank: str | None, listing: bool, top: int | None, horiz
 
     settings = shared.settings(evaluation__target=horizon)
     found = read_bank(bank, limits=settings.dsl.at(1.0))  # how long its bars are is not known yet
-    result, kept = _judge(shared, settings, found, keep)
+    result, kept, worth = _judge(shared, settings, found, keep)
     document = result.document
+    for row in document["rows"]:
+        if row["name"] in worth:
+            row["to_book_bps_year"] = plain(worth[row["name"]])
     if top is not None:
         document["rows"] = document["rows"][:top]
     if keep:
         document["kept"] = list(kept)
-    shared.show(document, lambda: _text(result, top or SHOWN, settings.data, kept if keep else None))
+    shared.show(document, lambda: _text(result, top or SHOWN, settings.data, kept if keep else None, worth))
 
 
 def _list(shared: Shared) -> None:
@@ -76,8 +82,10 @@ def _list(shared: Shared) -> None:
     shared.show(document, lambda: table(rows, ("bank", "expressions", "whose"), indent="", right="lrl"))
 
 
-def _judge(shared: Shared, settings: Settings, bank: Bank, keep: bool) -> tuple[BankResult, tuple[str, ...]]:
-    """The verdicts, charged to the base's ledger, and the names of what was saved."""
+def _judge(
+    shared: Shared, settings: Settings, bank: Bank, keep: bool
+) -> tuple[BankResult, tuple[str, ...], dict[str, Estimate]]:
+    """The verdicts, charged to the base's ledger, the names of what was saved, and what survivors add to the book."""
     from midas_engine.errors import ReadOnlyError
     from midas_engine.market.sources import make_room
 
@@ -101,11 +109,11 @@ def _judge(shared: Shared, settings: Settings, bank: Bank, keep: bool) -> tuple[
                 bank, panel, settings, existing=deployed, thresholds=workspace.kb.thresholds(),
                 charge=Charge(ledger, f"bank-{stamp}"), told=_progress(shared),
             )  # fmt: skip
-        if not keep or not result.accepted:
-            return result, ()
+        from midas_engine.banks.book_worth import worth_to_book
         from midas_engine.banks.keeping import keep_accepted
 
-        return result, keep_accepted(result, panel, workspace)
+        worth = worth_to_book(result, workspace.kb, panel, settings)
+        return result, keep_accepted(result, panel, workspace) if keep else (), worth
 
 
 def _progress(shared: Shared) -> Callable[[int, int], None]:
@@ -119,8 +127,8 @@ def _progress(shared: Shared) -> Callable[[int, int], None]:
 # Text --------------------------------------------------------------------------------------------------------------
 
 
-def _text(result: BankResult, top: int, data: str, kept: tuple[str, ...] | None) -> str:
-    blocks = [_head(result, data), _rows(result, top), _left_out(result)]
+def _text(result: BankResult, top: int, data: str, kept: tuple[str, ...] | None, worth: dict[str, Estimate]) -> str:
+    blocks = [_head(result, data), _rows(result, top), _to_book(worth), _left_out(result)]
     if kept is not None:
         blocks.append(
             f"Saved as candidates: {', '.join(kept)}."
@@ -128,6 +136,16 @@ def _text(result: BankResult, top: int, data: str, kept: tuple[str, ...] | None)
             else "Nothing was saved: no expression passed every agent and the later parts."
         )
     return "\n\n".join(filter(None, blocks))
+
+
+def _to_book(worth: dict[str, Estimate]) -> str:
+    from midas_engine.book.rows import span
+
+    if not worth:
+        return ""
+    rows = [(clean(name), span(value)) for name, value in worth.items()]
+    head = ("survivor", "would add to the book, bps/yr")
+    return "On research, shrunk for selection:\n" + table(rows, head, right="lr")
 
 
 def _head(result: BankResult, data: str) -> str:

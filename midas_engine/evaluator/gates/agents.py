@@ -13,6 +13,7 @@ from typing import Any
 
 from scipy.special import ndtr, ndtri
 
+from midas_engine.evaluator.gates.later_part import later_part_proves
 from midas_engine.evaluator.gates.plugin_agents import plugin_agents
 from midas_engine.evaluator.gates.thresholds import OWN_AGENTS
 from midas_engine.models import AgentVerdict, EvaluationResult, GateCheck
@@ -284,12 +285,13 @@ def diversification(result: EvaluationResult, line: Line, _: float) -> AgentVerd
     )
 
 
-def overfit_detection(result: EvaluationResult, line: Line, _: float) -> AgentVerdict:
-    """Whether later data agrees with earlier data."""
+def overfit_detection(result: EvaluationResult, line: Line, line_t: float) -> AgentVerdict:
+    """Whether later data agrees with earlier data, or proves the feature by itself (`later_part_proves`)."""
     positive = sum(f.mean > 0.0 for f in result.folds)
     oos_t = float(result.extra.get("oos_t", math.nan))
+    fell = check("overfit_z", result.overfit_z, "<", line["max_overfit_z"], "(IS - OOS) in standard errors")
     gates = [
-        check("overfit_z", result.overfit_z, "<", line["max_overfit_z"], "(IS - OOS) in standard errors"),
+        replace(fell, passed=fell.passed or later_part_proves(result, oos_t, line_t)),
         check("oos_t", oos_t, ">", line["min_oos_t"]),
         check("positive_folds", positive, ">=", line["min_positive_folds"], f"of {len(result.folds)} purged folds"),
     ]

@@ -177,6 +177,7 @@ def result_of(
             "mode": mode_name(context.cross),
             "dof": score.dof,
             "hac_lag": lag,
+            "widening": score.widening,
             "oos_t": folds.outside_t,
             **_funding(book.funding_bps, context),
             "held_turnover": book.held_turnover,
