@@ -192,7 +192,7 @@ def _noticed(record: FeatureRecord, panel: Panel, settings: Settings) -> str:
         return ""
     year = panel.bars_per_year
     told = outlook(
-        record.expected_score, 1.0 / record.breadth, arl0=float(settings.monitor.arl0_bars), bars_per_year=year
+        record.expected_score, 1.0 / record.breadth, arl0=settings.monitor.arl0_bars(panel.bar_seconds), bars_per_year=year
     )
     if not math.isfinite(told.drop_bars):
         return "its death would go unnoticed: no positive score was promised"

@@ -68,11 +68,14 @@ def test_an_event_feature_is_judged_on_its_triggers(verb: str, tmp_path: Path, c
     assert {"mean_bps", "mean_se_bps", "median_bps", "hit_rate", "events", "triggers"} <= set(event)
 
 
-def test_a_hold_without_a_gate_and_a_gate_that_does_not_parse_are_refused(tmp_path: Path, capsys: Any) -> None:
+def test_a_hold_without_a_gate_is_how_long_the_book_holds_and_a_bad_gate_is_named(tmp_path: Path, capsys: Any) -> None:
     kb = ("--kb", str(tmp_path / "kb"), "--data", DATA)
-    ran = call_midas(capsys, "evaluate", "-returns", "--hold", "4", *kb)
-    assert ran.code != 0
-    assert "--hold needs --gate" in ran.err
+    short, long = (
+        call_midas(capsys, "evaluate", "-returns", *more, *kb, "--json").document["evaluation"]
+        for more in ((), ("--hold", "8"))
+    )
+    assert long["score_t"] == short["score_t"]
+    assert long["extra"]["held_turnover"] < 0.3 * short["extra"]["held_turnover"]
     ran = call_midas(capsys, "explain", "-returns", "--gate", "volume >", *kb)
     assert ran.code != 0
     assert "volume >" in ran.err

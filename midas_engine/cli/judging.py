@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from functools import cache
@@ -84,20 +85,20 @@ def judge_expression(
     """Score `expression` on the data and by the thresholds that the settings name.
 
     Deployed features of the knowledge base are what it is compared with, and `existing` expressions too.
-    With a `gate` only the bars where that expression is above zero are scored, over `hold` bars each. A history that is
+    With a `gate` only the bars where that expression is above zero are scored, over `hold` bars each; without one
+    `hold` is how long the book holds each forecast. A history that is
     much larger than memory likes is walked over, with the same figures.
 
     Raises:
         ExpressionError: The expression is refused.
         DataError: The data cannot be used.
-        SettingsError: The thresholds are wrong, or there is a hold without a gate.
+        SettingsError: The thresholds are wrong.
     """
     from midas_engine.market.sources import make_room
 
     make_room(settings.data)  # before anything loads the libraries
     from midas_engine.dsl import FeatureEngine, parse
     from midas_engine.dsl.nominal import nominal_size
-    from midas_engine.errors import SettingsError
     from midas_engine.evaluator import (
         EvaluationContext,
         ScoringOptions,
@@ -114,8 +115,6 @@ def judge_expression(
     parse(expression, limits=unread)
     if gate:
         parse(gate, limits=unread)
-    elif hold:
-        raise SettingsError("--hold needs --gate", hint="a feature without a gate is held for the target horizon")
     thresholds, deployed = base_inputs(settings)
     named = named_features(settings)
     panel = load_panel(settings.data, store=settings.store)
@@ -140,7 +139,7 @@ def judge_expression(
         )
         return Arrays(engine.values(expression), context, engine.values(gate) if gate else None)
 
-    if not gate and not beside and is_long(panel, chosen.mode):
+    if not (gate or hold or beside) and is_long(panel, chosen.mode):
         result, capacity = evaluate_long(
             panel, parsed, settings, rows=rows, part=scored, regimes=regime_labels(panel), name=name or expression,
             nominal=nominal,
@@ -173,6 +172,13 @@ def _check_target(settings: Settings, *used: Sequence[str]) -> None:
         raise UnknownNameError(
             refusal(settings.target, lacking), hint="leave it out, or set another target (--for, `target`)"
         )
+
+
+def at_horizon(settings: Settings, bars: int) -> Settings:
+    """The settings with the horizon that a feature speaks of as the target; 0 leaves them as they are."""
+    if not bars:
+        return settings
+    return dataclasses.replace(settings, evaluation=dataclasses.replace(settings.evaluation, target=bars))
 
 
 def base_inputs(settings: Settings) -> tuple[Mapping[str, Any] | None, dict[str, str]]:

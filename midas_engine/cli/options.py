@@ -33,10 +33,16 @@ def pass_options(kind: type[Typed]) -> Callable[[Callable[[Shared, Typed], None]
 
 
 def event_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """--gate and --hold: a feature that acts on some bars only."""
+    """--gate and --hold: a feature that acts on some bars only, and how long each forecast is held."""
     options = (
         click.option("--gate", default="", metavar="EXPR", help="Score only the bars where this is above zero."),
-        click.option("--hold", type=click.IntRange(0), default=0, metavar="BARS", help="With --gate: bars held."),
+        click.option(
+            "--hold",
+            type=click.IntRange(0),
+            default=0,
+            metavar="BARS",
+            help="Bars a forecast is held.",
+        ),
     )
     for option in reversed(options):
         command = option(command)

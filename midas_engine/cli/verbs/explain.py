@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from midas_engine.cli.context import ExpressionVerb, Shared, pass_shared
-from midas_engine.cli.judging import Judged, judge_expression
+from midas_engine.cli.judging import Judged, at_horizon, judge_expression
 from midas_engine.cli.open_base import find_record, find_trial
 from midas_engine.cli.options import event_options
 from midas_engine.cli.output import clean, moment, table
@@ -42,12 +42,12 @@ def explain(shared: Shared, name: str, gate: str, hold: int, trials: int | None)
     expression, called = name, ""
     if record is not None:
         expression, called, gate, hold = record.expression, record.name, gate or record.gate, hold or record.hold_bars
+        settings = at_horizon(settings, record.horizon_bars)
     elif tried is not None:
         expression, called, gate, hold = tried.canonical, name, gate or tried.gate, hold or tried.hold
         trials = trials or tried.summary.get("trials")
-    judged = judge_expression(
-        settings, expression, trials=trials, name=called, gate=gate, hold=hold if gate or record is None else 0
-    )
+        settings = at_horizon(settings, 0 if gate else tried.horizon)
+    judged = judge_expression(settings, expression, trials=trials, name=called, gate=gate, hold=hold)
     distance = how_far(judged.verdict)
     document = {
         "feature": record,

@@ -144,3 +144,31 @@ def revoke(shared: Shared, path: str, reason: str) -> None:
     base = open_base(shared.settings(), read_only=False)
     where = base.revoke_learning(path, reason=f"revoked: {reason}")
     shared.show({"path": path, "now": where, "reason": reason}, lambda: f"revoked: it lies in {clean(where)} now")
+
+
+@kb.command("proposals", cls=Verb, example="midas kb proposals --kb ./midas-kb")
+@pass_shared
+def proposals(shared: Shared) -> None:
+    """Show what the evidence proposes: who graduated from shadow, who is denied, how far the others are.
+
+    A feature that fell short at its sealed look is proposed once sealed and forward evidence together cross the line;
+    one that costs alone stand against may be promoted to the book. Nothing moves by itself.
+    """
+    import os
+
+    from midas_engine.journal import Journal
+    from midas_engine.models import FeatureState
+    from midas_engine.promoter.proposed import proposed
+
+    base = open_base(shared.settings(), read_only=True)
+    records = [*base.features(FeatureState.SHADOW), *base.features(FeatureState.CANDIDATE)]
+    found = []
+    if os.path.lexists(base.journal_path):
+        with Journal(base.journal_path, read_only=True) as journal:
+            found = proposed(records, journal)
+
+    def text() -> str:
+        rows = [(clean(p.feature), p.state, p.action, clean(p.words)) for p in found]
+        return table(rows, ("feature", "is", "proposed", "because")) if rows else "Nothing is proposed."
+
+    shared.show({"proposals": found}, text)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from midas_engine.cli.context import ExpressionVerb, Shared, pass_shared
-from midas_engine.cli.judging import judge_expression
+from midas_engine.cli.judging import at_horizon, judge_expression
 from midas_engine.cli.open_base import find_record
 from midas_engine.cli.options import event_options
 from midas_engine.cli.output import clean
@@ -69,7 +69,8 @@ def tearsheet(
     record = find_record(settings, name)
     if record is not None:
         gate = gate or record.gate
-        hold = (hold or record.hold_bars) if gate else 0
+        hold = hold or record.hold_bars
+        settings = at_horizon(settings, record.horizon_bars)
     judged = judge_expression(
         settings,
         name if record is None else record.expression,
@@ -85,7 +86,7 @@ def tearsheet(
         context,
         judged.verdict,
         gate=triggers,
-        expression=judged.expression + (f"  when {gate}, held {hold or context.target} bars" if gate else ""),
+        expression=judged.expression + _held(gate, hold, context.target),
         participation=participation,
     )
     page, data = write_tearsheet(figures, out or Path("tearsheet.html"))
@@ -96,3 +97,10 @@ def tearsheet(
 def _text(judged: Judged, page: Path, data: Path) -> str:
     outcome = "accepted" if judged.verdict.overall_pass else "refused by " + ", ".join(judged.verdict.failed_agents)
     return f"{clean(judged.expression)}: {outcome}\nTear sheet: {clean(page)}\nThe same figures: {clean(data)}"
+
+
+def _held(gate: str, hold: int, target: int) -> str:
+    """What is said beside an expression that acts on some bars only, or is held for another time than its horizon."""
+    if gate:
+        return f"  when {gate}, held {hold or target} bars"
+    return f"  held {hold} bars" if hold else ""
