@@ -21,8 +21,8 @@ WORDS: tuple[tuple[str, str], ...] = (
     ("score", ("The causal score of a bar: what the feature's positions earned, in units of the market's size on that "
               "bar. Promised: what it was when the feature was found.")),
     ("t", "A figure over its standard error. The line it must pass rises with everything that was tried."),
-    ("agents", ("Six checks of a candidate: forecast, cost, drawdown, breadth, novelty, stability. Each says pass or "
-               "fail against its gate.")),
+    ("agents", ("Six checks of a candidate: predictive power, decay, trading cost, diversification, overfitting, "
+               "regimes. Each says pass or fail against its gate.")),
     ("research, sealed, forward", ("Three stretches of time: searched at will, opened once and charged, and bars that "
                                   "did not exist when the feature was frozen.")),
     ("shadow", "Watched and measured as if live, without money."),
