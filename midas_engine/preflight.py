@@ -191,9 +191,8 @@ def _noticed(record: FeatureRecord, panel: Panel, settings: Settings) -> str:
     if record.expected_score is None or not record.breadth:
         return ""
     year = panel.bars_per_year
-    told = outlook(
-        record.expected_score, 1.0 / record.breadth, arl0=settings.monitor.arl0_bars(panel.bar_seconds), bars_per_year=year
-    )
+    arl0 = settings.monitor.arl0_bars(panel.bar_seconds)
+    told = outlook(record.expected_score, 1.0 / record.breadth, arl0=arl0, bars_per_year=year)
     if not math.isfinite(told.drop_bars):
         return "its death would go unnoticed: no positive score was promised"
     drop, flip = (bars / year * 365.0 for bars in (told.drop_bars, told.flip_bars))

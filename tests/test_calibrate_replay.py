@@ -110,7 +110,7 @@ def _outcomes() -> tuple[list[SessionOutcome], list[FeatureOutcome]]:
     noise[0] = SessionOutcome("block-shuffled", 0.0, "", [3.5], 2.9, 1, ["x"], [0.0])
     planted = [SessionOutcome("sign-flipped", 0.03, "f", [5.0], 2.9, 1, ["f", "g"], [0.9, 0.02])]
     features = [
-        FeatureOutcome("f", ic, ic, 5.0, 10.0, True, True, k > 0, (), 4380, k, [24, 48], [12, 24])
+        FeatureOutcome("f", ic, ic, 5.0, 10.0, True, True, k > 0, (), 4380, k, [24, 48], [12, 24], gauges=(60.0, 18.0))
         for ic in ICS
         for k in (0, 1)
     ]
@@ -131,7 +131,7 @@ def test_the_figures_count_what_happened() -> None:
     middle = found.recall[1]
     assert (middle.ic, middle.statistical.value, middle.promoted.value) == (0.03, 1.0, 0.5)
     assert middle.drop_days.value == pytest.approx(1.5)
-    assert middle.expected_drop_days > middle.expected_flip_days > 0
+    assert (middle.expected_drop_days, middle.expected_flip_days) == (2.5, 0.75)  # the mean of the features' own gauges
     assert "Of the 3 features Midas promoted, 66.7 % [" in found.headline
     assert "called after 1.5 days [" in found.headline
     assert "1.00 [" in found.headline

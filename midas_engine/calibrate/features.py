@@ -55,12 +55,12 @@ class FeatureOutcome:
         failed: Gates that refused it on research.
         healthy_bars: Bars watched alive.
         false_alarms: Alarms while alive.
-        gauges: Bars to notice a death and a flip that the gauge of its own promise states; empty: no usable promise.
         drop_bars: Bars from each death to its alarm; negative: not called before the data ended, after so many bars.
         flip_bars: The same when the sign turned.
         sealed_p: The p of its sealed look, 1 where something else refused it there; NaN where research made no look.
         day: Day on which it is promoted: 0 at its sealed look, later out of shadow; infinite when never.
         noise_day: The same of the feature where it foresees nothing, whatever research said.
+        gauges: Bars to notice a death and a flip that the gauge of its own promise states; empty: no usable promise.
     """
 
     expression: str
@@ -74,12 +74,12 @@ class FeatureOutcome:
     failed: tuple[str, ...] = ()
     healthy_bars: int = 0
     false_alarms: int = 0
-    gauges: tuple[float, ...] = ()
     drop_bars: list[int] = field(default_factory=list)
     flip_bars: list[int] = field(default_factory=list)
     sealed_p: float = math.nan
     day: float = math.inf
     noise_day: float = math.inf
+    gauges: tuple[float, ...] = ()
 
 
 def memory(market: Market, z: Floats, hours: float) -> float:
