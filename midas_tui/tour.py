@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from midas_tui.runtime_protocol import RuntimePort
-    from midas_tui.shell.shell import Shell
+    from midas_tui.store import Store
 
 GOAL = "funding carry"
 
@@ -38,7 +38,8 @@ class Tour:
     """Where in the case the person is.
 
     Args:
-        shell: What the steps look at.
+        store: What the steps look at.
+        show: Shows a text over the page, under a title.
         runtime: The engine.
         played: The same, as what lets time pass.
 
@@ -47,8 +48,10 @@ class Tour:
         found: What the session found first, once it did.
     """
 
-    def __init__(self, shell: Shell, runtime: RuntimePort, played: PlayedPort) -> None:
-        self.shell, self.played = shell, played
+    def __init__(
+        self, store: Store, show: Callable[[str, Content], object], runtime: RuntimePort, played: PlayedPort
+    ) -> None:
+        self.store, self.show, self.played = store, show, played
         self._heard = runtime.bus.subscribe("tour", DiagnosisFinished)
         self.diagnosed: set[str] = set()
         self.place = 0
@@ -85,22 +88,22 @@ class Tour:
 
     def session_runs(self) -> bool:
         """A session was started."""
-        return bool(self.shell.store.sessions)
+        return bool(self.store.sessions)
 
     def session_found(self) -> bool:
         """A session is over, and left a candidate."""
-        pipeline = self.shell.store.pipeline
-        accepted = [n for s in self.shell.store.sessions.values() for n in s.accepted]
+        pipeline = self.store.pipeline
+        accepted = [n for s in self.store.sessions.values() for n in s.accepted]
         waiting = {r.name for r in pipeline.candidates} if pipeline is not None else set()
         kept = [name for name in accepted if name in waiting]
-        if self.shell.store.running_session is not None or not kept:
+        if self.store.running_session is not None or not kept:
             return False
         self.found = kept[0]
         return True
 
     def promoted(self) -> bool:
         """What was found is deployed."""
-        pipeline = self.shell.store.pipeline
+        pipeline = self.store.pipeline
         return pipeline is not None and any(r.name == self.found for r in pipeline.deployed)
 
     def stopped(self) -> bool:
@@ -113,7 +116,7 @@ class Tour:
 
     def killed(self) -> bool:
         """The first that was called is not deployed any more."""
-        pipeline = self.shell.store.pipeline
+        pipeline = self.store.pipeline
         return pipeline is not None and not any(r.name == self.victim for r in pipeline.deployed)
 
     def second(self) -> bool:
@@ -122,7 +125,7 @@ class Tour:
 
     def reveal(self) -> None:
         """The truth, over the page."""
-        self.shell.overlays.show_text("the truth", Content("\n".join(self.played.truth(self.found))))
+        self.show("the truth", Content("\n".join(self.played.truth(self.found))))
 
 
 @dataclass(frozen=True, slots=True)

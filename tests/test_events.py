@@ -13,6 +13,7 @@ import pytest
 
 from midas_engine import events
 from midas_engine.events import Event, event_types, from_dict, to_dict
+from midas_engine.hypothesis import Hypothesis
 
 AT = datetime(2025, 1, 2, 3, 4, 5, tzinfo=UTC)
 TYPES = event_types()
@@ -28,7 +29,8 @@ def example(hint: typing.Any) -> typing.Any:
         return {"a": 1}
     if dataclasses.is_dataclass(hint):
         hints = typing.get_type_hints(hint)
-        return hint(**{f.name: example(hints[f.name]) for f in dataclasses.fields(hint)})
+        values = {f.name: example(hints[f.name]) for f in dataclasses.fields(hint)}
+        return hint(**values | ({"sign": -1} if hint is Hypothesis else {}))
     plain = {datetime: AT, date: AT.date(), str: "text", int: 3, float: 0.25, bool: True, object: "thing"}
     if hint in plain:
         return plain[hint]

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from midas_engine.cli.monitor_lines import Watchman
 from midas_engine.events import Event, FaultReported, RuntimeChanged, event_types, from_dict, to_dict
+from midas_engine.hypothesis import Hypothesis
 from tests.test_events import example
 
 AT = datetime(2025, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -47,7 +48,8 @@ def odd(hint: typing.Any) -> st.SearchStrategy[typing.Any]:
         return st.dictionaries(st.sampled_from(["a", "b"]), ODD, min_size=1)
     if dataclasses.is_dataclass(hint):
         hints = typing.get_type_hints(hint)
-        return st.builds(hint, **{f.name: odd(hints[f.name]) for f in dataclasses.fields(hint)})
+        parts = {f.name: odd(hints[f.name]) for f in dataclasses.fields(hint)}
+        return st.builds(hint, **parts | ({"sign": st.sampled_from([-1, 1])} if hint is Hypothesis else {}))
     return st.just(example(hint))
 
 

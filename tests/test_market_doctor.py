@@ -107,6 +107,8 @@ OTHERS |= {"rounded-times", "monthly-bars", "close-stamps", "two-clocks", "parti
 OTHERS |= {"unknown-symbol", "shared-name", "column-order", "set-aside", "contracts", "mended-volume"}
 OTHERS |= {"delisted", "funding-carried", "funding-running", "current-rate", "rate-candles", "funding-missing"}
 OTHERS |= {"zero-figure", "knows-future", "several-markets"}
+# Those of text files are in test_market_strange_files.py.
+OTHERS |= {"cut-short", "number-style"}
 # What a spoilt thing brings along: a price that leaves its bar leaves the range, too.
 ALONG = {
     "price-spike": {"outside-range"},

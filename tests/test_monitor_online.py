@@ -314,7 +314,7 @@ async def test_history_is_bounded_and_in_order() -> None:
     monitor = _monitor(["a", "b"])
     await _feed(monitor, values, returns, 0, 100)
     history = monitor.history("a")
-    assert set(history) == {"at", "ic_5d", "ic_30d", "slippage_ratio", "pnl_bps", "score", "log_s"}
+    assert set(history) == {"at", "ic_5d", "ic_30d", "slippage_ratio", "pnl_bps", "net_bps", "share", "score", "log_s"}
     assert len(history["at"]) == 99
     assert (np.diff(history["at"]) == np.timedelta64(1, "h")).all()
 

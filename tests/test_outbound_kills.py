@@ -299,7 +299,7 @@ def test_the_receiver_obeys_at_its_start_what_a_crash_interrupted(tmp_path: Path
         ("webhook:ftp://a.example", {}, "no address of a web server"),
         ("webhook:http://a.example/x", {}, "clear text"),
         ("webhook:https://me:pw@a.example/x", {}, "user name"),
-        ("webhook:https://a.example", {"fetures": "x"}, "features"),
+        ("webhook:https://a.example", {"featured": "x"}, "features"),
         ("webhook:https://${NOT_SET_ANYWHERE}/x", {}, "NOT_SET_ANYWHERE"),
         ("command:/no/such/program", {}, "no program"),
         ("file:/no/such/folder/x.jsonl", {}, "no folder"),

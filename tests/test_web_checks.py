@@ -238,7 +238,7 @@ def test_the_served_program_is_started_by_a_list_and_read_only() -> None:
     dests = {a.dest for a in cli.parser()._actions} - {"help", "exit_when_ready", "read_only"}
     door_only = {"serve", "port", "allow_actions", "sessions", "public_url"}
     everything = ["--kb=a", "--data=b", "--replay=c", "--synthetic", "--speed=1", "--paused", "--ascii", "--theme=d",
-                  "--config=e", "--mode=live"]  # fmt: skip
+                  "--config=e", "--mode=live", "--attach=f", "--demo"]  # fmt: skip
     passed = {a.lstrip("-").split("=")[0] for a in program_arguments(parsed(*everything, "--allow-actions"))}
     assert passed == dests - door_only
 

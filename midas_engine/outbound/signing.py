@@ -13,7 +13,7 @@ def signature(secret: str, timestamp: str, nonce: str, body: bytes) -> str:
 
     Example:
         >>> signature("a secret of the desk", "1764400000", "00ff", b"{}")[:11]
-        'v1=69e9e8e2'
+        'v1=12e907ce'
     """
     text = f"{timestamp}.{nonce}.".encode() + body
     return "v1=" + hmac.new(secret.encode(), text, hashlib.sha256).hexdigest()

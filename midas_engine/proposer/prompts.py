@@ -75,7 +75,7 @@ def within(lines: Iterable[str], budget: int, *, newest: bool = True) -> str:
 
     Example:
         >>> within(["one", "two", "three"], 10)
-        '(1 earlier left out)\ntwo\\nthree'
+        '(1 earlier left out)\ntwo\nthree'
     """
     every = list(lines)
     kept: list[str] = []

@@ -35,7 +35,7 @@ class Guide:
 
     def begin(self, shell: Shell, runtime: RuntimePort, played: PlayedPort) -> None:
         """Begin the case."""
-        self.tour = Tour(shell, runtime, played)
+        self.tour = Tour(shell.store, shell.overlays.show_text, runtime, played)
         shell.sessions.example = GOAL
         self._app.set_interval(LOOK_SECONDS, self.look)
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 DEFAULT_PORT = 8000
 MOST_SESSIONS = 8
-_VALUES = ("kb", "data", "replay", "speed", "config", "theme", "mode")
-_FLAGS = ("synthetic", "paused", "ascii")
+_VALUES = ("kb", "data", "replay", "speed", "config", "theme", "mode", "attach")
+_FLAGS = ("synthetic", "demo", "paused", "ascii")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -43,7 +43,14 @@ def ack(shared: Shared, alert: str) -> None:
 
 @click.command(cls=Verb, example="midas snooze a-93fb289f --hours 4")
 @_alert
-@click.option("--hours", type=click.FloatRange(0.01, 24 * 30), default=1.0, show_default=True, metavar="H")
+@click.option(
+    "--hours",
+    type=click.FloatRange(0.01, 24 * 30),
+    default=1.0,
+    show_default=True,
+    metavar="H",
+    help="How long it stays silent.",
+)
 @pass_shared
 def snooze(shared: Shared, alert: str, hours: float) -> None:
     """Silence an alert of the running service for H hours."""

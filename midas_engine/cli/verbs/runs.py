@@ -9,7 +9,7 @@ from midas_engine.cli.open_base import require_base
 from midas_engine.cli.output import clean, moment, table
 
 
-@click.command(cls=Verb, example=("midas runs", "midas-tui --replay last"))
+@click.command(cls=Verb, example="midas runs")
 @pass_shared
 def runs(shared: Shared) -> None:
     """List the recorded runs of `midas run`, newest first. `midas-tui --replay run:ID` plays one."""
