@@ -238,7 +238,9 @@ class MidasApp(App[int]):
     def _lead(self, runtime: RuntimePort) -> None:
         """Begin the played case, or ask a newcomer what to look at."""
         if runtime.mode == "DEMO":
-            self.shell.guide.begin(self.shell, runtime, cast("PlayedPort", runtime))
+            played = cast("PlayedPort", runtime)
+            show = self.shell.overlays.show_text
+            self.shell.sessions.example = self.shell.guide.begin(self.shell.store, show, runtime, played)
             self.shell.navigator.redraw()
         elif self._welcome:
             self.push_screen(ChooseModal("welcome to Midas", WELCOME), self._welcomed)

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 from midas_tui.tour import GOAL, Tour
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from textual.app import App
     from textual.content import Content
 
     from midas_tui.runtime_protocol import RuntimePort
     from midas_tui.shell.navigator import Navigator
-    from midas_tui.shell.shell import Shell
+    from midas_tui.store import Store
     from midas_tui.tour import PlayedPort
 
 LOOK_SECONDS = 0.25
@@ -33,11 +35,13 @@ class Guide:
         self._app, self._navigator = app, navigator
         self.tour: Tour | None = None
 
-    def begin(self, shell: Shell, runtime: RuntimePort, played: PlayedPort) -> None:
-        """Begin the case."""
-        self.tour = Tour(shell.store, shell.overlays.show_text, runtime, played)
-        shell.sessions.example = GOAL
+    def begin(
+        self, store: Store, show: Callable[[str, Content], object], runtime: RuntimePort, played: PlayedPort
+    ) -> str:
+        """Begin the case; the goal that a session is asked for with."""
+        self.tour = Tour(store, show, runtime, played)
         self._app.set_interval(LOOK_SECONDS, self.look)
+        return GOAL
 
     def look(self) -> None:
         """See whether the step is done."""
