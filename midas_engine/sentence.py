@@ -21,6 +21,20 @@ _NOT_YET = ("starting", "warming")
 
 
 @dataclass(frozen=True, slots=True)
+class Money:
+    """What the book earned on paper, in bps net of costs, with its standard error, over so many days."""
+
+    net_bps: float
+    se_bps: float
+    days: int
+
+    @property
+    def loses(self) -> bool:
+        """Whether it lost more than chance does in one book of twenty."""
+        return self.net_bps + 1.645 * self.se_bps < 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """What is known now; the sentence says the most important part of it.
 
@@ -33,6 +47,7 @@ class Standing:
         proposals: Kills that wait for an operator, by feature, and why.
         ended: When recorded data ended; None where bars come.
         past: The moment that is looked at; None: now. Nothing of the past needs anybody.
+        money: What the book earned; None where it is not known.
     """
 
     phase: str = "running"
@@ -44,6 +59,7 @@ class Standing:
     proposals: Mapping[str, str] = field(default_factory=dict)
     ended: datetime | None = None
     past: datetime | None = None
+    money: Money | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +127,17 @@ def _of_features(now: Standing, total: int) -> Sentence:
     )
     facts = [f"{_names(killed)} killed"] if killed else []
     facts += _most_important(now, open_, loud)
-    calm = "nothing needs you" if now.ended is None and now.past is None else ""
+    loss = now.money if now.money is not None and now.money.loses else None
+    if loss is not None:
+        facts.append(f"the book lost {-loss.net_bps:.0f} ± {loss.se_bps:.0f} bps net on paper in {loss.days} days")
+    calm = "nothing needs you" if now.ended is None and now.past is None and loss is None else ""
     facts.append(f"{needs} {'needs' if needs == 1 else 'need'} you" if needs else calm)
     text = f"{head}. {_capital('; '.join(f for f in facts if f), status)}"
     level = "critical" if loud or now.proposals else "warning" if open_ or now.unwatched or killed else "healthy"
     if level == "healthy" and healthy < total:
         level = "unknown"
+    if level == "healthy" and loss is not None:
+        level = "warning"  # no test calls, and it costs all the same
     short = f"{healthy} of {total} healthy" + (f", {needs} {'needs' if needs == 1 else 'need'} you" if needs else "")
     return Sentence(text.rstrip(". ") + ".", level, needs, short)
 

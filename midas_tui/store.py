@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from midas_engine import events as ev
 from midas_engine.monitor.alerts.order import loudest_first
-from midas_engine.sentence import Sentence, Standing, sentence
+from midas_engine.sentence import Money, Sentence, Standing, sentence
 from midas_tui.sanitise import StreamCleaner, clean
 
 if TYPE_CHECKING:
@@ -217,8 +217,10 @@ class Store:
         loud = self.as_incidents([a for a in self.alerts.values() if a.status == "open"])
         return sum(a.severity == "critical" for a in loud), sum(a.severity == "warning" for a in loud)
 
-    def sentence(self, proposals: Mapping[str, str], ended: datetime | None = None) -> Sentence:
-        """The most important thing now; `ended` is when recorded data ended."""
+    def sentence(
+        self, proposals: Mapping[str, str], ended: datetime | None = None, money: Money | None = None
+    ) -> Sentence:
+        """The most important thing now; `ended` is when recorded data ended, `money` what the book earned."""
         phase, detail, _ = self.phase
         return sentence(
             Standing(
@@ -231,6 +233,7 @@ class Store:
                 proposals=proposals if self.past is None else {},
                 ended=ended if self.past is None else None,
                 past=self.past.at if self.past is not None else None,
+                money=money if self.past is None else None,
             )
         )
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
 import pytest
+import scipy.stats
 from textual.widgets import Static
 
 from helpers_tui import NOW, ScriptedRuntime, alert, metrics, press, readable, screen_text, scripted, until
 from midas_engine.events import Trouble, TroubleChanged
 from midas_engine.models import AlertStatus, FeatureMetrics, Severity
-from midas_engine.sentence import Standing, sentence
+from midas_engine.runtime.timeline import money_of
+from midas_engine.sentence import Money, Standing, sentence
 from midas_tui.legend import column_meaning, promise
 from midas_tui.modals.help import HelpModal
 from midas_tui.screens.live_rows import FEATURE_COLUMNS
@@ -53,6 +56,30 @@ def test_all_healthy_says_who_is_nearest_to_its_alarm() -> None:
 def test_each_kind_of_news(changes: dict[str, Any], level: str, said: str) -> None:
     found = sentence(Standing(**({"metrics": EIGHT} | changes)))
     assert (found.text, found.level) == (said, level)
+
+
+def test_a_book_that_loses_is_said_though_no_test_calls() -> None:
+    lost = Money(-2329.0, 310.0, 30)
+    found = sentence(Standing(metrics=EIGHT, money=lost))
+    assert found.text == (
+        "8 of 8 healthy. Nearest to its alarm is f7, 77% of the way; "
+        "the book lost 2329 ± 310 bps net on paper in 30 days."
+    )
+    assert found.level == "warning"
+    assert _said(money=Money(-300.0, 310.0, 30)).endswith("nothing needs you.")  # within its error of nothing
+
+
+def test_what_the_book_earned_is_the_sum_of_its_days_with_their_error() -> None:
+    daily = np.random.default_rng(5).normal(-40.0, 100.0, 30)
+    hours = np.repeat(daily / 24, 24)
+    first = datetime(2026, 1, 1, tzinfo=UTC)
+    at = tuple(first + timedelta(hours=h) for h in range(720))
+    found = money_of(at, np.cumsum(hours).tolist())
+    assert found is not None
+    assert found.net_bps == pytest.approx(daily.sum())
+    assert found.se_bps == pytest.approx(scipy.stats.sem(daily) * 30)
+    assert found.days == 30
+    assert money_of(at[:96], np.cumsum(hours[:96]).tolist()) is None
 
 
 def test_a_critical_is_louder_than_a_warning_and_an_answered_one_is_quiet() -> None:
