@@ -60,7 +60,7 @@ def recorded_runtime(settings: Settings, name: str, *, speed: float | None, play
 
 def _check(address: str) -> None:
     """A token goes to loopback only: elsewhere SSH carries it."""
-    from midas_engine.service.address import read_address
+    from midas_engine.loopback.address import read_address
 
     scheme, _, rest = address.partition("://")
     if scheme != "ws":

@@ -182,9 +182,9 @@ async def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
 
 
 async def post(side: FillDoor, body: bytes, *, method: str = "POST", **headers: str) -> tuple[int, Any]:
-    named = {"Host": f"127.0.0.1:{side.door.port}", "Authorization": f"Bearer {SECRET}"}
+    named = {"Host": f"127.0.0.1:{side.http.address.port}", "Authorization": f"Bearer {SECRET}"}
     named |= {"Content-Length": str(len(body)), **headers}
-    reader, writer = await asyncio.open_connection("127.0.0.1", side.door.port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", side.http.address.port)
     lines = "".join(f"{name}: {value}\r\n" for name, value in named.items() if value)
     with contextlib.suppress(ConnectionError):
         writer.write(f"{method} / HTTP/1.1\r\n{lines}\r\n".encode() + body)
@@ -229,11 +229,11 @@ async def test_the_door_refuses(door: tuple[FillDoor, FillInput], headers: dict[
 async def test_the_door_bounds_who_says_nothing_and_a_thousand_of_them(
     door: tuple[FillDoor, FillInput], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("midas_engine.outbound.fill_sources.READ_SECONDS", 0.5)
+    monkeypatch.setattr("midas_engine.loopback.http.READ_SECONDS", 0.5)
     side = door[0]
-    crowd = [await asyncio.open_connection("127.0.0.1", side.door.port) for _ in range(200)]
-    await until(lambda: side.refused >= 184)
-    await until(lambda: not side._writers)
+    crowd = [await asyncio.open_connection("127.0.0.1", side.http.address.port) for _ in range(200)]
+    await until(lambda: side.http.refused_count >= 184)
+    await until(lambda: not side.http.writers)
     for _, writer in crowd:
         writer.close()
     assert (await post(side, json.dumps(fill()).encode()))[0] == 200

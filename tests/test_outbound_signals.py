@@ -17,10 +17,11 @@ from websockets.exceptions import InvalidStatus
 
 from midas_engine.dsl import FeatureEngine
 from midas_engine.errors import DocumentDamagedError, SettingsError
+from midas_engine.loopback.websocket import MOST_CONNECTIONS
 from midas_engine.outbound.destination import Address
 from midas_engine.outbound.signal_log import FOLDER, START, SignalLog, canonical, digest_of
 from midas_engine.outbound.signal_sides import SignalFile, SignalWebhook
-from midas_engine.outbound.signal_socket import MOST_CONNECTIONS, SignalSocket
+from midas_engine.outbound.signal_socket import SignalSocket
 from midas_engine.outbound.signing import signature
 from midas_engine.outbound_settings import OutboundSettings
 from midas_engine.runtime import Runtime
@@ -180,7 +181,7 @@ async def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
 
 
 def at(side: SignalSocket, host: str = "127.0.0.1") -> str:
-    return f"ws://{host}:{side.door.port}"
+    return f"ws://{host}:{side.listener.address.port}"
 
 
 def upgrade(port: int, host: str = "127.0.0.1") -> str:
@@ -223,7 +224,7 @@ async def test_a_socket_refuses(
 
 
 async def test_a_socket_refuses_a_foreign_host(door: tuple[SignalSocket, SignalLog, Fresh]) -> None:
-    port = door[0].door.port
+    port = door[0].listener.address.port
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(upgrade(port, "evil.example").encode())
     assert b" 403 " in await reader.readline()
@@ -231,7 +232,7 @@ async def test_a_socket_refuses_a_foreign_host(door: tuple[SignalSocket, SignalL
 
 
 async def test_a_frame_of_ten_megabytes_ends_the_one_who_sent_it(door: tuple[SignalSocket, SignalLog, Fresh]) -> None:
-    port = door[0].door.port
+    port = door[0].listener.address.port
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(upgrade(port).encode())
     await reader.readuntil(b"\r\n\r\n")
@@ -255,15 +256,15 @@ async def test_a_slow_reader_is_let_go_and_holds_up_nobody(
     side, log, fresh = door
     for number in range(20):
         log.append(body(3 + number % 20, pad="x" * 900_000))
-    slow = socket.create_connection(("127.0.0.1", side.door.port))
+    slow = socket.create_connection(("127.0.0.1", side.listener.address.port))
     slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    slow.sendall(upgrade(side.door.port).encode())
+    slow.sendall(upgrade(side.listener.address.port).encode())
     slow.sendall(bytes([0x81, 0x8C, 0, 0, 0, 0]) + b'{"since": 0}')
-    await until(lambda: len(side._open) == 1)
+    await until(lambda: len(side.listener.clients) == 1)
     async with connect(at(side), additional_headers=AUTH, proxy=None) as reader:
         await reader.send('{"since": 2}')
         assert json.loads(await reader.recv())["sequence"] == 3
-    await until(lambda: not side._open)
+    await until(lambda: not side.listener.clients)
     slow.close()
 
 
@@ -273,14 +274,14 @@ async def test_a_thousand_connections_are_bounded(door: tuple[SignalSocket, Sign
     for _ in range(1000):
         one = socket.socket()
         one.setblocking(False)
-        one.connect_ex(("127.0.0.1", side.door.port))
+        one.connect_ex(("127.0.0.1", side.listener.address.port))
         crowd.append(one)
         await asyncio.sleep(0)
-    await until(lambda: side._held == MOST_CONNECTIONS and side.refused > 0)
-    assert side._held <= MOST_CONNECTIONS
+    await until(lambda: side.listener.held == MOST_CONNECTIONS and side.listener.refused > 0)
+    assert side.listener.held <= MOST_CONNECTIONS
     for one in crowd:
         one.close()
-    await until(lambda: side._held == 0)
+    await until(lambda: side.listener.held == 0)
     async with connect(at(side), additional_headers=AUTH, proxy=None) as reader:
         await reader.send('{"since": 2}')
         assert json.loads(await reader.recv())["sequence"] == 3
@@ -292,5 +293,5 @@ def test_a_door_stands_on_loopback_and_needs_a_token(tmp_path: Path, monkeypatch
         SignalSocket(Address("desk", "websocket", "127.0.0.1:0"), source)
     monkeypatch.setenv("MIDAS_SECRET_DESK", SECRET)
     for where in ("0.0.0.0:8000", "8000", "example.org:80", "127.0.0.1:99999", "127.0.0.1:x"):
-        with pytest.raises(SettingsError, match="no door on loopback"):
+        with pytest.raises(SettingsError, match="is no address|is not on loopback"):
             SignalSocket(Address("desk", "websocket", where), source)

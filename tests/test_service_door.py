@@ -16,6 +16,7 @@ from midas_engine.clock import WallClock
 from midas_engine.errors import EvaluationError, MidasError, ReadOnlyError, TransitionError
 from midas_engine.events import FaultReported
 from midas_engine.kb import KnowledgeBase
+from midas_engine.loopback.websocket import MOST_CONNECTIONS
 from midas_engine.models import FeatureRecord, FeatureState
 from midas_engine.service.frames import framed
 from midas_engine.service.peers import connected, listening_socket
@@ -306,6 +307,28 @@ async def test_the_websocket_lets_in_who_has_the_token_and_no_foreign_page(servi
     async with asyncio.timeout(90):
         await big.wait_closed()
     assert big.close_code in (1009, 1006)  # too big, or cut off before that could be said
+
+
+async def test_a_crowd_that_says_nothing_is_bounded_and_keeps_nobody_out(service: Service) -> None:
+    from websockets.asyncio.client import connect
+
+    listener = service.websocket
+    assert listener is not None
+    at, token = listener.address, service.plan.place.token()
+    crowd = []
+    for _ in range(200):
+        one = socket.socket()
+        one.setblocking(False)
+        one.connect_ex((at.host, at.port))
+        crowd.append(one)
+        await asyncio.sleep(0)
+    await until(lambda: listener.refused >= 200 - MOST_CONNECTIONS, 90)
+    assert listener.held <= MOST_CONNECTIONS
+    for one in crowd:
+        one.close()
+    await until(lambda: listener.held == 0, 90)
+    async with connect(f"ws://{at}", additional_headers={"Authorization": f"Bearer {token}"}, proxy=None):
+        await until(lambda: len(listener.clients) == 1, 90)
 
 
 # -- the command line beside a service ---------------------------------------------------------------

@@ -9,9 +9,10 @@ import math
 from typing import TYPE_CHECKING
 
 from midas_engine.clock import ManualClock, WallClock
+from midas_engine.loopback.address import Address
+from midas_engine.loopback.gate import MOST_CLIENTS
 from midas_engine.runtime import Runtime
-from midas_engine.service.address import Address
-from midas_engine.service.health import MOST_CLIENTS, HealthDoor
+from midas_engine.service.health import health_door
 from midas_engine.service.metrics import rendered
 from midas_engine.service.place import Place
 from midas_engine.service.service import Service
@@ -47,7 +48,7 @@ def _get(path: str, address: Address, *more: str, token: str = TOKEN, host: str 
 @contextlib.asynccontextmanager
 async def _door(desk: Path) -> AsyncIterator[tuple[Address, Runtime]]:
     runtime = Runtime(settings_of(desk))
-    door = HealthDoor(Address("127.0.0.1", 0), TOKEN, Vitals(runtime))
+    door = health_door(Address("127.0.0.1", 0), TOKEN, Vitals(runtime))
     await door.open()
     try:
         yield door.address, runtime

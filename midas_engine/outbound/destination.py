@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 from midas_engine.errors import SettingsError
+from midas_engine.loopback.address import read_address
 from midas_engine.outbound.http_post import is_local
 from midas_engine.redaction import REDACTOR
 from midas_engine.text import did_you_mean
@@ -17,6 +18,7 @@ from midas_engine.text import did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    from midas_engine.loopback.address import Address as Door
     from midas_engine.outbound.order import Order, Receipt
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
@@ -104,6 +106,14 @@ class Address:
                 hint=f"use https, or a tunnel; in a network of your own set {self.name}.clear-text to yes",
             )
         return text
+
+    def door(self) -> Door:
+        """`where` as a door on loopback.
+
+        Raises:
+            SettingsError: It is none, or not on loopback.
+        """
+        return read_address(str(self), self.where)
 
     @property
     def secret_name(self) -> str:

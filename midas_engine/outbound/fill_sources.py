@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import csv
-import hmac
 import json
 import os
 from pathlib import Path
@@ -13,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from midas_engine.clock import WallClock
 from midas_engine.errors import MidasError, SettingsError
+from midas_engine.loopback.http import HttpDoor, Reply, Request
 from midas_engine.monitor.worker import Worker
-from midas_engine.outbound.door import Door
 from midas_engine.redaction import redact
 from midas_engine.regular import open_regular
 
@@ -29,7 +27,7 @@ if TYPE_CHECKING:
 LOOK_SECONDS = 0.5
 TRADES_SECONDS = 60.0
 _PIECE = 1_000_000
-MOST_BODY, MOST_HEAD, MOST_CLIENTS, READ_SECONDS = 1_000_000, 8192, 16, 5.0
+MOST_BODY = 1_000_000
 
 
 class FillLines:
@@ -120,79 +118,42 @@ class FillDoor:
 
     def __init__(self, address: Address, source: Source) -> None:
         address.take(())
-        self.name, self.door, self._token = address.name, Door.of(address), address.secret()
-        self._server: asyncio.Server | None = None
+        self.name = address.name
+        self.http = HttpDoor(str(address), address.door(), address.secret(), self._answer, _said)
         self._take: Take | None = None
-        self._writers: set[asyncio.StreamWriter] = set()
-        self.refused = 0
 
     async def start(self, take: Take) -> None:
         """Listen."""
         self._take = take
-        try:
-            self._server = await asyncio.start_server(self._serve, self.door.host, self.door.port, limit=MOST_HEAD)
-        except OSError as error:
-            raise self.door.taken(error) from error
-        self.door.port = self._server.sockets[0].getsockname()[1]
+        await self.http.open()
 
     async def close(self) -> None:
         """Stop listening."""
-        if self._server is not None:
-            self._server.close()
-            for writer in tuple(self._writers):
-                writer.close()
-            await self._server.wait_closed()
+        await self.http.close()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._writers.add(writer)
-        try:
-            status, said = 503, "too many at once"
-            if len(self._writers) <= MOST_CLIENTS:
-                async with asyncio.timeout(READ_SECONDS):
-                    status, said = await self._answer(reader)
-            self.refused += status >= 400
-            body = json.dumps({"error" if status >= 400 else "taken": said}).encode()
-            head = f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
-            writer.write(f"{head}Connection: close\r\n\r\n".encode() + body)
-            async with asyncio.timeout(READ_SECONDS):
-                await writer.drain()
-        except (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            self.refused += 1  # it sent no request, or does not read: nothing to say to it
-        finally:
-            self._writers.discard(writer)
-            writer.close()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
-
-    async def _answer(self, reader: asyncio.StreamReader) -> tuple[int, Any]:
-        lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-        headers: dict[str, list[str]] = {}
-        for line in lines[1:]:
-            name, mark, value = line.partition(":")
-            if mark:
-                headers.setdefault(name.strip().lower(), []).append(value.strip())
-        if not self.door.answers_to(headers.get("host", [])) or "origin" in headers:
-            return 403, "this address answers its own host, and no page"
-        given = " ".join(headers.get("authorization", [])).removeprefix("Bearer ")
-        if not hmac.compare_digest(given.encode(), self._token.encode()):
-            return 401, "Authorization: Bearer TOKEN is needed"
-        length = " ".join(headers.get("content-length", []))
-        if not lines[0].startswith("POST ") or not length.isdecimal():
-            return 405, "POST with a Content-Length only"
+    async def _answer(self, request: Request) -> Reply:
+        length = request.headers.get("content-length", "")
+        if request.method != "POST" or not length.isdecimal():
+            return _said(405, "POST with a Content-Length only")
         if len(length) > 9 or int(length) > MOST_BODY:
-            return 413, f"at most {MOST_BODY} bytes"
+            return _said(413, f"at most {MOST_BODY} bytes")
         try:
-            sent = json.loads(await reader.readexactly(int(length)))
+            sent = json.loads(await request.body.readexactly(int(length)))
         except (ValueError, RecursionError):
-            return 400, "no JSON"
+            return _said(400, "no JSON")
         assert self._take is not None
         answers = [await self._take(record) for record in (sent if isinstance(sent, list) else [sent])]
         refused = [why for why in answers if why]
-        return (400, refused[:20]) if refused else (200, len(answers))
+        return _said(400, refused[:20]) if refused else _said(200, len(answers))
 
     def status(self) -> dict[str, Any]:
         """Where it is."""
-        return {"kind": "webhook", "address": str(self.door), "refused": self.refused}
+        return {"kind": "webhook", "address": str(self.http.address), "refused": self.http.refused_count}
+
+
+def _said(status: int, said: Any) -> Reply:
+    body = json.dumps({"error" if status >= 400 else "taken": said}).encode()
+    return Reply(status, body, "application/json")
 
 
 class FillTrades:

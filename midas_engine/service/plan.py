@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from midas_engine.errors import FeedError
+from midas_engine.loopback.address import Address, read_address
 from midas_engine.market.feeds.open import FORMS, as_feed, is_live, open_source
-from midas_engine.service.address import Address, read_address
 from midas_engine.service.metrics import check_extra
 from midas_engine.service.place import Place
 from midas_engine.service.schedule import Schedule

@@ -10,18 +10,20 @@ from midas_engine.runtime import Runtime
 from midas_engine.service.alarms import AlarmsFile
 from midas_engine.service.desk import CommandLine, Desk
 from midas_engine.service.door import Door
-from midas_engine.service.health import HealthDoor
+from midas_engine.service.health import health_door
 from midas_engine.service.log import ServiceLog
 from midas_engine.service.place import ROLE
 from midas_engine.service.runs import RunRecorder, Runs
 from midas_engine.service.vitals import Vitals
-from midas_engine.service.websocket import WebSocketDoor
+from midas_engine.service.websocket import websocket_door
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from midas_engine.clock import Clock
     from midas_engine.kb.locks import Claim
+    from midas_engine.loopback.http import HttpDoor
+    from midas_engine.loopback.websocket import WebSocketListener
     from midas_engine.models import FeatureRecord
     from midas_engine.service.plan import Plan
 
@@ -50,9 +52,9 @@ class Service:
         self.runtime = Runtime(plan.settings, clock=clock, feed_failures=failures, own=own)
         self._alone = bool(own)
         self.vitals = Vitals(self.runtime)
-        self.health: HealthDoor | None = None
+        self.health: HttpDoor | None = None
         self.door: Door | None = None
-        self.websocket: WebSocketDoor | None = None
+        self.websocket: WebSocketListener | None = None
         self._command_line = CommandLine(self.runtime)
         self._claim: Claim | None = None
         self._alarms: AlarmsFile | None = None
@@ -88,10 +90,10 @@ class Service:
         if plan.quiet:
             return
         if plan.health is not None:
-            self.health = HealthDoor(plan.health, plan.place.token(), self.vitals)
+            self.health = health_door(plan.health, plan.place.token(), self.vitals)
             await self.health.open()
         if plan.websocket is not None and self.door is not None:
-            self.websocket = WebSocketDoor(plan.websocket, plan.place.token(), self.door)
+            self.websocket = websocket_door(plan.websocket, plan.place.token(), self.door)
             await self.websocket.open()
         schedule = plan.schedule.run(runtime.clock, runtime.sessions.start, self._refused)
         supervisor.background(schedule, "schedule")

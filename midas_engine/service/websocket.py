@@ -1,24 +1,23 @@
-"""The second way in: a WebSocket on loopback, for who comes through a tunnel: token, Host and Origin are checked."""
+"""The second way in: a WebSocket on loopback, for who comes through a tunnel."""
 
 from __future__ import annotations
 
-import hmac
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from midas_engine.errors import SettingsError
+from midas_engine.loopback.websocket import OPEN_SECONDS, Bounds, WebSocketListener
 from midas_engine.service.frames import MOST_REQUEST_BYTES, ClosedError
 from midas_engine.service.wire import WireError
 
 if TYPE_CHECKING:
-    from midas_engine.service.address import Address
+    from websockets.asyncio.server import ServerConnection
+
+    from midas_engine.loopback.address import Address
     from midas_engine.service.door import Door
 
-OPEN_SECONDS = 5.0
 
-
-class WebSocketDoor:
-    """Lets clients in that bring the token; hands them to the service's door.
+def websocket_door(address: Address, token: str, door: Door) -> WebSocketListener:
+    """A door that lets clients in and hands them to the service's own.
 
     Args:
         address: Where, on loopback.
@@ -26,66 +25,10 @@ class WebSocketDoor:
         door: Serves them.
     """
 
-    def __init__(self, address: Address, token: str, door: Door) -> None:
-        self.address, self._token, self._door = address, token, door
-        self._server: Any = None
+    async def serve(connection: ServerConnection) -> None:
+        await door.serve(SocketChannel(connection))
 
-    async def open(self) -> None:
-        """Listen.
-
-        Raises:
-            SettingsError: The extra is missing, or the port is taken.
-        """
-        try:
-            from websockets.asyncio.server import serve
-        except ImportError:
-            hint = "pip install 'midas-alpha[service]'"
-            raise SettingsError("service.websocket needs websockets", hint=hint) from None
-        try:
-            self._server = await serve(
-                self._came,
-                self.address.host,
-                self.address.port,
-                process_request=self._checked,
-                max_size=MOST_REQUEST_BYTES,
-                open_timeout=OPEN_SECONDS,
-                compression=None,
-                server_header=None,
-                max_queue=4,
-            )
-        except OSError as error:
-            raise SettingsError(
-                f"service.websocket: {self.address} cannot be listened on: {error.strerror or error}",
-                hint="choose another port, or stop what has it",
-            ) from error
-        self.address = type(self.address)(self.address.host, self._server.sockets[0].getsockname()[1])
-
-    def _checked(self, connection: Any, request: Any) -> Any:
-        """None lets the request through; a response refuses it."""
-        if not self.address.answers_to(_one(request, "Host")):
-            return connection.respond(HTTPStatus.FORBIDDEN, "this address answers to its own host\n")
-        origin = request.headers.get_all("Origin")
-        if origin and origin != [f"http://{_one(request, 'Host')}"]:  # programs send none; a foreign page sends its own
-            return connection.respond(HTTPStatus.FORBIDDEN, "a foreign page has no business here\n")
-        given = _one(request, "Authorization").removeprefix("Bearer ")
-        if not hmac.compare_digest(given.encode(), self._token.encode()):
-            return connection.respond(HTTPStatus.UNAUTHORIZED, "Authorization: Bearer TOKEN is needed\n")
-        return None
-
-    async def _came(self, connection: Any) -> None:
-        await self._door.serve(SocketChannel(connection))
-
-    async def close(self) -> None:
-        """Stop listening."""
-        if self._server is not None:
-            self._server.close()
-            await self._server.wait_closed()
-
-
-def _one(request: Any, name: str) -> str:
-    """The header, where it is there once."""
-    found = request.headers.get_all(name)
-    return str(found[0]) if len(found) == 1 else ""
+    return WebSocketListener("service.websocket", address, token, serve, Bounds(MOST_REQUEST_BYTES))
 
 
 class SocketChannel:

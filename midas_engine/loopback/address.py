@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from midas_engine.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _LOCAL = ("127.0.0.1", "localhost", "[::1]")
 
@@ -17,16 +21,24 @@ class Address:
     Example:
         >>> read_address("service.health", "127.0.0.1:9464")
         Address(host='127.0.0.1', port=9464)
-        >>> Address("127.0.0.1", 9464).answers_to("localhost:9464"), Address("127.0.0.1", 9464).answers_to("evil:9464")
-        (True, False)
+        >>> at = Address("127.0.0.1", 9464)
+        >>> at.answers_to(["localhost:9464"]), at.answers_to(["evil:9464"]), at.answers_to(["127.0.0.1:9464"] * 2)
+        (True, False, False)
     """
 
     host: str
     port: int
 
-    def answers_to(self, host: str) -> bool:
-        """Whether a Host header names this door: another name on loopback is a page that rebinds it."""
-        return host.lower() in {f"{name}:{self.port}" for name in _LOCAL}
+    def answers_to(self, hosts: Sequence[str]) -> bool:
+        """Whether a request's Host headers, one of them, name this door: another name is a page that rebinds it."""
+        return len(hosts) == 1 and hosts[0].lower() in {f"{name}:{self.port}" for name in _LOCAL}
+
+    def taken(self, key: str, error: OSError) -> SettingsError:
+        """What to say when the door of setting `key` cannot be listened on."""
+        return SettingsError(
+            f"{key}: {self} cannot be listened on: {error.strerror or error}",
+            hint="choose another port, or stop what has it",
+        )
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
