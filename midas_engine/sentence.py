@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 from midas_engine.text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Mapping, Sequence
-    from datetime import datetime
+    from collections.abc import Container, Iterable, Mapping, Sequence
+    from datetime import date, datetime
 
     from midas_engine.events import Trouble
     from midas_engine.models import Alert, FeatureMetrics
 
 # Names in a sentence; the rest is a number.
 MOST_NAMED = 2
+# Fewer daily sums say nothing of how far they vary.
+LEAST_DAYS = 5
 _NOT_YET = ("starting", "warming")
 
 
@@ -27,6 +29,26 @@ class Money:
     net_bps: float
     se_bps: float
     days: int
+
+    @classmethod
+    def of(cls, at: Iterable[datetime], net_bps: Iterable[float]) -> Money | None:
+        """What an axis of running sums says, with the error of the sum of its days; None below five days.
+
+        Args:
+            at: Open time of each bar, oldest first.
+            net_bps: What was earned up to and with that bar; NaN where it is not known.
+        """
+        days: dict[date, float] = {}
+        before = 0.0
+        for when, level in zip(at, net_bps, strict=True):
+            if math.isfinite(level):
+                days[when.date()] = days.get(when.date(), 0.0) + level - before
+                before = level
+        n = len(days)
+        if n < LEAST_DAYS:
+            return None
+        squares = math.fsum((day - before / n) ** 2 for day in days.values())
+        return cls(before, math.sqrt(squares / (n - 1) * n), n)
 
     @property
     def loses(self) -> bool:

@@ -11,23 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 import httpx2
 import pytest
-
-from midas_engine.evaluator import TrialLedger
-from midas_engine.kb import KnowledgeBase
-from midas_engine.loops import OfflineLoopConfig
-from midas_engine.mcp_door.desk import Caps, Desk
-from midas_engine.mcp_door.queue import QueuedResearcher, waiting
-from midas_engine.settings import EvaluationSettings, Settings
-from tests.helpers_cli import ROOT, call_midas
-from tests.helpers_loops import FakeAssessor, events_of, loop_of
-
-pytest.importorskip("mcp")
 from mcp.client.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
 from midas_engine.cli.verbs.mcp import _same_host, _uvicorn
+from midas_engine.evaluator import TrialLedger
+from midas_engine.kb import KnowledgeBase
+from midas_engine.loops import OfflineLoopConfig
+from midas_engine.mcp_door.desk import Caps, Desk
+from midas_engine.mcp_door.queue import QueuedResearcher, waiting
 from midas_engine.mcp_door.server import Tokens, build, guarded
+from midas_engine.settings import EvaluationSettings, Settings
+from tests.helpers_cli import ROOT, call_midas
+from tests.helpers_loops import FakeAssessor, events_of, loop_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

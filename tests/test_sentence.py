@@ -14,7 +14,6 @@ from textual.widgets import Static
 from helpers_tui import NOW, ScriptedRuntime, alert, metrics, press, readable, screen_text, scripted, until
 from midas_engine.events import Trouble, TroubleChanged
 from midas_engine.models import AlertStatus, FeatureMetrics, Severity
-from midas_engine.runtime.timeline import money_of
 from midas_engine.sentence import Money, Standing, sentence
 from midas_tui.legend import column_meaning, promise
 from midas_tui.modals.help import HelpModal
@@ -74,12 +73,12 @@ def test_what_the_book_earned_is_the_sum_of_its_days_with_their_error() -> None:
     hours = np.repeat(daily / 24, 24)
     first = datetime(2026, 1, 1, tzinfo=UTC)
     at = tuple(first + timedelta(hours=h) for h in range(720))
-    found = money_of(at, np.cumsum(hours).tolist())
+    found = Money.of(at, np.cumsum(hours).tolist())
     assert found is not None
     assert found.net_bps == pytest.approx(daily.sum())
     assert found.se_bps == pytest.approx(scipy.stats.sem(daily) * 30)
     assert found.days == 30
-    assert money_of(at[:96], np.cumsum(hours[:96]).tolist()) is None
+    assert Money.of(at[:96], np.cumsum(hours[:96]).tolist()) is None
 
 
 def test_a_critical_is_louder_than_a_warning_and_an_answered_one_is_quiet() -> None:

@@ -47,3 +47,19 @@ def event_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def follow_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """--bars and --max-failures: how long a feed is followed."""
+    options = (
+        click.option("--bars", type=click.IntRange(1), metavar="N", help="Stop after N live bars [default: never]."),
+        click.option(
+            "--max-failures",
+            type=click.IntRange(0),
+            metavar="N",
+            help="End with an error after N failures of the feed in a row; 0: never [default: 60, about an hour].",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from midas_engine.runtime.timeline import money_of
-from midas_engine.sentence import Sentence, Standing, sentence
+from midas_engine.sentence import Money, Sentence, Standing, sentence
 
 if TYPE_CHECKING:
     from midas_engine.models import PipelineSummary
@@ -35,7 +34,7 @@ def standing(runtime: Runtime, summary: PipelineSummary | None = None) -> Standi
         unwatched=len(queries.watch_report(summary).unwatched) if summary is not None else 0,
         proposals=queries.kill_proposals(),
         ended=runtime.data_ends if runtime.mode == "OFFLINE" else None,
-        money=money_of(axis.at, axis.net_bps) if axis is not None else None,
+        money=Money.of(axis.at, axis.net_bps) if axis is not None else None,
     )
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import statistics
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +13,6 @@ import numpy as np
 from midas_engine.market.instants import as_utc
 from midas_engine.models import Estimate, FeatureMetrics, Severity
 from midas_engine.monitor.figures.chart_history import REGIMES
-from midas_engine.sentence import Money
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -25,8 +23,6 @@ if TYPE_CHECKING:
     from midas_engine.monitor.figures.engine import MonitorEngine
 
 DAY_SECONDS = 86_400
-# Fewer daily sums say nothing of how far they vary.
-LEAST_DAYS = 5
 # Moves of the pipeline that a reader looks for on the axis.
 MOVES = {"promote": "promotion", "redeploy": "promotion", "shadow": "promotion", "demote": "demotion", "kill": "kill"}
 
@@ -81,19 +77,6 @@ def timeline(engine: MonitorEngine, name: str, marks: Iterable[Mark]) -> Timelin
     kept = sorted((m for m in marks if first is not None and m.at >= first and name in ("", m.feature)), key=_when)
     labels = tuple(REGIMES[code] for code in history["regime"])
     return Timeline(name, times, tuple(level.tolist()), tuple(fallen.tolist()), labels, tuple(kept))
-
-
-def money_of(at: Iterable[datetime], net_bps: Iterable[float]) -> Money | None:
-    """What the book of an axis earned over its days, with the error of their sum; None below five days."""
-    days: dict[date, float] = {}
-    before = 0.0
-    for when, level in zip(at, net_bps, strict=True):
-        if math.isfinite(level):
-            days[when.date()] = days.get(when.date(), 0.0) + level - before
-            before = level
-    if len(days) < LEAST_DAYS:
-        return None
-    return Money(before, statistics.stdev(days.values()) * math.sqrt(len(days)), len(days))
 
 
 def _when(mark: Mark) -> tuple[datetime, str, str]:

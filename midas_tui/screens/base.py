@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widgets import Input, Static
 
-from midas_engine.runtime.timeline import money_of
+from midas_engine.sentence import Money
 from midas_tui.formats import clock_time
 from midas_tui.keys import footer_hints, live_keys
 from midas_tui.page import LIVE_HINT, Page
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.widget import Widget
 
-    from midas_engine.sentence import Money
     from midas_tui.runtime_protocol import RuntimePort
     from midas_tui.shell.shell import HasShell, Shell
     from midas_tui.store import Store
@@ -205,7 +204,7 @@ class ModeScreen(Page):
         asked = (bar.at.date() if bar is not None else None, answers if self._earned is None else None)
         if self.runtime is not None and bar is not None and asked != self._asked_money:
             axis = self.runtime.queries.timeline()
-            self._asked_money, self._earned = asked, money_of(axis.at, axis.net_bps) if axis is not None else None
+            self._asked_money, self._earned = asked, Money.of(axis.at, axis.net_bps) if axis is not None else None
         return self._earned
 
     def _now(self) -> datetime | None:

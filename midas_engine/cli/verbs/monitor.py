@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from midas_engine.cli.context import Shared, Verb, pass_shared
+from midas_engine.cli.options import follow_options
 
 if TYPE_CHECKING:
     from midas_engine.models import FeatureRecord
@@ -23,13 +24,7 @@ if TYPE_CHECKING:
         "midas monitor --expr 'cs_rank(ts_mean(funding_rate, 24))' --data live:binance",
     ),
 )
-@click.option("--bars", type=click.IntRange(1), metavar="N", help="Stop after N live bars [default: never].")
-@click.option(
-    "--max-failures",
-    type=click.IntRange(0),
-    metavar="N",
-    help="End with an error after N failures of the feed in a row; 0: never [default: 60, about an hour].",
-)
+@follow_options
 @click.option("--expr", "expression", metavar="EXPR", help="Watch this expression alone; no knowledge base is touched.")
 @pass_shared
 def monitor(shared: Shared, bars: int | None, max_failures: int | None, expression: str | None) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from midas_engine.cli.context import Shared, Verb, pass_shared
+from midas_engine.cli.options import follow_options
 from midas_engine.cli.output import table
 
 if TYPE_CHECKING:
@@ -22,13 +23,7 @@ if TYPE_CHECKING:
     ),
 )
 @click.option("--check", is_flag=True, help="Say what it would do, and do nothing of it.")
-@click.option("--bars", type=click.IntRange(1), metavar="N", help="Stop after N live bars [default: never].")
-@click.option(
-    "--max-failures",
-    type=click.IntRange(0),
-    metavar="N",
-    help="End with an error after N failures of the feed in a row; 0: never [default: 60, about an hour].",
-)
+@follow_options
 @pass_shared
 def run(shared: Shared, check: bool, bars: int | None, max_failures: int | None) -> None:
     """Run the service: one process that holds the base and watches it, day and night.
