@@ -40,15 +40,22 @@ class Money:
         """
         days: dict[date, float] = {}
         before = 0.0
+        first = last = None
         for when, level in zip(at, net_bps, strict=True):
             if math.isfinite(level):
                 days[when.date()] = days.get(when.date(), 0.0) + level - before
                 before = level
+                first, last = first or when, when
         n = len(days)
-        if n < LEAST_DAYS:
+        if first is None or last is None or n < LEAST_DAYS:
             return None
         squares = math.fsum((day - before / n) ** 2 for day in days.values())
-        return cls(before, math.sqrt(squares / (n - 1) * n), n)
+        return cls(before, math.sqrt(squares / (n - 1) * n), round((last - first).total_seconds() / 86_400))
+
+    @property
+    def told(self) -> str:
+        """A loss in words."""
+        return f"the book lost {-self.net_bps:.0f} ± {self.se_bps:.0f} bps net on paper in {self.days} days"
 
     @property
     def loses(self) -> bool:
@@ -148,10 +155,10 @@ def _of_features(now: Standing, total: int) -> Sentence:
         else len(now.proposals) + len([a for a in loud if a.feature not in now.proposals]) + bool(now.unwatched)
     )
     facts = [f"{_names(killed)} killed"] if killed else []
-    facts += _most_important(now, open_, loud)
     loss = now.money if now.money is not None and now.money.loses else None
-    if loss is not None:
-        facts.append(f"the book lost {-loss.net_bps:.0f} ± {loss.se_bps:.0f} bps net on paper in {loss.days} days")
+    lost = [loss.told] if loss is not None else []
+    told = _most_important(now, open_, loud)
+    facts += told + lost if loud or now.proposals else lost + told  # a warning costs nothing yet
     calm = "nothing needs you" if now.ended is None and now.past is None and loss is None else ""
     facts.append(f"{needs} {'needs' if needs == 1 else 'need'} you" if needs else calm)
     text = f"{head}. {_capital('; '.join(f for f in facts if f), status)}"
