@@ -143,6 +143,9 @@ class MidasApp(App[int]):
         _key("plus,equals_sign", "replay('faster')", "faster", "replay.faster", shown="+"),
         _key("at", "go_to", "go to time", "replay.go_to", shown="@"),
         _key("0", "replay('restart')", "restart replay", "replay.restart"),
+        _key("X", "everything('kill')", "kill everything live", "app.kill_all"),
+        _key("W", "everything('pause')", "pause everything live", "app.pause_all"),
+        _key("less_than_sign", "since_left", "what happened since you left", "app.since_left", shown="<"),
         _key("q", "leave", "quit", "app.quit"),
         Binding("ctrl+q", "quit", "quit now", show=False, priority=True, id="app.quit_now"),
     ]
@@ -229,6 +232,7 @@ class MidasApp(App[int]):
         self.store.troubles = tuple(runtime.troubles())
         self.shell.navigator.redraw()
         self._lead(runtime)
+        self.shell.since_left.came()
         self.ready.set()
         if self._when_ready is not None:
             self._when_ready()
@@ -270,6 +274,7 @@ class MidasApp(App[int]):
     async def close_runtime(self) -> None:
         """Stop the engine; safe to call twice."""
         await self.shell.bridge.close()
+        await self.shell.since_left.leave()
         runtime, self.shell.link.runtime = self.runtime, None
         if runtime is not None:
             await runtime.stop()
@@ -375,6 +380,14 @@ class MidasApp(App[int]):
     def action_go_to(self) -> None:
         """Ask for a time or a bar, and go there."""
         self.shell.replay.ask_where()
+
+    def action_everything(self, action: str) -> None:
+        """Kill or pause everything live."""
+        self.shell.everything.act(action)
+
+    def action_since_left(self) -> None:
+        """What happened while nobody looked."""
+        self.shell.since_left.show()
 
     async def action_undo(self) -> None:
         """Undo the last reversible action."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from midas_engine.bus import EventBus
     from midas_engine.events import ReplayMoved, Trouble
     from midas_engine.models import Alert, FeatureMetrics, PipelineSummary, SessionSummary
+    from midas_engine.monitor.daily.brief import Brief
 
 
 class Document(Protocol):
@@ -182,8 +183,41 @@ class PipelinePort(Protocol):
         """promote, book, demote, reject, kill, pause, resume, shadow, redeploy or rollback; says what happened."""
         ...
 
+    async def live(self) -> Sequence[str]:
+        """Live features that are not killed, by name."""
+        ...
+
+    async def kill_all(self, reason: str) -> AllDone: ...  # noqa: D102
+    async def pause_all(self, reason: str) -> AllDone: ...  # noqa: D102
     async def undo(self) -> str: ...  # noqa: D102
     async def redo(self) -> str: ...  # noqa: D102
+
+
+class AllDone(Protocol):
+    """What one command on everything live did: for whom, whose file moves later, and for whom it failed, and why."""
+
+    @property
+    def features(self) -> Sequence[str]: ...  # noqa: D102
+    @property
+    def waits(self) -> Mapping[str, str]: ...  # noqa: D102
+    @property
+    def failed(self) -> Mapping[str, str]: ...  # noqa: D102
+
+
+class SinceLeftPort(Protocol):
+    """When somebody looked last, and what changed since."""
+
+    async def note(self) -> None:
+        """All that happened until now was seen."""
+        ...
+
+    async def brief(self, since: datetime | None = None) -> Brief | None:
+        """What changed since `since`, or since somebody looked last; None where nobody ever did."""
+        ...
+
+    def returned(self) -> datetime | None:
+        """When the engine was heard of last before a break that is over; None where there was none."""
+        ...
 
 
 class QueriesPort(Protocol):
@@ -289,6 +323,8 @@ class RuntimePort(Protocol):
     def diagnosing(self) -> DiagnosingPort: ...  # noqa: D102
     @property
     def book(self) -> BookPort: ...  # noqa: D102
+    @property
+    def since_left(self) -> SinceLeftPort: ...  # noqa: D102
     def troubles(self) -> Sequence[Trouble]:
         """What is wrong now, the worst first."""
         ...

@@ -21,6 +21,7 @@ from helpers_tui_parts import (
     ScriptedPipeline,
     ScriptedQueries,
     ScriptedSessions,
+    ScriptedSinceLeft,
     scripted_book,
 )
 from helpers_tui_session import NOW as NOW
@@ -260,6 +261,7 @@ class ScriptedRuntime:
         self.sessions = ScriptedSessions(self)
         self.documents = ScriptedDocuments(self)
         self.book = ScriptedBook(self)
+        self.since_left = ScriptedSinceLeft(self)
         self.whole = scripted_book()
         self.papers = {
             "knowledge/learnings/offline/20260101-reversal.md": (

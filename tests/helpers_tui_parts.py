@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from helpers_tui_session import NOW
 from midas_engine.book.figures import BookFigures, Member
 from midas_engine.book.forecast import Forecast
+from midas_engine.commands import AllDone
 from midas_engine.errors import ReadOnlyError
 from midas_engine.models import Estimate
 from midas_engine.runtime.queries import ChartData, ForwardRecord, Portfolio
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from helpers_tui import ScriptedRuntime
     from midas_engine.models import Alert, FeatureMetrics, PipelineSummary
+    from midas_engine.monitor.daily.brief import Brief
 
 
 @dataclasses.dataclass
@@ -50,6 +52,17 @@ class ScriptedPipeline(ScriptedPart):
     async def act(self, action: str, name: str, reason: str = "") -> str:
         self.desk.calls.append((action, name, reason))
         return f"{name} {action}"
+
+    async def live(self) -> tuple[str, ...]:
+        return tuple(r.name for r in (*self.desk.summary.shadow, *self.desk.summary.deployed))
+
+    async def kill_all(self, reason: str) -> AllDone:
+        self.desk.calls.append(("kill all", reason))
+        return AllDone("kill", await self.live())
+
+    async def pause_all(self, reason: str) -> AllDone:
+        self.desk.calls.append(("pause all", reason))
+        return AllDone("pause", await self.live())
 
     async def undo(self) -> str:
         raise ReadOnlyError("nothing to undo")
@@ -170,6 +183,19 @@ class ScriptedSessions(ScriptedPart):
     async def cancel(self) -> str:
         self.desk.calls.append(("cancel",))
         return "session cancelled"
+
+
+class ScriptedSinceLeft(ScriptedPart):
+    """Nobody left."""
+
+    async def note(self) -> None:
+        pass
+
+    async def brief(self, since: datetime | None = None) -> Brief | None:
+        return None
+
+    def returned(self) -> None:
+        return None
 
 
 class ScriptedDocuments(ScriptedPart):

@@ -147,6 +147,49 @@ async def test_several_terminals_at_once_and_one_that_only_looks(stocked: Path, 
         assert service.door is not None
 
 
+async def test_everything_at_once_and_what_was_missed_over_the_door(stocked: Path, tmp_path: Path) -> None:
+    from midas_engine.errors import ReadOnlyError
+    from midas_engine.service.service import Service
+    from midas_tui.modals.choose import TextModal
+    from tests.helpers_service import plan_of
+
+    desk = copy_desk(stocked, tmp_path / "desk")
+    live = {name for name, state in _states(desk).items() if state in ("deployed", "shadow")}
+    assert len(live) == 2
+    async with Service(plan_of(desk)) as service:
+        left = service.runtime.since_left
+        looks = attached_runtime(settings_of(desk, read_only=True), "")
+        assert looks is not None
+        await looks.start()
+        for refused in (looks.pipeline.kill_all("no"), looks.pipeline.pause_all("no"), looks.since_left.note()):
+            with pytest.raises(ReadOnlyError, match="read-only"):
+                await refused
+        assert await looks.since_left.brief() is None
+        await looks.stop()
+        async with terminal(desk) as (app, pilot):
+            await until(pilot, lambda: app.shell.since_left.read, "nobody left before")
+            await press(pilot, "X")
+            await readable(pilot)
+            assert all(name in screen_text(app) for name in live)
+            pilot.app.screen.query_one("#reason").focus()
+            await type_text(pilot, "fire")
+            pilot.app.screen.query_one("#typed").focus()
+            await type_text(pilot, "kill all")
+            await _confirm(pilot)
+            await until(pilot, lambda: not app.store.metrics, "nothing is watched any more")
+            await press(pilot, "q")
+        await service.runtime.pipeline.act("reject", "spare", "while nobody looked")
+        found = await left.brief()
+        assert found is not None
+        assert [s.text for s in found.sentences if not s.setting] == ["1 rejected: spare."]
+        async with terminal(desk) as (app, pilot):
+            await readable(pilot, TextModal)
+            assert "1 rejected: spare." in screen_text(app)
+            await press(pilot, "escape")
+            await until(pilot, lambda: app.shell.since_left.read, "it was read")
+    assert live <= set(KnowledgeBase(desk / "kb", read_only=True).kill_file.read().kills)
+
+
 def test_without_a_service_it_runs_its_own_engine(tmp_path: Path) -> None:
     assert attached_runtime(settings_of(tmp_path), None) is None
     assert parser().parse_args(["--attach"]).attach == ""

@@ -14,7 +14,7 @@ from midas_tui.widgets.line_table import LineTable
 
 EVERYWHERE = [
     "1", "2", "3", "4", "5", "6", "?", ":", "!", "/", "n", "N", "esc", "f", "space", "y", "Y", "u", "U", "q", "g",
-    ",", ".", "[", "]", "-", "+", "@", "0", "^e", "tab", "shift+tab", "^z",
+    ",", ".", "[", "]", "-", "+", "@", "0", "X", "W", "<", "^e", "tab", "shift+tab", "^z",
 ]  # fmt: skip
 TABLE = ["j", "k", "^d", "^u", "G", "home", "end", "enter"]
 MODES = {

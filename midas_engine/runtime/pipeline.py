@@ -14,6 +14,7 @@ from midas_engine.monitor.worker import Worker
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
+    from midas_engine.commands import AllDone
     from midas_engine.events import Event
     from midas_engine.monitor.base_follower import Move
     from midas_engine.promoter import Preview
@@ -91,6 +92,25 @@ class Pipeline:
             done = await asyncio.to_thread(commands.act, action, name, reason, force=bool(reason.strip()))
         self._supervisor.background(self.obey(), "watch")
         return done.said
+
+    async def live(self) -> tuple[str, ...]:
+        """The live features that are not killed, damaged ones among them, by name."""
+        return await asyncio.to_thread(self._base.workspace.commands.live)
+
+    async def kill_all(self, reason: str) -> AllDone:
+        """Stop everything live for good, in one latched command; see `Commands.kill_all`."""
+        self._base.refuse_changes()
+        commands = self._base.workspace.commands
+        done = await asyncio.to_thread(commands.kill_all, reason, latched=self.obey_from_thread())
+        self._supervisor.background(self.obey(), "watch")
+        return done
+
+    async def pause_all(self, reason: str) -> AllDone:
+        """Set everything live aside; see `Commands.pause_all`."""
+        self._base.refuse_changes()
+        done = await asyncio.to_thread(self._base.workspace.commands.pause_all, reason)
+        self._supervisor.background(self.obey(), "watch")
+        return done
 
     def obey_from_thread(self) -> Callable[[], None]:
         """What a kill calls once it is latched: whoever watches here obeys before the archive is waited for."""

@@ -1,4 +1,4 @@
-"""Since you left: when the terminal was closed last, and what changed in the base since then."""
+"""Since you left: when somebody looked at the base last, and what changed in it since then."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ KEY = "terminal/left"
 
 
 class SinceLeft:
-    """Remembers when somebody left, and tells what they missed.
+    """Remembers when somebody looked last, and tells what they missed. One memory a base, whoever looks.
 
     Args:
         base: Where it is remembered.
@@ -27,14 +27,14 @@ class SinceLeft:
         self._base, self._clock = base, supervisor.clock
 
     async def note(self) -> None:
-        """Somebody leaves now. A base that is read only remembers nothing."""
+        """Somebody has seen all that happened until now. A base that is read only remembers nothing."""
         journal = self._base.journal
         if journal is not None and not self._base.read_only:
             blob = self._clock.now().isoformat().encode()
             await asyncio.to_thread(journal.put_state, KEY, blob)
 
     async def brief(self, since: datetime | None = None) -> Brief | None:
-        """What changed since `since`, or since somebody left; None where nobody ever did.
+        """What changed since `since`, or since somebody looked last; None where nobody ever did.
 
         Raises:
             MidasError: The base is not open.
@@ -44,5 +44,12 @@ class SinceLeft:
             blob = None if journal is None else await asyncio.to_thread(journal.get_state, KEY)
             if not blob:
                 return None
-            since = datetime.fromisoformat(blob.decode("ascii", "replace"))
+            try:
+                since = datetime.fromisoformat(blob.decode("ascii", "replace"))
+            except ValueError:
+                return None  # written by another Midas: as if nobody ever did
         return await asyncio.to_thread(brief_since, kb, journal, since, self._clock.now())
+
+    def returned(self) -> datetime | None:
+        """None: the engine runs here, and was never out of reach."""
+        return None

@@ -40,11 +40,22 @@ async def _timeline(desk: Desk, name: str, moves: bool) -> Any:
     return desk.runtime.queries.timeline(name, summary)
 
 
-async def _moment(desk: Desk, at: str, moves: bool) -> Any:
+def _instant(text: str) -> datetime:
     try:
-        when = datetime.fromisoformat(at)
+        found = datetime.fromisoformat(text)
     except ValueError:
-        raise MidasError(f"{at[:40]!r} is no instant") from None
+        found = None
+    if found is None or found.tzinfo is None:
+        raise MidasError(f"{text[:40]!r} is no instant", hint="ISO 8601 with its zone, such as 2026-01-15T18:00+00:00")
+    return found
+
+
+async def _brief(desk: Desk, since: str) -> Any:
+    return await desk.runtime.since_left.brief(_instant(since) if since else None)
+
+
+async def _moment(desk: Desk, at: str, moves: bool) -> Any:
+    when = _instant(at)
     summary = await desk.runtime.pipeline.summary() if moves else None
     return desk.runtime.queries.moment(when, summary)
 
@@ -55,6 +66,9 @@ CALLS: dict[str, Call] = {
     "pipeline.act": Call(
         lambda d, action, name, reason: d.runtime.pipeline.act(action, name, reason), (str, str, str), True
     ),
+    "pipeline.live": Call(lambda d: d.runtime.pipeline.live()),
+    "pipeline.kill_all": Call(lambda d, reason: d.runtime.pipeline.kill_all(reason), (str,), True),
+    "pipeline.pause_all": Call(lambda d, reason: d.runtime.pipeline.pause_all(reason), (str,), True),
     "pipeline.undo": Call(lambda d: d.runtime.pipeline.undo(), (), True),
     "pipeline.redo": Call(lambda d: d.runtime.pipeline.redo(), (), True),
     "queries.chart": Call(lambda d, name: _sync(d.runtime.queries.chart(name)), (str,)),
@@ -72,6 +86,8 @@ CALLS: dict[str, Call] = {
     "documents.read": Call(lambda d, path: d.runtime.documents.read(path), (str,)),
     "documents.related": Call(lambda d, path: d.runtime.documents.related(path), (str,)),
     "book.figures": Call(lambda d, again: d.runtime.book.figures(again=again), (bool,)),
+    "since_left.brief": Call(_brief, (str,)),
+    "since_left.note": Call(lambda d: d.runtime.since_left.note(), (), True),
     "service.look": Call(lambda d: d.vitals.look()),
     "service.alerts": Call(lambda d: _sync(tuple(d.runtime.queries.alerts()))),
     # The command line's own, with the checks of `commands.py` that its doors make.

@@ -16,6 +16,7 @@ from midas_engine.service.remote_parts import (
     RemotePipeline,
     RemoteQueries,
     RemoteSessions,
+    RemoteSinceLeft,
 )
 from midas_engine.service.wire import WireError, event_of
 
@@ -63,6 +64,7 @@ class RemoteRuntime:
         self.documents = RemoteDocuments(self.mirror, ask)
         self.diagnosing = RemoteDiagnosing(ask)
         self.book = RemoteBook(ask)
+        self.since_left = RemoteSinceLeft(ask, self._clock)
 
     async def start(self) -> None:
         """Attach; returns when the first state can be shown.
@@ -82,6 +84,7 @@ class RemoteRuntime:
 
     def _take(self, message: dict[str, Any]) -> None:
         """One message of the stream: a welcome, events, or everything anew."""
+        self.since_left.heard()
         if "facts" in message:
             self.mirror.take_facts(message["facts"])
         if "whole" in message:
@@ -112,6 +115,7 @@ class RemoteRuntime:
             fault = FaultReported(at=self.now(), where="service", message=words, hint=hint, severity=severity)
             self.bus.publish(fault)
         self.mirror.lost = why
+        self.since_left.lost(bool(why))
         phase, detail = ("degraded", f"not attached: {why}") if why else (self.mirror.facts.phase, "")
         self.bus.publish(RuntimeChanged(at=self.now(), phase=phase, detail=detail))
 

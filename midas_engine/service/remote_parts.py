@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from midas_engine.book.figures import BookFigures
     from midas_engine.bus import EventBus
     from midas_engine.clock import Clock
+    from midas_engine.commands import AllDone
     from midas_engine.kb.catalogue import DocumentInfo
     from midas_engine.models import Alert
+    from midas_engine.monitor.daily.brief import Brief
     from midas_engine.promoter import Preview
     from midas_engine.service.mirror import Mirror
 
@@ -51,6 +53,25 @@ class RemotePipeline:
     async def act(self, action: str, name: str, reason: str = "") -> str:
         """Move a feature; says what happened."""
         return str(await self._ask("pipeline.act", str, action, name, reason))
+
+    async def live(self) -> tuple[str, ...]:
+        """The live features that are not killed."""
+        found: tuple[str, ...] = await self._ask("pipeline.live", tuple[str, ...])
+        return found
+
+    async def kill_all(self, reason: str) -> AllDone:
+        """Stop everything live for good."""
+        from midas_engine.commands import AllDone
+
+        found: AllDone = await self._ask("pipeline.kill_all", AllDone, reason)
+        return found
+
+    async def pause_all(self, reason: str) -> AllDone:
+        """Set everything live aside."""
+        from midas_engine.commands import AllDone
+
+        found: AllDone = await self._ask("pipeline.pause_all", AllDone, reason)
+        return found
 
     async def undo(self) -> str:
         """Take the last reversible action back."""
@@ -248,4 +269,46 @@ class RemoteBook:
         from midas_engine.book.figures import BookFigures
 
         found: BookFigures = await self._ask("book.figures", BookFigures, again)
+        return found
+
+
+class RemoteSinceLeft:
+    """See `runtime.since_left.SinceLeft`. A connection that comes back is a return too.
+
+    Args:
+        ask: Asks the service.
+        clock: When something came last.
+    """
+
+    def __init__(self, ask: Ask, clock: Clock) -> None:
+        self._ask, self._clock = ask, clock
+        self._heard = clock.now()
+        self._away: datetime | None = None
+        self._back: datetime | None = None
+
+    def heard(self) -> None:
+        """Something came from the service: until now nothing was missed."""
+        self._heard = self._clock.now()
+
+    def lost(self, lost: bool) -> None:
+        """The connection broke, or is there again."""
+        if lost:
+            self._away = self._away or self._heard
+        else:
+            self._away, self._back = None, self._away
+
+    def returned(self) -> datetime | None:
+        """When the last word came before a break that is over; None where there was none since the last call."""
+        back, self._back = self._back, None
+        return back
+
+    async def note(self) -> None:
+        """Somebody has seen all that happened until now."""
+        await self._ask("since_left.note", None)
+
+    async def brief(self, since: datetime | None = None) -> Brief | None:
+        """What changed since `since`, or since somebody looked last."""
+        from midas_engine.monitor.daily.brief import Brief
+
+        found: Brief | None = await self._ask("since_left.brief", Brief | None, since.isoformat() if since else "")
         return found

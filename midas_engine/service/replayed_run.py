@@ -112,6 +112,7 @@ class ReplayedRun:
         self.pipeline = RunPipeline()
         self.sessions = RunSessions()
         self.documents, self.diagnosing, self.book = RunDocuments(), RunDiagnosing(), RunBook()
+        self.since_left = RunSinceLeft()
 
     async def start(self) -> None:
         """Read the run; returns when its first bar can be shown.
@@ -235,6 +236,18 @@ class RunPipeline:
         """Refused."""
         _refuse()
 
+    async def live(self) -> tuple[str, ...]:
+        """Nobody."""
+        return ()
+
+    async def kill_all(self, reason: str) -> NoReturn:
+        """Refused."""
+        _refuse()
+
+    async def pause_all(self, reason: str) -> NoReturn:
+        """Refused."""
+        _refuse()
+
     async def undo(self) -> str:
         """Refused."""
         _refuse()
@@ -242,6 +255,19 @@ class RunPipeline:
     async def redo(self) -> str:
         """Refused."""
         _refuse()
+
+
+class RunSinceLeft:
+    """A run is of then: nobody left it."""
+
+    async def note(self) -> None:
+        """Nothing is remembered."""
+
+    async def brief(self, since: datetime | None = None) -> None:
+        """Nothing changes."""
+
+    def returned(self) -> None:
+        """Never."""
 
 
 class RunSessions:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from midas_tui.workers import in_worker
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from textual.app import App
 
     from midas_engine.models import Alert
@@ -31,6 +33,7 @@ class Painter:
         messages: Where criticals are said.
         navigator: Knows the mode that is shown.
         glyphs: The sign of a critical alert.
+        phase_changed: Told when the engine stands otherwise than before.
     """
 
     def __init__(
@@ -41,6 +44,8 @@ class Painter:
         messages: Messages,
         navigator: Navigator,
         glyphs: Glyphs,
+        *,
+        phase_changed: Callable[[], None],
     ) -> None:
         self._app = app
         self._store = store
@@ -48,6 +53,7 @@ class Painter:
         self._messages = messages
         self._navigator = navigator
         self._glyphs = glyphs
+        self._phase_changed = phase_changed
 
     def flush(self, topics: set[str]) -> None:
         """Redraw the mode that is shown."""
@@ -55,6 +61,8 @@ class Painter:
             in_worker(self._app, self._reload_and_draw, "pipeline", exclusive=True)
         self._draw(self._navigator.page, topics)
         self._toast(self._store.take_criticals())
+        if "phase" in topics:
+            self._phase_changed()
 
     async def _reload_and_draw(self) -> None:
         await self._link.reload_pipeline()

@@ -9,6 +9,7 @@ from midas_tui.event_pump import Bridge
 from midas_tui.input_gate import InputGate
 from midas_tui.shell.alert_answers import AlertAnswers
 from midas_tui.shell.engine_link import EngineLink
+from midas_tui.shell.everything import Everything
 from midas_tui.shell.guide import Guide
 from midas_tui.shell.history import History
 from midas_tui.shell.input_door import InputDoor
@@ -21,6 +22,7 @@ from midas_tui.shell.pipeline_actions import PipelineActions
 from midas_tui.shell.pipeline_question import PipelineQuestions
 from midas_tui.shell.replay_transport import ReplayTransport
 from midas_tui.shell.session_actions import SessionActions
+from midas_tui.shell.since_left import SinceLeft
 from midas_tui.shell.title import Title
 from midas_tui.shell.undo import Undo
 from midas_tui.store import Store
@@ -54,6 +56,8 @@ class Shell:
         title: The window's.
         past: Looks at a past moment.
         guide: Leads through the played case.
+        everything: Kills or pauses everything live.
+        since_left: What happened while nobody looked.
     """
 
     store: Store
@@ -73,6 +77,8 @@ class Shell:
     title: Title
     past: PastView
     guide: Guide
+    everything: Everything
+    since_left: SinceLeft
 
 
 class HasShell(Protocol):
@@ -94,7 +100,8 @@ def make_shell(app: App[Any], glyphs: Glyphs, clock: Clock, refresh_hz: float) -
     messages = Messages(app)
     link = EngineLink(app, store, messages)
     navigator = Navigator(app, store, link, messages)
-    painter = Painter(app, store, link, messages, navigator, glyphs)
+    since_left = SinceLeft(app, gate, link, messages)
+    painter = Painter(app, store, link, messages, navigator, glyphs, phase_changed=since_left.look)
     bridge = Bridge(store, painter.flush, refresh_hz)
     alerts = AlertAnswers(app, store, link, messages, history)
     questions = PipelineQuestions(store, glyphs)
@@ -116,4 +123,6 @@ def make_shell(app: App[Any], glyphs: Glyphs, clock: Clock, refresh_hz: float) -
         title=Title(app),
         past=PastView(store, link, navigator),
         guide=Guide(app, navigator),
+        everything=Everything(app, gate, link, messages, navigator, history),
+        since_left=since_left,
     )

@@ -31,11 +31,15 @@ _DONE |= {"rollback": "rolled back"}
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """One thing that changed, in words, with its figures; `severity` says how loud it is."""
+    """One thing that changed, in words, with its figures; `severity` says how loud it is.
+
+    `setting`: it is of whole days, and true whether anything happened or not.
+    """
 
     text: str
     figures: dict[str, Any] = field(default_factory=dict)
     severity: str = "info"
+    setting: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,11 @@ class Brief:
     since: datetime
     until: datetime
     sentences: tuple[Sentence, ...]
+
+    @property
+    def happened(self) -> bool:
+        """Whether anything is told of beside the days themselves."""
+        return not all(s.setting for s in self.sentences)
 
     @property
     def text(self) -> str:
@@ -173,7 +182,7 @@ def _bars(days: dict[str, Day]) -> list[Sentence]:
     text = f"On the UTC days {when} the monitor saw {bars} bar(s) and missed {missing}; the features made "
     text += f"{number(net, 1, sign=True)} bps after costs ({number(gross, 1, sign=True)} before)."
     figures = {"bars": bars, "missing": missing, "net_bps": net, "gross_bps": gross, "days": list(seen)}
-    return [Sentence(text, figures, "warning" if missing else "info")]
+    return [Sentence(text, figures, "warning" if missing else "info", setting=True)]
 
 
 def _proposals(journal: Journal, since: datetime, until: datetime) -> list[Sentence]:
