@@ -15,6 +15,7 @@ import pytest
 
 from midas_engine import events as ev
 from midas_engine.dsl.canonical_form import family_text
+from midas_engine.dsl.doubts import doubts
 from midas_engine.dsl.expression import parse
 from midas_engine.dsl.nodes import columns_of
 from midas_engine.dsl.spelling import spelled
@@ -32,6 +33,7 @@ from midas_engine.search.grammar import Grammar
 from midas_engine.search.measure import Figures
 from midas_engine.search.variation import crossed, mutated
 from midas_engine.settings import DslLimits, EvaluationSettings, Settings
+from tests.helpers_llm import block, candidates, learning, plan, scripted
 from tests.helpers_loops import events_of, loop_of
 
 if TYPE_CHECKING:
@@ -83,6 +85,19 @@ def test_the_same_answers_give_the_same_questions_and_none_is_asked_twice() -> N
         assert search.evaluated == len(texts) == 400
         assert len({family_text(parse(t).ast) for t in texts}) == 400
     assert asked[0] == asked[1] != asked[2]
+
+
+def test_the_search_asks_nothing_that_mixes_units_or_says_only_a_sign() -> None:
+    columns = ("close", "volume", "quote_volume", "funding_rate", "trades")
+    for cross in (True, False):
+        search = Search(SearchSpace(columns, cross), 3, seeds=["close + volume", "ts_zscore(close, 2)"], budget=600)
+        asked: list[str] = []
+        while not search.done:
+            batch = search.ask()
+            asked += batch
+            search.tell([Figures(t, t=6.0, strength=6.0 + len(t) % 5, turnover=0.2, net_high=1.0) for t in batch])
+        assert not [t for t in asked if doubts(t)]
+        assert [t for t in asked if set(parse(t).columns) == {"close", "volume"}]  # on one scale, not left out
 
 
 def test_what_is_refused_by_its_text_is_no_evaluation() -> None:
@@ -149,6 +164,24 @@ async def test_the_next_session_starts_from_the_archive_and_looks_elsewhere(tmp_
     assert not set(proposed[0]) & set(proposed[1])
 
 
+async def test_what_a_model_wrote_enters_the_archive_and_its_next_prompt(tmp_path: Path) -> None:
+    text = "alpha - 0.3 * beta"
+    researcher = scripted(plan(), candidates(text), block(name=None, expression=None), plan(), candidates(), learning())
+    loop = loop_of(tmp_path, researcher, settings=SETTINGS, max_iterations=2, candidates_per_iter=1)
+    events = await events_of(loop, PanelAssessor(_panel(0.7), SETTINGS), "anything that predicts")
+    (scored,) = [e for e in events if isinstance(e, ev.CandidateScored)]
+    (kept,) = (loop.kb.path / "knowledge" / "archive").glob("*.json")
+    (elite,) = Archive.from_json(json.loads(kept.read_text(encoding="utf-8"))["elites"])
+    failed = ", ".join(row.agent for row in scored.agents if not row.passed)
+    assert (elite.text, elite.island, elite.fate) == (text, "model", failed or "passed")
+    assert len(elite.sketch) == 192
+    first, *_, later = [r.prompt for r in researcher._client.requests if "Plan one iteration" in r.prompt]  # type: ignore[attr-defined]
+    assert "that each missed:\n\nnothing yet" in first
+    assert f": {text}: screened t" in later
+    with TrialLedger(loop.kb.journal_path, read_only=True) as ledger:
+        assert [t.outcome for t in ledger.history()] == ["scored"]
+
+
 class _Breaks(PanelAssessor):
     """Scores one batch; then its workers are lost."""
 
@@ -201,6 +234,17 @@ def test_what_was_judged_is_no_finalist_again_nor_is_its_like() -> None:
     assert [e.text for e in search.finalists(5)] == ["beta"]
 
 
+def test_what_a_change_can_mend_is_a_parent_and_only_its_like_at_heart_a_finalist() -> None:
+    near = _elite("alpha", 9.0, fate="trading_cost", columns=("alpha",), sketch=(1.0, -1.0, 0.5, 0.3))
+    child = dataclasses.replace(near, text="ema(alpha, 3)", turnover=0.05, fate="", sketch=(1.0, -0.5, 0.9, 0.0))
+    lost = dataclasses.replace(
+        near, text="beta", columns=("beta",), fate="overfit_detection", sketch=(0.0, 0.3, 0.9, -2)
+    )
+    search = Search(SearchSpace(COLUMNS), 1, Archive([near, child, lost]))
+    assert {e.text for e in search._parents()} == {"alpha", "ema(alpha, 3)"}
+    assert [e.text for e in search.finalists(5)] == ["ema(alpha, 3)"]
+
+
 def test_the_family_has_its_share_of_the_sessions_error() -> None:
     plain, screening = OfflineLoopConfig(), OfflineLoopConfig(screened=10)
     assert screening.planned_trials == plain.planned_trials + FAMILY_SLOTS
@@ -221,11 +265,12 @@ def test_an_archive_keeps_the_best_of_every_cell_and_survives_its_own_file() -> 
 def test_a_prompts_examples_are_diverse_and_name_what_missed() -> None:
     near = _elite("near", 4.0, turnover=0.9, missed=("trading_cost",), columns=("x",))
     twin = _elite("twin", 3.9, turnover=0.9, missed=("trading_cost",), columns=("y",))
-    failed = _elite("failed", 3.0, fate="decay_analysis", columns=("z",))
+    failed = _elite("failed", 3.0, fate="predictive_power", figure="IC +0.001", columns=("z",))
     found = Archive([_elite("best", 6.0), near, twin, failed]).examples()
     assert [line.split(":")[0] for line in found["elites"]] == ["best"]
     assert [line.split(":")[0] for line in found["near"]] == ["near"]
-    assert found["failures"] == ("failed: screened t +3.0, refused: decay_analysis",)
+    assert found["failures"] == ("failed: screened t +3.0, turnover 0.20: predictive_power (IC +0.001)",)
+    assert "misses trading_cost (net at most +1.00 bps a bar)" in found["near"][0]
 
 
 @pytest.mark.parametrize(("provider", "screens"), [("", True), ("mock", True), ("openai", False)])

@@ -45,9 +45,18 @@ def units_warnings(expr: Any) -> list[UnitsWarning]:
         >>> [w.message for w in units_warnings("close + volume")]
         ['add mixes a price and a volume: close, volume']
     """
+    return [warning for warning, _ in _looked_at(as_expression(expr).ast)]
+
+
+def mixed_calls(node: Node) -> list[Call]:
+    """The calls of a tree that mix units, innermost first, each once."""
+    return list({id(call): call for _, call in _looked_at(node)}.values())
+
+
+def _looked_at(root: Node) -> list[tuple[UnitsWarning, Call]]:
     from midas_engine.dsl.registry import OPERATORS
 
-    warnings: list[UnitsWarning] = []
+    found: list[tuple[UnitsWarning, Call]] = []
     done: dict[int, Unit | None] = {}
 
     def unit(node: Node) -> Unit | None:
@@ -68,7 +77,7 @@ def units_warnings(expr: Any) -> list[UnitsWarning]:
             for (a, u), (b, v) in zip(known, known[1:], strict=False):
                 if u != v:
                     message = f"{node.op} mixes {describe(u)} and {describe(v)}: {spelled(a)}, {spelled(b)}"
-                    warnings.append(UnitsWarning(message, node.position, max(1, node.end - node.position)))
+                    found.append((UnitsWarning(message, node.position, max(1, node.end - node.position)), node))
             if rule == "compare":
                 return PURE
             # A bare literal takes the unit of its neighbour.
@@ -90,8 +99,8 @@ def units_warnings(expr: Any) -> list[UnitsWarning]:
             return units[1]
         return units[0] if rule == "first" else PURE
 
-    unit(as_expression(expr).ast)
-    return warnings
+    unit(root)
+    return found
 
 
 def describe(unit: Unit) -> str:

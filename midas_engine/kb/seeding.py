@@ -39,6 +39,8 @@ _FORMER = frozenset(
     {
         "e9e9538fc9b605041eac72bf97b98cd5", "62b174b1848d060ac061932d4e2eb0da", "b60a1b7416b6ef2d9009f701e4e7e6dd",
         "a2110587a6631c374ffae6c8a98d5b17", "83568ccdf1e07224d0bf65769ec42b05",
+        "f58a58f95f4d535487689e01f1637630", "040fd28c2cd67631bfed59ad438b6b6b",
+        "e46d6d0a1aeef558074d7e2ebfdc9c42",
     }
 )  # fmt: skip
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import hashlib
 import json
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from midas_engine.dsl.expression import parse
 from midas_engine.errors import MidasError
 from midas_engine.loops.config import FAMILY_SLOTS
+from midas_engine.proposer.screened import signed
 from midas_engine.search.archive import Archive
+from midas_engine.search.evolve import elite_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,6 +23,8 @@ if TYPE_CHECKING:
     from midas_engine.loops.session_events import Voice
     from midas_engine.loops.session_record import SessionRecord
     from midas_engine.loops.trial_account import TrialAccount
+    from midas_engine.proposer.protocol import Proposal, TrialResult
+    from midas_engine.search.archive import Elite
     from midas_engine.search.measure import Figures, Finalist
 
 CHUNK = 30
@@ -26,6 +32,7 @@ CHUNK = 30
 KEPT = 150
 """Elites of an archive that are written down."""
 FOLDER = "knowledge/archive"
+MAX_FIGURE = 160
 
 
 @runtime_checkable
@@ -127,9 +134,40 @@ class SessionScreen:
         )
         return sorted(found, key=lambda f: (f.p > self.level, -f.t))
 
+    async def enter(self, proposal: Proposal, result: TrialResult, island: str) -> None:
+        """What became of a proposal, into the archive; one of a model that it does not hold is measured for it.
+
+        That is no further evaluation: the trial is charged, and the screening slice is a part of what it was judged on.
+
+        Args:
+            proposal: As it was judged.
+            result: Research figures.
+            island: Who proposed it; only what a model wrote is added, a template is known by its family.
+        """
+        if result.refused or result.known or proposal.gate or proposal.horizon not in (0, self.horizon):
+            return
+        there = next((e for e in self.archive if proposal.expression in (e.text, signed(e))), None)
+        if there is None:
+            if island != "model" or (there := await self._measured(proposal.expression)) is None:
+                return
+            self.archive.add(there)
+        fate = "passed" if result.passed else ", ".join(result.failed_agents)
+        figure = next((line for line in result.verdicts if ": FAIL" in line), "")[:MAX_FIGURE]
+        self.archive.update(dataclasses.replace(there, fate=fate, figure=figure))
+
+    async def _measured(self, text: str) -> Elite | None:
+        try:
+            (found,) = await self._assessor.screen([text])
+        except MidasError as error:
+            self._voice.say(f"(the archive does without {text[:80]}: {error.message})\n")
+            return None
+        if found.refused:
+            return None
+        return elite_of(found, parse(text).ast, self.horizon, "model")
+
     async def keep(self) -> None:
         """Write the archive; a disk that refuses is said and stops nothing."""
-        if self._kb is None:
+        if self._kb is None or not len(self.archive):
             return
         text = json.dumps({"version": 1, "horizon": self.horizon, "elites": self.archive.to_json()[:KEPT]})
         try:

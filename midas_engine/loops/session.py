@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import functools
 import secrets
 from typing import TYPE_CHECKING
@@ -17,7 +18,6 @@ from midas_engine.errors import (
     SessionError,
 )
 from midas_engine.llm.recorded import RecordedClient
-from midas_engine.loops.assessors import NotesColumns, costs_text
 from midas_engine.loops.confirming import Confirmation
 from midas_engine.loops.endurance import Endurance
 from midas_engine.loops.expressions import cleaned, computable
@@ -27,6 +27,7 @@ from midas_engine.loops.interrupted import drop_interrupted
 from midas_engine.loops.known import KnownTrial, known_trial, rules_mark, same_feature
 from midas_engine.loops.power_text import power_text
 from midas_engine.loops.records import SessionEnd, learning_document, trial_result
+from midas_engine.loops.research_context import fixed_context
 from midas_engine.loops.screening import SessionScreen
 from midas_engine.loops.session_digest import SessionDigest
 from midas_engine.loops.session_events import Voice
@@ -257,6 +258,8 @@ class Session:
             proposal, plan.hypothesis, verdict, key, self._account
         )  # fmt: skip
         self._voice.scored(proposal, result, verdict, accepted=accepted, repeated=False)
+        if self._screen is not None:
+            await self._screen.enter(proposal, result, "model" if isinstance(self._researcher, AsksModel) else "")
         if only_costs(verdict):
             await self._confirming.offer(proposal, verdict, key)
         return result
@@ -321,32 +324,12 @@ class Session:
         self._voice.refused(proposal, reason)
 
     def _context(self) -> ResearchContext:
-        given, config, assessor = self._given, self._loop.config, self._assessor
-        assert given is not None
-        return ResearchContext(
-            goal=self.goal,
-            columns=assessor.columns,
-            cross=assessor.cross,
-            regime=self._regime,
-            market=assessor.market,
-            horizons=assessor.horizons,
-            iteration=self._voice.iteration,
-            limits=self._limits,
-            existing={**(self._existing or {}), **given.beside},
-            thresholds=given.thresholds,
-            skills=given.skills,
-            results=tuple(self.results),
-            learnings=given.learnings,
-            prompt=self._prompt,
-            max_tokens=config.max_tokens,
-            costs=costs_text(self._loop.settings.costs, assessor),
-            column_notes=assessor.notes() if isinstance(assessor, NotesColumns) else {},
-            iterations=config.max_iterations,
-            planned_trials=config.planned_trials,
-            current_plan=self._plan,
-            memory=given.memory,
-            screen=self._screen,
-        )
+        assert self._given is not None
+        fixed = fixed_context(self._given, self._assessor, self._loop.settings, self._limits)
+        return dataclasses.replace(
+            fixed, iteration=self._voice.iteration, results=tuple(self.results), current_plan=self._plan,
+            existing={**(self._existing or {}), **self._given.beside}, prompt=self._prompt, screen=self._screen,
+        )  # fmt: skip
 
     def _prompt(self, name: str) -> str:
         """The template as it is now: an edit counts from the next call on. Called in a thread."""
@@ -387,6 +370,8 @@ class Session:
             told = error.message if isinstance(error, MidasError) else str(error)
             reason = f"{reason}; the learning could not be written: {told}".strip("; ")
         self.learning = document
+        if self._screen is not None:
+            await self._screen.keep()
         for part in (self._assessor, self._account, researcher):
             if part is None:
                 continue

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from midas_engine.dsl.doubts import doubts
 from midas_engine.dsl.expression import canonical
 from midas_engine.dsl.generate import random_expression
 from midas_engine.dsl.validator import DSLValidator
@@ -19,7 +20,7 @@ from midas_engine.proposer.families import FAMILIES, Template, families_of
 from midas_engine.proposer.protocol import DiagnosisDraft, LearningDraft, Plan, Proposal
 from midas_engine.proposer.reading import best_by_family, gates_short, ranked, remedy
 from midas_engine.proposer.rewrites import negated, scaled, smoothed
-from midas_engine.proposer.screened import fates, tried
+from midas_engine.proposer.screened import tried
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -123,9 +124,6 @@ class LocalResearcher:
 
     async def learn(self, context: ResearchContext, outcome: str, on_text: OnText) -> LearningDraft:
         """What the figures say, by family."""
-        if context.screen is not None and context.screen.budget:
-            fates(context.results, context.screen)
-            await context.screen.keep()
         strongest = ranked(context.results)
         scored = [r for r in context.results if not r.refused]
         passed = [r for r in scored if r.passed]
@@ -307,6 +305,8 @@ class LocalResearcher:
     def _new_key(self, expression: str, context: ResearchContext) -> str | None:
         try:
             key = canonical(expression)
+            if doubts(expression):  # what mixes units says what its larger part says
+                return None
         except ExpressionError:
             return None
         return None if key in self._seen else key

@@ -23,8 +23,10 @@ MAX_SKILL = 12_000
 MAX_FEATURES = 6_000
 MAX_RESULTS = 8_000
 MAX_MEMORY = 4_000
+MAX_ARCHIVE = 3_000
 MAX_THRESHOLDS = 4_000
 MAX_COLUMNS = 6_000
+_KINDS = {"elites": "best of its kind", "near": "near miss", "failures": "failed"}
 
 LANGUAGE = """The language, complete. Nothing outside it exists:
 
@@ -86,6 +88,7 @@ def context_values(context: ResearchContext) -> dict[str, str]:
         "results": within((r.line for r in context.results[-200:]), MAX_RESULTS) or "nothing yet",
         "learnings": learnings_text(context.learnings),
         "memory": within(context.memory, MAX_MEMORY, newest=False) or "nothing yet",
+        "archive": _archive(context),
         "skills": fitting(context.skills.get("factor-patterns", ""), context.columns, cross=context.cross)[:MAX_SKILL],
         "dsl": context.skills.get("midas-dsl", operators_text())[:MAX_LANGUAGE],
         "progress": _progress(context),
@@ -114,6 +117,13 @@ def _columns(context: ResearchContext) -> str:
         return ", ".join(context.columns)
     names = ", ".join(context.columns)
     return names + "\n" + within((f"- {name}: {note}" for name, note in context.column_notes.items()), MAX_COLUMNS)
+
+
+def _archive(context: ResearchContext) -> str:
+    """Two elites, two near misses that differ, three failures; what was screened or judged on this very data."""
+    shown = context.screen.archive.examples() if context.screen is not None else {}
+    lines = [f"{_KINDS[kind]}: {line}" for kind, lines in shown.items() for line in lines]
+    return within(lines, MAX_ARCHIVE, newest=False) or "nothing yet"
 
 
 def _progress(context: ResearchContext) -> str:

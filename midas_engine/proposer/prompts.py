@@ -23,7 +23,7 @@ MAX_LEARNINGS = 6
 MAX_PROMPT = 100_000
 SHARED = (
     "goal", "market", "regime", "horizons", "columns", "operators", "limits", "thresholds", "existing_features",
-    "results", "learnings", "skills", "dsl", "language", "session", "costs", "progress", "memory", "plan",
+    "results", "learnings", "skills", "dsl", "language", "session", "costs", "progress", "memory", "archive", "plan",
 )  # fmt: skip
 PLACES: dict[str, tuple[str, ...]] = {
     "plan": SHARED,

@@ -13,9 +13,9 @@ from midas_engine.proposer.rewrites import negated
 from midas_engine.search.evolve import Search, SearchSpace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    from midas_engine.proposer.protocol import OnText, ResearchContext, Screening, TrialResult
+    from midas_engine.proposer.protocol import OnText, ResearchContext, Screening
     from midas_engine.search.archive import Elite
 
 FINALISTS = 12
@@ -41,12 +41,13 @@ async def screened(
         if not batch:
             break
         await asyncio.to_thread(search.tell, await screen.figures(batch))
-    elites = {_signed(elite): elite for elite in search.finalists(FINALISTS)}
+    elites = {signed(elite): elite for elite in search.finalists(FINALISTS)}
     found: list[Proposal] = []
     for finalist in await screen.check(list(elites)):
         elite = elites[finalist.text]
         if finalist.p > screen.level:
-            screen.archive.update(dataclasses.replace(elite, fate="the check slice"))
+            told = f"t {finalist.t:+.1f} on bars it was not picked on, p {finalist.p:.2g}"
+            screen.archive.update(dataclasses.replace(elite, fate="the check slice", figure=told))
         elif len(found) < screen.slots:
             why = (
                 f"screened t {abs(elite.t):.1f}, on bars it was not picked on {finalist.t:+.1f} "
@@ -57,16 +58,8 @@ async def screened(
     return found
 
 
-def fates(results: Sequence[TrialResult], screen: Screening) -> None:
-    """Write what became of the finalists into the archive."""
-    judged = {r.expression: "passed" if r.passed else ", ".join(r.failed_agents) for r in results if not r.refused}
-    for elite in screen.archive.ranked():
-        fate = judged.get(_signed(elite), "")
-        if fate:
-            screen.archive.update(dataclasses.replace(elite, fate=fate))
-
-
-def _signed(elite: Elite) -> str:
+def signed(elite: Elite) -> str:
+    """Its expression, turned where low values go before high returns."""
     return elite.text if elite.t >= 0.0 else negated(elite.text)
 
 

@@ -21,9 +21,12 @@ if TYPE_CHECKING:
 
 BANDS = (0.1, 0.3, 0.8)
 """Upper ends of the turnover bands: holds for days, for hours, changes every bar; above them it cannot pay."""
+MENDABLE = frozenset({"trading_cost", "decay_analysis", "regime_robustness"})
+"""Gates that a changed window, a smoothing or a condition may answer; the others say that nothing is there."""
 _HALF = 0.5
 LENGTH = 0.1
 _NEAR = 0.7
+_SHOWS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,7 @@ class Elite:
         island: Who found it: model, grammar or crossed.
         drawn: How often it was a parent.
         fate: "" unknown, "passed", or the agents that refused it.
+        figure: What the first of them said, with its figure.
     """
 
     text: str
@@ -53,6 +57,7 @@ class Elite:
     drawn: int = 0
     fate: str = ""
     sketch: tuple[float, ...] = ()
+    figure: str = ""
 
     @property
     def cell(self) -> str:
@@ -61,10 +66,18 @@ class Elite:
         return f"{'+'.join(self.columns)}|{band}|{self.horizon}"
 
     @property
+    def open(self) -> bool:
+        """Whether a change of it may still pass: nobody judged it, or what it missed can be mended."""
+        return not self.fate or set(self.fate.split(", ")) <= MENDABLE
+
+    @property
     def line(self) -> str:
         """One line for a prompt; research figures only."""
         short = f", misses {', '.join(self.missed)}" if self.missed else ""
-        return f"{self.text}: screened t {self.t:+.1f}, turnover {self.turnover:.2f}{short}"
+        if "trading_cost" in self.missed:
+            short += f" (net at most {self.net_high:+.2f} bps a bar)"
+        told = f"{self.text}: screened t {self.t:+.1f}, turnover {self.turnover:.2f}{short}"
+        return f"{told}: {self.fate}{f' ({self.figure})' if self.figure else ''}" if self.fate else told
 
 
 def quality_of(figures: Figures, operators: int) -> float:
@@ -131,12 +144,13 @@ class Archive:
         """What a prompt shows: 2 elites, 2 diverse near misses, 3 failures with the figure that missed."""
         ranked = self.ranked()
         sound = self.diverse(2, [e for e in ranked if not e.missed and e.fate in ("", "passed")])
-        near = self.diverse(2, [e for e in ranked if len(e.missed) == 1 and abs(e.t) >= 3.0 and e not in sound])
+        close = [e for e in ranked if e.open and len(e.missed) + bool(e.fate) >= 1 and e not in sound]
+        near = self.diverse(2, [e for e in close if len(e.missed) <= 1 and abs(e.t) >= _SHOWS])
         failed = [e for e in ranked if e.fate not in ("", "passed") and e not in near][:3]
         return {
             "elites": tuple(e.line for e in sound),
             "near": tuple(e.line for e in near),
-            "failures": tuple(f"{e.text}: screened t {e.t:+.1f}, refused: {e.fate}" for e in failed),
+            "failures": tuple(e.line for e in failed),
         }
 
     def to_json(self) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from midas_engine.dsl.canonical_form import family_text
+from midas_engine.dsl.doubts import doubts
 from midas_engine.dsl.expression import parse
 from midas_engine.dsl.nodes import Node, columns_of
 from midas_engine.dsl.spelling import spelled
@@ -16,7 +17,7 @@ from midas_engine.errors import ExpressionError
 from midas_engine.search.archive import Archive, Elite, likeness, quality_of
 from midas_engine.search.grammar import Grammar
 from midas_engine.search.measure import Figures, short_of
-from midas_engine.search.variation import MOST_OPERATORS, crossed, mutated, operators_in
+from midas_engine.search.variation import MOST_OPERATORS, crossed, mutated, operators_in, typed
 from midas_engine.settings import DslLimits
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ class Search:
         self._queue += [(atom, "grammar") for atom in atoms[: budget // ATOMS]]
         self._best = 0.0
         self._quiet = 0
+        self._closed = [e.sketch for e in self.archive if not e.open]
         self._judged = [e.sketch for e in self.archive if e.fate]
         for elite in self.archive:
             self._know(elite.text)
@@ -129,8 +131,15 @@ class Search:
         return self.archive.diverse(24, [e for e in ranked[:100] if not self._settled(e)], TWINS)
 
     def _settled(self, elite: Elite) -> bool:
-        """Whether an earlier session judged this one or its like: a search starts again where nothing is known yet."""
-        return any(abs(likeness(elite.sketch, other)) >= LIKE for other in self._judged)
+        """Whether this one or its like is decided: a search starts again where nothing is known yet.
+
+        What was refused for something that a change can mend stays a parent: so a model's near miss is climbed here.
+        """
+        return any(abs(likeness(elite.sketch, other)) >= LIKE for other in self._closed)
+
+    def _told(self, elite: Elite) -> bool:
+        """Whether an earlier session judged this very one."""
+        return any(abs(likeness(elite.sketch, other)) >= TWINS for other in self._judged)
 
     def _drawn(self, parents: list[Elite]) -> Elite:
         """One parent, by the cube of its gain: a strong one is climbed, a weak one is visited."""
@@ -142,7 +151,10 @@ class Search:
         return chosen
 
     def _offer(self, node: Node | None, island: str, batch: list[str]) -> None:
-        if node is None or operators_in(node) > MOST_OPERATORS or not columns_of(node):
+        if node is None or not columns_of(node):
+            return
+        node = typed(node, self._grammar)
+        if operators_in(node) > MOST_OPERATORS:
             return
         text = spelled(node)
         key = family_text(node)
@@ -150,8 +162,10 @@ class Search:
             return
         self._keys.add(key)
         try:
-            parse(text, columns=self.space.columns, limits=self.space.limits)
+            parsed = parse(text, columns=self.space.columns, limits=self.space.limits)
         except ExpressionError:
+            return
+        if doubts(parsed):
             return
         self._trees[text] = node
         self._islands[text] = island
@@ -167,21 +181,17 @@ class Search:
             if figures.refused or figures.text not in self._trees:
                 continue
             node = self._trees[figures.text]
-            quality = quality_of(figures, operators_in(node))
-            elite = Elite(
-                figures.text, columns_of(node), self.space.horizon, figures.t, figures.turnover, figures.net_high,
-                figures.standing, quality, short_of(figures), self._islands[figures.text], sketch=figures.sketch,
-            )  # fmt: skip
+            elite = elite_of(figures, node, self.space.horizon, self._islands[figures.text])
             self.archive.add(elite)
-            if quality > self._best * 1.01:
-                self._best, better = quality, True
+            if elite.quality > self._best * 1.01:
+                self._best, better = elite.quality, True
         kept = {e.text for e in self.archive}
         self._trees = {text: node for text, node in self._trees.items() if text in kept}
         self._quiet = 0 if better else self._quiet + 1
 
     def finalists(self, count: int) -> list[Elite]:
         """The best that differ and would miss no gate that the slice can tell."""
-        open_ends = [e for e in self.archive.ranked() if not e.missed and not self._settled(e)]
+        open_ends = [e for e in self.archive.ranked() if not e.missed and not self._settled(e) and not self._told(e)]
         return self.archive.diverse(count, open_ends, LIKE)
 
     # -- reading ---------------------------------------------------------------------------------
@@ -201,6 +211,14 @@ class Search:
             return parse(text, columns=self.space.columns, limits=self.space.limits).ast
         except ExpressionError:
             return None
+
+
+def elite_of(figures: Figures, node: Node, horizon: int, island: str) -> Elite:
+    """A tree with its figures, as the archive takes it."""
+    return Elite(
+        figures.text, columns_of(node), horizon, figures.t, figures.turnover, figures.net_high, figures.standing,
+        quality_of(figures, operators_in(node)), short_of(figures), island, sketch=figures.sketch,
+    )  # fmt: skip
 
 
 def _gain(elite: Elite) -> float:

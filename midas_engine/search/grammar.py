@@ -23,6 +23,9 @@ _SIZES = (0.14, 0.36, 0.50)
 _DULL = ("neg", "eq", "ne", "not", "and", "or", "lt", "le", "ts_sum", "ts_product", "power", "clip", "cs_scale")
 """Operators that only repeat what others give up to sign or scale, or that scores cannot see."""
 
+_SCALES_ACROSS = ("cs_rank", "cs_zscore")
+_SCALES_IN_TIME = ("ts_rank", "ts_zscore")
+
 
 class Grammar:
     """Draws trees.
@@ -107,6 +110,12 @@ class Grammar:
 
     def _with(self, operator: Operator) -> list[tuple[Param, int | float]]:
         return list(zip(operator.literals, self.literals(operator), strict=True))
+
+    def scale(self) -> Call:
+        """An operator that makes pure numbers of anything, over no argument yet."""
+        names = _SCALES_ACROSS if "cross" in self.unary else _SCALES_IN_TIME
+        operator = OPERATORS[names[int(self.rng.integers(len(names)))]]
+        return Call(operator.name, (), self.literals(operator))
 
     def literals(self, operator: Operator) -> tuple[int | float, ...]:
         """Literal parameters: windows from the ladder, other numbers at their defaults."""

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from midas_engine.dsl.nodes import Call, Column, Node, walk
+from midas_engine.dsl.nodes import Call, Column, Node, Number, walk
 from midas_engine.dsl.registry import OPERATORS, Kind
+from midas_engine.dsl.units import mixed_calls
 
 if TYPE_CHECKING:
     from midas_engine.search.grammar import Grammar
 
 MOST_OPERATORS = 6
 """A tree of more operators says little more, and its search space is not worth the line it costs."""
+
+_MOST_MENDS = 3
 
 
 def operators_in(node: Node) -> int:
@@ -63,6 +66,26 @@ def crossed(first: Node, second: Node, grammar: Grammar) -> Node:
         return grammar.joined(first, second)
     mine, theirs = list(walk(first)), list(walk(second))
     return replaced(first, mine[int(rng.integers(len(mine)))], theirs[int(rng.integers(len(theirs)))])
+
+
+def typed(node: Node, grammar: Grammar) -> Node:
+    """`node` without mixed units: what is added or compared across them is put on one scale first.
+
+    Such a sum is what its larger part says. Dropped, it would take a step of the search with it.
+    """
+    for _ in range(_MOST_MENDS):
+        mixed = mixed_calls(node)
+        if not mixed:
+            break
+        call = mixed[0]
+        scale = grammar.scale()
+        first = 1 if OPERATORS[call.op].units == "branch" else 0
+        args = tuple(
+            a if i < first or isinstance(a, Number) else Call(scale.op, (a,), scale.params)
+            for i, a in enumerate(call.args)
+        )
+        node = replaced(node, call, Call(call.op, args, call.params))
+    return node
 
 
 def with_window(node: Node, call: Call, grammar: Grammar) -> Node:
