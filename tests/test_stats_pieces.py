@@ -14,7 +14,14 @@ from midas_engine.stats.book import break_even_ic, effective_ic, run_book
 from midas_engine.stats.cholesky import factorise, forward, solve
 from midas_engine.stats.decay import fit_half_life, half_life_known, lagged_means
 from midas_engine.stats.deflation import benjamini_hochberg, session_p
-from midas_engine.stats.events import clustered_mean, event_numbers, event_returns
+from midas_engine.stats.events import (
+    clustered_mean,
+    event_numbers,
+    event_returns,
+    held_positions,
+    held_score,
+    less_what_follows,
+)
 from midas_engine.stats.folds import split_folds
 from midas_engine.stats.information_ratio import information_ratio
 from midas_engine.stats.marginal import Regressors, past_factors, residuals
@@ -261,3 +268,19 @@ def test_event_returns_are_after_costs_and_funding() -> None:
     assert out.mean_bps == pytest.approx(((100 - 10 - 10) + (-40 + 10 - 10)) / 2)
     assert out.hit_rate == 0.5
     assert out.frequency == pytest.approx(2 / 3)
+
+
+def test_a_position_is_the_mean_of_open_triggers_and_its_score_a_martingale() -> None:
+    direction = np.array([[2.0], [np.nan], [-0.5], [np.nan], [np.nan], [np.nan]])
+    assert held_positions(direction, 3)[:, 0].tolist() == [1.0, 1.0, 0.25, -0.5, -0.5, 0.0]
+    x = np.random.default_rng(0).normal(size=(400, 2))
+    later = less_what_follows(x)
+    assert later[7, 1] == pytest.approx((x[7, 1] - x[8:, 1].mean()) * math.sqrt(392 / 393))
+    np.testing.assert_allclose(less_what_follows(x + 5.0)[:-1], later[:-1])
+    position = np.ones((400, 1))
+    mean, se, holds = held_score(position, x[:, :1], 1)
+    assert mean / se == pytest.approx(x[:, 0].sum() / math.sqrt((x[:, 0] ** 2).sum()))
+    assert mean == pytest.approx(x[:, 0].mean())
+    assert 100 < holds < 200
+    assert held_score(position, x[:, :1], 4)[0] == pytest.approx(2.0 * mean)
+    assert held_score(0.0 * position, x[:, :1], 4)[2] == 0.0

@@ -1,7 +1,14 @@
-"""Event features: scored on triggered bars only, with errors clustered by event.
+"""Event features: what a trigger earned, and the test of the position that follows the triggers.
 
 Triggers closer together than the hold share returns, and symbols triggered in one market move share the move:
 all triggers of such a stretch, across symbols, are one event.
+
+The test is not one of events. A feature against the trend is triggered again while the trend goes on, and no more once
+it turned: lost events are long and won ones short, their sums are skewed, and a t from sums of events passes noise
+several times too often. The position that a trader of the event holds is known before each bar, so that its scores
+are martingale differences when nothing is foreseen, whatever made the triggers: their sum over the root of the sum of
+their squares needs no boundaries of events (self-normalised sums: de la Pena, Lai and Shao 2009).
+`benchmarks/statistics/sim_event_sizes.py` shows both.
 """
 
 from __future__ import annotations
@@ -54,6 +61,67 @@ def clustered_mean(values: Floats, events: NDArray[np.int64]) -> tuple[float, fl
     if groups < 2:
         return mean, math.nan, groups
     return mean, math.sqrt(groups / (groups - 1) * float((sums * sums).sum())) / n, groups
+
+
+def held_positions(direction: Floats, hold: int) -> Floats:
+    """Mean direction of the triggers of the last `hold` bars, 0 without one. Shapes: [T, S] -> [T, S].
+
+    A mean and not a sum: a position does not grow because a trigger that loses is triggered again. Directions are
+    cut at 1, for the same reason.
+
+    Example:
+        >>> held_positions(np.array([[1.0], [np.nan], [-3.0], [np.nan], [np.nan]]), 2)[:, 0].tolist()
+        [1.0, 1.0, -1.0, -1.0, 0.0]
+    """
+    known = ~np.isnan(direction)
+    sums = np.cumsum(np.where(known, np.clip(direction, -1.0, 1.0), 0.0), axis=0)
+    open_ = np.cumsum(known, axis=0)
+    if hold < len(direction):
+        sums[hold:], open_[hold:] = sums[hold:] - sums[:-hold], open_[hold:] - open_[:-hold]
+    return np.where(open_ > 0, sums / np.maximum(open_, 1), 0.0)
+
+
+def less_what_follows(x: Floats) -> Floats:
+    """Each value less the mean of all later ones of its column, at its variance. Shapes: [T, S] -> [T, S].
+
+    Forward orthogonal deviations (Arellano and Bover 1995). A mean over the whole column holds what came before, which
+    a feature that follows or fights the trend knows: taken off, it is a bias towards reversal. A mean of what comes
+    after is as foreign to the feature as the value itself, and takes off the drift all the same.
+
+    Example:
+        >>> less_what_follows(np.array([[3.0], [1.0], [1.0]]))[:2, 0].round(3).tolist()
+        [1.633, 0.0]
+    """
+    known = ~np.isnan(x)
+    values = np.where(known, x, 0.0)
+    later = np.cumsum(values[::-1], axis=0)[::-1] - values
+    n = np.cumsum(known[::-1], axis=0)[::-1] - known
+    found: Floats = np.where(known & (n > 0), (values - later / np.maximum(n, 1)) * np.sqrt(n / (n + 1.0)), np.nan)
+    return found
+
+
+def held_score(position: Floats, x: Floats, hold: int) -> tuple[float, float, float]:
+    """Mean score of a position over a hold, its error, and how many independent holds there are in it.
+
+    Args:
+        position: [T, S], known before each bar; 0 where nothing is held.
+        x: [T, S] scores of the single bars' returns, unit variance, without foresight of mean zero.
+        hold: Bars held.
+
+    Returns:
+        (mean, se, holds). The mean is the uncentred correlation with a bar's return times sqrt(hold): that with the
+        return over the hold. Holds after Satterthwaite (1946), from the squares within stretches of one hold.
+    """
+    known = ~np.isnan(x)
+    scores = np.where(known, position * np.where(known, x, 0.0), 0.0).sum(axis=1)
+    squares = scores * scores
+    stretches = np.add.reduceat(squares, np.arange(0, squares.size, hold))
+    total = float(squares.sum())
+    held = known & (position != 0.0)
+    size = math.sqrt(float((position[held] ** 2).sum()) * float(held.sum())) / math.sqrt(hold)
+    if not (total > 0.0 and size > 0.0):
+        return math.nan, math.nan, 0.0
+    return float(scores.sum()) / size, math.sqrt(total) / size, total**2 / float((stretches**2).sum())
 
 
 @dataclass(frozen=True, slots=True)

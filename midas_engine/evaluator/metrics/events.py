@@ -2,7 +2,8 @@
 
 The feature's normal scores are taken over every bar, so its direction does not depend on the gate; they are then
 kept on triggered bars and scaled to unit root mean square there. The score of an event feature is therefore an
-uncentred correlation: a feature that is always high when triggered, and right, scores.
+uncentred correlation: a feature that is always high when triggered, and right, scores. Its significance is that of
+the position which is held after a trigger, bar by bar: see `midas_engine.stats.events`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,14 @@ from midas_engine.evaluator.metrics.components import estimate
 from midas_engine.evaluator.metrics.result import assemble, empty_result
 from midas_engine.evaluator.metrics.significance import ScoreFigures
 from midas_engine.stats.bar_scores import combine
-from midas_engine.stats.events import clustered_mean, event_numbers, event_returns
+from midas_engine.stats.events import (
+    clustered_mean,
+    event_numbers,
+    event_returns,
+    held_positions,
+    held_score,
+    less_what_follows,
+)
 from midas_engine.stats.hac import one_sided_p
 from midas_engine.stats.normal_scores import scores_of_ranks
 from midas_engine.stats.ranks import own_ranks, sort_rows
@@ -29,8 +37,8 @@ if TYPE_CHECKING:
     from midas_engine.models import EvaluationResult
     from midas_engine.stats._jit import Floats
 
-FEWEST_EVENTS = 10
-"""Events below which no figure is given; the gate on their number is a threshold."""
+FEWEST_HOLDS = 10
+"""Independent holds below which no figure is given; the gate on their number is a threshold."""
 
 
 def evaluate_event(
@@ -39,25 +47,26 @@ def evaluate_event(
     """Every metric of an event feature. Shapes: values and gate [T, S]."""
     data = context.horizon(hold)
     rows = context.lay(values)
-    z_f = _directions(rows, context)
+    z_f = directions(rows, context)
     scaled, scaled_order, scorable = context.scaled(hold)
     z_r = scores_of_ranks(*own_ranks(scaled, scaled_order), context.minimum)
     z_f[~(context.lay(gate) > 0.0) | np.isnan(z_r)] = np.nan
     triggers = int(np.count_nonzero(~np.isnan(z_f)))
     size = math.sqrt(float(np.nanmean(z_f * z_f))) if triggers else math.nan
-    events = event_numbers(~np.isnan(_cells(z_f, context)), hold)
-    groups = int(events.max()) + 1
-    if groups < FEWEST_EVENTS or not size > 0.0:
-        notes.append(f"{groups} events from {triggers} triggers; {FEWEST_EVENTS} are the least for any figure")
+    mean, se, holds = significance(z_f, z_r, hold, context) if size > 0.0 else (math.nan, math.nan, 0.0)
+    if holds < FEWEST_HOLDS or not se > 0.0:
+        events = int(event_numbers(~np.isnan(_cells(z_f, context)), hold).max()) + 1
+        notes.append(
+            f"{events} events from {triggers} triggers are worth {holds:.1f} independent holds; "
+            f"{FEWEST_HOLDS} are the least for any figure"
+        )
         return empty_result(name, context, triggers, triggers / max(scorable, 1), notes)
-    z_f /= size
+    z_f = z_f / size
     bars = combine(z_f, z_r, context.cross)
-    mean, se, groups = clustered_mean(_cells(z_f * z_r, context), events)
-    dof = float(groups - 1)
+    dof = holds - 1.0
     variance = float(np.nanvar(bars.u))
     count = int(np.count_nonzero(~np.isnan(bars.u)))
-    t = mean / se if se > 0.0 else math.nan
-    score = ScoreFigures(mean, se, t, one_sided_p(t, dof), dof, count, variance, se * se * count, 1.0)
+    score = ScoreFigures(mean, se, mean / se, one_sided_p(mean / se, dof), dof, count, variance, se * se * count, 1.0)
     returns = event_returns(
         np.sign(_cells(z_f, context)), data.forward, context.paid(hold), context.costs.one_way_bps, hold, scorable
     )
@@ -69,11 +78,22 @@ def evaluate_event(
     return assemble(candidate, context, name, notes, score, estimate(mean, se), event=asdict(returns))
 
 
+def significance(z_f: Floats, z_r: Floats, hold: int, context: EvaluationContext) -> tuple[float, float, float]:
+    """Mean score, its error and the independent holds; clustered by event where returns of single bars are unknown."""
+    if context.horizons[0] != 1:
+        scores = _cells(z_f * z_r, context)
+        mean, se, events = clustered_mean(scores, event_numbers(~np.isnan(scores), hold))
+        size = math.sqrt(float(np.nanmean(z_f * z_f)))
+        return mean / size, se / size, float(events)
+    position = held_positions(_cells(z_f, context), hold)
+    return held_score(position, less_what_follows(_cells(context.bar_scores, context)), hold)
+
+
 def _cells(rows: Floats, context: EvaluationContext) -> Floats:
     return rows if context.cross else rows.T
 
 
-def _directions(rows: Floats, context: EvaluationContext) -> Floats:
+def directions(rows: Floats, context: EvaluationContext) -> Floats:
     """Normal scores over all known bars; the plain sign where the feature never varies."""
     z = scores_of_ranks(*own_ranks(rows, sort_rows(rows)), context.minimum)
     if np.isnan(z).all():
