@@ -13,6 +13,8 @@
         * `LimitError`           a size limit was passed
     * `EvaluationError`          a feature cannot be scored
         * `AdapterError`         a user's compute function broke its contract
+        * `WorkerLostError`      no worker survived a task
+        * `TimeLimitError`       a task took longer than it may
     * `KnowledgeBaseError`
         * `NameRefusedError`     a feature or document name is not allowed
         * `DocumentDamagedError`
@@ -165,6 +167,14 @@ class EvaluationError(MidasError):
 
 class AdapterError(EvaluationError):
     """A user's compute function broke its contract."""
+
+
+class WorkerLostError(EvaluationError):
+    """No worker survived a task, or the workers are gone."""
+
+
+class TimeLimitError(EvaluationError):
+    """A task took longer than it may."""
 
 
 class KnowledgeBaseError(MidasError):

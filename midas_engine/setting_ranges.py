@@ -18,6 +18,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "evaluation.candidate_seconds": (0.1, 3600),
     "evaluation.target": (1, 10_000),
     "evaluation.screened": (0, 10_000_000),
+    "executor.memory_mb": (0, 10_000_000),
     "model.max_tokens": (1, 1_000_000),
     "model.session_calls": (0, 100_000),
     "model.session_usd": (0, 100_000),
@@ -42,6 +43,7 @@ RANGES: dict[str, tuple[float, float]] = {
 CHOICES: dict[str, tuple[str, ...]] = {
     "model.provider": tuple(PROVIDERS),
     "evaluation.mode": ("auto", "time", "cross-section"),
+    "executor.kind": ("processes", "threads"),
     "monitor.kill_policy": ("manual", "confirm", "auto"),
     "book.neutrality": ("none", "dollar"),
     "outbound.told_from": ("info", "warning", "critical"),

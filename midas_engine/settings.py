@@ -19,6 +19,7 @@ from midas_engine.book_settings import BookSettings
 from midas_engine.dsl_limits import LEAST_WINDOW_BARS, NO_SETTING, DslLimits
 from midas_engine.durations import bars_of, duration
 from midas_engine.errors import SettingsError
+from midas_engine.executor_settings import ExecutorSettings
 from midas_engine.former_settings import FORMER, as_now
 from midas_engine.model_settings import ModelSettings
 from midas_engine.outbound_settings import OUTBOUND_TABLES, OutboundSettings
@@ -37,6 +38,7 @@ __all__ = [
     "CostSettings",
     "DslLimits",
     "EvaluationSettings",
+    "ExecutorSettings",
     "LEAST_WINDOW_BARS",
     "ModelSettings",
     "MonitorSettings",
@@ -83,7 +85,7 @@ class EvaluationSettings:
             bars); "auto": as far as the feature itself looks back. At most a tenth of the part.
         mode: How a history is scored, decided once from the whole of it: time (each symbol in time), cross-section (the
             symbols of a bar against one another), or auto: a cross-section where half of the bars have ten symbols.
-        workers: Worker processes; 0 computes in a thread.
+        workers: Workers; 0 computes in a thread of this process.
         candidate_seconds: Wall time one candidate may take.
         screened: Raw expressions that a session's local search may screen first, as one family; 0 screens none.
     """
@@ -167,6 +169,7 @@ class Settings:
         dsl: Limits of expressions.
         costs: What trading costs.
         evaluation: How candidates are scored.
+        executor: Who does the work.
         model: Which model proposes, and its budget.
         monitor: The online loop.
         terminal: The terminal.
@@ -185,6 +188,7 @@ class Settings:
     dsl: DslLimits = DslLimits()
     costs: CostSettings = CostSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
+    executor: ExecutorSettings = ExecutorSettings()
     model: ModelSettings = ModelSettings()
     monitor: MonitorSettings = MonitorSettings()
     terminal: TerminalSettings = TerminalSettings()

@@ -94,6 +94,8 @@ SETTINGS: dict[str, Danger | None] = {
     "evaluation.workers": None,
     "evaluation.candidate_seconds": None,
     "evaluation.screened": None,
+    "executor.kind": None,
+    "executor.memory_mb": None,
     "model.provider": Danger(
         "sends questions and your key to a provider, and spends", lambda v, default, folder: v in ("local", "mock")
     ),

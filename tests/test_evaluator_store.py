@@ -13,8 +13,8 @@ from midas_engine.errors import EvaluationError
 from midas_engine.evaluator import EvaluationContext, split_panel
 from midas_engine.evaluator.context.history_split import Parts
 from midas_engine.loops import PanelAssessor
-from midas_engine.loops.worker import read_panel, share_panel
 from midas_engine.market import Panel
+from midas_engine.market.shared_panel import read_panel, share_panel
 from midas_engine.market.store import MarketStore, Provenance
 from midas_engine.settings import ModelSettings, Settings
 

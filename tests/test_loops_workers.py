@@ -17,17 +17,18 @@ from midas_engine.clock import WallClock
 from midas_engine.errors import EvaluationError
 from midas_engine.evaluator import DEFAULT_THRESHOLDS
 from midas_engine.loops import PanelAssessor
-from midas_engine.loops.worker import PanelJudge, read_panel, share_panel
+from midas_engine.loops.worker import PanelJudge
 from midas_engine.market import SyntheticMarket
+from midas_engine.market.shared_panel import read_panel, share_panel
 from midas_engine.promoter import FeaturePromoter
 from midas_engine.proposer import LocalResearcher, Proposal
 from midas_engine.settings import EvaluationSettings, Settings
 from tests.helpers_loops import FixedResearcher, events_of, loop_of
 
 if TYPE_CHECKING:
-    from concurrent.futures import ProcessPoolExecutor
     from pathlib import Path
 
+    from midas_engine.executor import ProcessExecutor
     from midas_engine.market import Panel
 
 CARRY = "-cs_zscore(funding_rate)"
@@ -120,24 +121,38 @@ async def test_a_candidate_that_takes_too_long_costs_its_worker_only(
         await assessor.close()
 
 
-async def test_a_worker_that_dies_is_replaced_and_its_candidate_named(panel: Panel) -> None:
+async def test_a_worker_that_dies_is_replaced_and_its_candidate_judged_again(panel: Panel) -> None:
     assessor = PanelAssessor(panel, _settings(workers=1))
     await assessor.start({})
     try:
         good = Proposal("carry", CARRY)
-        await assessor.judge(good, "research", 1, DEFAULT_THRESHOLDS, {})
-        for pid in _pids(assessor):
-            os.kill(pid, signal.SIGKILL)
-        with pytest.raises(EvaluationError, match="the worker died while it judged carry"):
-            await assessor.judge(good, "research", 1, DEFAULT_THRESHOLDS, {})
-        assert (await assessor.judge(good, "research", 1, DEFAULT_THRESHOLDS, {})).evaluation.bars_scored > 0
+        first = await assessor.judge(good, "research", 1, DEFAULT_THRESHOLDS, {})
+        again = await _killed_at_it(assessor, good)
+        assert repr(again) == repr(first)
+        assessor._pool._tries = 1  # type: ignore[union-attr]
+        with pytest.raises(EvaluationError, match="every worker died while it judged carry"):
+            await _killed_at_it(assessor, good)
+        assert repr(await assessor.judge(good, "research", 1, DEFAULT_THRESHOLDS, {})) == repr(first)
     finally:
         await assessor.close()
 
 
+async def _killed_at_it(assessor: PanelAssessor, proposal: Proposal) -> object:
+    """A judgement whose worker is stopped before it and killed at it."""
+    pids = _pids(assessor)
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    asked = asyncio.ensure_future(assessor.judge(proposal, "research", 1, DEFAULT_THRESHOLDS, {}))
+    while not any(hand.job for hand in assessor._pool._hands):  # type: ignore[union-attr] # noqa: ASYNC110
+        await asyncio.sleep(0.001)
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    return await asked
+
+
 def _pids(assessor: PanelAssessor) -> list[int]:
-    pool: ProcessPoolExecutor = assessor._pool  # type: ignore[assignment]
-    return list(pool._processes)
+    pool: ProcessExecutor = assessor._pool  # type: ignore[assignment]
+    return list(pool.processes)
 
 
 async def test_nothing_is_left_behind(panel: Panel) -> None:

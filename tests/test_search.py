@@ -205,21 +205,19 @@ async def test_a_screen_that_breaks_is_said_and_charged_and_the_session_goes_on(
     assert any(t.outcome == "scored" for t in rows)
 
 
-async def test_batches_wait_for_a_worker_outside_of_their_own_time(tmp_path: Path) -> None:
+async def test_batches_wait_for_a_worker_outside_of_their_own_time(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = dataclasses.replace(
         SETTINGS, evaluation=dataclasses.replace(SETTINGS.evaluation, candidate_seconds=0.1)
     )  # fmt: skip
     assessor = PanelAssessor(_panel(0.0), settings)
     await assessor.start({})
-    assert assessor._local is not None
-    release, local = threading.Event(), assessor._local.screened
+    release, plain = threading.Event(), PanelJudge.screened
 
-    def slow(texts: Sequence[str]) -> list[Figures]:
+    def slow(judge: PanelJudge, texts: Sequence[str]) -> list[Figures]:
         release.wait(0.5)  # longer than one expression may take, shorter than twenty; five in a row are longer
-        return local(texts)
+        return plain(judge, texts)
 
-    assessor._local.screened = slow  # type: ignore[method-assign]
-    assessor._warm = True
+    monkeypatch.setattr(PanelJudge, "screened", slow)
     found = await asyncio.gather(*(assessor.screen(["alpha"] * 20) for _ in range(5)))
     assert [len(f) for f in found] == [20] * 5
     await assessor.close()

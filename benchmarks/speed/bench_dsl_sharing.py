@@ -20,7 +20,7 @@ from dsl_workload import CROSS, SERIES, Row, market
 from midas_engine.dsl import FeatureEngine, warm_kernels
 from midas_engine.dsl.cache import ValueCache
 from midas_engine.dsl.plan import build_plan
-from midas_engine.loops.worker import read_panel, share_panel
+from midas_engine.market.shared_panel import read_panel, share_panel
 
 if TYPE_CHECKING:
     from midas_engine.market.panel import Panel

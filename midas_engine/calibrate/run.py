@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import TYPE_CHECKING, Any
 
 from midas_engine.alive import Scratch
@@ -13,8 +11,9 @@ from midas_engine.calibrate.features import FeatureOutcome
 from midas_engine.calibrate.figures import Calibration, summarise
 from midas_engine.calibrate.sessions import SessionOutcome
 from midas_engine.clock import WallClock
-from midas_engine.errors import EvaluationError
-from midas_engine.loops.worker import share_panel
+from midas_engine.errors import EvaluationError, WorkerLostError
+from midas_engine.executor import Task, Workshop, open_executor
+from midas_engine.market.shared_panel import SharedPanel
 from midas_engine.market.sources import panel_size
 
 if TYPE_CHECKING:
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
     from midas_engine.calibrate.plan import CalibrationPlan, Job
     from midas_engine.clock import Clock
+    from midas_engine.executor import TaskExecutor
     from midas_engine.market import Panel
     from midas_engine.settings import Settings
 
@@ -46,7 +46,8 @@ def calibrate(
         progress: Told (jobs done, jobs in all, seconds so far).
 
     Raises:
-        EvaluationError: The data is too short for both parts, no session could be replayed, or a worker died.
+        EvaluationError: The data is too short for both parts, no session could be replayed, or a job cost every
+            worker that had it.
     """
     from midas_engine.evaluator import split_panel, validate_thresholds
 
@@ -58,17 +59,13 @@ def calibrate(
     clock = WallClock()
     start = clock.monotonic()
     try:
-        share_panel(panel, scratch.path)
-        with ProcessPoolExecutor(
-            min(plan.workers, len(jobs)),
-            mp_context=get_context("spawn"),
-            initializer=work.begin,
-            initargs=(str(scratch.path), settings, dict(existing or {}), whole, plan),
-        ) as pool:
+        shared = SharedPanel.write(panel, scratch.path, source=settings.data, store=settings.store)
+        workshop = Workshop(work.open_worker, (shared, settings, dict(existing or {}), whole, plan))
+        with open_executor(settings, workshop, min(plan.workers, len(jobs))) as pool:
             outcomes = _collect(pool, jobs, clock, progress)
-    except BrokenProcessPool as error:
+    except WorkerLostError as error:
         raise EvaluationError(
-            "a worker of the calibration died",
+            f"no worker of the calibration survived: {error.message}",
             hint="it may have run out of memory: try --workers 1, or fewer symbols, columns or bars; "
             + panel_size("the calibration", panel.T, panel.S, len(panel.fields)),
         ) from error
@@ -86,19 +83,17 @@ def calibrate(
 
 
 def _collect(
-    pool: ProcessPoolExecutor, jobs: list[Job], clock: Clock, progress: Callable[[int, int, float], None] | None
+    pool: TaskExecutor, jobs: list[Job], clock: Clock, progress: Callable[[int, int, float], None] | None
 ) -> dict[int, work.Outcome | str]:
-    waiting: dict[Future[work.Outcome | str], int] = {pool.submit(work.do_in_worker, j): k for k, j in enumerate(jobs)}
+    waiting: dict[Future[work.Outcome | str], int] = {
+        pool.start(Task(work.do_job, (job,), name=f"replay {k + 1} of {len(jobs)}")): k for k, job in enumerate(jobs)
+    }
     done: dict[int, work.Outcome | str] = {}
     start = clock.monotonic()
-    try:
-        while waiting:
-            ready, _ = wait(waiting, timeout=1.0, return_when=FIRST_COMPLETED)
-            for future in ready:
-                done[waiting.pop(future)] = future.result()
-            if progress is not None:
-                progress(len(done), len(jobs), clock.monotonic() - start)
-    except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
-        raise
+    while waiting:
+        ready, _ = wait(waiting, timeout=1.0, return_when=FIRST_COMPLETED)
+        for future in ready:
+            done[waiting.pop(future)] = future.result()
+        if progress is not None:
+            progress(len(done), len(jobs), clock.monotonic() - start)
     return done

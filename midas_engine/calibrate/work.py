@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,17 +12,16 @@ from midas_engine.calibrate.sessions import SessionOutcome, replay_session
 from midas_engine.calibrate.targets import make_target
 from midas_engine.errors import EvaluationError, MidasError
 from midas_engine.loops import OfflineLoopConfig
-from midas_engine.loops.parent import end_with_parent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from midas_engine.calibrate.plan import CalibrationPlan, Job
     from midas_engine.market import Panel
+    from midas_engine.market.shared_panel import SharedPanel
     from midas_engine.settings import Settings
 
 Outcome = SessionOutcome | FeatureOutcome
-_WORKER: Worker | None = None
 _TRIES = 40
 
 
@@ -101,23 +98,14 @@ class Worker:
                 yield proposal.expression
 
 
-def begin(folder: str, *args: Any) -> None:
-    """Called once in every new worker process; `args` are those of `Worker` after the panel."""
-    from midas_engine.loops.worker import read_panel
-
-    global _WORKER
-    end_with_parent()
-    # The machine is shared with a terminal that must stay quick.
-    with_nice = getattr(os, "nice", None)
-    if with_nice is not None:
-        with_nice(5)
-    _WORKER = Worker(read_panel(Path(folder)), *args)
+def open_worker(shared: SharedPanel, *args: Any) -> Worker:
+    """What a worker makes before its first job; `args` are those of `Worker` after the panel."""
+    return Worker(shared.open(), *args)
 
 
-def do_in_worker(job: Job) -> Outcome | str:
-    """One job of this process; the text of the error when it cannot be done."""
-    assert _WORKER is not None
+def do_job(worker: Worker, job: Job) -> Outcome | str:
+    """One job; the text of the error when it cannot be done."""
     try:
-        return _WORKER.do(job)
+        return worker.do(job)
     except MidasError as error:
         return error.message

@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from midas_engine.alive import Scratch
-from midas_engine.errors import EvaluationError
-from midas_engine.loops import worker
+from midas_engine.errors import EvaluationError, TimeLimitError, WorkerLostError
+from midas_engine.executor import Task, Workshop, open_executor
 from midas_engine.loops.column_notes import column_notes
+from midas_engine.loops.worker import PanelJudge, open_judge
 from midas_engine.market.provenance import unproven
+from midas_engine.market.shared_panel import SharedPanel
 from midas_engine.models import NO_ESTIMATE
-from midas_engine.proposer.protocol import Proposal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from midas_engine.executor import TaskExecutor
     from midas_engine.kb import KnowledgeBase
     from midas_engine.market.panel import Panel
     from midas_engine.models import Estimate, FeatureRecord, MultiAgentResult
+    from midas_engine.proposer.protocol import Proposal
     from midas_engine.search.measure import Figures, Finalist
     from midas_engine.settings import CostSettings, Settings
 
 Promise = tuple[float | None, float, float]
 T = TypeVar("T")
-STARTING_SECONDS = 60.0
 SHORTAGE_HINT = "give fewer symbols, columns or bars, or lower evaluation.workers"
 
 
@@ -122,10 +120,10 @@ def costs_text(costs: CostSettings, assessor: Assessor) -> str:
 
 
 class PanelAssessor:
-    """Judges in worker processes on one shared copy of the panel (in a thread with `workers=0`).
+    """Judges in workers on one shared copy of the panel (in a thread of this process with `workers=0`).
 
-    A candidate that takes longer than `candidate_seconds` costs its worker, not the session; a worker that
-    dies is replaced and the candidate is named.
+    A candidate that takes longer than `candidate_seconds` costs its worker, not the session. A worker that dies is
+    replaced and its candidate judged again; one that no worker survives is named.
     """
 
     def __init__(self, panel: Panel, settings: Settings) -> None:
@@ -150,10 +148,8 @@ class PanelAssessor:
         self.bar_seconds = float(panel.bar_seconds)
         self._size = panel_size("the session", panel.T, panel.S, len(panel.fields))
         self._existing: dict[str, str] = {}
-        self._pool: Executor | None = None
-        self._local: worker.PanelJudge | None = None
+        self._pool: TaskExecutor | None = None
         self._scratch: Scratch | None = None
-        self._warm = False
         self._turns: asyncio.Semaphore | None = None
 
     def notes(self) -> Mapping[str, str]:
@@ -165,105 +161,71 @@ class PanelAssessor:
         return unproven(self._panel.provenance, columns)
 
     async def start(self, existing: Mapping[str, str]) -> None:
-        """Share the panel and start the workers."""
+        """Share the panel; the workers start with the first candidate."""
         self._existing = dict(existing)
         if self._settings.evaluation.workers == 0:
-            self._pool = ThreadPoolExecutor(1, thread_name_prefix="midas-judge")
-            self._local = await asyncio.to_thread(worker.PanelJudge, self._panel, self._settings, self._existing)
+            local = await asyncio.to_thread(PanelJudge, self._panel, self._settings, self._existing)
+            self._pool = open_executor(self._settings, Workshop(lambda: local))
             return
         self._pool = await asyncio.to_thread(self._share)
 
-    def _share(self) -> Executor:
+    def _share(self) -> TaskExecutor:
         self._scratch = Scratch("panel")
-        worker.share_panel(self._panel, self._scratch.path)
-        return self._fresh_pool()
-
-    def _fresh_pool(self) -> Executor:
-        assert self._scratch is not None
-        return ProcessPoolExecutor(
-            self._settings.evaluation.workers,
-            mp_context=get_context("spawn"),
-            initializer=worker.begin,
-            initargs=(str(self._scratch.path), self._settings, self._existing),
-        )
+        settings = self._settings
+        shared = SharedPanel.write(self._panel, self._scratch.path, source=settings.data, store=settings.store)
+        return open_executor(settings, Workshop(open_judge, (shared, settings, self._existing)))
 
     async def judge(
         self, proposal: Proposal, part: str, trials: int, thresholds: Mapping[str, Any], accepted: Mapping[str, str]
     ) -> MultiAgentResult:
         """See `Assessor.judge`."""
         args = (proposal, part, trials, dict(thresholds), dict(accepted))
-        if self._local is not None:
-            return await self._run(self._local.judge, args, proposal)
-        return await self._run(worker.judge_in_worker, args, proposal)
+        return await self._run(PanelJudge.judge, args, proposal.name)
 
     async def power(self, trials: int, level: float, thresholds: Mapping[str, Any]) -> tuple[str, ...]:
         """See `SaysPower.power`."""
-        args = (trials, level, dict(thresholds))
-        call = worker.power_in_worker if self._local is None else self._local.power
-        return await self._run(call, args, Proposal("what could be promoted", ""))
+        return await self._run(PanelJudge.power, (trials, level, dict(thresholds)), "what could be promoted")
 
     async def promise(self, proposal: Proposal) -> Promise:
         """See `Assessor.promise`."""
-        if self._local is not None:
-            return await self._run(self._local.promise, (proposal.expression,), proposal)
-        return await self._run(worker.promise_in_worker, (proposal.expression,), proposal)
+        return await self._run(PanelJudge.promise, (proposal.expression,), proposal.name)
 
     async def screen(self, texts: Sequence[str]) -> list[Figures]:
         """See `midas_engine.loops.screening.Screens.screen`."""
-        call = worker.screen_in_worker if self._local is None else self._local.screened
-        return await self._batch(call, (list(texts),), Proposal("a batch of raw expressions", ""), len(texts))
+        return await self._batch(PanelJudge.screened, (list(texts),), "a batch of raw expressions", len(texts))
 
     async def check_family(self, texts: Sequence[str], level: float) -> list[Finalist]:
         """See `midas_engine.loops.screening.Screens.check_family`."""
-        call = worker.family_in_worker if self._local is None else self._local.family
-        return await self._batch(call, (list(texts), level), Proposal("the screened family", ""), len(texts))
+        return await self._batch(PanelJudge.family, (list(texts), level), "the screened family", len(texts))
 
-    async def _batch(self, call: Callable[..., T], args: tuple[Any, ...], proposal: Proposal, count: int) -> T:
+    async def _batch(self, call: Callable[..., T], args: tuple[Any, ...], name: str, count: int) -> T:
         """As many batches at a time as there are workers: each has the time of its expressions, none waits in it."""
         if self._turns is None:
             self._turns = asyncio.Semaphore(max(1, self._settings.evaluation.workers))
         async with self._turns:
-            return await self._run(call, args, proposal, count)
+            return await self._run(call, args, name, count)
 
-    async def _run(self, call: Callable[..., T], args: tuple[Any, ...], proposal: Proposal, count: int = 1) -> T:
+    async def _run(self, call: Callable[..., T], args: tuple[Any, ...], name: str, count: int = 1) -> T:
         if self._pool is None:
             raise EvaluationError("the assessor is not started")
         seconds = self._settings.evaluation.candidate_seconds * max(1, count)
-        # The first candidate of a fresh worker waits for its imports and contexts as well.
-        allowance = seconds + (0.0 if self._warm else STARTING_SECONDS)
         try:
-            async with asyncio.timeout(allowance):
-                # Handing a task to a pool may start a process, which takes longer than the loop may be held.
-                future = await asyncio.to_thread(self._pool.submit, call, *args)
-                result = await asyncio.wrap_future(future)
-            self._warm = True
-            return result
-        except TimeoutError as error:
-            await self._replace_pool()
-            raise EvaluationError(
-                f"{proposal.name} took longer than {seconds:g} s",
-                hint="simplify it, or raise evaluation.candidate_seconds",
-            ) from error
+            # Handing a task over may load what starts workers, which takes longer than the loop may be held.
+            future = await asyncio.to_thread(self._pool.start, Task(call, args, name=name, seconds=seconds))
+            found: T = await asyncio.wrap_future(future)
+            return found
+        except TimeLimitError as error:
+            raise EvaluationError(error.message, hint="simplify it, or raise evaluation.candidate_seconds") from error
         except MemoryError as error:
             raise EvaluationError(
-                f"there is not enough memory to judge {proposal.name}: {error or 'an allocation failed'}; {self._size}"[
-                    :500
-                ],
+                f"there is not enough memory to judge {name}: {error or 'an allocation failed'}; {self._size}"[:500],
                 hint=SHORTAGE_HINT,
             ) from error
-        except BrokenProcessPool as error:
-            await self._replace_pool()
+        except WorkerLostError as error:
             raise EvaluationError(
-                f"the worker died while it judged {proposal.name}",
+                f"every worker died while it judged {name}",
                 hint=f"it may have run out of memory ({self._size}); the session goes on. {SHORTAGE_HINT}",
             ) from error
-
-    async def _replace_pool(self) -> None:
-        if not isinstance(self._pool, ProcessPoolExecutor):
-            return
-        await asyncio.to_thread(_end, self._pool)
-        self._pool = self._fresh_pool()
-        self._warm = False
 
     async def worth(self, record: FeatureRecord, kb: KnowledgeBase) -> Estimate:
         """See `midas_engine.loops.for_book.KnowsWorth`."""
@@ -277,18 +239,7 @@ class PanelAssessor:
     async def close(self) -> None:
         """Stop the workers and remove the shared copy."""
         pool, self._pool = self._pool, None
-        if isinstance(pool, ProcessPoolExecutor):
-            await asyncio.to_thread(_end, pool)
-        elif pool is not None:
-            pool.shutdown(wait=False, cancel_futures=True)
+        if pool is not None:
+            await asyncio.to_thread(pool.close)
         if self._scratch is not None:
             await asyncio.to_thread(self._scratch.remove)
-
-
-def _end(pool: ProcessPoolExecutor) -> None:
-    processes = list((getattr(pool, "_processes", None) or {}).values())
-    pool.shutdown(wait=False, cancel_futures=True)
-    for process in processes:
-        with contextlib.suppress(Exception):
-            process.kill()
-            process.join(2)

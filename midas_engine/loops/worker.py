@@ -3,58 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from midas_engine.errors import EvaluationError, MidasError
-from midas_engine.loops.parent import end_with_parent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from midas_engine.market.panel import Panel
+    from midas_engine.market.shared_panel import SharedPanel
     from midas_engine.models import MultiAgentResult
     from midas_engine.proposer.protocol import Proposal
     from midas_engine.search.measure import Figures, Finalist, Screen
     from midas_engine.settings import Settings
-
-_JUDGE: PanelJudge | None = None
-
-
-def share_panel(panel: Panel, folder: Path) -> None:
-    """Write a panel as plain .npy files that workers map."""
-    np.save(folder / "times.npy", panel.timestamps.astype(np.int64), allow_pickle=False)
-    for number, values in enumerate(panel.fields.values()):
-        np.save(folder / f"field-{number}.npy", values, allow_pickle=False)
-    sealed = None if panel.origin is None else panel.origin.sealed_from
-    about = {
-        "bar_seconds": panel.bar_seconds,
-        "symbols": panel.symbols,
-        "fields": list(panel.fields),
-        "snapshot": panel.snapshot_id,
-        "origin": None if sealed is None else [panel.identity, str(sealed)],
-    }
-    (folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
-
-
-def read_panel(folder: Path) -> Panel:
-    """The panel that `share_panel` wrote: its columns are mapped, not copied."""
-    from midas_engine.market.origin import FixedOrigin
-    from midas_engine.market.panel import Panel
-
-    about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
-    fields = {
-        name: np.asarray(np.load(folder / f"field-{number}.npy", mmap_mode="r", allow_pickle=False))
-        for number, name in enumerate(about["fields"])
-    }
-    times = np.load(folder / "times.npy", allow_pickle=False).astype("datetime64[ns]")
-    origin = about["origin"] and FixedOrigin(about["origin"][0], np.datetime64(about["origin"][1], "ns"))
-    symbols, seconds = about["symbols"], about["bar_seconds"]
-    return Panel.over(times, symbols, fields, seconds, snapshot=about["snapshot"], origin=origin)
 
 
 class PanelJudge:
@@ -186,43 +147,8 @@ class PanelJudge:
         )
 
 
-def begin(folder: str, settings: Settings, existing: Mapping[str, str]) -> None:
-    """Called once in every new worker process."""
-    global _JUDGE
-    end_with_parent()
-    # A worker shares the machine with a terminal that must stay quick.
-    with_nice = getattr(os, "nice", None)
-    if with_nice is not None:
-        with_nice(5)
-    _JUDGE = PanelJudge(read_panel(Path(folder)), settings, existing)
-    _JUDGE.context("research")
-
-
-def judge_in_worker(*args: Any) -> MultiAgentResult:
-    """`PanelJudge.judge` of this process."""
-    assert _JUDGE is not None
-    return _JUDGE.judge(*args)
-
-
-def power_in_worker(*args: Any) -> tuple[str, ...]:
-    """`PanelJudge.power` of this process."""
-    assert _JUDGE is not None
-    return _JUDGE.power(*args)
-
-
-def promise_in_worker(expression: str) -> tuple[float | None, float, float]:
-    """`PanelJudge.promise` of this process."""
-    assert _JUDGE is not None
-    return _JUDGE.promise(expression)
-
-
-def screen_in_worker(texts: Sequence[str]) -> list[Figures]:
-    """`PanelJudge.screened` of this process."""
-    assert _JUDGE is not None
-    return _JUDGE.screened(texts)
-
-
-def family_in_worker(texts: Sequence[str], level: float) -> list[Finalist]:
-    """`PanelJudge.family` of this process."""
-    assert _JUDGE is not None
-    return _JUDGE.family(texts, level)
+def open_judge(shared: SharedPanel, settings: Settings, existing: Mapping[str, str]) -> PanelJudge:
+    """What a worker makes before its first task."""
+    judge = PanelJudge(shared.open(), settings, existing)
+    judge.context("research")
+    return judge

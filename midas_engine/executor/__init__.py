@@ -1,0 +1,33 @@
+"""Where work is done that need not be done here: threads, processes or a Dask cluster, behind one interface.
+
+Shaped like `concurrent.futures.Executor`: `submit` gives a future, `map` keeps the order, `shutdown` ends it. Beyond
+that, workers make their workshop once (a panel that is opened by path and content hash, and what judges on it), so that
+a task is a function and a few words, and a worker that dies costs the time of its task only.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from midas_engine.lazy import lazy_face
+
+if TYPE_CHECKING:
+    from midas_engine.executor.opening import open_executor, worker_count
+    from midas_engine.executor.process_executor import ProcessExecutor
+    from midas_engine.executor.task import Task, TaskExecutor, Workshop
+    from midas_engine.executor.thread_executor import ThreadExecutor
+
+__all__ = ["ProcessExecutor", "Task", "TaskExecutor", "ThreadExecutor", "Workshop", "open_executor", "worker_count"]
+
+__getattr__, __dir__ = lazy_face(
+    __name__,
+    {
+        "ProcessExecutor": ".process_executor",
+        "Task": ".task",
+        "TaskExecutor": ".task",
+        "ThreadExecutor": ".thread_executor",
+        "Workshop": ".task",
+        "open_executor": ".opening",
+        "worker_count": ".opening",
+    },
+)

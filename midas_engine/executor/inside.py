@@ -1,0 +1,98 @@
+"""What runs inside a worker process: it makes its workshop, then does task after task until nobody asks any more."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import traceback
+from typing import TYPE_CHECKING, Any
+
+from midas_engine.errors import EvaluationError, MidasError
+from midas_engine.executor.parent import end_with_parent
+from midas_engine.executor.task import NOTHING
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+    from midas_engine.executor.task import Task, Workshop
+
+READY, UNFIT, DONE, FAILED = "ready", "unfit", "done", "failed"
+_NICENESS = 5
+
+
+def serve(connection: Connection[Any, Any], workshop: Workshop | None, memory_mb: int) -> None:
+    """The main function of a worker process.
+
+    Args:
+        connection: Tasks come in as (number, task); (word, number, value) goes back.
+        workshop: Made first; None for none.
+        memory_mb: Megabytes of its own data that the process may have; 0: no limit.
+    """
+    with contextlib.suppress(ValueError):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is asked, and ends its workers itself
+    end_with_parent()
+    settle(memory_mb)
+    try:
+        made: Any = NOTHING if workshop is None else workshop.open()
+    except BaseException as error:
+        _answer(connection, UNFIT, 0, _told(error))
+        return
+    connection.send((READY, 0, None))
+    while True:
+        try:
+            number, task = connection.recv()
+        except (EOFError, OSError):
+            return
+        except Exception as error:  # what was sent cannot be made here: a function that is not importable
+            number, word, value = -1, FAILED, _told(error)
+        else:
+            word, value = _done(task, made)
+        _answer(connection, word, number, value)
+
+
+def settle(memory_mb: int) -> None:
+    """Be a polite process: give way to a terminal that must stay quick, and keep to the memory that was given."""
+    with_nice = getattr(os, "nice", None)
+    if with_nice is not None:
+        with_nice(_NICENESS)
+    if memory_mb > 0:
+        limit_memory(memory_mb)
+
+
+def limit_memory(memory_mb: int) -> None:
+    """An allocation beyond `memory_mb` fails here as a `MemoryError`, instead of the machine ending some process.
+
+    Only private data counts: files that are mapped, as panels are, belong to everyone. Where the system knows no such
+    limit (it is Linux's) there is none.
+    """
+    with contextlib.suppress(ImportError, ValueError, OSError, AttributeError):
+        import resource
+
+        size = memory_mb * 1_000_000
+        resource.setrlimit(resource.RLIMIT_DATA, (size, size))
+
+
+def _done(task: Task, made: Any) -> tuple[str, Any]:
+    try:
+        return DONE, task.run(made)
+    except BaseException as error:
+        return FAILED, _told(error)
+
+
+def _told(error: BaseException) -> BaseException:
+    """The error as it can travel: one of ours as it is, another with the lines it came from."""
+    if not isinstance(error, MidasError):
+        error.add_note("".join(traceback.format_exception(error)).rstrip())
+    return error
+
+
+def _answer(connection: Connection[Any, Any], word: str, number: int, value: Any) -> None:
+    try:
+        connection.send((word, number, value))
+    except (BrokenPipeError, ConnectionResetError):
+        os._exit(0)  # nobody asks any more
+    except Exception as error:
+        kind = "what it gave back" if word == DONE else f"its error ({type(value).__name__}: {value})"
+        refused = EvaluationError(f"{kind} cannot leave the worker: {type(error).__name__}: {error}"[:500])
+        connection.send((FAILED if word == DONE else word, number, refused))

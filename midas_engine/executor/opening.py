@@ -1,0 +1,37 @@
+"""`open_executor`: the executor that the settings ask for. Every door to workers goes through here."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from midas_engine.executor.task import TaskExecutor, Workshop
+    from midas_engine.settings import Settings
+
+
+def open_executor(settings: Settings, workshop: Workshop | None = None, workers: int | None = None) -> TaskExecutor:
+    """Workers as the settings have them. Nothing starts before the first task.
+
+    Args:
+        settings: `executor.kind`, `executor.memory_mb` and `evaluation.workers`.
+        workshop: What each worker makes before its first task.
+        workers: How many; None takes the settings'. 0 is one thread of this process.
+    """
+    chosen = settings.executor
+    count = settings.evaluation.workers if workers is None else workers
+    if count == 0 or chosen.kind == "threads":
+        from midas_engine.executor.thread_executor import ThreadExecutor
+
+        return ThreadExecutor(max(1, count), workshop)
+    from midas_engine.executor.process_executor import ProcessExecutor
+
+    return ProcessExecutor(count, workshop, memory_mb=chosen.memory_mb)
+
+
+def worker_count() -> int:
+    """How many workers this machine has room for: the processors that this process may use."""
+    with contextlib.suppress(AttributeError):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
