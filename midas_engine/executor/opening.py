@@ -6,6 +6,10 @@ import contextlib
 import os
 from typing import TYPE_CHECKING
 
+# Loaded with whoever opens an executor, not in the middle of a session's event loop.
+from midas_engine.executor.process_executor import ProcessExecutor
+from midas_engine.executor.thread_executor import ThreadExecutor
+
 if TYPE_CHECKING:
     from midas_engine.executor.task import TaskExecutor, Workshop
     from midas_engine.settings import Settings
@@ -22,11 +26,7 @@ def open_executor(settings: Settings, workshop: Workshop | None = None, workers:
     chosen = settings.executor
     count = settings.evaluation.workers if workers is None else workers
     if count == 0 or chosen.kind == "threads":
-        from midas_engine.executor.thread_executor import ThreadExecutor
-
         return ThreadExecutor(max(1, count), workshop)
-    from midas_engine.executor.process_executor import ProcessExecutor
-
     return ProcessExecutor(count, workshop, memory_mb=chosen.memory_mb)
 
 
