@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 @dataclass(frozen=True, slots=True)
 class ModelSettings:
-    """Which model, and how much of it. Keys come from the environment only.
+    """Which model, and how much of it. Keys are no settings: see `midas keys`.
 
     Attributes:
         provider: Who proposes.

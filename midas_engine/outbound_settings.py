@@ -28,7 +28,7 @@ class OutboundSettings:
             committed in the proof.
         fills: Where fills come from: a name to `file:PATH` (JSON lines or CSV), `webhook:127.0.0.1:PORT` or
             `ccxt:EXCHANGE`.
-        told: Who is told what happens: a name to an address of apprise, its keys as `${NAME}` of the environment.
+        told: Who is told what happens: a name to an address of apprise, its keys as `${NAME}`, see `midas keys`.
         told_from: Least severity that is told: info, warning or critical.
         quiet_hours: UTC hours in which only what is critical is told, as 22:00-07:00; empty: none.
         brief_at: UTC time of the morning brief, as 07:00; empty: none is sent.

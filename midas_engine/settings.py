@@ -204,7 +204,7 @@ class Settings:
 
 MAX_FILE_BYTES = 256_000
 _SHORT = {"MIDAS_MODEL": "MIDAS_MODEL_MODEL"}  # the original's name; the full one wins
-_NOT_SETTINGS = ("MIDAS_API_KEY", "MIDAS_SERVICE_TOKEN")  # read where they are used, never stored
+_NOT_SETTINGS = ("MIDAS_API_KEY", "MIDAS_SERVICE_TOKEN", "MIDAS_KEY_FILE")  # read where they are used, never stored
 _SECRETS = "MIDAS_SECRET_"  # of far sides, by their names; never stored
 # Their keys are the user's own; only a file can give them.
 _TABLES = ("terminal.keys", "model.cutoffs", "model.prices", "model.options", "service.sessions", *OUTBOUND_TABLES)

@@ -56,6 +56,7 @@ VERBS = {
     "dsl": f"{_HERE}.dsl:dsl",
     "kb": f"{_HERE}.kb:kb",
     "trust": f"{_HERE}.trust:trust",
+    "keys": f"{_HERE}.keys:keys",
     "warmup": f"{_HERE}.warmup:warmup",
     "plugins": f"{_HERE}.plugins:plugins",
 }
@@ -103,7 +104,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "attest",
         "verify",
     ),
-    "Data, language, upkeep": ("data", "dsl", "kb", "backup", "restore", "trust", "warmup", "plugins"),
+    "Data, language, upkeep": ("data", "dsl", "kb", "backup", "restore", "trust", "keys", "warmup", "plugins"),
 }
 
 

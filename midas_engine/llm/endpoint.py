@@ -6,8 +6,9 @@
 | `OPENAI_BASE_URL`, `ANTHROPIC_BASE_URL` in the environment | the same: they are set beside each other |
 | any other `model.base_url` | `MIDAS_API_KEY` |
 
-An `api_key` that is given by hand goes wherever the settings point. No key leaves this machine over plain http, follows
-a redirect, or stands in an address. `HTTPS_PROXY` and `NO_PROXY` are obeyed: a proxy of an https address sees no key.
+Each is looked for as `secret_sources` says: environment, key file, keyring. An `api_key` that is given by hand goes
+wherever the settings point. No key leaves this machine over plain http, follows a redirect, or stands in an address.
+`HTTPS_PROXY` and `NO_PROXY` are obeyed: a proxy of an https address sees no key.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from midas_engine.errors import ModelKeyError, SettingsError
 from midas_engine.llm.client import Secret
 from midas_engine.llm.keys import checked_key
 from midas_engine.providers import PROVIDERS
+from midas_engine.secret_sources import find_secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -92,10 +94,13 @@ def find_endpoint(
     if key:
         key_name = "api_key"
     else:
-        key = checked_key(env.get(key_name, ""), key_name)
+        found_key = find_secret(key_name, env)
+        key = checked_key(found_key.value, found_key.where)
+        key_name = found_key.where
     if not key and own and provider != "compatible":
         raise ModelKeyError(
-            f"there is no API key for {provider}", hint=f"export {key_name}=..., or use --provider local"
+            f"there is no API key for {provider}",
+            hint=f"export {key_name}=..., or midas keys {key_name} --set, or use --provider local",
         )
     found = Endpoint(url, host, key, key_name, own, parts.scheme == "https", _is_loopback(parts.hostname or ""))
     if key and not found.secure and not found.loopback:

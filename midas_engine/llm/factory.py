@@ -1,4 +1,4 @@
-"""A client from the settings; keys come from the environment."""
+"""A client from the settings; keys come by their names, see `secret_sources`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from midas_engine.errors import SettingsError
 from midas_engine.llm.asking import asking_of
 from midas_engine.llm.endpoint import KEYS, find_endpoint
 from midas_engine.providers import PROVIDERS, load
+from midas_engine.secret_sources import have_secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 def available_providers(environ: Mapping[str, str] | None = None) -> tuple[str, ...]:
     """Researchers that can be used now: `local` always, a model provider when its key is there."""
     env = os.environ if environ is None else environ
-    return ("local", *(name for name, key in KEYS.items() if env.get(key, "").strip()))
+    return ("local", *(name for name, key in KEYS.items() if have_secret(key, env)))
 
 
 def make_client(settings: ModelSettings, api_key: str | None = None, *, clock: Clock | None = None) -> ModelClient:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fnmatch
-import os
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
@@ -12,7 +11,7 @@ from urllib.parse import urlsplit
 from midas_engine.errors import SettingsError
 from midas_engine.loopback.address import read_address
 from midas_engine.outbound.http_post import is_local
-from midas_engine.redaction import REDACTOR
+from midas_engine.secret_sources import find_secret
 from midas_engine.text import did_you_mean
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ class Address:
     """One line of the settings: a name, what kind of far side it is, where it is, and its options.
 
     Attributes:
-        where: What follows the kind, as written; `${NAME}` in it stands for a variable of the environment.
+        where: What follows the kind, as written; `${NAME}` in it stands for a secret of that name.
     """
 
     name: str
@@ -80,7 +79,20 @@ class Address:
         Raises:
             SettingsError: One is not set.
         """
-        return _REFERENCE.sub(lambda found: self._variable(found[1]), self.where)
+        return self.filled(self.where)
+
+    def filled(self, text: str) -> str:
+        """`text` with its variables put in.
+
+        Raises:
+            SettingsError: One is not set.
+        """
+        return _REFERENCE.sub(lambda found: self._variable(found[1]), text)
+
+    @property
+    def secret_names(self) -> tuple[str, ...]:
+        """Names of the variables that its address and its options refer to."""
+        return tuple(name for text in (self.where, *self.options.values()) for name in _REFERENCE.findall(text))
 
     def url(self) -> str:
         """`where` as the address of a web server that a secret may go to.
@@ -139,11 +151,12 @@ class Address:
         return self._variable(self.secret_name)
 
     def _variable(self, name: str) -> str:
-        value = os.environ.get(name, "")
-        if not value:
-            raise SettingsError(f"{self} needs {name} in the environment", hint=f"set {name}; it is kept nowhere")
-        REDACTOR.register(value)
-        return value
+        found = find_secret(name)
+        if not found:
+            raise SettingsError(
+                f"{self} needs {name}", hint=f"set it in the environment, or keep it with: midas keys {name} --set"
+            )
+        return found.value
 
     def take(self, known: Collection[str]) -> None:
         """Refuse options that this kind does not know.

@@ -13,7 +13,7 @@ from midas_engine.clock import WallClock
 from midas_engine.errors import MidasError, SettingsError
 from midas_engine.loopback.http import HttpDoor, Reply, Request
 from midas_engine.monitor.worker import Worker
-from midas_engine.redaction import redact
+from midas_engine.redaction import REDACTOR, redact
 from midas_engine.regular import open_regular
 
 if TYPE_CHECKING:
@@ -166,7 +166,8 @@ class FillTrades:
     def __init__(self, address: Address, source: Source, urls: Mapping[str, str] | None = None) -> None:
         address.take(("key", "symbols"))
         self.name, self._address, self._source, self._urls = address.name, address, source, urls
-        self._key, self._secret = address.options.get("key", ""), address.password()
+        self._key, self._secret = address.filled(address.options.get("key", "")), address.password()
+        REDACTOR.register(self._key)
         if not self._key:
             raise SettingsError(
                 f"{address} has no key", hint=f"set {address.name}.key; its secret: {address.secret_name}"

@@ -56,7 +56,7 @@ class Notifier:
             self._apprise = apprise.Apprise()
             known = self._apprise.add(f"{address.kind}:{reach}")
         if not known:
-            hint = "see apprise's list of services; a key stands in it as ${NAME} and comes from the environment"
+            hint = "see apprise's list of services; a key stands in it as ${NAME}, see midas keys"
             raise SettingsError(f"{address} is no address that apprise knows", hint=hint)
         self._worker = Worker(f"midas-told-{address.name}")
 

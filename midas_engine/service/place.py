@@ -13,6 +13,7 @@ from pathlib import Path
 from midas_engine.errors import KnowledgeBaseError, SettingsError
 from midas_engine.redaction import REDACTOR
 from midas_engine.regular import open_regular
+from midas_engine.secret_sources import find_secret
 
 FOLDER = ROLE = "service"
 TOKEN_VARIABLE = "MIDAS_SERVICE_TOKEN"
@@ -80,16 +81,16 @@ class Place:
             private_folder(folder)
 
     def token(self) -> str:
-        """The token: the environment's, else the file's, which is made with the first call.
+        """The token: that of `MIDAS_SERVICE_TOKEN`, else the file's, which is made with the first call.
 
         Raises:
             SettingsError: It is too short to be one.
             KnowledgeBaseError: The file may be read by others, or cannot be made.
         """
-        given = os.environ.get(TOKEN_VARIABLE, "").strip()
-        token = given or self._kept_token()
+        given = find_secret(TOKEN_VARIABLE)
+        token = given.value or self._kept_token()
         if len(token) < _LEAST_TOKEN:
-            where = TOKEN_VARIABLE if given else str(self.token_file)
+            where = given.where if given else str(self.token_file)
             raise SettingsError(f"the token in {where} is too short", hint=f"{_LEAST_TOKEN} characters at least")
         REDACTOR.register(token)
         return token
@@ -100,7 +101,7 @@ class Place:
         Raises:
             SettingsError: There is none.
         """
-        if not os.environ.get(TOKEN_VARIABLE) and not self.token_file.exists():
+        if not find_secret(TOKEN_VARIABLE) and not self.token_file.exists():
             raise SettingsError("there is no token for the service", hint=f"set {TOKEN_VARIABLE}, or give its --kb")
         return self.token()
 
