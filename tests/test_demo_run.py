@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import shutil
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -121,6 +122,19 @@ def test_its_documents_are_in_the_users_base_once(twice: tuple[DemoResult, DemoR
         assert (report.parent / picture).is_file()
     assert [p for p in second.documents if "features" in p] == []
     assert kb.check() == []
+
+
+def test_the_base_in_the_repository_is_as_the_demo_leaves_it(
+    twice: tuple[DemoResult, DemoResult], home: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(ROOT / "demo_artifacts" / "midas-kb", tmp_path / "kb")
+    kept, fresh = KnowledgeBase(tmp_path / "kb"), KnowledgeBase(home / "midas-kb")
+    assert kept.check() == []
+    assert {r.name: r.expression for r in kept.features()} == {r.name: r.expression for r in fresh.features()}
+    assert {d.title for d in kept.learnings()} == {d.title for d in fresh.learnings()}
+    assert {p for p in twice[0].documents if p.startswith("reports/")} == {
+        kept.relative(p) for p in (kept.path / "reports").rglob("*") if p.is_file()
+    }
 
 
 def test_a_candidate_of_the_demo_is_promoted_and_taken_back(twice: tuple[DemoResult, DemoResult], home: Path) -> None:
