@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from midas_engine import events as ev
 from midas_engine.monitor.alerts.order import loudest_first
 from midas_engine.sentence import Money, Sentence, Standing, sentence
-from midas_tui.sanitise import StreamCleaner, clean
+from midas_tui.session_view import STREAM_LINES, SessionView, TrialRow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,63 +21,9 @@ if TYPE_CHECKING:
 SPARK_POINTS = 60
 Places = dict[str, tuple[str, bool]]
 """State of each feature, and whether it is paused."""
-STREAM_LINES = 2000
 FAULTS = 500
 
-
-@dataclass(slots=True)
-class TrialRow:
-    """One expression of a session as the iteration tree shows it."""
-
-    key: str
-    iteration: int
-    name: str
-    expression: str
-    status: str
-    note: str = ""
-    scored: ev.CandidateScored | None = None
-
-
-@dataclass(slots=True)
-class SessionView:
-    """One discovery session as the screen shows it: its state, its text, its trials."""
-
-    session_id: str
-    goal: str = ""
-    researcher: str = ""
-    status: str = "running"
-    iteration: int = 0
-    max_iterations: int = 0
-    phase: str = ""
-    accepted: tuple[str, ...] = ()
-    reason: str = ""
-    tokens: int = 0
-    cost_usd: float = 0.0
-    trials: dict[str, TrialRow] = field(default_factory=dict)
-    lines: deque[tuple[str, str]] = field(default_factory=lambda: deque(maxlen=STREAM_LINES))
-    dropped: int = 0
-    cleaner: StreamCleaner = field(default_factory=StreamCleaner)
-
-    def add_text(self, text: str, role: str = "") -> None:
-        """Append streamed text: whole lines and the growing last one."""
-        parts = self.cleaner.feed(text).split("\n")
-        if self.lines and self.lines[-1][1] == role and role == "":
-            self.lines[-1] = (self.lines[-1][0] + parts[0], role)
-            parts = parts[1:]
-        for part in parts:
-            self._append(part, role)
-
-    def add_line(self, text: str, role: str) -> None:
-        """Append a line of our own (a heading, a verdict)."""
-        while self.lines and not self.lines[-1][0].strip() and not self.lines[-1][1]:
-            self.lines.pop()
-        self._append(clean(text, newlines=False), role)
-        self._append("", "")
-
-    def _append(self, text: str, role: str) -> None:
-        if len(self.lines) == STREAM_LINES:
-            self.dropped += 1
-        self.lines.append((text, role))
+__all__ = ["STREAM_LINES", "Past", "Places", "SessionView", "Store", "TrialRow"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,8 +185,8 @@ class Store:
 
     @property
     def running_session(self) -> SessionView | None:
-        """The session that runs, if one does."""
-        return next((s for s in self.sessions.values() if s.status == "running"), None)
+        """The session that runs, if one does; of several the one that began last."""
+        return next((s for s in reversed(self.sessions.values()) if s.running), None)
 
     def reset_live(self, alerts: list[Alert], metrics: dict[str, FeatureMetrics]) -> None:
         """Take the engine's own state whole: at start, and after replay went back in time."""
@@ -301,62 +247,7 @@ class Store:
             self.mark("alerts", "documents")
 
     def _apply_session(self, event: ev.SessionEvent) -> None:
+        if isinstance(event, ev.SessionStarted):  # begun, resumed or repeated: what was heard of it comes again
+            self.sessions.pop(event.session_id, None)
         view = self.sessions.setdefault(event.session_id, SessionView(event.session_id))
-        self.mark("session")
-        match event:
-            case ev.SessionStarted():
-                view.goal, view.researcher = event.goal, event.researcher
-                view.max_iterations = event.max_iterations
-                view.add_line(f"goal: {event.goal}", "accent")
-                if event.destination:
-                    view.add_line(f"asks {event.destination}", "muted")
-            case ev.PhaseStarted():
-                view.iteration, view.phase = event.iteration, event.phase
-                view.add_line(f"{event.iteration}. {event.phase}", "muted")
-            case ev.TokensStreamed():
-                view.tokens += 1
-                view.add_text(event.text)
-            case ev.PlanMade():
-                view.add_line(f"hypothesis: {event.hypothesis}", "accent")
-            case ev.ExpressionProposed():
-                key = f"{event.iteration}/{event.name}"
-                view.trials[key] = TrialRow(
-                    key, event.iteration, event.name, event.expression, "proposed", event.rationale
-                )
-            case ev.ExpressionRefused():
-                key = f"{event.iteration}/!{len(view.trials)}"
-                view.trials[key] = TrialRow(
-                    key, event.iteration, event.name or "refused", event.expression, "refused", event.reason
-                )
-                view.add_line(f"refused: {event.expression}: {event.reason.splitlines()[0]}", "warn")
-            case ev.CandidateScored():
-                self._apply_score(view, event)
-            case ev.CandidateAccepted():
-                view.accepted = (*view.accepted, event.name)
-                view.add_line(f"accepted: {event.name} = {event.expression}", "ok")
-                self.mark("pipeline")
-            case ev.ModelCalled():
-                view.cost_usd += event.cost_usd
-            case ev.SessionEnded():
-                view.add_text(view.cleaner.flush())
-                view.status, view.reason = event.result, event.reason
-                for row in view.trials.values():
-                    row.status = "not scored" if row.status == "proposed" else row.status
-                role = {"success": "ok", "error": "crit"}.get(event.result, "accent")
-                view.add_line(f"{event.result}: {event.reason or f'{event.tried} tried'}", role)
-                self.mark("documents", "pipeline")
-            case _:
-                pass
-
-    @staticmethod
-    def _apply_score(view: SessionView, event: ev.CandidateScored) -> None:
-        key = f"{event.iteration}/{event.name}"
-        row = view.trials.get(key) or TrialRow(key, event.iteration, event.name, event.expression, "")
-        row.status = "accepted" if event.accepted else "repeat" if event.repeated else "rejected"
-        row.scored = event
-        view.trials[key] = row
-        verdict = "passes" if event.accepted else "fails"
-        view.add_line(
-            f"{event.name}: t {event.score_t:+.2f} against {event.line_t:.2f}, IC {event.rank_ic:+.3f}: {verdict}",
-            "ok" if event.accepted else "muted",
-        )
+        self.mark("session", *view.apply(event))

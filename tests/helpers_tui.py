@@ -25,6 +25,7 @@ from helpers_tui_parts import (
     scripted_book,
 )
 from helpers_tui_session import NOW as NOW
+from helpers_tui_session import searched as searched
 from helpers_tui_session import session_events as session_events
 from midas_engine import events as ev
 from midas_engine.bus import EventBus

@@ -11,7 +11,7 @@ from helpers_tui import (
     running,
     screen_text,
     scripted,
-    session_events,
+    searched,
     toasts,
     type_text,
     until,
@@ -54,37 +54,129 @@ async def test_escape_starts_nothing() -> None:
         await until(pilot, lambda: isinstance(app.screen, LineModal), "it can be asked again")
 
 
-async def test_the_stream_shows_goal_words_refusals_and_trials() -> None:
-    async with scripted(mode="discovery", size=(160, 45)) as (app, pilot, runtime):
-        for event in session_events():
+def hear(app: MidasApp, runtime: Any, *sessions: str) -> None:
+    for session in sessions:
+        for event in searched(session):
             runtime.bus.publish(event)
-        app.shell.bridge.pump()
+    app.shell.bridge.pump()
+
+
+def row_of(app: MidasApp, name: str) -> str:
+    """The line that shows an expression."""
+    return next(line for line in screen_text(app).splitlines() if f"├ {name} " in line or f"└ {name} " in line)
+
+
+async def test_sessions_are_a_tree_with_reasons_a_map_and_what_is_left(tmp_path: Path) -> None:
+    async with scripted(mode="discovery", size=(160, 45)) as (app, pilot, runtime):
+        hear(app, runtime, "first", "second")
         await pilot.pause()
         text = screen_text(app)
-        for part in ("funding carry on majors", "Crowded longs pay funding.", "a window is positive", "1/3 plan"):
-            assert part in text
-        assert "session 1/3 plan" in text.splitlines()[0]
-
-
-async def test_the_six_verdicts_of_the_chosen_expression() -> None:
-    agents = tuple(ev.AgentRow(agent=f"agent_{i}", passed=i != 2, score=0.5, summary=f"said {i}") for i in range(6))
-    async with scripted(mode="discovery", size=(160, 45)) as (app, pilot, runtime):
-        for event in session_events():
-            runtime.bus.publish(event)
+        assert "session 2/6 assess" in text.splitlines()[0]
+        assert "2 sessions, 14 tried, 2 saved" in text
+        # Two sessions at once, each with its plans, its refinements below what they come from, and the change in words.
+        assert text.count("► - funding carry on majors: running 2/6 assess, 7 tried, 1 saved") == 2
+        assert "├ 1. slow funding predicts the next eight hours" in text
+        assert "│ └ carry_72 " in text
+        assert "│   └ carry_168 " in text
+        assert "│     └ carry_168_volume " in text
+        assert "+3.3 ········│◆·· 72 → 168: passed research, sealed l" in row_of(app, "carry_168")
+        assert "+ * cs_rank(volume): saved as a" in row_of(app, "carry_168_volume")
+        assert "not scored: a window is a positive" in row_of(app, "crowding")
+        assert "tried before in this session" in row_of(app, "carry_slow")
+        assert "being scored" in row_of(app, "crowding_price")
+        # The map: one dot for each that has a figure of its own; what passes stands right of the line.
+        assert "t against the line 2.91: funding carry on majors" in text
+        dots = [line[2:95] for line in text.splitlines()[3:8]]
+        line_at = dots[-1].index("│")
+        assert sum(row.count("•") for row in dots) == 3
+        assert dots[-1].index("◆") > line_at > dots[-1].index("•")
+        for left in ("30 of 36 left", "$1.93 of $2.00, 59 of 60 calls left", "27.3 of 30 min left"):
+            assert left in text
+        assert "2 looks, 1 held; next p 0.0051, first 0.0042" in text
+        # The newest has the cursor until the reader goes elsewhere; then new ones take it no more.
+        assert app.screen.query_one("#tree", LineTable).cursor_key == "second/7"
+        await press(pilot, "k", "k", "k", "k", "k")
+        text = screen_text(app)
+        assert "from carry_168" in text
+        assert "- -cs_rank(ts_mean(funding_rate, 168))" in text
+        assert "+ -cs_rank(ts_mean(funding_rate, 168)) * cs_rank(volume)" in text
+        assert "t +3.90 / line 2.91 at 36 trials" in text
+        assert "sealed look 5 held: p had to reach 0.0038" in text
+        assert text.count("said its part") == 6
         runtime.bus.publish(
-            ev.CandidateScored(
-                at=NOW, session_id="s1", iteration=1, name="carry_72", expression="-cs_rank(ts_mean(funding_rate, 72))",
-                accepted=False, composite=0.61, rank_ic=0.021, score_t=2.4, line_t=2.9, trials=3, agents=agents,
-                suggestions=("hold longer",),
-            )
-        )  # fmt: skip
+            ev.ExpressionProposed(at=NOW, session_id="second", iteration=2, name="newest", expression="close")
+        )
+        app.shell.bridge.pump()
+        assert app.screen.query_one("#tree", LineTable).cursor_key == "second/3"
+        await press(pilot, "t")
+        assert app.screen.query_one("#tree", LineTable).cursor_key == "second/8"
+        # Folding, narrowing, and a heading that lists the expressions by t.
+        await press(pilot, "h")
+        assert "► + funding carry on majors" in screen_text(app)
+        assert app.screen.query_one("#tree", LineTable).cursor_key == "second"
+        await press(pilot, "slash", *"volume", "enter")
+        assert "/volume" in screen_text(app)
+        await press(pilot, "l")
+        kept = app.screen.query_one("#tree", LineTable).keys
+        assert [key for key in kept if key.startswith("second")] == [
+            "second", "second/plan 1", "second/1", "second/2", "second/3"
+        ]  # fmt: skip
+        await press(pilot, "escape")
+        app.screen.sort_table(app.screen.query_one("#tree", LineTable), "t")  # type: ignore[attr-defined]
+        first = app.screen.query_one("#tree", LineTable).keys
+        assert len(first) == 8, "only expressions, of the session chosen"
+        app.screen.sort_table(app.screen.query_one("#tree", LineTable), "t")  # type: ignore[attr-defined]
+        app.screen.sort_table(app.screen.query_one("#tree", LineTable), "t")  # type: ignore[attr-defined]
+        assert app.screen.query_one("#tree", LineTable).keys[0] == "second"
+        # Enter on a refused one shows all of it, on a saved one its card.
+        app.screen.query_one("#tree", LineTable).move_to("second/2")
+        await press(pilot, "enter")
+        await readable(pilot)
+        assert "sealed look 4 did not hold (trading_cost): p had to reach 0.0042" in screen_text(app)
+        await press(pilot, "escape")
+        for event in session_end("second"):
+            runtime.bus.publish(event)
         app.shell.bridge.pump()
         await pilot.pause()
+        assert "not scored" in row_of(app, "crowding_price")
+        # What is heard again from its start (a replay of the run, a session resumed) takes the place of what was heard.
+        hear(app, runtime, "second")
+        assert len(app.store.sessions["second"].trials) == 7
+        # A narrow screen has all of it, the tree over its whole width.
+        await pilot.resize_terminal(80, 24)
+        await until(pilot, lambda: "7/36" in screen_text(app) or "6/36" in screen_text(app))
         text = screen_text(app)
-        assert "✓✓·✓✓✓" in text
-        assert "t +2.40 / line 2.90 at 3 trials" in text
-        assert "- hold longer" in text
-        assert all(f"said {i}" in text for i in range(6))
+        assert "6/36 trials  $0.07/2.00  1/60 calls  2.7/30 min  2 looks, 1 held" in text
+        assert app.screen.query_one("#tree").region.width == 80
+
+
+def session_end(session: str) -> list[ev.Event]:
+    return [ev.SessionEnded(at=NOW, session_id=session, result="success", accepted=("carry_168_volume",), tried=7)]
+
+
+def test_events_of_before_say_why_from_their_agents() -> None:
+    from midas_tui.session_view import SessionView
+
+    agents = (ev.AgentRow(agent="trading_cost", passed=False, score=0.1, summary="loses 2 bps a bar"),)
+    figures = {"at": NOW, "session_id": "s", "iteration": 1, "expression": "close", "accepted": False, "trials": 3}
+    view = SessionView("s")
+    scored: dict[str, Any] = {**figures, "composite": 0.1, "rank_ic": 0.01}
+    view.apply(ev.CandidateScored(name="a", score_t=3.0, line_t=2.9, agents=agents, **scored))
+    view.apply(ev.CandidateScored(name="b", score_t=2.0, line_t=2.9, **scored))
+    view.apply(ev.CandidateScored(name="c", score_t=3.0, line_t=2.9, **scored))
+    assert [row.words for row in view.trials.values()] == [
+        "trading_cost: loses 2 bps a bar",
+        "t +2.00 is below the line 2.90",
+        "passed research, not confirmed on the sealed part",
+    ]
+    # A refinement that keeps its parent's name is a row of its own, below it.
+    for expression, origin in (("cs_rank(close)", ""), ("-cs_rank(close)", "same"), ("cs_rank(high)", "gone")):
+        view.apply(
+            ev.ExpressionProposed(
+                at=NOW, session_id="s", iteration=2, name="same", expression=expression, refined_from=origin
+            )
+        )
+    assert [(row.parent, row.depth) for row in view.trials.values()][3:] == [("", 0), ("4", 1), ("5", 2)]
 
 
 async def test_a_reader_who_scrolled_up_is_never_moved_and_can_follow_again() -> None:
@@ -137,13 +229,14 @@ async def test_a_real_session_runs_to_its_end_and_leaves_a_learning(
 ) -> None:
     monkeypatch.setattr("midas_engine.runtime.sessions.SESSION_ITERATIONS", 1)
     market = write_market(tmp_path, days=60)
-    async with running(tmp_path / "kb", market, mode="discovery", size=(160, 45)) as (app, pilot):
+    few: dict[str, Any] = {"evaluation.screened": 60}
+    async with running(tmp_path / "kb", market, mode="discovery", size=(160, 45), **few) as (app, pilot):
         await begin(app, pilot)
         view = next(iter(app.store.sessions.values()))
         await until(pilot, lambda: view.status != "running", "it ended")
         assert view.status in ("failed", "success"), view.reason
         assert any(trial.scored for trial in view.trials.values())
-        assert app.screen.query_one("#trials", LineTable).keys
+        assert app.screen.query_one("#tree", LineTable).keys
         assert list((tmp_path / "kb/knowledge/learnings/offline").glob("*.md"))
         await press(pilot, "4")
         await until(pilot, lambda: "learnings/offline" in screen_text(app))

@@ -17,7 +17,7 @@ from helpers_tui import (
     running,
     screen_text,
     scripted,
-    session_events,
+    searched,
     until,
     write_market,
 )
@@ -55,7 +55,7 @@ async def test_every_cell_selects_the_row_that_is_drawn_there(mode: str, size: t
     runtime = ScriptedRuntime()
     runtime.found += [metrics(f"feature_{i:03d}") for i in range(30)]
     async with scripted(runtime, mode=mode, size=size) as (app, pilot, _):
-        for event in session_events():
+        for event in searched():
             runtime.bus.publish(event)
         app.shell.bridge.pump()
         await app.workers.wait_for_complete()

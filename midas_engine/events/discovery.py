@@ -17,7 +17,18 @@ class SessionEvent(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionStarted(SessionEvent):
-    """A discovery session began. `destination` names the host that a model's questions and the key go to."""
+    """A discovery session began.
+
+    Attributes:
+        destination: The host that a model's questions and the key go to.
+        planned_trials: The most expressions it may try: what its line is drawn for; 0 where it was not told.
+        budget_usd: Dollars it may spend; 0: no model is asked, or it was not told.
+        budget_calls: Model calls it may make; 0 likewise.
+        budget_minutes: Wall time it may take; 0: no limit.
+        data: The data that it searches.
+        horizon: Bars ahead that the gates are judged on.
+        replays: The session whose record this repeats; empty for one that searches.
+    """
 
     goal: str
     researcher: str
@@ -26,6 +37,13 @@ class SessionStarted(SessionEvent):
     max_iterations: int = 0
     candidates_per_iter: int = 0
     destination: str = ""
+    planned_trials: int = 0
+    budget_usd: float = 0.0
+    budget_calls: int = 0
+    budget_minutes: float = 0.0
+    data: str = ""
+    horizon: int = 0
+    replays: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,12 +86,13 @@ class ExpressionProposed(SessionEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpressionRefused(SessionEvent):
-    """A proposed expression was refused before scoring."""
+    """A proposed expression was refused before scoring. `refined_from` is what it was to improve."""
 
     iteration: int
     expression: str
     reason: str
     name: str = ""
+    refined_from: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +107,7 @@ class AgentRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CandidateScored(SessionEvent):
-    """The six agents judged an expression on the research part."""
+    """The six agents judged an expression on the research part. `why` says what it was not accepted for."""
 
     iteration: int
     name: str
@@ -101,6 +120,29 @@ class CandidateScored(SessionEvent):
     trials: int
     agents: tuple[AgentRow, ...] = ()
     suggestions: tuple[str, ...] = ()
+    repeated: bool = False
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldoutLooked(SessionEvent):
+    """The sealed part was opened for an expression. No figure of it is told, only what it had to reach and cost.
+
+    Attributes:
+        number: Which look of the lifetime this was, from 1.
+        line: The p it had to reach.
+        next_line: The p the next look will have to reach.
+        vetoes: What stood against it besides its p.
+        repeated: Answered from the ledger: it cost nothing.
+    """
+
+    iteration: int
+    name: str
+    passed: bool
+    number: int
+    line: float
+    next_line: float
+    vetoes: tuple[str, ...] = ()
     repeated: bool = False
 
 

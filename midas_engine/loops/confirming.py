@@ -39,6 +39,7 @@ class Confirmation:
         accepted: Names of the candidates that were saved.
         found: Those, name -> expression.
         unconfirmed: How many passed research and no more.
+        why: What the last one was not confirmed for.
     """
 
     host: SessionHost
@@ -51,6 +52,7 @@ class Confirmation:
     accepted: list[str] = field(default_factory=list)
     found: dict[str, str] = field(default_factory=dict)
     unconfirmed: int = 0
+    why: str = ""
 
     async def confirm(
         self, proposal: Proposal, hypothesis: str, research: MultiAgentResult, key: TrialKey, account: TrialAccount
@@ -62,12 +64,14 @@ class Confirmation:
         except EvaluationError as error:
             # What could not be looked at is not confirmed.
             self.voice.say(f"{proposal.name} could not be confirmed: {error.message}\n")
+            self.why = f"could not be confirmed: {error.message}"
             self.unconfirmed += 1
             return False
         look = await self.record.answer("look", HoldoutLook, functools.partial(account.look, key, sealed))
-        self.voice.say(look_words(look))
+        self.voice.looked(proposal.name, look)
         if not look.passed:
             self.unconfirmed += 1
+            self.why = f"passed research, {look_words(look).strip()}"
             if only_costs(research, look):
                 await self.offer(proposal, research, key)
             if not look.sound:
@@ -85,6 +89,7 @@ class Confirmation:
         saved = await self._saved(record, key)
         if saved.known:
             self.voice.say(f"{record.name} is {saved.known} already: nothing is saved twice\n")
+            self.why = f"it is {saved.known} already: nothing is saved twice"
             return False
         self.accepted.append(saved.name)
         self.found[saved.name] = proposal.expression

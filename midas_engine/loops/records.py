@@ -82,6 +82,11 @@ def agent_rows(result: MultiAgentResult) -> tuple[AgentRow, ...]:
     return tuple(AgentRow(agent=v.agent, passed=v.passed, score=v.score, summary=v.summary) for v in result.verdicts)
 
 
+def refusal_words(result: MultiAgentResult) -> str:
+    """What the research part refused an expression for: each agent that did, in its own words."""
+    return "; ".join(f"{v.agent}: {v.summary}" for v in result.verdicts if not v.passed)
+
+
 def flat_figures(result: MultiAgentResult, prefix: str = "") -> dict[str, Any]:
     """The figures kept with a candidate; NaN is left out."""
     e = result.evaluation

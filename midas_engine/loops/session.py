@@ -26,7 +26,7 @@ from midas_engine.loops.inputs import SessionInputs, gather
 from midas_engine.loops.interrupted import drop_interrupted
 from midas_engine.loops.known import KnownTrial, known_trial, rules_mark, same_feature
 from midas_engine.loops.power_text import power_text
-from midas_engine.loops.records import SessionEnd, learning_document, trial_result
+from midas_engine.loops.records import SessionEnd, learning_document, refusal_words, trial_result
 from midas_engine.loops.research_context import fixed_context
 from midas_engine.loops.screening import SessionScreen
 from midas_engine.loops.session_digest import SessionDigest
@@ -140,10 +140,7 @@ class Session:
         )  # fmt: skip
         given = self._given = await record.answer("inputs", SessionInputs, lambda: asyncio.to_thread(read))
         destination = researcher.destination if isinstance(researcher, GoesSomewhere) else ""
-        self._voice.started(
-            self.goal, researcher.name, config.model, self._regime,
-            config.max_iterations, config.candidates_per_iter, destination,
-        )  # fmt: skip
+        self._voice.started(self.goal, researcher.name, self._regime, config, loop.settings, destination)
         if given.problem:
             self._voice.say(f"thresholds.json was refused, the last good ones are used: {given.problem}\n")
         for line in given.retired:
@@ -219,6 +216,7 @@ class Session:
             if current is None:
                 return
             self._voice.begin("assess")
+            self._voice.came_from = came_from
             result = await self._assess(current, plan, came_from)
             if result is None or result.passed or attempt == self._loop.config.refinements:
                 return
@@ -238,7 +236,7 @@ class Session:
         self._voice.proposed(proposal, came_from)
         known = self._verdicts.get(key)
         if known is not None:
-            self._voice.scored(proposal, known[0], known[1], accepted=False, repeated=True)
+            self._voice.scored(proposal, *known, accepted=False, repeated=True, why="tried before in this session")
             return None
         if (before := await self._known(proposal, key)) is not None:
             self.results.append(before.result)
@@ -257,7 +255,8 @@ class Session:
         accepted = verdict.overall_pass and await self._confirming.confirm(
             proposal, plan.hypothesis, verdict, key, self._account
         )  # fmt: skip
-        self._voice.scored(proposal, result, verdict, accepted=accepted, repeated=False)
+        why = "" if accepted else self._confirming.why if verdict.overall_pass else refusal_words(verdict)
+        self._voice.scored(proposal, result, verdict, accepted=accepted, repeated=False, why=why)
         if self._screen is not None:
             await self._screen.enter(proposal, result, "model" if isinstance(self._researcher, AsksModel) else "")
         if only_costs(verdict):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from midas_engine.events import TokensStreamed, to_dict
+from midas_engine.events import HoldoutLooked, TokensStreamed, to_dict
 from midas_engine.journal.transcript import text_hash
 
 if TYPE_CHECKING:
@@ -13,6 +13,15 @@ if TYPE_CHECKING:
 
 # When and where it was said, and how long it took.
 _LEFT_OUT = frozenset({"at", "path", "learning_path", "seconds", "destination", "version", "again"})
+
+# What events say since the first records were made: those repeat as they did. The words of a look are streamed too.
+_SAID_LATER = {
+    "SessionStarted": frozenset(
+        {"planned_trials", "budget_usd", "budget_calls", "budget_minutes", "data", "horizon", "replays"}
+    ),
+    "ExpressionRefused": frozenset({"refined_from"}),
+    "CandidateScored": frozenset({"why"}),
+}
 
 
 class SessionDigest:
@@ -29,6 +38,8 @@ class SessionDigest:
 
     def add(self, event: Event) -> None:
         """Take the next event."""
+        if isinstance(event, HoldoutLooked):
+            return
         if isinstance(event, TokensStreamed):
             where = (event.iteration, event.phase)
             if where != self._where:
@@ -37,7 +48,8 @@ class SessionDigest:
             self._text.append(event.text)
             return
         self._flush()
-        said = {name: value for name, value in to_dict(event).items() if name not in _LEFT_OUT}
+        out = _LEFT_OUT | _SAID_LATER.get(type(event).__name__, frozenset())
+        said = {name: value for name, value in to_dict(event).items() if name not in out}
         self._mark(type(event).__name__, json.dumps(said, sort_keys=True))
 
     def _flush(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from midas_engine import events as ev
-from midas_engine.loops.records import agent_rows
+from midas_engine.loops.records import agent_rows, look_words
 from midas_engine.redaction import redacted
 
 if TYPE_CHECKING:
@@ -13,10 +13,13 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from midas_engine.clock import Clock
+    from midas_engine.evaluator.trials.holdout import HoldoutLook
     from midas_engine.llm.client import ModelReply, ModelRequest
+    from midas_engine.loops.config import OfflineLoopConfig
     from midas_engine.loops.known import KnownTrial
     from midas_engine.models import MultiAgentResult
     from midas_engine.proposer.protocol import Plan, Proposal, TrialResult
+    from midas_engine.settings import Settings
 
 
 class Voice:
@@ -32,6 +35,7 @@ class Voice:
         self._out, self._clock, self._id = emit, clock, session_id
         self.iteration = 0
         self.phase = "plan"
+        self.came_from = ""  # what the expression at hand was to improve
 
     def _emit(self, event: ev.Event) -> None:
         self._out(redacted(event))  # a goal, a name or a reason may quote a key
@@ -41,14 +45,18 @@ class Voice:
         return self._clock.now()
 
     def started(
-        self, goal: str, researcher: str, model: str, regime: str, iterations: int, candidates: int,
-        destination: str = "",
-    ) -> None:  # fmt: skip
-        """The session begins."""
+        self, goal: str, researcher: str, regime: str, config: OfflineLoopConfig, settings: Settings, destination: str
+    ) -> None:
+        """The session begins; what it may spend on models is said where one is asked."""
+        model = settings.model if destination else None
         self._emit(
             ev.SessionStarted(
-                at=self.now(), session_id=self._id, goal=goal, researcher=researcher, model=model, regime=regime,
-                max_iterations=iterations, candidates_per_iter=candidates, destination=destination,
+                at=self.now(), session_id=self._id, goal=goal, researcher=researcher, model=config.model,
+                regime=regime, max_iterations=config.max_iterations, candidates_per_iter=config.candidates_per_iter,
+                destination=destination, planned_trials=config.planned_trials,
+                budget_usd=model.session_usd if model is not None else 0.0,
+                budget_calls=model.session_calls if model is not None else 0,
+                budget_minutes=settings.model.session_minutes, data=settings.data, horizon=settings.evaluation.target,
             )
         )  # fmt: skip
 
@@ -97,20 +105,21 @@ class Voice:
         self._emit(
             ev.ExpressionRefused(
                 at=self.now(), session_id=self._id, iteration=self.iteration, expression=proposal.expression[:500],
-                reason=reason, name=proposal.name[:80],
+                reason=reason, name=proposal.name[:80], refined_from=self.came_from,
             )
         )  # fmt: skip
 
     def scored(
-        self, proposal: Proposal, result: TrialResult, verdict: MultiAgentResult, *, accepted: bool, repeated: bool
-    ) -> None:
-        """The six verdicts on the research part, and whether the later parts agreed."""
+        self, proposal: Proposal, result: TrialResult, verdict: MultiAgentResult, *,
+        accepted: bool, repeated: bool, why: str = "",
+    ) -> None:  # fmt: skip
+        """The six verdicts on the research part, whether the later parts agreed, and what it was not accepted for."""
         self._emit(
             ev.CandidateScored(
                 at=self.now(), session_id=self._id, iteration=self.iteration, name=proposal.name,
                 expression=proposal.expression, accepted=accepted, composite=result.composite, rank_ic=result.rank_ic,
                 score_t=result.score_t, line_t=result.line_t, trials=verdict.trials, agents=agent_rows(verdict),
-                suggestions=result.suggestions, repeated=repeated,
+                suggestions=result.suggestions, repeated=repeated, why=why,
             )
         )  # fmt: skip
 
@@ -123,7 +132,18 @@ class Voice:
                 at=self.now(), session_id=self._id, iteration=self.iteration, name=proposal.name,
                 expression=proposal.expression, accepted=False, composite=result.composite, rank_ic=result.rank_ic,
                 score_t=result.score_t, line_t=result.line_t, trials=found.trials, agents=found.agents,
-                suggestions=result.suggestions, repeated=True,
+                suggestions=result.suggestions, repeated=True, why=f"tried before, {result.known}",
+            )
+        )  # fmt: skip
+
+    def looked(self, name: str, look: HoldoutLook) -> None:
+        """The sealed part was opened: its words, and what the look had to reach."""
+        self.say(look_words(look))
+        self._emit(
+            ev.HoldoutLooked(
+                at=self.now(), session_id=self._id, iteration=self.iteration, name=name, passed=look.passed,
+                number=look.number, line=look.line, next_line=look.next_line, vetoes=look.vetoes,
+                repeated=look.repeated,
             )
         )  # fmt: skip
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 FAULTS_KEPT = 100
 SESSION_EVENTS_KEPT = 5_000
+SESSIONS_KEPT = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,9 @@ def whole_of(runtime: Runtime) -> Whole:
 
 
 class Past:
-    """Events that a terminal needs though they came before it: the newest of each kind, faults, the last session.
+    """Events that a terminal needs though they came before it: the newest of each kind, faults, the last sessions.
+
+    Of ended sessions but the newest the tree is kept and not the streamed text.
 
     Args:
         bus: Whose events.
@@ -99,7 +102,7 @@ class Past:
         self._number = 0
         self._newest: dict[type[ev.Event], tuple[int, ev.Event]] = {}
         self._faults: deque[tuple[int, ev.Event]] = deque(maxlen=FAULTS_KEPT)
-        self._session: deque[tuple[int, ev.Event]] = deque(maxlen=SESSION_EVENTS_KEPT)
+        self._sessions: dict[str, deque[tuple[int, ev.Event]]] = {}
         self._untap = bus.tap(self._take)
 
     def _take(self, event: ev.Event) -> None:
@@ -110,12 +113,28 @@ class Past:
             self._faults.append((self._number, event))
         elif isinstance(event, ev.SessionEvent):
             if isinstance(event, ev.SessionStarted):
-                self._session.clear()
-            self._session.append((self._number, event))
+                self._begin(event.session_id)
+            kept = self._sessions.setdefault(event.session_id, deque(maxlen=SESSION_EVENTS_KEPT))
+            kept.append((self._number, event))
+
+    def _begin(self, session_id: str) -> None:
+        """Make room for a session that begins, or comes again."""
+        self._sessions.pop(session_id, None)
+        for name, kept in self._sessions.items():
+            if kept and isinstance(kept[-1][1], ev.SessionEnded):
+                told = [one for one in kept if not isinstance(one[1], ev.TokensStreamed)]
+                self._sessions[name] = deque(told, maxlen=SESSION_EVENTS_KEPT)
+        while len(self._sessions) >= SESSIONS_KEPT or self._held > SESSION_EVENTS_KEPT:
+            del self._sessions[next(iter(self._sessions))]
+
+    @property
+    def _held(self) -> int:
+        return sum(map(len, self._sessions.values()))
 
     def message(self) -> bytes:
         """All of it with their numbers, oldest first, as JSON."""
-        found = sorted([*self._newest.values(), *self._faults, *self._session], key=lambda one: one[0])
+        told = [one for kept in self._sessions.values() for one in kept]
+        found = sorted([*self._newest.values(), *self._faults, *told], key=lambda one: one[0])
         return b"[" + b",".join(b"[%d,%s]" % (number, packed(event)) for number, event in found) + b"]"
 
     def close(self) -> None:

@@ -1,47 +1,47 @@
-"""Discovery: sessions, what each tried, the researcher's words as they come, the six verdicts."""
+"""Discovery: sessions as a tree with a map, why each expression was refused, the researcher's words as they come."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.containers import Container, VerticalScroll
 
 from midas_engine.events import to_dict
-from midas_tui.formats import dot_strip, number
+from midas_tui.expression_diff import change_words
+from midas_tui.formats import dot_strip, elide, number
 from midas_tui.screens.base import ModeScreen
+from midas_tui.session_tree import ASCII_LINES, LINES, Node, flat_of, tree_of, trial_key
+from midas_tui.widgets.columns import REST
 from midas_tui.widgets.line_table import Cell, Column, LineTable
-from midas_tui.widgets.scorecard import Scorecard
+from midas_tui.widgets.scorecard import Scorecard, told
 from midas_tui.widgets.scrolling import SCROLL_BINDINGS, ScrollKeys
 from midas_tui.widgets.stream_view import StreamView
 from midas_tui.widgets.titles import entitle
+from midas_tui.widgets.trial_map import TrialMap
+from midas_tui.widgets.trial_map import title as map_title
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from textual.app import ComposeResult
     from textual.widget import Widget
 
-    from midas_tui.store import SessionView, TrialRow
+    from midas_tui.session_view import SessionView, TrialRow
 
-SESSION_COLUMNS = (
-    Column("sign", "", 1),
-    Column("goal", "session", 18, right=False, grow=True),
-    Column("state", "state", 9, 1, right=False),
-    Column("tried", "tried", 5, 2),
-)
 STRIP_CELLS = 12
-TRIAL_COLUMNS = (
+STATE_CELLS = 34
+TREE_COLUMNS = (
     Column("sign", "", 1),
-    Column("iteration", "it", 3, 2),
-    Column("name", "name", 18, right=False, grow=True, most=26),
-    Column("expression", "expression", 16, 3, right=False, grow=True),
-    Column("t", "t", 6, 1),
+    Column("name", "sessions, plans, expressions", 18, right=False, grow=True, most=34),
+    Column("t", "t", 5, 1),
     Column("strip", "t and line", STRIP_CELLS, 2, right=False),
-    Column("agents", "checks", 6, 1, right=False),
+    Column("words", "state", 16, 1, right=False, grow=True, cut_end=True),
 )
 
 
-class ScoreScroll(ScrollKeys, VerticalScroll):
-    """The verdicts, with the usual movement keys."""
+class Scrolled(ScrollKeys, VerticalScroll):
+    """A scrolling pane with the usual movement keys."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*SCROLL_BINDINGS]
 
@@ -54,113 +54,163 @@ class DiscoveryScreen(ModeScreen):
         Binding("r", "run", "run session", id="discovery.run"),
         Binding("c", "cancel", "cancel", id="discovery.cancel"),
         Binding("t", "follow", "follow tail", id="discovery.follow"),
+        Binding("h,left", "fold(False)", "fold", show=False, id="discovery.fold"),
+        Binding("l,right", "fold(True)", "unfold", show=False, id="discovery.unfold"),
     ]
     CSS = """
-    DiscoveryScreen #left { width: 2fr; }
-    DiscoveryScreen #right { width: 3fr; }
-    DiscoveryScreen #sessions { height: 1fr; max-height: 8; }
-    DiscoveryScreen #trials { height: 3fr; }
-    DiscoveryScreen #stream { height: 1fr; }
-    DiscoveryScreen #score { height: auto; max-height: 20; min-height: 5; padding: 0; }
-    DiscoveryScreen.-short #sessions { height: 4; }
+    DiscoveryScreen #panes { layout: horizontal; height: 1fr; }
+    DiscoveryScreen #left { width: 3fr; height: 1fr; }
+    DiscoveryScreen #right { width: 2fr; height: 1fr; }
+    DiscoveryScreen #map { height: 8; padding: 0; }
+    DiscoveryScreen #tree { height: 1fr; }
+    DiscoveryScreen #detail { height: 3fr; }
+    DiscoveryScreen #stream { height: 2fr; }
+    DiscoveryScreen.-narrow #panes { layout: vertical; }
     DiscoveryScreen.-narrow #left, DiscoveryScreen.-narrow #right { width: 1fr; }
-    DiscoveryScreen.-short #score { height: 11; }
+    DiscoveryScreen.-narrow #left { height: 3fr; }
+    DiscoveryScreen.-narrow #right { height: 2fr; layout: horizontal; }
+    DiscoveryScreen.-narrow #detail { width: 3fr; height: 1fr; }
+    DiscoveryScreen.-narrow #stream { width: 2fr; height: 1fr; }
+    DiscoveryScreen.-short #map { height: 3; }
+    DiscoveryScreen.-high #map { height: 12; }
     """
 
     def __init__(self) -> None:
         super().__init__()
         self._followed = ""
+        self._folds: dict[str, bool] = {}
+        self._by_key: dict[str, Node] = {}
+        self._tail = ""
 
     def compose_body(self) -> ComposeResult:
-        """Sessions and trials at the left, text and verdicts at the right."""
+        """Map and tree at the left, verdicts and text at the right; above one another on a narrow screen."""
         glyphs = self.shell.glyphs
-        with Horizontal():
-            with Vertical(id="left"):
+        with Container(id="panes"):
+            with Container(id="left"):
+                with Container(id="map", classes="pane"):
+                    yield TrialMap(glyphs=glyphs, id="trial-map")
                 yield LineTable(
-                    SESSION_COLUMNS,
+                    TREE_COLUMNS,
                     empty="r starts a session (no key needed)",
                     glyphs=glyphs,
-                    id="sessions",
+                    id="tree",
                     classes="pane",
                 )
-                yield LineTable(TRIAL_COLUMNS, empty="nothing tried yet", glyphs=glyphs, id="trials", classes="pane")
-            with Vertical(id="right"):
-                yield StreamView(empty="the researcher's words appear here", id="stream", classes="pane")
-                with ScoreScroll(id="score", classes="pane"):
+            with Container(id="right"):
+                with Scrolled(id="detail", classes="pane"):
                     yield Scorecard(glyphs=glyphs, id="scorecard")
+                yield StreamView(empty="the researcher's words appear here", id="stream", classes="pane")
 
     def first_focus(self) -> Widget:
-        """The trials."""
-        return self.query_one("#trials", LineTable)
+        """The tree."""
+        return self.table
+
+    @property
+    def table(self) -> LineTable:
+        """Sessions, plans and expressions."""
+        return self.query_one("#tree", LineTable)
+
+    @property
+    def node(self) -> Node | None:
+        """The row under the cursor."""
+        return self._by_key.get(self.table.cursor_key or "")
 
     @property
     def view(self) -> SessionView | None:
-        """The session chosen."""
-        key = self.query_one("#sessions", LineTable).cursor_key
-        return self.store.sessions.get(key or "")
+        """The session chosen: the one the cursor is in."""
+        node = self.node
+        return node.session if node is not None else None
 
     def flush(self, topics: set[str]) -> None:
         """Redraw what changed."""
         if not topics & {"all", "session"}:
             return
-        running = self.store.running_session
-        sessions = self.query_one("#sessions", LineTable)
-        views = list(reversed(self.store.sessions.values()))
-        sessions.set_rows([(v.session_id, self._session_cells(v)) for v in views])
-        entitle(sessions, f"sessions {len(views)}")
-        if running is not None and running.session_id != self._followed:
-            # A new session takes the eye once; after that the cursor is the reader's.
-            self._followed = running.session_id
-            sessions.move_to(running.session_id)
+        table, running = self.table, self.store.running_session
+        at_tail = table.cursor_key == self._tail
+        nodes = self._listed()
+        self._by_key = {node.key: node for node in nodes}
+        table.set_rows([(node.key, self._cells(node)) for node in nodes])
+        if running is not None:
+            newest = next(reversed(running.trials.values()), None)
+            tail = trial_key(running, newest) if newest is not None else running.session_id
+            if running.session_id != self._followed:
+                # A new session takes the eye once; after that the cursor is the reader's.
+                self._followed, at_tail = running.session_id, True
+            if at_tail:
+                table.move_to(tail)
+            self._tail = tail
+        sessions = len(self.store.sessions)
+        tried = sum(len(v.trials) for v in self.store.sessions.values())
+        saved = sum(len(v.accepted) for v in self.store.sessions.values())
+        count = f"{sessions} session{'s' * (sessions != 1)}, {tried} tried, {saved} saved" if sessions else "sessions"
+        entitle(table, self.chip(count), "enter on what was saved opens it in 2 Pipeline" if saved else "")
         self._flush_session()
+
+    def _listed(self) -> list[Node]:
+        sessions = list(reversed(self.store.sessions.values()))
+        if self.table.sorted and (self.view or sessions):
+            return flat_of(self.view or sessions[0], self._wanted)
+        guides = ASCII_LINES if self.shell.glyphs.ascii else LINES
+        return tree_of(sessions, self._is_open, self._wanted, guides)
+
+    def _is_open(self, session: SessionView) -> bool:
+        newest = next(reversed(self.store.sessions), "")
+        default = session.running or session.session_id == newest or bool(self.needle)
+        return self._folds.get(session.session_id, default)
+
+    def _wanted(self, t: TrialRow) -> bool:
+        return not self.needle or self.needle in f"{t.name} {t.expression} {t.status} {t.why}".lower()
 
     def _flush_session(self) -> None:
         view = self.view
-        trials = self.query_one("#trials", LineTable)
-        stream = self.query_one("#stream", StreamView)
+        stream, map_ = self.query_one("#stream", StreamView), self.query_one("#trial-map", TrialMap)
+        map_.show_session(view)
         if view is None:
-            trials.set_rows([])
             stream.show_lines((), 0, "")
-            entitle(trials, "tried")
             entitle(stream, "researcher")
-            self._flush_score()
+            entitle(self.query_one("#map"), "t against the line")
+            self._flush_detail()
             return
-        shown = [t for t in view.trials.values() if self.needle in f"{t.name} {t.expression} {t.status}".lower()]
-        at_end = trials.cursor_row >= len(trials.keys) - 1
-        trials.set_rows([(t.key, self._trial_cells(t)) for t in shown])
-        if at_end and shown and view.status == "running":
-            trials.move_to(shown[-1].key)
-        passed = sum(t.status == "accepted" for t in shown)
-        saved = f"{len(view.accepted)} saved as candidates: enter opens them in 2 Pipeline" if view.accepted else ""
-        entitle(trials, self.chip(f"tried {len(shown)}, passed {passed}"), saved)
         stream.show_lines(tuple(view.lines), view.dropped, view.session_id)
-        cost = f", ${view.cost_usd:.4f}" if view.cost_usd else ""
-        doing = f"{view.iteration}/{view.max_iterations} {view.phase}" if view.status == "running" else view.status
-        entitle(stream, f"{view.researcher}: {doing}{cost}", "" if stream.following else "t follows the tail")
-        self._flush_score()
+        entitle(self.query_one("#map"), map_title(view))
+        entitle(stream, f"{view.researcher}: {self._doing(view)}", "" if stream.following else "t follows the tail")
+        self._flush_detail()
 
-    def _flush_score(self) -> None:
-        row = self._row()
-        self.query_one("#scorecard", Scorecard).show_trial(row)
-        entitle(self.query_one("#score"), row.name if row is not None else "verdicts")
+    def _flush_detail(self) -> None:
+        node = self.node
+        self.query_one("#scorecard", Scorecard).show_node(node)
+        title = "verdicts"
+        if node is not None:
+            title = node.trial.name if node.trial is not None else f"plan {node.iteration}" if node.iteration else ""
+        entitle(self.query_one("#detail"), title or "session")
 
-    def _row(self) -> TrialRow | None:
-        view = self.view
-        key = self.query_one("#trials", LineTable).cursor_key
-        return view.trials.get(key or "") if view is not None else None
+    def _doing(self, v: SessionView) -> str:
+        if not v.running:
+            return v.status
+        return f"{v.iteration}/{v.max_iterations} {v.phase}".strip() if v.iteration else "starting"
 
-    def _session_cells(self, v: SessionView) -> dict[str, Cell]:
+    # -- cells -----------------------------------------------------------------------------------
+
+    def _cells(self, node: Node) -> Mapping[str, Cell]:
+        if node.trial is not None:
+            return self._trial_cells(node, node.trial)
+        if node.iteration:
+            plan = node.session.plans.get(node.iteration, "")
+            return {"sign": ("", ""), REST: (f"{node.guide}{node.iteration}. {plan}", "muted")}
+        return self._session_cells(node.session)
+
+    def _session_cells(self, v: SessionView) -> Mapping[str, Cell]:
         glyphs = self.shell.glyphs
-        sign = {"running": glyphs.play, "success": glyphs.mark}.get(v.status, glyphs.ok)
+        sign = {"running": glyphs.play, "success": glyphs.mark, "error": glyphs.killed}.get(v.status, glyphs.ok)
         role = {"running": "accent", "success": "ok", "error": "crit"}.get(v.status, "muted")
-        return {
-            "sign": (sign, role),
-            "goal": (v.goal or v.session_id, ""),
-            "state": (v.status, role),
-            "tried": (str(len(v.trials)), "muted"),
-        }
+        state = f"running {self._doing(v)}" if v.running else v.status
+        saved = f", {len(v.accepted)} saved" if v.accepted else ""
+        told = f"{'again, ' if v.replayed else ''}{state}, {len(v.trials)} tried{saved}"
+        fold = "-" if self._is_open(v) else "+"
+        goal = elide(v.goal or v.session_id, max(12, self.table.size.width - STATE_CELLS - 8), glyphs.ellipsis)
+        return {"sign": (sign, role), REST: (f"{fold} {goal}: {told}", role if v.running else "")}
 
-    def _trial_cells(self, t: TrialRow) -> dict[str, Cell]:
+    def _trial_cells(self, node: Node, t: TrialRow) -> Mapping[str, Cell]:
         glyphs = self.shell.glyphs
         sign, role = {
             "accepted": (glyphs.mark, "ok"),
@@ -168,36 +218,55 @@ class DiscoveryScreen(ModeScreen):
             "refused": (glyphs.killed, "warn"),
             "repeat": (glyphs.stale, "muted"),
         }.get(t.status, (glyphs.ok, "accent"))
-        agents = ""
-        if t.scored is not None:
-            agents = "".join(glyphs.mark if a.passed else glyphs.ok for a in t.scored.agents)
+        scored = t.scored
+        strip = dot_strip(scored.score_t, scored.line_t, STRIP_CELLS, glyphs) if scored is not None else ""
         return {
             "sign": (sign, role),
-            "iteration": (str(t.iteration), "muted"),
-            "name": (t.name, "" if t.status != "refused" else "muted"),
-            "expression": (t.expression, "muted"),
-            "strip": (self._strip(t), role),
-            "t": (number(t.scored.score_t, 1) if t.scored is not None else "--", role),
-            "agents": (agents, role),
+            "name": (node.guide + t.name, "" if t.status != "refused" else "muted"),
+            "t": (number(scored.score_t, 1) if scored is not None else "--", role),
+            "strip": (strip, role),
+            "words": (self._words(node.session, t), role),
         }
 
-    def _strip(self, t: TrialRow) -> str:
-        """T against the line that it had to pass."""
-        return dot_strip(t.scored.score_t, t.scored.line_t, STRIP_CELLS, self.shell.glyphs) if t.scored else ""
+    def _words(self, v: SessionView, t: TrialRow) -> str:
+        """What it changed in its parent, and where it stands."""
+        parent = v.trials.get(t.parent)
+        if parent is None:
+            return t.words
+        arrow = "->" if self.shell.glyphs.ascii else "→"
+        return f"{change_words(parent.expression, t.expression, arrow)}: {t.words}"
+
+    # -- what the user does ----------------------------------------------------------------------
 
     def on_line_table_highlighted(self, event: LineTable.Highlighted) -> None:
         """Another session or another expression."""
-        if event.table.id == "sessions":
-            self._flush_session()
-        else:
-            self._flush_score()
+        super().on_line_table_highlighted(event)
+        self._flush_session()
 
     def on_line_table_opened(self, event: LineTable.Opened) -> None:
-        """Enter on an accepted expression opens its card."""
-        view = self.view
-        row = view.trials.get(event.key or "") if view is not None and event.table.id == "trials" else None
-        if row is not None and row.status == "accepted":
-            self.shell.navigator.open_card(row.name)
+        """Enter folds a session, opens the card of what was saved, or shows all of what was not."""
+        node = self._by_key.get(event.key or "")
+        if node is None:
+            return
+        if node.trial is None and not node.iteration:
+            self._fold(node.session, not self._is_open(node.session))
+        elif node.trial is not None and node.trial.status == "accepted":
+            self.shell.navigator.open_card(node.trial.name)
+        else:
+            title = node.trial.name if node.trial is not None else f"plan {node.iteration}"
+            self.shell.overlays.show_text(title, told(node, self.shell.glyphs))
+
+    def sort_table(self, table: LineTable, column: str) -> None:
+        """A heading lists the expressions of the session chosen in its order; once more turns it, then the tree."""
+        if column != "sign":
+            table.sort_by(column)
+            self.flush({"all"})
+
+    def _fold(self, session: SessionView, unfold: bool) -> None:
+        self._folds[session.session_id] = unfold
+        self.flush({"all"})
+        if not unfold:
+            self.table.move_to(session.session_id)
 
     def why_not(self, action: str, parameters: tuple[object, ...]) -> str:
         """One session at a time."""
@@ -210,9 +279,12 @@ class DiscoveryScreen(ModeScreen):
 
     def under_cursor(self) -> tuple[str, dict[str, Any] | None]:
         """The expression, or all that was found about it."""
-        row = self._row()
-        if row is None:
+        node = self.node
+        if node is None:
             return "", None
+        row = node.trial
+        if row is None:
+            return node.session.plans.get(node.iteration, node.session.goal), {"session": node.session.session_id}
         return row.expression, to_dict(row.scored) if row.scored is not None else {"expression": row.expression}
 
     def action_run(self) -> None:
@@ -224,5 +296,12 @@ class DiscoveryScreen(ModeScreen):
         self.shell.sessions.ask_cancel()
 
     def action_follow(self) -> None:
-        """Follow the tail of the stream."""
+        """Follow the tail of the stream, and the newest expression."""
         self.query_one("#stream", StreamView).action_follow()
+        self.table.move_to(self._tail)
+
+    def action_fold(self, unfold: bool) -> None:
+        """Fold the session under the cursor, or unfold it."""
+        view = self.view
+        if view is not None:
+            self._fold(view, unfold)

@@ -315,12 +315,13 @@ class LineTable(ScrollView, can_focus=True, inherit_bindings=False):
             self.post_message(self.Highlighted(self, new))
 
     def _show_cursor(self) -> None:
+        # Forced: a table that only now has more rows than lines is not yet known to scroll.
         row = self.cursor_row
         height = max(1, self.size.height - self._header)
         if row < self.scroll_offset.y:
-            self.scroll_to(y=row, animate=False)
+            self.scroll_to(y=row, animate=False, force=True)
         elif row >= self.scroll_offset.y + height:
-            self.scroll_to(y=row - height + 1, animate=False)
+            self.scroll_to(y=row - height + 1, animate=False, force=True)
 
     def move_to(self, key: str) -> None:
         """Put the cursor on `key` if it is there."""
