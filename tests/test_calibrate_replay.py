@@ -28,7 +28,9 @@ from midas_engine.stats.graduation import SealedEvidence
 if TYPE_CHECKING:
     from pathlib import Path
 
-PLAN = CalibrationPlan(noise_sessions=2, planted_sessions=1, planted_features=1, iterations=2, candidates=2, workers=1)
+PLAN = CalibrationPlan(
+    noise_sessions=2, planted_sessions=1, planted_features=1, iterations=2, candidates=2, screened=40, workers=1
+)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +59,10 @@ def test_a_noise_session_runs_the_whole_pipeline_and_repeats_exactly(worker: Wor
     assert first == again
     assert not first.error
     assert len(first.scores) >= PLAN.iterations
-    assert first.line == pytest.approx(2.52, abs=0.06)  # 5 % over the eight trials that were planned
+    assert first.screened == 40  # as discovery does, before anything is proposed
+    assert first.line == pytest.approx(2.79, abs=0.06)  # 5 % over the eight trials that were planned and the family's
+    unscreened = dataclasses.replace(worker.market.settings.evaluation, screened=0)
+    assert PLAN.budget(dataclasses.replace(worker.market.settings, evaluation=unscreened)).planned_trials == 8
     assert worker.do(dataclasses.replace(job, number=1)) != first
 
 

@@ -109,6 +109,7 @@ class Calibration:
     best_scores: tuple[float, ...] = ()
     delays: dict[str, dict[str, list[int]]] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
+    screened: int = 0
 
     @property
     def headline(self) -> str:
@@ -181,7 +182,8 @@ def summarise(
         sessions=len(noise),
         planted_sessions=len(planted),
         candidates=tried,
-        planned_trials=2 * plan.iterations * plan.candidates,
+        planned_trials=plan.budget(settings).planned_trials,
+        screened=plan.budget(settings).screened,
         line_t=float(np.nanmedian([s.line for s in sessions])) if sessions else math.nan,
         noise_per_1000=Figure.share(sum(len(s.promoted) for s in noise), tried, 1000.0),
         noise_research_per_1000=Figure.share(sum(s.research for s in noise), tried, 1000.0),

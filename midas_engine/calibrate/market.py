@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from midas_engine.calibrate.targets import Target, compounded
+from midas_engine.dsl.nominal import nominal_size
 from midas_engine.evaluator import EvaluationContext, ScoringOptions, evaluate_values, judge, split_panel
+from midas_engine.evaluator.context.history_split import embargo_of, embargoed
 from midas_engine.evaluator.context.layout import is_cross, mode_name
 from midas_engine.evaluator.context.panel_inputs import panel_inputs
 from midas_engine.market.regimes import regime_labels
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
 
     from midas_engine.market import Panel
     from midas_engine.models import MultiAgentResult
+    from midas_engine.proposer.protocol import Proposal
+    from midas_engine.search.measure import Screen
     from midas_engine.settings import Settings
     from midas_engine.stats._jit import Floats
 
@@ -63,23 +68,33 @@ class Replay:
     def context(self, part: str) -> EvaluationContext:
         """The context of a part; returns end with it."""
         if part not in self._contexts:
-            market, evaluation = self.market, self.market.settings.evaluation
-            rows = market.parts.named(part)
-            inside = np.ascontiguousarray(self.target.returns[rows])
-            self._contexts[part] = EvaluationContext.from_returns(
-                {h: compounded(inside, h) for h in sorted({*evaluation.horizons, evaluation.target, 1})},
-                timestamps=market.panel.timestamps[rows],
-                symbols=market.panel.symbols,
-                bar_seconds=float(market.panel.bar_seconds),
-                existing={n: v[rows] for n, v in self._existing.items()},
-                regimes=market.regimes[self.target.order][rows],
-                funding=None if market.funding is None else market.funding[self.target.order][rows],
-                options=replace(ScoringOptions.from_settings(market.settings, part), mode=mode_name(market.cross)),
-                scale=np.ascontiguousarray(self.target.scale[rows]),
-                rows=rows,
-                panel_bars=market.panel.T,
-            )
+            self._contexts[part] = self.over(self.market.panel, self.market.parts.named(part), part)
         return self._contexts[part]
+
+    def over(self, panel: Panel, rows: slice, part: str = "research") -> EvaluationContext:
+        """A context over some rows; `panel` is the market's, or the first bars of it. Returns end with the rows."""
+        market, evaluation = self.market, self.market.settings.evaluation
+        inside = np.ascontiguousarray(self.target.returns[rows])
+        return EvaluationContext.from_returns(
+            {h: compounded(inside, h) for h in sorted({*evaluation.horizons, evaluation.target, 1})},
+            timestamps=market.panel.timestamps[rows],
+            symbols=market.panel.symbols,
+            bar_seconds=float(market.panel.bar_seconds),
+            existing={n: v[rows] for n, v in self._existing.items()},
+            regimes=market.regimes[self.target.order][rows],
+            funding=None if market.funding is None else market.funding[self.target.order][rows],
+            options=replace(ScoringOptions.from_settings(market.settings, part), mode=mode_name(market.cross)),
+            scale=np.ascontiguousarray(self.target.scale[rows]),
+            rows=rows,
+            panel_bars=panel.T,
+        )
+
+    @cached_property
+    def screen(self) -> Screen:
+        """Scores raw trees on this target as a session's screen does on the market's own."""
+        from midas_engine.search.measure import Screen
+
+        return Screen(self.market.panel, self.market.settings, self.market.parts.research, self.over)
 
     def judge(
         self,
@@ -88,11 +103,29 @@ class Replay:
         trials: int,
         thresholds: Mapping[str, Any] | None,
         name: str = "",
-        gate: Floats | None = None,
-        hold: int = 0,
     ) -> MultiAgentResult:
         """The six verdicts on one part; values [T, S] over the whole panel."""
-        return judge(evaluate_values(values, self.context(part), name, gate=gate, hold=hold), thresholds, trials)
+        return judge(evaluate_values(values, self.context(part), name), thresholds, trials)
+
+    def judge_proposal(
+        self, proposal: Proposal, part: str, trials: int, thresholds: Mapping[str, Any]
+    ) -> MultiAgentResult:
+        """The same of a proposal, as a session judges it (`midas_engine.loops.worker.PanelJudge.judge`)."""
+        market = self.market
+        read, gate = market.engine.parse(proposal.expression), None
+        values, memory = market.engine.values(read), read.lookback
+        if proposal.gate:
+            gate = market.engine.values(proposal.gate)
+            memory = max(memory, market.engine.parse(proposal.gate).lookback)
+        if part == "sealed":
+            sealed = market.parts.sealed
+            setting, seconds = market.settings.evaluation.embargo, market.panel.bar_seconds
+            values = embargoed(values, sealed, embargo_of(setting, memory, seconds, sealed))
+        found = evaluate_values(
+            values, self.context(part).aimed(proposal.horizon), proposal.name,
+            gate=gate, hold=proposal.hold, nominal=nominal_size(read),
+        )  # fmt: skip
+        return judge(found, thresholds, trials)
 
     def add_existing(self, name: str, values: Floats) -> None:
         """Have later candidates differ from this one too."""

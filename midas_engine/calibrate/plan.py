@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from midas_engine.errors import SettingsError
+
+if TYPE_CHECKING:
+    from midas_engine.loops import OfflineLoopConfig
+    from midas_engine.settings import Settings
 
 ICS = (0.02, 0.03, 0.05)
 KINDS = ("sign-flipped", "block-shuffled")
@@ -20,6 +25,8 @@ class CalibrationPlan:
         planted_features: Features planted at each IC, judged by the gates and then watched by the detectors.
         iterations: Plans of a session.
         candidates: Expressions a plan.
+        screened: Raw expressions that a session screens first, at most; what settings say where it is less. A real
+            session screens more, which its family's test does not depend on (`midas_engine.search.measure`).
         goal: What the proposer is told to look for.
         seed: The same seed, data, settings and plan give the same report.
         workers: Worker processes.
@@ -30,6 +37,7 @@ class CalibrationPlan:
     planted_features: int = 24
     iterations: int = 5
     candidates: int = 3
+    screened: int = 240
     goal: str = "anything that predicts the next bar"
     seed: int = 7
     workers: int = 2
@@ -41,6 +49,7 @@ class CalibrationPlan:
             ("planted_features", 0, 100_000),
             ("iterations", 1, 1000),
             ("candidates", 1, 100),
+            ("screened", 0, 10_000_000),
             ("workers", 1, 256),
         ):
             value = getattr(self, name)
@@ -48,6 +57,17 @@ class CalibrationPlan:
                 raise SettingsError(f"{name} = {value!r}", hint=f"a whole number from {low} to {high}")
         if not self.goal.strip():
             raise SettingsError("the goal of the replayed sessions is empty")
+
+    def budget(self, settings: Settings) -> OfflineLoopConfig:
+        """What each replayed session may search; it screens where a session by this provider does."""
+        from midas_engine.loops import OfflineLoopConfig
+        from midas_engine.proposer.factory import screened_by
+
+        return OfflineLoopConfig(
+            max_iterations=self.iterations,
+            candidates_per_iter=self.candidates,
+            screened=min(self.screened, screened_by(settings)),
+        )
 
     def jobs(self) -> list[Job]:
         """Every job, the kinds mixed so that the time that is left can be told from the time that is gone."""

@@ -111,7 +111,8 @@ def _noise_lines(found: Calibration) -> list[str]:
 def _notes(found: Calibration) -> list[str]:
     how = (
         f"{found.sessions} sessions on targets that nothing can foresee and {found.planted_sessions} with one planted "
-        f"signal, by the proposer '{found.proposer}', {found.planned_trials} trials planned each "
+        f"signal, by the proposer '{found.proposer}', {found.planned_trials} trials planned each"
+        f"{f' after a screening of {found.screened:,} raw expressions' if found.screened else ''} "
         f"(session line t {found.line_t:.2f}); {found.bars:,} bars x {found.symbols} of {found.data}, "
         f"seed {found.seed}, {found.seconds:.0f} s."
     )
@@ -188,8 +189,9 @@ _METHOD = """\
   returns, all symbols together, by a fair coin; *block-shuffled* puts weeks in another order and deals the symbols'
   returns of each week to other symbols, after taking out each symbol's mean. Volatility, its clusters and what symbols
   share stay as they are.
-* Sessions are whole ones: proposer, refinement, six agents at the session line, one look at the sealed part
-  charged to a fresh ledger. Recall of planted features is counted along a stream of looks, not at a fresh ledger's
+* Sessions are whole ones: the screened family and its test (of fewer raw expressions than a real session screens, on
+  which the test's level does not depend), proposer, refinement, six agents at the session line, one look at the sealed
+  part charged to a fresh ledger. Recall of planted features is counted along a stream of looks, not at a fresh ledger's
   first one alone: features are drawn in lifetimes of 20 sessions, with the lost looks that noise was seen to take.
 * A planted feature adds strength x volatility x its normal score to a sign-flipped target, so that its rank IC is what
   the table says. Features with less memory than the half-life gate asks are planted only where there are no others: the

@@ -14,16 +14,16 @@ import numpy as np
 from midas_engine.alive import Scratch
 from midas_engine.evaluator import TrialLedger
 from midas_engine.events import CandidateAccepted, SessionEnded
-from midas_engine.loops import OfflineLoopConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from midas_engine.calibrate.market import Replay
     from midas_engine.calibrate.plan import CalibrationPlan
     from midas_engine.models import MultiAgentResult
     from midas_engine.proposer.protocol import Proposal
+    from midas_engine.search.measure import Figures, Finalist
     from midas_engine.settings import Settings
     from midas_engine.stats._jit import Floats
 
@@ -44,6 +44,7 @@ class SessionOutcome:
         research: Candidates that passed every research gate.
         promoted: Expressions that held at their sealed look as well.
         real: For each of them, its correlation with the planted feature (0 on pure noise).
+        screened: Raw expressions of its family that met a return.
         error: Why the session failed; empty when it did not.
     """
 
@@ -55,6 +56,7 @@ class SessionOutcome:
     research: int = 0
     promoted: list[str] = field(default_factory=list)
     real: list[float] = field(default_factory=list)
+    screened: int = 0
     error: str = ""
 
     @property
@@ -90,15 +92,22 @@ class ReplayAssessor:
             if name not in self._known:
                 self._known.add(name)
                 self._replay.add_existing(name, engine.values(text))
-        gate = engine.values(proposal.gate) if proposal.gate else None
-        verdict = self._replay.judge(
-            engine.values(proposal.expression), part, trials, thresholds, proposal.name, gate, proposal.hold
-        )
+        verdict = self._replay.judge_proposal(proposal, part, trials, thresholds)
         if part == "research":
             self._outcome.scores.append(verdict.evaluation.score_t)
             self._outcome.line = verdict.line_t
             self._outcome.research += verdict.overall_pass
         return verdict
+
+    async def screen(self, texts: Sequence[str]) -> list[Figures]:
+        """See `midas_engine.loops.screening.Screens.screen`."""
+        found = self._replay.screen.figures(texts)
+        self._outcome.screened += sum(figures.scored for figures in found)
+        return found
+
+    async def check_family(self, texts: Sequence[str], level: float) -> list[Finalist]:
+        """See `midas_engine.loops.screening.Screens.check_family`."""
+        return self._replay.screen.check(texts, level)
 
     async def promise(self, proposal: Proposal) -> tuple[float | None, float, float]:
         """Not asked of a replay: nothing here goes live."""
@@ -149,9 +158,7 @@ async def _run(
     workspace = Workspace(dataclasses.replace(settings, kb=str(folder), read_only=False))
     # A throwaway base with the user's thresholds: what one replay learns must not help the next.
     (folder / "knowledge" / "thresholds.json").write_text(json.dumps(thresholds), encoding="utf-8")
-    config = OfflineLoopConfig(
-        max_iterations=plan.iterations, candidates_per_iter=plan.candidates, model=settings.model.model
-    )
+    config = dataclasses.replace(plan.budget(settings), model=settings.model.model)
     loop = workspace.loop(config, researcher=lambda: make_researcher(settings), ledger=ledger)
     assessor = ReplayAssessor(replay, outcome)
     async for event in loop.stream(plan.goal, assessor, existing=replay.market.texts):

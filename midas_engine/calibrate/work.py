@@ -11,7 +11,6 @@ from midas_engine.calibrate.market import Market, Replay
 from midas_engine.calibrate.sessions import SessionOutcome, replay_session
 from midas_engine.calibrate.targets import make_target
 from midas_engine.errors import EvaluationError, MidasError
-from midas_engine.loops import OfflineLoopConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -60,10 +59,8 @@ class Worker:
         return replay_session(replay, self.plan, proposer_seed, self.thresholds, outcome, z)
 
     def _feature(self, job: Job, seed: list[int]) -> FeatureOutcome:
-        config = OfflineLoopConfig(max_iterations=self.plan.iterations, candidates_per_iter=self.plan.candidates)
-        return judge_planted(
-            self.market, self._idea(seed), job.ic, job.kind, config.planned_trials, self.thresholds, seed
-        )
+        planned = self.plan.budget(self.market.settings).planned_trials
+        return judge_planted(self.market, self._idea(seed), job.ic, job.kind, planned, self.thresholds, seed)
 
     def _idea(self, seed: list[int]) -> str:
         """A feature to plant: the first slow enough for the half-life gate, or the slowest where none is."""

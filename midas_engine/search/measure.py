@@ -32,11 +32,14 @@ from midas_engine.stats.ranks import blank_flat_rows, sort_rows
 from midas_engine.stats.step_down import step_down
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from midas_engine.market.panel import Panel
     from midas_engine.settings import Settings
     from midas_engine.stats._jit import Floats
+
+    ContextOf = Callable[[Panel, slice], EvaluationContext]
+    """Of the first bars of a panel, and rows of them, to what is scored there."""
 
 SKETCH = 192
 """Cells of a feature that are kept to tell it from others: their correlation is known to 0.07."""
@@ -100,21 +103,23 @@ class Screen:
         panel: The whole panel; only its research rows are read.
         settings: Costs, horizon and limits.
         research: Rows of the research part.
+        context_of: Makes the context over some rows of the first bars; None: over the panel's own returns.
     """
 
-    def __init__(self, panel: Panel, settings: Settings, research: slice) -> None:
+    def __init__(self, panel: Panel, settings: Settings, research: slice, context_of: ContextOf | None = None) -> None:
         self._settings = settings
+        self._context_of = self._of_panel if context_of is None else context_of
         self._target = target = settings.evaluation.target
         middle = research.start + (research.stop - research.start) // 2
         self._whole = panel.slice(0, research.stop)
         self._first = panel.slice(0, max(1, middle - target))
         self._rows = slice(middle, research.stop)
         self._engine = FeatureEngine(self._first, limits=settings.dsl)
-        self._context = self._context_of(self._first, None)
+        self._context = self._context_of(self._first, slice(0, self._first.T))
         rng = np.random.default_rng(20)
         self._cells = rng.integers(0, self._first.T * self._first.S, SKETCH)
 
-    def _context_of(self, panel: Panel, rows: slice | None) -> EvaluationContext:
+    def _of_panel(self, panel: Panel, rows: slice) -> EvaluationContext:
         options = ScoringOptions.from_settings(self._settings, "research")
         return EvaluationContext.from_panel(panel, horizons=(1, self._target), rows=rows, options=options)
 

@@ -29,6 +29,7 @@ class CalibrateOptions:
     features: int
     iterations: int
     candidates: int
+    screened: int
     goal: str
     provider: str
     seed: int | None
@@ -60,6 +61,13 @@ class CalibrateOptions:
 )
 @click.option("--iterations", type=click.IntRange(1, 1000), default=5, show_default=True, help="Plans of a session.")
 @click.option("--candidates", type=click.IntRange(1, 100), default=3, show_default=True, help="Expressions a plan.")
+@click.option(
+    "--screened",
+    type=click.IntRange(0, 10_000_000),
+    default=240,
+    show_default=True,
+    help="Raw expressions each session screens first, at most.",
+)
 @click.option("--goal", default="anything that predicts the next bar", show_default=True, help="What sessions seek.")
 @click.option(
     "--provider",
@@ -96,6 +104,7 @@ def calibrate(shared: Shared, typed: CalibrateOptions) -> None:
         planted_features=typed.features,
         iterations=typed.iterations,
         candidates=typed.candidates,
+        screened=typed.screened,
         goal=typed.goal,
         seed=settings.seed,
         workers=typed.workers or os.cpu_count() or 1,
