@@ -389,3 +389,9 @@ class Commands:
         """
         check_door("redo", self._via)
         return self._promoter().redo(name)
+
+    def revoke_learning(self, path: str, reason: str) -> str:
+        """Set a learning aside with a reason, so that no later prompt quotes it; returns where it lies now."""
+        if not reason.strip():
+            raise TransitionError("revoke needs a reason", hint="it is kept beside the learning")
+        return self._kb.revoke_learning(path, reason=f"revoked: {reason}")

@@ -18,6 +18,7 @@ from midas_tui.modals.choose import ChooseModal
 from midas_tui.screens.live import LiveScreen
 from midas_tui.shell.shell import make_shell
 from midas_tui.theme import THEMES, choose_glyphs
+from midas_tui.welcome import WAYS, WELCOME
 from midas_tui.workers import in_worker
 
 if TYPE_CHECKING:
@@ -38,21 +39,6 @@ if TYPE_CHECKING:
 
 # The code with which the application asks to be started again, on the played case.
 DEMO_WANTED = 64
-WELCOME = (
-    ("demo", "play a case: find, promote, live, alarm, kill, and the truth (2 minutes)"),
-    ("sample", "look around on the bundled sample: real perpetuals, recorded"),
-    ("data", "get real bars: fetch a venue's history, or import files"),
-    ("live", "watch live bars"),
-)
-WAYS = {
-    "sample": "Nothing is live yet.\n3 then r searches for features, 2 then p promotes one.\n\n"
-    "midas-tui --replay shows the sample as it happened, with features that are watched.",
-    "data": "midas data fetch binance --symbols BTCUSDT,ETHUSDT --since 2024-01-01\nfetches into ./midas-store; "
-    "then midas-tui --data store:binance\n\nmidas data import FILE... takes CSV, Parquet and archives as vendors "
-    "write them.\n\nq leaves.",
-    "live": "pip install 'midas-alpha[live]', then\nmidas-tui --data live:binance\n\nNo key is needed to watch. "
-    "q leaves.",
-}
 MODE_KEYS = ("live", "pipeline", "discovery", "learnings", "alerts", "book")
 
 
@@ -130,6 +116,8 @@ class MidasApp(App[int]):
         _key("exclamation_mark", "log", "log", "app.log", shown="!"),
         _key("y", "copy(False)", "copy", "app.copy"),
         _key("Y", "copy(True)", "copy as JSON", "app.copy_json"),
+        _key("I", "describe", "the card of the feature under the cursor", "app.describe"),
+        _key("L", "known", "its learning, and what belongs to it", "app.known"),
         _key("space", "freeze", "freeze the display; in a replay, play or pause", "app.freeze"),
         _key("ctrl+e", "header", "hide the status line", "app.header"),
         _key("ctrl+z", "suspend_process", "to the shell, fg comes back", "app.suspend"),
@@ -352,6 +340,14 @@ class MidasApp(App[int]):
     def action_copy(self, as_json: bool) -> None:
         """Copy what is under the cursor."""
         self.shell.navigator.copy(as_json=as_json)
+
+    def action_describe(self) -> None:
+        """The card of the feature under the cursor, over whatever page."""
+        self.shell.overlays.describe()
+
+    def action_known(self) -> None:
+        """The learning of the feature or session under the cursor."""
+        self.shell.navigator.open_what_is_known()
 
     def action_help(self) -> None:
         """Keys, from the live bindings."""

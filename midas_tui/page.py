@@ -42,6 +42,13 @@ class Page(Guarded):
     def show_feature(self, name: str) -> None:
         """Put the cursor on a feature, in the mode that has them all."""
 
+    def show_session(self, session: str) -> None:
+        """Put the cursor on a session, in the mode that has them."""
+
+    def subject(self) -> str:
+        """What is under the cursor: `feature:NAME`, `session:ID`, or nothing."""
+        return ""
+
     async def open_path(self, path: str) -> None:
         """Open a document, in the mode that shows documents."""
 

@@ -259,12 +259,43 @@ class SessionsPort(Protocol):
     async def cancel(self) -> str: ...  # noqa: D102
 
 
+class Link(Protocol):
+    """What belongs to a document, a feature or a session: a document, a feature or a session, and why."""
+
+    @property
+    def kind(self) -> str: ...  # noqa: D102
+    @property
+    def target(self) -> str: ...  # noqa: D102
+    @property
+    def why(self) -> str: ...  # noqa: D102
+
+
+class Found(Protocol):
+    """One thing that a search found: a learning, a feature or a tried form."""
+
+    @property
+    def kind(self) -> str: ...  # noqa: D102
+    @property
+    def where(self) -> str: ...  # noqa: D102
+    @property
+    def title(self) -> str: ...  # noqa: D102
+    @property
+    def excerpt(self) -> str: ...  # noqa: D102
+
+
 class DocumentsPort(Protocol):
     """The base's documents."""
 
     async def list(self) -> Sequence[Document]: ...  # noqa: D102
     async def read(self, path: str) -> str: ...  # noqa: D102
     async def related(self, path: str) -> Sequence[str]: ...  # noqa: D102
+    async def links(self, subject: str) -> Sequence[Link]:
+        """What belongs to a path, `feature:NAME` or `session:ID`, both ways."""
+        ...
+
+    async def search(self, text: str) -> Sequence[Found]: ...  # noqa: D102
+    async def memory(self) -> str: ...  # noqa: D102
+    async def revoke(self, path: str, reason: str) -> str: ...  # noqa: D102
     def file(self, path: str) -> str:
         """Absolute path of a document, for an editor."""
         ...

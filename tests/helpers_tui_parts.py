@@ -12,6 +12,8 @@ from midas_engine.book.figures import BookFigures, Member
 from midas_engine.book.forecast import Forecast
 from midas_engine.commands import AllDone
 from midas_engine.errors import ReadOnlyError
+from midas_engine.memory.links import Link
+from midas_engine.memory.search import Found
 from midas_engine.models import Estimate
 from midas_engine.runtime.queries import ChartData, ForwardRecord, Portfolio
 from midas_engine.runtime.timeline import Mark, Timeline
@@ -207,6 +209,27 @@ class ScriptedDocuments(ScriptedPart):
 
     async def related(self, path: str) -> list[str]:
         return [p for p in self.desk.papers if p != path]
+
+    async def links(self, subject: str) -> list[Link]:
+        if subject.endswith("reversal.md"):
+            return [
+                Link("feature", "carry_slow", "found here, candidate now"),
+                Link("session", "s-1", "it was written by"),
+            ]
+        if subject in ("feature:carry_slow", "session:s-1"):
+            return [Link("document", next(iter(self.desk.papers)), "Reversal dies in calm markets")]
+        return []
+
+    async def search(self, text: str) -> list[Found]:
+        return [Found("learning", p, t.split("# ")[1].split("\n")[0], text, 1.0)
+                for p, t in self.desk.papers.items() if text in t]  # fmt: skip
+
+    async def memory(self) -> str:
+        return "# What tries taught\n\nNothing was tried yet.\n"
+
+    async def revoke(self, path: str, reason: str) -> str:
+        self.desk.calls.append(("revoke", path, reason))
+        return f"set aside: {path}"
 
     def file(self, path: str) -> str:
         return path

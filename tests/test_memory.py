@@ -18,6 +18,7 @@ from midas_engine.kb import KnowledgeBase
 from midas_engine.memory.calibration import calibrations
 from midas_engine.memory.families import family_of, skeleton
 from midas_engine.memory.lessons import standing
+from midas_engine.memory.page import memory_page
 from midas_engine.memory.reading import read_trials
 from midas_engine.memory.search import related, search
 from midas_engine.memory.tries import MAX_LINES, chances, memory_lines, tried_forms
@@ -205,6 +206,10 @@ def test_the_verbs_search_count_and_revoke(base: Base, capsys: pytest.CaptureFix
     assert told.code == 0
     assert "Brier sign" in told.out
     assert "funding" in told.out
+    page = memory_page(base.trials, base.kb.learnings())
+    assert page.startswith("# What tries taught\n\n1 tries of 1 forms; 0 passed")
+    assert "| funding |" in page
+    assert "openai:m" in page
     done = call_midas(capsys, "kb", "revoke", lesson.path, "--reason", "other fees then", *kb)
     assert done.code == 0
     assert base.kb.learnings() == []

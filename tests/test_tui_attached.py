@@ -80,6 +80,13 @@ async def test_the_whole_terminal_works_on_a_service_over_its_restart(stocked: P
             await until(pilot, lambda: "stale_data" in screen_text(app) or "ic_decay" in screen_text(app), "alerts")
             for key in "3416":
                 await press(pilot, key)
+            found = await app.runtime.documents.search("spare")
+            assert "spare" in [hit.where for hit in found if hit.kind == "feature"], (
+                "the base is searched over the wire"
+            )
+            (own, *_) = await app.runtime.documents.links("feature:spare")
+            assert own.target.endswith("spare.md")
+            assert "# What tries taught" in await app.runtime.documents.memory()
             await press(pilot, "2")
             _choose(app, "spare")
             await press(pilot, "p")

@@ -29,7 +29,8 @@ from midas_engine.promoter.preview import Preview
 from midas_tui.input_gate import DEAF_SECONDS, made_now
 from midas_tui.modals.ask import AskModal, Question
 from midas_tui.modals.dialog import Dialog
-from midas_tui.screens.base import FilterLine, ModeScreen
+from midas_tui.screens.base import ModeScreen
+from midas_tui.widgets.filter_line import FilterLine
 from midas_tui.widgets.line_table import LineTable
 
 if TYPE_CHECKING:

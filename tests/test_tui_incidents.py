@@ -13,8 +13,9 @@ from midas_engine.models import Severity
 from midas_tui.alert_filter import AlertFilter
 from midas_tui.formats import dot_strip
 from midas_tui.theme import UNICODE
-from midas_tui.widgets.document_view import DocumentView, folded
+from midas_tui.widgets.document_view import DocumentView
 from midas_tui.widgets.line_table import LineTable
+from midas_tui.widgets.reading import folded
 
 if TYPE_CHECKING:
     from midas_engine.models import Alert
@@ -98,7 +99,8 @@ async def test_a_learning_opens_on_its_title_and_folds_what_a_machine_needs() ->
         await pilot.pause()
         view = app.screen.query_one(DocumentView)
         lines = [strip.text.strip() for strip in view._lines if strip.text.strip()]
-        assert "result success" in lines[0]
+        assert lines[0] == "Reversal dies in calm markets"
+        assert "result success" in lines[1]
         assert not any(line.startswith("title:") for line in lines)
         view.focus()
         await press(pilot, "v")

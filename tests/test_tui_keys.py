@@ -14,14 +14,14 @@ from midas_tui.widgets.line_table import LineTable
 
 EVERYWHERE = [
     "1", "2", "3", "4", "5", "6", "?", ":", "!", "/", "n", "N", "esc", "f", "space", "y", "Y", "u", "U", "q", "g",
-    ",", ".", "[", "]", "-", "+", "@", "0", "X", "W", "<", "^e", "tab", "shift+tab", "^z",
+    ",", ".", "[", "]", "-", "+", "@", "0", "X", "W", "<", "^e", "tab", "shift+tab", "^z", "I", "L",
 ]  # fmt: skip
 TABLE = ["j", "k", "^d", "^u", "G", "home", "end", "enter"]
 MODES = {
     "1": ["s", "S", "a", "A", "w", "D", "i"],
     "2": ["p", "d", "x", "K", "b", "z", "Z", "R", "B", "m", "s", "h", "l"],
     "3": ["r", "c", "t"],
-    "4": ["t", "backsp", "]", "[", "e", "l"],
+    "4": ["t", "backsp", "]", "[", "e", "l", "s", "x"],
     "5": ["a", "A", "w", "D", "o"],
     "6": ["r"],
 }

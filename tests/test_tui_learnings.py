@@ -5,10 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from helpers_kb import learning
-from helpers_tui import ScriptedRuntime, press, running, screen_text, scripted, toasts, type_text, until, write_market
+from helpers_tui import (
+    ScriptedRuntime,
+    fill_base,
+    press,
+    readable,
+    running,
+    screen_text,
+    scripted,
+    toasts,
+    type_text,
+    until,
+    write_market,
+)
 from midas_engine.kb import KnowledgeBase
-from midas_tui.widgets.document_view import DocumentView, front_matter_split, headings, split_sections
+from midas_tui.widgets.document_view import DocumentView, headings, split_sections
 from midas_tui.widgets.line_table import LineTable
+from midas_tui.widgets.reading import front_matter_split
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,6 +105,68 @@ async def test_a_file_that_changes_is_shown_marked_and_keeps_the_place(tmp_path:
         assert "changed" in str(app.screen.query_one("#tree").border_title)
         await press(pilot, "right_square_bracket")
         await until(pilot, lambda: "Another one" in view.text)
+
+
+async def test_a_base_is_searched_walked_both_ways_and_a_learning_is_revoked(tmp_path: Path) -> None:
+    """Search, memory, links both ways, a link added while it is open, revoke: on one real base."""
+    kb = fill_base(tmp_path / "kb")
+    path = kb.relative(
+        kb.save_learning(
+            learning(
+                "Winners go on", accepted=("carry_slow",), session_id="s-77", pattern_identified="Trends last. So."
+            )
+        )
+    )
+    kb.save_learning(learning("Other", body="nothing of the kind"))
+    async with running(tmp_path / "kb", write_market(tmp_path, days=5), mode="learnings", size=(160, 45)) as (
+        app,
+        pilot,
+    ):
+        tree = app.screen.query_one("#tree", LineTable)
+        await press(pilot, "s")
+        await readable(pilot)
+        await type_text(pilot, "trend")
+        await press(pilot, "enter")
+        await until(
+            pilot, lambda: document(app).path == path and "Trends last." in screen_text(app), "the hit is shown"
+        )
+        assert "speak of trend" in str(tree.border_title)
+        lines = [strip.text.strip() for strip in document(app)._lines if strip.text.strip()]
+        assert lines[0] == "Winners go on"
+        assert "result" in lines[1]
+        assert any(line.startswith("Trends last.") for line in lines[2:4]), "title, result, sentences"
+        await press(pilot, "escape")
+        assert "knowledge base" in str(tree.border_title)
+        tree.move_to("memory")
+        await until(pilot, lambda: "Nothing was tried yet" in screen_text(app))
+        tree.move_to(path)
+        await until(pilot, lambda: "feature carry_slow" in screen_text(app), "what it found")
+        assert "session s-77" in screen_text(app)
+        file = tmp_path / "kb" / path
+        file.write_text(file.read_text() + "\nSee [[midas-dsl]].\n")
+        await until(pilot, lambda: "[[midas-dsl]]" in screen_text(app).split("related")[1], "a link added while open")
+        related = app.screen.query_one("#related", LineTable)
+        related.move_to("feature:carry_slow")
+        related.focus()
+        await press(pilot, "enter")
+        await until(pilot, lambda: app.current_mode == "pipeline" and app.screen.subject() == "feature:carry_slow")
+        await press(pilot, "I")
+        await readable(pilot)
+        assert "carry_slow" in screen_text(app)
+        await press(pilot, "escape", "L")
+        await until(
+            pilot, lambda: app.current_mode == "learnings" and document(app).path == path, "back from the feature"
+        )
+        await press(pilot, "x")
+        await readable(pilot)
+        assert "same as: midas kb revoke" in screen_text(app)
+        await press(pilot, "tab", "tab")
+        app.screen.query_one("#reason").focus()
+        await type_text(pilot, "other fees")
+        await press(pilot, "enter")
+        await until(pilot, lambda: [d.title for d in kb.learnings()] == ["Other"], "set aside")
+        (reason,) = (tmp_path / "kb/knowledge/learnings/revoked").glob("*.reason.txt")
+        assert reason.read_text() == "revoked: other fees\n"
 
 
 async def test_the_editor_is_opened_on_the_file_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

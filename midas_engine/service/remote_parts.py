@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from midas_engine.clock import Clock
     from midas_engine.commands import AllDone
     from midas_engine.kb.catalogue import DocumentInfo
+    from midas_engine.memory.links import Link
+    from midas_engine.memory.search import Found
     from midas_engine.models import Alert
     from midas_engine.monitor.daily.brief import Brief
     from midas_engine.promoter import Preview
@@ -237,6 +239,28 @@ class RemoteDocuments:
         """Paths of learnings that speak to the same thing."""
         found: Sequence[str] = await self._ask("documents.related", tuple[str, ...], path)
         return found
+
+    async def links(self, subject: str) -> Sequence[Link]:
+        """What belongs to a document, a feature or a session, both ways."""
+        from midas_engine.memory.links import Link
+
+        found: Sequence[Link] = await self._ask("documents.links", tuple[Link, ...], subject)
+        return found
+
+    async def search(self, text: str) -> Sequence[Found]:
+        """What speaks of `text`, best first."""
+        from midas_engine.memory.search import Found
+
+        found: Sequence[Found] = await self._ask("documents.search", tuple[Found, ...], text)
+        return found
+
+    async def memory(self) -> str:
+        """What tries taught, as a page."""
+        return str(await self._ask("documents.memory", str))
+
+    async def revoke(self, path: str, reason: str) -> str:
+        """Set a learning aside there."""
+        return str(await self._ask("documents.revoke", str, path, reason))
 
     def file(self, path: str) -> str:
         """Absolute path of a document, where the base lies on this machine."""

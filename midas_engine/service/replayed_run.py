@@ -305,6 +305,22 @@ class RunDocuments:
         """None."""
         return ()
 
+    async def links(self, subject: str) -> Sequence[Any]:
+        """None."""
+        return ()
+
+    async def search(self, text: str) -> Sequence[Any]:
+        """Nothing is found."""
+        return ()
+
+    async def memory(self) -> str:
+        """There is none."""
+        raise DataError("a recorded run holds no memory", hint="midas-tui without --replay shows it")
+
+    async def revoke(self, path: str, reason: str) -> str:
+        """Refused."""
+        _refuse()
+
     def file(self, path: str) -> str:
         """There is none."""
         raise DataError("a recorded run holds no documents", hint="midas-tui without --replay shows them")

@@ -16,13 +16,13 @@ from midas_tui.formats import clock_time
 from midas_tui.keys import footer_hints, live_keys
 from midas_tui.page import LIVE_HINT, Page
 from midas_tui.widgets.bars import WIDE, FooterLine, ReplayBar, SentenceLine, Status, StatusBar
+from midas_tui.widgets.filter_line import FilterLine
 from midas_tui.widgets.line_table import LineTable
 from midas_tui.widgets.tour_card import TourCard
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from textual import events
     from textual.app import ComposeResult
     from textual.widget import Widget
 
@@ -36,44 +36,6 @@ LEAST_COLUMNS, LEAST_LINES = 60, 16
 # Room for money over time below the table.
 HIGH_LINES = 40
 VAST_COLUMNS = 200
-
-
-class FilterLine(Input):
-    """The `/` line of a pane: narrows while typing, enter keeps it, escape clears it. Closed, it takes nothing."""
-
-    DEFAULT_CSS = """
-    FilterLine { display: none; height: 1; border: none; padding: 0 1; background: $panel; }
-    FilterLine.open { display: block; }
-    """
-
-    def __init__(self, id: str) -> None:
-        super().__init__(placeholder="filter", id=id)
-        self._entered = True
-
-    def open(self, text: str) -> None:
-        """Take letters from now on."""
-        self._entered = False
-        self.value = text
-        self.add_class("open")
-
-    def close(self) -> None:
-        """Take none."""
-        self._entered = True
-        self.remove_class("open")
-
-    def on_key(self, event: events.Key) -> None:
-        """Letters behind enter in one burst are neither text nor commands."""
-        if self._entered:
-            event.stop()
-            event.prevent_default()
-        elif event.key == "enter":
-            self._entered = True
-
-    def on_paste(self, event: events.Paste) -> None:
-        """No paste into a closed line."""
-        if self._entered:
-            event.stop()
-            event.prevent_default()
 
 
 class ModeScreen(Page):
@@ -321,6 +283,23 @@ class ModeScreen(Page):
     def under_cursor(self) -> tuple[str, dict[str, Any] | None]:
         """What `y` and `Y` copy: text, and the whole thing as a JSON-ready record."""
         return "", None
+
+    def subject(self) -> str:
+        """The feature or the session of the row under the cursor."""
+        focused = self.focused
+        key = (focused.cursor_key if isinstance(focused, LineTable) else None) or ""
+        alert = self.store.alert(key)
+        name = alert.feature if alert is not None and not alert.incident else key
+        if self.store.record(name) is not None or name in self.store.metrics:
+            return f"feature:{name}"
+        return f"session:{key}" if key in self.store.sessions else ""
+
+    def show_session(self, session: str) -> None:
+        """The cursor goes to the session, where it is a row."""
+        for table in self.query(LineTable):
+            if session in table.keys:
+                table.move_to(session)
+                table.focus()
 
     def copied(self, *, as_json: bool) -> str:
         """Text for the clipboard; empty when there is nothing under the cursor."""

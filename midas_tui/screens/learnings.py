@@ -1,4 +1,4 @@
-"""Learnings: the knowledge base as a tree, documents that follow their files, links and a way back."""
+"""Learnings: the knowledge base as a tree, a search over all it knows, documents that follow their files, links."""
 
 from __future__ import annotations
 
@@ -9,19 +9,22 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 
 from midas_engine.errors import MidasError
+from midas_tui.modals.ask import Answer, AskModal, Question
+from midas_tui.modals.choose import LineModal
 from midas_tui.screens.base import ModeScreen
+from midas_tui.screens.learning_rows import FOUND, MEMORY, found_rows, related_rows, tree_rows
 from midas_tui.widgets.document_view import DocumentView, headings
-from midas_tui.widgets.line_table import Cell, Column, LineTable
+from midas_tui.widgets.line_table import Column, LineTable
 from midas_tui.widgets.titles import entitle
 from midas_tui.workers import in_worker
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from textual.app import ComposeResult
     from textual.widget import Widget
 
-    from midas_tui.runtime_protocol import Document
+    from midas_tui.runtime_protocol import Document, Found, Link
 
 TREE_COLUMNS = (Column("sign", "", 1), Column("title", "document", 20, right=False, grow=True, cut_end=True))
 TOC_COLUMNS = (Column("title", "contents", 18, right=False, grow=True, cut_end=True),)
@@ -45,6 +48,8 @@ class LearningsScreen(ModeScreen):
         ),
         Binding("e", "edit", "edit", id="learnings.edit"),
         Binding("l", "link", "links", show=False, id="learnings.link"),
+        Binding("s", "search", "search", id="learnings.search"),
+        Binding("x", "revoke", "revoke", id="learnings.revoke"),
     ]
     CSS = """
     LearningsScreen #tree { width: 1fr; max-width: 46; }
@@ -61,7 +66,8 @@ class LearningsScreen(ModeScreen):
         self._documents: Sequence[Document] = ()
         self._history: list[str] = []
         self._shown = self._asked_for = ""
-        self._links: list[str] = []
+        self._found: Sequence[Found] | None = None
+        self._sought = ""
 
     def compose_body(self) -> ComposeResult:
         """Tree, document, contents."""
@@ -118,32 +124,17 @@ class LearningsScreen(ModeScreen):
             await self._open(newest)
 
     def _flush_tree(self) -> None:
-        rows: list[tuple[str, dict[str, Cell]]] = []
-        folder = ""
+        tree, found = self.query_one("#tree", LineTable), self._found
+        if found is not None:
+            tree.say_when_empty(f"nothing here speaks of {self._sought}: esc goes back")
+            tree.set_rows(found_rows(found))
+            entitle(tree, f"{len(found)} speak of {self._sought}", "esc back")
+            return
         changed = self.store.changed_documents
-        glyphs = self.shell.glyphs
-        for doc in self._documents:
-            if self.needle and self.needle not in f"{doc.title} {doc.path}".lower():
-                continue
-            place = doc.path.rpartition("/")[0]
-            if place != folder:
-                folder = place
-                rows.append(
-                    (f"{place}/", {"sign": ("", ""), "title": (f"{place.removeprefix('knowledge/')}/", "accent")})
-                )
-            sign, role = (
-                (glyphs.killed, "crit")
-                if doc.damaged
-                else (glyphs.warning, "warn")
-                if doc.path in changed
-                else ("", "")
-            )
-            rows.append((doc.path, {"sign": (sign, role), "title": (f"  {doc.title}", "crit" if doc.damaged else "")}))
-        tree = self.query_one("#tree", LineTable)
         tree.say_when_empty(
             f"no document matches {self.needle}" if self.needle else "no document yet: 3 then r writes one"
         )
-        tree.set_rows(rows)
+        tree.set_rows(tree_rows(self._documents, self.needle, changed, self.shell.glyphs))
         news = sum(d.path in changed for d in self._documents)
         entitle(tree, self.chip(f"knowledge base {len(self._documents)}", f", {news} changed" if news else ""))
 
@@ -152,7 +143,8 @@ class LearningsScreen(ModeScreen):
             return
         view = self.query_one("#document", DocumentView)
         try:
-            text = await self.runtime.documents.read(path)
+            documents = self.runtime.documents
+            text = await (documents.memory() if path == MEMORY else documents.read(path))
         except MidasError as error:
             text = f"# This document cannot be shown\n\n```\n{error}\n```\n"
         if remember and self._shown and self._shown != path:
@@ -160,28 +152,34 @@ class LearningsScreen(ModeScreen):
         fresh = path != self._shown
         self._shown = path
         self.store.changed_documents.pop(path, None)
-        await view.show_document(path, text)
+        same = not fresh and text == view.text
+        # What has no file is no Markdown file either, and reads like one.
+        await view.show_document(f"{path}.md" if path == MEMORY else path, text)
         entitle(view, path)
         toc = [(f"{i}", {"title": ("  " * (level - 1) + title, "")}) for i, (level, title) in enumerate(headings(text))]
         self.query_one("#toc", LineTable).set_rows(toc)
-        if fresh:
-            self._links = [*view.links]
+        if not same:
+            await self._relate(path, view.links)
+
+    async def _relate(self, path: str, names: Sequence[str]) -> None:
+        """What the document names, what belongs to it, and what is like it."""
+        links: Sequence[Link] = ()
+        near: Sequence[str] = ()
+        if self.runtime is not None and path != MEMORY:
             try:
-                related = await self.runtime.documents.related(path)
+                links = await self.runtime.documents.links(path)
+                near = await self.runtime.documents.related(path)
             except MidasError:
-                related = ()  # the document is shown; what is like it is not worth a message
-            rows: list[tuple[str, dict[str, Cell]]] = [
-                (f"[[{name}", {"title": (f"[[{name}]]", "accent")}) for name in self._links
-            ]
-            rows += [(other, {"title": (other.rpartition("/")[2], "muted")}) for other in related]
-            self.query_one("#related", LineTable).set_rows(rows)
+                pass  # the document is shown; what belongs to it is not worth a message
+        if path == self._shown:
+            self.query_one("#related", LineTable).set_rows(related_rows(names, links, near))
 
     def on_line_table_highlighted(self, event: LineTable.Highlighted) -> None:
         """The tree's cursor opens documents as it moves."""
         # A message may be late: only where the cursor stands now counts.
         here = event.table.id == "tree" and event.key == event.table.cursor_key and event.table.has_focus
         if here and event.key and event.key != self._shown:
-            in_worker(self, partial(self._open, event.key), "open", exclusive=True)
+            in_worker(self, partial(self._choose, event.key), "open", exclusive=True)
 
     async def on_line_table_opened(self, event: LineTable.Opened) -> None:
         """Enter: to the document, to a heading, or along a link."""
@@ -191,12 +189,40 @@ class LearningsScreen(ModeScreen):
             view.jump_to(headings(view.text)[int(key)][1])
             view.focus()
         elif event.table.id == "related":
-            await self._follow(key.removeprefix("[["))
+            await self._follow(key)
         else:
-            await self._open(key)
+            await self._choose(key)
             view.focus()
 
-    async def _follow(self, target: str) -> None:
+    async def _choose(self, key: str) -> None:
+        """A row of the tree: a document, or what a search found, at the words that were looked for."""
+        if not key.startswith(FOUND) or self._found is None:
+            await self._open(key)
+            return
+        hit = self._found[int(key.removeprefix(FOUND))]
+        view = self.query_one("#document", DocumentView)
+        if hit.kind == "tried":
+            self._shown = ""
+            await view.show_document("tried.md", f"# A form that was tried\n\n{hit.title}\n\n```\n{hit.where}\n```\n")
+            entitle(view, "tried")
+            self.query_one("#toc", LineTable).set_rows([])
+            self.query_one("#related", LineTable).set_rows([])
+            return
+        record = self.store.record(hit.where) if hit.kind == "feature" else None
+        await self._open(record.path if record is not None else hit.where)
+        for word in self._sought.lower().split():
+            if view.to_match(word, 1):
+                break
+
+    async def _follow(self, key: str) -> None:
+        kind, _, target = key.partition(":")
+        if kind == "feature":
+            self.shell.navigator.open_card(target)
+            return
+        if kind == "session":
+            self.shell.navigator.open_session(target)
+            return
+        target = target if kind == "document" else key.removeprefix("[[")
         names = (target, f"{target}.md")
         for doc in self._documents:
             if doc.path in names or doc.path.rpartition("/")[2] in names or doc.title == target:
@@ -206,7 +232,7 @@ class LearningsScreen(ModeScreen):
 
     async def open_path(self, path: str) -> None:
         """Show a document from elsewhere (an alert, a session)."""
-        self._asked_for = path
+        self._asked_for, self._found = path, None
         await self._reload()
         await self._open(path)
         self.query_one("#tree", LineTable).move_to(path)
@@ -225,6 +251,9 @@ class LearningsScreen(ModeScreen):
         """What has nothing to act on."""
         if action == "edit":
             return self.shell.link.refusal() or ("" if self._shown else "no document is shown")
+        if action == "revoke":
+            kept = self._shown.startswith("knowledge/learnings/") and "/revoked/" not in self._shown
+            return self.shell.link.refusal() or ("" if kept else "only a learning is revoked")
         if action == "previous":
             return "" if self._history else "nothing to go back to"
         if action == "changed":
@@ -266,3 +295,64 @@ class LearningsScreen(ModeScreen):
         """Open the document in $EDITOR."""
         if self._shown:
             self.shell.navigator.edit_document(self._shown)
+
+    def action_back(self) -> None:
+        """Out of a search first; then as everywhere."""
+        if self._found is not None and not self.query_one("#filter").has_class("open") and self.maximized is None:
+            self._found = None
+            self._flush_tree()
+            self.query_one("#tree", LineTable).move_to(self._shown)
+        else:
+            super().action_back()
+
+    def action_search(self) -> None:
+        """Look for words in everything the base knows."""
+
+        def asked(text: str | None) -> None:
+            if text:
+                in_worker(self, partial(self.search_for, text), "search", exclusive=True)
+
+        note = "words, columns, operators, families of signals: learnings, features and tried forms, the nearest first"
+        self.app.push_screen(LineModal("search what the base knows", self._sought or "funding carry", note=note), asked)
+
+    async def search_for(self, text: str) -> None:
+        """Show what speaks of `text` in place of the tree."""
+        if self.runtime is None:
+            return
+        try:
+            found = await self.runtime.documents.search(text)
+        except MidasError as error:
+            self.shell.messages.say(str(error), bad=True)
+            return
+        self._found, self._sought = found, text
+        self._flush_tree()
+        tree = self.query_one("#tree", LineTable)
+        tree.move_to(f"{FOUND}0")
+        tree.focus()
+        if found:
+            await self._choose(f"{FOUND}0")
+
+    def action_revoke(self) -> None:
+        """Ask why, then set the learning aside."""
+        why, path = self.why_not("revoke", ()), self._shown
+        if why:
+            self.shell.messages.say(why, bad=True)
+            return
+
+        def answered(answer: Answer | None) -> None:
+            if answer is not None and answer.confirmed:
+                act = partial(self.shell.link.attempt, lambda r: r.documents.revoke(path, answer.reason))
+                in_worker(self, partial(self._revoke, act), "revoke", exclusive=True)
+
+        body = [
+            ("no later prompt quotes it, and no search finds it", ""),
+            ("moves to knowledge/learnings/revoked, with your reason beside it", ""),
+            (f"same as: midas kb revoke {path} --reason ...", "muted"),
+        ]
+        question = Question("revoke this learning?", body, "Revoke", reason_label="reason", reason_required=True)
+        self.app.push_screen(AskModal(question), answered)
+
+    async def _revoke(self, act: Callable[[], Awaitable[bool]]) -> None:
+        if await act():
+            self._shown = ""
+            await self._reload()

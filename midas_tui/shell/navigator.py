@@ -144,6 +144,44 @@ class Navigator:
         if page is not None:
             page.call_after_refresh(page.show_feature, name)
 
+    def open_session(self, session: str) -> None:
+        """Show a session in Discovery; one that ran before this terminal began is named with how to see it."""
+        if session in self._store.sessions:
+            in_worker(self._app, partial(self._open_session, session), "open", exclusive=True)
+        else:
+            self._messages.say(f"session {session} ran before: midas replay {session} shows it again")
+
+    async def _open_session(self, session: str) -> None:
+        await self._app.switch_mode("discovery")
+        page = self.open_page
+        if page is not None:
+            page.call_after_refresh(page.show_session, session)
+
+    def open_what_is_known(self) -> None:
+        """From a feature or a session to its learning, and to all that belongs to it beside it."""
+        subject = self.open_page.subject() if self.open_page is not None else ""
+        if subject:
+            in_worker(self._app, partial(self._open_known, subject), "open", exclusive=True)
+        else:
+            self._messages.say("no feature and no session is under the cursor")
+
+    async def _open_known(self, subject: str) -> None:
+        runtime = self._link.runtime
+        if runtime is None:
+            return
+        try:
+            links = await runtime.documents.links(subject)
+        except MidasError as error:
+            self._messages.say(describe(error), bad=True)
+            return
+        papers = [link.target for link in links if link.kind == "document"]
+        # Its learning first; a feature without one has its own file.
+        first = next((p for p in papers if "learnings/" in p), papers[0] if papers else "")
+        if first:
+            await self._open_document(first)
+        else:
+            self._messages.say(f"no document speaks of {subject.partition(':')[2]}")
+
     def open_document(self, path: str) -> None:
         """Show a document."""
         in_worker(self._app, partial(self._open_document, path), "open", exclusive=True)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from textual.screen import Screen
 
     from midas_tui.shell.engine_link import EngineLink
+    from midas_tui.shell.messages import Messages
     from midas_tui.store import Store
 
 # Built-in palette entries that make no sense here: the footer and `?` show the keys, `q` asks before it quits.
@@ -39,10 +40,12 @@ class Overlays:
         app: Where they are pushed.
         store: Faults and what is wrong now.
         link: The engine's own figures.
+        messages: Where is said what has no card.
     """
 
-    def __init__(self, app: App[Any], store: Store, link: EngineLink) -> None:
+    def __init__(self, app: App[Any], store: Store, link: EngineLink, messages: Messages) -> None:
         self._app = app
+        self._messages = messages
         self._store = store
         self._link = link
 
@@ -53,6 +56,20 @@ class Overlays:
             keys = sorted(live_keys(screen), key=lambda k: (k.scope == "everywhere", k.scope))
             told, first = screen.explained() if isinstance(screen, Page) else ([], "")
             self._app.push_screen(HelpModal(keys, [*told, *WORDS], first))
+
+    def describe(self) -> None:
+        """The card of the feature under the cursor."""
+        from midas_tui.screens.card import card_content
+
+        screen, runtime = self._app.screen, self._link.runtime
+        kind, _, name = screen.subject().partition(":") if isinstance(screen, Page) else ("", "", "")
+        record = self._store.record(name)
+        if kind != "feature" or record is None or runtime is None:
+            self._messages.say(f"the pipeline has no card of {name}" if kind == "feature" else "no feature is here")
+            return
+        width = min(66, self._app.size.width - 8)
+        forward = runtime.queries.forward(name)
+        self.show_text(name, card_content(record, self._store.metrics.get(name), forward, width=width))
 
     def log(self) -> None:
         """Faults and queues."""

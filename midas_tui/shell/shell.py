@@ -113,7 +113,7 @@ def make_shell(app: App[Any], glyphs: Glyphs, clock: Clock, refresh_hz: float) -
         link=link,
         navigator=navigator,
         bridge=bridge,
-        overlays=Overlays(app, store, link),
+        overlays=Overlays(app, store, link, messages),
         replay=ReplayTransport(app, link, messages, bridge, navigator),
         alerts=alerts,
         pipeline=PipelineActions(app, gate, link, messages, navigator, questions, history),

@@ -18,6 +18,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from midas_tui.sanitise import clean
+from midas_tui.widgets.reading import in_reading_order
 from midas_tui.widgets.scrolling import SCROLL_BINDINGS, ScrollKeys
 from midas_tui.workers import in_worker
 
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 SLICE_SECONDS = 0.012
 _HEADING = re.compile(r"^(#{1,3}) +(?! )(.*)$")
-_TOLD = ("result", "state", "version", "research_goal", "feature", "cause", "created_at")
 _LINK = re.compile(r"\[\[([^\[\]\n]{1,200})\]\]")
 # Long sections (a table of a thousand rows) are cut at blank lines, so that one slice stays short.
 _PIECE_CHARS = 6_000
@@ -53,26 +53,6 @@ def split_sections(text: str) -> list[str]:
     if current:
         pieces.append("\n".join(current))
     return pieces
-
-
-def front_matter_split(text: str) -> tuple[str, str]:
-    """YAML front matter (as an indented block) and the body."""
-    if text.startswith("---\n"):
-        end = text.find("\n---", 4)
-        if end > 0:
-            return text[4:end], text[end + 4 :].lstrip("\n")
-    return "", text
-
-
-def folded(matter: str) -> str:
-    """Front matter as one line: what a reader asks for, and how many fields there are."""
-    fields: dict[str, str] = {}
-    for line in matter.split("\n"):
-        name, colon, value = line.partition(":")
-        if colon and name.isidentifier():
-            fields[name] = value.strip().strip("'\"")[:80]
-    told = [f"{name.replace('_', ' ')} {fields[name]}" for name in _TOLD if fields.get(name)]
-    return f"*{'; '.join(told)}{'  ' if told else ''}({len(fields)} fields: v shows them)*"
 
 
 def headings(text: str) -> list[tuple[int, str]]:
@@ -151,10 +131,9 @@ class DocumentView(ScrollKeys, ScrollView, can_focus=True):
         text = clean(self.text)
         if not self.path.endswith(".md"):
             text = f"```{self.path.rpartition('.')[2]}\n{text}\n```"
-        matter, body = front_matter_split(text)
-        # A page is read from its title; what a machine needs of it is one line below the text's first words.
-        front = [folded(matter) if self.folded and body.strip() else f"```yaml\n{matter}\n```"] if matter else []
-        pieces = [*front, *split_sections(body)]
+        # A page is read from its title; what a machine needs of it is one line between that and its first sentences.
+        head, body = in_reading_order(text, fold=self.folded)
+        pieces = [*([head] if head else []), *split_sections(body)]
         for piece in pieces:
             key = (width, piece)
             strips = self._cache.get(key)
