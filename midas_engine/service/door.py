@@ -170,7 +170,6 @@ class _Client:
         wake = stream.follow()
         try:
             while True:
-                wake.clear()
                 if not stream.has(number):
                     body, number = b"{" + self._door.anew() + b"}", stream.last
                 else:
@@ -178,7 +177,7 @@ class _Client:
                 if body:
                     await self._send(body)
                 else:
-                    await wake.wait()
+                    await stream.sleep(wake, number)
         finally:
             stream.leave(wake)
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 WITH_FACTS = (BarProcessed, WatchChanged, FeatureMoved, KillProposed, DiagnosisFinished, RuntimeChanged, TroubleChanged)
 KEPT = 20_000
 BATCH_BYTES = 256_000
+BATCHES_KEPT = 8
 
 
 class _Entry:
@@ -57,19 +58,31 @@ class Stream:
         self._facts, self._whole = facts, whole
         self._kept: deque[_Entry] = deque(maxlen=KEPT)
         self._wakes: set[asyncio.Event] = set()
+        self._asleep = True  # nobody was woken since the last one went to sleep
+        self._batches: dict[int, tuple[bytes, int]] = {}
         self._untap = bus.tap(self._take)
 
     def _take(self, event: Event) -> None:
         self.last += 1
         self._kept.append(_Entry(event))
-        for wake in self._wakes:
-            wake.set()
+        if self._asleep:
+            self._asleep = False
+            for wake in self._wakes:
+                wake.set()
 
     def follow(self) -> asyncio.Event:
-        """Set whenever there is something new; give it back with `leave`."""
+        """Set once there is something new since `sleep`; give it back with `leave`."""
         wake = asyncio.Event()
         self._wakes.add(wake)
         return wake
+
+    async def sleep(self, wake: asyncio.Event, after: int) -> None:
+        """Wait until something came after that number."""
+        if self.last != after:
+            return
+        wake.clear()
+        self._asleep = True
+        await wake.wait()
 
     def leave(self, wake: asyncio.Event) -> None:
         """Stop setting it."""
@@ -80,7 +93,20 @@ class Stream:
         return self.last - len(self._kept) <= after <= self.last
 
     def batch(self, after: int) -> tuple[bytes, int]:
-        """A message with what came after that number, and the number it ends with; empty when there is nothing."""
+        """A message with what came after that number, and the number it ends with; empty when there is nothing.
+
+        It is put together once for all who stand at the same place.
+        """
+        found = self._batches.get(after)
+        if found is None:
+            found = self._together(after)
+            if found[1] > after:
+                if len(self._batches) >= BATCHES_KEPT:
+                    del self._batches[next(iter(self._batches))]
+                self._batches[after] = found
+        return found
+
+    def _together(self, after: int) -> tuple[bytes, int]:
         bodies: list[bytes] = []
         size, number = 0, after
         place = after - (self.last - len(self._kept))

@@ -28,6 +28,9 @@ _NAMES: dict[str, Any] = {"Mapping": abc.Mapping, "Sequence": abc.Sequence, "Col
 _NAMES |= {"datetime": datetime, "date": date, "Path": Path}
 _NAMES |= {name: kind for name, kind in vars(models).items() if isinstance(kind, type)}
 _HINTS: dict[type, dict[str, Any]] = {}
+_AS_THEY_ARE = frozenset({str, int, bool, type(None)})
+_NAMES_OF: dict[type, tuple[str, ...]] = {}
+_JSON = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 _INFINITE = {"inf": math.inf, "-inf": -math.inf}
 
 
@@ -42,13 +45,17 @@ def encoded(value: Any) -> Any:
         >>> encoded((1.5, float("nan"), float("inf")))
         [1.5, None, 'inf']
     """
-    if value is None or isinstance(value, bool | int | str) and not isinstance(value, Enum):
+    exact = type(value)
+    if exact is float and math.isfinite(value) or exact in _AS_THEY_ARE:
+        return value
+    if exact in _NAMES_OF:
+        return _fields(value)
+    if isinstance(value, bool | int | str) and not isinstance(value, Enum):
         return value
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None if math.isnan(value) else str(float(value))
-    if isinstance(value, Event):
-        return {"type": type(value).__name__, **_fields(value)}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        _NAMES_OF[exact] = tuple(f.name for f in dataclasses.fields(value))
         return _fields(value)
     if isinstance(value, abc.Mapping):
         return {str(k): encoded(v) for k, v in value.items()}
@@ -60,12 +67,15 @@ def encoded(value: Any) -> Any:
 
 
 def _fields(value: Any) -> dict[str, Any]:
-    return {f.name: encoded(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    found = {"type": type(value).__name__} if isinstance(value, Event) else {}
+    for name in _NAMES_OF[type(value)]:
+        found[name] = encoded(getattr(value, name))
+    return found
 
 
 def packed(value: Any) -> bytes:
     """`value` as JSON bytes: ASCII, without blanks."""
-    return json.dumps(encoded(value), separators=(",", ":"), allow_nan=False).encode()
+    return _JSON.encode(encoded(value)).encode()
 
 
 def unpacked(data: bytes | str) -> dict[str, Any]:
