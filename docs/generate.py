@@ -45,6 +45,7 @@ FACES: dict[str, str] = {
     "midas_engine.loops": "The offline loop.",
     "midas_engine.monitor": "The online loop.",
     "midas_engine.monitor.diagnosis": "From an alarm to a cause.",
+    "midas_engine.campaign": "Many sessions on one budget.",
     "midas_engine.executor": "Workers: threads, processes, a cluster.",
     "midas_engine.banks": "Lists of expressions judged as one family, the published alphas among them.",
     "midas_engine.calibrate": "How often Midas is fooled on your data.",

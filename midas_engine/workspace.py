@@ -159,8 +159,12 @@ class Workspace:
 
     # -- offline -----------------------------------------------------------------------------------
 
-    def researcher(self, provider: str = "") -> Researcher:
+    def researcher(self, provider: str = "", settings: Settings | None = None) -> Researcher:
         """A researcher of `provider` (default: the settings'), with what is left of the day's budget.
+
+        Args:
+            provider: Its name.
+            settings: What it obeys, where that is not the base's.
 
         Raises:
             ModelKeyError: The provider has no key.
@@ -168,7 +172,8 @@ class Workspace:
         """
         from midas_engine.proposer.factory import make_researcher
 
-        return make_researcher(self.settings, provider, api_key=self._api_key, day_spent_usd=self.day_spent())
+        chosen = settings or self.settings
+        return make_researcher(chosen, provider, api_key=self._api_key, day_spent_usd=self.day_spent())
 
     def day_spent(self) -> float:
         """US dollars that models cost this UTC day."""

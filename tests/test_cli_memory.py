@@ -16,6 +16,7 @@ from midas_engine.cli.entry import EXIT_MEMORY
 from midas_engine.cli.entry import __doc__ as codes
 from midas_engine.errors import EvaluationError
 from midas_engine.loops import PanelAssessor
+from midas_engine.loops.worker import PanelJudge
 from midas_engine.market import SyntheticMarket, load_panel
 from midas_engine.market.sources import _SAMPLE_SHAPE
 from midas_engine.proposer import Proposal
@@ -101,8 +102,7 @@ async def test_a_candidate_that_does_not_fit_costs_itself_only(monkeypatch: pyte
     def full(*_: Any) -> None:
         raise MemoryError("Unable to allocate 9 GiB")
 
-    assert assessor._local is not None
-    monkeypatch.setattr(assessor._local, "judge", full)
+    monkeypatch.setattr(PanelJudge, "judge", full)
     with pytest.raises(EvaluationError, match=r"not enough memory to judge big.*9 GiB.*1,000 bars of 4 symbols"):
         await assessor.judge(Proposal("big", "close"), "research", 1, {}, {})
     await assessor.close()

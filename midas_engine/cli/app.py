@@ -12,6 +12,7 @@ VERBS = {
     "status": f"{_HERE}.status:status",
     "demo": f"{_HERE}.demo:demo",
     "discover": f"{_HERE}.discover:discover",
+    "campaign": f"{_HERE}.campaign:campaign",
     "replay": f"{_HERE}.replay:replay",
     "mcp": f"{_HERE}.mcp:mcp",
     "proposals": f"{_HERE}.proposals:proposals",
@@ -65,6 +66,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Research": (
         "demo",
         "discover",
+        "campaign",
         "replay",
         "mcp",
         "proposals",

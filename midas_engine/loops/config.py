@@ -24,6 +24,8 @@ class OfflineLoopConfig:
         stop_after: End once this many candidates are accepted; 0 uses the whole budget.
         use_learnings: Show the researcher what earlier sessions taught.
         screened: Raw expressions that may be screened as one family; 0 screens none.
+        line_trials: Trials that the line is drawn for, where this is one of several sessions with one budget; 0: its
+            own alone.
     """
 
     max_iterations: int = 10
@@ -35,6 +37,7 @@ class OfflineLoopConfig:
     stop_after: int = 0
     use_learnings: bool = True
     screened: int = 0
+    line_trials: int = 0
 
     def __post_init__(self) -> None:
         for name, low, high in (
@@ -44,6 +47,7 @@ class OfflineLoopConfig:
             ("max_tokens", 1, 1_000_000),
             ("stop_after", 0, 10_000),
             ("screened", 0, 10_000_000),
+            ("line_trials", 0, 10_000_000),
         ):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
@@ -59,4 +63,5 @@ class OfflineLoopConfig:
         1/3 + ...), a quarter in a session of 60.
         """
         family = FAMILY_SLOTS if self.screened else 0
-        return self.max_iterations * self.candidates_per_iter * (1 + self.refinements) + family
+        own = self.max_iterations * self.candidates_per_iter * (1 + self.refinements) + family
+        return max(own, self.line_trials)

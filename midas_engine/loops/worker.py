@@ -31,11 +31,12 @@ class PanelJudge:
         self.engine = FeatureEngine(panel, limits=settings.dsl, features=dict(existing))
         self._auditor = ExpressionAuditor(excerpt(panel), limits=settings.dsl, features=dict(existing))
         self.parts = split_panel(panel, settings, settings.evaluation.target)
-        self._texts = dict(existing)
-        self._existing = {}
+        self._given, self._found = dict(existing), dict[str, str]()
+        self._deployed = {}
         for name, text in existing.items():
             with contextlib.suppress(MidasError):  # one that cannot be computed here has nothing to compare with
-                self._existing[name] = self.engine.values(text)
+                self._deployed[name] = self.engine.values(text)
+        self._existing = dict(self._deployed)
         self._regimes = regime_labels(panel)
         self._contexts: dict[str, Any] = {}
         self._screen: Screen | None = None
@@ -120,13 +121,14 @@ class PanelJudge:
         return embargoed(values, sealed, embargo_of(setting, memory, self.panel.bar_seconds, sealed))
 
     def _beside(self, accepted: Mapping[str, str]) -> None:
-        fresh = {n: t for n, t in accepted.items() if self._texts.get(n) != t}
-        if fresh:
+        """Judge beside these finds and no others: a worker may have judged for another session before."""
+        fresh = {n: t for n, t in accepted.items() if self._given.get(n) != t}
+        if fresh != self._found:
             # A find must differ from the session's other finds as it must from the live book.
-            self._texts |= fresh
-            self.engine.features |= fresh
+            self._found = fresh
+            self.engine.features = self._given | fresh
             self._auditor.know(fresh)
-            self._existing |= {n: self.engine.values(t) for n, t in fresh.items()}
+            self._existing = self._deployed | {n: self.engine.values(t) for n, t in fresh.items()}
             self._contexts.clear()
 
     def power(self, trials: int, level: float, thresholds: Mapping[str, Any]) -> tuple[str, ...]:

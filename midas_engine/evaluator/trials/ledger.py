@@ -122,14 +122,20 @@ class TrialLedger:
     def plan(self, session: str, trials: int) -> None:
         """Say how many candidates a session means to try; its line is drawn for at least that many from the start.
 
-        Without a plan the line rises as candidates are counted, and early ones are judged too kindly.
+        Without a plan the line rises as candidates are counted, and early ones are judged too kindly. Said again, by
+        a session that goes on after it was killed, it is not written again.
         """
+        if self._planned(session) >= trials:
+            return
         self._append("evaluator_sessions", session, session, {"planned": int(trials)})
 
     def trials(self, session: str) -> int:
         """Trials the session's line is drawn for: those counted, or those planned if that is more."""
-        planned = [int(body["planned"]) for _, _, _, _, body in self._rows("evaluator_sessions", session)]
-        return max([self.counted(session), *planned])
+        return max(self.counted(session), self._planned(session))
+
+    def _planned(self, session: str) -> int:
+        rows = self._rows("evaluator_sessions", session)
+        return max((int(body["planned"]) for _, _, _, _, body in rows), default=-1)
 
     def counted(self, session: str | None = None) -> int:
         """Distinct trials charged to a session, or ever."""

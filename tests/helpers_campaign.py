@@ -1,0 +1,49 @@
+"""A tiny campaign on a made-up market, in this process or as one that can be killed."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from midas_engine.campaign import Campaign, CampaignPlan
+from midas_engine.clock import ManualClock
+from midas_engine.market import SyntheticMarket
+from midas_engine.settings import EvaluationSettings, ExecutorSettings, Settings
+from midas_engine.workspace import Workspace
+
+if TYPE_CHECKING:
+    from midas_engine.campaign import CampaignState
+
+PLAN = CampaignPlan("tiny", ("funding carry",), 60, screened=50, iterations=1, each=2)
+
+
+def settings_of(folder: Path, workers: int = 0, kind: str = "processes") -> Settings:
+    return Settings(
+        kb=str(folder),
+        evaluation=EvaluationSettings(workers=workers, candidate_seconds=600.0),
+        executor=ExecutorSettings(kind=kind),
+    )
+
+
+def run_campaign(
+    folder: Path, workers: int = 0, kind: str = "processes", plan: CampaignPlan = PLAN, **parts: Any
+) -> CampaignState:
+    """A campaign to its end; `started` among `parts` is given it before it runs."""
+    started = parts.pop("started", None)
+    workspace = Workspace(settings_of(folder, workers, kind), clock=ManualClock(datetime(2026, 1, 1, tzinfo=UTC)))
+    try:
+        panel = SyntheticMarket(5, bars=1500, symbols=12).panel()
+        campaign = Campaign(workspace, plan, panel=panel, **parts)
+        if started is not None:
+            started.append(campaign)
+        return asyncio.run(campaign.run())
+    finally:
+        workspace.close()
+
+
+if __name__ == "__main__":  # says each step, and is killed at one of them
+    steps = iter(range(1000))
+    run_campaign(Path(sys.argv[1]), tell=lambda event: print(next(steps), type(event).__name__, flush=True))
