@@ -31,6 +31,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "monitor.callback_seconds": (0.1, 3600),
     "monitor.expected_slippage_bps": (0, 1000),
     "monitor.feed_failures": (0, 1_000_000),
+    "monitor.memory_mb": (0, 100_000_000),
     "terminal.refresh_hz": (0.5, 20),
     "book.capital_usd": (1, 1e12),
     "outbound.lease_seconds": (0, 86_400),
@@ -48,6 +49,10 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "book.neutrality": ("none", "dollar"),
     "outbound.told_from": ("info", "warning", "critical"),
 }
+COUNTS: dict[str, tuple[str, int, int]] = {
+    "monitor.shards": ("auto", 1, 64),
+}
+"""Settings that are a word or a number between two."""
 DURATIONS: dict[str, tuple[str, ...]] = {
     "evaluation.embargo": ("auto",),
     "dsl.lookback": (),

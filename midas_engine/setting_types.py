@@ -9,6 +9,7 @@ from typing import Any
 
 from midas_engine.errors import SettingsError
 from midas_engine.model_options import check_options, read_price
+from midas_engine.setting_ranges import COUNTS
 
 
 def converted(key: str, kind: Any, value: Any, origin: str) -> Any:
@@ -33,6 +34,8 @@ def converted(key: str, kind: Any, value: Any, origin: str) -> Any:
             return int(value)
         if kind is float and not isinstance(value, bool):
             return float(value)
+        if key in COUNTS and not isinstance(value, bool | float):
+            return _counted(key, str(value), origin)
         if kind is str and isinstance(value, str | Path):
             return str(value)
         if typing.get_origin(kind) is tuple:
@@ -54,6 +57,13 @@ def converted(key: str, kind: Any, value: Any, origin: str) -> Any:
     except (KeyError, ValueError, TypeError):
         pass
     raise wrong
+
+
+def _counted(key: str, value: str, origin: str) -> str:
+    word, low, high = COUNTS[key]
+    if value == word or value.isascii() and value.isdigit() and len(value) < 9 and low <= int(value) <= high:
+        return value
+    raise SettingsError(f"{key} = {value!r} in {origin} is out of range", hint=f"use {word}, or {low} to {high}")
 
 
 def _flat(value: dict[Any, Any], prefix: str = "") -> dict[str, str]:

@@ -116,6 +116,10 @@ class MonitorSettings:
         callback_seconds: Time the kill callback may take.
         feed_failures: Failures of the feed in a row, a minute apart in the end, after which `midas monitor` gives up
             and ends with an error; 0: never.
+        shards: Local processes that the features' windows are spread over: a number, or auto, which takes one a core
+            from 500,000 values (features x symbols) a bar on and none below. The results do not depend on it.
+        memory_mb: Megabytes that watching may hold in all its processes; a watch that would not fit is refused before
+            it starts. 0: three quarters of what the machine has.
     """
 
     arl0: str = "365d"
@@ -124,6 +128,8 @@ class MonitorSettings:
     expected_slippage_bps: float = 1.0
     callback_seconds: float = 10.0
     feed_failures: int = 60
+    shards: str = "auto"
+    memory_mb: int = 0
 
     def arl0_bars(self, bar_seconds: float) -> float:
         """Bars between false alarms, where a bar takes `bar_seconds`.

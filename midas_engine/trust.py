@@ -118,6 +118,8 @@ SETTINGS: dict[str, Danger | None] = {
     "monitor.expected_slippage_bps": None,
     "monitor.callback_seconds": None,
     "monitor.feed_failures": None,
+    "monitor.shards": None,
+    "monitor.memory_mb": None,
     "terminal.theme": None,
     "terminal.refresh_hz": None,
     "terminal.ascii": None,

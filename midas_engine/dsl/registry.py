@@ -77,6 +77,34 @@ class State:
 Run = Callable[[Sequence[Any], Params, int, "State | None", Array], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How the workspace of a `blocked` operator over n bars is laid out, from its first row on; see `compact`.
+
+    `head` rows, `rings` of n bars, `tail` rows, then a table of n + 1 suffixes for each of `empty`: row j + 1 is what
+    the window at offset j of a block needs, row n is that of no bar.
+
+    Attributes:
+        head: Rows of running sums before the rings.
+        empty: What a table holds of no bar, one number a table.
+        rings: Arguments whose last n bars are kept.
+        tail: Rows between the rings and the tables.
+        sign: The ring holds the argument times this.
+        whole: Every bar reads the whole ring.
+    """
+
+    head: int
+    empty: tuple[float, ...]
+    rings: int = 1
+    tail: int = 0
+    sign: float = 1.0
+    whole: bool = False
+
+    def rows(self, n: int) -> int:
+        """Rows of the whole workspace."""
+        return self.head + self.rings * n + self.tail + len(self.empty) * (n + 1)
+
+
 def _no_memory(params: Params) -> int:
     return 0
 
@@ -99,6 +127,7 @@ class Operator:
         by_symbol: The workspace is [S, rows] instead of [rows, S].
         blocked: The state depends on the last n bars and the place in the block only, so a history may be cut
             at whole blocks.
+        layout: Of what a blocked workspace is made; None where a stream must keep all of it.
         batch: A faster whole-history form of `run` with bit-equal results; None uses `run`.
         expand: A template over the parameter names; such an operator is computed as what it expands to.
         scalars: Series arguments may reach `run` as plain floats.
@@ -126,6 +155,7 @@ class Operator:
     state_rows: Callable[[Params], int] | None = None
     by_symbol: bool = False
     blocked: bool = False
+    layout: Layout | None = None
     batch: Run | None = None
     expand: str = ""
     scalars: bool = False

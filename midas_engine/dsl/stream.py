@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from midas_engine.dsl.compact import CompactRun, Desk, is_compact
 from midas_engine.dsl.engine import refuse_cross_section
 from midas_engine.dsl.expression import Expression, parse
 from midas_engine.dsl.nodes import Column, Number
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 # Columns a panel derives; a stream derives them from the same inputs in the same way.
 _DERIVED = {"vwap": "quote_volume / volume", "returns": "returns(close, 1)"}
 _FORMAT = 1
+CHUNK_BARS = 64
+"""Bars that a history is replayed by: enough for the kernels, few enough to hold all steps in flight."""
 
 
 class StreamEngine:
@@ -39,6 +42,8 @@ class StreamEngine:
         symbols: The symbols, in the order of the arrays.
         limits: Size limits.
         min_shares: As for `FeatureEngine`.
+        compact: Keep windows in two levels (see `compact`): about a third of the memory, the same values.
+        named: Further expressions that the features may use by name.
 
     Example:
         >>> engine = StreamEngine({"gain": "delta(close, 1)"}, ["close"], ["BTCUSDT"])
@@ -55,54 +60,54 @@ class StreamEngine:
         *,
         limits: DslLimits | None = None,
         min_shares: Mapping[str, float] | None = None,
+        compact: bool = False,
+        named: Mapping[str, str] | None = None,
     ) -> None:
         self.symbols = tuple(symbols)
         self.columns = tuple(columns)
         self.limits = limits if limits is not None else DslLimits()
         self.bars = 0
-        known, derived = self._with_derived()
-        texts = {name: expr for name, expr in features.items() if isinstance(expr, str)}
-        self.expressions: dict[str, Expression] = {}
-        for name, expr in features.items():
-            text = expr if isinstance(expr, str) else expr.text
-            named = {**derived, **{k: v for k, v in texts.items() if k != name}}
-            self.expressions[name] = (
-                parse(text, columns=known, limits=self.limits, features=named)
-                if isinstance(expr, str)
-                else parse_again(expr, known, self.limits, derived)
-            )
+        self.expressions = parsed(features, self.columns, self.limits, named)
         self._plan = build_plan([e.ast for e in self.expressions.values()], self.limits.min_share, min_shares)
         if len(self.symbols) == 1:
             for expression in self.expressions.values():
                 refuse_cross_section(expression, build_plan([expression.ast], self.limits.min_share))
-        self._nodes = self._compile(self._plan)
+        self._nodes = self._compile(self._plan, Desk(len(self.symbols)) if compact else None)
         self._inputs = [(i, s.leaf.name) for i, s in enumerate(self._plan.steps) if isinstance(s.leaf, Column)]
         self._names = list(zip(self.expressions, self._plan.outputs, strict=True))
 
-    def _with_derived(self) -> tuple[frozenset[str], dict[str, str]]:
-        stored = frozenset(self.columns)
-        return stored, {name: text for name, text in _DERIVED.items() if name not in stored}
-
-    def _compile(self, plan: Plan) -> list[tuple[Any, ...]]:
+    def _compile(self, plan: Plan, desk: Desk | None) -> list[tuple[Any, ...]]:
         size = len(self.symbols)
         self._values: list[Any] = [None] * len(plan.steps)
         self._states: dict[int, State] = {}
         nodes = []
+        waiting, free, literals = list(plan.uses), list[Any](), dict[str, Any]()
         for i, step in enumerate(plan.steps):
             if isinstance(step.leaf, Number):
                 self._values[i] = step.leaf.value
                 continue
-            self._values[i] = np.full((1, size), np.nan)
-            if step.operator is None:
+            operator = step.operator
+            self._values[i] = free.pop() if free and operator is not None else np.full((1, size), np.nan)
+            if operator is None:
                 continue
             args = [self._values[s] for s in step.sources]
-            if not step.operator.scalars or all(isinstance(a, float) for a in args):
-                args = [np.full((1, size), a) if isinstance(a, float) else a for a in args]
-            state = step.operator.new_state(step.params, size)
+            if not operator.scalars or all(isinstance(a, float) for a in args):
+                args = [_spread(a, literals, (1, size)) if isinstance(a, float) else a for a in args]
+            run: Any = operator.run
+            if desk is not None and is_compact(operator, step.params):
+                run = CompactRun(operator, step.params, desk)
+                state: State | None = run.new_state(size)
+            else:
+                state = operator.new_state(step.params, size)
             if state is not None:
                 self._states[i] = state
-            # Buffers never move, so a bar is a plain run through this list.
-            nodes.append((step.operator.run, args, step.params, step.need, state, self._values[i]))
+            # Buffers never move, so a bar is a plain run through this list; one whose value nobody needs any more
+            # is the next step's.
+            nodes.append((run, args, step.params, step.need, state, self._values[i]))
+            for source in step.sources:
+                waiting[source] -= 1
+                if not waiting[source] and plan.steps[source].operator is not None:
+                    free.append(self._values[source])
         return nodes
 
     @property
@@ -158,8 +163,47 @@ class StreamEngine:
     def warm(self, history: Mapping[str, npt.ArrayLike], bars: int) -> None:
         """Replay a history of [bars, S] arrays; the same as `update` for every row."""
         columns = {name: np.asarray(history[name], dtype=np.float64) for _, name in self._inputs}
-        for t in range(bars):
-            self.update({name: values[t] for name, values in columns.items()})
+        for first in range(0, bars, CHUNK_BARS):
+            self.advance({name: values[first : min(first + CHUNK_BARS, bars)] for name, values in columns.items()})
+
+    def advance(self, columns: Mapping[str, npt.ArrayLike], out: Array | None = None) -> None:
+        """Several closed bars in one go: `update` for every row, to the last bit, step by step instead of bar by bar.
+
+        Args:
+            columns: Column -> [bars, S]; holds as many rows of every step in flight, so give it tens of bars.
+            out: [bars, F, S], where the features' values are wanted.
+        """
+        rows = {name: np.array(columns[name], dtype=np.float64) for _, name in self._inputs}
+        bars = max((len(np.asarray(column)) for column in columns.values()), default=0)
+        plan, waiting, size = self._plan, list(self._plan.uses), len(self.symbols)
+        values: list[Any] = [None] * len(plan.steps)
+        runs = iter(self._nodes)
+        places: dict[int, list[int]] = {}
+        for place, i in enumerate(plan.outputs):
+            places.setdefault(i, []).append(place)
+        with watching():
+            for i, step in enumerate(plan.steps):
+                if isinstance(step.leaf, Number):
+                    values[i] = step.leaf.value
+                elif step.operator is None:
+                    assert step.leaf is not None
+                    values[i] = rows[step.leaf.name]
+                    values[i][np.isinf(values[i])] = np.nan
+                else:
+                    args = [values[s] for s in step.sources]
+                    if not step.operator.scalars or all(isinstance(a, float) for a in args):
+                        args = [np.full((bars, size), a) if isinstance(a, float) else a for a in args]
+                    run, _, params, need, state, _ = next(runs)
+                    values[i] = np.empty((bars, size))
+                    run(args, params, need, state, values[i])
+                for place in places.get(i, ()):
+                    if out is not None:
+                        out[:, place] = values[i]
+                for source in (*step.sources, *([i] * len(places.get(i, ())))):
+                    waiting[source] -= 1
+                    if not waiting[source]:
+                        values[source] = None
+        self.bars += bars
 
     # -- state ---------------------------------------------------------------------------------
 
@@ -211,6 +255,41 @@ class StreamEngine:
             "symbols": list(self.symbols),
             "nodes": [step.key for step in self._plan.steps],
         }
+
+
+def parsed(
+    features: Mapping[str, str | Expression],
+    columns: Sequence[str],
+    limits: DslLimits,
+    named: Mapping[str, str] | None = None,
+) -> dict[str, Expression]:
+    """The features as a stream takes them: each may use the others by name, and columns that a panel derives."""
+    known = frozenset(columns)
+    derived = {name: text for name, text in _DERIVED.items() if name not in known}
+    texts = {**derived, **(named or {}), **{name: expr for name, expr in features.items() if isinstance(expr, str)}}
+    found: dict[str, Expression] = {}
+    for name, expr in features.items():
+        text = expr if isinstance(expr, str) else expr.text
+        if not isinstance(expr, str):
+            found[name] = parse_again(expr, known, limits, derived)
+            continue
+        # A name is not its own: inside a feature it is a column that is derived, or nobody.
+        own = texts.pop(name)
+        if name in derived:
+            texts[name] = derived[name]
+        try:
+            found[name] = parse(text, columns=known, limits=limits, features=texts)
+        finally:
+            texts[name] = own
+    return found
+
+
+def _spread(number: float, known: dict[str, Array], shape: tuple[int, int]) -> Array:
+    """A literal as an array, one for all that use it."""
+    key = repr(number)  # -0.0 is another
+    if key not in known:
+        known[key] = np.full(shape, number)
+    return known[key]
 
 
 def parse_again(expr: Expression, columns: frozenset[str], limits: DslLimits, derived: Mapping[str, str]) -> Expression:

@@ -11,23 +11,26 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from midas_engine.dsl import FeatureEngine, StreamEngine
-from midas_engine.errors import FeedError, MidasError
+from midas_engine.dsl.stream import CHUNK_BARS
+from midas_engine.errors import FeedError, MidasError, MonitorError
 from midas_engine.evaluator.metrics.reference_score import stored_reference
+from midas_engine.events import FaultReported
 from midas_engine.market.feeds.base import HISTORY_HOURS, MOST_HISTORY_BARS
 from midas_engine.market.panel import Panel
 from midas_engine.market.regimes import regime_labels
 from midas_engine.models import FeatureState
 from midas_engine.monitor import OnlineMonitor
 from midas_engine.monitor.state.recovery import BAR_KEY, SNAPSHOT_KEY
+from midas_engine.runtime.live_stream import Watchable, stream_of, watchable
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from numpy.typing import NDArray
 
     from midas_engine.bus import EventBus
     from midas_engine.clock import Clock
+    from midas_engine.dsl import StreamEngine
     from midas_engine.journal import Journal
     from midas_engine.kb import KnowledgeBase
     from midas_engine.market.feeds import ClosedBar, PollingFeed
@@ -97,6 +100,7 @@ class LiveWatch:
         self._stream: StreamEngine | None = None
         self._turn = asyncio.Lock()
         self._records: list[FeatureRecord] = []
+        self._watchable: Watchable | None = None
         self._untaken: ClosedBar | None = None
         self.taken = 0
         self.fills: Callable[[], Any] = lambda: None
@@ -137,10 +141,11 @@ class LiveWatch:
 
         Raises:
             FeedError: The feed cannot be reached.
+            MonitorError: The watch would not fit into memory; nothing was started.
         """
         panel = await self._feed.history(min(MOST_HISTORY_BARS, HISTORY_HOURS * 3600 // self._feed.bar_seconds))
         self.panel = panel
-        watched, values = await asyncio.to_thread(self._compute, panel, records)
+        watched = await asyncio.to_thread(self._prepare, panel, records)
         keeping, journal = self._keeping, self._keeping.journal
         self._monitor = OnlineMonitor(
             [r.name for r in watched],
@@ -162,7 +167,7 @@ class LiveWatch:
         await self._monitor.start()
         self._monitor.fleet.shadow = _shadows(watched)
         self._monitor.fleet.apply_live()
-        await self._catch_up(panel, watched, values, progress)
+        await self._catch_up(panel, watched, progress)
         await self._pause_as_recorded(watched)
         self._monitor.daily_reports = self._keeping.kb is not None
         if self._keeping.kb is not None:
@@ -178,7 +183,6 @@ class LiveWatch:
         self,
         panel: Panel,
         watched: Sequence[FeatureRecord],
-        values: Mapping[str, NDArray[np.float64]],
         progress: Callable[[float], None] | None,
     ) -> None:
         monitor = self.monitor
@@ -188,11 +192,15 @@ class LiveWatch:
         if fresh:
             # What went before the first start warms the windows; it stops nothing and asks no model.
             monitor.fleet.policy, monitor.diagnostics = "manual", None
+        await asyncio.to_thread(self._warm, panel, first)
+        values = np.empty((CHUNK_BARS, len(watched), panel.S))
         for row in range(first, panel.T):
-            at = panel.timestamps[row]
-            await monitor.process_bar(
-                at, {r.name: values[r.name][row] for r in watched}, returns[row], regime=str(regimes[row])
-            )
+            place = (row - first) % CHUNK_BARS
+            if not place:
+                last = min(row + CHUNK_BARS, panel.T)
+                await asyncio.to_thread(self._advance, panel, row, last, values[: last - row])
+            named = {r.name: values[place, k] for k, r in enumerate(watched)}
+            await monitor.process_bar(panel.timestamps[row], named, returns[row], regime=str(regimes[row]))
             # Nothing in a bar need wait: thousands of them would hold the loop, and with it the screen and the signals.
             await asyncio.sleep(0)
             if progress is not None and row % 24 == 0:
@@ -206,28 +214,29 @@ class LiveWatch:
         seen = np.datetime64(self.monitor.fleet.stream.open_time(last).replace(tzinfo=None), "ns")
         return int(np.searchsorted(panel.timestamps, seen, side="right"))
 
-    def _compute(
-        self, panel: Panel, records: Sequence[FeatureRecord]
-    ) -> tuple[list[FeatureRecord], dict[str, NDArray[np.float64]]]:
-        """Who can be watched on this data, their values over it, and a streaming engine that stands at its end."""
-        engine = FeatureEngine(panel, limits=self._settings.dsl)
-        values: dict[str, NDArray[np.float64]] = {}
-        self.problems = {}
-        for record in records:
-            try:
-                values[record.name] = engine.values(record.expression)
-            except MidasError as error:
-                self.problems[record.name] = f"cannot be computed on this data: {error.message}"
-        watched = [r for r in records if r.name in values]
-        stream = StreamEngine(
-            {r.name: r.expression for r in watched},
-            tuple(panel.fields),
-            panel.symbols,
-            limits=self._settings.dsl.at(panel.bar_seconds),
-        )
-        stream.warm(panel.fields, panel.T)
-        self._stream, self._records = stream, list(records)
-        return watched, values
+    def _prepare(self, panel: Panel, records: Sequence[FeatureRecord]) -> tuple[FeatureRecord, ...]:
+        """Who can be watched on this data, and a stream of their values that has seen no bar yet."""
+        found = watchable(records, panel, self._settings)
+        self._take_stream(found, stream_of(found.expressions, panel, self._settings), records)
+        return found.records
+
+    def _take_stream(self, found: Watchable, stream: StreamEngine, records: Sequence[FeatureRecord]) -> None:
+        self.problems, self._records, self._watchable, self._stream = found.problems, list(records), found, stream
+
+    def _warm(self, panel: Panel, bars: int) -> None:
+        """Bring the stream through the first `bars` of a panel."""
+        for first in range(0, bars, CHUNK_BARS):
+            self._advance(panel, first, min(first + CHUNK_BARS, bars))
+
+    def _advance(self, panel: Panel, first: int, last: int, out: NDArray[np.float64] | None = None) -> None:
+        assert self._stream is not None
+        self._stream.advance({name: column[first:last] for name, column in panel.fields.items()}, out)
+
+    def _compute(self, panel: Panel, records: Sequence[FeatureRecord]) -> tuple[FeatureRecord, ...]:
+        """`_prepare`, and bring the stream to the panel's end."""
+        watched = self._prepare(panel, records)
+        self._warm(panel, panel.T)
+        return watched
 
     async def _pause_as_recorded(self, records: Sequence[FeatureRecord]) -> None:
         paused = {r.name for r in records if r.paused}
@@ -282,7 +291,9 @@ class LiveWatch:
         async with self._turn:
             if self.panel is None:
                 return
-            watched, _ = await asyncio.to_thread(self._compute, self.panel, records)
+            watched = await asyncio.to_thread(self._rebooked, self.panel, records)
+            if watched is None:
+                return
             names = [r.name for r in watched]
             self.monitor.expressions.update({r.name: r.expression for r in watched})
             self.monitor.obedience.obey_kills()
@@ -290,6 +301,23 @@ class LiveWatch:
             if names != self.fleet.names or shadow != self.fleet.shadow:
                 await self.monitor.watch(names, _references(watched), shadow=shadow)
             await self._pause_as_recorded(watched)
+
+    def _rebooked(self, panel: Panel, records: Sequence[FeatureRecord]) -> tuple[FeatureRecord, ...] | None:
+        """A stream of the new book; None where it would not fit, which is told: the watch goes on with the old one."""
+        found = watchable(records, panel, self._settings)
+        same = self._watchable is not None and self._watchable.expressions == found.expressions
+        if same and self._stream is not None:
+            self._take_stream(found, self._stream, records)
+            return found.records
+        try:
+            return self._compute(panel, records)
+        except MonitorError as error:
+            text = f"the book changed and is not watched as it is now: {error.message}"
+            fault = FaultReported(
+                at=self._clock.now(), where="monitor", message=text, hint=error.hint, severity="critical"
+            )
+            self._bus.publish(fault)
+            return None
 
     async def close(self) -> None:
         """Save the monitor's state and let go of the feed."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from midas_engine.dsl.jit import kernel
-from midas_engine.dsl.registry import Array, Operator, Params, Run, State, register, series, window
+from midas_engine.dsl.registry import Array, Layout, Operator, Params, Run, State, register, series, window
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -146,6 +146,14 @@ def _arg_rows(params: Params) -> int:
     return 3 + n + 3 * (n + 1)
 
 
+def _value_layout(sign: float) -> Layout:
+    return Layout(2, (-np.inf, 0.0), sign=sign)
+
+
+def _age_layout(sign: float) -> Layout:
+    return Layout(3, (-np.inf, 0.0, 0.0), sign=sign)
+
+
 def _memory(params: Params) -> int:
     return int(params[0]) - 1
 
@@ -154,19 +162,21 @@ _ARGS = (series(), window())
 
 register(
     Operator("ts_max", "time_series", _ARGS, "Highest valid value of the last n bars.", "ts_max(high, 24)", "first",
-             memory=_memory, run=_value(1.0), state_rows=_rows, blocked=True, scale="out")
+             memory=_memory, run=_value(1.0), state_rows=_rows, blocked=True, layout=_value_layout(1.0), scale="out")
 )  # fmt: skip
 register(
     Operator("ts_min", "time_series", _ARGS, "Lowest valid value of the last n bars.", "ts_min(low, 24)", "first",
-             memory=_memory, run=_value(-1.0), state_rows=_rows, blocked=True, scale="out")
+             memory=_memory, run=_value(-1.0), state_rows=_rows, blocked=True, layout=_value_layout(-1.0), scale="out")
 )  # fmt: skip
 register(
     Operator("ts_argmax", "time_series", _ARGS, "Bars since the highest of the last n, 0 now; the latest within 2^-40.",
              "ts_argmax(high, 24)", "bars", memory=_memory, run=_age(1.0), state_rows=_arg_rows, blocked=True,
+             layout=_age_layout(1.0),
              scale="free", shift_free=True)
 )  # fmt: skip
 register(
     Operator("ts_argmin", "time_series", _ARGS, "Bars since the lowest of the last n, 0 now; the latest within 2^-40.",
              "ts_argmin(low, 24)", "bars", memory=_memory, run=_age(-1.0), state_rows=_arg_rows, blocked=True,
+             layout=_age_layout(-1.0),
              scale="free", shift_free=True)
 )  # fmt: skip

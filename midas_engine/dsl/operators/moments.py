@@ -20,12 +20,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from midas_engine.dsl.jit import kernel
-from midas_engine.dsl.registry import Array, Operator, Params, Run, State, register, series, window
+from midas_engine.dsl.registry import Array, Layout, Operator, Params, Run, State, register, series, window
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _PREFIX = 8  # rows before the block's values
+_THREE, _FOUR = (Layout(_PREFIX, (0.0,) * tables) for tables in (3, 4))
 
 
 @kernel("xiiiwpw")
@@ -266,28 +267,29 @@ def _memory(params: Params) -> int:
 register(
     Operator("ts_mean", "time_series", (series(), window()), "Mean of the valid bars of the last n.",
              "ts_mean(funding_rate, 24)", "first", memory=_memory, run=_first(0), state_rows=_tables(3), blocked=True,
-             scale="out", odd=True)
+             layout=_THREE, scale="out", odd=True)
 )  # fmt: skip
 register(
     Operator("ts_sum", "time_series", (series(), window()), "Sum of the valid bars of the last n.",
              "ts_sum(volume, 24)", "first", memory=_memory, run=_first(1), state_rows=_tables(3), blocked=True,
-             scale="out", odd=True)
+             layout=_THREE, scale="out", odd=True)
 )  # fmt: skip
 register(
     Operator("ts_std", "time_series", (series(), window(low=2)),
              "Sample standard deviation (n - 1) of the valid bars of the last n; exactly 0 when flat.",
              "ts_std(returns(close, 1), 24)", "first", memory=_memory, run=_second(0), state_rows=_tables(3),
-             blocked=True, min_bars=2, scale="out", shift_free=True, even=True)
+             blocked=True, layout=_THREE, min_bars=2, scale="out", shift_free=True, even=True)
 )  # fmt: skip
 register(
     Operator("ts_zscore", "time_series", (series(), window(low=2)),
              "(x - ts_mean) / ts_std over the last n; NaN when flat.", "ts_zscore(close, 24)", "pure",
-             memory=_memory, run=_second(1), state_rows=_tables(3), blocked=True, min_bars=2, scale="free",
+             memory=_memory, run=_second(1), state_rows=_tables(3), blocked=True,
+             layout=_THREE, min_bars=2, scale="free",
              shift_free=True, odd=True)
 )  # fmt: skip
 register(
     Operator("ts_skew", "time_series", (series(), window(low=3)),
              "Skewness (adjusted Fisher-Pearson) of the last n; NaN when flat.",
              "ts_skew(returns(close, 1), 48)", "pure", memory=_memory, run=_skew, state_rows=_tables(4), blocked=True,
-             min_bars=3, scale="free", shift_free=True, odd=True)
+             layout=_FOUR, min_bars=3, scale="free", shift_free=True, odd=True)
 )  # fmt: skip

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from midas_engine.dsl.jit import kernel
-from midas_engine.dsl.registry import Array, Operator, Params, State, number, register, series, window
+from midas_engine.dsl.registry import Array, Layout, Operator, Params, State, number, register, series, window
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -175,7 +175,8 @@ register(
     Operator("ts_rank", "time_series", (series(), window(low=2)),
              "Rank of this bar's value among the last n, in (0, 1], ties averaged; values within 2^-40 of the window's "
              "largest tie.", "ts_rank(volume, 48)", "pure",
-             memory=_memory, run=_ts_rank, state_rows=_rank_rows, blocked=True, scale="free", shift_free=True)
+             memory=_memory, run=_ts_rank, state_rows=_rank_rows, blocked=True,
+             layout=Layout(2, (0.0,), tail=3, whole=True), scale="free", shift_free=True)
 )  # fmt: skip
 register(
     Operator("ts_median", "time_series", (series(), window()), "Median of the valid bars of the last n.",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from midas_engine.dsl.jit import kernel
-from midas_engine.dsl.registry import Array, Operator, Params, Run, State, register, series, window
+from midas_engine.dsl.registry import Array, Layout, Operator, Params, Run, State, register, series, window
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -180,6 +180,9 @@ def _rows(params: Params) -> int:
     return 10 + 2 * n + 6 * (n + 1)
 
 
+_LAYOUT = Layout(10, (0.0,) * 6, rings=2)
+
+
 def _memory(params: Params) -> int:
     return int(params[0]) - 1
 
@@ -187,13 +190,15 @@ def _memory(params: Params) -> int:
 register(
     Operator("ts_cov", "time_series", (series("x"), series("y"), window(low=2)),
              "Sample covariance (n - 1) over the last n.", "ts_cov(returns(close, 1), funding_rate, 48)",
-             "product", memory=_memory, run=_pair(0), state_rows=_rows, blocked=True, min_bars=2, commutative=True,
+             "product", memory=_memory, run=_pair(0), state_rows=_rows, blocked=True,
+             layout=_LAYOUT, min_bars=2, commutative=True,
              scale="out", shift_free=True, odd=True, symmetric_pair=True)
 )  # fmt: skip
 register(
     Operator("ts_corr", "time_series", (series("x"), series("y"), window(low=2)),
              "Pearson correlation over the last n; NaN when either is flat; over 2 bars only a sign.",
              "ts_corr(close, volume, 48)", "pure",
-             memory=_memory, run=_pair(1), state_rows=_rows, blocked=True, min_bars=2, commutative=True, scale="free",
+             memory=_memory, run=_pair(1), state_rows=_rows, blocked=True,
+             layout=_LAYOUT, min_bars=2, commutative=True, scale="free",
              shift_free=True, odd=True, symmetric_pair=True)
 )  # fmt: skip

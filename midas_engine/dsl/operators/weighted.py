@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from midas_engine.dsl.jit import kernel
-from midas_engine.dsl.registry import Array, Operator, Params, State, register, series, window
+from midas_engine.dsl.registry import Array, Layout, Operator, Params, State, register, series, window
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -179,7 +179,7 @@ register(
     Operator("ts_decay_linear", "time_series", (series(), window()),
              "Weighted mean of the last n; the newest bar weighs n, the oldest 1; valid bars only.",
              "ts_decay_linear(returns(close, 1), 12)", "first", memory=_span, run=_decay_linear,
-             state_rows=_decay_rows, blocked=True, scale="out", odd=True)
+             state_rows=_decay_rows, blocked=True, layout=Layout(4, (0.0,) * 4), scale="out", odd=True)
 )  # fmt: skip
 register(
     Operator("ema", "time_series", (series(), window()),

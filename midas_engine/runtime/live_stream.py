@@ -1,0 +1,69 @@
+"""The values of the watched features, bar by bar: who can be computed, whether it fits, and what computes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from midas_engine.dsl import StreamEngine
+from midas_engine.dsl.engine import refuse_cross_section
+from midas_engine.dsl.plan import build_plan
+from midas_engine.dsl.stream import parsed
+from midas_engine.errors import MidasError
+from midas_engine.monitor.shards.reckoning import allowed_memory, reckon, refuse_too_large
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from midas_engine.dsl.expression import Expression
+    from midas_engine.market.panel import Panel
+    from midas_engine.models import FeatureRecord
+    from midas_engine.settings import Settings
+
+COMPACT_LANES = 20_000
+"""Values a bar (features x symbols) from which windows are kept in two levels; below, memory is no concern."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watchable:
+    """Which features can be watched on some data.
+
+    Attributes:
+        records: Those that can.
+        expressions: Theirs, by name.
+        problems: Why the others cannot, by name.
+    """
+
+    records: tuple[FeatureRecord, ...]
+    expressions: dict[str, Expression]
+    problems: dict[str, str] = field(default_factory=dict)
+
+
+def watchable(records: Sequence[FeatureRecord], panel: Panel, settings: Settings) -> Watchable:
+    """Read every feature as it would be computed on this data."""
+    limits = settings.dsl.at(panel.bar_seconds)
+    found: dict[str, Expression] = {}
+    problems: dict[str, str] = {}
+    for record in records:
+        try:
+            expression = parsed({record.name: record.expression}, tuple(panel.fields), limits)[record.name]
+            if panel.S == 1:
+                refuse_cross_section(expression, build_plan([expression.ast], limits.min_share))
+            found[record.name] = expression
+        except MidasError as error:
+            problems[record.name] = f"cannot be computed on this data: {error.message}"
+    return Watchable(tuple(r for r in records if r.name in found), found, problems)
+
+
+def stream_of(expressions: Mapping[str, Expression], panel: Panel, settings: Settings) -> StreamEngine:
+    """What computes them from here on; it has seen no bar yet.
+
+    Raises:
+        MonitorError: It would not fit into memory.
+    """
+    limits, count = settings.dsl.at(panel.bar_seconds), len(expressions)
+    compact = count * panel.S >= COMPACT_LANES
+    if count:
+        weight = reckon(expressions, panel.S, min_share=limits.min_share, compact=compact)
+        refuse_too_large(weight, 0, allowed_memory(settings.monitor.memory_mb))
+    return StreamEngine(expressions, tuple(panel.fields), panel.symbols, limits=limits, compact=compact)
