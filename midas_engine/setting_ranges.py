@@ -38,6 +38,8 @@ RANGES: dict[str, tuple[float, float]] = {
     "book.symbol_cap": (0.001, 1.0),
     "book.net_cap": (0.0, 1.0),
     "service.runs_mb": (1, 1_000_000),
+    "service.keep_days": (0, 36_500),
+    "service.iterations": (1, 10_000),
     "service.log_mb": (0, 10_000),
     "service.clients": (1, 1000),
 }

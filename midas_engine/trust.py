@@ -134,6 +134,8 @@ SETTINGS: dict[str, Danger | None] = {
     "service.websocket": Danger("opens a door", _never),
     "service.record": None,
     "service.runs_mb": None,
+    "service.keep_days": Danger("removes what was recorded", _never),
+    "service.iterations": _SPENDS,
     "service.log_mb": None,
     "service.clients": None,
     "outbound.kills": Danger("sends kills elsewhere, or runs a program", _never),

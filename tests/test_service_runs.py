@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
+import os
+import threading
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from helpers_holders import until as until_true
+from helpers_patience import PATIENCE_SECONDS
 from helpers_tui import SteppedClock, metrics, press, screen_text, until
 from midas_engine.clock import ManualClock, WallClock
 from midas_engine.errors import DataError, KnowledgeBaseError, ReadOnlyError
-from midas_engine.events import BarProcessed, FeatureTicked
+from midas_engine.events import BarProcessed, FaultReported, FeatureTicked
+from midas_engine.journal import Journal
+from midas_engine.kb import KnowledgeBase
 from midas_engine.service import runs as runs_module
 from midas_engine.service.place import Place
 from midas_engine.service.replayed_run import ReplayedRun
@@ -143,3 +150,62 @@ async def test_a_run_without_a_bar_is_refused(tmp_path: Path) -> None:
     runs = _write(tmp_path, 0)
     with pytest.raises(DataError, match="has no bar"):
         await ReplayedRun(runs, runs.find("last")).start()
+
+
+async def test_what_is_older_than_the_settings_keep_goes_and_what_was_decided_stays(tmp_path: Path) -> None:
+    desk = make_desk(tmp_path / "desk", bars=30)
+    folder = Place(desk / "kb").runs
+    now = WallClock().now()
+    _write(folder, 2, began=now - timedelta(days=400))
+    _write(folder, 2, began=now - timedelta(days=300))
+    old, young = sorted(run.id for run in Runs(folder).all())
+    for name, days in ((old, 400), (young, 5)):  # the second was written to until five days ago
+        for file in (folder / name).iterdir():
+            at = (now - timedelta(days=days)).timestamp()
+            os.utime(file, (at, at))
+    journal = Journal(KnowledgeBase(desk / "kb").journal_path)
+    for days in (400, 5):
+        fault = FaultReported(at=now - timedelta(days=days), where="test", message=f"{days} days ago")
+        journal.record_events([fault])
+    actions = len(journal.actions())
+    journal.close()
+    async with Service(plan_of(desk, service__keep_days=30)) as service:
+        found = service.runtime.journal
+        assert found is not None
+
+        def told() -> list[str]:
+            return [
+                e.message for e in found.events(FaultReported) if isinstance(e, FaultReported) and e.where == "test"
+            ]
+
+        await until_true(lambda: len(Runs(folder).all()) == 2 and len(told()) == 1, PATIENCE_SECONDS)
+        assert young in {run.id for run in Runs(folder).all()}
+        assert told() == ["5 days ago"]
+        assert len(found.actions()) >= actions > 0
+    assert not Runs(folder).drop_before(now - timedelta(days=30))
+
+
+async def test_a_session_of_the_schedule_has_as_many_plans_as_the_settings_say(
+    recorded: tuple[Path, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = plan_of(recorded[0], service__iterations=2, service__record=False)
+    asked: list[int] = []
+    came = threading.Event()
+
+    class Due:
+        async def run(self, clock: Any, start: Any, refused: Any) -> None:
+            await start("momentum")
+
+    service = Service(dataclasses.replace(plan, schedule=Due()))  # type: ignore[arg-type]
+    make = service.runtime.sessions._make_loop
+
+    def made(provider: str, iterations: int) -> Any:
+        asked.append(iterations)
+        came.set()
+        raise DataError("enough for a test")
+
+    monkeypatch.setattr(service.runtime.sessions, "_make_loop", made)
+    async with service:
+        assert await asyncio.to_thread(came.wait, PATIENCE_SECONDS)
+        assert make("local", 3).config.max_iterations == 3
+    assert asked == [2]

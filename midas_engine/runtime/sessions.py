@@ -53,8 +53,8 @@ class Sessions:
 
         return available_providers()
 
-    async def start(self, goal: str, provider: str = "") -> str:
-        """Start a session in the background; its events go to the bus.
+    async def start(self, goal: str, provider: str = "", *, iterations: int = SESSION_ITERATIONS) -> str:
+        """Start a session of so many plans in the background; its events go to the bus.
 
         Raises:
             SessionError: One runs already, or the data is not loaded yet.
@@ -69,18 +69,18 @@ class Sessions:
             raise ReadOnlyError(
                 "opened read-only: a session writes candidates and learnings", hint="start without --read-only"
             )
-        self._loop = await asyncio.to_thread(self._make_loop, provider)
+        self._loop = await asyncio.to_thread(self._make_loop, provider, iterations)
         self._task = self._supervisor.background(self._discover(goal), "discovery")
         return f"session started: {goal}"
 
-    def _make_loop(self, provider: str) -> OfflineCompoundLoop:
+    def _make_loop(self, provider: str, iterations: int) -> OfflineCompoundLoop:
         from midas_engine.loops import OfflineLoopConfig
         from midas_engine.proposer.factory import screened_by
 
         _start_tracker()
         model = self._settings.model
         config = OfflineLoopConfig(
-            max_iterations=SESSION_ITERATIONS,
+            max_iterations=iterations,
             model=model.model,
             max_tokens=model.max_tokens,
             screened=screened_by(self._settings, provider),

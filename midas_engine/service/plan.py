@@ -58,13 +58,16 @@ class Plan:
             found.append(("websocket", f"ws://{self.websocket}, with the token in {self.place.token_file}"))
         if self.health is not None:
             found.append(("health", f"http://{self.health}/health and /metrics, with the same token"))
+        plans = f"{service.iterations} plan{'s' if service.iterations > 1 else ''}"
         for goal, line in service.sessions.items():
             due = Schedule({goal: line}).next(now)
             when = f", next {due.at:%Y-%m-%d %H:%M} UTC" if due is not None else ""
-            found.append(("session", f"{goal!r} at {line!r} (UTC){when}, asking {settings.model.provider}"))
+            found.append(("session", f"{goal!r} at {line!r} (UTC){when}, {plans}, asking {settings.model.provider}"))
         leaving = list(_leaving(settings))
         found += leaving
         found.append(("record", f"{self.place.runs}, {service.runs_mb} MB at most" if service.record else "nothing"))
+        days = service.keep_days
+        found.append(("keep", f"runs, events and model calls for {days} days" if days else "whatever its age"))
         found.append(("log", f"{self.place.log}, {service.log_mb} MB each" if service.log_mb else "none"))
         if not service.sessions:
             found.append(("sessions", "none on a schedule"))

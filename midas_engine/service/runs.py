@@ -152,6 +152,21 @@ class Runs:
                     if event is not None:
                         yield event
 
+    def drop_before(self, at: datetime, *, keep: str = "") -> int:
+        """Remove whole runs that were last written before `at`, and are neither `keep` nor running; how many went."""
+        gone = 0
+        for run in self.all():
+            if run.id == keep or run.ended == "running":
+                continue
+            last = run.began.timestamp()
+            for number in self.segments(run.id):
+                with contextlib.suppress(OSError):
+                    last = max(last, (self.folder / run.id / f"events-{number:06d}.jsonl").stat().st_mtime)
+            if last < at.timestamp():
+                _remove(self.folder / run.id)
+                gone += 1
+        return gone
+
     def prune(self, most_bytes: int, *, keep: str = "") -> int:
         """Remove the oldest segments until what is left fits; the newest segment of run `keep` stays. Bytes removed."""
         sizes: list[tuple[str, int, int]] = []

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
-from midas_engine.errors import LockTimeoutError
+from midas_engine.errors import LockTimeoutError, MidasError
 from midas_engine.runtime import Runtime
 from midas_engine.service.alarms import AlarmsFile
 from midas_engine.service.desk import CommandLine, Desk
@@ -13,6 +14,7 @@ from midas_engine.service.door import Door
 from midas_engine.service.health import health_door
 from midas_engine.service.log import ServiceLog
 from midas_engine.service.place import ROLE
+from midas_engine.service.retention import let_go
 from midas_engine.service.runs import RunRecorder, Runs
 from midas_engine.service.vitals import Vitals
 from midas_engine.service.websocket import websocket_door
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from midas_engine.service.plan import Plan
 
 RECORD_SECONDS = 0.5
+DAY_SECONDS = 86_400.0
 
 
 class Service:
@@ -89,13 +92,16 @@ class Service:
             supervisor.background(self._record(self._recorder), "record")
         if plan.quiet:
             return
+        if plan.settings.service.keep_days:
+            supervisor.background(self._retain(), "retention")
         if plan.health is not None:
             self.health = health_door(plan.health, plan.place.token(), self.vitals)
             await self.health.open()
         if plan.websocket is not None and self.door is not None:
             self.websocket = websocket_door(plan.websocket, plan.place.token(), self.door)
             await self.websocket.open()
-        schedule = plan.schedule.run(runtime.clock, runtime.sessions.start, self._refused)
+        start = partial(runtime.sessions.start, iterations=plan.settings.service.iterations)
+        schedule = plan.schedule.run(runtime.clock, start, self._refused)
         supervisor.background(schedule, "schedule")
 
     def _take_base(self) -> None:
@@ -136,6 +142,18 @@ class Service:
             await asyncio.sleep(RECORD_SECONDS)
             async with self._recording:
                 await asyncio.to_thread(recorder.flush)
+
+    async def _retain(self) -> None:
+        """Let go of what is older than the settings keep, now and once a day."""
+        keep, kept = self._recorder.name if self._recorder is not None else "", self.plan.settings.service.keep_days
+        while True:
+            try:
+                await asyncio.to_thread(
+                    let_go, Runs(self.plan.place.runs), self.runtime.journal, self.runtime.clock.now(), kept, keep=keep
+                )
+            except MidasError as error:
+                self.runtime.supervisor.fault("retention", f"what is old stays for now: {error.message}", error.hint)
+            await self.runtime.clock.sleep(DAY_SECONDS)
 
     def _cannot(self, message: str, hint: str) -> None:
         self.runtime.supervisor.fault("service", message, hint, "critical")
