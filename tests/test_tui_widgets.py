@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from textual.app import App
+from textual.geometry import Size
 
 from midas_engine.models import Estimate
 from midas_tui.formats import cells, days, elide, evidence_bar, number, pad, sparkline, with_error
@@ -18,6 +19,7 @@ from midas_tui.theme import ASCII, UNICODE
 from midas_tui.widgets.chart import Chart, Gate, resample
 from midas_tui.widgets.columns import Column, LazyRow, layout
 from midas_tui.widgets.line_table import LineTable
+from midas_tui.widgets.stream_view import StreamView
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -139,6 +141,18 @@ async def test_an_ascii_chart_is_ascii() -> None:
         chart.show(([i / 30 for i in range(30)],), (Gate(0.5, "warn"),))
         await pilot.pause()
         assert all(ord(c) < 127 for line in lines(pilot.app) for c in line)  # type: ignore[arg-type]
+
+
+async def test_a_stream_follows_from_its_first_overflow_on() -> None:
+    stream = StreamView(empty="nothing", id="stream")
+    async with Bare(stream).run_test(size=(30, 8)) as pilot:
+        stream.show_lines([("one", "")], 0, "s")
+        await pilot.pause()
+        stream.virtual_size = Size(30, 40)
+        stream.show_vertical_scrollbar = False  # not drawn yet: the layout comes later
+        stream._to_end()
+        assert stream.scroll_offset.y == stream.max_scroll_y > 0
+        assert stream.following
 
 
 # -- tables ------------------------------------------------------------------------------------------

@@ -196,7 +196,7 @@ class DocumentView(ScrollKeys, ScrollView, can_focus=True):
         """Scroll to the heading `title`."""
         for name, line in self._starts:
             if name == title:
-                self.scroll_to(y=line, animate=False)
+                self.scroll_to(y=line, animate=False, force=True)
                 return
 
     def matches(self, needle: str) -> list[int]:
@@ -211,7 +211,7 @@ class DocumentView(ScrollKeys, ScrollView, can_focus=True):
         here = self._match if self._match in found else self.scroll_offset.y - (by > 0)
         ahead = [y for y in found if (y > here if by > 0 else y < here)]
         self._match = (ahead or found)[0 if by > 0 else -1]
-        self.scroll_to(y=max(0, self._match - self.size.height // 3), animate=False)
+        self.scroll_to(y=max(0, self._match - self.size.height // 3), animate=False, force=True)
         self.refresh()
         return True
 

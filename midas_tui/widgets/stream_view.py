@@ -65,7 +65,8 @@ class StreamView(ScrollKeys, ScrollView, can_focus=True):
 
     def _to_end(self) -> None:
         if self.following:
-            self.scroll_to(y=self.max_scroll_y, animate=False, immediate=True)
+            # Forced: until its bar is drawn a pane that has just overflowed takes no scrolling at all.
+            self.scroll_to(y=self.max_scroll_y, animate=False, immediate=True, force=True)
 
     @property
     def behind(self) -> int:
