@@ -10,9 +10,19 @@ class ExecutorSettings:
     """Who does the work of sessions, calibrations and campaigns; how many there are says `evaluation.workers`.
 
     Attributes:
-        kind: processes (each watched, a dead one replaced) or threads.
+        kind: processes (each watched, a dead one replaced), threads, or dask: a cluster, of this machine where no
+            scheduler is set (extra `cluster`).
         memory_mb: Megabytes of its own data that a worker may have, beside the panel that all share; 0: no limit.
+        scheduler: Address of a Dask scheduler that runs already, as tls://host:8786; its workers have Midas installed
+            and see the same data. Empty: a cluster of this machine.
+        ca_file: Who signed the certificates of a scheduler elsewhere; it is asked with certificates only.
+        cert_file: The certificate to ask it with.
+        key_file: That certificate's key.
     """
 
     kind: str = "processes"
     memory_mb: int = 0
+    scheduler: str = ""
+    ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""

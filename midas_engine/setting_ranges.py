@@ -46,7 +46,7 @@ RANGES: dict[str, tuple[float, float]] = {
 CHOICES: dict[str, tuple[str, ...]] = {
     "model.provider": tuple(PROVIDERS),
     "evaluation.mode": ("auto", "time", "cross-section"),
-    "executor.kind": ("processes", "threads"),
+    "executor.kind": ("processes", "threads", "dask"),
     "monitor.kill_policy": ("manual", "confirm", "auto"),
     "book.neutrality": ("none", "dollar"),
     "outbound.told_from": ("info", "warning", "critical"),

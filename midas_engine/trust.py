@@ -96,6 +96,10 @@ SETTINGS: dict[str, Danger | None] = {
     "evaluation.screened": None,
     "executor.kind": None,
     "executor.memory_mb": None,
+    "executor.scheduler": Danger("sends your data's whereabouts and your search to another machine", _never),
+    "executor.ca_file": Danger("says which scheduler is trusted", _never),
+    "executor.cert_file": Danger("reads outside of this folder", _never),
+    "executor.key_file": Danger("reads outside of this folder", _never),
     "model.provider": Danger(
         "sends questions and your key to a provider, and spends", lambda v, default, folder: v in ("local", "mock")
     ),

@@ -20,20 +20,17 @@ if TYPE_CHECKING:
 PLAN = CampaignPlan("tiny", ("funding carry",), 60, screened=50, iterations=1, each=2)
 
 
-def settings_of(folder: Path, workers: int = 0, kind: str = "processes") -> Settings:
-    return Settings(
-        kb=str(folder),
-        evaluation=EvaluationSettings(workers=workers, candidate_seconds=600.0),
-        executor=ExecutorSettings(kind=kind),
-    )
-
-
 def run_campaign(
-    folder: Path, workers: int = 0, kind: str = "processes", plan: CampaignPlan = PLAN, **parts: Any
+    folder: Path, workers: int = 0, executor: ExecutorSettings | None = None, plan: CampaignPlan = PLAN, **parts: Any
 ) -> CampaignState:
     """A campaign to its end; `started` among `parts` is given it before it runs."""
     started = parts.pop("started", None)
-    workspace = Workspace(settings_of(folder, workers, kind), clock=ManualClock(datetime(2026, 1, 1, tzinfo=UTC)))
+    settings = Settings(
+        kb=str(folder),
+        evaluation=EvaluationSettings(workers=workers, candidate_seconds=600.0),
+        executor=executor or ExecutorSettings(),
+    )
+    workspace = Workspace(settings, clock=ManualClock(datetime(2026, 1, 1, tzinfo=UTC)))
     try:
         panel = SyntheticMarket(5, bars=1500, symbols=12).panel()
         campaign = Campaign(workspace, plan, panel=panel, **parts)

@@ -12,16 +12,29 @@ from typing import TYPE_CHECKING
 from midas_engine.lazy import lazy_face
 
 if TYPE_CHECKING:
+    from midas_engine.executor.dask_executor import DaskExecutor, Scheduler
     from midas_engine.executor.opening import open_executor, worker_count
     from midas_engine.executor.process_executor import ProcessExecutor
     from midas_engine.executor.task import Task, TaskExecutor, Workshop
     from midas_engine.executor.thread_executor import ThreadExecutor
 
-__all__ = ["ProcessExecutor", "Task", "TaskExecutor", "ThreadExecutor", "Workshop", "open_executor", "worker_count"]
+__all__ = [
+    "DaskExecutor",
+    "ProcessExecutor",
+    "Scheduler",
+    "Task",
+    "TaskExecutor",
+    "ThreadExecutor",
+    "Workshop",
+    "open_executor",
+    "worker_count",
+]
 
 __getattr__, __dir__ = lazy_face(
     __name__,
     {
+        "DaskExecutor": ".dask_executor",
+        "Scheduler": ".dask_executor",
         "ProcessExecutor": ".process_executor",
         "Task": ".task",
         "TaskExecutor": ".task",

@@ -19,14 +19,23 @@ def open_executor(settings: Settings, workshop: Workshop | None = None, workers:
     """Workers as the settings have them. Nothing starts before the first task.
 
     Args:
-        settings: `executor.kind`, `executor.memory_mb` and `evaluation.workers`.
+        settings: The section `executor`, and `evaluation.workers`.
         workshop: What each worker makes before its first task.
         workers: How many; None takes the settings'. 0 is one thread of this process.
+
+    Raises:
+        SettingsError: A cluster is asked for, and cannot be had as the settings stand.
     """
     chosen = settings.executor
     count = settings.evaluation.workers if workers is None else workers
     if count == 0 or chosen.kind == "threads":
         return ThreadExecutor(max(1, count), workshop)
+    if chosen.kind == "dask":
+        from midas_engine.executor.dask_executor import DaskExecutor, Scheduler
+
+        there = Scheduler(chosen.scheduler, chosen.ca_file, chosen.cert_file, chosen.key_file)
+        known = there if chosen.scheduler else None
+        return DaskExecutor(count, workshop, memory_mb=chosen.memory_mb, scheduler=known)
     return ProcessExecutor(count, workshop, memory_mb=chosen.memory_mb)
 
 

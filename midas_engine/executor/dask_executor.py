@@ -1,0 +1,216 @@
+"""`DaskExecutor`: tasks on a Dask cluster, of this machine or of many (extra `cluster`)."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import logging
+import secrets
+import threading
+from concurrent.futures import CancelledError, Future, InvalidStateError
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from midas_engine.errors import SettingsError, WorkerLostError
+from midas_engine.executor.task import TRIES, Task, TaskExecutor, Workshop, worker_lost
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+
+
+@dataclass(frozen=True, slots=True)
+class Scheduler:
+    """Where the scheduler of a cluster is that runs already.
+
+    Attributes:
+        address: As `tls://host:8786`.
+        ca_file: Certificate of who signed the scheduler's and ours.
+        cert_file: Our certificate.
+        key_file: Its key.
+    """
+
+    address: str
+    ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+
+    def check(self) -> None:
+        """Refuse what would send tasks, which are programs, over a line that anyone can write to.
+
+        Raises:
+            SettingsError: Another machine without certificates.
+        """
+        kind, _, rest = self.address.partition("://")
+        host = rest.rpartition(":")[0]
+        if kind not in ("tls", "tcp") or not host:
+            raise SettingsError(f"executor.scheduler = {self.address!r}", hint="an address as tls://host:8786")
+        if kind == "tls" and not (self.ca_file and self.cert_file and self.key_file):
+            raise SettingsError(
+                f"no certificates for the scheduler {self.address}",
+                hint="set executor.ca_file, executor.cert_file and executor.key_file",
+            )
+        if kind == "tcp" and host not in _LOOPBACK:
+            raise SettingsError(
+                f"the scheduler {self.address} is on another machine and takes tasks from anyone who reaches it",
+                hint="run it with certificates and give its tls:// address",
+            )
+
+
+class DaskExecutor(TaskExecutor):
+    """Tasks on a Dask cluster: a scheduler that runs already, or one of this machine that is made here.
+
+    The one made here listens on loopback alone, under certificates of this run, without a dashboard. What a worker that
+    died had is done again elsewhere; a task that was there for `TRIES` deaths is named.
+
+    Args:
+        workers: Worker processes of a cluster made here; how many tasks the engine keeps under way elsewhere.
+        workshop: What each worker makes before its first task.
+        memory_mb: Megabytes of its own data that each worker made here may have; 0: no limit.
+        scheduler: The cluster that runs already; None makes one.
+
+    Raises:
+        SettingsError: The extra is not installed, or the scheduler may not be used so.
+    """
+
+    def __init__(
+        self,
+        workers: int = 1,
+        workshop: Workshop | None = None,
+        *,
+        memory_mb: int = 0,
+        scheduler: Scheduler | None = None,
+    ) -> None:
+        try:
+            import distributed
+        except ImportError as error:
+            raise SettingsError(
+                "executor.kind = 'dask' needs the package distributed", hint="pip install 'midas-alpha[cluster]'"
+            ) from error
+        if scheduler is not None:
+            scheduler.check()
+        self.workers = workers
+        self._distributed: Any = distributed
+        self._memory_mb, self._scheduler = memory_mb, scheduler
+        self._token = f"midas-{secrets.token_hex(8)}"
+        from midas_engine.executor.on_dask import DaskWorkshop, do_task
+
+        self._do, self._workshop = do_task, DaskWorkshop(self._token, workshop, memory_mb)
+        self._numbers = itertools.count()
+        self._lock = threading.Lock()
+        self._client: Any = None
+        self._cluster: Any = None
+        self._left: set[Future[Any]] = set()
+        self._no_more = False
+
+    @property
+    def processes(self) -> tuple[int, ...]:
+        """Process numbers of the workers that were made here and live now."""
+        nannies = () if self._cluster is None else tuple(self._cluster.workers.values())
+        return tuple(n.pid for n in nannies if n.pid is not None)
+
+    def start(self, task: Task) -> Future[Any]:
+        """See `TaskExecutor.start`. The first one waits for the cluster."""
+        future: Future[Any] = Future()
+        with self._lock:
+            if self._no_more:
+                raise RuntimeError("this executor was shut down and takes no more tasks")
+            if self._client is None:
+                self._connect()
+            self._left.add(future)
+            key = f"{self._token}-{next(self._numbers)}"
+            there = self._client.submit(self._do, self._token, task, key=key, pure=False)
+        future.set_running_or_notify_cancel()
+        there.add_done_callback(lambda done: self._settle(done, future, task))
+        return future
+
+    def _settle(self, done: Any, future: Future[Any], task: Task) -> None:
+        give: Callable[[Any], None] = future.set_exception
+        try:
+            value = done.result()  # gathered anew where the worker that had it died
+            give = future.set_result
+        except (CancelledError, self._distributed.CancelledError):
+            value = WorkerLostError("the workers were ended before this task was done")
+        except self._distributed.KilledWorker:
+            value = worker_lost(task.title, TRIES)
+        except BaseException as error:
+            value = error
+        done.release()
+        with contextlib.suppress(InvalidStateError):
+            give(value)
+        with self._lock:
+            self._left.discard(future)
+
+    def _connect(self) -> None:
+        import dask
+
+        distributed, known = self._distributed, self._scheduler
+        if known is None:
+            security = distributed.Security.temporary()
+            chosen = {
+                "distributed.scheduler.worker-saturation": 1.0,  # what waits, waits where no death can touch it
+                "distributed.scheduler.http.routes": [],
+                "distributed.worker.http.routes": [],
+            }
+            with dask.config.set(chosen):
+                self._cluster = distributed.LocalCluster(
+                    n_workers=self.workers,
+                    threads_per_worker=1,
+                    processes=True,
+                    host="127.0.0.1",
+                    protocol="tls://",
+                    security=security,
+                    dashboard_address="127.0.0.1:0",
+                    memory_limit=self._memory_mb * 1_000_000 or None,
+                    scheduler_kwargs={"allowed_failures": TRIES - 1},
+                    silence_logs=logging.CRITICAL,
+                )
+            self._client = distributed.Client(self._cluster, security=security, set_as_default=False)
+        else:
+            security = None
+            if known.address.startswith("tls://"):
+                security = distributed.Security(
+                    tls_ca_file=known.ca_file,
+                    tls_client_cert=known.cert_file,
+                    tls_client_key=known.key_file,
+                    require_encryption=True,
+                )
+            try:
+                self._client = distributed.Client(known.address, security=security, set_as_default=False)
+            except (OSError, ValueError) as error:
+                raise WorkerLostError(
+                    f"the scheduler {known.address} does not answer: {error}", hint="see executor.scheduler"
+                ) from error
+        self._client.register_plugin(self._workshop, name=self._token)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """See `concurrent.futures.Executor.shutdown`."""
+        with self._lock:
+            self._no_more = True
+            left = tuple(self._left)
+        if cancel_futures:
+            self.close()
+        elif wait:
+            for future in left:
+                with contextlib.suppress(BaseException):
+                    future.result()
+            self.close()
+
+    def close(self) -> None:
+        """See `TaskExecutor.close`."""
+        with self._lock:
+            self._no_more = True
+            client, self._client = self._client, None
+            cluster, self._cluster = self._cluster, None
+            left = tuple(self._left)
+        if client is not None:
+            if cluster is None:
+                with contextlib.suppress(Exception):
+                    client.unregister_worker_plugin(self._token)
+            client.close()
+        for future in left:
+            with contextlib.suppress(InvalidStateError):
+                future.set_exception(WorkerLostError("the workers were ended before this task was done"))
+        if cluster is not None:
+            cluster.close()

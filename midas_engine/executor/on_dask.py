@@ -1,0 +1,105 @@
+"""What runs inside a worker of a Dask cluster."""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+from typing import TYPE_CHECKING, Any
+
+from distributed import WorkerPlugin
+
+from midas_engine.errors import WorkerLostError
+from midas_engine.executor.inside import settle
+from midas_engine.executor.process_executor import FIRST_TASK_SECONDS
+from midas_engine.executor.task import NOTHING, Task, Workshop, took_too_long
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_LEAVING_SECONDS = 1.0
+_SHOPS: dict[str, _Shop] = {}
+
+
+class _Shop:
+    """A workshop of this process: made at its first task, once for all its threads."""
+
+    def __init__(self, workshop: Workshop | None) -> None:
+        self._workshop = workshop
+        self._lock = threading.Lock()
+        self._made: Any = None
+        self._open = self.warm = False
+
+    def made(self) -> Any:
+        """What tasks take."""
+        with self._lock:
+            if not self._open:
+                self._made = NOTHING if self._workshop is None else self._workshop.open()
+                self._open = True
+            return self._made
+
+
+class DaskWorkshop(WorkerPlugin):
+    """Puts a workshop on every worker of a cluster, those that come later too: a task then is a few words.
+
+    Args:
+        token: Tells it from other workshops of the cluster.
+        workshop: What is made.
+        memory_mb: As of the executor.
+    """
+
+    def __init__(self, token: str, workshop: Workshop | None, memory_mb: int) -> None:
+        self.name = self._token = token
+        self._workshop, self._memory_mb = workshop, memory_mb
+
+    def setup(self, worker: Any) -> None:
+        """Called by the cluster in every worker."""
+        if not _SHOPS:
+            settle(self._memory_mb)
+        _SHOPS[self._token] = _Shop(self._workshop)
+
+    def teardown(self, worker: Any) -> None:
+        """Called by the cluster when the workshop is not needed any more."""
+        _SHOPS.pop(self._token, None)
+
+
+def do_task(token: str, task: Task) -> Any:
+    """A task in the workshop of this process.
+
+    Raises:
+        TimeLimitError: Its time is over. What it does cannot be stopped, so this process ends a moment later.
+    """
+    shop = _SHOPS.get(token)
+    if shop is None:
+        raise WorkerLostError("this worker has no workshop of that name", hint="the run it was of has ended")
+    made = shop.made()
+    extra, shop.warm = 0.0 if shop.warm else FIRST_TASK_SECONDS, True
+    if math.isinf(task.seconds):
+        return task.run(made)
+    outcome: list[Callable[[], Any]] = []
+    thread = threading.Thread(target=_do, args=(task, made, outcome), name="midas-task", daemon=True)
+    thread.start()
+    thread.join(task.seconds + extra)
+    if not outcome:
+        threading.Timer(_LEAVING_SECONDS, os._exit, (1,)).start()
+        raise took_too_long(task.title, task.seconds)
+    return outcome[0]()
+
+
+def _do(task: Task, made: Any, outcome: list[Callable[[], Any]]) -> None:
+    try:
+        value = task.run(made)
+    except BaseException as error:
+        outcome.append(_Raises(error))
+    else:
+        outcome.append(lambda: value)
+
+
+class _Raises:
+    """An error of another thread, to be raised in this one."""
+
+    def __init__(self, error: BaseException) -> None:
+        self._error = error
+
+    def __call__(self) -> Any:
+        raise self._error

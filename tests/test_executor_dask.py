@@ -1,0 +1,86 @@
+"""The same interface over a real Dask cluster: one made here, and one that runs already and asks for certificates."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING
+
+import distributed
+import psutil
+import pytest
+
+from midas_engine.campaign import base_digest
+from midas_engine.errors import SettingsError, TimeLimitError, WorkerLostError
+from midas_engine.executor import DaskExecutor, Scheduler, Task, Workshop, open_executor
+from midas_engine.settings import EvaluationSettings, ExecutorSettings, Settings
+from tests import helpers_executor as work
+from tests.helpers_campaign import run_campaign
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from midas_engine.campaign import Campaign, Progress
+
+
+def test_a_cluster_of_this_machine_does_what_processes_do(tmp_path: Path) -> None:
+    settings = Settings(executor=ExecutorSettings("dask"), evaluation=EvaluationSettings(workers=1))
+    executor = open_executor(settings, Workshop(work.Shop, ("hello",)))
+    assert isinstance(executor, DaskExecutor)
+    with executor:
+        assert list(executor.map(work.Shop.say, range(5))) == [("hello", k * k) for k in range(5)]
+        (before,) = executor.processes
+        # Loopback alone: the scheduler, the worker, and what watches over it.
+        doors = [
+            c.laddr.ip for pid in (os.getpid(), before) for c in psutil.Process(pid).net_connections("inet")
+            if c.status == psutil.CONN_LISTEN
+        ]  # fmt: skip
+        assert set(doors) == {"127.0.0.1"}
+        os.kill(before, signal.SIGKILL)
+        assert executor.submit(work.Shop.say, 9).result(60) == ("hello", 81)
+        assert executor.processes != (before,)
+        with pytest.raises(TimeLimitError, match=r"the endless one took longer than 0\.2 s"):
+            executor.start(Task(work.Shop.spin, name="the endless one", seconds=0.2)).result(60)
+        stuck = executor.submit(work.Shop.spin)
+        executor.close()
+        with pytest.raises(WorkerLostError, match="ended before"):
+            stuck.result(10)
+    assert executor.processes == ()
+    with pytest.raises(RuntimeError, match="shut down"):
+        executor.submit(work.Shop.say, 1)
+
+
+def test_a_campaign_on_a_scheduler_elsewhere_concludes_the_same_though_a_worker_is_killed(tmp_path: Path) -> None:
+    security = distributed.Security.temporary()
+    for name in ("tls_ca_file", "tls_client_cert", "tls_client_key"):
+        (tmp_path / name).write_text(getattr(security, name))
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, host="127.0.0.1", protocol="tls://", security=security,
+        dashboard_address="127.0.0.1:0", silence_logs=50,
+    ) as cluster:  # fmt: skip
+        there = ExecutorSettings(
+            "dask", 0, cluster.scheduler_address,
+            *(str(tmp_path / name) for name in ("tls_ca_file", "tls_client_cert", "tls_client_key")),
+        )  # fmt: skip
+        started, killed = list["Campaign"](), list[int]()
+
+        def kill(progress: Progress) -> None:
+            if not killed:
+                killed.append(next(iter(cluster.workers.values())).pid)
+                os.kill(killed[0], signal.SIGKILL)
+
+        run_campaign(tmp_path / "there", workers=1, executor=there, started=started, progress=kill)
+    assert killed
+    run_campaign(tmp_path / "here")
+    assert base_digest(tmp_path / "there") == base_digest(tmp_path / "here")
+
+
+def test_no_task_leaves_without_certificates() -> None:
+    for scheduler, message in (
+        (Scheduler("tls://far:8786"), "no certificates for the scheduler tls://far:8786"),
+        (Scheduler("tcp://far:8786"), "takes tasks from anyone who reaches it"),
+        (Scheduler("far:8786"), "executor.scheduler = 'far:8786'"),
+    ):
+        with pytest.raises(SettingsError, match=message):
+            DaskExecutor(1, scheduler=scheduler)
+    Scheduler("tcp://127.0.0.1:8786").check()
