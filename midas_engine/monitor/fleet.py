@@ -69,6 +69,7 @@ class Fleet:
         self.days = DayLedger(self.names)
         self.paused: set[str] = set()
         self.shadow: set[str] = set()
+        self.absent: frozenset[str] = frozenset()  # what no bar is judged of at the moment: a shard is down
         self.forward = ShadowEvidence(len(self.names))
         self.lines: deque[Line] = deque(maxlen=MOST_LINES)  # of the shadow record, until they are written
         self.kill_wanted: dict[str, str] = {}
@@ -280,6 +281,8 @@ class Fleet:
             return "killed"
         if name in self.paused:
             return "paused"
+        if name in self.absent:
+            return "stale"
         running = (self.alerts.episodes.get((name, rule.name)) for rule in (*all_rules(), DETECTOR))
         open_ = [episode.alert for episode in running if episode is not None]
         whole = [self.alerts.episodes.get((FLEET, rule.name)) for rule in FLEET_RULES]

@@ -136,7 +136,7 @@ class FeedFollower:
         from midas_engine.runtime.live import NOTHING_KEPT, Keeping, LiveWatch
 
         base = self._base
-        return LiveWatch(
+        live = LiveWatch(
             feed,
             self._settings,
             bus=self._bus,
@@ -146,6 +146,8 @@ class FeedFollower:
             on_panel=self._take_panel,
             before_bar=before_bar,
         )
+        live.shards.on_change = self._settle_phase
+        return live
 
     async def _supply(self, live: LiveWatch) -> None:
         """Follow the feed for ever: whatever ends it is told and it is begun again, ever more slowly."""
@@ -228,7 +230,9 @@ class FeedFollower:
         """Why the live features cannot be relied on now; "" while bars come and the clocks agree."""
         troubles = {} if self._feed is None else self._feed.troubles
         silence = "" if self._watchdog is None else self._watchdog.outage
-        return self._crash or silence or troubles.get("source", "") or troubles.get("clock", "")
+        live = self._watched.live
+        shards = "" if live is None else live.shards.trouble
+        return self._crash or silence or shards or troubles.get("source", "") or troubles.get("clock", "")
 
     def _blind(self) -> bool:
         troubles = {} if self._feed is None else self._feed.troubles

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import hashlib
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,8 +19,10 @@ from midas_engine.market.panel import Panel
 from midas_engine.market.regimes import regime_labels
 from midas_engine.models import FeatureState
 from midas_engine.monitor import OnlineMonitor
-from midas_engine.monitor.state.recovery import BAR_KEY, SNAPSHOT_KEY
+from midas_engine.monitor.shards.shards import Shards
+from midas_engine.runtime.live_state import StateOf
 from midas_engine.runtime.live_stream import Watchable, stream_of, watchable
+from midas_engine.runtime.shard_watch import ShardWatch
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -40,8 +41,6 @@ if TYPE_CHECKING:
     from midas_engine.monitor.fleet import Fleet
     from midas_engine.promoter import FeaturePromoter
     from midas_engine.settings import Settings
-
-_BARS = BAR_KEY.partition("{")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +96,14 @@ class LiveWatch:
         self._on_panel = on_panel or (lambda _: None)
         self._before_bar = before_bar
         self._monitor: OnlineMonitor | None = None
-        self._stream: StreamEngine | None = None
+        self._stream: StreamEngine | Shards | None = None
         self._turn = asyncio.Lock()
         self._records: list[FeatureRecord] = []
         self._watchable: Watchable | None = None
         self._untaken: ClosedBar | None = None
         self.taken = 0
         self.fills: Callable[[], Any] = lambda: None
+        self.shards = ShardWatch(bus, clock)
         self.panel: Panel | None = None
         self.problems: dict[str, str] = {}
 
@@ -143,8 +143,16 @@ class LiveWatch:
             FeedError: The feed cannot be reached.
             MonitorError: The watch would not fit into memory; nothing was started.
         """
+        try:
+            return await self._begin(records, progress)
+        except BaseException:
+            self._drop_stream()
+            raise
+
+    async def _begin(self, records: Sequence[FeatureRecord], progress: Callable[[float], None] | None) -> Panel:
         panel = await self._feed.history(min(MOST_HISTORY_BARS, HISTORY_HOURS * 3600 // self._feed.bar_seconds))
         self.panel = panel
+        self.shards.begin(asyncio.get_running_loop(), lambda: None if self._monitor is None else self._monitor.fleet)
         watched = await asyncio.to_thread(self._prepare, panel, records)
         keeping, journal = self._keeping, self._keeping.journal
         self._monitor = OnlineMonitor(
@@ -155,7 +163,7 @@ class LiveWatch:
             costs=self._settings.costs,
             settings=self._settings.monitor,
             kb=keeping.kb,
-            journal=None if journal is None else _StateOf(journal, self._feed.name, panel.symbols),
+            journal=None if journal is None else StateOf(journal, self._feed.name, panel.symbols),
             promoter=keeping.promoter,
             diagnostics=self._diagnostics,
             bus=self._bus,
@@ -217,10 +225,21 @@ class LiveWatch:
     def _prepare(self, panel: Panel, records: Sequence[FeatureRecord]) -> tuple[FeatureRecord, ...]:
         """Who can be watched on this data, and a stream of their values that has seen no bar yet."""
         found = watchable(records, panel, self._settings)
-        self._take_stream(found, stream_of(found.expressions, panel, self._settings), records)
+        journal = self._keeping.journal
+        folder = None if journal is None else journal.path.parent
+        stream = stream_of(found.expressions, panel, self._settings, tell=self.shards.tell, folder=folder)
+        self._drop_stream()
+        self._take_stream(found, stream, records)
         return found.records
 
-    def _take_stream(self, found: Watchable, stream: StreamEngine, records: Sequence[FeatureRecord]) -> None:
+    def _drop_stream(self) -> None:
+        """Let go of what computes the values, its processes too."""
+        stream, self._stream = self._stream, None
+        if isinstance(stream, Shards):
+            stream.close()
+            self.shards.gone()
+
+    def _take_stream(self, found: Watchable, stream: StreamEngine | Shards, records: Sequence[FeatureRecord]) -> None:
         self.problems, self._records, self._watchable, self._stream = found.problems, list(records), found, stream
 
     def _warm(self, panel: Panel, bars: int) -> None:
@@ -271,7 +290,8 @@ class LiveWatch:
                     await asyncio.to_thread(self._compute, before, self._records)
                 await self._take(bar)
             except BaseException:
-                self.panel, self._stream = before, None
+                self.panel = before
+                self._drop_stream()
                 raise
             self._untaken = None
             self.taken += 1
@@ -280,7 +300,11 @@ class LiveWatch:
         assert self.panel is not None
         assert self._stream is not None
         self.panel = panel = await asyncio.to_thread(_extended, self.panel, bar)
-        values = self._stream.update({name: column[-1] for name, column in panel.fields.items()})
+        bar_values = {name: column[-1] for name, column in panel.fields.items()}
+        if isinstance(self._stream, Shards):  # it waits for other processes
+            values = await asyncio.to_thread(self._stream.update, bar_values)
+        else:
+            values = self._stream.update(bar_values)
         regime = str((await asyncio.to_thread(regime_labels, panel))[-1])
         fills = self.fills() or None
         await self.monitor.process_bar(bar.at, values, panel.values("returns")[-1], fills, regime)
@@ -323,31 +347,8 @@ class LiveWatch:
         """Save the monitor's state and let go of the feed."""
         if self._monitor is not None:
             await self._monitor.close()
+        await asyncio.to_thread(self._drop_stream)
         await self._feed.close()
-
-
-class _StateOf:
-    """The journal's states, the monitor's own kept apart by feed and symbols: arrays of other symbols do not fit."""
-
-    def __init__(self, journal: Journal, feed: str, symbols: Sequence[str]) -> None:
-        self._journal = journal
-        self.path = journal.path
-        self.fresh_notices, self.actions = journal.fresh_notices, journal.actions
-        self._mark = hashlib.sha256("\n".join((feed, *symbols)).encode()).hexdigest()[:12]
-
-    def _key(self, key: str) -> str:
-        own = key.startswith((SNAPSHOT_KEY, _BARS))
-        return f"live/{self._mark}/{key}" if own else key  # kills hold whatever the feed
-
-    @property
-    def notices(self) -> Sequence[str]:
-        return self._journal.notices
-
-    def put_state(self, key: str, blob: bytes, *, durable: bool = False) -> None:
-        self._journal.put_state(self._key(key), blob, durable=durable)
-
-    def get_state(self, key: str) -> bytes | None:
-        return self._journal.get_state(self._key(key))
 
 
 def _references(records: Sequence[FeatureRecord]) -> dict[str, Any]:

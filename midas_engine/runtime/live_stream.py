@@ -10,14 +10,18 @@ from midas_engine.dsl.engine import refuse_cross_section
 from midas_engine.dsl.plan import build_plan
 from midas_engine.dsl.stream import parsed
 from midas_engine.errors import MidasError
+from midas_engine.monitor.shards.plan import cut, shards_of
 from midas_engine.monitor.shards.reckoning import allowed_memory, reckon, refuse_too_large
+from midas_engine.monitor.shards.shards import Shards
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from midas_engine.dsl.expression import Expression
     from midas_engine.market.panel import Panel
     from midas_engine.models import FeatureRecord
+    from midas_engine.monitor.shards.shards import ShardNews
     from midas_engine.settings import Settings
 
 COMPACT_LANES = 20_000
@@ -55,15 +59,36 @@ def watchable(records: Sequence[FeatureRecord], panel: Panel, settings: Settings
     return Watchable(tuple(r for r in records if r.name in found), found, problems)
 
 
-def stream_of(expressions: Mapping[str, Expression], panel: Panel, settings: Settings) -> StreamEngine:
-    """What computes them from here on; it has seen no bar yet.
+def stream_of(
+    expressions: Mapping[str, Expression],
+    panel: Panel,
+    settings: Settings,
+    *,
+    tell: Callable[[ShardNews], None] = lambda news: None,
+    folder: Path | None = None,
+) -> StreamEngine | Shards:
+    """What computes them from here on; it has seen no bar yet, and no process is started before the first.
+
+    Args:
+        expressions: The features.
+        panel: The data: its columns and symbols.
+        settings: How many shards, and how much memory.
+        tell: Told of shards that go down and come back, from any thread.
+        folder: Where shards keep their states; None: where temporary files are.
 
     Raises:
         MonitorError: It would not fit into memory.
     """
     limits, count = settings.dsl.at(panel.bar_seconds), len(expressions)
-    compact = count * panel.S >= COMPACT_LANES
+    shards = shards_of(settings.monitor.shards, count, panel.S)
+    compact = shards > 0 or count * panel.S >= COMPACT_LANES
+    columns, allowed = tuple(panel.fields), allowed_memory(settings.monitor.memory_mb)
     if count:
         weight = reckon(expressions, panel.S, min_share=limits.min_share, compact=compact)
-        refuse_too_large(weight, 0, allowed_memory(settings.monitor.memory_mb))
-    return StreamEngine(expressions, tuple(panel.fields), panel.symbols, limits=limits, compact=compact)
+        if shards:
+            plan = cut(weight, shards)
+            refuse_too_large(weight, len(plan.rows), allowed, sum(plan.windows))
+            where = None if folder is None else str(folder)
+            return Shards(expressions, columns, panel.symbols, limits=limits, plan=plan, tell=tell, folder=where)
+        refuse_too_large(weight, 0, allowed)
+    return StreamEngine(expressions, columns, panel.symbols, limits=limits, compact=compact)
