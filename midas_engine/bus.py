@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from midas_engine.events.monitoring import BarProcessed, FeatureTicked
-from midas_engine.events.program import ReplayMoved
+from midas_engine.events.program import FaultReported, ReplayMoved
 from midas_engine.redaction import redacted
 
 if TYPE_CHECKING:
@@ -123,6 +123,14 @@ class Subscription:
         return SubscriptionStats(self.name, len(self._order), self._peak, self._delivered, self._replaced, self._over)
 
 
+def _fault(tap: Callable[[Event], None], event: Event, error: Exception) -> FaultReported:
+    name = getattr(tap, "__qualname__", type(tap).__name__)
+    message = f"{name} failed on {type(event).__name__}: {type(error).__name__}: {error}"
+    return FaultReported(
+        at=event.at, where="bus", message=message, hint="please report it; Midas goes on", severity="critical"
+    )
+
+
 class EventBus:
     """Publishes typed events to every subscriber, in order.
 
@@ -134,6 +142,7 @@ class EventBus:
         self._subscriptions: list[Subscription] = []
         self._taps: list[Callable[[Event], None]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._failing: set[Callable[[Event], None]] = set()
         self.published = 0
 
     def subscribe(self, name: str, *wanted: type[Event], bound: int = 10_000) -> Subscription:
@@ -148,14 +157,24 @@ class EventBus:
         return lambda: self._taps.remove(callback)
 
     def publish(self, event: Event) -> None:
-        """Hand `event` to taps and subscribers."""
+        """Hand `event` to taps and subscribers. A tap that fails keeps it from nobody, and is told once, as a fault."""
         self.published += 1
         if not isinstance(event, _WITHOUT_WORDS):
             event = redacted(event)  # before the journal, the screen and every other reader
+        failed: list[FaultReported] = []
         for tap in tuple(self._taps):
-            tap(event)
+            try:
+                tap(event)
+            except Exception as error:  # whoever published must not end by it
+                if tap not in self._failing:
+                    self._failing.add(tap)
+                    failed.append(_fault(tap, event, error))
+            else:
+                self._failing.discard(tap)
         for subscription in tuple(self._subscriptions):
             subscription.offer(event)
+        for fault in failed:
+            self.publish(fault)
 
     def bind(self, loop: asyncio.AbstractEventLoop) -> None:
         """Name the loop that `publish_threadsafe` posts to."""

@@ -123,3 +123,29 @@ async def test_another_thread_publishes_through_the_loop() -> None:
 def test_publishing_from_a_thread_needs_a_loop() -> None:
     with pytest.raises(RuntimeError, match="bind"):
         EventBus().publish_threadsafe(fault("x"))
+
+
+def test_a_tap_that_fails_keeps_the_event_from_nobody_and_is_told_once() -> None:
+    bus = EventBus()
+    seen: list[Event] = []
+    wrong = [True]
+
+    def broken(event: Event) -> None:
+        if wrong[0]:
+            raise KeyError("the monitor has not begun")
+
+    bus.tap(broken)
+    bus.tap(seen.append)
+    subscription = bus.subscribe("screen")
+    for number in range(3):
+        bus.publish(bar(number))
+    told = [e for e in seen if isinstance(e, FaultReported)]
+    assert len(told) == 1
+    assert "broken failed on BarProcessed: KeyError" in told[0].message
+    assert [e for e in seen if isinstance(e, BarProcessed)] == [bar(0), bar(1), bar(2)]
+    assert subscription.take() == [bar(2), told[0]]
+    wrong[0] = False
+    bus.publish(bar(3))
+    wrong[0] = True
+    bus.publish(bar(4))
+    assert sum(isinstance(e, FaultReported) for e in seen) == 2

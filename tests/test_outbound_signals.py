@@ -17,6 +17,7 @@ from websockets.exceptions import InvalidStatus
 
 from midas_engine.dsl import FeatureEngine
 from midas_engine.errors import DocumentDamagedError, SettingsError
+from midas_engine.events import FaultReported
 from midas_engine.loopback.websocket import MOST_CONNECTIONS
 from midas_engine.outbound.destination import Address
 from midas_engine.outbound.signal_log import FOLDER, START, SignalLog, canonical, digest_of
@@ -25,6 +26,7 @@ from midas_engine.outbound.signal_socket import SignalSocket
 from midas_engine.outbound.signing import signature
 from midas_engine.outbound_settings import OutboundSettings
 from midas_engine.runtime import Runtime
+from midas_engine.runtime.live import LiveWatch
 from tests.helpers_cli import call_midas
 from tests.helpers_outbound import SECRET, LoopbackServer, source_of
 from tests.test_runtime_live import EXPRESSIONS, LiveRuntime, _at, market
@@ -74,6 +76,28 @@ async def test_every_bar_goes_out_once_with_the_values_of_research_over_a_restar
     assert [r["previous"] for r in found] == [START, *(r["digest"] for r in found[:-1])]
     shown = call_midas(capsys, "signals", "--since", "3", "--kb", str(tmp_path / "kb")).out.splitlines()
     assert [json.loads(line) for line in shown] == found[3:]
+
+
+async def test_a_feed_in_trouble_before_the_watch_begins_ends_no_start(
+    tmp_path: Path, market: Panel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk, out = LiveRuntime(tmp_path, market, bars=650), tmp_path / "signals.jsonl"
+    settings = replace(desk.runtime.settings, outbound=OutboundSettings(signals={"file": f"file:{out}"}))
+    desk.runtime = midas = Runtime(settings, clock=desk.clock)
+    midas.bus.tap(desk.seen.append)
+    begin = LiveWatch.begin
+
+    async def troubled(live: LiveWatch, *given: Any) -> Any:
+        midas.feed._feed_fault("clock: it is an hour ahead: bars are taken only where the source proves them closed")
+        await midas.pipeline.obey()  # as when a file of the base changes meanwhile
+        return await begin(live, *given)
+
+    monkeypatch.setattr(LiveWatch, "begin", troubled)
+    async with midas:
+        assert any(isinstance(e, FaultReported) and "an hour ahead" in e.message for e in desk.seen)
+        assert not any(isinstance(e, FaultReported) and e.where == "bus" for e in desk.seen)
+        await desk.grow(1)
+        await desk.until(lambda: len(lines(out)) == 1)
 
 
 def body(number: int, **more: Any) -> dict[str, Any]:

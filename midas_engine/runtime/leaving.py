@@ -45,7 +45,7 @@ class Leaving:
             self._supervisor.clock,
             journal=lambda: base.journal,
             panel=lambda: watched.panel,
-            monitor=lambda: watched.live.monitor if watched.live is not None else None,
+            monitor=lambda: watched.monitor,
             settings=self._settings,
             live=lambda: watched.live,
         )

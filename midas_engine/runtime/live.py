@@ -115,6 +115,11 @@ class LiveWatch:
         return self._monitor
 
     @property
+    def begun(self) -> bool:
+        """Whether there is a monitor: the feed answers, and says what is wrong with it, before there is."""
+        return self._monitor is not None
+
+    @property
     def announced(self) -> frozenset[str]:
         """Features whose kill elsewhere was told here."""
         return frozenset(self._monitor.obedience.announced) if self._monitor is not None else frozenset()

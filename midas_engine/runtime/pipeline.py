@@ -130,8 +130,8 @@ class Pipeline:
         follower = self._follower
         if follower is None or self._watched.replaying or self._base.lost():
             return  # a folder that went away took no feature off
-        if self._watched.live is not None:
-            self._watched.live.monitor.obedience.obey_kills()
+        if (monitor := self._watched.monitor) is not None:
+            monitor.obedience.obey_kills()
         async with self._obeying:
             if not follower.changed and not always:
                 return
@@ -170,8 +170,8 @@ class Pipeline:
             self._supervisor.bus.publish_threadsafe(event)
 
     def _told_by_monitor(self, move: Move) -> bool:
-        killed = move.after is not None and move.after.killed
-        return killed and self._watched.live is not None and move.name in self._watched.live.monitor.kills.killed
+        monitor, killed = self._watched.monitor, move.after is not None and move.after.killed
+        return killed and monitor is not None and move.name in monitor.kills.killed
 
     def begin_following(self) -> None:
         """Take the pipeline as it is for known; in a thread, before it is first watched."""

@@ -268,5 +268,5 @@ class Queries:
     async def _told(self, events: Iterable[Event]) -> None:
         for event in events:
             self._supervisor.bus.publish(event)
-        if self._watched.live is not None:
-            await self._watched.live.monitor.save()
+        if (monitor := self._watched.monitor) is not None:
+            await monitor.save()

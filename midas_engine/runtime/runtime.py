@@ -160,14 +160,15 @@ class Runtime:
         await self.stop()
 
     async def _follow_files(self) -> None:
-        kb, live = self.kb, self.watched.live
+        kb = self.kb
         if not kb.path.is_dir():
             return
         while True:
             async for paths in kb.watch():
                 self.bus.publish(DocumentChanged(at=self.clock.now(), paths=paths))
-                if live is not None and any(path.endswith("alert-thresholds.json") for path in paths):
-                    live.monitor.load_alert_file()
+                monitor = self.watched.monitor
+                if monitor is not None and any(path.endswith("alert-thresholds.json") for path in paths):
+                    monitor.load_alert_file()
                 if self.mode != "REPLAY" and any(path.startswith(FEATURES) for path in paths):
                     # Whoever moved a feature, another process too: it is obeyed, and once.
                     self.supervisor.background(self.pipeline.obey(), "watch")

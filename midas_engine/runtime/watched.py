@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from midas_engine.clock import Clock
     from midas_engine.market import Panel
     from midas_engine.models import Alert
+    from midas_engine.monitor.online import OnlineMonitor
     from midas_engine.runtime.live import LiveWatch
     from midas_engine.runtime.recorded_bars import FleetStage
 
@@ -57,6 +58,11 @@ class Watched:
     def replaying(self) -> bool:
         """Whether it is a replay, which changes nothing."""
         return self.mode == "REPLAY"
+
+    @property
+    def monitor(self) -> OnlineMonitor | None:
+        """The live monitor; None where there is none, or none yet."""
+        return self.live.monitor if self.live is not None and self.live.begun else None
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -1,0 +1,243 @@
+"""A day through the whole service at speed, beside one that nobody disturbs: store, signals and alarms must be equal.
+
+    python benchmarks/torture/day_at_speed.py [--bars 1440] [--kills 20] [--seed 13]
+
+A venue on loopback that speaks Binance serves hourly bars in engine time, 3,600 times as fast as the wall's: a bar a
+second, the rate of a day of minutes at 60x. One service follows it undisturbed. The other has three attached terminals
+and a webhook that fails half the time; it and its terminals are killed (SIGKILL) so many times each. Printed: what
+differs in the store, the signals by bar and the alarms, and the memory and the longest hold of the loop.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "benchmarks"), str(ROOT)]
+START = datetime(2026, 1, 5, tzinfo=UTC)
+FACTOR = 3600.0
+SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT", "ADAUSDT", "DOGEUSDT")
+EXPRESSIONS = {"carry": "cs_rank(ts_mean(funding_rate, 24))", "fast": "cs_zscore(ema(returns(close, 1), 12))"}
+SECRET = "a-secret-of-the-drill-0123456789"
+READER = """
+import socket, sys, time
+while True:
+    try:
+        s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])
+        body = b'{"hello":1,"events":true}'
+        s.sendall(len(body).to_bytes(4, "big") + body)
+        while s.recv(1 << 20): pass
+    except OSError: pass
+    time.sleep(0.2)
+"""
+
+
+def memory_mb() -> int:
+    """What this process holds."""
+    return int(Path("/proc/self/status").read_text().split("VmRSS:")[1].split()[0]) // 1024
+
+
+def note(path: Path, line: dict[str, Any]) -> None:
+    """Add a line."""
+    with path.open("a") as file:
+        file.write(json.dumps(line) + "\n")
+
+
+async def serve(folder: Path, venue: str, origin: float, hook: str) -> None:
+    """One service, until SIGTERM; its lag and memory go to a file."""
+    from scaled_clock import ScaledClock
+
+    from midas_engine.service.plan import make_plan
+    from midas_engine.service.service import Service
+    from midas_engine.settings import load_settings
+
+    flags: dict[str, Any] = {"kb": str(folder / "kb"), "data": f"live:binance:{','.join(SYMBOLS)}@1h"}
+    flags |= {"venue_url": venue, "store": str(folder / "store"), "outbound.signals": {"hook": f"webhook:{hook}"}}
+    settings = load_settings(file=None, flags=flags, environ={})
+    ended = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
+    async with Service(make_plan(settings), clock=ScaledClock(START, FACTOR, origin)) as service:
+        loop, longest = asyncio.get_running_loop(), 0.0
+        while not ended.is_set():
+            for _ in range(20):
+                before = loop.time()
+                await asyncio.sleep(0.05)
+                longest = max(longest, loop.time() - before - 0.05)
+            look = await service.vitals.look()
+            line = {"bars": look.bars, "newest": str(look.newest), "lag": longest, "rss": memory_mb(), "why": look.why}
+            longest = 0.0
+            await asyncio.to_thread(note, folder / "vitals.jsonl", line)
+
+
+def made(folder: Path) -> Path:
+    """A desk with two deployed features that promise too much."""
+    from midas_engine.kb import KnowledgeBase
+    from midas_engine.models import FeatureRecord, FeatureState
+    from midas_engine.promoter import FeaturePromoter
+
+    promoter = FeaturePromoter(KnowledgeBase(folder / "kb"))
+    for name, expression in EXPRESSIONS.items():
+        record = FeatureRecord(name, expression, FeatureState.CANDIDATE, expected_score=0.5, breadth=8.0)
+        promoter.save_candidate(record)
+        promoter.promote(name, "drill", force=True)
+    promoter.close()
+    return folder
+
+
+def signals_of(folder: Path) -> dict[str, str]:
+    """What was on record of each bar, without numbers and digests; a bar that stands there twice is named."""
+    from midas_engine.outbound.signal_log import FOLDER, SignalLog, canonical
+
+    found: dict[str, str] = {}
+    for record in SignalLog(folder / "kb" / FOLDER).since(0):
+        body = {k: v for k, v in record.items() if k not in ("sequence", "previous", "digest", "at", "sent_at")}
+        key = str(record["bar"])
+        assert key not in found, f"bar {key} is on record twice"
+        found[key] = canonical(body).decode()
+    return found
+
+
+def alarms_of(folder: Path) -> set[tuple[str, str]]:
+    """Alarms without those of the feed's own silence."""
+    lines = [json.loads(line) for line in (folder / "kb" / "service" / "alarms.jsonl").read_text().splitlines()]
+    keys = [(a["feature"], a["alert_type"], a["raised_at"]) for a in lines if a["alert_type"] != "feed"]
+    assert len(keys) == len(set(keys)), "an alarm is there twice"
+    return {(f"{feature} {kind}", at) for feature, kind, at in keys}
+
+
+def bars_of(folder: Path) -> Any:
+    """The store's bars."""
+    from midas_engine.market import load_panel
+
+    return load_panel("store:binance@1h", store=str(folder / "store"))
+
+
+def started(folder: Path, venue: str, origin: float, hook: str) -> subprocess.Popen[bytes]:
+    """A service in a process of its own."""
+    command = [sys.executable, __file__, "--serve", str(folder), "--venue", venue, "--origin", repr(origin)]
+    log = (folder / "out.log").open("ab")
+    return subprocess.Popen([*command, "--hook", hook], stdout=log, stderr=log, env={**os.environ, **ENVIRON})
+
+
+ENVIRON = {"MIDAS_SECRET_HOOK": SECRET, "PYTHONPATH": str(ROOT)}
+
+
+def compared(calm: Path, killed: Path, taken: list[int]) -> int:
+    """Print what differs; how much that is."""
+    import numpy as np
+
+    one, other = signals_of(calm), signals_of(killed)
+    begin, end = max(min(one), min(other)), min(max(one), max(other))
+    between = sorted(bar for bar in {*one, *other} if begin <= bar <= end)
+    unlike = [bar for bar in between if one.get(bar) != other.get(bar)]
+    print(f"signals: {len(between)} bars, {len(unlike)} differ {unlike[:3]}")
+    first, second = bars_of(calm), bars_of(killed)
+    count = min(first.T, second.T)
+    same = all(
+        np.array_equal(np.asarray(v)[:count], np.asarray(second.fields[k])[:count], equal_nan=True)
+        for k, v in first.fields.items()
+    )
+    same = same and np.array_equal(first.timestamps[:count], second.timestamps[:count])
+    print(f"store: {first.T} and {second.T} bars, the first {count} equal: {same}")
+    raised, too = ({a for a in alarms_of(f) if a[1] <= end} for f in (calm, killed))
+    print(f"alarms: {len(raised)}; only undisturbed {sorted(raised - too)[:3]}, only killed {sorted(too - raised)[:3]}")
+    missing = sorted(set(range(min(taken), max(taken) + 1)) - set(taken)) if taken else ["all"]
+    print(f"webhook: {len(taken)} taken, {len(set(taken))} of them different, {len(missing)} missing in between")
+    return len(unlike) + (not same) + len(raised ^ too) + len(missing)
+
+
+def vitals_of(folder: Path) -> None:
+    """Memory and lag over the day."""
+    lines = [json.loads(line) for line in (folder / "vitals.jsonl").read_text().splitlines()]
+    rss = [line["rss"] for line in lines]
+    lags = sorted(1000 * line["lag"] for line in lines)
+    middle = rss[len(rss) // 3 :]
+    p50, p99 = (lags[int(share * (len(lags) - 1))] for share in (0.5, 0.99))
+    print(
+        f"{folder.name}: memory {middle[0]} MB after a third, {rss[-1]} MB at the end, {max(rss)} MB at most; "
+        f"longest hold of the loop in a second p50 {p50:.0f} ms, p99 {p99:.0f} ms, longest {lags[-1]:.0f} ms"
+    )
+
+
+def main() -> int:
+    """Run and print; 1 when something differs."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--bars", type=int, default=1440)
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=13)
+    parser.add_argument("--folder", type=Path, help="keep both desks here")
+    for name in ("serve", "venue", "origin", "hook"):
+        parser.add_argument(f"--{name}", default="", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.serve:
+        asyncio.run(serve(Path(args.serve), args.venue, float(args.origin), args.hook))
+        return 0
+    from scaled_clock import ScaledClock
+
+    from helpers_outbound import LoopbackServer
+    from helpers_venue import FakeVenue, InThread
+    from midas_engine.service.place import Place
+
+    chance, taken, asked = random.Random(args.seed), [], [0]
+
+    def hook(method: str, path: str, headers: Any, body: bytes) -> tuple[int, bytes] | None:
+        asked[0] += 1
+        if path == "/calm":
+            return 200, b"{}"
+        if asked[0] % 2:
+            return 503, b""
+        taken.append(json.loads(body)["sequence"])
+        return 200, b"{}"
+
+    os.environ.update(ENVIRON)
+    with tempfile.TemporaryDirectory() as name, LoopbackServer(hook) as far:
+        folder = args.folder or Path(name)
+        calm, killed = made(folder / "calm"), made(folder / "killed")
+        clock = ScaledClock(START, FACTOR)
+        listed = int((START - timedelta(days=40)).timestamp() * 1000)
+        with InThread(FakeVenue(SYMBOLS, lambda: int(clock.now().timestamp() * 1000), listed=listed)) as venue:
+            quiet = started(calm, venue.base, clock.origin, f"{far.url}/calm")
+            run = started(killed, venue.base, clock.origin, f"{far.url}/killed")
+            socket = str(Place(killed / "kb").socket)
+            terminals = [subprocess.Popen([sys.executable, "-c", READER, socket]) for _ in range(3)]
+            try:
+                for number in range(args.kills):
+                    due = clock.origin + args.bars / (args.kills + 1) * (number + 0.5 + chance.random())
+                    time.sleep(max(0.0, due - time.time()))
+                    run.kill()
+                    run.wait()
+                    one = chance.randrange(3)
+                    terminals[one].kill()
+                    terminals[one].wait()
+                    terminals[one] = subprocess.Popen([sys.executable, "-c", READER, socket])
+                    run = started(killed, venue.base, clock.origin, f"{far.url}/killed")
+                    print(
+                        f"kill {number + 1}, bar {int(clock.monotonic() / 3600)}, load {os.getloadavg()[0]:.1f}",
+                        flush=True,
+                    )
+                time.sleep(max(0.0, clock.origin + args.bars - time.time()))
+                time.sleep(20)  # what waits for the webhook
+            finally:
+                for process in (quiet, run, *terminals):
+                    process.send_signal(signal.SIGTERM)
+                for process in (quiet, run, *terminals):
+                    process.wait(120)
+        vitals_of(calm)
+        vitals_of(killed)
+        return min(1, compared(calm, killed, taken))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
