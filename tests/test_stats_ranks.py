@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -9,7 +11,7 @@ from scipy.special import ndtri
 
 from midas_engine.stats.bar_scores import CROSS_MINIMUM, combine, rank_scores
 from midas_engine.stats.correlation import correlations, standard_ranks
-from midas_engine.stats.normal_scores import normal_scores, scores_of_ranks
+from midas_engine.stats.normal_scores import location_table, normal_scores, score_table, scores_of_ranks
 from midas_engine.stats.rank_ic import rank_ic
 from midas_engine.stats.ranks import average_ranks, joint_ranks, own_ranks, sort_rows
 
@@ -133,3 +135,23 @@ def test_own_ranks_count_known_cells() -> None:
     ranks, counts = own_ranks(x, sort_rows(x))
     assert ranks.tolist() == [[2, -1, 0]]
     assert counts.tolist() == [2]
+
+
+def test_returns_are_scored_by_their_location_and_the_largest_count_less() -> None:
+    n = 101
+    table = location_table(n)[::2]
+    q = stats.t(4).ppf((np.arange(n) + 0.5) / n)
+    np.testing.assert_allclose(table, 5.0 * q / (4.0 + q * q))
+    assert table[-1] < table[-6]  # beyond two scales a larger return says less
+    z = scores_of_ranks(*own_ranks(q[None, :], sort_rows(q[None, :])), 2, location_table)[0]
+    assert (z.mean(), z.std()) == (pytest.approx(0.0, abs=1e-12), pytest.approx(1.0))
+
+
+def test_location_scores_find_more_in_returns_with_heavy_tails() -> None:
+    rng = np.random.default_rng(4)
+    feature = rng.normal(size=(40, 4000))
+    returns = 0.05 * feature + rng.standard_t(4, size=feature.shape) / math.sqrt(2.0)
+    ranks = own_ranks(returns, sort_rows(returns))
+    z_f = scores_of_ranks(*own_ranks(feature, sort_rows(feature)), 30)
+    normal, location = ((z_f * scores_of_ranks(*ranks, 30, of)).mean() for of in (score_table, location_table))
+    assert location > 1.07 * normal

@@ -33,7 +33,7 @@ from midas_engine.settings import CostSettings
 from midas_engine.stats._jit import Floats, Ints, owned
 from midas_engine.stats.bar_scores import CROSS_MINIMUM, SERIES_MINIMUM, BarScores, combine, rank_scores
 from midas_engine.stats.folds import split_folds
-from midas_engine.stats.normal_scores import scores_of_ranks
+from midas_engine.stats.normal_scores import location_table, scores_of_ranks
 from midas_engine.stats.ranks import own_ranks, rank_rows, sort_rows
 from midas_engine.stats.scale import lagged_scale
 
@@ -287,10 +287,10 @@ class EvaluationContext:
 
     @cached_property
     def bar_scores(self) -> Floats:
-        """Normal scores of the single-bar scaled returns, in ranked layout: what decay is measured against."""
+        """Location scores of the single-bar scaled returns, in ranked layout: what decay is measured against."""
         rows, order, _ = self.scaled(self.horizons[0])
         ranks, counts = own_ranks(rows, order)
-        return scores_of_ranks(ranks, counts, self.minimum)
+        return scores_of_ranks(ranks, counts, self.minimum, location_table)
 
     def against(self, rows: Floats, order: Ints, key: bytes, bars: int) -> Floats:
         """One number a bar whose mean is the plain rank IC with the raw forward return over `bars`."""
@@ -302,7 +302,7 @@ class EvaluationContext:
         return rank_scores(ranks, others, counts, self.minimum, self.cross)
 
     def score(self, rows: Floats, order: Ints, key: bytes, bars: int) -> BarScores:
-        """u_t of a feature at a horizon, from normal scores of it and of the scaled return over their joint cells."""
+        """u_t of a feature at a horizon, from scores of it and of the scaled return over their joint cells."""
         scaled, scaled_order, _ = self.scaled(bars)
         ranks = np.empty(rows.shape, np.int32)
         counts = np.empty(rows.shape[0], np.int32)
@@ -310,7 +310,7 @@ class EvaluationContext:
         z_f = scores_of_ranks(ranks, counts, self.minimum)
         z_r = self._masked.get(
             (key, bars, "scaled"),
-            lambda: scores_of_ranks(ranks_over(scaled, scaled_order, rows), counts, self.minimum),
+            lambda: scores_of_ranks(ranks_over(scaled, scaled_order, rows), counts, self.minimum, location_table),
         )
         return combine(z_f, z_r, self.cross)
 

@@ -10,7 +10,7 @@ import numpy as np
 from midas_engine.evaluator.context.layout import ranks_over, row_squares, spread_bps
 from midas_engine.evaluator.long.ranked import RankedBars
 from midas_engine.stats.bar_scores import CROSS_MINIMUM, BarScores, combine, linear_scores, rank_scores
-from midas_engine.stats.normal_scores import scores_of_ranks
+from midas_engine.stats.normal_scores import location_table, scores_of_ranks
 from midas_engine.stats.ranks import blank_flat_rows, own_ranks, rank_rows, sort_rows
 from midas_engine.stats.scale import LaggedScale
 
@@ -68,7 +68,8 @@ def first_look(walk: FeatureWalk, part: PartRows, horizons: Sequence[int], targe
     bars, symbols = part.bars, part.panel.S
     u, sums, linear = np.empty(bars), np.zeros(3), np.empty(bars)
     squares, counts = np.empty(bars), np.empty(bars, np.int64)
-    feature, scaled_ranks, single, held = (RankedBars(bars, symbols, CROSS_MINIMUM) for _ in range(4))
+    feature, held = (RankedBars(bars, symbols, CROSS_MINIMUM) for _ in range(2))
+    scaled_ranks, single = (RankedBars(bars, symbols, CROSS_MINIMUM, location_table) for _ in range(2))
     found = FirstLook(feature, scaled_ranks, single, held, BarScores(u, u, u, 0, np.nan))
     found.series = {h: np.empty(bars) for h in horizons}
     scale_walk = LaggedScale(symbols)
@@ -107,7 +108,8 @@ def first_look(walk: FeatureWalk, part: PartRows, horizons: Sequence[int], targe
                 others = ranks_over(scaled, scaled_order, rows)
                 found.feature.put(first, ranks, joint)
                 found.target.put(first, others, joint)
-                z_f, z_r = (scores_of_ranks(r, joint, CROSS_MINIMUM) for r in (ranks, others))
+                z_f = scores_of_ranks(ranks, joint, CROSS_MINIMUM)
+                z_r = scores_of_ranks(others, joint, CROSS_MINIMUM, location_table)
                 found.bars = combine(z_f, z_r, True, sums)
                 u[here] = found.bars.u
             if h == horizons[0]:

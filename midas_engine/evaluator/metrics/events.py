@@ -29,7 +29,7 @@ from midas_engine.stats.events import (
     less_what_follows,
 )
 from midas_engine.stats.hac import one_sided_p
-from midas_engine.stats.normal_scores import scores_of_ranks
+from midas_engine.stats.normal_scores import location_table, scores_of_ranks
 from midas_engine.stats.ranks import own_ranks, sort_rows
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def evaluate_event(
     rows = context.lay(values)
     z_f = directions(rows, context)
     scaled, scaled_order, scorable = context.scaled(hold)
-    z_r = scores_of_ranks(*own_ranks(scaled, scaled_order), context.minimum)
+    z_r = scores_of_ranks(*own_ranks(scaled, scaled_order), context.minimum, location_table)
     z_f[~(context.lay(gate) > 0.0) | np.isnan(z_r)] = np.nan
     triggers = int(np.count_nonzero(~np.isnan(z_f)))
     size = math.sqrt(float(np.nanmean(z_f * z_f))) if triggers else math.nan
