@@ -5,14 +5,14 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
 from midas_engine.errors import MonitorError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
@@ -27,9 +27,48 @@ def pack(meta: Mapping[str, Any], arrays: Mapping[str, NDArray[np.generic]]) -> 
 def pack_text(header: str, arrays: Mapping[str, NDArray[np.generic]]) -> bytes:
     """`pack` with a header that is JSON already."""
     buffer = io.BytesIO()
-    text = np.frombuffer(header.encode(), np.uint8)
-    np.savez(buffer, **{_META: text}, **dict(arrays))  # type: ignore[arg-type]
+    pack_into(buffer, header, arrays)
     return buffer.getvalue()
+
+
+def pack_into(file: IO[bytes] | Pieces, header: str, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+    """`pack_text`, written as it comes."""
+    text = np.frombuffer(header.encode(), np.uint8)
+    np.savez(file, **{_META: text}, **dict(arrays))  # type: ignore[arg-type]
+
+
+class Pieces:
+    """A file that is written once, from its start, and handed on in pieces.
+
+    Args:
+        take: Given each piece.
+        size: Bytes of a piece; the last one is what is left.
+    """
+
+    def __init__(self, take: Callable[[bytes], None], size: int) -> None:
+        self._take, self._size, self._waiting = take, size, bytearray()
+
+    def write(self, data: bytes | bytearray | memoryview) -> int:
+        """Add bytes."""
+        view = memoryview(data).cast("B")
+        self._waiting += view
+        while len(self._waiting) >= self._size:
+            self._take(bytes(self._waiting[: self._size]))
+            del self._waiting[: self._size]
+        return len(view)
+
+    def flush(self) -> None:
+        """Nothing: only the end is known to be one."""
+
+    def end(self) -> None:
+        """Hand on what is left."""
+        if self._waiting:
+            self._take(bytes(self._waiting))
+            self._waiting.clear()
+
+    def read(self, size: int = -1) -> bytes:
+        """Not this file; numpy knows by the method that it is one."""
+        raise io.UnsupportedOperation("it is only written")
 
 
 def unpack(blob: bytes) -> tuple[dict[str, Any], dict[str, NDArray[np.generic]]]:

@@ -9,7 +9,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from midas_engine.errors import JournalError, MonitorError
-from midas_engine.monitor.state.codec import pack, pack_text, unpack
+from midas_engine.monitor.state.codec import Pieces, pack, pack_into, pack_text, unpack
 from midas_engine.monitor.worker import Worker, within
 
 if TYPE_CHECKING:
@@ -31,6 +31,13 @@ _MOST_EVERY = 240
 NOTE_SECONDS = 1.0
 RESIZE_SECONDS = 5.0
 _BYTES_PER_BAR = 1_000_000  # a larger state is written less often: at most a megabyte a bar on average
+_NOTE_BYTES_A_SECOND = 20_000_000  # a bar of thousands of features on hundreds of symbols is tens of megabytes
+SLOTS_BYTES = 2_000_000_000
+"""What the bars in their slots may take on disk: of large bars fewer are kept, and snapshots come sooner."""
+COPY_BYTES = 256_000_000
+"""A larger state is not copied to be written in peace: there may be no room for it twice. The next bar waits."""
+LARGE_PART_BYTES = 4_000_000
+LARGE_SECONDS = 300.0
 
 
 class Recovery:
@@ -39,6 +46,9 @@ class Recovery:
     A bar waits for its own write-ahead, a second at most, and never for a snapshot: `begin_snapshot` copies the state
     and a thread packs and writes it, while the bars after it go into their slots. Until the new snapshot is on disk
     the old one and the bars since then stand: the slots hold the bars of two snapshots.
+
+    A state of more than 256 MB (thousands of features on hundreds of symbols) is not copied: it is written as it is,
+    in pieces, and the bar after it waits for that.
 
     Bars and snapshots must not overlap: the monitor takes and copies under one lock.
 
@@ -63,6 +73,7 @@ class Recovery:
         self._bars, self._snapshots = Worker("midas-bars"), Worker("midas-snapshots")
         self._free = threading.Event()  # no bar waits to be written
         self._free.set()
+        self._bar_bytes = 0
         self._stuck: asyncio.Future[None] | None = None
         self._writing: asyncio.Future[None] | None = None
 
@@ -79,6 +90,7 @@ class Recovery:
             return
         await self._room()
         blob = pack({**meta, "sequence": self.sequence}, arrays)
+        self._bar_bytes = len(blob)
         failed, self._hole = self._hole, True
         if self._stuck is not None and not self._stuck.done():
             raise TimeoutError("the write of an earlier bar still hangs")
@@ -92,7 +104,7 @@ class Recovery:
                 self._free.set()
 
         self._stuck = self._bars.submit(write)
-        await within(self._stuck, NOTE_SECONDS)
+        await within(self._stuck, NOTE_SECONDS + len(blob) / _NOTE_BYTES_A_SECOND)
         self._hole = False
         if failed:
             # bars before this one are missing: only a snapshot closes the hole
@@ -129,14 +141,18 @@ class Recovery:
             self.since_snapshot = 0
             return None
         size = sum(array.nbytes for array in arrays.values())
-        every = min(max(self._least, size // _BYTES_PER_BAR), _MOST_EVERY)
+        most = max(2, SLOTS_BYTES // (2 * max(1, self._bar_bytes)))
+        every, large = min(max(self._least, size // _BYTES_PER_BAR), _MOST_EVERY, most), size > COPY_BYTES
         header, sequence = {**meta, "sequence": self.sequence, "every": every}, self.sequence
         text = json.dumps(header)
-        own = {name: array.copy() for name, array in arrays.items()}
-        waited = self.since_snapshot
+        own = arrays if large else {name: array.copy() for name, array in arrays.items()}
+        waited, given_up = self.since_snapshot, threading.Event()
 
         def keep() -> None:
-            self._keep(pack_text(text, own))
+            if large:
+                self._keep_large(text, own, given_up)
+            else:
+                self._keep(pack_text(text, own))
 
         def kept(future: asyncio.Future[None]) -> None:
             if future.exception() is None:
@@ -148,6 +164,11 @@ class Recovery:
         future = self._snapshots.submit(keep)
         future.add_done_callback(kept)
         self._writing = future
+        if large:
+            try:
+                await within(future, LARGE_SECONDS)
+            finally:
+                given_up.set()  # the state moves on now: what is not written whole is not a snapshot
         if every != self.every:
             # The number of slots goes with the snapshot: bars after it must not be written before it is there.
             await within(future, RESIZE_SECONDS)
@@ -182,6 +203,28 @@ class Recovery:
             told = {"generation": self._generation, "parts": len(places), "sha256": hashlib.sha256(blob).hexdigest()}
             blob = _PARTS_MARK + json.dumps(told).encode()
         self._store.put_state(SNAPSHOT_KEY, blob)
+
+    def _keep_large(self, text: str, arrays: Mapping[str, NDArray[np.generic]], given_up: threading.Event) -> None:
+        """`_keep` of a state that is nowhere in memory as one value."""
+        assert self._store is not None
+        self._generation = 1 - self._generation
+        store, generation, digest, parts = self._store, self._generation, hashlib.sha256(), 0
+
+        def put(piece: bytes) -> None:
+            nonlocal parts
+            if given_up.is_set():
+                raise TimeoutError("the snapshot took too long and was given up")
+            digest.update(piece)
+            store.put_state(PART_KEY.format(generation=generation, part=parts), piece)
+            parts += 1
+
+        pieces = Pieces(put, LARGE_PART_BYTES)
+        pack_into(pieces, text, arrays)
+        pieces.end()
+        if given_up.is_set():
+            raise TimeoutError("the snapshot took too long and was given up")
+        told = {"generation": generation, "parts": parts, "sha256": digest.hexdigest()}
+        store.put_state(SNAPSHOT_KEY, _PARTS_MARK + json.dumps(told).encode())
 
     def _kept(self) -> bytes | None:
         if self._store is None:
