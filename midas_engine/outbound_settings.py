@@ -32,6 +32,8 @@ class OutboundSettings:
         told_from: Least severity that is told: info, warning or critical.
         quiet_hours: UTC hours in which only what is critical is told, as 22:00-07:00; empty: none.
         brief_at: UTC time of the morning brief, as 07:00; empty: none is sent.
+        mlflow: Where campaigns, sessions and verdicts are mirrored at their end: `file:PATH`, or the URI of an MLflow
+            server (extra `mlflow`); empty: nowhere.
         options: Options of a far side, by its name and the option's: `"desk.features" = "carry*"`.
         lease_seconds: How long a heartbeat to those that take one holds; 0: none is sent.
     """
@@ -44,5 +46,6 @@ class OutboundSettings:
     told_from: str = "warning"
     quiet_hours: str = ""
     brief_at: str = ""
+    mlflow: str = ""
     options: dict[str, str] = field(default_factory=dict)
     lease_seconds: float = 60.0

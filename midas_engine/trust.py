@@ -150,6 +150,7 @@ SETTINGS: dict[str, Danger | None] = {
     "outbound.told_from": None,
     "outbound.quiet_hours": None,
     "outbound.brief_at": None,
+    "outbound.mlflow": Danger("sends what you search and find elsewhere", _never),
     "outbound.options": Danger("says which kills go where, and how", _never),
     "outbound.lease_seconds": Danger("changes how soon a far side stands still by itself", _never),
 }

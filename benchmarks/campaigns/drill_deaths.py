@@ -3,7 +3,8 @@
 Each campaign is one of a few tiny plans on a made-up market. What it must conclude is that of one run in a thread of
 one process, in which nobody dies. It then runs with 1, 2 or 4 workers, in processes or on a local Dask cluster, while
 somebody kills random workers (SIGKILL), or the process that writes, which is then started again. Ledger, verdicts and
-documents are compared by their hashes, byte for byte; the clock is injected.
+documents are compared by their hashes, byte for byte; the clock is injected. Workers stay from campaign to campaign of
+a block, so that the time goes into deaths rather than into starts.
 
     python benchmarks/campaigns/drill_deaths.py --campaigns 500 --seed 1
 """
@@ -26,6 +27,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from midas_engine.campaign import Campaign, CampaignPlan, base_digest
+from midas_engine.campaign.assessor import CampaignAssessor
 from midas_engine.clock import ManualClock
 from midas_engine.executor import ProcessExecutor
 from midas_engine.market import SyntheticMarket
@@ -35,33 +37,48 @@ from midas_engine.workspace import Workspace
 PLANS = 4
 START = datetime(2026, 1, 1, tzinfo=UTC)
 KINDS = ("processes", "dask")
+PANEL = SyntheticMarket(5, bars=2400, symbols=12).panel()
 
 
 def plan_of(number: int) -> CampaignPlan:
-    goals = ("funding carry", "reversal after volume shocks")
+    """A tiny campaign; the first accepts something, the others meet noise."""
+    goal = "funding carry" if number == 0 else "reversal after volume shocks"
     return CampaignPlan(
-        "drill",
-        goals[number % 2 :][:1],
-        120,
-        horizons=(1 + number // 2,),
-        seed=number,
-        screened=100,
-        iterations=1,
-        each=2,
+        "drill", (goal,), 120, horizons=(1 + number // 2,), seed=number, screened=100, iterations=1, each=2
     )
 
 
-def run_here(folder: Path, number: int, kind: str, workers: int, reaper: Reaper | None = None) -> None:
-    """One campaign in this process; where it was begun before, it goes on."""
-    settings = Settings(
+class Kept(CampaignAssessor):
+    """Workers that stay for the next campaign of a block: what is drilled is deaths, not starts."""
+
+    async def end(self) -> None:
+        """See `stop`."""
+
+    async def stop(self) -> None:
+        """The end of the block."""
+        await super().end()
+
+
+def settings_of(folder: Path, number: int, kind: str, workers: int) -> Settings:
+    """Of a campaign, and of the workers of its block."""
+    target = plan_of(number).horizons[0]
+    return Settings(
         kb=str(folder),
-        evaluation=EvaluationSettings(workers=workers, candidate_seconds=600.0),
+        seed=plan_of(number).seed,
+        evaluation=EvaluationSettings(workers=workers, candidate_seconds=600.0, target=target),
         executor=ExecutorSettings(kind=kind),
     )
-    panel = SyntheticMarket(5, bars=2400, symbols=12).panel()
-    workspace = Workspace(settings, clock=ManualClock(START))
+
+
+def run_here(
+    folder: Path, number: int, kind: str, workers: int, reaper: Reaper | None = None, kept: Kept | None = None
+) -> None:
+    """One campaign in this process; where it was begun before, it goes on."""
+    workspace = Workspace(settings_of(folder, number, kind, workers), clock=ManualClock(START))
     try:
-        campaign = Campaign(workspace, plan_of(number), panel=panel)
+        campaign = Campaign(workspace, plan_of(number), panel=PANEL)
+        if kept is not None:
+            campaign._assessor, kept._met, kept._turns = kept, campaign._counted, None  # another event loop
         if reaper is not None:
             reaper.watch(campaign)
         asyncio.run(campaign.run())
@@ -91,7 +108,7 @@ class Reaper(threading.Thread):
 
     def run(self) -> None:
         """The thread's own."""
-        while self.killed < self._most and not self._over.wait(self._rng.uniform(0.2, 2.5)):
+        while self.killed < self._most and not self._over.wait(self._rng.uniform(0.05, 0.9)):
             alive = workers_of(self._campaign)
             if alive:
                 with contextlib.suppress(ProcessLookupError):
@@ -107,12 +124,8 @@ def workers_of(campaign: Campaign | None) -> list[int]:
     return list(getattr(pool, "processes", ()))
 
 
-def drill(number: int, kind: str, workers: int, rng: random.Random, folder: Path, whole: bool) -> int:
-    """One campaign with deaths; returns how many there were."""
-    if not whole:
-        reaper = Reaper(rng, rng.randint(1, 3))
-        run_here(folder, number, kind, workers, reaper)
-        return reaper.killed
+def killed_writer(number: int, kind: str, workers: int, rng: random.Random, folder: Path) -> int:
+    """One campaign whose process is killed, up to three times; returns how often."""
     deaths = 0
     command = [sys.executable, __file__, "--one", str(folder), str(number), kind, str(workers)]
     while True:
@@ -134,8 +147,14 @@ def main() -> None:
     parser.add_argument("--campaigns", type=int, default=500)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=0.0, help="stop after so long; 0: never")
-    parser.add_argument("--dask", type=float, default=0.1, help="share that runs on a local Dask cluster")
-    parser.add_argument("--whole", type=float, default=0.2, help="share in which the writing process is killed")
+    parser.add_argument("--dask", type=float, default=0.1, help="share of the blocks that runs on a local Dask cluster")
+    parser.add_argument(
+        "--whole",
+        type=float,
+        default=0.3,
+        help="share of blocks, of one campaign, whose writer is killed",
+    )
+    parser.add_argument("--block", type=int, default=20, help="campaigns after which fresh workers are taken")
     parser.add_argument("--one", nargs=4, metavar=("FOLDER", "PLAN", "KIND", "WORKERS"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
@@ -146,27 +165,39 @@ def main() -> None:
     wanted: dict[int, dict[str, str]] = {}
     runs, deaths = Counter[str](), Counter[str]()
     different: list[str] = []
-    for done in range(options.campaigns):
+    while (done := sum(runs.values())) < options.campaigns:
         if options.minutes and time.monotonic() - begun > 60 * options.minutes:
             break
-        number, whole = rng.randrange(PLANS), rng.random() < options.whole
-        kind = KINDS[rng.random() < options.dask]
-        workers = rng.choice((1, 2, 4)) if kind == "processes" else rng.choice((1, 2))
+        number, kind = rng.randrange(PLANS), KINDS[rng.random() < options.dask]
+        whole, workers = rng.random() < options.whole, rng.choice((1, 2, 4) if kind == "processes" else (1, 2))
+        label = f"{workers} {kind}" + (", the writer killed" if whole else "")
         with tempfile.TemporaryDirectory() as place:
+            root = Path(place)
             if number not in wanted:
-                run_here(Path(place) / "reference", number, "processes", 0)
-                wanted[number] = base_digest(Path(place) / "reference")
-            dead = drill(number, kind, workers, rng, Path(place) / "kb", whole)
-            found = base_digest(Path(place) / "kb")
-        label = f"{workers} {kind}" + (", the whole killed" if whole else "")
-        runs[label] += 1
-        deaths[label] += dead
-        if found != wanted[number]:
-            names = sorted(k for k in {*found, *wanted[number]} if found.get(k) != wanted[number].get(k))
-            different.append(f"campaign {done}, plan {number}, {label}, {dead} deaths: {', '.join(names)}")
-            print(different[-1], flush=True)
-        if (done + 1) % 10 == 0:
-            print(f"{done + 1} campaigns, {sum(deaths.values())} deaths, {len(different)} differ", flush=True)
+                run_here(root / "reference", number, "processes", 0)
+                wanted[number] = base_digest(root / "reference")
+            kept = None if whole else Kept(PANEL, settings_of(root / "none", number, kind, workers), lambda met: None)
+            for k in range(1 if kept is None else min(options.block, options.campaigns - done)):
+                if kept is None:
+                    dead = killed_writer(number, kind, workers, rng, root / str(k))
+                else:
+                    reaper = Reaper(rng, rng.randint(1, 2))
+                    run_here(root / str(k), number, kind, workers, reaper, kept)
+                    dead = reaper.killed
+                found = base_digest(root / str(k))
+                runs[label] += 1
+                deaths[label] += dead
+                if found != wanted[number]:
+                    names = sorted(n for n in {*found, *wanted[number]} if found.get(n) != wanted[number].get(n))
+                    different.append(f"plan {number}, {label}, {dead} deaths: {', '.join(names)}")
+                    print(different[-1], flush=True)
+            if kept is not None:
+                asyncio.run(kept.stop())
+        print(
+            f"{sum(runs.values())} campaigns, {sum(deaths.values())} deaths, {len(different)} differ, "
+            f"{time.monotonic() - begun:.0f} s",
+            flush=True,
+        )
     total = sum(runs.values())
     print(
         f"\n{total} campaigns in {time.monotonic() - begun:.0f} s, {sum(deaths.values())} deaths, seed {options.seed}"

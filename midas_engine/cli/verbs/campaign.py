@@ -14,6 +14,7 @@ from midas_engine.cli.context import Shared, Verb
 from midas_engine.cli.options import pass_options
 from midas_engine.cli.output import clean
 from midas_engine.cli.signals import cancelling
+from midas_engine.cli.verbs.mlflow import mirror_if_set
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,6 +57,7 @@ def campaign(shared: Shared, typed: CampaignOptions) -> None:
     if shared.data:
         plan = dataclasses.replace(plan, data=shared.data)
     state, code = asyncio.run(_run(shared, settings, plan))
+    mirror_if_set(shared, settings)
     if not code:
         shared.show(to_dict(state), lambda: text(state))
     else:

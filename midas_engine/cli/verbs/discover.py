@@ -11,6 +11,7 @@ from midas_engine.cli.context import Shared, Verb
 from midas_engine.cli.options import pass_options
 from midas_engine.cli.session_lines import Narrator
 from midas_engine.cli.signals import cancelling
+from midas_engine.cli.verbs.mlflow import mirror_if_set
 from midas_engine.providers import PROVIDERS
 from midas_engine.redaction import REDACTOR
 
@@ -132,6 +133,7 @@ def discover(shared: Shared, typed: DiscoverOptions) -> None:
     import asyncio  # 40 ms that `midas --help` need not pay
 
     code = asyncio.run(_session(shared, settings, goal, config, key, typed.regime, resume))
+    mirror_if_set(shared, settings)
     if code:
         raise click.exceptions.Exit(code)
 

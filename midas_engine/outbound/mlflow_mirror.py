@@ -1,0 +1,243 @@
+"""Campaigns, sessions and verdicts as runs of MLflow: a mirror that is only ever written (extra `mlflow`).
+
+The ledger stays the truth. Nothing that MLflow holds is read back into a verdict; the one question asked of it is which
+runs are there already, so that mirroring twice adds nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from midas_engine.errors import MidasError, SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from midas_engine.evaluator.trials.ledger import Trial
+    from midas_engine.kb import KnowledgeBase
+
+ID = "midas.id"
+_PARENT = "mlflow.parentRunId"
+_FIGURES = ("rank_ic", "rank_ic_se", "line_t", "composite", "turnover", "net_bps", "trials", "evaluated", "level")
+_MOST_TEXT = 5000
+_PAGE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Mirrored:
+    """What a call added: runs of each kind."""
+
+    campaigns: int
+    sessions: int
+    verdicts: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One run to be."""
+
+    id: str
+    parent: str
+    name: str
+    begun: datetime
+    ended: datetime | None
+    failed: bool = False
+    words: dict[str, str] = field(default_factory=dict)
+    figures: dict[str, float] = field(default_factory=dict)
+
+
+def mirror(kb: KnowledgeBase, address: str) -> Mirrored:
+    """Write what the base has and `address` has not: a run a campaign, a session in it, a verdict in that.
+
+    Args:
+        kb: The base; it is only read.
+        address: A folder (`file:PATH`), or the URI of a tracking server or database.
+
+    Raises:
+        SettingsError: The extra is not installed, or the address is none.
+        MidasError: It cannot be written to; nothing of the base is lost by that.
+    """
+    client, entities = _client(address)
+    try:
+        return _write(kb, client, entities)
+    except MidasError:
+        raise
+    except Exception as error:
+        raise MidasError(
+            f"MLflow at {_told(address)} cannot be written to: {type(error).__name__}: {str(error)[:200]}",
+            hint="what is missing there is written the next time (`midas mlflow`)",
+        ) from error
+
+
+def _client(address: str) -> tuple[Any, Any]:
+    if not address:
+        raise SettingsError(
+            "there is no MLflow address", hint="set outbound.mlflow, or give one: `midas mlflow file:PATH`"
+        )
+    uri = address
+    if address.startswith("file:") and not address.startswith("file://"):
+        uri = Path(address[5:]).expanduser().resolve().as_uri()
+    if uri.startswith("file:"):
+        os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # a folder that the user named; it is only appended to
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # nothing leaves but to that address
+    try:
+        from mlflow import MlflowClient, entities
+    except ImportError as error:
+        raise SettingsError("mirroring needs MLflow", hint="pip install 'midas-alpha[mlflow]'") from error
+    try:
+        return MlflowClient(tracking_uri=uri), entities
+    except Exception as error:
+        raise SettingsError(
+            f"{_told(address)} is no address of MLflow: {str(error)[:200]}",
+            hint="file:PATH, https://HOST or sqlite:///FILE",
+        ) from error
+
+
+def _write(kb: KnowledgeBase, client: Any, entities: Any) -> Mirrored:
+    name = f"midas {kb.path.resolve().name}"
+    known = client.get_experiment_by_name(name)
+    experiment = client.create_experiment(name) if known is None else known.experiment_id
+    runs = dict(_there(client, experiment))
+    added = {"campaign": 0, "session": 0, "verdict": 0}
+    for entry in _entries(kb):
+        if entry.id in runs and not entry.id.startswith("campaign "):
+            continue
+        if entry.id not in runs:
+            tags = {ID: entry.id, "midas.kind": entry.id.partition(" ")[0]}
+            if entry.parent in runs:
+                tags[_PARENT] = runs[entry.parent]
+            made = client.create_run(experiment, start_time=_ms(entry.begun), tags=tags, run_name=entry.name[:200])
+            runs[entry.id] = made.info.run_id
+            added[entry.id.partition(" ")[0]] += 1
+        at = _ms(entry.ended or entry.begun)
+        client.log_batch(
+            runs[entry.id],
+            metrics=[entities.Metric(k, v, at, 0) for k, v in entry.figures.items()],
+            params=[] if entry.id.startswith("campaign ") else [entities.Param(k, v) for k, v in entry.words.items()],
+            tags=[entities.RunTag(k, v) for k, v in entry.words.items()] if entry.id.startswith("campaign ") else [],
+        )
+        if entry.ended is not None:
+            client.set_terminated(runs[entry.id], "FAILED" if entry.failed else "FINISHED", end_time=at)
+    return Mirrored(added["campaign"], added["session"], added["verdict"])
+
+
+def _there(client: Any, experiment: str) -> Iterator[tuple[str, str]]:
+    """The runs that are there, by what they mirror."""
+    token = None
+    while True:
+        page = client.search_runs([experiment], max_results=_PAGE, page_token=token)
+        for run in page:
+            if ID in run.data.tags:
+                yield run.data.tags[ID], run.info.run_id
+        token = page.token
+        if not token:
+            return
+
+
+def _entries(kb: KnowledgeBase) -> Iterator[_Entry]:
+    """Everything the base has that came to its end, parents first."""
+    from midas_engine.evaluator.trials.ledger import TrialLedger
+    from midas_engine.journal import Journal
+
+    with closing(Journal(kb.journal_path, read_only=True)) as journal:
+        rows = {row.key: row for row in journal.sessions()}
+    with TrialLedger(kb.journal_path, read_only=True) as ledger:
+        trials = ledger.history()
+    campaigns = list(_campaigns(kb))
+    belongs = {leg["session"]: f"campaign {about['id']}" for about in campaigns for leg in about["done"]}
+    for about in campaigns:
+        mine = [t for t in trials if belongs.get(t.session) == f"campaign {about['id']}"]
+        if mine:
+            yield _campaign(about, mine)
+    for session in dict.fromkeys([*rows, *(t.session for t in trials)]):
+        row, mine = rows.get(session), [t for t in trials if t.session == session]
+        if row is not None and row.kind == "running":
+            continue
+        body: Mapping[str, Any] = row.body if row is not None else {}
+        ended = row.at if row is not None else _when(mine[-1])
+        begun = datetime.fromisoformat(str(body["started_at"])) if "started_at" in body else ended
+        yield _Entry(
+            f"session {session}", belongs.get(session, ""), session, begun, ended,
+            failed=row is not None and row.kind == "error",
+            words=_words(
+                goal=body.get("goal", ""), researcher=body.get("researcher", ""),
+                result=row.kind if row is not None else "", accepted=", ".join(body.get("accepted", ())),
+            ),
+            figures=_finite(
+                tried=len(mine), accepted=len(body.get("accepted", ())),
+                best_t=max((t.score_t for t in mine if t.score_t is not None), default=None),
+            ),
+        )  # fmt: skip
+        yield from (_verdict(t) for t in mine)
+
+
+def _campaigns(kb: KnowledgeBase) -> Iterator[dict[str, Any]]:
+    from midas_engine.campaign.state import FOLDER
+
+    for path in sorted((kb.path / FOLDER).glob("*.json")):
+        try:
+            body = json.loads(kb.read_text(f"{FOLDER}/{path.name}"))
+            yield {"id": path.stem, "plan": dict(body["plan"]), "done": list(body["done"])}
+        except (MidasError, ValueError, KeyError, TypeError):
+            continue  # a damaged note; `midas campaign` names it, and its sessions are mirrored without it
+
+
+def _campaign(about: dict[str, Any], trials: list[Trial]) -> _Entry:
+    plan, done = about["plan"], about["done"]
+    spent = sum(int(leg["screened"]) + int(leg["tried"]) for leg in done)
+    return _Entry(
+        f"campaign {about['id']}", "", str(about["id"]), _when(trials[0]), _when(trials[-1]),
+        words=_words(goals="; ".join(plan["goals"]), data=plan["data"], seed=plan["seed"]),
+        figures=_finite(
+            candidates=plan["candidates"], spent=spent, sessions=len(done),
+            accepted=sum(len(leg["accepted"]) for leg in done),
+        ),
+    )  # fmt: skip
+
+
+def _verdict(trial: Trial) -> _Entry:
+    kept = trial.summary
+    at = _when(trial)
+    return _Entry(
+        f"verdict {trial.key}", f"session {trial.session}", str(kept.get("name") or trial.outcome), at, at,
+        words=_words(
+            expression=trial.canonical, outcome=trial.outcome, accepted=trial.accepted, horizon=trial.horizon,
+            gate=trial.gate, snapshot=trial.snapshot, failed=", ".join(kept.get("failed", ())),
+        ),
+        figures=_finite(score_t=trial.score_t, p=trial.p, **{k: kept.get(k) for k in _FIGURES}),
+    )  # fmt: skip
+
+
+def _words(**given: object) -> dict[str, str]:
+    return {k: str(v)[:_MOST_TEXT] for k, v in given.items() if str(v)}
+
+
+def _finite(**given: object) -> dict[str, float]:
+    """Figures that are known: an unknown one is left out, never written as zero."""
+    return {k: float(v) for k, v in given.items() if isinstance(v, int | float) and math.isfinite(v)}
+
+
+def _when(trial: Trial) -> datetime:
+    return datetime.fromisoformat(trial.at)
+
+
+def _ms(at: datetime) -> int:
+    return int(at.timestamp() * 1000)
+
+
+def _told(address: str) -> str:
+    """The address without what may be a password in it."""
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return "its address"
+    return f"{parts.scheme}://{parts.hostname}" if parts.hostname else address

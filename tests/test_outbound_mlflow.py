@@ -1,0 +1,108 @@
+"""The MLflow mirror against a local file store: what the ledger says is there, once, and nothing is read back."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner
+
+from midas_engine.errors import MidasError, SettingsError
+from midas_engine.evaluator import TrialKey, TrialLedger
+from midas_engine.journal import Journal
+from midas_engine.kb import KnowledgeBase
+from midas_engine.models import SessionSummary
+from midas_engine.outbound.mlflow_mirror import Mirrored, mirror
+from tests.helpers_campaign import PLAN, run_campaign
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> KnowledgeBase:
+    folder = tmp_path_factory.mktemp("mirrored") / "kb"
+    run_campaign(folder, plan=dataclasses.replace(PLAN, screened=0, candidates=8))
+    return KnowledgeBase(folder, read_only=True)
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MLFLOW_ALLOW_FILE_STORE", "MLFLOW_DISABLE_TELEMETRY"):
+        monkeypatch.setenv(name, "true")
+
+
+def _runs(folder: Path) -> dict[str, Any]:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=folder.as_uri())
+    (experiment,) = [e for e in client.search_experiments() if e.name.startswith("midas ")]
+    return {run.data.tags["midas.id"]: run for run in client.search_runs([experiment.experiment_id])}
+
+
+def _content(base: KnowledgeBase) -> dict[Path, bytes]:
+    """Every file but those in which SQLite notes that somebody reads."""
+    files = [p for p in base.path.rglob("*") if p.is_file() and not p.name.endswith(("-shm", "-wal"))]
+    return {p: p.read_bytes() for p in files}
+
+
+def test_every_verdict_is_a_run_in_its_session_in_its_campaign(base: KnowledgeBase, tmp_path: Path) -> None:
+    before = _content(base)
+    found = mirror(base, f"file:{tmp_path}")
+    with TrialLedger(base.journal_path, read_only=True) as ledger:
+        trials = ledger.history()
+    assert found == Mirrored(1, len({t.session for t in trials}), len(trials))
+    runs = _runs(tmp_path)
+    assert len(runs) == sum(dataclasses.astuple(found))
+    (campaign,) = [run for name, run in runs.items() if name.startswith("campaign ")]
+    assert campaign.data.metrics["spent"] == len(trials)
+    for trial in trials:
+        run = runs[f"verdict {trial.key}"]
+        session = runs[f"session {trial.session}"]
+        assert run.data.tags["mlflow.parentRunId"] == session.info.run_id
+        assert session.data.tags["mlflow.parentRunId"] == campaign.info.run_id
+        assert run.data.metrics["score_t"] == pytest.approx(trial.score_t)
+        assert run.data.params["expression"] == trial.canonical
+        assert run.info.status == session.info.status == "FINISHED"
+        assert run.info.start_time == 1_767_225_600_000  # engine time, not the wall's
+    # Again: nothing is added. And the base is as it was.
+    assert mirror(base, f"file:{tmp_path}") == Mirrored(0, 0, 0)
+    assert _content(base) == before
+
+
+def test_a_session_that_runs_waits_and_unknown_figures_stay_out(tmp_path: Path) -> None:
+    base = KnowledgeBase(tmp_path / "kb")
+    with Journal(base.journal_path) as journal, TrialLedger(base.journal_path) as ledger:
+        journal.record_session(SessionSummary("s1", "goal", "local", journal.clock.now()))
+        ledger.record(TrialKey("(rank close)", "snap"), "s1", outcome="invalid", summary={"name": "a", "rank_ic": None})
+        ledger.record(TrialKey("(rank open)", "snap"), "by hand", outcome="scored", score_t=1.5)
+        assert mirror(base, f"file:{tmp_path / 'runs'}") == Mirrored(0, 1, 1)
+        journal.record_session(
+            SessionSummary("s1", "goal", "local", journal.clock.now(), status="error", result="out of money")
+        )
+    assert mirror(base, f"file:{tmp_path / 'runs'}") == Mirrored(0, 1, 1)
+    runs = _runs(tmp_path / "runs")
+    assert runs["session s1"].info.status == "FAILED"
+    invalid = next(run for run in runs.values() if run.data.params.get("outcome") == "invalid")
+    assert invalid.data.metrics == {}
+
+
+def test_an_address_that_is_none_is_refused_and_one_that_breaks_is_said(base: KnowledgeBase, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="no MLflow address"):
+        mirror(base, "")
+    with pytest.raises(SettingsError, match="is no address of MLflow"):
+        mirror(base, "carrier-pigeon://roof")
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(MidasError, match=r"cannot be written to|no address of MLflow"):
+        mirror(base, f"file:{tmp_path / 'file' / 'below'}")
+
+
+def test_the_command_writes_and_a_set_address_is_written_at_the_end(base: KnowledgeBase, tmp_path: Path) -> None:
+    from midas_engine.cli.app import app
+
+    where = f"file:{tmp_path / 'runs'}"
+    found = CliRunner().invoke(app, ["mlflow", where, "--kb", str(base.path)])
+    assert found.exit_code == 0, found.output
+    assert "written: 1 campaigns, " in found.output
+    assert CliRunner().invoke(app, ["mlflow", "--kb", str(base.path)]).exit_code != 0
