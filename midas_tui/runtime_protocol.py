@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from midas_engine.book.figures import BookFigures
     from midas_engine.bus import EventBus
     from midas_engine.events import ReplayMoved, Trouble
-    from midas_engine.models import Alert, FeatureMetrics, PipelineSummary, SessionSummary
+    from midas_engine.models import Alert, FeatureMetrics, PipelineSummary
     from midas_engine.monitor.daily.brief import Brief
+    from midas_tui.sessions_protocol import SessionsPort
 
 
 class Document(Protocol):
@@ -248,15 +249,6 @@ class DiagnosingPort(Protocol):
     """What explains a feature."""
 
     async def ask(self, feature: str) -> str: ...  # noqa: D102
-
-
-class SessionsPort(Protocol):
-    """Discovery."""
-
-    def list(self) -> Sequence[SessionSummary]: ...  # noqa: D102
-    def providers(self) -> Sequence[str]: ...  # noqa: D102
-    async def start(self, goal: str, provider: str = "") -> str: ...  # noqa: D102
-    async def cancel(self) -> str: ...  # noqa: D102
 
 
 class Link(Protocol):

@@ -69,6 +69,8 @@ class SessionView:
         looks: Looks at the sealed part that were paid for.
         calls: Model calls that were paid for.
         at: When it was last heard of.
+        earlier: Known from the journal's list alone: it ended before this run.
+        told: How many it tried, as the list says.
     """
 
     session_id: str
@@ -86,6 +88,8 @@ class SessionView:
     calls: int = 0
     started: ev.SessionStarted | None = None
     at: datetime | None = None
+    earlier: bool = False
+    told: int = 0
     plans: dict[int, str] = field(default_factory=dict)
     trials: dict[str, TrialRow] = field(default_factory=dict)
     looks: list[ev.HoldoutLooked] = field(default_factory=list)
@@ -97,6 +101,11 @@ class SessionView:
     def running(self) -> bool:
         """Whether it goes on."""
         return self.status == "running"
+
+    @property
+    def tried(self) -> int:
+        """How many expressions it tried."""
+        return len(self.trials) or self.told
 
     @property
     def replayed(self) -> bool:
@@ -156,7 +165,9 @@ class SessionView:
             case ev.ExpressionRefused():
                 row = self._plant(event.iteration, event.name or "refused", event.expression, event.refined_from)
                 row.status, row.why = "refused", event.reason
-                self.add_line(f"refused: {event.expression}: {event.reason.splitlines()[0]}", "warn")
+                self.add_line(
+                    f"refused: {event.expression}: {event.reason.splitlines()[0] if event.reason else ''}", "warn"
+                )
             case ev.CandidateScored():
                 self._score(event)
             case ev.HoldoutLooked():

@@ -12,10 +12,10 @@ from midas_engine.sentence import Money, Sentence, Standing, sentence
 from midas_tui.session_view import STREAM_LINES, SessionView, TrialRow
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from midas_engine.models import Alert, FeatureMetrics, FeatureRecord, PipelineSummary
+    from midas_engine.models import Alert, FeatureMetrics, FeatureRecord, PipelineSummary, SessionSummary
     from midas_tui.runtime_protocol import WatchReport
 
 SPARK_POINTS = 60
@@ -251,3 +251,30 @@ class Store:
             self.sessions.pop(event.session_id, None)
         view = self.sessions.setdefault(event.session_id, SessionView(event.session_id))
         self.mark("session", *view.apply(event))
+
+    def keep_earlier(self, summaries: Sequence[SessionSummary]) -> None:
+        """Take the sessions of before, newest first as they come; one that was heard of is known better."""
+        before = {
+            s.session_id: SessionView(
+                s.session_id, s.goal, s.researcher, s.status, accepted=s.accepted, reason=s.result, told=s.tried,
+                earlier=True,
+            )
+            for s in reversed(summaries)
+            if s.session_id not in self.sessions
+        }  # fmt: skip
+        self.sessions = before | self.sessions
+        self.mark("session")
+
+    def recall(self, view: SessionView, events: Sequence[ev.Event]) -> None:
+        """Take the tree of an earlier session; one that was heard of meanwhile is known better."""
+        if self.sessions.get(view.session_id) is not view:
+            return
+        found = SessionView(view.session_id, view.goal, view.researcher, told=view.told, earlier=True)
+        for event in events:
+            if isinstance(event, ev.SessionStarted):  # it went on once: everything came again
+                found = SessionView(view.session_id, told=view.told, earlier=True)
+            if isinstance(event, ev.SessionEvent):
+                found.apply(event)
+        found.status, found.reason, found.accepted = view.status, view.reason, view.accepted
+        self.sessions[view.session_id] = found
+        self.mark("session")

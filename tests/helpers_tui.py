@@ -254,7 +254,7 @@ class ScriptedRuntime:
 
     def __init__(self) -> None:
         self.bus = EventBus()
-        self.calls: list[tuple[str, ...]] = []
+        self.calls: list[tuple[Any, ...]] = []
         self.found, self.running, self.summary = scene()
         self.pipeline = ScriptedPipeline(self)
         self.queries = ScriptedQueries(self)

@@ -7,22 +7,25 @@ import math
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from helpers_tui_session import NOW
+from helpers_tui_session import NOW, searched
 from midas_engine.book.figures import BookFigures, Member
 from midas_engine.book.forecast import Forecast
 from midas_engine.commands import AllDone
 from midas_engine.errors import ReadOnlyError
 from midas_engine.memory.links import Link
 from midas_engine.memory.search import Found
-from midas_engine.models import Estimate
+from midas_engine.models import Estimate, SessionSummary
 from midas_engine.runtime.queries import ChartData, ForwardRecord, Portfolio
+from midas_engine.runtime.session_order import OrderField, Reach, command_of, form, order_of
 from midas_engine.runtime.timeline import Mark, Timeline
 from midas_engine.runtime.watch_report import WatchReport
+from midas_engine.settings import Settings
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from helpers_tui import ScriptedRuntime
+    from midas_engine.events import Event
     from midas_engine.models import Alert, FeatureMetrics, PipelineSummary
     from midas_engine.monitor.daily.brief import Brief
 
@@ -172,19 +175,52 @@ class ScriptedDiagnosing(ScriptedPart):
 
 
 class ScriptedSessions(ScriptedPart):
+    """Sessions whose answers are fixed; the form is the engine's own, with a model beside the local search."""
+
+    kept: tuple[SessionSummary, ...] = ()
+
     def list(self) -> list[Any]:
         return []
 
     def providers(self) -> list[str]:
-        return ["local"]
+        return ["local", "compatible"]
 
     async def start(self, goal: str, provider: str = "") -> str:
         self.desk.calls.append(("start", goal, provider))
         return f"session started: {goal}"
 
-    async def cancel(self) -> str:
-        self.desk.calls.append(("cancel",))
+    async def form(self, session_id: str = "") -> tuple[OrderField, ...]:
+        if session_id:
+            self.desk.calls.append(("form", session_id))
+        given = {"goal": "funding carry on majors", "minutes": "30"} if session_id else None
+        return form(Settings(), ("local", "compatible"), given)
+
+    async def check(self, answers: Any, reach: bool = True) -> Reach:
+        order, errors = order_of(answers, Settings(), ("local", "compatible"), day_left=lambda: 1.5)
+        lines = ("the smallest IC that could be promoted here is about 0.021", "asks no model: it costs nothing")
+        return Reach(errors, lines, "" if order is None else command_of(order, Settings()))
+
+    async def begin(self, answers: Any) -> str:
+        self.desk.calls.append(("begin", dict(answers)))
+        return f"session started: {answers['goal']}"
+
+    async def resume(self, session_id: str) -> str:
+        self.desk.calls.append(("resume", session_id))
+        return "session goes on"
+
+    async def replay(self, session_id: str) -> str:
+        self.desk.calls.append(("replay", session_id))
+        return "session is repeated"
+
+    async def cancel(self, session_id: str = "") -> str:
+        self.desk.calls.append(("cancel", session_id))
         return "session cancelled"
+
+    async def earlier(self) -> tuple[SessionSummary, ...]:
+        return self.kept
+
+    async def recall(self, session_id: str) -> list[Event]:
+        return list(searched(session_id))
 
 
 class ScriptedSinceLeft(ScriptedPart):

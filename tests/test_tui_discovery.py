@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from textual.widgets import Input, Static
+
 from helpers_tui import (
     NOW,
+    ScriptedRuntime,
     press,
     readable,
     running,
@@ -18,40 +21,127 @@ from helpers_tui import (
     write_market,
 )
 from midas_engine import events as ev
+from midas_engine.models import SessionSummary
+from midas_tui.keys import live_keys
 from midas_tui.modals.ask import AskModal
-from midas_tui.modals.choose import LineModal
+from midas_tui.modals.session_form import SessionForm
 from midas_tui.widgets.line_table import LineTable
 from midas_tui.widgets.stream_view import StreamView
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pytest
-
     from midas_tui.app import MidasApp
 
 
-async def test_r_asks_for_a_goal_and_starts_one_session() -> None:
-    async with scripted(mode="discovery") as (app, pilot, runtime):
+def side(app: MidasApp, name: str) -> str:
+    """What stands beside a field of the start dialog."""
+    return str(app.screen.query_one(f"#side-{name}", Static).content)
+
+
+async def set_field(pilot: Any, name: str, value: str) -> None:
+    pilot.app.screen.query_one(f"#field-{name}", Input).value = value
+    await pilot.pause()
+
+
+async def test_r_asks_for_a_session_checks_each_field_and_starts_it() -> None:
+    async with scripted(mode="discovery", size=(80, 24)) as (app, pilot, runtime):
         await pilot.press("r", "r")
-        await until(pilot, lambda: isinstance(app.screen, LineModal))
-        assert sum(isinstance(s, LineModal) for s in app.screen_stack) == 1
+        await until(pilot, lambda: isinstance(app.screen, SessionForm))
+        assert sum(isinstance(s, SessionForm) for s in app.screen_stack) == 1
         await readable(pilot)
-        await type_text(pilot, "carry")
-        await press(pilot, "enter")
-        await until(pilot, lambda: runtime.calls)
-        assert runtime.calls[0][1:] == ("carry", "local")
-
-
-async def test_escape_starts_nothing() -> None:
-    async with scripted(mode="discovery") as (app, pilot, runtime):
-        await press(pilot, "r")
-        await until(pilot, lambda: isinstance(app.screen, LineModal))
         await press(pilot, "escape")
         await pilot.pause()
-        assert runtime.calls == []
+        assert runtime.calls == [], "escape starts nothing"
         await press(pilot, "r")
-        await until(pilot, lambda: isinstance(app.screen, LineModal), "it can be asked again")
+        await readable(pilot, SessionForm)
+        # What could be reached is said before the start; every field and both buttons are seen at 80 x 24.
+        await until(pilot, lambda: "could be promoted here is about 0.021" in screen_text(app))
+        text = screen_text(app)
+        for label in (
+            "goal", "provider", "model", "effort", "plans", "per plan", "money", "calls", "minutes", "data", "regime",
+            "horizon", "scored as", "Cancel", "Start",
+        ):  # fmt: skip
+            assert label in text, label
+        await type_text(pilot, "carry")
+        for name, value in (("usd", "2"), ("plans", "0"), ("horizon", "x"), ("regime", "CALM"), ("minutes", "-1")):
+            await set_field(pilot, name, value)
+        await press(pilot, "tab", "down")
+        assert app.screen.query_one("#field-provider", Input).value == "compatible"
+        await press(pilot, "enter")
+        await until(pilot, lambda: "a whole number from 1 to 10,000" in side(app, "plans"))
+        assert side(app, "plans") == "a whole number from 1 to 10,000, not 0"
+        assert side(app, "horizon") == "a whole number from 1 to 10,000, not x"
+        assert side(app, "regime") == "one of LOW_VOL, MID_VOL, HIGH_VOL, or empty"
+        assert side(app, "minutes") == "a number from 0 to 100,000, not -1"
+        assert side(app, "usd") == "$1.50 is left of the day's budget (model.day_usd)"
+        assert "5 fields must be put right" in screen_text(app)
+        assert app.focused is app.screen.query_one("#field-plans")
+        assert runtime.calls == [], "nothing starts"
+        for name, value in (("usd", "1"), ("plans", "2"), ("horizon", "8"), ("regime", "LOW_VOL"), ("minutes", "5")):
+            await set_field(pilot, name, value)
+        await press(pilot, "enter")
+        await until(pilot, lambda: side(app, "provider").startswith("provider compatible needs model.base_url"))
+        await set_field(pilot, "provider", "local")
+        await until(pilot, lambda: "could be promoted" in screen_text(app))
+        await press(pilot, "ctrl+y")
+        assert any("MIDAS_MODEL__SESSION_USD=1.0" in t for t in toasts(app))
+        await press(pilot, "enter")
+        await until(pilot, lambda: runtime.calls[-1][0] == "begin")
+        answers = runtime.calls[-1][1]
+        assert {n: answers[n] for n in ("goal", "provider", "plans", "minutes", "regime", "horizon", "gate")} == {
+            "goal": "carry", "provider": "local", "plans": "2", "minutes": "5", "regime": "LOW_VOL", "horizon": "8",
+            "gate": "auto",
+        }  # fmt: skip
+
+
+async def test_an_earlier_session_is_remembered_run_again_repeated_continued_and_cancelled() -> None:
+    runtime = ScriptedRuntime()
+    runtime.sessions.kept = tuple(
+        SessionSummary(name, f"goal of {name}", "local", NOW, status=status, tried=7, accepted=("a",))
+        for name, status in (("old", "cancelled"), ("older", "success"))
+    )
+    async with scripted(runtime, mode="discovery", size=(120, 32)) as (app, pilot, _):
+        await until(pilot, lambda: "goal of old: cancelled, 7 tried, 1 saved" in screen_text(app))
+        table = app.screen.query_one("#tree", LineTable)
+        assert table.keys == ("old", "older")
+        # Unfolding reads its tree; keys and palette act on the session under the cursor, and say why they cannot.
+        table.move_to("old")
+        await press(pilot, "l")
+        await until(pilot, lambda: "carry_168_volume" in screen_text(app))
+        assert app.store.sessions["old"].status == "cancelled"
+        await press(pilot, "R")
+        await readable(pilot, SessionForm)
+        assert app.screen.query_one("#field-goal", Input).value == "funding carry on majors"
+        assert app.screen.query_one("#field-minutes", Input).value == "30"
+        await press(pilot, "escape")
+        assert runtime.calls[-1] == ("form", "old")
+        await press(pilot, "v")
+        await until(pilot, lambda: runtime.calls[-1] == ("replay", "old"))
+        await press(pilot, "o")
+        await readable(pilot, AskModal)
+        assert "midas discover --resume old" in screen_text(app)
+        await press(pilot, "y")
+        await until(pilot, lambda: runtime.calls[-1] == ("resume", "old"))
+        table.move_to("older")
+        await pilot.pause()
+        refused = {key.id: key.refusal for key in live_keys(app.screen) if key.id.startswith("discovery.")}
+        assert "only what was cancelled or interrupted goes on" in refused["discovery.resume"]
+        assert refused["discovery.cancel"] == "it does not run"
+        assert refused["discovery.replay"] == refused["discovery.rerun"] == refused["discovery.run"] == ""
+        titles = {c.title.split("  ")[0] for c in app.get_system_commands(app.screen)}
+        assert {"discovery: run", "discovery: rerun", "discovery: replay"} <= titles
+        # A repetition has a row of its own; it is cancelled by itself, not the session that runs beside it.
+        hear(app, runtime, "new")
+        for event in searched("old again", replays="old"):
+            runtime.bus.publish(event)
+        app.shell.bridge.pump()
+        assert "again, running 2/6 assess" in screen_text(app)
+        table.move_to("new")
+        await press(pilot, "c")
+        await readable(pilot, AskModal)
+        await press(pilot, "y")
+        await until(pilot, lambda: runtime.calls[-1] == ("cancel", "new"))
 
 
 def hear(app: MidasApp, runtime: Any, *sessions: str) -> None:
@@ -217,47 +307,68 @@ async def test_no_token_is_lost_and_the_front_is_dropped_at_a_bound() -> None:
     assert view.dropped == 5001 - STREAM_LINES
 
 
-async def begin(app: MidasApp, pilot: Any) -> None:
+async def begin(app: MidasApp, pilot: Any, plans: int) -> None:
+    known = set(app.store.sessions)
     await press(pilot, "r")
-    await readable(pilot, LineModal)
+    await readable(pilot, SessionForm)
+    await set_field(pilot, "plans", str(plans))
     await press(pilot, "enter")
-    await until(pilot, lambda: app.store.sessions, "a session started")
+    await until(pilot, lambda: set(app.store.sessions) - known, "a session started")
 
 
-async def test_a_real_session_runs_to_its_end_and_leaves_a_learning(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("midas_engine.runtime.sessions.SESSION_ITERATIONS", 1)
+async def test_a_real_session_runs_to_its_end_and_leaves_a_learning(tmp_path: Path) -> None:
     market = write_market(tmp_path, days=60)
     few: dict[str, Any] = {"evaluation.screened": 60}
     async with running(tmp_path / "kb", market, mode="discovery", size=(160, 45), **few) as (app, pilot):
-        await begin(app, pilot)
+        await begin(app, pilot, 1)
         view = next(iter(app.store.sessions.values()))
         await until(pilot, lambda: view.status != "running", "it ended")
         assert view.status in ("failed", "success"), view.reason
         assert any(trial.scored for trial in view.trials.values())
         assert app.screen.query_one("#tree", LineTable).keys
         assert list((tmp_path / "kb/knowledge/learnings/offline").glob("*.md"))
+        # Repeated from its record in a row of its own: nothing is asked or written, and it says that it is the same.
+        learnings = sorted((tmp_path / "kb/knowledge/learnings").rglob("*.md"))
+        await press(pilot, "v")
+        again = f"{view.session_id} again"
+        await until(pilot, lambda: again in app.store.sessions and not app.store.sessions[again].running, "repeated")
+        assert app.store.sessions[again].reason.startswith("equal to its record"), app.store.sessions[again].reason
+        assert len(app.store.sessions[again].trials) == len(view.trials)
+        assert sorted((tmp_path / "kb/knowledge/learnings").rglob("*.md")) == learnings
+        # The form of another run says what this data could decide.
+        app.screen.query_one("#tree", LineTable).move_to(view.session_id)
+        await press(pilot, "R")
+        await readable(pilot, SessionForm)
+        await until(pilot, lambda: "the gate: t of" in screen_text(app), "what could be reached")
+        assert "bars" in screen_text(app)
+        assert app.screen.query_one("#field-plans", Input).value == "1"
+        await press(pilot, "escape")
         await press(pilot, "4")
         await until(pilot, lambda: "learnings/offline" in screen_text(app))
 
 
-async def test_a_real_session_is_cancelled_after_a_question_and_its_learning_is_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("midas_engine.runtime.sessions.SESSION_ITERATIONS", 1000)
+async def test_a_real_session_is_cancelled_after_a_question_and_its_learning_is_written(tmp_path: Path) -> None:
     market = write_market(tmp_path, days=60)
     async with running(tmp_path / "kb", market, mode="discovery") as (app, pilot):
-        await begin(app, pilot)
-        await press(pilot, "r")
-        await until(pilot, lambda: any("a session runs already" in t for t in toasts(app)))
+        await begin(app, pilot, 1000)
         await press(pilot, "c")
         await readable(pilot, AskModal)
         assert app.focused is app.screen.query_one("#cancel")
         await press(pilot, "y")
         await until(pilot, lambda: app.store.running_session is None, "it ended")
-        assert next(iter(app.store.sessions.values())).status == "cancelled"
+        view = next(iter(app.store.sessions.values()))
+        assert view.status == "cancelled"
         assert list((tmp_path / "kb/knowledge/learnings/offline").glob("*.md"))
+        # It goes on where it was, under its own name.
+        await press(pilot, "o")
+        await readable(pilot, AskModal)
+        await press(pilot, "y")
+        await until(pilot, lambda: app.store.running_session is not None, "it goes on")
+        assert list(app.store.sessions) == [view.session_id]
+        await press(pilot, "c")
+        await readable(pilot, AskModal)
+        await press(pilot, "y")
+        await until(pilot, lambda: app.store.running_session is None, "it ended again")
 
 
 async def test_read_only_refuses_a_session(tmp_path: Path) -> None:

@@ -149,7 +149,9 @@ def promotable(
     return Promotable(research.cross, first, second, trials, line_p, smallest, times, years, least_bars)
 
 
-def panel_words(panel: Panel, settings: Settings, trials: int, level: float) -> tuple[str, ...]:
+def panel_words(
+    panel: Panel, settings: Settings, trials: int, level: float, thresholds: Mapping[str, Any] | None = None
+) -> tuple[str, ...]:
     """`words_of` a panel as a session would cut it; why not, where nothing can be scored at all."""
     from midas_engine.evaluator.context.evaluation_context import EvaluationContext
     from midas_engine.evaluator.context.history_split import split_panel
@@ -167,7 +169,7 @@ def panel_words(panel: Panel, settings: Settings, trials: int, level: float) -> 
             )
             for part in ("research", "sealed")
         )
-        return words_of(research, sealed, trials, level)
+        return words_of(research, sealed, trials, level, thresholds)
     except EvaluationError as error:
         return (f"nothing can be promoted on this history: {error.message}",)
 

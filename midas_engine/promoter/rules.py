@@ -25,7 +25,7 @@ DOORS = ("terminal", "command line", "Python", "service")
 
 @dataclass(frozen=True, slots=True)
 class ActionRule:
-    """One thing that can be done to a feature or an alert. Dialogs, command line and documentation read this table.
+    """One thing that can be done to a feature, an alert or a session; every door and its documentation read the table.
 
     Attributes:
         done: What is said when it is done: "promoted".
@@ -62,6 +62,10 @@ ACTIONS: dict[str, ActionRule] = {
     "acknowledge": ActionRule("acknowledged", confirmation=0),
     "snooze": ActionRule("snoozed", confirmation=0),
     "reopen": ActionRule("open again", confirmation=0),
+    "discover": ActionRule("started", undoable=False),
+    "continue": ActionRule("goes on", undoable=False),
+    "replay": ActionRule("is repeated from its record", undoable=False, confirmation=0),
+    "cancel": ActionRule("cancelled, its learning is written", undoable=False),
 }
 MOVES = tuple(name for name, action in ACTIONS.items() if action.after)
 """The actions that move a feature from state to state."""

@@ -11,8 +11,10 @@ from midas_engine.errors import KnowledgeBaseError, MidasError
 from midas_engine.events import QueryAnswered
 from midas_engine.models import FeatureMetrics, PipelineSummary, SessionSummary
 from midas_engine.runtime.queries import ChartData, ForwardRecord, Portfolio
+from midas_engine.runtime.session_order import OrderField, Reach
 from midas_engine.runtime.timeline import Timeline
 from midas_engine.runtime.watch_report import WatchReport, watch_report
+from midas_engine.service.wire import event_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from midas_engine.bus import EventBus
     from midas_engine.clock import Clock
     from midas_engine.commands import AllDone
+    from midas_engine.events import Event
     from midas_engine.kb.catalogue import DocumentInfo
     from midas_engine.memory.links import Link
     from midas_engine.memory.search import Found
@@ -213,9 +216,43 @@ class RemoteSessions:
         """Start a session there."""
         return str(await self._ask("sessions.start", str, goal, provider))
 
-    async def cancel(self) -> str:
-        """Cancel the running session."""
+    async def cancel(self, session_id: str = "") -> str:
+        """Cancel a session, or the one that began last."""
+        if session_id:
+            return str(await self._ask("sessions.stop", str, session_id))
         return str(await self._ask("sessions.cancel", str))
+
+    async def form(self, session_id: str = "") -> Sequence[OrderField]:
+        """The fields to ask for, as the service has them."""
+        found: Sequence[OrderField] = await self._ask("sessions.form", tuple[OrderField, ...], session_id)
+        return found
+
+    async def check(self, answers: Mapping[str, Any], reach: bool = True) -> Reach:
+        """What is wrong with the answers there, or what could be reached."""
+        found: Reach = await self._ask("sessions.check", Reach, dict(answers), reach)
+        return found
+
+    async def begin(self, answers: Mapping[str, Any]) -> str:
+        """Start a session there as the answers say."""
+        return str(await self._ask("sessions.begin", str, dict(answers)))
+
+    async def resume(self, session_id: str) -> str:
+        """Go on with a session there."""
+        return str(await self._ask("sessions.resume", str, session_id))
+
+    async def replay(self, session_id: str) -> str:
+        """Repeat a session from its record there."""
+        return str(await self._ask("sessions.replay", str, session_id))
+
+    async def earlier(self) -> Sequence[SessionSummary]:
+        """Sessions of before its run."""
+        found: Sequence[SessionSummary] = await self._ask("sessions.earlier", tuple[SessionSummary, ...])
+        return found
+
+    async def recall(self, session_id: str) -> Sequence[Event]:
+        """What its journal keeps of a session's events."""
+        told = await self._ask("sessions.recall", tuple[dict[str, Any], ...], session_id)
+        return tuple(event for event in map(event_of, told) if event is not None)
 
 
 class RemoteDocuments:

@@ -285,9 +285,37 @@ class RunSessions:
         """Refused."""
         _refuse()
 
-    async def cancel(self) -> str:
+    async def cancel(self, session_id: str = "") -> str:
         """Refused."""
         _refuse()
+
+    async def form(self, session_id: str = "") -> Sequence[Any]:
+        """Refused."""
+        _refuse()
+
+    async def check(self, answers: Any, reach: bool = True) -> Any:
+        """Refused."""
+        _refuse()
+
+    async def begin(self, answers: Any) -> str:
+        """Refused."""
+        _refuse()
+
+    async def resume(self, session_id: str) -> str:
+        """Refused."""
+        _refuse()
+
+    async def replay(self, session_id: str) -> str:
+        """Refused."""
+        _refuse()
+
+    async def earlier(self) -> Sequence[Any]:
+        """None of now."""
+        return ()
+
+    async def recall(self, session_id: str) -> Sequence[Any]:
+        """None of now."""
+        return ()
 
 
 class RunDocuments:

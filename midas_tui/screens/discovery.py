@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.binding import Binding, BindingType
-from textual.containers import Container, VerticalScroll
+from textual.containers import Container
 
 from midas_engine.events import to_dict
 from midas_tui.expression_diff import change_words
@@ -15,7 +15,7 @@ from midas_tui.session_tree import ASCII_LINES, LINES, Node, flat_of, tree_of, t
 from midas_tui.widgets.columns import REST
 from midas_tui.widgets.line_table import Cell, Column, LineTable
 from midas_tui.widgets.scorecard import Scorecard, told
-from midas_tui.widgets.scrolling import SCROLL_BINDINGS, ScrollKeys
+from midas_tui.widgets.scrolling import ScrollPane
 from midas_tui.widgets.stream_view import StreamView
 from midas_tui.widgets.titles import entitle
 from midas_tui.widgets.trial_map import TrialMap
@@ -40,12 +40,6 @@ TREE_COLUMNS = (
 )
 
 
-class Scrolled(ScrollKeys, VerticalScroll):
-    """A scrolling pane with the usual movement keys."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [*SCROLL_BINDINGS]
-
-
 class DiscoveryScreen(ModeScreen):
     """Start a session, watch it think, see why each expression was refused."""
 
@@ -53,6 +47,9 @@ class DiscoveryScreen(ModeScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "run", "run session", id="discovery.run"),
         Binding("c", "cancel", "cancel", id="discovery.cancel"),
+        Binding("R", "rerun", "run again", id="discovery.rerun"),
+        Binding("o", "resume", "go on", id="discovery.resume"),
+        Binding("v", "replay", "repeat from its record", id="discovery.replay"),
         Binding("t", "follow", "follow tail", id="discovery.follow"),
         Binding("h,left", "fold(False)", "fold", show=False, id="discovery.fold"),
         Binding("l,right", "fold(True)", "unfold", show=False, id="discovery.unfold"),
@@ -97,7 +94,7 @@ class DiscoveryScreen(ModeScreen):
                     classes="pane",
                 )
             with Container(id="right"):
-                with Scrolled(id="detail", classes="pane"):
+                with ScrollPane(id="detail", classes="pane"):
                     yield Scorecard(glyphs=glyphs, id="scorecard")
                 yield StreamView(empty="the researcher's words appear here", id="stream", classes="pane")
 
@@ -125,6 +122,7 @@ class DiscoveryScreen(ModeScreen):
         """Redraw what changed."""
         if not topics & {"all", "session"}:
             return
+        self.shell.sessions.remember()
         table, running = self.table, self.store.running_session
         at_tail = table.cursor_key == self._tail
         nodes = self._listed()
@@ -140,7 +138,7 @@ class DiscoveryScreen(ModeScreen):
                 table.move_to(tail)
             self._tail = tail
         sessions = len(self.store.sessions)
-        tried = sum(len(v.trials) for v in self.store.sessions.values())
+        tried = sum(v.tried for v in self.store.sessions.values())
         saved = sum(len(v.accepted) for v in self.store.sessions.values())
         count = f"{sessions} session{'s' * (sessions != 1)}, {tried} tried, {saved} saved" if sessions else "sessions"
         entitle(table, self.chip(count), "enter on what was saved opens it in 2 Pipeline" if saved else "")
@@ -155,7 +153,7 @@ class DiscoveryScreen(ModeScreen):
 
     def _is_open(self, session: SessionView) -> bool:
         newest = next(reversed(self.store.sessions), "")
-        default = session.running or session.session_id == newest or bool(self.needle)
+        default = session.running or (session.session_id == newest and not session.earlier) or bool(self.needle)
         return self._folds.get(session.session_id, default)
 
     def _wanted(self, t: TrialRow) -> bool:
@@ -205,7 +203,7 @@ class DiscoveryScreen(ModeScreen):
         role = {"running": "accent", "success": "ok", "error": "crit"}.get(v.status, "muted")
         state = f"running {self._doing(v)}" if v.running else v.status
         saved = f", {len(v.accepted)} saved" if v.accepted else ""
-        told = f"{'again, ' if v.replayed else ''}{state}, {len(v.trials)} tried{saved}"
+        told = f"{'again, ' if v.replayed else ''}{state}, {v.tried} tried{saved}"
         fold = "-" if self._is_open(v) else "+"
         goal = elide(v.goal or v.session_id, max(12, self.table.size.width - STATE_CELLS - 8), glyphs.ellipsis)
         return {"sign": (sign, role), REST: (f"{fold} {goal}: {told}", role if v.running else "")}
@@ -264,18 +262,33 @@ class DiscoveryScreen(ModeScreen):
 
     def _fold(self, session: SessionView, unfold: bool) -> None:
         self._folds[session.session_id] = unfold
+        if unfold:
+            self.shell.sessions.recall(session)
         self.flush({"all"})
         if not unfold:
             self.table.move_to(session.session_id)
 
     def why_not(self, action: str, parameters: tuple[object, ...]) -> str:
-        """One session at a time."""
-        running = self.store.running_session is not None
-        if action == "run":
-            return "a session runs already" if running else ""
-        if action == "cancel":
-            return "" if running else "no session runs"
+        """What the session under the cursor, the base and the engine allow."""
+        sessions, view = self.shell.sessions, self.view
+        match action:
+            case "run":
+                return sessions.refusal()
+            case "rerun":
+                return sessions.refusal() or ("" if view is not None else "no session is chosen")
+            case "resume":
+                return sessions.why_not_resume(view)
+            case "replay":
+                return sessions.why_not_replay(view)
+            case "cancel":
+                return sessions.why_not_cancel(self._cancelled)
         return ""
+
+    @property
+    def _cancelled(self) -> SessionView | None:
+        """What `c` is about: the session under the cursor while it runs, else the one that began last."""
+        view = self.view
+        return view if view is not None and view.running else self.store.running_session
 
     def under_cursor(self) -> tuple[str, dict[str, Any] | None]:
         """The expression, or all that was found about it."""
@@ -288,12 +301,24 @@ class DiscoveryScreen(ModeScreen):
         return row.expression, to_dict(row.scored) if row.scored is not None else {"expression": row.expression}
 
     def action_run(self) -> None:
-        """Ask for a goal, then start."""
+        """Ask for a session, then start it."""
         self.shell.sessions.ask_start()
 
+    def action_rerun(self) -> None:
+        """Ask for a session like the one under the cursor."""
+        self.shell.sessions.ask_start(self.view)
+
+    def action_resume(self) -> None:
+        """Ask, then go on with the session under the cursor."""
+        self.shell.sessions.ask_resume(self.view)
+
+    def action_replay(self) -> None:
+        """Repeat the session under the cursor from its record."""
+        self.shell.sessions.replay(self.view)
+
     def action_cancel(self) -> None:
-        """Ask, then cancel the running session."""
-        self.shell.sessions.ask_cancel()
+        """Ask, then cancel the session under the cursor, or the one that runs."""
+        self.shell.sessions.ask_cancel(self._cancelled)
 
     def action_follow(self) -> None:
         """Follow the tail of the stream, and the newest expression."""

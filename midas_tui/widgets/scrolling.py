@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
 
 if TYPE_CHECKING:
     from textual.widget import Widget
@@ -40,3 +41,9 @@ class ScrollKeys(Base):
             self.scroll_home(animate=False)
         else:
             self.scroll_end(animate=False)
+
+
+class ScrollPane(ScrollKeys, VerticalScroll):
+    """A scrolling pane with the usual movement keys."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*SCROLL_BINDINGS]
