@@ -28,6 +28,7 @@ from midas_engine.monitor.shards.reckoning import (
     reckon,
     refuse_too_large,
 )
+from midas_engine.runtime import live_stream
 from midas_engine.runtime.live import LiveWatch
 from midas_engine.settings import DslLimits, MonitorSettings, Settings, load_settings
 
@@ -137,7 +138,9 @@ def test_a_worst_case_of_the_bar_fits_into_16_gb() -> None:
     assert np.isclose(one.windows, 8 * 500 * (8 + 240 + 3 * 8))
 
 
-async def test_a_live_watch_that_does_not_fit_is_refused_and_a_book_that_no_longer_fits_is_told(tmp_path: Path) -> None:
+async def test_a_live_watch_that_does_not_fit_is_refused_and_a_book_that_no_longer_fits_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     panel, file = make_panel(1, 60, 12), tmp_path / "bars.parquet"
     panel.save(file)
     end = datetime.fromisoformat(str(panel.timestamps[-1].astype("datetime64[s]"))).replace(tzinfo=UTC)
@@ -158,6 +161,7 @@ async def test_a_live_watch_that_does_not_fit_is_refused_and_a_book_that_no_long
     await refused.close()
     live = watch(251)
     await live.begin([small])
+    assert live.fleet.engine.bars == 59
     await live.rebook([small, replace(deep, expression="ts_median(ts_sum(close, 500) + ts_sum(open, 600), 700)")] * 1)
     assert live.fleet.names == ["small", "deep"]
     await live.rebook([small, *(replace(deep, name=f"deep{i}") for i in range(9))])
@@ -165,3 +169,9 @@ async def test_a_live_watch_that_does_not_fit_is_refused_and_a_book_that_no_long
     assert "the book changed and is not watched as it is now: watching 10 features" in told[-1].message
     assert told[-1].severity == "critical"
     await live.close()
+    monkeypatch.setattr(live_stream, "JUDGED_VALUES", 12 * 20)
+    large = watch(0)
+    await large.begin([replace(deep, expression="ts_median(close, 20)")])
+    assert (large.fleet.engine.bars, large._stream and large._stream.bars) == (19, 20 + 20)
+    assert told[-1].message == "of 60 bars of history the last 20 are judged: 12 values a bar"
+    await large.close()

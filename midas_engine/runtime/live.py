@@ -21,7 +21,7 @@ from midas_engine.models import FeatureState
 from midas_engine.monitor import OnlineMonitor
 from midas_engine.monitor.shards.shards import Shards
 from midas_engine.runtime.live_state import StateOf
-from midas_engine.runtime.live_stream import Watchable, stream_of, watchable
+from midas_engine.runtime.live_stream import Watchable, catch_up, stream_of, watchable
 from midas_engine.runtime.shard_watch import ShardWatch
 
 if TYPE_CHECKING:
@@ -199,18 +199,24 @@ class LiveWatch:
         progress: Callable[[float], None] | None,
     ) -> None:
         monitor = self.monitor
-        first = self._first_unseen(panel)
+        assert self._watchable is not None
+        unseen, lanes = self._first_unseen(panel), len(watched) * panel.S
+        way = catch_up(panel.T, unseen, lanes, self._watchable.lookback)
+        first, piece = way.judge_from, way.piece
+        if first > unseen:
+            text = f"of {panel.T:,} bars of history the last {panel.T - first:,} are judged: {lanes:,} values a bar"
+            self._bus.publish(FaultReported(at=self._clock.now(), where="monitor", message=text, severity="info"))
         returns, regimes = panel.values("returns"), await asyncio.to_thread(regime_labels, panel)
-        policy, fresh, diagnostics = monitor.fleet.policy, first == 0, monitor.diagnostics
+        policy, fresh, diagnostics = monitor.fleet.policy, unseen == 0, monitor.diagnostics
         if fresh:
             # What went before the first start warms the windows; it stops nothing and asks no model.
             monitor.fleet.policy, monitor.diagnostics = "manual", None
-        await asyncio.to_thread(self._warm, panel, first)
-        values = np.empty((CHUNK_BARS, len(watched), panel.S))
+        await asyncio.to_thread(self._warm, panel, way.warm_from, first)
+        values = np.empty((piece, len(watched), panel.S))
         for row in range(first, panel.T):
-            place = (row - first) % CHUNK_BARS
+            place = (row - first) % piece
             if not place:
-                last = min(row + CHUNK_BARS, panel.T)
+                last = min(row + piece, panel.T)
                 await asyncio.to_thread(self._advance, panel, row, last, values[: last - row])
             named = {r.name: values[place, k] for k, r in enumerate(watched)}
             await monitor.process_bar(panel.timestamps[row], named, returns[row], regime=str(regimes[row]))
@@ -247,10 +253,10 @@ class LiveWatch:
     def _take_stream(self, found: Watchable, stream: StreamEngine | Shards, records: Sequence[FeatureRecord]) -> None:
         self.problems, self._records, self._watchable, self._stream = found.problems, list(records), found, stream
 
-    def _warm(self, panel: Panel, bars: int) -> None:
-        """Bring the stream through the first `bars` of a panel."""
-        for first in range(0, bars, CHUNK_BARS):
-            self._advance(panel, first, min(first + CHUNK_BARS, bars))
+    def _warm(self, panel: Panel, start: int, end: int) -> None:
+        """Bring the stream through the bars of a panel from `start` up to `end`."""
+        for first in range(start, end, CHUNK_BARS):
+            self._advance(panel, first, min(first + CHUNK_BARS, end))
 
     def _advance(self, panel: Panel, first: int, last: int, out: NDArray[np.float64] | None = None) -> None:
         assert self._stream is not None
@@ -259,7 +265,9 @@ class LiveWatch:
     def _compute(self, panel: Panel, records: Sequence[FeatureRecord]) -> tuple[FeatureRecord, ...]:
         """`_prepare`, and bring the stream to the panel's end."""
         watched = self._prepare(panel, records)
-        self._warm(panel, panel.T)
+        assert self._watchable is not None
+        way = catch_up(panel.T, panel.T, len(watched) * panel.S, self._watchable.lookback)
+        self._warm(panel, way.warm_from, panel.T)
         return watched
 
     async def _pause_as_recorded(self, records: Sequence[FeatureRecord]) -> None:

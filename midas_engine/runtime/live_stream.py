@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from midas_engine.dsl import StreamEngine
 from midas_engine.dsl.engine import refuse_cross_section
 from midas_engine.dsl.plan import build_plan
-from midas_engine.dsl.stream import parsed
+from midas_engine.dsl.stream import CHUNK_BARS, parsed
 from midas_engine.errors import MidasError
 from midas_engine.monitor.shards.plan import cut, shards_of
 from midas_engine.monitor.shards.reckoning import allowed_memory, reckon, refuse_too_large
@@ -28,6 +28,49 @@ COMPACT_LANES = 20_000
 """Values a bar (features x symbols) from which windows are kept in two levels; below, memory is no concern."""
 
 
+JUDGED_VALUES = 2_000_000_000
+"""Values (bars x features x symbols) of a history up to which all of it is gone through: some minutes of work."""
+_PIECE_BYTES = 128 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class CatchUp:
+    """How a history is gone through.
+
+    Attributes:
+        warm_from: The first bar that windows are filled from.
+        judge_from: The first bar that is judged.
+        piece: Bars whose values are computed at once.
+    """
+
+    warm_from: int
+    judge_from: int
+    piece: int
+
+
+def catch_up(bars: int, unseen: int, lanes: int, lookback: int) -> CatchUp:
+    """How to go through a history of `bars`, of which those before `unseen` were judged before.
+
+    A large watch fills its windows from as many bars as they look back, not from all there are, and at its first start
+    judges the newest bars only: what it has seen before must all be gone through, whatever it takes.
+
+    Args:
+        bars: Bars of the history.
+        unseen: The first that was not judged; 0: none was.
+        lanes: Features x symbols.
+        lookback: Bars of past that the features need.
+
+    Example:
+        >>> catch_up(9000, 0, 10_000 * 500, 300), catch_up(9000, 0, 400 * 20, 300)
+        (CatchUp(warm_from=8300, judge_from=8600, piece=3), CatchUp(warm_from=0, judge_from=0, piece=64))
+    """
+    piece = max(1, min(CHUNK_BARS, _PIECE_BYTES // max(1, 8 * lanes)))
+    if bars * lanes <= JUDGED_VALUES:
+        return CatchUp(0, unseen, piece)
+    first = unseen or max(0, bars - JUDGED_VALUES // lanes)
+    return CatchUp(max(0, first - lookback), first, piece)
+
+
 @dataclass(frozen=True, slots=True)
 class Watchable:
     """Which features can be watched on some data.
@@ -41,6 +84,11 @@ class Watchable:
     records: tuple[FeatureRecord, ...]
     expressions: dict[str, Expression]
     problems: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def lookback(self) -> int:
+        """Bars of past that all of them need."""
+        return max((e.lookback for e in self.expressions.values()), default=0) + 1
 
 
 def watchable(records: Sequence[FeatureRecord], panel: Panel, settings: Settings) -> Watchable:

@@ -18,6 +18,7 @@ LARGE_LANES = 500_000
 """Values a bar (features x symbols) from which `auto` takes processes: below, one does a bar in well under a second."""
 _, _LEAST, _MOST = COUNTS["monitor.shards"]
 _SLACK = 1.1  # of an even share: how much fuller a shard may be for the sake of what is shared
+_SHARED = 0.9  # of a feature's cost: what must be new at most where it shares
 _NODE_COST = 4096  # bytes: nodes without memory take time too
 
 
@@ -71,8 +72,9 @@ def cut(found: Reckoning, shards: int) -> ShardPlan:
     for k in order:
         new = [sum(cost[i] for i in needs[k] if i not in has) for has in held]
         fitting = [s for s in range(shards) if loads[s] + new[s] <= room]
-        among = fitting or range(shards)
-        best = min(among, key=lambda s: (new[s], loads[s], s)) if fitting else min(among, key=lambda s: (loads[s], s))
+        # a node or two that are shared by chance are no reason to fill one before the others
+        shared = bool(fitting) and min(new[s] for s in fitting) <= _SHARED * max(new)
+        best = min(fitting or range(shards), key=lambda s: (new[s] if shared else 0, loads[s], s))
         loads[best] += new[best]
         held[best].update(needs[k])
         rows[best].append(k)

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 MB = 2**20
 LANE_BYTES = 8 * 67
 """Of a value, one feature and symbol: 48 lags, 14 of score, book and input, and five copies of a bar on its way."""
-FEATURE_BYTES = 120_000
-"""Of a feature whatever the symbols: rings of its scores, its chart, its expression."""
+FEATURE_BYTES, MANY_FEATURES_BYTES = 120_000, 90_000
+"""Of a feature whatever the symbols: rings of its scores, its chart; of more than 1,000 features less is kept."""
 PROCESS_BYTES = 250 * MB
 """Of a process before it holds a feature: the interpreter, numpy and the compiled kernels."""
 LONG_BARS = 240
@@ -80,7 +80,12 @@ class Reckoning:
     @property
     def figures(self) -> int:
         """Bytes that the monitor keeps of the values."""
-        return len(self.weights) * (self.symbols * LANE_BYTES + FEATURE_BYTES)
+        return len(self.weights) * self.each
+
+    @property
+    def each(self) -> int:
+        """Bytes of the figures of one feature."""
+        return self.symbols * LANE_BYTES + (FEATURE_BYTES if len(self.weights) <= 1000 else MANY_FEATURES_BYTES)
 
     def total(self, processes: int, windows: int | None = None) -> int:
         """Bytes of the whole watch over so many worker processes, 0: none; `windows` where nodes are held twice."""
@@ -178,7 +183,7 @@ def refuse_too_large(found: Reckoning, processes: int, allowed_mb: int, windows:
 def _cause(found: Reckoning, wanted: int, allowed_mb: int) -> str:
     """Which features to leave out, where a few are the cause; else how much would fit."""
     over, count = wanted - allowed_mb * MB, len(found.weights)
-    each = found.symbols * LANE_BYTES + FEATURE_BYTES
+    each = found.each
     weights = sorted(found.weights, key=lambda w: -w.own)
     usual, heavy, freed = weights[count // 2].own, list[FeatureWeight](), 0
     for weight in weights[:_NAMED]:
