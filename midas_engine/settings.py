@@ -146,10 +146,10 @@ class TerminalSettings:
     """The terminal.
 
     Attributes:
-        theme: midas-dark, midas-light, midas-contrast, or one of Textual's.
+        theme: midas-dark, midas-light, midas-contrast, one of Textual's, or one of your own.
         refresh_hz: Frames a second at most.
         ascii: Draw with ASCII characters only.
-        keys: Other keys for actions: the action's id to the key, as `"app.undo" = "ctrl+u"`.
+        keys: Other keys for actions: the action's id to the key, as `"app.undo" = "ctrl+u"`; an unknown id is refused.
     """
 
     theme: str = "midas-dark"

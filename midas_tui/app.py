@@ -12,12 +12,15 @@ from textual.content import Content
 
 from midas_engine.clock import WallClock
 from midas_tui.faults import describe
+from midas_tui.kept import Kept
 from midas_tui.keys import key_text
 from midas_tui.modals.ask import Answer, AskModal, Question
 from midas_tui.modals.choose import ChooseModal
-from midas_tui.screens.live import LiveScreen
+from midas_tui.modes import MODE_KEYS, MODES
+from midas_tui.palette import shipped_themes
 from midas_tui.shell.shell import make_shell
-from midas_tui.theme import THEMES, choose_glyphs
+from midas_tui.theme import choose_glyphs
+from midas_tui.user_files import config_folder
 from midas_tui.welcome import WAYS, WELCOME
 from midas_tui.workers import in_worker
 
@@ -37,39 +40,9 @@ if TYPE_CHECKING:
     from midas_tui.tour import PlayedPort
     from midas_tui.widgets.line_table import LineTable
 
+PLAIN = "midas-dark"
 # The code with which the application asks to be started again, on the played case.
 DEMO_WANTED = 64
-MODE_KEYS = ("live", "pipeline", "discovery", "learnings", "alerts", "book")
-
-
-def _pipeline() -> Screen[Any]:
-    from midas_tui.screens.pipeline import PipelineScreen
-
-    return PipelineScreen()
-
-
-def _discovery() -> Screen[Any]:
-    from midas_tui.screens.discovery import DiscoveryScreen
-
-    return DiscoveryScreen()
-
-
-def _learnings() -> Screen[Any]:
-    from midas_tui.screens.learnings import LearningsScreen
-
-    return LearningsScreen()
-
-
-def _alerts() -> Screen[Any]:
-    from midas_tui.screens.alerts import AlertsScreen
-
-    return AlertsScreen()
-
-
-def _book() -> Screen[Any]:
-    from midas_tui.screens.book import BookScreen
-
-    return BookScreen()
 
 
 def _key(key: str, action: str, what: str, id: str, *, shown: str = "", show: bool = False) -> Binding:
@@ -87,20 +60,14 @@ class MidasApp(App[int]):
         when_ready: Called once the engine runs and its state is drawn.
         clock: Measures how long a dialog has been shown; real time when None.
         welcome: Begin with the question what to look at: there is no base yet.
+        kept: What was chosen before; nothing is remembered when None.
     """
 
     TITLE = "midas"
     ENABLE_COMMAND_PALETTE = True
     COMMAND_PALETTE_BINDING = "ctrl+p"
     # The first paint needs one mode; the others are imported when they are first shown.
-    MODES: ClassVar[dict[str, Any]] = {
-        "live": LiveScreen,
-        "pipeline": _pipeline,
-        "discovery": _discovery,
-        "learnings": _learnings,
-        "alerts": _alerts,
-        "book": _book,
-    }
+    MODES: ClassVar[dict[str, Any]] = dict(MODES)
     DEFAULT_MODE = "live"
     CSS_PATH = "midas.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -148,6 +115,7 @@ class MidasApp(App[int]):
         when_ready: Callable[[], object] | None = None,
         clock: Clock | None = None,
         welcome: bool = False,
+        kept: Kept | None = None,
     ) -> None:
         super().__init__()
         self._welcome = welcome
@@ -157,9 +125,11 @@ class MidasApp(App[int]):
         self._exit_when_ready = exit_when_ready
         self._when_ready = when_ready
         glyphs = choose_glyphs(ascii_only=bool(terminal and terminal.ascii))
-        self.shell = make_shell(self, glyphs, clock or WallClock(), terminal.refresh_hz if terminal else 4.0)
+        self.shell = make_shell(
+            self, glyphs, clock or WallClock(), terminal.refresh_hz if terminal else 4.0, kept or Kept()
+        )
         self.ready = asyncio.Event()
-        self._theme_wanted = terminal.theme if terminal else "midas-dark"
+        self._theme_wanted = terminal.theme if terminal else PLAIN
         self._keys = dict(terminal.keys) if terminal else {}
 
     @property
@@ -188,14 +158,29 @@ class MidasApp(App[int]):
 
     def on_mount(self) -> None:
         """Theme and keys; the engine comes after the first paint."""
-        for theme in THEMES:
-            self.register_theme(theme)
-        self.theme = self._theme_wanted if self._theme_wanted in self.available_themes else "midas-dark"
-        if self._theme_wanted not in self.available_themes:
-            self.shell.messages.say(f"there is no theme {self._theme_wanted!r}: using midas-dark", bad=True)
+        self._choose_theme()
         if self._keys:
             self.set_keymap(self._keys)
         self.call_after_refresh(self._begin)
+
+    def _choose_theme(self) -> None:
+        """The theme that was asked for, else the one chosen last; remembered from now on when it is changed."""
+        from midas_tui.user_themes import user_themes
+
+        own, refused = user_themes(folder / "themes" if (folder := config_folder()) is not None else None)
+        for theme in (*own, *shipped_themes(self.console.color_system)):  # a name of ours stays ours
+            self.register_theme(theme)
+        kept = self.shell.kept
+        wanted = self._theme_wanted
+        if wanted == PLAIN and kept.text("theme") in self.available_themes:
+            wanted = kept.text("theme")
+        self.theme = wanted if wanted in self.available_themes else PLAIN
+        if wanted not in self.available_themes:
+            self.shell.messages.say(f"there is no theme {wanted!r}: using {PLAIN}", bad=True)
+        for why in (*refused[:1], kept.trouble):
+            if why:
+                self.shell.messages.say(why, bad=True)
+        self.theme_changed_signal.subscribe(self, lambda theme: kept.keep("theme", theme.name))
 
     async def _begin(self) -> None:
         if self._first_mode != "live":

@@ -102,7 +102,12 @@ def _settings(args: argparse.Namespace) -> Settings:
         "terminal.ascii": True if args.ascii else None,
         "terminal.theme": args.theme,
     }
-    return load_settings(file=args.config, flags=flags)
+    settings = load_settings(file=args.config, flags=flags)
+    if settings.terminal.keys:
+        from midas_tui.keymap import check_keys
+
+        check_keys(settings.terminal.keys)
+    return settings
 
 
 def _run(args: argparse.Namespace, settings: Settings) -> int:
@@ -111,6 +116,8 @@ def _run(args: argparse.Namespace, settings: Settings) -> int:
     from contextlib import ExitStack
 
     from midas_tui.app import DEMO_WANTED, MidasApp
+    from midas_tui.kept import Kept
+    from midas_tui.user_files import state_folder
 
     replay = "synthetic" if args.synthetic else args.replay
     with ExitStack() as held:
@@ -139,6 +146,9 @@ def _run(args: argparse.Namespace, settings: Settings) -> int:
         asked = args.demo or replay or args.exit_when_ready or args.mode or args.attach is not None
         newcomer = not asked and not settings.kb_path.is_dir()
         # What was imported is never garbage: keeping it out of every collection spares the screen pauses of 100 ms.
+        kept = Kept(folder / "terminal.json" if (folder := state_folder()) is not None else None)
+        if args.theme:
+            kept.keep("theme", args.theme)  # a choice as any other: it stands at the next start
         app = MidasApp(
             make_runtime,
             settings,
@@ -146,6 +156,7 @@ def _run(args: argparse.Namespace, settings: Settings) -> int:
             exit_when_ready=args.exit_when_ready,
             when_ready=gc.freeze,
             welcome=newcomer and settings.data == "sample",
+            kept=kept,
         )
         for number in (signal.SIGTERM, signal.SIGHUP):
             # Leaving through the app restores the terminal and stops the engine in order.

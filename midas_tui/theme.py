@@ -1,88 +1,9 @@
-"""Role colours and glyphs. Widgets use roles (`$ok`, `$warn`, `$crit`...), never colours of their own."""
+"""Signs, and the role of a state. Widgets use roles (`$ok`, `$warn`...), never colours: those are in `palette`."""
 
 from __future__ import annotations
 
 import locale
 from dataclasses import dataclass
-
-from textual.theme import Theme
-
-
-def _theme(name: str, *, dark: bool, background: str, surface: str, panel: str, text: str, **roles: str) -> Theme:
-    return Theme(
-        name=name,
-        dark=dark,
-        primary=roles["ok"],
-        secondary=roles["muted"],
-        accent=roles["accent"],
-        warning=roles["warn"],
-        error=roles["crit"],
-        success=roles["ok"],
-        foreground=text,
-        background=background,
-        surface=surface,
-        panel=panel,
-        variables={
-            **roles,
-            "block-cursor-background": roles["accent"],
-            "block-cursor-foreground": background,
-            "footer-key-foreground": roles["accent"],
-            "scrollbar": roles["frame"],
-            "scrollbar-hover": roles["muted"],
-            "scrollbar-active": roles["accent"],
-            "scrollbar-background": surface,
-            "scrollbar-background-hover": surface,
-            "scrollbar-background-active": surface,
-            "scrollbar-corner-color": surface,
-        },
-    )
-
-
-# Contrast and colour-blind distances of these roles were measured; see the terminal's design notes in the README.
-THEMES: tuple[Theme, ...] = (
-    _theme(
-        "midas-dark",
-        dark=True,
-        background="#10151c",
-        surface="#161d26",
-        panel="#1d2733",
-        text="#e6e6e6",
-        ok="#56B4E9",
-        warn="#F0E442",
-        crit="#FF6B5A",
-        accent="#CC79A7",
-        muted="#8a93a0",
-        frame="#3a4654",
-    ),
-    _theme(
-        "midas-light",
-        dark=False,
-        background="#fbfaf7",
-        surface="#f1efe9",
-        panel="#e6e3da",
-        text="#1b1f24",
-        ok="#00598c",
-        warn="#7a5c00",
-        crit="#b3261e",
-        accent="#8a2d62",
-        muted="#5b636d",
-        frame="#b9b5a9",
-    ),
-    _theme(
-        "midas-contrast",
-        dark=True,
-        background="#000000",
-        surface="#000000",
-        panel="#101010",
-        text="#ffffff",
-        ok="#7fd1ff",
-        warn="#ffff5f",
-        crit="#ff8f80",
-        accent="#ffaad8",
-        muted="#c8c8c8",
-        frame="#ffffff",
-    ),
-)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import select
 import signal
 import struct
 import sys
+import tempfile
 import termios
 import time
 from pathlib import Path
@@ -51,7 +52,9 @@ class Terminal:
         self.status: int | None = None
         clean = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "COLUMNS", "LINES")}
         clean |= {"PYTHONPATH": str(ROOT), "TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8"}
-        clean |= dict(environ or {})
+        # What is chosen in one terminal is remembered for no other test.
+        self._state = tempfile.TemporaryDirectory()
+        clean |= {"XDG_STATE_HOME": self._state.name, **(environ or {})}
         command = [sys.executable, *program, *args]
         self.pid, self.file = pty.fork()
         if self.pid == 0:
@@ -67,6 +70,7 @@ class Terminal:
             os.kill(self.pid, signal.SIGKILL)
             os.waitpid(self.pid, 0)
         os.close(self.file)
+        self._state.cleanup()
 
     def resize(self, columns: int, lines: int) -> None:
         """Change the size; the program is told by the kernel."""

@@ -19,6 +19,8 @@ from midas_tui.widgets.scrolling import SCROLL_BINDINGS, ScrollKeys
 from midas_tui.widgets.titles import entitle
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from textual.app import ComposeResult
     from textual.widget import Widget
 
@@ -38,6 +40,7 @@ class AlertsScreen(ModeScreen):
     """Every episode: rule, value against gate, count, state, diagnosis."""
 
     mode_name: ClassVar[str] = "alerts"
+    KEPT: ClassVar[Mapping[str, int]] = {"open_only": 2, "apart": 2}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("a", "acknowledge", "ack", id="history.ack"),
         Binding("A", "acknowledge_all", "ack all", show=False, id="history.ack_all"),
@@ -184,9 +187,11 @@ class AlertsScreen(ModeScreen):
     def action_apart(self) -> None:
         """Incidents as one line each, or every alert by itself."""
         self.apart = not self.apart
+        self.remember()
         self.flush({"all"})
 
     def action_open_only(self) -> None:
         """Hide or show resolved episodes."""
         self.open_only = not self.open_only
+        self.remember()
         self.flush({"all"})

@@ -21,6 +21,7 @@ from midas_tui.widgets.line_table import LineTable
 from midas_tui.widgets.tour_card import TourCard
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from textual.app import ComposeResult
@@ -48,6 +49,8 @@ class ModeScreen(Page):
         Binding("N", "match(-1)", "previous match", show=False, id="app.previous_match"),
     ]
     mode_name: ClassVar[str] = ""
+    # Attributes that are remembered from one start to the next, and how many values each has.
+    KEPT: ClassVar[Mapping[str, int]] = {}
     AUTO_FOCUS = ""  # what `first_focus` says, or nothing: never the closed filter line, which takes every key
 
     def __init__(self) -> None:
@@ -100,7 +103,27 @@ class ModeScreen(Page):
         target = self.first_focus()
         if target is not None:
             target.focus()
+        self._recall()
         self.refresh_all()
+
+    def _recall(self) -> None:
+        """What was chosen here before."""
+        kept = self.shell.kept
+        for name, places in self.KEPT.items():
+            key = f"{self.mode_name}.{name}"
+            setattr(self, name, kept.flag(key) if isinstance(getattr(self, name), bool) else kept.number(key, places))
+        for table in self.query(LineTable):
+            if table.id:
+                table.order_by(kept.text(f"{self.mode_name}.order of {table.id}"))
+
+    def remember(self) -> None:
+        """Keep what is chosen here now."""
+        kept = self.shell.kept
+        for name in self.KEPT:
+            kept.keep(f"{self.mode_name}.{name}", getattr(self, name))
+        for table in self.query(LineTable):
+            if table.id and (table.order or kept.text(f"{self.mode_name}.order of {table.id}")):
+                kept.keep(f"{self.mode_name}.order of {table.id}", table.order)
 
     def on_resize(self) -> None:
         """The bars say more on a wide screen; below the least size one line says what is needed."""
@@ -254,6 +277,7 @@ class ModeScreen(Page):
     def on_line_table_header_clicked(self, event: LineTable.HeaderClicked) -> None:
         """A heading sorts its table."""
         self.sort_table(event.table, event.column)
+        self.remember()
 
     def sort_table(self, table: LineTable, column: str) -> None:
         """Sort a table by a column that was clicked."""

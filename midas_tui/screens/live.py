@@ -22,7 +22,7 @@ from midas_tui.widgets.titles import entitle
 from midas_tui.widgets.watch_rows import left_rows, unwatched_rows, words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from textual.app import ComposeResult
     from textual.content import Content
@@ -38,6 +38,7 @@ class LiveScreen(ModeScreen):
     """What is live, is it healthy, what needs me now."""
 
     mode_name: ClassVar[str] = "live"
+    KEPT: ClassVar[Mapping[str, int]] = {"sort": len(SORTS), "descending": 2, "window": len(WINDOWS), "of_feature": 2}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("s", "sort(1)", "sort", id="live.sort"),
         Binding("S", "reverse", "reverse", show=False, id="live.reverse"),
@@ -126,6 +127,7 @@ class LiveScreen(ModeScreen):
     def action_money(self) -> None:
         """The book, or the feature under the cursor."""
         self.of_feature = not self.of_feature
+        self.remember()
         self._flush_time()
 
     # -- features --------------------------------------------------------------------------------
@@ -327,6 +329,7 @@ class LiveScreen(ModeScreen):
         """Next sort order."""
         self.query_one("#features", LineTable).unsort()
         self.sort = (self.sort + by) % len(SORTS)
+        self.remember()
         self._flush_features()
 
     def sort_table(self, table: LineTable, column: str) -> None:
@@ -344,11 +347,13 @@ class LiveScreen(ModeScreen):
     def action_reverse(self) -> None:
         """Turn the order round."""
         self.descending = not self.descending
+        self.remember()
         self._flush_features()
 
     def action_window(self) -> None:
         """The next stretch of time for the charts."""
         self.window = (self.window + 1) % len(WINDOWS)
+        self.remember()
         self._flush_detail()
 
     async def action_acknowledge(self) -> None:

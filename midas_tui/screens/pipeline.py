@@ -64,6 +64,7 @@ class PipelineScreen(ModeScreen):
     """Columns of features by state; one column at a time when narrow."""
 
     mode_name: ClassVar[str] = "pipeline"
+    KEPT: ClassVar[Mapping[str, int]] = {"by_name": 2}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("h,left", "column(-1)", "column left", show=False, id="pipeline.left"),
         Binding("l,right", "column(1)", "column right", show=False, id="pipeline.right"),
@@ -316,6 +317,7 @@ class PipelineScreen(ModeScreen):
     def action_sort(self) -> None:
         """By name, or as the engine orders them."""
         self.by_name = not self.by_name
+        self.remember()
         self.flush({"all"})
 
 

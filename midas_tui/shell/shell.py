@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from textual.app import App
 
     from midas_engine.clock import Clock
+    from midas_tui.kept import Kept
     from midas_tui.theme import Glyphs
 
 
@@ -40,6 +41,7 @@ class Shell:
 
     Attributes:
         store: The newest state.
+        kept: What is remembered from one start to the next.
         glyphs: Signs that this terminal can show.
         gate: Which keys and clicks may act.
         messages: Says things over the screen.
@@ -61,6 +63,7 @@ class Shell:
     """
 
     store: Store
+    kept: Kept
     glyphs: Glyphs
     gate: InputGate
     messages: Messages
@@ -87,7 +90,7 @@ class HasShell(Protocol):
     shell: Shell
 
 
-def make_shell(app: App[Any], glyphs: Glyphs, clock: Clock, refresh_hz: float) -> Shell:
+def make_shell(app: App[Any], glyphs: Glyphs, clock: Clock, refresh_hz: float, kept: Kept) -> Shell:
     """Put the objects behind one application together.
 
     Args:
@@ -95,6 +98,7 @@ def make_shell(app: App[Any], glyphs: Glyphs, clock: Clock, refresh_hz: float) -
         glyphs: Signs that its terminal can show.
         clock: Measures how long a dialog has been shown.
         refresh_hz: Redraws a second, at most.
+        kept: What is remembered.
     """
     store, gate, history = Store(), InputGate(clock), History()
     messages = Messages(app)
@@ -107,6 +111,7 @@ def make_shell(app: App[Any], glyphs: Glyphs, clock: Clock, refresh_hz: float) -
     questions = PipelineQuestions(store, glyphs)
     return Shell(
         store=store,
+        kept=kept,
         glyphs=glyphs,
         gate=gate,
         messages=messages,

@@ -193,6 +193,17 @@ class LineTable(ScrollView, can_focus=True, inherit_bindings=False):
         """Whether a heading gave the order."""
         return self._sort is not None
 
+    @property
+    def order(self) -> str:
+        """The heading that gave the order, a minus before it where it falls; empty when none did."""
+        return ("-" * self._sort[1] + self._sort[0]) if self._sort is not None else ""
+
+    def order_by(self, order: str) -> None:
+        """Take an order as `order` wrote it; one of a heading that is not here changes nothing."""
+        if any(c.key == order.removeprefix("-") for c in self._columns):
+            self._sort = (order.removeprefix("-"), order.startswith("-"))
+            self.set_rows(self._given)
+
     def unsort(self) -> None:
         """In the order given, from the next rows on."""
         if self._sort is not None:
