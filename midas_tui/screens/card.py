@@ -9,6 +9,7 @@ from textual.content import Content
 
 from midas_tui.formats import clock_time, days, number
 from midas_tui.sanitise import clean
+from midas_tui.screens.card_figures import agents, blocks, rest, three
 from midas_tui.theme import role_of
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 MOST_FIGURES = 60
 HISTORY = 12
 _LABEL = 17
+_WIDE_LABEL = 26
 
 
 class CardWriter:
@@ -39,8 +41,11 @@ class CardWriter:
     def row(self, label: str, value: str, role: str = "") -> None:
         """One figure."""
         label = clean(label, newlines=False)
+        if len(label) > self._label:  # never cut: two labels that begin alike would be one
+            self._parts.append((f"{label}\n", "$muted"))
+            label = ""
         for place, piece in enumerate(wrapped(clean(value, newlines=False), self._room)):
-            self._parts.append((f"{label[: self._label] if place == 0 else '':<{self._label}} ", "$muted"))
+            self._parts.append((f"{label if place == 0 else '':<{self._label}} ", "$muted"))
             self._parts.append((f"{piece}\n", f"${role}" if role else ""))
 
     def content(self) -> Content:
@@ -68,10 +73,15 @@ PROPOSAL_ROLES = {"promote": "ok", "reject": "crit"}
 
 
 def card_content(
-    r: FeatureRecord, live: FeatureMetrics | None = None, forward: ForwardRecord | None = None, *, width: int = 64
+    r: FeatureRecord,
+    live: FeatureMetrics | None = None,
+    forward: ForwardRecord | None = None,
+    *,
+    width: int = 64,
+    whole: bool = False,
 ) -> Content:
-    """Everything about one feature, `width` cells wide."""
-    card = CardWriter(width)
+    """One feature, `width` cells wide; every figure of it where `whole`."""
+    card = CardWriter(width, _WIDE_LABEL if whole and width >= 2 * _WIDE_LABEL else _LABEL)
     if r.damaged:
         card.row("damaged", r.damaged, "crit")
     for piece in wrapped(clean(r.expression, newlines=False), width):
@@ -92,12 +102,12 @@ def card_content(
     promised = "uncalibrated: promote measures it" if r.expected_score is None else f"{r.expected_score:+.5f}"
     card.row("promised score", promised, "muted" if r.expected_score is None else "")
     if r.breadth:
-        card.row("effective breadth", f"{r.breadth:.1f}")
+        card.row("promised breadth", f"{r.breadth:.1f}")
     if r.session_id:
         card.row("session", r.session_id)
     if live is not None:
         _live(card, live, forward, shadow=r.state.value == "shadow")
-    _figures(card, r.metrics)
+    _figures(card, r.metrics, whole=whole)
     if r.history:
         card.gap()
         card.title("history")
@@ -127,28 +137,33 @@ def _live(card: CardWriter, m: FeatureMetrics, forward: ForwardRecord | None, *,
         card.row("shadow record", "no bar since it went into shadow", "muted")
 
 
-def _figures(card: CardWriter, metrics: dict[str, Any]) -> None:
-    plain = {k: v for k, v in metrics.items() if isinstance(v, str | int | float)}
-    if plain:
+def _figures(card: CardWriter, metrics: dict[str, Any], *, whole: bool) -> None:
+    for title, lines in blocks(metrics):
         card.gap()
-        card.title("judged on")
-    for key, value in list(plain.items())[:MOST_FIGURES]:
-        if isinstance(value, bool):
-            card.row(key.replace("_", " "), "yes" if value else "no", "" if value else "warn")
-        elif isinstance(value, float):
-            card.row(key.replace("_", " "), f"{value:.5g}" if math.isfinite(value) else "--")
-        else:
-            card.row(key.replace("_", " "), str(value))
+        card.title(title)
+        for label, value, role in lines:
+            card.row(label, value, role)
+    for label, value, role in agents(metrics):
+        card.gap()
+        card.row(label, value, role)
+    others = [*rest(metrics)][:MOST_FIGURES]
+    if others and not whole:
+        card.row("", f"enter shows {len(others)} more figures", "muted")
+    elif others:
+        card.gap()
+        card.title("everything else")
+        for label, value, role in others:
+            card.row(label, value, role)
     gates = metrics.get("gates")
     for gate in gates if isinstance(gates, list) else ():
         if isinstance(gate, dict):
             held = bool(gate.get("passed"))
             text = f"{_short(gate.get('value'))} {gate.get('comparison', '')} {_short(gate.get('threshold'))}"
-            card.row(str(gate.get("name", "gate")), text, "ok" if held else "warn")
+            card.row(str(gate.get("name", "gate")), f"{text}: {'met' if held else 'missed'}", "ok" if held else "warn")
 
 
 def _short(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
+    return three(float(value)) if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
 
 
 def clock_of(value: object) -> str:

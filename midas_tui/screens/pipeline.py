@@ -245,11 +245,11 @@ class PipelineScreen(ModeScreen):
         """Enter shows the card in full."""
         record = self.chosen
         if record is not None:
-            self.shell.overlays.show_text(record.name, self._card(record, min(66, self.size.width - 8)))
+            self.shell.overlays.show_text(record.name, self._card(record, min(66, self.size.width - 8), whole=True))
 
-    def _card(self, record: FeatureRecord, width: int) -> Content:
+    def _card(self, record: FeatureRecord, width: int, *, whole: bool = False) -> Content:
         forward = self.runtime.queries.forward(record.name) if self.runtime is not None else None
-        return card_content(record, self.store.metrics.get(record.name), forward, width=width)
+        return card_content(record, self.store.metrics.get(record.name), forward, width=width, whole=whole)
 
     def _flush_card(self) -> None:
         record = self.chosen

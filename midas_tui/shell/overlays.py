@@ -69,7 +69,7 @@ class Overlays:
             return
         width = min(66, self._app.size.width - 8)
         forward = runtime.queries.forward(name)
-        self.show_text(name, card_content(record, self._store.metrics.get(name), forward, width=width))
+        self.show_text(name, card_content(record, self._store.metrics.get(name), forward, width=width, whole=True))
 
     def log(self) -> None:
         """Faults and queues."""
