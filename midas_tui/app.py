@@ -25,12 +25,14 @@ from midas_tui.welcome import WAYS, WELCOME
 from midas_tui.workers import in_worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from textual import events
     from textual.app import SystemCommand
     from textual.await_complete import AwaitComplete
+    from textual.filter import LineFilter
     from textual.screen import Screen
+    from textual.theme import Theme
 
     from midas_engine.clock import Clock
     from midas_engine.settings import Settings
@@ -131,6 +133,7 @@ class MidasApp(App[int]):
         self.ready = asyncio.Event()
         self._theme_wanted = terminal.theme if terminal else PLAIN
         self._keys = dict(terminal.keys) if terminal else {}
+        self._weights: LineFilter | None = None
 
     @property
     def store(self) -> Store:
@@ -156,6 +159,17 @@ class MidasApp(App[int]):
             "accent": "ansi_bright_magenta", "muted": "ansi_bright_black", "frame": "ansi_bright_black",
         }  # fmt: skip
 
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Weight in place of colour, where there is none."""
+        found = super().get_line_filters()
+        if not self.no_color:
+            return found
+        if self._weights is None:
+            from midas_tui.weights import WeightFilter
+
+            self._weights = WeightFilter(self.get_css_variables())
+        return [self._weights, *found]
+
     def on_mount(self) -> None:
         """Theme and keys; the engine comes after the first paint."""
         self._choose_theme()
@@ -180,7 +194,11 @@ class MidasApp(App[int]):
         for why in (*refused[:1], kept.trouble):
             if why:
                 self.shell.messages.say(why, bad=True)
-        self.theme_changed_signal.subscribe(self, lambda theme: kept.keep("theme", theme.name))
+        self.theme_changed_signal.subscribe(self, self._theme_changed)
+
+    def _theme_changed(self, theme: Theme) -> None:
+        self._weights = None
+        self.shell.kept.keep("theme", theme.name)
 
     async def _begin(self) -> None:
         if self._first_mode != "live":
@@ -241,8 +259,8 @@ class MidasApp(App[int]):
                 self.shell.messages.say(f"plug-in {problem} cannot be used", bad=True)
 
     def _give_up(self, answer: Answer | None) -> None:
-        if answer is None or answer.confirmed:
-            self.exit(1)
+        # Whatever is answered: behind this dialog nothing works.
+        self.exit(1)
 
     async def close_runtime(self) -> None:
         """Stop the engine; safe to call twice."""

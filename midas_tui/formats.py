@@ -86,13 +86,15 @@ def elide(text: str, width: int, ellipsis: str = "…", *, end: bool = False) ->
     return text[:left] + ellipsis + (text[-right:] if right else "")
 
 
-def sparkline(values: Sequence[float], width: int, glyphs: Glyphs) -> str:
-    """The last `width` values as one line of blocks; spaces where unknown."""
+def sparkline(values: Sequence[float], width: int, glyphs: Glyphs, *, least: float = 0.0) -> str:
+    """The last `width` values as one line of blocks; spaces where unknown. The scale spans at least `least`."""
     shown = list(values)[-width:]
     known = [v for v in shown if math.isfinite(v)]
     if not known:
         return " " * width
     low, high = min(known), max(known)
+    if high - low < least:
+        low, high = (low + high - least) / 2.0, (low + high + least) / 2.0
     span = (high - low) or 1.0
     top = len(glyphs.spark) - 1
     line = "".join(glyphs.spark[round((v - low) / span * top)] if math.isfinite(v) else " " for v in shown)

@@ -191,6 +191,8 @@ async def test_pause_and_resume_show_beside_the_feature(kb: Path, market: Path) 
         await asked(pilot)
         await press(pilot, "y")
         await until(pilot, lambda: not KnowledgeBase(kb).feature("reversal_1h").paused)
+        await press(pilot, "u")
+        await until(pilot, lambda: any("reversal_1h is paused again" in text for text in toasts(app)))
 
 
 async def test_a_version_is_redeployed_in_a_swap_and_rolled_back_with_one_key(kb: Path, market: Path) -> None:
@@ -346,7 +348,8 @@ async def test_columns_one_at_a_time_when_narrow(kb: Path, market: Path) -> None
         assert "cs_zscore(ts_mean(close, 72))" in screen_text(app)
 
 
-async def test_a_base_that_cannot_be_opened_says_so_and_leaves(tmp_path: Path, market: Path) -> None:
+@pytest.mark.parametrize("answer", ["y", "escape"])
+async def test_a_base_that_cannot_be_opened_says_so_and_leaves(answer: str) -> None:
     from midas_engine.settings import load_settings
     from midas_tui.app import MidasApp
 
@@ -358,5 +361,5 @@ async def test_a_base_that_cannot_be_opened_says_so_and_leaves(tmp_path: Path, m
         await until(pilot, lambda: isinstance(app.screen, AskModal))
         await asked(pilot)
         assert "there is no data at nowhere" in screen_text(app)
-        await press(pilot, "y")
+        await press(pilot, answer)
     assert app.return_value == 1

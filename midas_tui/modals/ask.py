@@ -10,6 +10,7 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Button, Input, Static
 
+from midas_tui.clipboard import copy_out
 from midas_tui.modals.dialog import Dialog
 from midas_tui.sanitise import clean, plain
 
@@ -31,6 +32,7 @@ class Question:
         reason_required: The reason may not be empty.
         typed_name: The user must type exactly this before the action is possible.
         danger: Final or loud: coloured.
+        command: What does the same on the command line; `c` copies it.
     """
 
     title: str
@@ -41,6 +43,7 @@ class Question:
     typed_name: str = ""
     danger: bool = False
     initial: str = ""
+    command: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ class AskModal(Dialog[Answer]):
         Binding("escape", "cancel", "cancel", id="ask.cancel"),
         Binding("n", "cancel", "cancel", show=False, id="ask.no"),
         Binding("y", "confirm", "confirm", id="ask.yes"),
+        Binding("c", "copy_command", "copy the command line", show=False, id="ask.copy"),
         Binding("left,h", "app.focus_previous", "previous", show=False, id="ask.left"),
         Binding("right,l", "app.focus_next", "next", show=False, id="ask.right"),
     ]
@@ -85,6 +89,7 @@ class AskModal(Dialog[Answer]):
         q = self.question
         with Vertical() as box:
             box.border_title = plain(q.title)
+            box.border_subtitle = "c copies the command line" if q.command else ""
             with VerticalScroll(can_focus=False):
                 styled = [(f"{clean(text)}\n", f"${role}" if role else "") for text, role in q.body]
                 yield Static(Content.assemble(*styled), markup=False)
@@ -137,6 +142,12 @@ class AskModal(Dialog[Answer]):
             return
         reason = self.query_one("#reason", Input).value.strip() if self.question.reason_label else ""
         self.dismiss(Answer(True, reason))
+
+    def action_copy_command(self) -> None:
+        """What does the same on the command line."""
+        if self.question.command:
+            copy_out(self.app, self.question.command)
+            self.query_one("#hint", Static).update(Content("copied the command line"))
 
     def action_cancel(self) -> None:
         """Do nothing."""

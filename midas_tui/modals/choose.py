@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from textual.app import ComposeResult
     from textual.content import Content
+    from textual.suggester import Suggester
 
 _FRAME = """
     {0} {{ align: center middle; }}
@@ -69,8 +70,11 @@ class LineModal(Dialog[str | None]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "none", "cancel", id="line.cancel")]
     DEFAULT_CSS = _FRAME.format("LineModal") + "LineModal Static { height: auto; color: $muted; }"
 
-    def __init__(self, title: str, placeholder: str, *, note: str = "", initial: str = "") -> None:
+    def __init__(
+        self, title: str, placeholder: str, *, note: str = "", initial: str = "", words: Suggester | None = None
+    ) -> None:
         super().__init__()
+        self._words = words
         self._title, self._placeholder, self._note, self._initial = title, placeholder, note, initial
 
     def compose(self) -> ComposeResult:
@@ -78,7 +82,9 @@ class LineModal(Dialog[str | None]):
         with Vertical() as box:
             box.border_title = plain(self._title)
             box.border_subtitle = "enter accept   esc cancel"
-            yield Input(value=self._initial, placeholder=self._placeholder, id="line", max_length=500)
+            yield Input(
+                value=self._initial, placeholder=self._placeholder, id="line", max_length=500, suggester=self._words
+            )
             if self._note:
                 yield Static(self._note, markup=False)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,6 +17,7 @@ from midas_tui.screens.learning_rows import FOUND, MEMORY, found_rows, related_r
 from midas_tui.widgets.document_view import DocumentView, headings
 from midas_tui.widgets.line_table import Column, LineTable
 from midas_tui.widgets.titles import entitle
+from midas_tui.words import WordSuggester
 from midas_tui.workers import in_worker
 
 if TYPE_CHECKING:
@@ -313,7 +315,9 @@ class LearningsScreen(ModeScreen):
                 in_worker(self, partial(self.search_for, text), "search", exclusive=True)
 
         note = "words, columns, operators, families of signals: learnings, features and tried forms, the nearest first"
-        self.app.push_screen(LineModal("search what the base knows", self._sought or "funding carry", note=note), asked)
+        example = self._sought or "funding carry"
+        line = LineModal("search what the base knows", example, note=note, words=WordSuggester())
+        self.app.push_screen(line, asked)
 
     async def search_for(self, text: str) -> None:
         """Show what speaks of `text` in place of the tree."""
@@ -349,7 +353,10 @@ class LearningsScreen(ModeScreen):
             ("moves to knowledge/learnings/revoked, with your reason beside it", ""),
             (f"same as: midas kb revoke {path} --reason ...", "muted"),
         ]
-        question = Question("revoke this learning?", body, "Revoke", reason_label="reason", reason_required=True)
+        command = f"midas kb revoke {shlex.quote(path)} --reason ..."
+        question = Question(
+            "revoke this learning?", body, "Revoke", reason_label="reason", reason_required=True, command=command
+        )
         self.app.push_screen(AskModal(question), answered)
 
     async def _revoke(self, act: Callable[[], Awaitable[bool]]) -> None:

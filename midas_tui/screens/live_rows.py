@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from midas_tui.theme import Glyphs
 
 EVIDENCE_CELLS = 11
+# IC moves by so much from chance alone within hours: less is drawn flat.
+SPARK_LEAST = 0.04
 FEATURE_COLUMNS = (
     Column("sign", "", 1),
     Column("name", "feature", 23, right=False, grow=True, most=40),
@@ -94,5 +96,5 @@ def feature_cells(m: FeatureMetrics, spark: Sequence[float], glyphs: Glyphs, *, 
         "slip": (times(m.slippage_ratio), slip_role),
         "bps": (number(m.pnl_net_1d_bps, 1), "warn" if m.pnl_net_1d_bps < -50 else ""),
         "detect": (notice if m.expected_score is not None else "--", "muted"),
-        "spark": (sparkline(spark, 8, glyphs), "muted"),
+        "spark": (sparkline(spark, 8, glyphs, least=SPARK_LEAST), "muted"),
     }

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from textual.app import SuspendNotSupported
 
 from midas_engine.errors import MidasError
+from midas_tui.clipboard import copy_out
 from midas_tui.faults import describe
 from midas_tui.modals.go import TOP, GoModal
 from midas_tui.page import Page
@@ -216,6 +217,6 @@ class Navigator:
         if not text:
             self._messages.say("nothing to copy here")
             return
-        self._app.copy_to_clipboard(text)
+        copy_out(self._app, text)
         what = "the record as JSON" if as_json else text.splitlines()[0][:60]
         self._messages.say(f"copied {what}", key="copied")

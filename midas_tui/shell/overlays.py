@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from textual.app import SystemCommand
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from midas_tui.shell.engine_link import EngineLink
     from midas_tui.shell.messages import Messages
+    from midas_tui.shell.navigator import Navigator
     from midas_tui.store import Store
 
 # Built-in palette entries that make no sense here: the footer and `?` show the keys, `q` asks before it quits.
@@ -33,6 +35,11 @@ MOST_NAMED = 20
 Parts = list[tuple[str, str] | str]
 
 
+def _unmarked(text: str) -> str:
+    """The palette reads its titles as markup: square brackets would be tags."""
+    return text.replace("[", r"\[")
+
+
 class Overlays:
     """Opens overlays.
 
@@ -41,10 +48,12 @@ class Overlays:
         store: Faults and what is wrong now.
         link: The engine's own figures.
         messages: Where is said what has no card.
+        navigator: Leads to what the palette names.
     """
 
-    def __init__(self, app: App[Any], store: Store, link: EngineLink, messages: Messages) -> None:
+    def __init__(self, app: App[Any], store: Store, link: EngineLink, messages: Messages, navigator: Navigator) -> None:
         self._app = app
+        self._navigator = navigator
         self._messages = messages
         self._store = store
         self._link = link
@@ -141,13 +150,23 @@ class Overlays:
     def commands(self, screen: Screen[Any], builtin: Iterable[SystemCommand]) -> Iterable[SystemCommand]:
         """Every binding that can act is a palette command too, with its key; of Textual's own, those that fit."""
         yield from (c for c in builtin if c.title not in _NOT_OURS)
+        yield from self._nouns()
         for key in live_keys(screen):
             if key.id and not key.refusal:
                 group, _, verb = key.id.partition(".")
-                # The palette reads its titles as markup: square brackets would be tags.
-                shown = key.keys.split(" ")[0].replace("[", r"\[")
+                shown = _unmarked(key.keys.split(" ")[0])
                 title = f"{group}: {verb.replace('_', ' ')}  {shown}"
                 yield SystemCommand(title, key.what, self._runner(key.action, key.node))
+
+    def _nouns(self) -> Iterable[SystemCommand]:
+        """Features and sessions by name: what is typed is where one goes."""
+        for name, (state, paused) in self._store.places().items():
+            words = f"its card; {state}{', paused' if paused else ''}"
+            yield SystemCommand(f"feature {_unmarked(name)}", words, partial(self._navigator.open_card, name))
+        for view in self._store.sessions.values():
+            goal = _unmarked(clean(view.goal or view.session_id, newlines=False)[:60])
+            go = partial(self._navigator.open_session, view.session_id)
+            yield SystemCommand(f"session {goal}", f"what it tried; {view.status}", go)
 
     def _runner(self, action: str, node: Any) -> Callable[[], None]:
         def run() -> None:

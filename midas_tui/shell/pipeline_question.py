@@ -87,6 +87,7 @@ class PipelineQuestions:
             reason_required=needs,
             typed_name=names[0] if kill else "",
             danger=kill or against,
+            command="\n".join(preview.command for preview in previews),
         )
 
     def _todays_words(self, preview: Preview) -> Words:

@@ -118,7 +118,7 @@ def make_shell(app: App[Any], glyphs: Glyphs, clock: Clock, refresh_hz: float, k
         link=link,
         navigator=navigator,
         bridge=bridge,
-        overlays=Overlays(app, store, link, messages),
+        overlays=Overlays(app, store, link, messages, navigator),
         replay=ReplayTransport(app, link, messages, bridge, navigator),
         alerts=alerts,
         pipeline=PipelineActions(app, gate, link, messages, navigator, questions, history),
