@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
+import threading
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -166,6 +168,33 @@ async def test_two_shards_killed_between_bars_and_within_one_lose_and_double_not
     assert [f.severity for f, _, _ in watch.faults] == ["critical", "info"] * 2
     assert watch.live.fleet.absent == frozenset()
     assert await watch.outcome() == alone
+
+
+async def test_closing_does_not_wait_for_a_bar_that_is_under_way(tmp_path: Path) -> None:
+    watch = Watch(tmp_path, 2)
+    await watch.begin()
+    shards, pids = watch.shards, watch.shards.pids
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    bar = asyncio.create_task(watch.bar(HISTORY))
+    await asyncio.to_thread(_until_asked, shards)
+    bar.cancel()
+    await asyncio.wait([bar])
+    await watch.live.close()
+    assert shards.closed
+    assert [pid for pid in pids if _runs(pid)] == []
+
+
+def _runs(pid: int) -> bool:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, 0)
+        return True
+    return False
+
+
+def _until_asked(shards: Shards) -> None:
+    while not all(process is not None and process.waiting for process in shards._processes):
+        threading.Event().wait(0.01)
 
 
 async def test_a_shard_that_cannot_go_on_ends_the_watch_in_words(tmp_path: Path) -> None:

@@ -107,11 +107,11 @@ async def watch(way: str, args: argparse.Namespace) -> dict[str, Any]:
         stream.advance(market.bars(32))
     told["warm_seconds"] = time.perf_counter() - began
     monitor = OnlineMonitor(list(expressions), symbols=symbols, bar_seconds=60)
-    valued, judged, own = [], [], []
+    valued, judged, own, theirs = [], [], [], []
     previous = np.full(args.symbols, np.nan)
     for place in range(args.bars):
         bar = {name: column[0] for name, column in market.bars(1).items()}
-        start, used = time.perf_counter(), cpu()
+        start, used, worked = time.perf_counter(), cpu(), cpu_of(stream)
         values = stream.update(bar)
         middle = time.perf_counter()
         returns = bar["close"] / previous - 1.0
@@ -120,10 +120,11 @@ async def watch(way: str, args: argparse.Namespace) -> dict[str, Any]:
         valued.append(middle - start)
         judged.append(time.perf_counter() - middle)
         own.append(cpu() - used)
+        theirs.append(max((b - a for a, b in zip(worked, cpu_of(stream), strict=True)), default=0.0))
     bars = np.array(valued) + np.array(judged)
     told |= {"median": float(np.median(bars[1:])), "worst": float(bars[1:].max())}
     told |= {"values": float(np.median(valued[1:])), "judging": float(np.median(judged[1:]))}
-    told["own_cpu"] = float(np.median(own[1:]))
+    told |= {"own_cpu": float(np.median(own[1:])), "shard_cpu": float(np.median(theirs[1:]))}
     told["resident_mb"] = resident_mb()
     if shards:
         shared = stream._values.array.nbytes + stream._bars.array.nbytes
@@ -133,6 +134,11 @@ async def watch(way: str, args: argparse.Namespace) -> dict[str, Any]:
         stream.close()
     await monitor.close()
     return told
+
+
+def cpu_of(stream: Any) -> list[float]:
+    """Seconds of processor time each shard has used."""
+    return [p.cpu for p in stream._processes if p is not None] if isinstance(stream, Shards) else []
 
 
 def killed(stream: Shards, market: Market) -> dict[str, float]:
@@ -179,8 +185,8 @@ def main() -> None:
             continue
         print(
             f"{head}, resident {told['resident_mb']:,.0f} MB; a bar {told['median']:.2f} s, worst {told['worst']:.2f} "
-            f"(values {told['values']:.2f}, judging {told['judging']:.2f}, CPU of the watching process "
-            f"{told['own_cpu']:.2f}); warm in {told['warm_seconds']:.0f} s"
+            f"(values {told['values']:.2f}, judging {told['judging']:.2f}); processor time a bar: watching process "
+            f"{told['own_cpu']:.2f} s, busiest shard {told['shard_cpu']:.2f} s; warm in {told['warm_seconds']:.0f} s"
             + (f"; saving {told['saving']:.1f} s, back after a kill in {told['back']:.1f} s" if "back" in told else ""),
             flush=True,
         )

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from midas_engine.dsl.registry import Array, Layout, Operator, Params
 
-LEAST_WINDOW = 32
+LEAST_WINDOW = 16
 """Bars of a window below which the whole workspace is kept: copying would cost more than it saves."""
 
 _TURNED = 3  # the counter that says that a block has ended; kernels use the first two

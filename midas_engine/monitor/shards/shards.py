@@ -161,6 +161,11 @@ class Shards:
         return frozenset(name for shard in list(self._down) for name in self._names[shard])
 
     @property
+    def closed(self) -> bool:
+        """It is over: no process is started again."""
+        return self._closed
+
+    @property
     def pids(self) -> tuple[int, ...]:
         """The processes that run."""
         return tuple(p.pid for p in self._processes if p is not None)
@@ -171,9 +176,12 @@ class Shards:
         return tuple(p.resident_mb for p in self._processes if p is not None)
 
     def close(self) -> None:
-        """End the processes."""
+        """End the processes, also while another thread waits for them."""
+        self._closed = True
+        for process in list(self._processes):
+            if process is not None:
+                process.stop()
         with self._turn:
-            self._closed = True
             for process in self._processes:
                 if process is not None:
                     process.close()
@@ -255,6 +263,8 @@ class Shards:
     def _rebuild(self, shard: int, bars: Floats | None = None, command: Mapping[str, Any] | None = None) -> None:
         """Start a shard again and bring it to where it was; then let it take the piece that it did not finish."""
         for tries in range(1, _TRIES + 1):
+            if self._closed:
+                raise MonitorError("the shards were closed")
             try:
                 self._begin(shard).hear_all(self._patience)
                 if self._slot >= 0:
@@ -300,12 +310,12 @@ class Shards:
     def _ended(self, process: ShardProcess) -> None:
         """In a thread: one ended between bars. It is told at once, and built anew before the next bar comes."""
         shard = next((k for k, known in enumerate(self._processes) if known is process), None)
-        if shard is None:
+        if shard is None or self.closed:
             return
         self._is_down(shard, process.how_it_ended())
         with self._turn:
             if self._closed:
-                return
+                return  # meanwhile
             with contextlib.suppress(MonitorError):  # the next bar tries again, and says so
                 if self._processes[shard] is process:
                     self._settle()

@@ -119,18 +119,22 @@ class ShardProcess:
         if code is not None and code < 0:
             with contextlib.suppress(ValueError):
                 return f"ended by {signal.Signals(-code).name}"
-        self._error.seek(0)
-        last = self._error.read()[-2000:].decode("utf-8", "replace").strip().splitlines()
+        last: list[str] = []
+        with contextlib.suppress(ValueError, OSError):  # closed meanwhile
+            self._error.seek(0)
+            last = self._error.read()[-2000:].decode("utf-8", "replace").strip().splitlines()
         return f"exit {code}" + (f": {last[-1][:200]}" if last else "")
 
+    def stop(self) -> None:
+        """End it at once, whatever it does; it holds nothing that is needed."""
+        self._process.kill()
+
     def close(self) -> None:
-        """End it; it has no more to do."""
+        """End it, and let go of what belongs to it."""
+        self.stop()
         for stream in (self._process.stdin, self._process.stdout):
             with contextlib.suppress(OSError):
                 if stream is not None:
                     stream.close()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(_CLOSING_SECONDS)
-        self._process.kill()
         self._process.wait()
         self._error.close()
