@@ -278,3 +278,22 @@ def test_outlook_is_ordered_and_scales() -> None:
     assert math.isnan(outlook(0.0, 1.0).drop_bars)
     for strength in (STRENGTH[0] / 10, STRENGTH[-1] * 10):
         assert outlook(math.sqrt(strength / 8760), 1.0).drop_bars > 0
+
+
+@pytest.mark.parametrize(("after", "what"), [(0.0, "drop_bars"), (-1.0, "flip_bars")])
+def test_the_gauge_of_a_strong_feature_on_days_is_within_a_sixth(after: float, what: str) -> None:
+    """Few bars to an alarm: what scaling leaves out is no longer nothing."""
+    rng = np.random.default_rng(0)
+    rows, healthy, bars, slope, memory = 600, 60, 420, 0.22, 0.9
+    bank = SequentialBank([Reference(slope)] * rows, arl0=365.0)
+    value, waiting, delay = rng.normal(size=rows), np.ones(rows, bool), np.full(rows, np.nan)
+    for t in range(bars):
+        value = memory * value + np.sqrt(1.0 - memory**2) * rng.normal(size=rows)
+        held = np.clip(value, -3.0, 3.0)
+        true = slope / 0.7 * (1.0 if t < healthy else after)
+        bank.update(true * held**2 + held * rng.normal(size=rows), held**2)
+        hit = bank.decay_fired & waiting
+        delay[hit & (t >= healthy)] = t - healthy + 1
+        waiting &= ~hit
+    found = getattr(outlook(slope, 1.0, arl0=365.0), what)
+    assert found == pytest.approx(np.nanmean(delay), rel=0.15)
