@@ -49,6 +49,7 @@ FACES: dict[str, str] = {
     "midas_engine.executor": "Workers: threads, processes, a cluster.",
     "midas_engine.banks": "Lists of expressions judged as one family, the published alphas among them.",
     "midas_engine.calibrate": "How often Midas is fooled on your data.",
+    "midas_engine.compound": "Whether memory makes the next session cheaper.",
     "midas_engine.demo": "Both loops on a market whose truth is known.",
     "midas_engine.runtime": "What the terminal and `midas run` run.",
     "midas_engine.outbound": "What leaves the process, and what comes back.",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _MARK = ".alive"
-_SCRATCH = re.compile(r"midas-(?:panel|calibrate|demo)-([0-9]{1,10})-[a-z0-9_]+")
+_SCRATCH = re.compile(r"midas-(?:panel|calibrate|compound|demo)-([0-9]{1,10})-[a-z0-9_]+")
 
 
 class Alive:

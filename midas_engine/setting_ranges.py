@@ -18,6 +18,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "evaluation.candidate_seconds": (0.1, 3600),
     "evaluation.target": (1, 10_000),
     "evaluation.screened": (0, 10_000_000),
+    "evaluation.memory": (0.0, 1.0),
     "executor.memory_mb": (0, 10_000_000),
     "model.max_tokens": (1, 1_000_000),
     "model.session_calls": (0, 100_000),

@@ -88,6 +88,8 @@ class EvaluationSettings:
         workers: Workers; 0 computes in a thread of this process.
         candidate_seconds: Wall time one candidate may take.
         screened: Raw expressions that a session's local search may screen first, as one family; 0 screens none.
+        memory: How much of what earlier sessions taught a session may use, from 0 (none) to 1; the base's own record
+            turns it further down where it does not hold.
     """
 
     horizons: tuple[int, ...] = (1, 4, 8, 24, 48)
@@ -98,6 +100,7 @@ class EvaluationSettings:
     workers: int = 1
     candidate_seconds: float = 30.0
     screened: int = 4000
+    memory: float = 1.0
 
 
 LEAST_ARL0 = 24

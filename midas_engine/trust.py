@@ -94,6 +94,7 @@ SETTINGS: dict[str, Danger | None] = {
     "evaluation.workers": None,
     "evaluation.candidate_seconds": None,
     "evaluation.screened": None,
+    "evaluation.memory": None,
     "executor.kind": None,
     "executor.memory_mb": None,
     "executor.scheduler": Danger("sends your data's whereabouts and your search to another machine", _never),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import functools
 import json
 import threading
 from typing import TYPE_CHECKING
@@ -32,32 +31,14 @@ from midas_engine.search.evolve import Search, SearchSpace
 from midas_engine.search.grammar import Grammar
 from midas_engine.search.measure import Figures
 from midas_engine.search.variation import crossed, mutated
-from midas_engine.settings import DslLimits, EvaluationSettings, Settings
+from midas_engine.settings import DslLimits, Settings
 from tests.helpers_llm import block, candidates, learning, plan, scripted
 from tests.helpers_loops import events_of, loop_of
+from tests.helpers_search import COLUMNS, SETTINGS, planted_panel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-
-COLUMNS = ("alpha", "beta", "gamma", "close")
-SETTINGS = Settings(evaluation=EvaluationSettings(workers=0, horizons=(1, 4)))
-
-
-@functools.cache
-def _panel(strength: float, seed: int = 3) -> Panel:
-    """Twelve symbols on which the next return follows rank(alpha - beta); the columns are in no template."""
-    rng = np.random.default_rng(seed)
-    bars, symbols = 1600, 12
-    slow = np.zeros((3, bars, symbols))
-    for t in range(1, bars):
-        slow[:, t] = 0.97 * slow[:, t - 1] + 0.24 * rng.standard_normal((3, symbols))
-    drive = np.argsort(np.argsort(slow[0] - slow[1], axis=1), axis=1) / (symbols - 1.0) - 0.5
-    returns = 0.01 * rng.standard_normal((bars, symbols))
-    returns[1:] += 0.01 * strength * drive[:-1]
-    times = np.datetime64("2025-01-01", "ns") + np.arange(bars) * np.timedelta64(3600, "s")
-    fields = dict(zip(COLUMNS[:3], slow, strict=True)) | {"close": 100.0 * np.exp(np.cumsum(returns, axis=0))}
-    return Panel(times, [f"S{i:02d}" for i in range(symbols)], fields, 3600)
 
 
 def test_trees_are_valid_and_cover_every_pair_of_columns_before_any_comes_again() -> None:
@@ -101,14 +82,14 @@ def test_the_search_asks_nothing_that_mixes_units_or_says_only_a_sign() -> None:
 
 
 def test_what_is_refused_by_its_text_is_no_evaluation() -> None:
-    judge = PanelJudge(_panel(0.0), SETTINGS, {})
+    judge = PanelJudge(planted_panel(0.0), SETTINGS, {})
     found = judge.screened(["close", "alpha - beta", "nothing"])
     assert [f.scored for f in found] == [False, True, False]
     assert found[0].refused.startswith("text: close is a price")
 
 
 def test_screening_sees_nothing_of_the_bars_that_check_it() -> None:
-    panel = _panel(0.5)
+    panel = planted_panel(0.5)
     changed = np.array(panel.values("close"))
     changed[900:] *= np.exp(np.cumsum(np.random.default_rng(4).normal(0.0, 0.02, changed[900:].shape), axis=0))
     other = Panel(panel.timestamps, panel.symbols, dict(panel.fields) | {"close": changed}, 3600)
@@ -119,7 +100,7 @@ def test_screening_sees_nothing_of_the_bars_that_check_it() -> None:
 
 
 def test_twins_are_told_and_pay_little_for_one_another() -> None:
-    judge = PanelJudge(_panel(0.5), SETTINGS, {})
+    judge = PanelJudge(planted_panel(0.5), SETTINGS, {})
     first, twin, noise = judge.family(["alpha - beta", "2 * alpha - 1.9 * beta", "gamma"], 0.05)
     assert (first.alike, twin.alike, noise.alike) == (-1, 0, -1)
     assert first.p < 0.01 < noise.p
@@ -130,7 +111,7 @@ async def test_a_session_finds_what_no_template_spells_and_charges_one_family(
     tmp_path: Path, strength: float, budget: int
 ) -> None:
     loop = loop_of(tmp_path, LocalResearcher(5), settings=SETTINGS, screened=budget)
-    events = await events_of(loop, PanelAssessor(_panel(strength), SETTINGS), "anything that predicts")
+    events = await events_of(loop, PanelAssessor(planted_panel(strength), SETTINGS), "anything that predicts")
     ended = events[-1]
     assert isinstance(ended, ev.SessionEnded)
     said = "".join(e.text for e in events if isinstance(e, ev.TokensStreamed))
@@ -155,7 +136,7 @@ async def test_the_next_session_starts_from_the_archive_and_looks_elsewhere(tmp_
     proposed, said = [], []
     for seed in (5, 6):
         loop = loop_of(tmp_path, LocalResearcher(seed), settings=SETTINGS, screened=240)
-        events = await events_of(loop, PanelAssessor(_panel(0.7), SETTINGS), "anything that predicts")
+        events = await events_of(loop, PanelAssessor(planted_panel(0.7), SETTINGS), "anything that predicts")
         proposed.append([e.expression for e in events if isinstance(e, ev.ExpressionProposed) and "screened" in e.name])
         said.append("".join(e.text for e in events if isinstance(e, ev.TokensStreamed)))
     assert "; 0 elites of this data are known" in said[0]
@@ -168,7 +149,7 @@ async def test_what_a_model_wrote_enters_the_archive_and_its_next_prompt(tmp_pat
     text = "alpha - 0.3 * beta"
     researcher = scripted(plan(), candidates(text), block(name=None, expression=None), plan(), candidates(), learning())
     loop = loop_of(tmp_path, researcher, settings=SETTINGS, max_iterations=2, candidates_per_iter=1)
-    events = await events_of(loop, PanelAssessor(_panel(0.7), SETTINGS), "anything that predicts")
+    events = await events_of(loop, PanelAssessor(planted_panel(0.7), SETTINGS), "anything that predicts")
     (scored,) = [e for e in events if isinstance(e, ev.CandidateScored)]
     (kept,) = (loop.kb.path / "knowledge" / "archive").glob("*.json")
     (elite,) = Archive.from_json(json.loads(kept.read_text(encoding="utf-8"))["elites"])
@@ -196,7 +177,7 @@ class _Breaks(PanelAssessor):
 
 async def test_a_screen_that_breaks_is_said_and_charged_and_the_session_goes_on(tmp_path: Path) -> None:
     loop = loop_of(tmp_path, LocalResearcher(5), settings=SETTINGS, screened=400)
-    events = await events_of(loop, _Breaks(_panel(0.0), SETTINGS), "anything that predicts")
+    events = await events_of(loop, _Breaks(planted_panel(0.0), SETTINGS), "anything that predicts")
     said = "".join(e.text for e in events if isinstance(e, ev.TokensStreamed))
     assert "(screening ended: the worker died)" in said
     with TrialLedger(loop.kb.journal_path, read_only=True) as ledger:
@@ -209,7 +190,7 @@ async def test_batches_wait_for_a_worker_outside_of_their_own_time(monkeypatch: 
     settings = dataclasses.replace(
         SETTINGS, evaluation=dataclasses.replace(SETTINGS.evaluation, candidate_seconds=0.1)
     )  # fmt: skip
-    assessor = PanelAssessor(_panel(0.0), settings)
+    assessor = PanelAssessor(planted_panel(0.0), settings)
     await assessor.start({})
     release, plain = threading.Event(), PanelJudge.screened
 

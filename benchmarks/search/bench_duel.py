@@ -2,11 +2,11 @@
 
     python benchmarks/search/bench_duel.py --seed 1000 --markets 5 [--formulas 3] [--ic 0.05]
 
-A mixed market holds several planted formulas (`planted_markets.py`). Ours is one default session. gplearn (Stephens
-2015) gets as many evaluations on the same research bars, the same score (normal scores across symbols), its whole
-function set, and more than the bare columns: every column also against its own last day and week (`ts_zscore`), so that
-it can express windows it does not have. The dozen best of its programs that differ go through the same six agents.
-Found: a feature that passed them correlates at least 0.7 with a planted one; each planted one counts once. An
+A mixed market holds several planted formulas (`midas_engine.compound.markets`). Ours is one default session. gplearn
+(Stephens 2015) gets as many evaluations on the same research bars, the same score (normal scores across symbols), its
+whole function set, and more than the bare columns: every column also against its own last day and week (`ts_zscore`),
+so that it can express windows it does not have. The dozen best of its programs that differ go through the same six
+agents. Found: a feature that passed them correlates at least 0.7 with a planted one; each planted one counts once. An
 evaluation is every expression whose values met a return, screening included, for both.
 """
 
@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from bench_find import LIKE, searched
-from planted_markets import COLUMNS, correlation, market, planted, ranked
 
+from midas_engine.compound.markets import COLUMNS, correlation, market, planted, ranked
 from midas_engine.dsl import FeatureEngine
 from midas_engine.evaluator import evaluate_values, judge
 from midas_engine.loops.worker import PanelJudge

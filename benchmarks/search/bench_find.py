@@ -3,13 +3,13 @@
     python benchmarks/search/bench_find.py --seed 1000 --markets 30 [--ic 0.06 | --ic 0] [--sessions N] [--out FILE]
         [--seconds N]
 
-Each market is one of `planted_markets.py`: 20 symbols, 8,760 hourly bars, ten columns, one formula of up to three
-operators on two columns. Found: a feature that passed every gate on the research part correlates at least 0.7 with the
-planted one (normal scores across symbols). `--ic 0` plants nothing and counts what is let through. Seeds below 1000
-were used to tune the search; those from 1000 on were not looked at before it was done. CPU time is of the session
-alone, in one thread; what drew the market is not counted. With `--sessions` above one a miss is followed by further
-sessions in the same base, each with a seed of its own, and CPU time and evaluations add up. With `--out` every market's
-outcome is kept and a second run goes on where the first ended (`--seconds` ends one).
+Each market is one of `midas_engine.compound.markets`: 20 symbols, 8,760 hourly bars, ten columns, one formula of up
+to three operators on two columns. Found: a feature that passed every gate on the research part correlates at least
+0.7 with the planted one (normal scores across symbols). `--ic 0` plants nothing and counts what is let through. Seeds
+below 1000 were used to tune the search; those from 1000 on were not looked at before it was done. CPU time is of the
+session alone, in one thread; what drew the market is not counted. With `--sessions` above one a miss is followed by
+further sessions in the same base, each with a seed of its own, and CPU time and evaluations add up. With `--out`
+every market's outcome is kept and a second run goes on where the first ended (`--seconds` ends one).
 """
 
 from __future__ import annotations
@@ -23,9 +23,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from planted_markets import correlation, planted, ranked
-
 from midas_engine import events as ev
+from midas_engine.compound.markets import correlation, planted, ranked
 from midas_engine.dsl import FeatureEngine
 from midas_engine.evaluator.trials.ledger import TrialLedger
 from midas_engine.kb import KnowledgeBase

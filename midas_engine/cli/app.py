@@ -30,6 +30,7 @@ VERBS = {
     "tearsheet": f"{_HERE}.tearsheet:tearsheet",
     "book": f"{_HERE}.book:book",
     "calibrate": f"{_HERE}.calibrate:calibrate",
+    "compound": f"{_HERE}.compound:compound",
     "ledger": f"{_HERE}.ledger:ledger",
     "learnings": f"{_HERE}.learnings:learnings",
     **{
@@ -76,6 +77,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "explain",
         "tearsheet",
         "calibrate",
+        "compound",
         "ledger",
         "learnings",
     ),

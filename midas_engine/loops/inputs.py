@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from midas_engine.loops.config import OfflineLoopConfig  # noqa: TC001  (read from its record by these types)
-from midas_engine.memory.lessons import retire
 from midas_engine.memory.reading import read_trials
-from midas_engine.memory.search import related
-from midas_engine.memory.tries import memory_lines
+from midas_engine.memory.remember import Memory, Remembered, retrieved
 from midas_engine.models import FeatureState, LearningDocument
 from midas_engine.proposer.prompts import PLACES, check_places
+from midas_engine.proposer.recall import Recall
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from midas_engine.kb import KnowledgeBase
     from midas_engine.settings import Settings
 
-RELATED_LEARNINGS = 6
+TRIED = 2_000
 BESIDE = 100
 """Candidates that every find is compared with: each costs a correlation per evaluation, and its values in memory."""
 PROMPTS = ("plan", "generate", "refine", "learn")
@@ -40,6 +39,8 @@ class SessionInputs:
         retired: Lessons that later trials contradict, with the reason: set aside before this session.
         thresholds: The gates.
         problem: Why thresholds.json was not taken; empty when it was.
+        recall: The forms that its lessons claim.
+        tried: Canonical forms that were scored, by data set.
         prompts: Prompt templates by name; empty for a researcher without a model.
         settings: The sections of the settings it depends on, the data's source and the seed.
         config: Its budget.
@@ -61,6 +62,8 @@ class SessionInputs:
     beside: dict[str, str] = field(default_factory=dict)
     memory: tuple[str, ...] = ()
     retired: tuple[str, ...] = ()
+    recall: Recall = Recall()
+    tried: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def restored(self, settings: Settings) -> Settings:
         """`settings` with the sections the session depends on as they were."""
@@ -85,8 +88,11 @@ def gather(
     regime: str,
     existing: Mapping[str, str] | None,
     model: tuple[str, str] | None,
+    remember: Memory = retrieved,
 ) -> SessionInputs:
-    """Read the base. Blocking; `model` names the provider and model of a researcher that asks one.
+    """Read the base. Blocking.
+
+    `model` names the provider and model of a researcher that asks one, `remember` chooses what of its memory is given.
 
     Raises:
         SettingsError: A prompt template has a place that nothing fills.
@@ -100,24 +106,25 @@ def gather(
     prompts = {name: kb.prompt(name) for name in PROMPTS} if model is not None else {}
     for name, text in prompts.items():
         check_places(text, PLACES[name], f"{kb.path.name}/proposer/prompts/{name}.md")
-    learnings, memory, retired = _remembered(kb, goal) if config.use_learnings else ((), (), ())
+    used = settings.evaluation.memory if config.use_learnings else 0.0
+    past = remember(kb, goal) if used > 0.0 else Remembered()
+    past = dataclasses.replace(past, recall=dataclasses.replace(past.recall, factor=past.recall.factor * used))
     kept: dict[str, Any] = {name: dataclasses.asdict(getattr(settings, name)) for name in _SECTIONS}
     kept["model"].pop("base_url")  # where it was asked is nobody's business later
     return SessionInputs(
         goal=goal, regime=regime, existing=dict(existing), named=candidates | dict(existing), thresholds=thresholds,
-        problem=problem, skills=kb.skills(), learnings=learnings, memory=memory, retired=retired,
-        prompts=prompts, config=config,
+        problem=problem, skills=kb.skills(), learnings=past.learnings, memory=past.lines, retired=past.retired,
+        recall=past.recall, tried=_tried(kb) if used > 0.0 else {}, prompts=prompts, config=config,
         settings=kept | {"data": settings.data, "seed": settings.seed, "target": settings.target},
         researcher={"provider": model[0], "model": model[1]} if model is not None else {},
         beside={r.name: r.expression for r in waiting[-BESIDE:] if r.name not in existing},
     )  # fmt: skip
 
 
-def _remembered(kb: KnowledgeBase, goal: str) -> tuple[tuple[LearningDocument, ...], tuple[str, ...], tuple[str, ...]]:
-    """The learnings that speak to the goal and still stand, the table of tries, and what was retired."""
-    trials = read_trials(kb)
-    documents = kb.learnings()
-    near = related(documents, goal, 2 * RELATED_LEARNINGS)
-    gone = retire(kb, near, trials)
-    stand = tuple(d for d in near if d.path not in gone)[:RELATED_LEARNINGS]
-    return stand, memory_lines(trials, goal), tuple(f"{path}: {why}" for path, why in gone.items())
+def _tried(kb: KnowledgeBase) -> dict[str, tuple[str, ...]]:
+    """The newest canonical forms that were scored, by data set: there they are answered from the record."""
+    found: dict[str, list[str]] = {}
+    for trial in read_trials(kb)[-TRIED:]:
+        if trial.outcome == "scored":
+            found.setdefault(trial.snapshot, []).append(trial.canonical)
+    return {snapshot: tuple(forms) for snapshot, forms in found.items()}

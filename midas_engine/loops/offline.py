@@ -42,7 +42,7 @@ class OfflineCompoundLoop:
         kb: Where candidates and learnings go.
         make_researcher: Called with every session: a researcher remembers within one.
         keywords: The fields of `LoopOptions`: `promoter`, `config`, `settings`, `clock`, `ledger`, `journal`,
-            `existing_features`, `spread_cost_bps`.
+            `existing_features`, `spread_cost_bps`, `memory`.
     """
 
     def __init__(
@@ -56,6 +56,7 @@ class OfflineCompoundLoop:
         self.settings = options.settings or Settings()
         self.clock: Clock = options.clock or WallClock()
         self.ledger = options.ledger
+        self.memory = options.memory
         self._journal = options.journal
         self._make_researcher = make_researcher
         self._promoter = options.promoter

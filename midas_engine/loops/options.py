@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypedDict
 
+from midas_engine.memory.remember import retrieved
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
     from midas_engine.evaluator.trials.ledger import TrialLedger
     from midas_engine.journal import Journal
     from midas_engine.loops.config import OfflineLoopConfig
+    from midas_engine.memory.remember import Memory
     from midas_engine.promoter import FeaturePromoter
     from midas_engine.settings import Settings
 
@@ -27,6 +30,7 @@ class LoopKeywords(TypedDict, total=False):
     journal: Journal | None
     existing_features: pd.DataFrame | None
     spread_cost_bps: float | None
+    memory: Memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +46,7 @@ class LoopOptions:
         journal: Where events, model calls and the session's summary are kept; None keeps none.
         existing_features: For `run`: deployed features as a frame.
         spread_cost_bps: For `run`: the original's one cost number.
+        memory: What a session is given of the base's memory; the lessons that speak to its goal.
     """
 
     promoter: FeaturePromoter | None = None
@@ -52,3 +57,4 @@ class LoopOptions:
     journal: Journal | None = None
     existing_features: pd.DataFrame | None = None
     spread_cost_bps: float | None = None
+    memory: Memory = retrieved

@@ -40,4 +40,7 @@ def fixed_context(given: SessionInputs, assessor: Assessor, settings: Settings, 
         iterations=config.max_iterations,
         planned_trials=config.planned_trials,
         memory=given.memory,
+        recall=given.recall,
+        snapshot=assessor.snapshot_id,
+        tried=given.tried.get(assessor.snapshot_id, ()),
     )

@@ -72,8 +72,8 @@ class SessionScreen:
         self._assessor, self._account, self._voice = assessor, account, voice
         self.budget, self.slots = config.screened, FAMILY_SLOTS
         self.horizon = horizon = account.horizon
-        self.level = error * FAMILY_SLOTS / config.planned_trials
-        self.evaluated = 0
+        self.level = self.tested = self._whole = error * FAMILY_SLOTS / config.planned_trials
+        self.evaluated = self._charged = 0
         self.archive = Archive()
         mark = hashlib.sha256(f"{assessor.snapshot_id} {horizon}".encode()).hexdigest()[:16]
         self._path = f"{FOLDER}/{mark}.json"
@@ -120,19 +120,25 @@ class SessionScreen:
         self.evaluated += sum(figures.scored for figures in flat)
         return flat
 
-    async def check(self, texts: Sequence[str]) -> list[Finalist]:
-        """The one test of the family, charged before anyone hears it. Those that hold come first.
+    async def check(self, texts: Sequence[str], share: float = 0.0, recalled: int = 0) -> list[Finalist]:
+        """The one test of a family, charged before anyone hears it. Those that hold come first.
 
-        A family without finalists is charged too: its trees were tried.
+        A family without finalists is charged too: its trees were tried. Two families of a session share its level.
         """
-        found = await self._assessor.check_family(texts, self.level) if texts else []
-        holds = [f for f in found if f.p <= self.level]
-        await self._account.charge_family(found, self.evaluated, self.level)
+        level = self.tested = self._whole * share if share else self.level
+        self.level -= level
+        found = await self._assessor.check_family(texts, level) if texts else []
+        holds = [f for f in found if f.p <= level]
+        evaluated = self.evaluated - self._charged
+        self._charged = self.evaluated
+        about = {"recalled": recalled, "held": len(holds)} if recalled else {}
+        await self._account.charge_family(found, evaluated, level, about)
+        of = "spellings of what memory recalls" if recalled else "expressions"
         self._voice.say(
-            f"screened {self.evaluated:,} expressions on the first half of the research part, as one family; of its "
-            f"{len(found)} finalists {len(holds)} hold on the second half at {self.level:.2%}\n"
+            f"screened {evaluated:,} {of} on the first half of the research part, as one family; of its "
+            f"{len(found)} finalists {len(holds)} hold on the second half at {level:.2%}\n"
         )
-        return sorted(found, key=lambda f: (f.p > self.level, -f.t))
+        return sorted(found, key=lambda f: (f.p > level, -f.t))
 
     async def enter(self, proposal: Proposal, result: TrialResult, island: str) -> None:
         """What became of a proposal, into the archive; one of a model that it does not hold is measured for it.
@@ -169,7 +175,7 @@ class SessionScreen:
         """Write the archive; a disk that refuses is said and stops nothing."""
         if self._kb is None or not len(self.archive):
             return
-        text = json.dumps({"version": 1, "horizon": self.horizon, "elites": self.archive.to_json()[:KEPT]})
+        text = json.dumps({"version": 1, "horizon": self.horizon, "elites": self.archive.to_json(KEPT)})
         try:
             await asyncio.to_thread(self._kb.save_text, self._path, text)
         except (MidasError, OSError) as error:

@@ -136,7 +136,8 @@ class Session:
         if isinstance(researcher, AsksModel):
             model = researcher.through(lambda client: RecordedClient(client, record))
         read = functools.partial(
-            gather, loop.kb, loop.settings, config, self.goal, self._regime, self._existing, model
+            gather, loop.kb, loop.settings, config, self.goal, self._regime, self._existing, model,
+            loop.memory,
         )  # fmt: skip
         given = self._given = await record.answer("inputs", SessionInputs, lambda: asyncio.to_thread(read))
         destination = researcher.destination if isinstance(researcher, GoesSomewhere) else ""
@@ -145,6 +146,8 @@ class Session:
             self._voice.say(f"thresholds.json was refused, the last good ones are used: {given.problem}\n")
         for line in given.retired:
             self._voice.say(f"a lesson is retired, {line}\n")
+        if given.recall.forms and given.recall.told:
+            self._voice.say(given.recall.told + "\n")
         self._existing = self._computable(given.existing)
         await self._assessor.start(self._computable(given.beside) | self._existing)
         # A user's engine says only now which columns it has. What does not parse reaches no prompt either.

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from midas_engine.kb import KnowledgeBase
     from midas_engine.loops.config import OfflineLoopConfig
     from midas_engine.loops.session_record import SessionRecord
+    from midas_engine.memory.remember import Memory
     from midas_engine.models import FeatureRecord
     from midas_engine.proposer.protocol import Researcher
     from midas_engine.settings import DslLimits, Settings
@@ -24,6 +25,7 @@ class SessionHost(Protocol):
     settings: Settings
     clock: Clock
     ledger: TrialLedger | None
+    memory: Memory
 
     def new_researcher(self) -> Researcher:
         """A researcher for one session."""

@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from midas_engine.clock import Clock
@@ -88,13 +88,15 @@ class TrialAccount:
             key, score_t=e.score_t, p=e.score_p, accepted=verdict.overall_pass, summary=summary, outcome="scored"
         )
 
-    async def charge_family(self, finalists: Sequence[Finalist], evaluated: int, level: float) -> bool:
+    async def charge_family(
+        self, finalists: Sequence[Finalist], evaluated: int, level: float, about: Mapping[str, Any] | None = None
+    ) -> bool:
         """Charge a screened family: one trial, whatever it held; False when the very same one was paid for before."""
         text = "\n".join(f.text for f in finalists)
         key = self.key(f"screened family {hashlib.sha256(text.encode()).hexdigest()[:16]} of {evaluated}")
         summary = {
             "name": "screened family", "evaluated": evaluated, "level": level,
-            "finalists": [[f.text[:400], f.t, f.p] for f in finalists], **self.about,
+            "finalists": [[f.text[:400], f.t, f.p] for f in finalists], **self.about, **(about or {}),
         }  # fmt: skip
         best = min((f.p for f in finalists if math.isfinite(f.p)), default=None)
         return await self._record(key, outcome="screened", p=best, summary=summary)

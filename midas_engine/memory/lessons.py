@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 # A later try speaks for a lesson that says something works from here on, and against it below.
 SPEAKS_FOR_T, SPEAKS_AGAINST_T = 2.0, 1.0
 RETIRED_AT = 3
+CLAIM_RETIRED_AT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Standing:
         evidence: Trials that it was drawn from (their numbers in the ledger).
         confirmed: Later trials that speak for it.
         contradicted: Later trials that speak against it.
+        against: Data sets of those.
     """
 
     path: str
@@ -38,10 +40,13 @@ class Standing:
     evidence: tuple[int, ...]
     confirmed: tuple[int, ...]
     contradicted: tuple[int, ...]
+    against: int = 0
 
     @property
     def retired(self) -> bool:
-        """Whether it should be quoted no more."""
+        """Whether it should be quoted no more; a bare claim, without a trial of its own, after two data sets."""
+        if not self.evidence and self.works and not self.confirmed and self.against >= CLAIM_RETIRED_AT:
+            return True
         return len(self.contradicted) >= RETIRED_AT and len(self.contradicted) > 2 * len(self.confirmed)
 
     @property
@@ -78,7 +83,8 @@ def standing(document: LearningDocument, trials: Sequence[Trial]) -> Standing:
     bad = tuple(t.seq for t in later if not t.accepted and float(t.score_t or 0) < SPEAKS_AGAINST_T)
     passes = tuple(t.seq for t in later if t.accepted)
     confirmed, contradicted = (good, bad) if works else (bad, passes)
-    return Standing(document.path, document.title, works, tuple(t.seq for t in own), confirmed, contradicted)
+    against = len({t.snapshot for t in later if t.seq in contradicted})
+    return Standing(document.path, document.title, works, tuple(t.seq for t in own), confirmed, contradicted, against)
 
 
 def retire(kb: KnowledgeBase, documents: Sequence[LearningDocument], trials: Sequence[Trial]) -> dict[str, str]:

@@ -22,6 +22,9 @@ _WORD = re.compile(r"[^\W_]{1,60}")
 # Words that every learning has: they tell nothing apart.
 _STOP = frozenset(("a", "an", "and", "are", "as", "at", "be", "by", "for", "from", "has", "in", "is", "it", "its", "of",
                    "on", "or", "that", "the", "this", "to", "was", "were", "with"))  # fmt: skip
+# Words of a goal that name nothing in particular, without their plural's s.
+_OPEN = frozenset(("anything", "any", "something", "thing", "what", "predict", "next", "bar", "return", "signal",
+                   "feature", "alpha", "find", "new", "good", "idea", "work"))  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,20 @@ def related(documents: Sequence[LearningDocument], goal: str, n: int) -> list[Le
             seen.add(said)
             found.append(document)
     return found[:n]
+
+
+def speaking(documents: Sequence[LearningDocument], goal: str) -> list[LearningDocument]:
+    """Those that are about what sets the goal apart: a word of it that not every one of them has.
+
+    A goal that names nothing in particular ("anything that predicts") is spoken to by all.
+    """
+    words = [_words(f"{d.title} {d.research_goal} {d.pattern_identified} {' '.join(d.tags)}") for d in documents]
+    rest = {w for w in _words(goal) - _OPEN if not all(w in own for own in words)}
+    return [d for d, own in zip(documents, words, strict=True) if not rest or rest & own]
+
+
+def _words(text: str) -> set[str]:
+    return {w.removesuffix("s") for w in _WORD.findall(text.lower()) if w not in _STOP}
 
 
 def _plain(text: str) -> str:

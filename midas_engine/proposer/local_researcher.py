@@ -19,8 +19,9 @@ from midas_engine.kb.names import MAX_NAME
 from midas_engine.proposer.families import FAMILIES, Template, families_of
 from midas_engine.proposer.protocol import DiagnosisDraft, LearningDraft, Plan, Proposal
 from midas_engine.proposer.reading import best_by_family, gates_short, ranked, remedy
+from midas_engine.proposer.recalled import recalled
 from midas_engine.proposer.rewrites import negated, scaled, smoothed
-from midas_engine.proposer.screened import tried
+from midas_engine.proposer.screened import Step, screened, tried
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -51,7 +52,7 @@ class LocalResearcher:
 
     def __init__(self, seed: int = 7) -> None:
         self._seed, self._rng = seed, np.random.default_rng(seed)
-        self._searched = False
+        self._searched: list[Step] = []
         self._ideas: deque[Proposal] = deque()
         self._seen: set[str] = set()
         self._read: set[str] = set()
@@ -90,9 +91,10 @@ class LocalResearcher:
         self._remember(context)
         validator = DSLValidator(context.columns, context.limits)
         chosen: list[Proposal] = []
-        if not self._searched:
-            self._searched = True
-            self._ideas = deque(await tried(context, self._seed, self._name, on_text))
+        for step in (recalled, screened):  # what is remembered first: it may save the search
+            if not self._ideas and step not in self._searched:
+                self._searched.append(step)
+                self._ideas.extend(await tried(step, context, self._seed, self._name, on_text))
         descendants = self._descendants(context) if self._target is not None else iter(())
         for proposal in chain(self._dealt(), self._mixed(descendants, self._fresh(context), count)):
             key = self._new_key(proposal.expression, context)
@@ -291,16 +293,14 @@ class LocalResearcher:
     # -- memory ----------------------------------------------------------------------------------
 
     def _remember(self, context: ResearchContext) -> None:
-        for expression in [r.expression for r in context.results] + [
-            e for d in context.learnings for e in d.expressions
-        ]:
+        for expression in [*context.tried, *(r.expression for r in context.results)]:
             if expression in self._read:
                 continue
             self._read.add(expression)
             try:
                 self._seen.add(canonical(expression))
             except ExpressionError:
-                continue  # an old learning may use what this data or version lacks
+                continue  # an old trial may use what this version lacks
 
     def _new_key(self, expression: str, context: ResearchContext) -> str | None:
         try:

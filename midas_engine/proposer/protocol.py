@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from midas_engine.hypothesis import Hypothesis
+from midas_engine.proposer.recall import Recall
 from midas_engine.settings import DslLimits
 
 if TYPE_CHECKING:
@@ -97,7 +98,8 @@ class Screening(Protocol):
         archive: Elites of this data; `archive.examples()` is what a prompt shows of it.
         budget: Evaluations at most.
         slots: Finalists that may be proposed: what the session's line was drawn for.
-        level: Of the family's test.
+        level: What is left of the level for families' tests.
+        tested: The level of the last family's test.
         horizon: Target in bars.
         evaluated: Expressions that met a return so far.
     """
@@ -106,6 +108,7 @@ class Screening(Protocol):
     budget: int
     slots: int
     level: float
+    tested: float
     horizon: int
     evaluated: int
 
@@ -113,8 +116,14 @@ class Screening(Protocol):
         """Figures on the screening slice, in order."""
         ...
 
-    async def check(self, texts: Sequence[str]) -> list[Finalist]:
-        """The family's one test on the check slice, charged; those that hold come first."""
+    async def check(self, texts: Sequence[str], share: float = 0.0, recalled: int = 0) -> list[Finalist]:
+        """The family's one test on the check slice, charged; those that hold come first.
+
+        Args:
+            texts: The finalists.
+            share: Of the session's level for families; 0 takes what is left of it.
+            recalled: Forms of memory that the finalists are of.
+        """
         ...
 
     async def keep(self) -> None:
@@ -140,6 +149,9 @@ class ResearchContext:
         skills: Skill documents by name.
         results: What this session tried so far.
         learnings: What earlier sessions taught, most relevant first.
+        recall: The forms that lessons claim, and how far they may be used.
+        snapshot: Content hash of the data.
+        tried: Canonical forms that earlier sessions scored on this very data.
         screen: Scores raw trees by the thousand, and holds the archive; None where nothing is screened.
     """
 
@@ -165,6 +177,9 @@ class ResearchContext:
     current_plan: Plan | None = None
     memory: Sequence[str] = ()
     screen: Screening | None = None
+    recall: Recall = Recall()
+    snapshot: str = ""
+    tried: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from midas_engine.errors import MidasError
@@ -13,8 +14,6 @@ from midas_engine.proposer.rewrites import negated
 from midas_engine.search.evolve import Search, SearchSpace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from midas_engine.proposer.protocol import OnText, ResearchContext, Screening
     from midas_engine.search.archive import Elite
 
@@ -45,7 +44,7 @@ async def screened(
     found: list[Proposal] = []
     for finalist in await screen.check(list(elites)):
         elite = elites[finalist.text]
-        if finalist.p > screen.level:
+        if finalist.p > screen.tested:
             told = f"t {finalist.t:+.1f} on bars it was not picked on, p {finalist.p:.2g}"
             screen.archive.update(dataclasses.replace(elite, fate="the check slice", figure=told))
         elif len(found) < screen.slots:
@@ -74,12 +73,18 @@ def _classics(context: ResearchContext) -> list[str]:
     ]
 
 
-async def tried(context: ResearchContext, seed: int, name: Callable[[str], str], on_text: OnText) -> list[Proposal]:
-    """`screened`, where there is a screen; a screen that breaks is said and costs the session nothing else."""
+Step = Callable[["ResearchContext", "Screening", int, Callable[[str], str], "OnText"], Awaitable[list[Proposal]]]
+"""A way to propose by screening: `screened` or `recalled`."""
+
+
+async def tried(
+    step: Step, context: ResearchContext, seed: int, name: Callable[[str], str], on_text: OnText
+) -> list[Proposal]:
+    """What a step brings, where there is a screen; one that breaks is said and costs the session nothing else."""
     if context.screen is None or context.screen.budget == 0:
         return []
     try:
-        return await screened(context, context.screen, seed, name, on_text)
+        return await step(context, context.screen, seed, name, on_text)
     except MidasError as error:
         on_text(f"(screening ended: {error.message})\n")
         await context.screen.check([])  # what was scored until then is charged all the same

@@ -7,7 +7,7 @@ parents are drawn from all of them. It is plain data and lives in the base, by d
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -153,9 +153,10 @@ class Archive:
             "failures": tuple(e.line for e in failed),
         }
 
-    def to_json(self) -> list[dict[str, Any]]:
-        """Plain data."""
-        return [asdict(e) for e in self.ranked()]
+    def to_json(self, most: int | None = None) -> list[dict[str, Any]]:
+        """Plain data, the best `most` of them."""
+        names = [f.name for f in fields(Elite)]
+        return [{name: getattr(e, name) for name in names} for e in self.ranked()[:most]]
 
     @classmethod
     def from_json(cls, rows: Iterable[Mapping[str, Any]]) -> Archive:

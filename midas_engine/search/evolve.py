@@ -34,6 +34,8 @@ FRESH = 0.35
 """Share of a batch that is drawn anew once something shows: the rest of the columns may hold another signal."""
 ATOMS = 8
 """One evaluation in so many goes to columns under a single operator, before anything is put together."""
+STEPS = 6
+"""Generations of a search that only climbs."""
 QUIET = 14
 """Batches without a better elite among the best after which climbing is done."""
 
@@ -64,6 +66,7 @@ class Search:
         archive: Elites of earlier sessions on this data.
         seeds: Expressions of the model's island: a model's, or those of templates.
         budget: Evaluations at most.
+        climbs: Only change what the archive holds; nothing is drawn anew.
     """
 
     def __init__(
@@ -73,6 +76,8 @@ class Search:
         archive: Archive | None = None,
         seeds: Sequence[str] = (),
         budget: int = 3000,
+        *,
+        climbs: bool = False,
     ) -> None:
         self.space, self.budget = space, budget
         self.archive = archive if archive is not None else Archive()
@@ -85,7 +90,9 @@ class Search:
         self._islands: dict[str, str] = {}
         self._queue: list[tuple[Node | None, str]] = [(self._read(text), "model") for text in seeds]
         atoms = self._grammar.atoms()
-        self._queue += [(atom, "grammar") for atom in atoms[: budget // ATOMS]]
+        self._queue += [(atom, "grammar") for atom in atoms[: 0 if climbs else budget // ATOMS]]
+        self._climbs = climbs
+        self._batch = max(1, budget // STEPS) if climbs else BATCH
         self._best = 0.0
         self._quiet = 0
         self._closed = [e.sketch for e in self.archive if not e.open]
@@ -102,7 +109,7 @@ class Search:
 
     def ask(self) -> list[str]:
         """The next batch of new trees, as text."""
-        wanted = min(BATCH, self.budget - self.evaluated)
+        wanted = min(self._batch, self.budget - self.evaluated)
         batch: list[str] = []
         while self._queue and len(batch) < wanted:
             self._offer(*self._queue.pop(0), batch)
@@ -115,7 +122,7 @@ class Search:
 
     def _made(self, parents: list[Elite]) -> tuple[Node | None, str]:
         draw = self._rng.random()
-        fresh = FRESH if self._best >= SHOWN_T else 0.6
+        fresh = 0.0 if self._climbs else FRESH if self._best >= SHOWN_T else 0.6
         if not parents or draw < fresh:
             return self._grammar.tree(), "grammar"
         first = self._drawn(parents)

@@ -119,7 +119,7 @@ def calibrate(shared: Shared, typed: CalibrateOptions) -> None:
     shared.show(document, lambda: text(found) + (f"\n\nReport: {document['report']}" if typed.out is not None else ""))
 
 
-def progress_bar() -> Callable[[int, int, float], None]:
+def progress_bar(what: str = "calibrating", of_what: str = "replays") -> Callable[[int, int, float], None]:
     """A bar that rewrites its line on a terminal; a line every tenth of the way where there is none."""
     live = sys.stderr.isatty()
     told = [-1]
@@ -134,6 +134,6 @@ def progress_bar() -> Callable[[int, int, float], None]:
                 click.echo(err=True)
         elif int(share * 10) > told[0]:
             told[0] = int(share * 10)
-            click.echo(f"calibrating: {done} of {of} replays, {seconds:.0f} s{left}", err=True)
+            click.echo(f"{what}: {done} of {of} {of_what}, {seconds:.0f} s{left}", err=True)
 
     return tell

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from midas_engine.dsl import FeatureEngine
+from midas_engine.dsl.expression import parse
+from midas_engine.dsl.nominal import nominal_size
 from midas_engine.dsl.registry import OPERATORS, Kind
 from midas_engine.errors import MidasError
 from midas_engine.loops.worker import PanelJudge
@@ -25,6 +27,7 @@ from midas_engine.stats.ranks import blank_flat_rows, own_ranks, sort_rows
 
 if TYPE_CHECKING:
     from midas_engine.settings import Settings
+    from midas_engine.stats._jit import Floats
 
 COLUMNS = (
     "open", "high", "low", "close", "volume", "quote_volume", "trades", "taker_buy_volume", "funding_rate",
@@ -40,10 +43,10 @@ class Planted:
 
     panel: Panel
     formula: str
-    values: np.ndarray | None
+    values: Floats | None
 
 
-def ranked(values: np.ndarray) -> np.ndarray:
+def ranked(values: Floats) -> Floats:
     """Normal scores across symbols, 0 where unknown. [T, S]."""
     rows = np.array(values, dtype=np.float64)
     rows[~np.isfinite(rows)] = np.nan
@@ -52,7 +55,7 @@ def ranked(values: np.ndarray) -> np.ndarray:
     return np.nan_to_num(scores_of_ranks(ranks, counts, 10))
 
 
-def correlation(a: np.ndarray, b: np.ndarray) -> float:
+def correlation(a: Floats, b: Floats) -> float:
     """Of two sets of normal scores, over the cells where both are known."""
     known = (a != 0.0) & (b != 0.0)
     if known.sum() < 0.25 * a.size:
@@ -60,11 +63,11 @@ def correlation(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.corrcoef(a[known], b[known])[0, 1])
 
 
-def draw_formula(rng: np.random.Generator) -> str:
-    """Up to three operators on two columns."""
-    parts = [str(c) for c in rng.choice(COLUMNS, 2, replace=False)]
+def draw_formula(rng: np.random.Generator, columns: tuple[str, ...] = COLUMNS, operators: int = 3) -> str:
+    """Up to three operators, or as many as are given, on two columns."""
+    parts = [str(c) for c in rng.choice(columns, 2, replace=False)]
     names = [o for o in OPERATORS.values() if o.arity in (1, 2) and not o.name.startswith("cs_group")]
-    left = int(rng.integers(1, 4))
+    left = int(rng.integers(1, operators + 1))
     while left > 0:
         must = left == 1 and len(parts) == 2
         operator = names[int(rng.integers(len(names)))]
@@ -83,6 +86,31 @@ def draw_formula(rng: np.random.Generator) -> str:
             parts[at] = f"{operator.name}({', '.join([parts[at], *literals])})"
         left -= 1
     return parts[0]
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Markets of one size.
+
+    Attributes:
+        ic: Rank IC that each planted formula has.
+        bars: Bars of a market.
+        symbols: Its symbols.
+        columns: Its columns.
+        operators: Operators of a planted formula at most.
+    """
+
+    ic: float = 0.06
+    bars: int = 8760
+    symbols: int = 20
+    columns: tuple[str, ...] = COLUMNS
+    operators: int = 3
+
+    def market(self, seed: int, *formulas: str) -> Panel:
+        """The market of a seed with these formulas in it."""
+        whole = market(seed, formulas, self.ic, bars=self.bars, symbols=self.symbols)
+        fields = {name: whole.fields[name] for name in self.columns}
+        return Panel(whole.timestamps, whole.symbols, fields, whole.bar_seconds)
 
 
 def market(seed: int, formulas: tuple[str, ...], ic: float, *, bars: int = 8760, symbols: int = 20) -> Panel:
@@ -124,32 +152,60 @@ def market(seed: int, formulas: tuple[str, ...], ic: float, *, bars: int = 8760,
     return panel
 
 
+class Truth:
+    """Formulas that are worth looking for in a world.
+
+    Args:
+        settings: Costs, parts and gates.
+        world: Its markets.
+        seed: Of the market without a signal that likeness is measured on.
+    """
+
+    def __init__(self, settings: Settings, world: World, seed: int) -> None:
+        self.settings, self.world, self._seed = settings, world, seed
+        self.empty = world.market(seed)
+        self._known = [ranked(v) for v in _template_values(self.empty)]
+
+    def formula(self, rng: np.random.Generator) -> str:
+        """The first formula drawn that no template spells and that passes once it is written down."""
+        while True:
+            text = draw_formula(rng, self.world.columns, self.world.operators)
+            if self.unspelled(text) and self.holds(text, self.world.market(self._seed, text)):
+                return text
+
+    def unspelled(self, text: str) -> bool:
+        """Whether it says something of most bars, and nothing in the families of signals is like it."""
+        try:
+            z = ranked(FeatureEngine(self.empty, cache_bytes=0).values(text))
+        except MidasError:
+            return False
+        return (z != 0.0).mean() >= 0.5 and not any(abs(correlation(z, k)) >= 0.7 for k in self._known)
+
+    def holds(self, text: str, panel: Panel) -> bool:
+        """Whether it passes the six agents on the research part of a market."""
+        try:
+            return PanelJudge(panel, self.settings, {}).judge(
+                Proposal("truth", text), "research", 30, {}, {}
+            ).overall_pass  # fmt: skip
+        except MidasError:
+            return False
+
+    def nominal(self, text: str) -> bool:
+        """Whether it says which symbol is the dear one, which no search asks."""
+        return bool(nominal_size(parse(text)))
+
+
 def planted(seed: int, settings: Settings, *, ic: float = 0.06, bars: int = 8760, symbols: int = 20) -> Planted:
     """The market of a seed: the first formula drawn that is worth looking for. ic 0 gives pure noise."""
     if ic == 0.0:
         return Planted(market(seed, (), 0.0, bars=bars, symbols=symbols), "", None)
-    rng = np.random.default_rng([seed, 6])
-    empty = market(seed, (), 0.0, bars=bars, symbols=symbols)
-    known = [ranked(v) for v in _template_values(empty)]
-    while True:
-        formula = draw_formula(rng)
-        try:
-            z = ranked(FeatureEngine(empty, cache_bytes=0).values(formula))
-        except MidasError:
-            continue
-        if (z != 0.0).mean() < 0.5 or any(abs(correlation(z, k)) >= 0.7 for k in known):
-            continue
-        panel = market(seed, (formula,), ic, bars=bars, symbols=symbols)
-        judge = PanelJudge(panel, settings, {})
-        try:
-            verdict = judge.judge(Proposal("truth", formula), "research", 30, {}, {})
-        except MidasError:
-            continue
-        if verdict.overall_pass:
-            return Planted(panel, formula, ranked(judge.engine.values(formula)))
+    world = World(ic, bars, symbols)
+    formula = Truth(settings, world, seed).formula(np.random.default_rng([seed, 6]))
+    panel = world.market(seed, formula)
+    return Planted(panel, formula, ranked(FeatureEngine(panel, cache_bytes=0).values(formula)))
 
 
-def _template_values(panel: Panel) -> list[np.ndarray]:
+def _template_values(panel: Panel) -> list[Floats]:
     engine, found = FeatureEngine(panel, cache_bytes=0), []
     for templates in FAMILIES.values():
         for template in templates:
@@ -161,7 +217,7 @@ def _template_values(panel: Panel) -> list[np.ndarray]:
     return found
 
 
-def _slow(rng: np.random.Generator, bars: int, symbols: int, keep: float) -> np.ndarray:
+def _slow(rng: np.random.Generator, bars: int, symbols: int, keep: float) -> Floats:
     """Standard normal paths that keep `keep` of themselves from bar to bar. [T, S]."""
     shocks = rng.standard_normal((bars, symbols)) * np.sqrt(1.0 - keep * keep)
     out = np.empty((bars, symbols))

@@ -1,0 +1,162 @@
+"""What memory recalls: forms of lessons, tried first and cheaply, and turned down where they do not hold."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from midas_engine import events as ev
+from midas_engine.dsl.expression import canonical, parse
+from midas_engine.dsl.spelling import spelled
+from midas_engine.evaluator.trials.ledger import Trial
+from midas_engine.loops import OfflineLoopConfig, PanelAssessor
+from midas_engine.loops.inputs import gather
+from midas_engine.memory.lessons import standing
+from midas_engine.memory.reading import read_trials
+from midas_engine.memory.recall import LEAST_FACTOR, evidence, payoff, recall
+from midas_engine.memory.search import speaking
+from midas_engine.models import LearningDocument
+from midas_engine.proposer import LocalResearcher
+from midas_engine.proposer.protocol import ResearchContext
+from midas_engine.proposer.recall import Recall, Recalled
+from midas_engine.proposer.recalled import MOST_FORMS, _drawn
+from midas_engine.search.windows import ladder, neighbours, window_places
+from midas_engine.settings import EvaluationSettings, Settings
+from tests.helpers_loops import events_of, loop_of
+from tests.helpers_search import COLUMNS, SETTINGS, planted_panel
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def _trial(text: str, t: float, *, data: str = "one", session: str = "s", hour: int = 1, **more: Any) -> Trial:
+    at = (START + timedelta(hours=hour)).isoformat()
+    base = Trial(hour, at, session, f"{text}{data}", canonical(text), "scored", t, 0.5, False, snapshot=data)
+    return dataclasses.replace(base, **more)
+
+
+def _family(*finalists: tuple[str, float, float], hour: int = 1, data: str = "one", **summary: Any) -> Trial:
+    row = {"level": 0.01, "finalists": [list(f) for f in finalists]} | summary
+    return _trial("close", 0.0, hour=hour, data=data, session=f"f{hour}", outcome="screened", summary=row)
+
+
+def _lesson(**more: Any) -> LearningDocument:
+    return LearningDocument(more.pop("title", "a lesson"), "offline", more.pop("result", "success"), START, **more)
+
+
+def test_a_finalist_that_did_not_hold_is_a_try_of_its_form() -> None:
+    found = evidence([_family(("ts_mean(alpha, 3)", 0.2, 0.4), ("beta", 5.0, 0.001), ("odd", None, None))])
+    assert [(t.outcome, t.score_t) for t in found] == [("screened", 0.0), ("scored", 0.2)]
+    assert not found[1].accepted
+
+
+def test_a_lessons_form_carries_the_data_sets_it_worked_on() -> None:
+    trials = [
+        _trial("alpha / ts_mean(alpha, 3)", 6.0, accepted=True, session="good"),
+        _trial("alpha / ts_mean(alpha, 24)", 7.0, accepted=True, session="later", data="two", hour=2),
+        _trial("beta", 0.3, session="good"),
+        _family(("alpha / ts_mean(alpha, 6)", 0.1, 0.9), data="three", hour=3),
+    ]
+    good = _lesson(session_id="good", expressions=("beta", "alpha / ts_mean(alpha, 3)"))
+    later = _lesson(session_id="later", expressions=("alpha / ts_mean(alpha, 24)",))
+    (form,) = recall([good, later], trials).forms
+    assert (form.text, form.worked, form.tried) == ("alpha / ts_mean(alpha, 24)", 2, 3)
+    (claim,) = recall([_lesson(expressions=("gamma",), what_worked="gamma")], trials).forms
+    assert (claim.text, claim.worked, claim.tried) == ("gamma", 0, 0)
+    assert recall([_lesson(result="failed", expressions=("gamma",))], trials).forms == ()
+
+
+@pytest.mark.parametrize(
+    ("held", "asked", "factor"), [(0, 0, 1.0), (1, 1, 1.0), (0, 1, 2 / 3), (0, 3, 0.4), (0, 30, LEAST_FACTOR)]
+)
+def test_memory_that_does_not_hold_is_turned_down_and_it_is_said(held: int, asked: int, factor: float) -> None:
+    rows = [_family(recalled=4, held=int(k < held), hour=k + 1) for k in range(asked)]
+    found, told = payoff([*rows, _family(hour=99)])
+    assert found == pytest.approx(factor)
+    assert (f"{held} of {asked} sessions" in told) == (factor < 1.0)
+
+
+def _context(*forms: Recalled, factor: float = 1.0, snapshot: str = "here") -> ResearchContext:
+    return ResearchContext("g", COLUMNS, recall=Recall(forms, factor), snapshot=snapshot)
+
+
+def test_forms_of_this_data_and_of_other_columns_are_not_recalled_and_few_where_they_did_not_hold() -> None:
+    forms = [Recalled(f"ts_mean(alpha, {n})", f"f{n}", 1, 1, ("there",)) for n in range(2, 9)]
+    here, foreign = Recalled("beta", "b", 1, 1, ("here",)), Recalled("trades", "t", 1, 1)
+    assert len(_drawn(_context(*forms, here, foreign), 1)) == MOST_FORMS
+    assert not {here, foreign} & set(_drawn(_context(*forms, here, foreign), 1))
+    assert len(_drawn(_context(*forms, factor=0.3), 1)) == 1
+
+
+def test_what_worked_comes_before_what_failed_and_a_bare_claim_is_tested_twice() -> None:
+    good, bad = Recalled("alpha", "a", 9, 9), Recalled("beta", "b", 0, 9)
+    first = [_drawn(_context(bad, good), seed)[0] for seed in range(20)]
+    assert first.count(good) >= 18
+    claims = [Recalled("gamma", "c", 0, n) for n in range(3)]
+    assert [_drawn(_context(good, claim), 1)[0] == claim for claim in claims] == [True, True, False]
+
+
+def test_a_bare_claim_is_retired_after_two_data_sets_speak_against_it() -> None:
+    claim = _lesson(expressions=("ts_mean(alpha, 3)",), what_worked="ts_mean(alpha, 3)")
+    one, two = (_family(("ts_mean(alpha, 9)", 0.1, 0.9), data=d, hour=h) for h, d in ((1, "one"), (2, "two")))
+    again = _family(("ts_mean(alpha, 6)", 0.1, 0.9), data="one", hour=3)
+    held = _trial("ts_mean(alpha, 3)", 5.0, data="three", hour=4)
+    assert not standing(claim, evidence([one, again])).retired
+    assert standing(claim, evidence([one, two])).retired
+    assert not standing(claim, evidence([one, two, held])).retired
+
+
+def test_a_lesson_speaks_to_what_sets_a_goal_apart_and_to_every_open_goal() -> None:
+    words = ("majors", "small caps", "new listings", "majors", "exchange coins")
+    goals = [f"what predicts the next bar of {w}" for w in words]
+    lessons = [_lesson(title=f"{k}", research_goal=g, path=f"p{k}") for k, g in enumerate(goals)]
+    assert [d.path for d in speaking(lessons, goals[0])] == ["p0", "p3"]
+    assert speaking(lessons[1:3], goals[0]) == []
+    assert speaking(lessons[:1], goals[0]) == lessons[:1]
+    assert speaking(lessons, "anything that predicts the next bar") == lessons
+    assert speaking([], "carry") == []
+
+
+def test_windows_are_moved_one_at_a_time() -> None:
+    node = parse("ts_corr(ema(alpha, 5), beta, 24)").ast
+    assert window_places(node) == 2
+    found = {spelled(n) for place in (0, 1) for n in (*ladder(node, place, 48), *neighbours(node, place, 48))}
+    assert {"ts_corr(ema(alpha, 12), beta, 24)", "ts_corr(ema(alpha, 5), beta, 36)"} <= found
+    assert all(("ema(alpha, 5)" in t) != t.endswith("beta, 24)") for t in found)
+    assert not [t for t in found if "168" in t]
+
+
+async def test_what_one_market_taught_saves_the_search_of_the_next(tmp_path: Path) -> None:
+    spent, said = [], []
+    for seed in (3, 4):
+        loop = loop_of(tmp_path, LocalResearcher(seed), settings=SETTINGS, screened=240, stop_after=1)
+        events = await events_of(loop, PanelAssessor(planted_panel(0.7, seed), SETTINGS), "anything that predicts")
+        ended = events[-1]
+        assert isinstance(ended, ev.SessionEnded)
+        assert len(ended.accepted) == 1
+        loop.kb.path.joinpath(loop.kb.feature(ended.accepted[0]).path).unlink()  # nothing has to differ from it
+        rows = [t for t in read_trials(loop.kb) if t.session == ended.session_id]
+        spent.append(sum(int(t.summary.get("evaluated", 1)) for t in rows))
+        said.append("".join(e.text for e in events if isinstance(e, ev.TokensStreamed)))
+    assert "memory recalls" not in said[0]
+    assert "memory recalls 1 form" in said[1]
+    assert rows[0].summary["recalled"] == 1
+    assert rows[0].summary["held"] >= 1
+    assert spent[1] <= 0.5 * spent[0]
+
+
+def test_a_setting_turns_memory_down_and_off(tmp_path: Path) -> None:
+    kb = loop_of(tmp_path, LocalResearcher(1)).kb
+    kb.save_learning(_lesson(title="carry", research_goal="carry", expressions=("alpha",), what_worked="alpha"))
+    kept = {}
+    for used in (1.0, 0.5, 0.0):
+        settings = Settings(evaluation=EvaluationSettings(memory=used))
+        kept[used] = gather(kb, settings, OfflineLoopConfig(), "carry", "", None, None)
+    assert [len(given.learnings) for given in kept.values()] == [1, 1, 0]
+    assert [given.recall.factor for given in kept.values()] == [1.0, 0.5, 0.0]
+    assert [len(given.recall.forms) for given in kept.values()] == [1, 1, 0]
