@@ -45,7 +45,7 @@ def attached_runtime(settings: Settings, address: str | None) -> RuntimePort | N
 
 
 def recorded_runtime(settings: Settings, name: str, *, speed: float | None, play: bool) -> RuntimePort:
-    """A recorded run of the service, to be played: "last", or its name or the beginning of it.
+    """A recorded run of the service, to be played: "last", its name or the beginning of it, or the folder it lies in.
 
     Raises:
         KnowledgeBaseError: There is none, or several begin so.
@@ -54,8 +54,15 @@ def recorded_runtime(settings: Settings, name: str, *, speed: float | None, play
     from midas_engine.service.replayed_run import ReplayedRun
     from midas_engine.service.runs import Runs
 
-    runs = Runs(Place(settings.kb_path).runs)
-    return ReplayedRun(runs, runs.find(name), speed=4.0 if speed is None else speed, play=play)
+    lying = Path(name).expanduser()
+    if name and (lying / "run.json").is_file():
+        lying = lying.absolute()
+        runs = Runs(lying.parent)
+        run = runs.read(lying.name)
+    else:
+        runs = Runs(Place(settings.kb_path).runs)
+        run = runs.find(name)
+    return ReplayedRun(runs, run, speed=4.0 if speed is None else speed, play=play)
 
 
 def _check(address: str) -> None:

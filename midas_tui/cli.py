@@ -47,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
         nargs="?",
         const="sample",
         metavar="SOURCE",
-        help="replay a recording instead of live bars (default: sample), or a recorded run: last, run:ID",
+        help="replay a recording instead of live bars (default: sample), or a recorded run: last, run:ID, run:FOLDER",
     )
     p.add_argument("--synthetic", action="store_true", help="short for --replay synthetic")
     p.add_argument("--demo", action="store_true", help="play a case of two minutes on a made-up market; waits for you")

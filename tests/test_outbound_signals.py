@@ -76,6 +76,9 @@ async def test_every_bar_goes_out_once_with_the_values_of_research_over_a_restar
     assert [r["previous"] for r in found] == [START, *(r["digest"] for r in found[:-1])]
     shown = call_midas(capsys, "signals", "--since", "3", "--kb", str(tmp_path / "kb")).out.splitlines()
     assert [json.loads(line) for line in shown] == found[3:]
+    beyond = call_midas(capsys, "signals", "--since", "99", "--kb", str(tmp_path / "kb"))
+    assert (beyond.code, beyond.out) == (0, "")
+    assert "nothing is on record after 99: the newest is 5" in beyond.err
 
 
 async def test_a_feed_in_trouble_before_the_watch_begins_ends_no_start(

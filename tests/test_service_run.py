@@ -6,6 +6,7 @@ import asyncio
 import json
 import random
 import signal
+import socket
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +17,7 @@ from midas_engine.service.plan import make_plan
 from midas_engine.service.schedule import Schedule
 from midas_engine.service.service import Service
 from midas_engine.settings import load_settings
-from tests.helpers_cli import run_midas
+from tests.helpers_cli import call_midas, run_midas
 from tests.helpers_service import copy_desk, make_desk, plan_of, read_until, settings_of, start_run
 
 if TYPE_CHECKING:
@@ -68,12 +69,12 @@ async def test_one_base_has_one_service(desk: Path, tmp_path: Path) -> None:
 def test_check_says_what_it_would_do_and_does_nothing(desk: Path, tmp_path: Path) -> None:
     settings = tmp_path / "midas.toml"
     settings.write_text(
-        f'data = "follow:{desk / "bars.parquet"}"\nkb = "{tmp_path / "kb"}"\n[service]\nhealth = "127.0.0.1:9464"\n'
+        f'data = "follow:{desk / "bars.parquet"}"\nkb = "{tmp_path / "kb"}"\n[service]\nhealth = "127.0.0.1:0"\n'
         '[service.sessions]\n"momentum" = "0 3 * * *"\n'
     )
     done = run_midas("run", "--check", "--config", str(settings), cwd=tmp_path)
     assert done.code == 0, done.err
-    for part in ("'momentum' at '0 3 * * *' (UTC), next 20", "http://127.0.0.1:9464/health", "outputs    none"):
+    for part in ("'momentum' at '0 3 * * *' (UTC), next 20", "http://127.0.0.1:0/health", "outputs    none"):
         assert part in done.out
     assert not (tmp_path / "kb").exists()
     lying = run_midas("run", "--check", cwd=tmp_path, env={"XDG_CONFIG_HOME": str(tmp_path / "elsewhere")})
@@ -143,3 +144,49 @@ def test_an_own_expression_is_watched_without_a_base(desk: Path, tmp_path: Path)
 
     asyncio.run(watch())
     assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize(
+    ("toml", "message"),
+    [
+        ('[outbound.kills]\nbot = "freqtrdae:http://127.0.0.1:1"', "did you mean 'freqtrade'?"),
+        ('[outbound.kills]\nbot = "webhook:https://bot.example/orders"', "needs MIDAS_SECRET_BOT"),
+        ('[outbound.kills]\nbot = "file:./o"\n[outbound.options]\n"bto.features" = "a*"', "did you mean 'bot'?"),
+        ('[outbound.kills]\nbot = "file:./o"\n[outbound.options]\n"bot.feature" = "a*"', "did you mean 'features'?"),
+        ('[outbound.signals]\nout = "file:./nowhere/signals.jsonl"', "there is no folder"),
+        ('[outbound.told]\nphone = "nobody://x"', "no address that apprise knows"),
+        ('[outbound]\nbrief_at = "7am"', "no time of day"),
+        ('[outbound]\nquiet_hours = "25:00-07:00"', "no time of day"),
+    ],
+)
+def test_check_refuses_what_the_start_would_refuse(
+    desk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], toml: str, message: str
+) -> None:
+    (tmp_path / "midas.toml").write_text(toml)
+    given = ("--kb", str(desk / "kb"), "--data", f"follow:{desk / 'bars.parquet'}")
+    ran = call_midas(capsys, "run", "--check", "--config", str(tmp_path / "midas.toml"), *given)
+    assert ran.code == 2
+    assert message in ran.err
+    assert not (desk / "kb" / "outbound").exists()
+
+
+async def test_a_port_that_another_has_is_said_before_anything_is_opened(
+    desk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = copy_desk(desk, tmp_path / "desk")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        place = f"127.0.0.1:{taken.getsockname()[1]}"
+        given = ("--kb", str(own / "kb"), "--data", f"follow:{own / 'bars.parquet'}")
+        (tmp_path / "midas.toml").write_text(f'[service]\nwebsocket = "{place}"\n')
+        ran = await asyncio.to_thread(
+            call_midas, capsys, "run", "--check", "--config", str(tmp_path / "midas.toml"), *given
+        )
+        assert ran.code == 1
+        assert f"service.websocket: {place} cannot be listened on" in ran.out
+        service = Service(plan_of(own, service__websocket=place))
+        with pytest.raises(SettingsError, match=r"service\.websocket: .* cannot be listened on"):
+            await service.start()
+        assert service.runtime.phase == "starting"
+        await service.stop()
+    async with Service(plan_of(own)):  # nothing is left of it
+        pass

@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import json
 import os
+import shutil
 import threading
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -209,3 +210,16 @@ async def test_a_session_of_the_schedule_has_as_many_plans_as_the_settings_say(
         assert await asyncio.to_thread(came.wait, PATIENCE_SECONDS)
         assert make("local", 3).config.max_iterations == 3
     assert asked == [2]
+
+
+async def test_a_run_plays_wherever_its_folder_lies(recorded: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    desk, _ = recorded
+    run = Runs(Place(desk / "kb").runs).all()[-1]
+    lying = shutil.copytree(Place(desk / "kb").runs / run.id, tmp_path / "a story of mine")
+    played = recorded_runtime(settings_of(tmp_path / "no base"), str(lying), speed=None, play=False)
+    await played.start()
+    assert played.replay is not None
+    assert played.replay.total == 60
+    await played.stop()
+    with pytest.raises(KnowledgeBaseError, match="no run"):
+        recorded_runtime(settings_of(tmp_path / "no base"), str(tmp_path), speed=None, play=False)

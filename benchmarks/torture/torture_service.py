@@ -60,7 +60,7 @@ def disturb(folder: Path, killed: Path, kills: int, seed: int, minutes: float) -
         starts += 1
         chance = random.Random(f"{seed} {starts}")  # whoever goes on from here does what would have been done
         with start_run(killed) as run:
-            read_until(run, " running ", lines=chance.randrange(1, 8))
+            read_until(run, " running ", " degraded ", lines=chance.randrange(1, 8))
             time.sleep(chance.random() * 0.3)
             number = chance.choice((signal.SIGKILL, signal.SIGKILL, signal.SIGTERM))
             hits += run.poll() is None

@@ -177,7 +177,7 @@ class Claim:
         except LockTimeoutError as error:
             raise LockTimeoutError(
                 f"{path.parent} already has a {role}: {self._lock.holder()}",
-                hint="stop that one first, or open this one with --read-only",
+                hint="stop that one first, or look on: midas-tui attaches to a service, --read-only opens beside one",
             ) from error
 
     def release(self) -> None:

@@ -78,10 +78,17 @@ def outputs_of(settings: OutboundSettings, source: Source) -> Outputs:
     if fills:
         found.append(FillInput(source, [_made(FILL_KINDS, "fills", a)(a, source) for a in fills]))
     told = addresses_of("told", settings.told, settings.options)
+    gathering = Gathering(settings.told_from, read_hours(settings.quiet_hours))
+    brief_at = read_time(settings.brief_at, "outbound.brief_at") if settings.brief_at else None
     if told:
-        gathering = Gathering(settings.told_from, read_hours(settings.quiet_hours))
-        brief_at = read_time(settings.brief_at, "outbound.brief_at") if settings.brief_at else None
         found.append(ToldOutput(source, [Notifier(address) for address in told], gathering, brief_at))
+    names = sorted({*settings.kills, *settings.signals, *settings.heads, *settings.fills, *settings.told})
+    for option in settings.options:
+        if option.partition(".")[0] not in names:
+            raise SettingsError(
+                f"outbound.options: {option!r} is of nobody that is set",
+                hint=did_you_mean(option.partition(".")[0], names, otherwise="set: " + (", ".join(names) or "nobody")),
+            )
     return Outputs(found, source)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from midas_engine.errors import FeedError
+from midas_engine.errors import FeedError, SettingsError
 from midas_engine.loopback.address import Address, read_address
 from midas_engine.market.feeds.open import FORMS, as_feed, is_live, open_source
 from midas_engine.service.metrics import check_extra
@@ -115,9 +116,35 @@ def _leaving(settings: Settings) -> Iterator[tuple[str, str]]:
 
 
 def hindrance(plan: Plan) -> str:
-    """Why it could not begin now: another process holds the base. Makes nothing; empty when nothing is in its way."""
+    """Why it could not begin now: another process holds the base, or a door. Makes nothing; empty when nothing does."""
     holder = holder_of(plan.place.base)
-    return f"{plan.settings.kb} is held by {holder}" if holder else ""
+    if holder:
+        return f"{plan.settings.kb} is held by {holder}"
+    try:
+        check_doors(plan)
+    except SettingsError as error:
+        return str(error.message)
+    return ""
+
+
+def check_doors(plan: Plan) -> None:
+    """Refuse a door whose port another has, before anything is opened for it.
+
+    Raises:
+        SettingsError: Names the door.
+    """
+    for key, address in (("service.health", plan.health), ("service.websocket", plan.websocket)):
+        if address is not None:
+            try:
+                with socket.create_server((address.host, address.port), family=family_of(address)):
+                    pass
+            except OSError as error:
+                raise address.taken(key, error) from error
+
+
+def family_of(address: Address) -> socket.AddressFamily:
+    """IPv4 or IPv6."""
+    return socket.AF_INET6 if ":" in address.host else socket.AF_INET
 
 
 def check_feed(settings: Settings) -> None:
@@ -127,3 +154,18 @@ def check_feed(settings: Settings) -> None:
         FeedError: See `open_source`.
     """
     open_source(settings.data, settings.venue_url, settings.store)
+
+
+def check_outputs(settings: Settings) -> None:
+    """Refuse an output that could not be used: its kind, address, options and secrets. Nothing is opened or sent.
+
+    Raises:
+        SettingsError: See `outputs_of`.
+    """
+    from midas_engine.bus import EventBus
+    from midas_engine.clock import WallClock
+    from midas_engine.kb import KnowledgeBase
+    from midas_engine.outbound import Source, outputs_of
+
+    source = Source(KnowledgeBase(settings.kb_path, read_only=True), EventBus(), WallClock(), settings=settings)
+    outputs_of(settings.outbound, source)

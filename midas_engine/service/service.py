@@ -14,6 +14,7 @@ from midas_engine.service.door import Door
 from midas_engine.service.health import health_door
 from midas_engine.service.log import ServiceLog
 from midas_engine.service.place import ROLE
+from midas_engine.service.plan import check_doors
 from midas_engine.service.retention import let_go
 from midas_engine.service.runs import RunRecorder, Runs
 from midas_engine.service.vitals import Vitals
@@ -75,6 +76,8 @@ class Service:
         """
         plan, runtime = self.plan, self.runtime
         await asyncio.to_thread(self._take_base)
+        if not plan.quiet:
+            await asyncio.to_thread(check_doors, plan)  # a port that is taken is said before bars are caught up with
         if self._claim is not None:
             self.door = Door(Desk(runtime, self.vitals, self._command_line), plan.settings.service.clients)
             self._open_files()

@@ -54,9 +54,10 @@ def run(shared: Shared, check: bool, bars: int | None, max_failures: int | None)
 def _check(shared: Shared, plan: Plan) -> None:
     """What it would do; code 1 where it could not begin now."""
     from midas_engine.clock import WallClock
-    from midas_engine.service.plan import check_feed, hindrance
+    from midas_engine.service.plan import check_feed, check_outputs, hindrance
 
     check_feed(plan.settings)
+    check_outputs(plan.settings)
     steps = plan.steps(WallClock().now())
     against = hindrance(plan)
     document = {"would": [{"part": part, "what": what} for part, what in steps], "hindrance": against}

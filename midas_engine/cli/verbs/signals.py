@@ -31,14 +31,14 @@ def signals(shared: Shared, since: int | None, follow: bool) -> None:
     settings = shared.settings()
     refuse_other(settings)
     log = SignalLog(open_base(settings, read_only=True).path / FOLDER)
-    sequence = since
-    if sequence is None:
-        newest = max((r["sequence"] for r in log.since(0)), default=0)
-        sequence = newest if follow else max(0, newest - 1)
+    newest = max((r["sequence"] for r in log.since(0)), default=0)
+    if not newest:
+        shared.note("no signals are on record: set outbound.signals and watch the base")
+    elif since is not None and since >= newest:
+        shared.note(f"nothing is on record after {since}: the newest is {newest}")
+    sequence = since if since is not None else newest if follow else max(0, newest - 1)
     sequence = _print(log, sequence)
     if not follow:
-        if not sequence:
-            shared.note("no signals are on record: set outbound.signals and watch the base")
         return
     import asyncio
 

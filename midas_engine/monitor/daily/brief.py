@@ -26,7 +26,7 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 _NAMED = 4
 _DONE = {"kill": "killed", "promote": "promoted", "shadow": "put into shadow", "demote": "demoted", "undo": "undone"}
 _DONE |= {"reject": "rejected", "pause": "paused", "resume": "resumed", "redeploy": "redeployed", "redo": "redone"}
-_DONE |= {"rollback": "rolled back"}
+_DONE |= {"rollback": "rolled back", "save": "saved as candidates", "book": "promoted for the book"}
 
 
 @dataclass(frozen=True, slots=True)
