@@ -155,7 +155,8 @@ async def tell_story(folder: Path, factor: float, out: Path) -> None:
             flags |= {"outbound.heads": {"notary": f"file:{folder / 'heads.jsonl'}"}}
             story = Story(clock, {str(folder) + "/": "", venue.base: "http://127.0.0.1:VENUE"})
             async with Service(make_plan(load_settings(file=None, flags=flags, environ={})), clock=clock) as service:
-                story.tell("the service runs; a terminal attaches", midas(folder, "status", "--kb", "kb"))
+                stands = await asyncio.to_thread(midas, folder, "status", "--kb", "kb")
+                story.tell("the service runs; a terminal attaches", stands)
                 remote = RemoteRuntime(str(Place(folder / "kb").socket), clock=clock)
                 app = MidasApp(lambda: remote, load_settings(file=None, environ={}))
                 async with app.run_test(size=(110, 30)) as pilot:

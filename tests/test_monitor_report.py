@@ -15,6 +15,7 @@ from midas_engine.journal import Journal
 from midas_engine.kb import KnowledgeBase
 from midas_engine.models import FeatureRecord, FeatureState
 from midas_engine.monitor import DiagnoseAgent, OnlineMonitor
+from midas_engine.monitor.daily.brief import _alerts
 from midas_engine.monitor.daily.facts import as_day, gather
 from midas_engine.monitor.daily.plots import day_plots
 from midas_engine.monitor.daily.report import render
@@ -22,6 +23,7 @@ from midas_engine.monitor.daily.saved import facts_of
 from midas_engine.promoter import FeaturePromoter
 from tests.helpers_cli import call_midas
 from tests.helpers_monitor import MemoryBase, bar_time, clock_at, linked
+from tests.helpers_tui import alert
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -183,3 +185,11 @@ async def test_plots_of_hostile_names_and_of_nothing() -> None:
     for t in range(60):
         await monitor.process_update(bar_time(t), {n: rng.normal() for n in names}, 0.01 * rng.normal())
     assert set(day_plots(monitor.day_facts("2025-01-02"))) == {"contribution", "evidence", "ic"}
+
+
+def test_the_brief_lets_no_alert_of_a_killed_feature_run_on() -> None:
+    raised = {name: alert(name) for name in ("carry", "fast")}
+    both, one = (_alerts(raised, gone)[0] for gone in ((), ("carry",)))
+    assert "2 still run (carry, fast)" in both.text
+    assert "1 still run (fast)" in one.text
+    assert one.figures["running"] == 1

@@ -15,7 +15,7 @@ from midas_engine.monitor.daily.saved import saved_fleets
 from midas_engine.text import number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from midas_engine.journal import Action, Journal
     from midas_engine.kb import KnowledgeBase
@@ -102,7 +102,8 @@ def brief_since(kb: KnowledgeBase, journal: Journal | None, since: datetime, unt
     if journal is not None:
         actions = [a for a in journal.actions() if since <= a.at <= until]
         days, alerts = _days(journal, since, until)
-        found += [*_moves(actions), *_alerts(alerts, until), *_proposals(journal, since, until)]
+        gone = set(kb.kill_file.read().kills)
+        found += [*_moves(actions), *_alerts(alerts, gone), *_proposals(journal, since, until)]
         found += [*_bars(days), *_sessions(journal, since, until), *_faults(journal, since, until)]
     order = {"critical": 0, "warning": 1, "info": 2}
     return Brief(since, until, tuple(sorted(found, key=lambda s: order.get(s.severity, 2))))
@@ -154,13 +155,14 @@ def _days(journal: Journal, since: datetime, until: datetime) -> tuple[dict[str,
     return days, alerts
 
 
-def _alerts(alerts: dict[str, Alert], until: datetime) -> list[Sentence]:
+def _alerts(alerts: dict[str, Alert], gone: Collection[str]) -> list[Sentence]:
+    """What was raised; what was raised about a feature that is `gone` since runs no more."""
     found = []
     for severity in (Severity.CRITICAL, Severity.WARNING):
         loud = [a for a in alerts.values() if (a.worst or a.severity) is severity]
         if not loud:
             continue
-        running = [a for a in loud if a.active]
+        running = [a for a in loud if a.active and a.feature not in gone]
         kinds = Counter(a.alert_type for a in loud)
         incidents = len({a.incident or a.id for a in loud})
         what = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
