@@ -243,6 +243,9 @@ def keep(folder: Path, out: Path, story: Story) -> None:
         "`python benchmarks/live_story.py`; its run plays again:",
         "`midas-tui --replay run:demo_artifacts/live_story/run`.",
         "",
+        "Engine time passes 1,200 times as fast as the wall's: a second of a busy machine is twenty minutes here,",
+        "which is why bars come late now and then, are said to be stale, and are committed late.",
+        "",
     ]
     (out / "STORY.md").write_text("\n".join([*head, *story.lines]), encoding="utf-8")
 

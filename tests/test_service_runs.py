@@ -28,7 +28,7 @@ from midas_engine.service.runs import RunRecorder, Runs
 from midas_engine.service.service import Service
 from midas_tui.app import MidasApp
 from midas_tui.attach import recorded_runtime
-from tests.helpers_cli import call_midas
+from tests.helpers_cli import ROOT, call_midas
 from tests.helpers_service import make_desk, plan_of, settings_of
 
 if TYPE_CHECKING:
@@ -198,17 +198,15 @@ async def test_a_session_of_the_schedule_has_as_many_plans_as_the_settings_say(
             await start("momentum")
 
     service = Service(dataclasses.replace(plan, schedule=Due()))  # type: ignore[arg-type]
-    make = service.runtime.sessions._make_loop
 
-    def made(provider: str, iterations: int) -> Any:
-        asked.append(iterations)
+    def made(settings: Any, config: Any) -> Any:
+        asked.append(config.max_iterations)
         came.set()
         raise DataError("enough for a test")
 
     monkeypatch.setattr(service.runtime.sessions, "_make_loop", made)
     async with service:
         assert await asyncio.to_thread(came.wait, PATIENCE_SECONDS)
-        assert make("local", 3).config.max_iterations == 3
     assert asked == [2]
 
 
@@ -223,3 +221,17 @@ async def test_a_run_plays_wherever_its_folder_lies(recorded: tuple[Path, dict[s
     await played.stop()
     with pytest.raises(KnowledgeBaseError, match="no run"):
         recorded_runtime(settings_of(tmp_path / "no base"), str(tmp_path), speed=None, play=False)
+
+
+async def test_the_story_in_the_repository_plays_from_its_first_watched_bar_to_the_kill() -> None:
+    lying = ROOT / "demo_artifacts" / "live_story" / "run"
+    played = recorded_runtime(settings_of(ROOT / "no base"), str(lying), speed=None, play=False)
+    await played.start()
+    assert played.replay is not None
+    assert 50 < played.replay.total < 100  # the months of catching up, in which nothing was watched, are passed over
+    assert set(played.queries.metrics()) <= {"range_position", "funding_carry"}
+    await played.replay.seek(played.replay.total)
+    alerts = played.queries.alerts(include_resolved=True)
+    assert {"ic_decay", "drawdown"} <= {a.alert_type for a in alerts}
+    assert set(played.queries.metrics()) == {"funding_carry"}
+    await played.stop()

@@ -58,6 +58,16 @@ class RunStage:
         if not self.bars:
             raise DataError("the run has no bar", hint="`midas runs` lists them with their bars")
         self.bars[-1].extend(group)
+        self._skip_the_empty_beginning()
+
+    def _skip_the_empty_beginning(self) -> None:
+        """Begin where something was watched: what was told before that comes with the first bar."""
+        bars = [[e for e in group if isinstance(e, BarProcessed)] for group in self.bars]
+        first = next((i for i, found in enumerate(bars) if any(e.features for e in found)), 0)
+        first = min([first, *self.alert_bars])
+        before = [e for group in self.bars[:first] for e in group if not isinstance(e, BarProcessed)]
+        self.bars = [[*before, *self.bars[first]], *self.bars[first + 1 :]]
+        self.times, self.alert_bars = self.times[first:], [i - first for i in self.alert_bars]
 
     def run_bar(self, index: int, *, shown: bool) -> list[Event]:
         """See `ReplayStage`."""
