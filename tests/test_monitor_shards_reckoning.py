@@ -22,6 +22,7 @@ from midas_engine.monitor.shards.plan import cut, shards_of
 from midas_engine.monitor.shards.reckoning import (
     FEATURE_BYTES,
     LANE_BYTES,
+    MANY_FEATURES_BYTES,
     MB,
     allowed_memory,
     machine_bytes,
@@ -133,7 +134,8 @@ def test_the_limit_is_the_machines_unless_it_is_set(tmp_path: Path) -> None:
 def test_a_worst_case_of_the_bar_fits_into_16_gb() -> None:
     # ten thousand features whose own windows are 240 bars: reckoned from one of them
     one = reckon({"f": parse("ts_zscore(close, 240)")}, 500, min_share=0.5)
-    held = 10_000 * (one.windows + one.figures) + 3 * 250 * MB
+    kept = 2 * 9_000 * 500 * 9 * 8  # a week of minutes of nine columns, and its copy
+    held = 10_000 * (one.windows + 500 * LANE_BYTES + MANY_FEATURES_BYTES) + 3 * 250 * MB + kept
     assert held <= 16e9
     assert np.isclose(one.windows, 8 * 500 * (8 + 240 + 3 * 8))
 
@@ -155,7 +157,7 @@ async def test_a_live_watch_that_does_not_fit_is_refused_and_a_book_that_no_long
         return LiveWatch(feed, Settings(monitor=MonitorSettings(memory_mb=allowed)), bus=bus, clock=clock)
 
     refused = watch(250)
-    with pytest.raises(MonitorError, match="watching 1 features on 12 symbols holds 250 MB"):
+    with pytest.raises(MonitorError, match="1 features on 12 symbols holds 250 MB, .* history 0, processes 250"):
         await refused.begin([small])
     assert refused._monitor is None
     await refused.close()

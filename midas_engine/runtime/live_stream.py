@@ -132,7 +132,8 @@ def stream_of(
     compact = shards > 0 or count * panel.S >= COMPACT_LANES
     columns, allowed = tuple(panel.fields), allowed_memory(settings.monitor.memory_mb)
     if count:
-        weight = reckon(expressions, panel.S, min_share=limits.min_share, compact=compact)
+        kept = sum(column.nbytes for column in panel.fields.values())
+        weight = reckon(expressions, panel.S, min_share=limits.min_share, compact=compact, history=kept)
         if shards:
             plan = cut(weight, shards)
             refuse_too_large(weight, len(plan.rows), allowed, sum(plan.windows))

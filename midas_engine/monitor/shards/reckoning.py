@@ -1,8 +1,8 @@
 """What a watch will hold in memory, reckoned from the expressions alone, before a process is started.
 
-Three things grow. The *windows*: what each node of the features' graph remembers, one number a symbol and row; a node
+Four things grow. The *windows*: what each node of the features' graph remembers, one number a symbol and row; a node
 that several features use is held once (a shard). The *figures*: what the monitor keeps of every value, some sixty
-numbers a feature and symbol. And what every feature and every process costs, whatever it computes.
+numbers a feature and symbol. The bars that are kept. And what every feature and process costs, whatever it computes.
 """
 
 from __future__ import annotations
@@ -67,6 +67,7 @@ class Reckoning:
         compact: Windows are kept in two levels.
         steps: Bytes of each node's memory, in the order of `plan`.
         plan: The graph of all features.
+        history: Bytes of the bars that are kept, and of their copy while a bar is added.
     """
 
     symbols: int
@@ -76,6 +77,7 @@ class Reckoning:
     compact: bool
     steps: tuple[int, ...]
     plan: Plan
+    history: int = 0
 
     @property
     def figures(self) -> int:
@@ -90,7 +92,7 @@ class Reckoning:
     def total(self, processes: int, windows: int | None = None) -> int:
         """Bytes of the whole watch over so many worker processes, 0: none; `windows` where nodes are held twice."""
         held = self.windows if windows is None else windows
-        return held + self.figures + (1 + processes) * PROCESS_BYTES
+        return held + self.figures + self.history + (1 + processes) * PROCESS_BYTES
 
 
 def reckon(
@@ -99,8 +101,9 @@ def reckon(
     *,
     min_share: float,
     compact: bool = True,
+    history: int = 0,
 ) -> Reckoning:
-    """Reckon what watching `expressions` on so many symbols holds.
+    """Reckon what watching `expressions` on so many symbols, and keeping `history` bytes of bars, holds.
 
     Example:
         >>> from midas_engine.dsl import parse
@@ -129,7 +132,7 @@ def reckon(
             )
         )
     long = sum(bool(size) and window_of(step) > LONG_BARS for size, step in zip(sizes, plan.steps, strict=True))
-    return Reckoning(symbols, tuple(weights), sum(sizes), long, compact, sizes, plan)
+    return Reckoning(symbols, tuple(weights), sum(sizes), long, compact, sizes, plan, 2 * history)
 
 
 def steps_of(plan: Plan, output: int) -> list[int]:
@@ -175,7 +178,8 @@ def refuse_too_large(found: Reckoning, processes: int, allowed_mb: int, windows:
     message = (
         f"watching {count:,} features on {found.symbols:,} symbols holds {wanted / MB:,.0f} MB, more than the limit "
         f"monitor.memory_mb = {allowed_mb:,} (windows {held / MB:,.0f}, figures {found.figures / MB:,.0f}, "
-        f"processes {(1 + processes) * PROCESS_BYTES / MB:,.0f}); nothing was started"
+        f"history {found.history / MB:,.0f}, processes {(1 + processes) * PROCESS_BYTES / MB:,.0f}); "
+        "nothing was started"
     )
     raise MonitorError(message, hint=_cause(found, wanted, allowed_mb))
 
@@ -198,7 +202,7 @@ def _cause(found: Reckoning, wanted: int, allowed_mb: int) -> str:
         enough = "without them it fits: " if freed >= over else "the largest are "
         return f"{enough}{named}; shorten those windows, or write them so that features share them"
     if wanted - found.figures - found.windows >= allowed_mb * MB:
-        return "the processes alone hold that much: raise monitor.memory_mb, or take fewer monitor.shards"
+        return "processes and history alone hold that much: raise monitor.memory_mb, or take fewer monitor.shards"
     fixed = wanted - found.figures - max(found.windows, 1)
     fit = max(0, int((allowed_mb * MB - fixed) * count / (wanted - fixed)))
     long = f"{found.long_windows:,} distinct windows have more than {LONG_BARS} bars; " if found.long_windows else ""
