@@ -27,6 +27,7 @@ class ModelSettings:
         prices: US dollars per million tokens by model, "in,out" or "in,out,cached": `"my-model" = [1.0, 4.0, 0.1]`.
             An exact name comes before a name that begins so. Unlisted models are charged as the dearest, and said.
         transcripts_mb: Size of all kept transcripts in megabytes: the oldest go when a session starts.
+        transcripts_days: Days that a transcript is kept; older ones go when a session starts. 0: no limit.
         options: By model, `[model.options."NAME"]`, "*" for all: effort, thinking (off, adaptive or tokens),
             max_tokens, tokens_parameter, api (chat or responses), structured (yes or no), usage (yes or no).
     """
@@ -43,6 +44,7 @@ class ModelSettings:
     session_failures: int = 3
     cutoffs: dict[str, str] = field(default_factory=dict)
     transcripts_mb: int = 200
+    transcripts_days: float = 0.0
     prices: dict[str, str] = field(default_factory=dict)
     options: dict[str, str] = field(default_factory=dict)
 

@@ -8,7 +8,12 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from midas_engine.secret_sources import have_secret
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +97,21 @@ def inferred(api_key: str, model: str, base_url: str) -> str:
         if fitting:
             return fitting[max(fitting, key=len)]
     return ""
+
+
+def unused_keys(provider: str, *, given: bool = False, environ: Mapping[str, str] | None = None) -> list[str]:
+    """Keys that are there while nobody is asked; none for a provider that asks a model, or comes from a package.
+
+    Args:
+        provider: Who proposes.
+        given: A key was given by hand.
+        environ: Instead of the process's environment.
+    """
+    row = PROVIDERS.get(provider)
+    if row is None or row.client:
+        return []
+    names = dict.fromkeys(r.key_name for r in PROVIDERS.values() if r.key_name)
+    return [*(["--api-key"] if given else []), *(name for name in names if have_secret(name, environ))]
 
 
 def load(target: str) -> Any:

@@ -28,6 +28,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "model.session_minutes": (0, 100_000),
     "model.session_failures": (1, 1000),
     "model.transcripts_mb": (1, 1_000_000),
+    "model.transcripts_days": (0.0, 36_500.0),
     "monitor.diagnoses_per_day": (0, 10_000),
     "monitor.callback_seconds": (0.1, 3600),
     "monitor.expected_slippage_bps": (0, 1000),

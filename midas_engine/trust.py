@@ -114,6 +114,7 @@ SETTINGS: dict[str, Danger | None] = {
     "model.session_minutes": None,
     "model.session_failures": None,
     "model.transcripts_mb": None,
+    "model.transcripts_days": None,
     "model.cutoffs": None,
     "model.prices": Danger("says what a call costs, and so how many are made", _never),
     "model.options": Danger("chooses how long and how hard a model thinks, which costs", _never),

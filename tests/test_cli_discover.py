@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from midas_engine.providers import unused_keys
 from tests.helpers_cli import ROOT, call_midas, run_midas
 
 if TYPE_CHECKING:
@@ -46,6 +47,23 @@ def test_the_documented_session_streams_to_its_end_and_leaves_a_learning(tmp_pat
     assert GOAL in text
     shown = run_midas("learnings", "--kb", str(tmp_path / "kb"), "--n", "1")
     assert GOAL in shown.out
+
+
+@pytest.mark.parametrize(
+    ("given", "said"), [((), "OPENAI_API_KEY"), (("--api-key", "sk-x1y2"), "--api-key and OPENAI")]
+)
+def test_a_key_that_nobody_uses_is_said(
+    given: tuple[str, ...], said: str, tmp_path: Path, monkeypatch: Any, capsys: Any
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-proj-1a2b3c4d")
+    at = ("--data", "synthetic:3", "--kb", str(tmp_path / "kb"))
+    monkeypatch.setenv("MIDAS_EVALUATION_SCREENED", "0")
+    ran = call_midas(capsys, "discover", GOAL, "--iterations", "1", "--candidates", "1", *at, *given)
+    assert ran.code == 0
+    assert f"{'--api-key and ' if given else ''}OPENAI_API_KEY not used: local asks no model" in ran.err
+    assert "1a2b3c4d" not in ran.out + ran.err
+    assert unused_keys("openai", environ={"ANTHROPIC_API_KEY": "sk-ant-1"}) == []
+    assert unused_keys("mock", environ={}) == []
 
 
 def test_in_json_it_is_one_document(tmp_path: Path, capsys: Any) -> None:

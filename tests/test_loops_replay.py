@@ -9,6 +9,7 @@ import json
 import signal
 import subprocess
 import sys
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -261,6 +262,22 @@ async def test_transcripts_stay_within_their_size(base: Base) -> None:
         pass
     kept = [s.key for s in base.journal.sessions() if Transcripts(base.journal).rows(s.key)]
     assert len(kept) == 2  # the newest of before, and this one
+
+
+async def test_transcripts_are_kept_for_the_days_that_are_set(base: Base, monkeypatch: pytest.MonkeyPatch) -> None:
+    await base.run()
+    await base.run()
+    old = [s.key for s in base.journal.sessions()]
+    transcripts = Transcripts(base.journal)
+    assert transcripts.expire(1.0) == 0
+    monkeypatch.setattr(base.journal, "clock", ManualClock(base.journal.clock.now() + timedelta(days=3)))
+    assert transcripts.expire(0.0) == 0
+    loop = base.loop(SCRIPT)
+    loop.settings = dataclasses.replace(SETTINGS, model=dataclasses.replace(SETTINGS.model, transcripts_days=2.0))
+    async for _ in loop.stream("carry", _assessor()):
+        pass
+    assert [s.key for s in base.journal.sessions() if transcripts.rows(s.key) and s.key in old] == []
+    assert transcripts.size() > 0
 
 
 def test_the_verbs_repeat_a_local_session_and_refuse_other_data(

@@ -144,15 +144,24 @@ class Tables:
             How many keys went; the newest one always stays.
         """
         query = f"SELECT key, sum(length(body)), min(seq) FROM {table} WHERE kind LIKE ? GROUP BY key ORDER BY 3 DESC"
-        total, gone = 0, []
+        total, gone = 0, list[str]()
         for position, (key, size, _) in enumerate(self._database.fetch(query, (f"{prefix}%",))):
             total += int(size)
             if total > most_bytes and position:
-                gone.append((key, f"{prefix}%"))
-        if gone and table in PRUNABLE:
+                gone.append(key)
+        return self._drop(table, prefix, gone)
+
+    def drop_before(self, table: str, prefix: str, before: datetime) -> int:
+        """Remove the rows whose kind begins with `prefix`, of every key whose last is older; returns how many."""
+        query = f"SELECT key FROM {table} WHERE kind LIKE ? GROUP BY key HAVING max(at) < ?"
+        return self._drop(table, prefix, [row[0] for row in self._database.fetch(query, (f"{prefix}%", stamp(before)))])
+
+    def _drop(self, table: str, prefix: str, keys: list[str]) -> int:
+        if keys and table in PRUNABLE:
             remove = f"DELETE FROM {table} WHERE key = ? AND kind LIKE ?"
-            self._database.write(lambda connection: connection.executemany(remove, gone))
-        return len(gone)
+            rows = [(key, f"{prefix}%") for key in keys]
+            self._database.write(lambda connection: connection.executemany(remove, rows))
+        return len(keys)
 
     def bytes_of(self, table: str, prefix: str) -> int:
         """How many bytes the bodies of the rows take whose kind begins with `prefix`."""

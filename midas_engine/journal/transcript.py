@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class Transcripts:
 
     A row is of one kind: "call" (a question and its reply), "failed" (a question without one), "answer" (what the base
     or the ledger said), "end" (how it ended, with the hash of everything that was said). Keys are redacted in all of
-    them. Retention may remove them (`Journal.prune`); `fit` keeps them within a size.
+    them. `expire` keeps them for some days, `fit` within a size; what the calls cost stays.
 
     Example: `Transcripts(journal).rows("20260101-000000-ab12")`.
     """
@@ -53,6 +54,12 @@ class Transcripts:
     def fit(self, most_bytes: int = MAX_BYTES) -> int:
         """Remove the oldest transcripts, whole ones, until the rest fit; returns how many went."""
         return self.journal.tables.drop_oldest(TABLE, PREFIX, most_bytes)
+
+    def expire(self, days: float) -> int:
+        """Remove the transcripts whose last row is older than so many days; returns how many went. 0 keeps all."""
+        if days <= 0:
+            return 0
+        return self.journal.tables.drop_before(TABLE, PREFIX, self.journal.clock.now() - timedelta(days=days))
 
 
 def text_hash(*parts: Any) -> str:

@@ -100,8 +100,7 @@ class OfflineCompoundLoop:
         if self._journal is not None:
             await asyncio.to_thread(end_interrupted, self.kb, self._journal, self.clock)
             with contextlib.suppress(JournalError):  # a journal that cannot be written never stops a session
-                most = self.settings.model.transcripts_mb * 1_000_000
-                await asyncio.to_thread(Transcripts(self._journal).fit, most)
+                await asyncio.to_thread(self._tidy, Transcripts(self._journal))
         queue: asyncio.Queue[ev.Event | None] = asyncio.Queue()
         self._record = record
         session_id = record.session_id if record is not None else ""
@@ -124,6 +123,10 @@ class OfflineCompoundLoop:
                     if (late := queue.get_nowait()) is not None:
                         await scribe.take(late)
                 await scribe.close()
+
+    def _tidy(self, transcripts: Transcripts) -> None:
+        transcripts.expire(self.settings.model.transcripts_days)
+        transcripts.fit(self.settings.model.transcripts_mb * 1_000_000)
 
     def check_start(self, goal: str) -> None:
         """Refuse what could not run.

@@ -46,7 +46,7 @@ def demo(
     Without a key, a network or data. What is found becomes a candidate in the knowledge base.
     """
     settings = shared.settings(model__provider=provider or "mock", model__model=model, seed=seed)
-    key = take_key(shared, api_key)
+    key = take_key(shared, api_key, settings)
     import asyncio  # 40 ms that `midas --help` need not pay
 
     result = asyncio.run(_run(shared, settings, report_path, key))

@@ -40,8 +40,12 @@ def provider_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def take_key(shared: Shared, api_key: str | None) -> str | None:
-    """The key from the command line, with a warning, and never printed again."""
+def take_key(shared: Shared, api_key: str | None, settings: Settings) -> str | None:
+    """The key from the command line, with a warning, and never printed again; a key that nobody will use is said."""
+    from midas_engine.providers import unused_keys
+
+    if unused := unused_keys(settings.model.provider, given=bool(api_key)):
+        shared.note(f"{' and '.join(unused)} not used: {settings.model.provider} asks no model (--provider NAME does)")
     if api_key:
         REDACTOR.register(api_key)
         shared.secrets.append(api_key)
@@ -129,7 +133,7 @@ def discover(shared: Shared, typed: DiscoverOptions) -> None:
     )
     if resume:
         settings, config = _as_it_was(settings, shared, resume)
-    key = take_key(shared, typed.api_key)
+    key = take_key(shared, typed.api_key, settings)
     import asyncio  # 40 ms that `midas --help` need not pay
 
     code = asyncio.run(_session(shared, settings, goal, config, key, typed.regime, resume))
