@@ -262,3 +262,16 @@ def test_the_site_builds_strictly_and_asks_no_other_host(tmp_path: Path) -> None
     )
     for page in built:
         assert not loads.search(page.read_text(encoding="utf-8")), page.name
+
+
+def test_the_tests_that_a_page_names_are_there() -> None:
+    import ast
+
+    page = (ROOT / "docs" / "guide" / "terminal-faults.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(tests/\w+\.py)::(\w+)`", page)
+    assert {f"C{i}" for i in range(1, 24)} <= set(re.findall(r"^\| (C\d+) \|", page, flags=re.MULTILINE))
+    for file in {file for file, _ in named}:
+        tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
+        there = {n.name for n in tree.body if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)}
+        missing = {name for of, name in named if of == file} - there
+        assert not missing, f"{file} has no {missing}"
