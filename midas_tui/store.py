@@ -62,6 +62,7 @@ class Store:
         self.answers = 0
         self._dirty: set[str] = set()
         self._criticals: list[Alert] = []
+        self._kills: list[ev.FeatureMoved] = []
 
     @property
     def metrics(self) -> dict[str, FeatureMetrics]:
@@ -96,6 +97,11 @@ class Store:
         """Critical episodes that began since the last call and still run; those of one incident are one."""
         new, self._criticals = self._criticals, []
         return self.as_incidents([a for a in new if self.alerts.get(a.id, a).status == "open"])
+
+    def take_kills(self) -> list[ev.FeatureMoved]:
+        """Kills since the last call that nobody at a keyboard gave."""
+        new, self._kills = self._kills, []
+        return new
 
     @property
     def open_alerts(self) -> list[Alert]:
@@ -227,6 +233,8 @@ class Store:
             self.replay = event
             self.mark("replay")
         elif isinstance(event, ev.FeatureMoved | ev.KillProposed | ev.ShadowProposal):
+            if isinstance(event, ev.FeatureMoved) and event.action == "kill" and event.actor == "detector":
+                self._kills.append(event)
             self.mark("pipeline")
         elif isinstance(event, ev.DocumentChanged):
             self.changed_documents.update(dict.fromkeys(event.paths))

@@ -21,6 +21,8 @@ from helpers_tui import (
     until,
 )
 from midas_engine import events as ev
+from midas_engine.models import PipelineSummary
+from midas_tui.widgets.bars import ReplayBar
 from midas_tui.widgets.line_table import LineTable
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
@@ -61,6 +63,26 @@ def compare(name: str, text: str) -> None:
         path.write_text(text + "\n", encoding="utf-8")
     assert path.is_file(), f"no snapshot {path.name}: run the test once with UPDATE_SNAPSHOTS=1 and read what it wrote"
     assert text + "\n" == path.read_text(encoding="utf-8")
+
+
+async def test_a_recording_that_stands_still_shows_its_bar_a_kill_and_no_card_it_has_not() -> None:
+    from helpers_tui import toasts
+
+    runtime = Recording()
+    runtime.summary = PipelineSummary((), (), (), ())
+    async with scripted(runtime, size=(100, 32)) as (app, pilot, _):
+        bar = app.screen.query_one("#replay", ReplayBar)
+        await until(pilot, lambda: bar._track[1] > 40, "the whole width, before any step")
+        runtime.bus.publish(
+            ev.FeatureMoved(
+                at=NOW, feature="vwap_zscore_mean_rev", action="kill", before="deployed", after="archived",
+                reason="the sign turned", actor="detector",
+            )
+        )  # fmt: skip
+        await until(pilot, lambda: any("was killed by the detector: the sign turned" in t for t in toasts(app)))
+        await press(pilot, "5", "enter")
+        assert app.current_mode == "alerts"
+        assert any("has no card of" in t for t in toasts(app))
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")

@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-import base64
 import html
-import io
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from midas_engine.book.rows import HEAD, member_rows, summary_rows
 from midas_engine.errors import DataError
-from midas_engine.text import markdown_table
+from midas_engine.html_page import INK, SOFT, document, picture, png, table
+from midas_engine.text import markdown_table, number
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from matplotlib.axes import Axes
 
     from midas_engine.book.figures import BookFigures
 
-_STYLE = """
-body { font: 15px/1.45 system-ui, sans-serif; color: #2b2d42; max-width: 1080px; margin: 2em auto; padding: 0 1em; }
-h1 { font-size: 1.4em; } img { width: 100%; max-width: 760px; } table { border-collapse: collapse; margin: 1em 0; }
-td, th { padding: 2px 14px 2px 0; text-align: left; font-variant-numeric: tabular-nums; } code { font-size: 0.85em; }
-"""
-_INK, _SOFT = "#2b2d42", "#8d99ae"
+SIZE = (7.6, 3.2)
 
 
 def write_tearsheet(book: BookFigures, path: Path) -> None:
@@ -47,6 +40,19 @@ def title(book: BookFigures) -> str:
     return f"Midas book on {book.data}, {book.first or '-'} to {book.last or '-'} UTC"
 
 
+def first_sentence(book: BookFigures) -> str:
+    """What the book earned with its 90 % interval, whether that is more than chance, and what next year may bring."""
+    if book.empty:
+        return "The book is empty: nothing that is deployed could be measured."
+    net = book.net
+    word = "more than chance" if net.low > 0.0 else "a loss beyond chance" if net.high < 0.0 else "undecided"
+    held = sum(m.weight > 0.0 for m in book.members)
+    return (
+        f"{held} of {len(book.members)} members hold weight; net of costs "
+        f"{number(net.value, 0, sign=True)} [{number(net.low, 0)}, {number(net.high, 0)}] bps a year: {word}."
+    )
+
+
 def remarks(book: BookFigures) -> list[str]:
     """Notes and what is left out, one sentence each."""
     return [
@@ -57,7 +63,7 @@ def remarks(book: BookFigures) -> list[str]:
 
 def markdown(book: BookFigures) -> str:
     """The page as Markdown."""
-    parts = [f"# {title(book)}\n"]
+    parts = [f"# {title(book)}\n", f"{first_sentence(book)}\n"]
     expressions = [(m.name, str(m.version), m.expression) for m in book.members]
     if not book.empty:
         parts += [
@@ -84,52 +90,27 @@ def months(book: BookFigures) -> list[tuple[str, str]]:
 def page(book: BookFigures) -> str:
     """The page as HTML."""
     name = html.escape(title(book))
-    body = [f"<h1>{name}</h1>"]
+    body = [f"<h1>{name}</h1>", f"<p class=first><b>{html.escape(first_sentence(book))}</b></p>"]
     if not book.empty:
         expressions = [(m.name, f"{m.version}", m.expression) for m in book.members]
         body += [
-            _table(HEAD, member_rows(book)),
-            _table((), summary_rows(book)),
-            f'<p><img alt="net equity" src="{_png(_equity, book)}"></p>',
-            f'<p><img alt="weights" src="{_png(_weights, book)}"></p>',
+            table(HEAD, member_rows(book)),
+            table((), summary_rows(book)),
+            picture("net equity", png(_equity, book, SIZE), "What the book earned; between the lines lies cost."),
+            picture("weights", png(_weights, book, SIZE), "What each member holds; zero: not worth it."),
             "<h2>Net by month, bps of capital</h2>",
-            _table((), months(book)),
-            _table(("member", "version", "expression"), expressions),
+            table((), months(book)),
+            table(("member", "version", "expression"), expressions),
             f"<p>Weights digest <code>{html.escape(book.digest)}</code></p>",
         ]
     body += [f"<p>{html.escape(x)}</p>" for x in remarks(book)]
-    return (
-        f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{name}</title>'
-        f"<style>{_STYLE}</style></head><body>{''.join(body)}</body></html>\n"
-    )
-
-
-def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    top = "".join(f"<th>{html.escape(x)}</th>" for x in head)
-    lines = "".join("<tr>" + "".join(f"<td>{html.escape(x)}</td>" for x in row) + "</tr>" for row in rows)
-    return f"<table>{f'<tr>{top}</tr>' if top else ''}{lines}</table>"
-
-
-def _png(draw: Callable[[Axes, BookFigures], None], book: BookFigures) -> str:
-    # Figure objects without pyplot: no global state, so pages can be drawn in threads.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7.6, 3.2), dpi=110, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(labelsize=8)
-    draw(axes, book)
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", metadata={"Software": None})
-    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
+    return document(title(book), "".join(body))
 
 
 def _equity(axes: Axes, book: BookFigures) -> None:
     at = np.array(book.path.at, dtype="datetime64[m]")
-    axes.plot(at, np.array(book.path.gross_bps), color=_SOFT, label="gross")
-    axes.plot(at, np.array(book.path.net_bps), color=_INK, label="net of costs and funding")
+    axes.plot(at, np.array(book.path.gross_bps), color=SOFT, label="gross")
+    axes.plot(at, np.array(book.path.net_bps), color=INK, label="net of costs and funding")
     axes.legend(fontsize=7, frameon=False)
     axes.set_title("Cumulative bps of capital", fontsize=10)
 
@@ -139,5 +120,6 @@ def _weights(axes: Axes, book: BookFigures) -> None:
     for name, weights in list(book.path.weights.items())[:12]:
         axes.plot(at, np.array(weights), label=name[:40], linewidth=1.0)
     axes.set_ylim(0.0, 1.02)
-    axes.legend(fontsize=6, frameon=False)
+    if book.path.weights:
+        axes.legend(fontsize=6, frameon=False)
     axes.set_title("Weights, fractions of capital", fontsize=10)

@@ -108,7 +108,11 @@ class AlertsScreen(ModeScreen):
             if alert.diagnosis.endswith(".md"):
                 self.shell.navigator.open_document(alert.diagnosis.rpartition(" ")[2])
             else:
-                self.shell.navigator.open_card(self._members(alert)[0].feature)
+                name = self._members(alert)[0].feature
+                if self.store.record(name) is not None:
+                    self.shell.navigator.open_card(name)
+                else:
+                    self.shell.messages.say(f"the pipeline has no card of {name}: it is watched in this recording only")
 
     def why_not(self, action: str, parameters: tuple[object, ...]) -> str:
         """Alerts are answered while they run."""

@@ -61,6 +61,9 @@ class Painter:
             in_worker(self._app, self._reload_and_draw, "pipeline", exclusive=True)
         self._draw(self._navigator.page, topics)
         self._toast(self._store.take_criticals())
+        for kill in self._store.take_kills()[-1:]:
+            text = f"{self._glyphs.killed} {kill.feature} was killed by the detector: {kill.reason}"
+            self._messages.say(text, bad=True, key="killed")
         if "phase" in topics:
             self._phase_changed()
 

@@ -154,6 +154,12 @@ class ReplayBar(Line):
         self._track = (0, 0, 0)
         self._alert_bars: Sequence[int] = ()
         self._pointed = -1
+        self._drawn: tuple[ReplayMoved, Sequence[int], Glyphs] | None = None
+
+    def on_resize(self) -> None:
+        """As wide as it is now: a recording that stands still tells nothing new."""
+        if self._drawn is not None:
+            self.update_replay(*self._drawn)
 
     def position_at(self, x: int) -> int | None:
         """The bar that cell `x` of the line stands for: its first alert's when it shows one; None off the track."""
@@ -195,6 +201,7 @@ class ReplayBar(Line):
 
     def update_replay(self, moved: ReplayMoved, alert_bars: Sequence[int], glyphs: Glyphs) -> None:
         """Draw the newest position; `alert_bars` are the positions at which an alert was raised."""
+        self._drawn = (moved, alert_bars, glyphs)
         state = glyphs.play if moved.playing else glyphs.paused
         left = f" {state} x{moved.speed:g} "
         right = f" {moved.position}/{moved.total} bars  {clock_time(moved.bar_at)} "

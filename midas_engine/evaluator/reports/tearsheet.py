@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 import html
-import io
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from midas_engine.evaluator.reports.tearsheet_words import CAPTIONS, first_sentences, groups
+from midas_engine.html_page import BAD, GOOD, INK, SOFT, document, picture, png, table
 from midas_engine.stats.normal import Z90
 from midas_engine.text import number
 
@@ -19,24 +19,11 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-INK, GOOD, BAD, SOFT = "#2b2d42", "#2a9d8f", "#c1121f", "#8d99ae"
-
-_STYLE = """
-body { font: 15px/1.45 system-ui, sans-serif; color: #2b2d42; max-width: 1080px; margin: 2em auto; padding: 0 1em; }
-h1 { font-size: 1.4em; margin-bottom: 0; } code { background: #f1f3f5; padding: 2px 5px; }
-.plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(480px, 1fr)); gap: 12px; }
-img { width: 100%; } table { border-collapse: collapse; } td, th { padding: 2px 12px 2px 0; text-align: left; }
-td.n { text-align: right; font-variant-numeric: tabular-nums; }
-.pass { color: #2a9d8f; } .fail { color: #c1121f; font-weight: 600; }
-pre { background: #f1f3f5; padding: 10px; overflow-x: auto; }
-"""
-
 
 def tearsheet_html(figures: dict[str, Any]) -> str:
     """The page: no script, no link, every plot inside. Text from the caller is escaped."""
     verdict, title = figures["verdict"], html.escape(figures["name"] or figures["expression"] or "feature")
-    plots = "".join(f'<img alt="{name}" src="{_png(draw, figures)}">' for name, draw in PLOTS.items())
-    outcome = "accepted" if verdict["overall_pass"] else "refused by " + ", ".join(verdict["failed_agents"])
+    plots = "".join(picture(name, png(draw, figures), CAPTIONS[name]) for name, draw in PLOTS.items())
     rows = "".join(
         f"<tr><td>{a['agent']}</td><td class={_word(a)}>{_word(a)}</td>"
         f"<td class=n>{number(a['score'], 2)}</td><td>{html.escape(a['summary'])}</td></tr>"
@@ -45,15 +32,16 @@ def tearsheet_html(figures: dict[str, Any]) -> str:
     capacity = figures["capacity_usd"]
     room = "unknown" if capacity is None else f"${capacity:,.0f} at {figures['participation']:.0%} of volume"
     symbols = f"{len(figures['symbols'])} symbol{'s' if len(figures['symbols']) != 1 else ''}"
-    return (
-        f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        f"<style>{_STYLE}</style></head>"
-        f"<body><h1>{title}</h1><p><code>{html.escape(figures['expression'])}</code></p>"
-        f"<p>{figures['from']} to {figures['to']} UTC, {symbols}, capacity {room}. <b>{html.escape(outcome)}</b></p>"
-        f"<table><tr><th>agent</th><th></th><th>score</th><th></th></tr>{rows}</table>"
-        f"<table>{_metrics(verdict['evaluation'])}</table><div class=plots>{plots}</div>"
-        f"<pre>{html.escape(figures['explanation']['text'])}</pre></body></html>"
+    body = (
+        f"<h1>{title}</h1><p class=first><b>{html.escape(first_sentences(figures))}</b></p>"
+        f"<p><code>{html.escape(figures['expression'])}</code></p>"
+        f"<p>{figures['from']} to {figures['to']} UTC, {symbols}, capacity {room}.</p>"
+        f"<h2>Checks</h2><table><tr><th>check</th><th></th><th>score</th><th></th></tr>{rows}</table>"
+        f"<h2>Figures, 90 % intervals</h2><div class=groups>{_metrics(verdict['evaluation'])}</div>"
+        f"<h2>Pictures</h2><div class=plots>{plots}</div>"
+        f"<h2>Why, and what would help</h2><pre>{html.escape(figures['explanation']['text'])}</pre>"
     )
+    return document(figures["name"] or figures["expression"] or "feature", body)
 
 
 def _word(agent: dict[str, Any]) -> str:
@@ -70,38 +58,7 @@ def write_tearsheet(figures: dict[str, Any], path: str | Path) -> tuple[Path, Pa
 
 
 def _metrics(evaluation: dict[str, Any]) -> str:
-    rows = []
-    for name, value in evaluation.items():
-        if isinstance(value, dict) and {"value", "se", "low", "high"} <= set(value):
-            shown = f"{_text(value['value'])} [{_text(value['low'])}, {_text(value['high'])}]"
-        elif isinstance(value, int | float) and not isinstance(value, bool):
-            shown = _text(value)
-        else:
-            continue
-        rows.append(f"<tr><td>{name.replace('_', ' ')}</td><td class=n>{shown}</td></tr>")
-    return "".join(rows)
-
-
-def _text(value: float | None) -> str:
-    if value is None:
-        return "-"
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
-
-
-def _png(draw: Callable[[Axes, dict[str, Any]], None], figures: dict[str, Any]) -> str:
-    # Figure objects without pyplot: no global state, so sheets can be drawn in threads.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6.4, 3.2), dpi=110, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(labelsize=8)
-    draw(axes, figures)
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", metadata={"Software": None})
-    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
+    return "".join(f"<section><h2>{heading}</h2>{table((), rows)}</section>" for heading, rows in groups(evaluation))
 
 
 def _values(items: list[Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
