@@ -41,7 +41,7 @@ OPENERS = {
     "live": "/g:?!w",
     "pipeline": "/g:?!pxbR",
     "discovery": "/g:?!c",
-    "learnings": "/g:?!",
+    "learnings": "/g:?!sx",
     "alerts": "/g:?!w",
 }
 NAMES = {"\r": "enter", "\x1b": "escape", "\t": "tab", " ": "space"}

@@ -2,14 +2,19 @@
 
     python benchmarks/pictures/take_screenshots.py [--out demo_artifacts] [--size 80x24] [--keys KEYS] \
         [-- midas-tui arguments]
+    python benchmarks/pictures/take_screenshots.py --modes
 
-Without arguments: Live mode at 80x24 and 160x45, replaying the bundled sample. Needs the extra `dev`.
+Without arguments: Live mode at 80x24 and 160x45, replaying the bundled sample. With `--modes` every mode at two sizes
+into `demo_artifacts/pictures`: Live and Alerts on that replay, the others on a copy of the demo's base, its candidates
+promoted. Needs the extra `dev`.
 """
 
 from __future__ import annotations
 
 import argparse
 import re
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -58,7 +63,8 @@ def draw(screen: pyte.Screen, path: Path) -> None:
                 _glyph(pen, cell.data, left, top, fore, bold if cell.bold else plain)
             if cell.underscore:
                 pen.line((left, top + HIGH - 2, left + WIDE - 1, top + HIGH - 2), fill=fore)
-    image.save(path, optimize=True)
+    # A screen has few colours: a table of them is a third of the size.
+    image.quantize(96).save(path, optimize=True)
 
 
 def _colour(name: str, default: str) -> str:
@@ -120,6 +126,24 @@ def take(size: str, keys: str, args: list[str], path: Path, seconds: float) -> N
     print(f"{path}: {path.stat().st_size / 1000:,.0f} kB")
 
 
+def every_mode(out: Path, seconds: float) -> None:
+    """Every mode at two sizes."""
+    with TemporaryDirectory() as folder:
+        base = Path(folder) / "kb"
+        shutil.copytree(ROOT / "demo_artifacts" / "midas-kb", base)
+        midas = [sys.executable, "-m", "midas"]
+        shared = ["--kb", str(base), "--data", "synthetic"]
+        for file in sorted((base / "knowledge/features/candidates").glob("*.md")):
+            forced = ["--force", "--reason", "for the picture"]
+            subprocess.run([*midas, "promote", file.stem, *shared, *forced], cwd=ROOT, check=False, capture_output=True)
+        replay = ["--replay", "sample", "--speed", "64", "--kb", folder + "/none"]
+        for mode in ("live", "pipeline", "discovery", "learnings", "alerts", "book"):
+            args = replay if mode in ("live", "alerts") else shared
+            for size in ("80x24", "160x45"):
+                keys = "l" if mode == "pipeline" else ""  # to the column that has something
+                take(size, keys, [*args, "--mode", mode], out / f"{mode}-{size}.png", seconds)
+
+
 def main() -> int:
     """Take them."""
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -129,7 +153,13 @@ def main() -> int:
     p.add_argument("--keys", default="", help=r"typed once the program runs; \r is enter")
     p.add_argument("--seconds", type=float, default=8.0, help="how long to let it play")
     p.add_argument("args", nargs="*", help="arguments of midas-tui, after --")
+    p.add_argument("--modes", action="store_true", help="every mode at two sizes")
     given = p.parse_args()
+    if given.modes:
+        folder = given.out / "pictures"
+        folder.mkdir(parents=True, exist_ok=True)
+        every_mode(folder, given.seconds)
+        return 0
     given.out.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory() as base:
         args = given.args or ["--replay", "sample", "--speed", "64", "--kb", base]

@@ -39,7 +39,7 @@ def lead(body: str) -> str:
 
     Example:
         >>> lead("# T\n\n## What worked\n\n- Slow means. Others too.\n\n## What failed\n\nCosts ate it")
-        'Slow means. Costs ate it'
+        'Slow means. Costs ate it.'
     """
     sections: dict[str, str] = {}
     current = ""
@@ -62,7 +62,8 @@ def lead(body: str) -> str:
 
 def _first(text: str) -> str:
     found = _SENTENCE.match(text)
-    return found[0] if found else text[:400]
+    said = found[0] if found else text[:400].rstrip(",;: ") + "."
+    return said[:1].upper() + said[1:]
 
 
 def in_reading_order(text: str, *, fold: bool) -> tuple[str, str]:
