@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import deque
 from dataclasses import dataclass, field
 from itertools import takewhile
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 STREAM_LINES = 2000
+_AGENT = re.compile(r"(?:(?<=^)|(?<=; ))[a-z]+(?:_[a-z]+)*: ")
 
 
 @dataclass(slots=True)
@@ -56,6 +58,11 @@ class TrialRow:
             case "repeat":
                 return self.why or "tried before"
         return self.why or self.status
+
+    @property
+    def brief(self) -> str:
+        """The same without the names of the agents, which are in the detail: the reason comes first."""
+        return _AGENT.sub("", self.words)
 
 
 @dataclass(slots=True)
@@ -101,6 +108,11 @@ class SessionView:
     def running(self) -> bool:
         """Whether it goes on."""
         return self.status == "running"
+
+    @property
+    def began(self) -> datetime | None:
+        """When it began; None when nobody told."""
+        return self.started.at if self.started is not None else self.at
 
     @property
     def tried(self) -> int:

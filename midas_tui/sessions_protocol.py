@@ -35,6 +35,8 @@ class Reach(Protocol):
     def lines(self) -> Sequence[str]: ...  # noqa: D102
     @property
     def command(self) -> str: ...  # noqa: D102
+    @property
+    def again(self) -> bool: ...  # noqa: D102
 
 
 class SessionsPort(Protocol):

@@ -265,7 +265,7 @@ class Store:
         before = {
             s.session_id: SessionView(
                 s.session_id, s.goal, s.researcher, s.status, accepted=s.accepted, reason=s.result, told=s.tried,
-                earlier=True,
+                earlier=True, at=s.started_at,
             )
             for s in reversed(summaries)
             if s.session_id not in self.sessions
@@ -283,6 +283,7 @@ class Store:
                 found = SessionView(view.session_id, told=view.told, earlier=True)
             if isinstance(event, ev.SessionEvent):
                 found.apply(event)
+        found.at = found.at or view.at
         found.status, found.reason, found.accepted = view.status, view.reason, view.accepted
         self.sessions[view.session_id] = found
         self.mark("session")

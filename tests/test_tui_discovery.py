@@ -164,12 +164,13 @@ async def test_sessions_are_a_tree_with_reasons_a_map_and_what_is_left(tmp_path:
         assert "session 2/6 assess" in text.splitlines()[0]
         assert "2 sessions, 14 tried, 2 saved" in text
         # Two sessions at once, each with its plans, its refinements below what they come from, and the change in words.
-        assert text.count("► - funding carry on majors: running 2/6 assess, 7 tried, 1 saved") == 2
+        assert text.count("► - 12:00 funding carry on majors: running 2/6 assess, 7 tried, 1 saved") == 2
         assert "├ 1. slow funding predicts the next eight hours" in text
         assert "│ └ carry_72 " in text
         assert "│   └ carry_168 " in text
         assert "│     └ carry_168_volume " in text
         assert "+3.3 ········│◆·· 72 → 168: passed research, sealed l" in row_of(app, "carry_168")
+        assert "│··· t 2.40 is below the line 2.91; dies in" in row_of(app, "carry_72"), "the reason, then whose"
         assert "+ * cs_rank(volume): saved as a" in row_of(app, "carry_168_volume")
         assert "not scored: a window is a positive" in row_of(app, "crowding")
         assert "tried before in this session" in row_of(app, "carry_slow")
@@ -202,7 +203,7 @@ async def test_sessions_are_a_tree_with_reasons_a_map_and_what_is_left(tmp_path:
         assert app.screen.query_one("#tree", LineTable).cursor_key == "second/8"
         # Folding, narrowing, and a heading that lists the expressions by t.
         await press(pilot, "h")
-        assert "► + funding carry on majors" in screen_text(app)
+        assert "► + 12:00 funding carry on majors" in screen_text(app)
         assert app.screen.query_one("#tree", LineTable).cursor_key == "second"
         await press(pilot, "slash", *"volume", "enter")
         assert "/volume" in screen_text(app)
@@ -380,3 +381,28 @@ async def test_read_only_refuses_a_session(tmp_path: Path) -> None:
         await press(pilot, "r")
         await until(pilot, lambda: any("read-only" in t for t in toasts(app)))
         assert app.store.sessions == {}
+
+
+def test_the_start_dialog_in_a_real_terminal(tmp_path: Path) -> None:
+    from helpers_pty import Terminal
+    from midas_engine.kb import KnowledgeBase
+
+    KnowledgeBase(tmp_path / "kb")
+    args = ["--kb", str(tmp_path / "kb"), "--data", "sample-1m", "--mode", "discovery"]
+    with Terminal(args, columns=80, lines=24) as terminal:
+        terminal.until(lambda text: "r starts a session" in text and "STARTING" not in text)
+        terminal.send("r")
+        text = terminal.until("the gate: t of")
+        assert "run a session" in text
+        assert all(word in text for word in ("goal", "scored as", "Cancel", "Start")), text
+        for _ in range(600):  # deaf until it can have been read
+            if "goal      z" in terminal.text:
+                break
+            terminal.send("z")
+            terminal.read(0.1)
+        terminal.until("goal      z")
+        terminal.send("\x1b")
+        terminal.until(lambda text: "run a session" not in text)
+        assert "no session yet" in terminal.text, "escape starts nothing"
+        terminal.send("\x11")
+        assert terminal.wait() == 0

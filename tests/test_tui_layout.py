@@ -103,6 +103,10 @@ async def test_every_mode_looks_as_it_was_approved(size: tuple[int, int]) -> Non
             compare(f"{mode}-{size[0]}x{size[1]}", text)
             assert len(text.split("\n")) == size[1]
             assert max(map(len, text.split("\n"))) <= size[0]
+        await press(pilot, "r")
+        await readable(pilot)
+        await until(pilot, lambda: "could be promoted here" in screen_text(app))
+        compare(f"session-form-{size[0]}x{size[1]}", screen_text(app))
 
 
 @pytest.mark.parametrize("mode", ["live", "discovery"])

@@ -54,11 +54,13 @@ class Reach:
         errors: What is wrong, by field; an order with any is not taken.
         lines: What could be reached on this data, and what it may cost.
         command: The same on the command line.
+        again: The data is still being loaded: ask again in a moment.
     """
 
     errors: dict[str, str] = field(default_factory=dict)
     lines: tuple[str, ...] = ()
     command: str = ""
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

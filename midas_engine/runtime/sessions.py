@@ -151,7 +151,8 @@ class Sessions:
         try:
             panel = self._panel(order)
         except MidasError as error:
-            return Reach({"data": f"{error.message}" + (f" ({error.hint})" if error.hint else "")})
+            loading = not order.data and self._watched.panel is None
+            return Reach({"data": f"{error.message}" + (f" ({error.hint})" if error.hint else "")}, again=loading)
         if not reach:
             return Reach({}, (), command_of(order, self._settings))
         evaluation = order.settings.evaluation

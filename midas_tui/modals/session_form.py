@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 # After the last letter; a look at the data takes longer than one letter.
 SETTLE_SECONDS = 0.4
+# While the data is being loaded.
+AGAIN_SECONDS = 1.0
 WAITS = "looking at what could be found on this data"
 Answers = dict[str, str]
 
@@ -157,8 +159,10 @@ class SessionForm(Dialog[Answers | None]):
                 self.query_one("#reached", Static).update(Content.styled(clean(describe(error)), "$crit"))
             return None
         if self.is_attached and answers == self.answers and (reach or found.errors):
-            self._checked = (answers, found)
+            self._checked = None if found.again else (answers, found)
             self._show(found)
+            if found.again:
+                self.set_timer(AGAIN_SECONDS, partial(self._settled, answers))
         return found
 
     def _show(self, reach: Reach) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.binding import Binding, BindingType
@@ -9,10 +10,10 @@ from textual.containers import Container
 
 from midas_engine.events import to_dict
 from midas_tui.expression_diff import change_words
-from midas_tui.formats import dot_strip, elide, number
+from midas_tui.formats import clock_time, dot_strip, elide, number
 from midas_tui.screens.base import ModeScreen
 from midas_tui.session_tree import ASCII_LINES, LINES, Node, flat_of, tree_of, trial_key
-from midas_tui.widgets.columns import REST
+from midas_tui.widgets.columns import REST, LazyRow, Row
 from midas_tui.widgets.line_table import Cell, Column, LineTable
 from midas_tui.widgets.scorecard import Scorecard, told
 from midas_tui.widgets.scrolling import ScrollPane
@@ -30,10 +31,11 @@ if TYPE_CHECKING:
     from midas_tui.session_view import SessionView, TrialRow
 
 STRIP_CELLS = 12
-STATE_CELLS = 34
+# Cells of a session's line that are neither its goal nor what is said of it: margins, sign, scroll bar.
+AROUND = 5
 TREE_COLUMNS = (
     Column("sign", "", 1),
-    Column("name", "sessions, plans, expressions", 18, right=False, grow=True, most=34),
+    Column("name", "sessions, plans, expressions", 18, right=False, grow=True, most=28),
     Column("t", "t", 5, 1),
     Column("strip", "t and line", STRIP_CELLS, 2, right=False),
     Column("words", "state", 16, 1, right=False, grow=True, cut_end=True),
@@ -77,6 +79,7 @@ class DiscoveryScreen(ModeScreen):
         self._followed = ""
         self._folds: dict[str, bool] = {}
         self._by_key: dict[str, Node] = {}
+        self._drawn: dict[str, tuple[object, Row]] = {}
         self._tail = ""
 
     def compose_body(self) -> ComposeResult:
@@ -127,7 +130,8 @@ class DiscoveryScreen(ModeScreen):
         at_tail = table.cursor_key == self._tail
         nodes = self._listed()
         self._by_key = {node.key: node for node in nodes}
-        table.set_rows([(node.key, self._cells(node)) for node in nodes])
+        self._drawn = {node.key: self._row(node) for node in nodes}
+        table.set_rows([(key, row) for key, (_, row) in self._drawn.items()])
         if running is not None:
             newest = next(reversed(running.trials.values()), None)
             tail = trial_key(running, newest) if newest is not None else running.session_id
@@ -189,6 +193,17 @@ class DiscoveryScreen(ModeScreen):
 
     # -- cells -----------------------------------------------------------------------------------
 
+    def _row(self, node: Node) -> tuple[object, Row]:
+        """A row with what it shows; that of an expression is made when it is seen, and kept while it shows the same."""
+        t = node.trial
+        if t is None:
+            return None, self._cells(node)
+        shows = (node.guide, t.name, t.expression, t.status, t.why, t.parent, t.scored)
+        known = self._drawn.get(node.key)
+        if known is not None and known[0] == shows:
+            return known
+        return shows, LazyRow(shows, partial(self._cells, node))
+
     def _cells(self, node: Node) -> Mapping[str, Cell]:
         if node.trial is not None:
             return self._trial_cells(node, node.trial)
@@ -205,8 +220,11 @@ class DiscoveryScreen(ModeScreen):
         saved = f", {len(v.accepted)} saved" if v.accepted else ""
         told = f"{'again, ' if v.replayed else ''}{state}, {v.tried} tried{saved}"
         fold = "-" if self._is_open(v) else "+"
-        goal = elide(v.goal or v.session_id, max(12, self.table.size.width - STATE_CELLS - 8), glyphs.ellipsis)
-        return {"sign": (sign, role), REST: (f"{fold} {goal}: {told}", role if v.running else "")}
+        begun = v.began
+        at = clock_time(begun, date=v.earlier) if begun is not None else ""
+        room = self.table.size.width - len(f"{fold} {at} : {told}") - AROUND
+        goal = elide(v.goal or v.session_id, max(12, room), glyphs.ellipsis)
+        return {"sign": (sign, role), REST: (f"{fold} {at} {goal}: {told}", role if v.running else "")}
 
     def _trial_cells(self, node: Node, t: TrialRow) -> Mapping[str, Cell]:
         glyphs = self.shell.glyphs
@@ -230,9 +248,9 @@ class DiscoveryScreen(ModeScreen):
         """What it changed in its parent, and where it stands."""
         parent = v.trials.get(t.parent)
         if parent is None:
-            return t.words
+            return t.brief
         arrow = "->" if self.shell.glyphs.ascii else "→"
-        return f"{change_words(parent.expression, t.expression, arrow)}: {t.words}"
+        return f"{change_words(parent.expression, t.expression, arrow)}: {t.brief}"
 
     # -- what the user does ----------------------------------------------------------------------
 

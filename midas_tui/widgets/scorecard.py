@@ -84,7 +84,7 @@ def _figures(row: TrialRow, glyphs: Glyphs) -> Parts:
     parts: Parts = [
         f"\nIC {number(scored.rank_ic)}   t ",
         (f"{scored.score_t:+.2f}", "$ok" if over else "$warn"),
-        f" / line {scored.line_t:.2f} at {scored.trials} trials   composite {scored.composite:.2f}\n",
+        f" / line {scored.line_t:.2f} at {scored.trials} trials  composite {scored.composite:.2f}\n",
     ]
     if row.looked is not None:
         look = row.looked

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Part = tuple[str, str]
 """Text and role."""
 LABEL = 8
-BAR = 16
+BAR = 14
 SCARCE = 0.1
 _DOT = {False: "•", True: "o"}
 # Lines below the dots: their axis, and what is left of trials, money, time and looks.
@@ -120,7 +120,8 @@ def _dots(
         elif cell in cells.saved:
             found.append((glyphs.dot, "ok"))
         elif count:
-            found.append((glyphs.spark[min(count, len(glyphs.spark)) - 1], cells.roles[cell]))
+            # One stands high enough to be seen.
+            found.append((glyphs.spark[min(count + 1, len(glyphs.spark) - 1)], cells.roles[cell]))
         else:
             found.append((" ", ""))
     return _joined(found)
