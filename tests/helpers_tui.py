@@ -131,6 +131,14 @@ async def type_text(pilot: Pilot[Any], text: str) -> None:
     await press(pilot, *(names.get(letter, letter) for letter in text))
 
 
+async def set_field(pilot: Any, name: str, value: str) -> None:
+    """Put a value into a field of the dialog that is shown."""
+    from textual.widgets import Input
+
+    pilot.app.screen.query_one(f"#field-{name}", Input).value = value
+    await pilot.pause()
+
+
 def screen_text(app: MidasApp) -> str:
     """What the screen shows, as text."""
     return "\n".join(strip.text.rstrip() for strip in app.screen._compositor.render_strips())
