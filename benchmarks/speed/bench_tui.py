@@ -158,68 +158,14 @@ async def tokens(seconds: float) -> list[Figure]:
 
 
 async def session(seconds: float) -> list[Figure]:
-    """Key to paint in Discovery under a session that fills it: 100 words and 20 verdicts a second, 300 rows."""
-    from textual import events
+    """Key to paint in Discovery under a session that fills it."""
+    from full_session import key_to_paint
 
-    from helpers_tui import NOW, ScriptedRuntime, searched
-    from midas_engine.events import CandidateScored, ExpressionProposed, TokensStreamed
-    from midas_tui.widgets.line_table import LineTable
-
-    runtime = ScriptedRuntime()
-    async with terminal(runtime, "discovery") as app:
-        for event in searched("s1"):
-            runtime.bus.publish(event)
-        painted: list[float] = []
-        display = app._display
-
-        def noted(*args: Any) -> None:
-            display(*args)
-            painted.append(time.perf_counter())
-
-        app._display = noted  # type: ignore[method-assign]
-        tried = 0
-
-        def verdict() -> None:
-            nonlocal tried
-            tried += 1
-            name, text = f"carry_{tried}", f"cs_rank(ts_mean(funding_rate, {tried + 1}))"
-            origin = f"carry_{tried - 1}" if tried % 3 else ""
-            at: dict[str, Any] = {"at": NOW, "session_id": "s1", "iteration": 2, "name": name, "expression": text}
-            runtime.bus.publish(ExpressionProposed(**at, refined_from=origin))
-            runtime.bus.publish(
-                CandidateScored(**at, accepted=False, composite=0.4, rank_ic=0.01, score_t=(tried % 40) / 10.0,
-                                line_t=2.9, trials=500, why="trading_cost: loses 2 bps a bar")
-            )  # fmt: skip
-
-        for _ in range(300):
-            verdict()
-        app.shell.bridge.pump()
-        table = app.screen.query_one("#tree", LineTable)
-        table.move_to("s1/150")
-        await asyncio.sleep(0.5)
-        taken: list[float] = []
-        end, turn = time.perf_counter() + seconds, 0
-        while time.perf_counter() < end:
-            runtime.bus.publish(TokensStreamed(at=NOW, session_id="s1", iteration=2, phase="plan", text=f"word{turn} "))
-            if turn % 5 == 0:
-                verdict()
-            turn += 1
-            if turn % 10 == 0:
-                old, began = table.cursor_key, time.perf_counter()
-                app.post_message(events.Key("j" if turn % 20 else "k", None))
-                while table.cursor_key == old:  # noqa: ASYNC110
-                    await asyncio.sleep(0.001)
-                moved = time.perf_counter()
-                while not painted or painted[-1] < moved:  # noqa: ASYNC110
-                    await asyncio.sleep(0.001)
-                taken.append(painted[-1] - began)
-            await asyncio.sleep(0.01)
-        taken.sort()
-        rows = len(table.keys)
-        return [
-            Figure(f"key to paint, session of {rows} rows, p50", 1000 * statistics.median(taken), "ms"),
-            Figure("key to paint, saturating session, p99", 1000 * taken[int(0.99 * (len(taken) - 1))], "ms", 50.0),
-        ]
+    rows, taken = await key_to_paint(terminal, seconds)
+    return [
+        Figure(f"key to paint, session of {rows} rows, p50", 1000 * statistics.median(taken), "ms"),
+        Figure("key to paint, saturating session, p99", 1000 * taken[int(0.99 * (len(taken) - 1))], "ms", 50.0),
+    ]
 
 
 async def document(seconds: float) -> list[Figure]:
