@@ -1,0 +1,184 @@
+"""What grows how: the executor's overhead, a campaign's cost per candidate, a worker's time and memory by panel.
+
+    python benchmarks/campaigns/bench_growth.py executor     overhead a task; two workers against one; Dask against both
+    python benchmarks/campaigns/bench_growth.py campaign     CPU a candidate at 1,000 and at 10,000; the first verdict
+    python benchmarks/campaigns/bench_growth.py panel        CPU and memory of a worker by symbols and bars
+
+CPU is that of the process and its children, so that a machine that others use too says the same; what is measured by
+the wall (overhead, speed-up, the first verdict) comes with the load average beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import dataclasses
+import os
+import re
+import resource
+import tempfile
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from midas_engine.campaign import Campaign, CampaignPlan
+from midas_engine.dsl.spelling import spelled
+from midas_engine.evaluator import DEFAULT_THRESHOLDS
+from midas_engine.executor import DaskExecutor, ProcessExecutor, Workshop
+from midas_engine.loops.worker import PanelJudge, open_judge
+from midas_engine.market import Panel, SyntheticMarket
+from midas_engine.market.shared_panel import SharedPanel
+from midas_engine.proposer import Proposal
+from midas_engine.search.grammar import Grammar
+from midas_engine.settings import EvaluationSettings, Settings
+from midas_engine.workspace import Workspace
+
+if TYPE_CHECKING:
+    from midas_engine.executor import TaskExecutor
+
+
+def nothing(number: int) -> int:
+    return number
+
+
+def wait(seconds: float) -> None:
+    time.sleep(seconds)
+
+
+def count(rounds: int) -> float:
+    """Work of about half a second of CPU; returns the CPU it took."""
+    begun, values = time.process_time(), np.random.default_rng(1).normal(size=50_000)
+    for _ in range(rounds):
+        np.sort(values)
+    return time.process_time() - begun
+
+
+def cpu() -> float:
+    own, children = (resource.getrusage(w) for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+
+
+def wall(executor: TaskExecutor, function: Any, given: list[Any]) -> float:
+    begun = time.monotonic()
+    list(executor.map(function, given))
+    return time.monotonic() - begun
+
+
+def measure_executor(tasks: int, busy: bool) -> None:
+    """Tasks that wait measure the executor alone; tasks that compute say something only where nobody else does."""
+    print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores at the start")
+    rounds = max(1, round(0.5 / (count(20) / 20))) if busy else 0
+    figures: dict[tuple[str, int], tuple[float, float]] = {}
+    for name, make in (("processes", ProcessExecutor), ("dask", DaskExecutor)):
+        for workers in (1, 2):
+            with make(workers) as executor:
+                wall(executor, wait, [0.3] * (2 * workers))  # warm
+                one = min(wall(executor, nothing, [0] * 200) / 200 for _ in range(3))
+                waiting = wall(executor, wait, [0.5] * tasks)
+                working = wall(executor, count, [rounds] * tasks) if busy else float("nan")
+                figures[name, workers] = (waiting, working)
+            print(
+                f"{name}, {workers} workers: {1e3 * one:.2f} ms a task that does nothing; {tasks} waits of 0.5 s in "
+                f"{waiting:.2f} s" + (f"; {tasks} tasks of 0.5 s of CPU in {working:.2f} s" if busy else ""),
+                flush=True,
+            )
+    for kind, place in (("waits", 0), ("CPU", 1))[: 1 + busy]:
+        single, two, dask = (figures[k][place] for k in (("processes", 1), ("processes", 2), ("dask", 2)))
+        print(f"{kind}: two processes {single / two:.2f}x one; Dask with two workers {two / dask:.2f}x two processes")
+    print(f"load {os.getloadavg()[0]:.1f} at the end")
+
+
+def measure_campaign(sizes: tuple[int, ...], seed: int) -> None:
+    panel = SyntheticMarket(seed, bars=2400, symbols=12).panel()
+    first: dict[int, float] = {}
+    for size in (min(sizes), *sizes):  # the first one warms what is compiled, and is not told
+        settings = Settings(evaluation=EvaluationSettings(workers=0))
+        plan = CampaignPlan("growth", ("anything that predicts",), size, seed=seed)
+        with tempfile.TemporaryDirectory() as folder:
+            workspace = Workspace(dataclasses.replace(settings, kb=f"{folder}/kb"))
+            with closing(workspace):
+                campaign = Campaign(workspace, plan, panel=panel)
+                begun, load = cpu(), os.getloadavg()[0]
+                state = asyncio.run(campaign.run())
+                spent = cpu() - begun
+        if not first:
+            first[0] = 0.0
+            continue
+        first[size] = 1e3 * spent / state.spent
+        print(
+            f"{size:,} candidates: {state.spent:,} met a return in {len(state.done)} sessions; "
+            f"{first[size]:.2f} ms of CPU a candidate; first verdict {campaign.first_verdict:.1f} s, load {load:.0f}",
+            flush=True,
+        )
+    small, large = first[min(sizes)], first[max(sizes)]
+    print(f"a candidate at {max(sizes):,} costs {large / small:.3f} of one at {min(sizes):,}")
+
+
+def own_memory(judge: PanelJudge) -> tuple[float, float]:
+    """Peak of the resident megabytes of this process, and those now that are its own, no file's."""
+    text = Path("/proc/self/status").read_text(encoding="utf-8")
+    peak, own = (float(re.search(rf"{name}:\s+(\d+) kB", text)[1]) / 1e3 for name in ("VmHWM", "RssAnon"))  # type: ignore[index]
+    return peak, own
+
+
+def timed(judge: PanelJudge, texts: list[str]) -> tuple[float, float]:
+    """CPU seconds a screened expression and a judged one."""
+    judge.screened(texts[:3])
+    judge.judge(Proposal("warm", texts[0]), "research", 10, DEFAULT_THRESHOLDS)
+    begun = time.process_time()
+    judge.screened(texts)
+    middle = time.process_time()
+    for k, text in enumerate(texts[:5]):
+        judge.judge(Proposal(f"f{k}", text), "research", 10, DEFAULT_THRESHOLDS)
+    return (middle - begun) / len(texts), (time.process_time() - middle) / 5
+
+
+def measure_panel(shapes: list[tuple[int, int]], seed: int) -> None:
+    print("| symbols | bars | panel, MB | CPU a screened, ms | CPU a judged, ms | peak of a worker, MB | its own, MB |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
+    for symbols, bars in shapes:
+        panel: Panel = SyntheticMarket(seed, bars=bars, symbols=symbols).panel()
+        grammar = Grammar(np.random.default_rng(seed), panel.columns, True, 168)
+        texts = list(dict.fromkeys(spelled(grammar.tree()) for _ in range(60)))[:20]
+        size = panel.T * panel.S * len(panel.fields) * 8 / 1e6
+        with tempfile.TemporaryDirectory() as folder:
+            shared = SharedPanel.write(panel, Path(folder))
+            del panel
+            with ProcessExecutor(1, Workshop(open_judge, (shared, Settings(), {}))) as executor:
+                screened, judged = executor.submit(timed, texts).result()
+                peak, own = executor.submit(own_memory).result()
+        print(
+            f"| {symbols} | {bars:,} | {size:,.0f} | {1e3 * screened:.0f} | {1e3 * judged:.0f} | {peak:,.0f} "
+            f"| {own:,.0f} |",
+            flush=True,
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="What grows how.")
+    parser.add_argument("what", choices=("executor", "campaign", "panel"))
+    parser.add_argument("--seed", type=int, default=5)
+    parser.add_argument("--tasks", type=int, default=12)
+    parser.add_argument("--busy", action="store_true", help="of executor: tasks of 0.5 s of CPU too; a quiet machine")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1000, 10_000])
+    parser.add_argument(
+        "--shapes",
+        nargs="+",
+        default=["50x8760", "100x8760", "200x2190", "200x4380", "200x8760"],
+        metavar="SYMBOLSxBARS",
+    )
+    options = parser.parse_args()
+    if options.what == "executor":
+        measure_executor(options.tasks, options.busy)
+    elif options.what == "campaign":
+        measure_campaign(tuple(options.sizes), options.seed)
+    else:
+        shapes = [tuple(int(n) for n in shape.split("x")) for shape in options.shapes]
+        measure_panel([(s, b) for s, b in shapes], options.seed)
+
+
+if __name__ == "__main__":
+    main()
