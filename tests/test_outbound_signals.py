@@ -41,7 +41,9 @@ __all__ = ["market"]  # a fixture
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    """The whole lines: the last one may be being written."""
+    text = path.read_text() if path.exists() else ""
+    return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
 
 
 async def test_every_bar_goes_out_once_with_the_values_of_research_over_a_restart(
@@ -79,6 +81,36 @@ async def test_every_bar_goes_out_once_with_the_values_of_research_over_a_restar
     beyond = call_midas(capsys, "signals", "--since", "99", "--kb", str(tmp_path / "kb"))
     assert (beyond.code, beyond.out) == (0, "")
     assert "nothing is on record after 99: the newest is 5" in beyond.err
+
+
+async def test_a_bar_that_a_crash_kept_off_the_record_is_computed_later_and_none_is_missing(
+    tmp_path: Path, market: Panel
+) -> None:
+    desk, out = LiveRuntime(tmp_path, market, bars=650), tmp_path / "signals.jsonl"
+    settings = replace(desk.runtime.settings, outbound=OutboundSettings(signals={"file": f"file:{out}"}))
+
+    async def run(bars: int) -> None:
+        desk.runtime = Runtime(settings, clock=desk.clock)
+        desk.runtime.bus.tap(desk.seen.append)
+        desk.seen.clear()
+        async with desk.runtime:
+            await desk.grow(bars)
+            wanted = _at(market, desk.bars - 1).isoformat()
+            await desk.until(lambda: bool(lines(out)) and lines(out)[-1]["bar"] == wanted)
+
+    await run(3)
+    # a crash between the monitor's own note of a bar and the record of its signals
+    (record,) = (tmp_path / "kb" / FOLDER).iterdir()
+    for path in (record, out):
+        path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
+    desk.bars += 1  # a bar closes before the next start
+    await run(1)
+    found = lines(out)
+    assert [r["bar"] for r in found] == [_at(market, row).isoformat() for row in range(650, 655)]
+    assert [r["computed_later"] for r in found] == [False, False, True, False, False]
+    assert all(r["book"] is not None for r in found if not r["computed_later"])
+    values = FeatureEngine(market).values(EXPRESSIONS["carry"])
+    np.testing.assert_allclose(np.array(found[2]["features"]["carry"]["values"], float), values[652], rtol=1e-10)
 
 
 async def test_a_feed_in_trouble_before_the_watch_begins_ends_no_start(

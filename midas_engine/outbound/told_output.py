@@ -15,7 +15,7 @@ from midas_engine.errors import MidasError, SettingsError
 from midas_engine.events import Event, FaultReported
 from midas_engine.kb.atomic import atomic_write, read_bytes
 from midas_engine.kb.sealed_lines import append_synced, opened, sealed
-from midas_engine.monitor.daily.brief import brief_since
+from midas_engine.monitor.daily.brief import brief_since, seen_by
 from midas_engine.monitor.worker import Worker, within
 from midas_engine.outbound.told import Gathering, word_of
 from midas_engine.redaction import redact
@@ -185,11 +185,14 @@ class ToldOutput:
             await self._post(*due)
         if self._brief_at is not None and now.time() >= self._brief_at and self._log.brief_day < now.date().isoformat():
             await self._worker.submit(lambda: self._log.note({"op": "brief", "day": now.date().isoformat()}))
-            await self._post("Midas: the morning brief", await asyncio.to_thread(self._brief, now))
+            await self._post("Midas: the morning brief", await self._brief(now))
         await self._send(now)
 
-    def _brief(self, now: datetime) -> str:
-        return brief_since(self._source.kb, self._source.journal(), now - timedelta(days=1), now).text
+    async def _brief(self, now: datetime) -> str:
+        source, since = self._source, now - timedelta(days=1)
+        monitor = source.monitor()
+        seen = None if monitor is None else seen_by([monitor.fleet], since, now)
+        return (await asyncio.to_thread(brief_since, source.kb, source.journal(), since, now, seen)).text
 
     async def _post(self, title: str, text: str) -> None:
         self._number += 1

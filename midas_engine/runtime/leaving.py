@@ -44,7 +44,7 @@ class Leaving:
             self._supervisor.bus,
             self._supervisor.clock,
             journal=lambda: base.journal,
-            panel=lambda: watched.panel,
+            panel=lambda: watched.market,
             monitor=lambda: watched.monitor,
             settings=self._settings,
             live=lambda: watched.live,

@@ -109,7 +109,7 @@ class Runtime:
         self.documents = Documents(base)
         self.book = Book(settings, base, watched)
         self.leaving = Leaving(settings, base, watched, supervisor)
-        self.since_left = SinceLeft(base, supervisor)
+        self.since_left = SinceLeft(base, supervisor, watched)
         self._troubles = Troubles(base, watched, supervisor)
 
     # -- life ------------------------------------------------------------------------------------

@@ -6,11 +6,12 @@ import asyncio
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from midas_engine.monitor.daily.brief import Brief, brief_since
+from midas_engine.monitor.daily.brief import Brief, brief_since, seen_by
 
 if TYPE_CHECKING:
     from midas_engine.runtime.open_base import OpenBase
     from midas_engine.runtime.supervisor import Supervisor
+    from midas_engine.runtime.watched import Watched
 
 KEY = "terminal/left"
 
@@ -21,10 +22,11 @@ class SinceLeft:
     Args:
         base: Where it is remembered.
         supervisor: Its clock.
+        watched: The monitor, where it runs here.
     """
 
-    def __init__(self, base: OpenBase, supervisor: Supervisor) -> None:
-        self._base, self._clock = base, supervisor.clock
+    def __init__(self, base: OpenBase, supervisor: Supervisor, watched: Watched) -> None:
+        self._base, self._clock, self._watched = base, supervisor.clock, watched
 
     async def note(self) -> None:
         """Somebody has seen all that happened until now. A base that is read only remembers nothing."""
@@ -48,7 +50,10 @@ class SinceLeft:
                 since = datetime.fromisoformat(blob.decode("ascii", "replace"))
             except ValueError:
                 return None  # written by another Midas: as if nobody ever did
-        return await asyncio.to_thread(brief_since, kb, journal, since, self._clock.now())
+        until, monitor = self._clock.now(), self._watched.monitor
+        # A large watch's saved state takes gigabytes to read; where it runs here, its days are at hand.
+        seen = None if monitor is None else seen_by([monitor.fleet], since, until)
+        return await asyncio.to_thread(brief_since, kb, journal, since, until, seen)
 
     def returned(self) -> datetime | None:
         """None: the engine runs here, and was never out of reach."""

@@ -60,6 +60,11 @@ class Watched:
         return self.mode == "REPLAY"
 
     @property
+    def market(self) -> Panel | None:
+        """The data, from the moment a feed has answered: bars are caught up with before `panel` is there."""
+        return self.panel if self.panel is not None else self.live.panel if self.live is not None else None
+
+    @property
     def monitor(self) -> OnlineMonitor | None:
         """The live monitor; None where there is none, or none yet."""
         return self.live.monitor if self.live is not None and self.live.begun else None

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from midas_engine.kb import KnowledgeBase
     from midas_engine.models import Alert
     from midas_engine.monitor.days import Day
+    from midas_engine.monitor.fleet import Fleet
+
+    Seen = tuple[dict[str, Day], dict[str, Alert]]
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 _NAMED = 4
@@ -89,7 +92,9 @@ def read_since(text: str, now: datetime) -> datetime:
     return found
 
 
-def brief_since(kb: KnowledgeBase, journal: Journal | None, since: datetime, until: datetime) -> Brief:
+def brief_since(
+    kb: KnowledgeBase, journal: Journal | None, since: datetime, until: datetime, seen: Seen | None = None
+) -> Brief:
     """What is on record of the time between two instants. Blocking: call it in a thread.
 
     Args:
@@ -97,11 +102,12 @@ def brief_since(kb: KnowledgeBase, journal: Journal | None, since: datetime, unt
         journal: Its actions, sessions, faults and the monitor's saved days; None: there is none.
         since: Aware, UTC.
         until: As `since`.
+        seen: The monitor's days and alerts, from `seen_by` where it runs in this process; None reads the saved ones.
     """
     found = [*_kills(kb, since, until)]
     if journal is not None:
         actions = [a for a in journal.actions() if since <= a.at <= until]
-        days, alerts = _days(journal, since, until)
+        days, alerts = seen or seen_by(saved_fleets(journal), since, until)
         gone = set(kb.kill_file.read().kills)
         found += [*_moves(actions), *_alerts(alerts, gone), *_proposals(journal, since, until)]
         found += [*_bars(days), *_sessions(journal, since, until), *_faults(journal, since, until)]
@@ -142,11 +148,11 @@ def _moves(actions: Sequence[Action]) -> list[Sentence]:
     ]
 
 
-def _days(journal: Journal, since: datetime, until: datetime) -> tuple[dict[str, Day], dict[str, Alert]]:
+def seen_by(fleets: Iterable[Fleet], since: datetime, until: datetime) -> Seen:
     """The days from that of `since` on, of the monitor that saw most of each, and the alerts raised in the time."""
     days: dict[str, Day] = {}
     alerts: dict[str, Alert] = {}
-    for fleet in saved_fleets(journal):
+    for fleet in fleets:
         for name in fleet.days.days:
             day = fleet.days.of(datetime.fromisoformat(name).date())
             if name >= since.date().isoformat() and (name not in days or day.bars > days[name].bars):
