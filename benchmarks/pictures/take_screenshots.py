@@ -6,12 +6,13 @@
 
 Without arguments: Live mode at 80x24 and 160x45, replaying the bundled sample. With `--modes` every mode at two sizes
 into `demo_artifacts/pictures`: Live and Alerts on that replay, the others on a copy of the demo's base, its candidates
-promoted. Needs the extra `dev`.
+promoted; in Discovery a session on the sample. Needs the extra `dev`.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import shutil
 import subprocess
@@ -127,7 +128,8 @@ def take(size: str, keys: str, args: list[str], path: Path, seconds: float) -> N
 
 
 def every_mode(out: Path, seconds: float) -> None:
-    """Every mode at two sizes."""
+    """Every mode at two sizes; a session that screens no thousands of trees."""
+    os.environ["MIDAS_EVALUATION_SCREENED"] = "0"
     with TemporaryDirectory() as folder:
         base = Path(folder) / "kb"
         shutil.copytree(ROOT / "demo_artifacts" / "midas-kb", base)
@@ -137,10 +139,13 @@ def every_mode(out: Path, seconds: float) -> None:
             forced = ["--force", "--reason", "for the picture"]
             subprocess.run([*midas, "promote", file.stem, *shared, *forced], cwd=ROOT, check=False, capture_output=True)
         replay = ["--replay", "sample", "--speed", "64", "--kb", folder + "/none"]
-        for mode in ("live", "pipeline", "discovery", "learnings", "alerts", "book"):
+        for mode in ("live", "pipeline", "learnings", "alerts", "book", "discovery"):
             args = replay if mode in ("live", "alerts") else shared
+            if mode == "discovery":  # a session on the sample, run to its end
+                args, seconds = ["--kb", str(base), "--data", "sample"], 60.0
             for size in ("80x24", "160x45"):
-                keys = "l" if mode == "pipeline" else ""  # to the column that has something
+                # To the column that has something; the form's own example.
+                keys = {"pipeline": "l", "discovery": "r\r"}.get(mode, "")
                 take(size, keys, [*args, "--mode", mode], out / f"{mode}-{size}.png", seconds)
 
 
