@@ -15,7 +15,14 @@ from mkdocs.structure.files import File, Files
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
 
-BESIDE = ("demo_artifacts/*.*", "demo_artifacts/calibration/*", "examples/*.py", "*.md", "LICENSE")
+BESIDE = (
+    "demo_artifacts/*.*",
+    "demo_artifacts/calibration/*",
+    "demo_artifacts/compound/*",
+    "examples/*.py",
+    "*.md",
+    "LICENSE",
+)
 NOT_BESIDE = ("README.md",)
 _LINK = re.compile(r"(\]\()((?:\.\./)+)(?=demo_artifacts/|examples/|[A-Z]+\.md|LICENSE)")
 
