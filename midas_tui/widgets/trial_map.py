@@ -284,9 +284,15 @@ class TrialMap(Static):
         super().__init__("", id=id, markup=False)
         self._glyphs = glyphs
         self._shown: object = None
+        self._view: SessionView | None = None
+
+    def on_resize(self) -> None:
+        """As large as it is now: it is first told of a session before it has a place."""
+        self.show_session(self._view)
 
     def show_session(self, view: SessionView | None) -> None:
         """Draw a session; None draws that there is none."""
+        self._view = view
         width, height = max(20, self.content_size.width), max(1, self.content_size.height)
         if view is None:
             lines: list[list[Part]] = [[("no session yet: r starts one", "muted")]]
