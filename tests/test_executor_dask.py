@@ -50,6 +50,21 @@ def test_a_cluster_of_this_machine_does_what_processes_do(tmp_path: Path) -> Non
         executor.submit(work.Shop.say, 1)
 
 
+def test_a_worker_that_dies_before_it_has_its_workshop_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    executor = DaskExecutor(1, Workshop(work.Shop, ("hello",)))
+    plain, killed = distributed.Client.register_plugin, list[int]()
+
+    def register(client: distributed.Client, *args: object, **kwargs: object) -> object:
+        if not killed:
+            killed.extend(executor.processes)
+            os.kill(killed[0], signal.SIGKILL)
+        return plain(client, *args, **kwargs)
+
+    monkeypatch.setattr(distributed.Client, "register_plugin", register)
+    with executor:
+        assert executor.submit(work.Shop.say, 3).result(60) == ("hello", 9)
+
+
 def test_a_campaign_on_a_scheduler_elsewhere_concludes_the_same_though_a_worker_is_killed(tmp_path: Path) -> None:
     security = distributed.Security.temporary()
     for name in ("tls_ca_file", "tls_client_cert", "tls_client_key"):

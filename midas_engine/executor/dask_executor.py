@@ -182,7 +182,20 @@ class DaskExecutor(TaskExecutor):
                 raise WorkerLostError(
                     f"the scheduler {known.address} does not answer: {error}", hint="see executor.scheduler"
                 ) from error
-        self._client.register_plugin(self._workshop, name=self._token)
+        self._register()
+
+    def _register(self) -> None:
+        """Put the workshop on every worker; one that dies meanwhile comes back and is asked again."""
+        for last in (False,) * (TRIES - 1) + (True,):
+            try:
+                self._client.register_plugin(self._workshop, name=self._token)
+                return
+            except OSError as error:  # the line to a worker broke
+                if last:
+                    raise WorkerLostError(
+                        f"{TRIES} workers in a row died before they could begin",
+                        hint="they may have run out of memory: fewer workers, or a smaller panel",
+                    ) from error
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """See `concurrent.futures.Executor.shutdown`."""
