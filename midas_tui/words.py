@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import re
+import string
 from functools import cache
 
 from textual.suggester import Suggester
 
-_LAST = re.compile(r"[a-z_][a-z0-9_]+\Z")
+_IN_A_WORD = string.ascii_lowercase + string.digits + "_"
+_SHORTEST = 2
 
 
 @cache
@@ -28,8 +29,8 @@ class WordSuggester(Suggester):
 
     async def get_suggestion(self, value: str) -> str | None:
         """The line with its last word completed; None where nothing begins so."""
-        found = _LAST.search(value)
-        if found is None:
+        last = value[len(value.rstrip(_IN_A_WORD)) :].lstrip(string.digits)  # in linear time, whatever was pasted
+        if len(last) < _SHORTEST:
             return None
-        whole = next((w for w in known_words() if w.startswith(found[0]) and w != found[0]), None)
-        return value[: found.start()] + whole if whole is not None else None
+        whole = next((w for w in known_words() if w.startswith(last) and w != last), None)
+        return value.removesuffix(last) + whole if whole is not None else None

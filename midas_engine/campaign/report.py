@@ -9,6 +9,11 @@ if TYPE_CHECKING:
     from midas_engine.kb import KnowledgeBase
 
 FOLDER = "reports/campaigns"
+RESULT_WORDS = {
+    "success": "found",
+    "failed": "nothing found",
+    "error": "broke off",
+}
 
 
 def write_report(kb: KnowledgeBase, state: CampaignState) -> str:
@@ -68,7 +73,16 @@ def to_dict(state: CampaignState) -> dict[str, Any]:
 
 def _row(d: LegDone) -> str:
     accepted = ", ".join(d.accepted) or "-"
-    cells = (d.session, d.goal, d.proposer, d.horizon, f"{d.screened:,}", d.tried, accepted, d.result)
+    cells = (
+        d.session,
+        d.goal,
+        d.proposer,
+        d.horizon,
+        f"{d.screened:,}",
+        d.tried,
+        accepted,
+        RESULT_WORDS.get(d.result, d.result),
+    )
     return "| " + " | ".join(_cell(str(c)) for c in cells) + " |"
 
 

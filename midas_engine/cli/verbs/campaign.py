@@ -89,6 +89,7 @@ async def _run(shared: Shared, settings: Settings, plan: CampaignPlan) -> tuple[
 
 def _events(shared: Shared) -> Callable[[Event], None]:
     """What of the sessions is shown: what was accepted, and how each ended."""
+    from midas_engine.campaign.report import RESULT_WORDS
     from midas_engine.events import CandidateAccepted, SessionEnded, SessionStarted
 
     def tell(event: Event) -> None:
@@ -101,7 +102,8 @@ def _events(shared: Shared) -> Callable[[Event], None]:
         elif isinstance(event, CandidateAccepted):
             click.echo(f"\raccepted {clean(event.name)} = {clean(event.expression)}", err=True)
         elif isinstance(event, SessionEnded):
-            click.echo(f"\r{event.session_id} ended: {event.result}, {event.tried} tried          ", err=True)
+            result = RESULT_WORDS.get(event.result, event.result)
+            click.echo(f"\r{event.session_id} ended: {result}, {event.tried} tried          ", err=True)
 
     return tell
 
