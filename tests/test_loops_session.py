@@ -46,6 +46,7 @@ async def test_the_order_of_one_session(tmp_path: Path) -> None:
         "PhaseStarted",  # refine: nothing to change
         "PhaseStarted",  # assess the good one
         "ExpressionProposed",
+        "HoldoutLooked",
         "CandidateAccepted",
         "CandidateScored",
         "PhaseStarted",  # learn
