@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import os
 import signal
+import time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +14,6 @@ import pytest
 from blockbuster import blockbuster_ctx
 
 from midas_engine import events as ev
-from midas_engine.clock import WallClock
 from midas_engine.errors import EvaluationError
 from midas_engine.evaluator import DEFAULT_THRESHOLDS
 from midas_engine.loops import PanelAssessor
@@ -47,14 +47,14 @@ async def test_a_whole_session_in_worker_processes_never_stalls_the_loop(tmp_pat
     loop = loop_of(tmp_path, LocalResearcher(7), settings=_settings(workers=1), max_iterations=2)
     with FeaturePromoter(loop.kb).journal as journal:
         loop._journal = journal
-        clock, stop = WallClock(), asyncio.Event()
-        lags: list[float] = []
+        stop = asyncio.Event()
+        held: list[float] = []
 
         async def probe() -> None:
             while not stop.is_set():
-                before = clock.monotonic()
+                before = time.thread_time()  # what others take of the machine is not the loop's
                 await asyncio.sleep(0.005)
-                lags.append(clock.monotonic() - before - 0.005)
+                held.append(time.thread_time() - before)
 
         running = asyncio.ensure_future(probe())
         with blockbuster_ctx("midas_engine") as guard:  # any blocking call in the event loop is an error
@@ -65,8 +65,8 @@ async def test_a_whole_session_in_worker_processes_never_stalls_the_loop(tmp_pat
     assert isinstance(events[-1], ev.SessionEnded)
     assert events[-1].result == "success", events[-1].reason
     assert events[-1].accepted
-    # 50 ms is the bar, and imports at the start may pass it once on a busy machine.
-    assert sorted(lags)[-3] < 0.05
+    # 50 ms is the bar; what waits instead of computing is the guard's matter. Imports at the start may pass it once.
+    assert sorted(held)[-3] < 0.05
 
 
 async def test_workers_and_thread_say_the_same(panel: Panel) -> None:
