@@ -206,8 +206,9 @@ class DiagnoseAgent:
         error = None if task.cancelled() else task.exception()
         if error is None:
             return
-        # Not the diagnosis failed, which is told in words, but one who was told: nobody awaits this task.
-        message = f"a listener failed on the diagnosis of {flight[0]}: {type(error).__name__}: {error}"
+        # A diagnosis that fails is told in words, and a listener that fails by the bus: this is neither, and nobody
+        # awaits the task.
+        message = f"the diagnosis of {flight[0]} broke off: {type(error).__name__}: {error}"
         with contextlib.suppress(Exception):
             self._bus.publish(FaultReported(at=self._clock.now(), where="diagnosis", message=message))
 
