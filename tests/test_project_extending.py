@@ -103,9 +103,8 @@ EDITS: dict[str, tuple[Edit, ...]] = {
     ),
     "screen": (
         Edit("midas_tui/screens/notes.py"),
-        Edit("midas_tui/app.py", ")\n\n\ndef _pipeline", before=', "notes"'),
-        Edit("midas_tui/app.py", "def _key(", before=SCREEN.lstrip() + "\n\n"),
-        Edit("midas_tui/app.py", '        "book": _book,\n', after='        "notes": _notes,\n'),
+        Edit("midas_tui/modes.py", "def _pipeline(", before=SCREEN.lstrip() + "\n\n"),
+        Edit("midas_tui/modes.py", '    "book": _book,\n', after='    "notes": _notes,\n'),
     ),
     "researcher": (
         Edit("midas_engine/proposer/listed.py"),

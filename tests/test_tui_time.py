@@ -126,9 +126,9 @@ async def test_the_cursor_takes_every_pane_to_its_moment_and_escape_back() -> No
         await press(pilot, "k")
         assert app.store.past is not None
         assert app.store.past.at == runtime.queries.timeline().marks[-1].at
+        await until(pilot, lambda: "kill old_carry: the sign flipped" in screen_text(app))
         text = screen_text(app)
         assert "THE PAST" in text
-        assert "kill old_carry: the sign flipped" in text
         assert "On 2026-01-" in text.split("\n")[1]
         assert "need you" not in text.split("\n")[1]
         assert app.shell.link.refusal().startswith("refused: this is the past")

@@ -45,7 +45,7 @@ def location_table(n: int) -> Floats:
 
     Example:
         >>> location_table(5)[::2].round(3).tolist()
-        [-1.222, -0.664, 0.0, 0.664, 1.222]
+        [-1.207, -0.658, 0.0, 0.658, 1.207]
     """
     quantile = stdtrit(TAILS, (np.arange(n) + 1.0) / (2.0 * n))
     half: Floats = (TAILS + 1.0) * quantile / (TAILS + quantile * quantile)

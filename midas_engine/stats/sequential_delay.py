@@ -52,7 +52,7 @@ def outlook(slope: float, variance: float, *, arl0: float = 8760.0, bars_per_yea
     Example:
         >>> one, ten = outlook(0.05, 1.0), outlook(0.05, 0.1)
         >>> round(one.drop_bars / ten.drop_bars, 1)  # breadth 10
-        4.4
+        4.3
     """
     if not (slope > 0 and variance > 0 and math.isfinite(slope) and math.isfinite(variance)):
         return Outlook(math.nan, math.nan, bars_per_year / arl0)
