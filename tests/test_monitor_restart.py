@@ -6,6 +6,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,10 @@ from midas_engine.journal import Journal
 from midas_engine.kb import KnowledgeBase
 from midas_engine.monitor import OnlineMonitor
 from midas_engine.monitor.state.codec import pack
-from midas_engine.monitor.state.recovery import BAR_KEY, PART_KEY, SNAPSHOT_KEY, Recovery
+from midas_engine.monitor.state.recovery import BAR_KEY, NOTE_SECONDS, PART_KEY, SNAPSHOT_KEY, Recovery
 from midas_engine.settings import MonitorSettings
 from tests.helpers_monitor import MemoryStore, ar1, bar_time, clock_at, linked
+from tests.helpers_patience import ServedClock
 
 LATER = 100_000
 AUTO = MonitorSettings(kill_policy="auto", arl0="400b")
@@ -181,3 +183,37 @@ async def test_bars_between_snapshots_keep_to_their_slots() -> None:
     await _feed(_monitor(store), 0, 200)
     kept = [key for key in store.states if key.startswith(BAR_KEY.split("{")[0])]
     assert 0 < len(kept) <= 48
+
+
+async def test_a_bar_never_waits_for_its_snapshot() -> None:
+    class Held(MemoryStore):
+        """Its snapshots hang while it is held; bars go through."""
+
+        free = threading.Event()
+
+        def put_state(self, key: str, blob: bytes, *, durable: bool = False) -> None:
+            if key == SNAPSHOT_KEY:
+                self.free.wait(60)
+            super().put_state(key, blob, durable=durable)
+
+    store = Held()
+    store.free.set()
+    monitor = _monitor(store)
+    faults = monitor.bus.subscribe("test", FaultReported)
+    await _feed(monitor, 0, 30)
+    store.free.clear()
+    try:
+        with ServedClock() as served:
+            await asyncio.wait_for(_feed(monitor, 30, 65), 30)
+        assert served.seconds < NOTE_SECONDS, "a bar waited"
+        assert monitor.recovery.writing
+        crashed = MemoryStore()  # the snapshot before and the bars since then are all that is needed
+        crashed.states = dict(store.states)
+        again = _monitor(crashed)
+        await again.start()
+        assert again.fleet.last_bar == bar_time(64)
+        assert repr(again.metrics("a")) == repr(monitor.metrics("a"))
+    finally:
+        store.free.set()
+    await monitor.close()
+    assert faults.take() == []

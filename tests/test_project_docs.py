@@ -264,14 +264,23 @@ def test_the_site_builds_strictly_and_asks_no_other_host(tmp_path: Path) -> None
         assert not loads.search(page.read_text(encoding="utf-8")), page.name
 
 
-def test_the_tests_that_a_page_names_are_there() -> None:
+FAULTS = {
+    "terminal-faults.md": {f"C{i}" for i in range(1, 24)},
+    "edge-faults.md": {*(f"F{i}" for i in range(1, 24)), "E2", "E3", "JSON", "foreign text"},
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_the_tests_that_a_page_names_are_there(name: str) -> None:
     import ast
 
-    page = (ROOT / "docs" / "guide" / "terminal-faults.md").read_text(encoding="utf-8")
-    named = re.findall(r"`(tests/\w+\.py)::(\w+)`", page)
-    assert {f"C{i}" for i in range(1, 24)} <= set(re.findall(r"^\| (C\d+) \|", page, flags=re.MULTILINE))
-    for file in {file for file, _ in named}:
+    page = _text(ROOT / "docs" / "guide" / name)
+    rows = dict(re.findall(r"^\| (\w[\w ]*) \|.*\| ([^|]*) \|$", page, flags=re.MULTILINE))
+    assert set(rows) == FAULTS[name]
+    named = [re.findall(r"`(tests/\w+\.py)::(\w+)`", cell) for cell in rows.values()]
+    assert all(named), "each fault is held by a test"
+    for file in {file for cell in named for file, _ in cell}:
         tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
         there = {n.name for n in tree.body if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)}
-        missing = {name for of, name in named if of == file} - there
+        missing = {test for cell in named for of, test in cell if of == file} - there
         assert not missing, f"{file} has no {missing}"

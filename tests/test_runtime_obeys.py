@@ -176,3 +176,14 @@ async def test_the_runtime_on_a_feed_obeys_either_door(tmp_path: Path, market: P
         assert len(moves) == 1
         assert door in moves[0].actor or door == "terminal"
         assert midas.kb.feature("carry").killed
+    told: list[str] = []  # neither door has an on_kill: the next monitor that has one calls it
+    kb = KnowledgeBase(tmp_path / "kb")
+    with Journal(kb.journal_path) as journal:
+        promoter = FeaturePromoter(kb, journal)
+        monitor = OnlineMonitor(
+            ["carry"], clock=clock_at(99), kb=kb, journal=journal, promoter=promoter, on_kill=told.append
+        )
+        await monitor.start()
+        await monitor.kills.settle()
+        await monitor.close()
+    assert told == ["carry"]

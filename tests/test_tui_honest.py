@@ -160,6 +160,8 @@ async def test_a_kill_with_the_keys_is_struck_through_at_once(kb: Path, market: 
         screen.show_feature("momentum_24h")
         await press(pilot, "K")
         await readable(pilot, AskModal)
+        assert "calls on_kill" in screen_text(app)
+        assert "the kill callback fires" not in screen_text(app)
         await press(pilot, "tab")
         await type_text(pilot, "flipped")
         await press(pilot, "tab")
