@@ -138,6 +138,21 @@ async def test_the_cursor_takes_every_pane_to_its_moment_and_escape_back() -> No
         assert "THE PAST" not in screen_text(app)
 
 
+async def test_a_redraw_between_the_key_and_its_message_keeps_the_cursor() -> None:
+    async with scripted(ScriptedRuntime(), size=(160, 45)) as (app, pilot, _):
+        screen: Any = app.screen
+        axis = screen.query_one(TimeAxis)
+        axis.action_event(-1)  # its message waits
+        screen.flush({"all"})
+        await until(pilot, lambda: app.store.past is not None)
+        assert axis.moment == app.store.past.at
+        axis.action_step(-1)
+        axis.action_now()  # the message of the step is out of date when it comes
+        await until(pilot, lambda: app.store.past is None)
+        await pilot.pause()
+        assert app.store.past is axis.moment is None
+
+
 @pytest.mark.parametrize("size", [(160, 45), (240, 60)])
 async def test_every_cell_of_the_axis_is_the_moment_drawn_there(size: tuple[int, int]) -> None:
     async with scripted(ScriptedRuntime(), size=size) as (app, _pilot, _):

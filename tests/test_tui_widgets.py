@@ -18,6 +18,7 @@ from midas_tui.screens.card import wrapped
 from midas_tui.theme import ASCII, UNICODE
 from midas_tui.widgets.chart import Chart, Gate, resample
 from midas_tui.widgets.columns import Column, LazyRow, layout
+from midas_tui.widgets.document_view import DocumentView
 from midas_tui.widgets.line_table import LineTable
 from midas_tui.widgets.stream_view import StreamView
 
@@ -153,6 +154,23 @@ async def test_a_stream_follows_from_its_first_overflow_on() -> None:
         stream._to_end()
         assert stream.scroll_offset.y == stream.max_scroll_y > 0
         assert stream.following
+
+
+@pytest.mark.parametrize("kind", ["table", "stream", "document"])
+async def test_a_bar_that_is_drawn_late_shows_where_the_text_stands(kind: str) -> None:
+    widget: Any = {
+        "table": lambda: LineTable([Column("name", "name", 10, right=False, grow=True)]),
+        "stream": lambda: StreamView(empty="nothing"),
+        "document": lambda: DocumentView(empty="nothing"),
+    }[kind]()
+    async with Bare(widget).run_test(size=(30, 8)) as pilot:
+        await pilot.pause()
+        widget.virtual_size = Size(30, 40)
+        widget.show_vertical_scrollbar = False  # not drawn yet: the layout comes later
+        widget.scroll_to(y=20, animate=False, immediate=True, force=True)
+        widget.vertical_scrollbar.position = 0
+        widget.show_vertical_scrollbar = True
+        assert widget.vertical_scrollbar.position == 20
 
 
 # -- tables ------------------------------------------------------------------------------------------

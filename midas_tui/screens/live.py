@@ -75,6 +75,7 @@ class LiveScreen(ModeScreen):
         self._detail: tuple[object, ...] = ()
         self.of_feature = False
         self._drawn_time: tuple[object, ...] = ()
+        self._seen_past = False
 
     def compose_body(self) -> ComposeResult:
         """Table over alerts at the left, charts and figures at the right."""
@@ -105,8 +106,9 @@ class LiveScreen(ModeScreen):
     def _flush_time(self) -> None:
         self.shell.past.again()
         axis = self.query_one("#time", TimeAxis)
-        if self.store.past is None:
+        if self.store.past is None and self._seen_past:  # not before: a cursor that just moved is still to be told of
             axis.release()
+        self._seen_past = self.store.past is not None
         if not axis.display or self.runtime is None:
             return
         name = self.chosen or "" if self.of_feature else ""
@@ -121,8 +123,9 @@ class LiveScreen(ModeScreen):
         entitle(axis, f"{whole}, on paper, net of costs", "m book or feature, left and right go back in time")
 
     def on_time_axis_moved(self, event: TimeAxis.Moved) -> None:
-        """Every pane goes to that moment."""
-        self.shell.past.go(event.at)
+        """Every pane goes to that moment, unless the cursor has left it meanwhile."""
+        if event.at == self.query_one("#time", TimeAxis).moment:
+            self.shell.past.go(event.at)
 
     def action_money(self) -> None:
         """The book, or the feature under the cursor."""

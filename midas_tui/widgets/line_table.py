@@ -21,6 +21,7 @@ from midas_tui.input_gate import Gated
 from midas_tui.sanitise import clean
 from midas_tui.theme import UNICODE, Glyphs
 from midas_tui.widgets.columns import REST, Cell, Column, LazyRow, Row, layout
+from midas_tui.widgets.scrolling import TrueBar
 from midas_tui.widgets.sorting import sorted_rows
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ LEAST_HEIGHT_FOR_HEADER = 4
 _SENTENCE = Column(REST, "", 1, right=False, cut_end=True)
 
 
-class LineTable(ScrollView, can_focus=True, inherit_bindings=False):
+class LineTable(TrueBar, ScrollView, can_focus=True, inherit_bindings=False):
     """Rows by key; `set_rows` takes the whole list, `set_row` one row.
 
     Messages:

@@ -24,7 +24,20 @@ SCROLL_BINDINGS = (
 )
 
 
-class ScrollKeys(Base):
+class TrueBar(Base):
+    """A bar that shows where the text stands, also one that is drawn only after the first scrolling.
+
+    Textual tells the bar its place only while the bar is shown: what overflows and is scrolled at once came out at the
+    top or at its place, by which happened first.
+    """
+
+    def watch_show_vertical_scrollbar(self, shown: bool) -> None:
+        """Give a bar that appears its place."""
+        if shown:
+            self.vertical_scrollbar.position = self.scroll_y
+
+
+class ScrollKeys(TrueBar):
     """Actions behind `SCROLL_BINDINGS`."""
 
     def action_line(self, by: int) -> None:

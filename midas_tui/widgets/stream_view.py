@@ -68,11 +68,6 @@ class StreamView(ScrollKeys, ScrollView, can_focus=True):
             # Forced: until its bar is drawn a pane that has just overflowed takes no scrolling at all.
             self.scroll_to(y=self.max_scroll_y, animate=False, immediate=True, force=True)
 
-    def watch_show_vertical_scrollbar(self, shown: bool) -> None:
-        """A bar that comes after the text was scrolled shows where the text stands."""
-        if shown:
-            self.vertical_scrollbar.position = self.scroll_y
-
     @property
     def behind(self) -> int:
         """Lines below the visible part."""

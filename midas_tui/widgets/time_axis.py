@@ -252,6 +252,11 @@ class TimeAxis(Chart, can_focus=True, inherit_bindings=False):
         self.refresh()
         self.post_message(self.Moved(self._time.at[place] if place is not None else None))
 
+    @property
+    def moment(self) -> datetime | None:
+        """Where the cursor stands; None: now."""
+        return self._time.at[self.cursor] if self._time is not None and self.cursor is not None else None
+
     def release(self) -> None:
         """Back to now without telling anybody."""
         if self.cursor is not None:
