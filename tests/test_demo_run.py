@@ -104,7 +104,12 @@ def test_another_seed_is_another_market() -> None:
 
 def test_the_report_in_the_repository_is_todays(twice: tuple[DemoResult, DemoResult]) -> None:
     kept = (ROOT / DEFAULT_REPORT).read_text(encoding="utf-8")
-    assert kept.splitlines()[:8] == twice[0].report_path.read_text(encoding="utf-8").splitlines()[:8]
+    fresh = twice[0].report_path.read_text(encoding="utf-8")
+    figure = re.compile(r"[-+]?\d+(?:\.\d+)?%?")
+    assert figure.sub("#", kept) == figure.sub("#", fresh)
+    for was, now in zip(figure.findall(kept), figure.findall(fresh), strict=True):
+        # the last digit is the machine's: sums are taken in another order elsewhere
+        assert float(was.rstrip("%")) == pytest.approx(float(now.rstrip("%")), rel=0.01, abs=0.011)
 
 
 def test_its_documents_are_in_the_users_base_once(twice: tuple[DemoResult, DemoResult], home: Path) -> None:
