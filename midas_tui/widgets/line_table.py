@@ -33,8 +33,6 @@ __all__ = ["Cell", "Column", "LazyRow", "LineTable", "Row"]
 
 # A table this low shows its rows rather than what they are called.
 LEAST_HEIGHT_FOR_HEADER = 4
-
-
 _SENTENCE = Column(REST, "", 1, right=False, cut_end=True)
 
 
