@@ -252,7 +252,8 @@ def _calibrated(record: FeatureRecord, panel: Panel, settings: Settings, found: 
         values = FeatureEngine(panel, limits=settings.dsl).values(record.expression)
         parts = split_panel(panel, settings, settings.evaluation.target)
         first = Parts.bars(parts.research) * (FOLDS - OUT_OF_SAMPLE) // FOLDS
-        reference, _ = measure_reference(panel, values, slice(first, parts.research.stop))
+        rows, mode = slice(first, parts.research.stop), settings.evaluation.mode
+        reference, _ = measure_reference(panel, values, rows, mode)
     except MidasError as error:
         return dataclasses.replace(found, words=f"uncalibrated: {error.message}")
     if reference is None:

@@ -277,21 +277,27 @@ class Workspace:
             names: What to watch; None takes the deployed features.
             keep_state: Go on where the last monitor of this base ended.
             parts: What else `OnlineMonitor` takes: `symbols`, `bar_seconds`, `alert_thresholds`, `on_kill`,
-                `diagnostics`, `bus`, `clock`, `strict`.
+                `mode`, `diagnostics`, `bus`, `clock`, `strict`.
 
         Raises:
             MonitorError: There is nothing to watch.
         """
-        from midas_engine.evaluator.metrics.reference_score import stored_reference
+        from midas_engine.evaluator.context.scored_as import monitor_mode, other_mode_words
+        from midas_engine.evaluator.metrics.reference_score import watched_references
         from midas_engine.monitor import OnlineMonitor
 
         chosen = list(self.promoter.list_deployed() if names is None else names)
         if not chosen:
             raise MonitorError("there is no feature to watch", hint="promote a candidate: midas.promoter.promote(name)")
         records, writing = self.records(chosen), not self.kb.read_only
+        symbols = parts.get("symbols")
+        width = len(symbols) if isinstance(symbols, list | tuple) else symbols
+        mode = parts.pop("mode", "") or monitor_mode(records.values(), width, self.settings.evaluation.mode)
+        references, others = watched_references(records.values(), width, mode)
         monitor = OnlineMonitor(
             chosen,
-            references={n: ref for n, record in records.items() if (ref := stored_reference(record)) is not None},
+            references=references,
+            mode=mode,
             costs=self.settings.costs,
             settings=self.settings.monitor,
             kb=self.kb if writing else None,
@@ -302,4 +308,6 @@ class Workspace:
             **{"clock": self.clock, **parts},
         )
         monitor.obedience.everything = names is None
+        if others:
+            monitor.fault(other_mode_words(others, mode))
         return monitor

@@ -69,7 +69,7 @@ def candidate_effect(kb: KnowledgeBase, record: FeatureRecord, panel: Panel, set
 
     research = split_panel(panel, settings, max(settings.evaluation.horizons)).research
     seen = panel.slice(0, research.stop)
-    market = market_of(seen, settings)
+    market = market_of(seen, settings, panel)
     found = gather([*partners(kb, record), record], seen, market, settings, named(kb))
     if record.name not in found.signals.names:
         return Effect()

@@ -37,13 +37,19 @@ class Gathered:
     left_out: tuple[tuple[str, str], ...]
 
 
-def market_of(panel: Panel, settings: Settings) -> Market:
+def market_of(panel: Panel, settings: Settings, whole: Panel | None = None) -> Market:
     """What the book trades: the next bar's return, the funding paid over it, and costs.
+
+    Args:
+        panel: The data.
+        settings: Costs, run length, the mode of scoring.
+        whole: What `panel` is a part of: the whole decides how members are scored.
 
     Raises:
         DataError: There is no close.
     """
     from midas_engine.evaluator.context.panel_inputs import panel_inputs
+    from midas_engine.evaluator.context.scored_as import panel_is_cross
 
     if "close" not in panel.columns:
         raise DataError("the data has no close column, so the book has no returns", hint="add a close column")
@@ -55,6 +61,7 @@ def market_of(panel: Panel, settings: Settings) -> Market:
         bars_per_year=panel.bars_per_year,
         rebalance_bars=panel.bars(24),
         arl0=settings.monitor.arl0_bars(panel.bar_seconds),
+        cross=panel_is_cross(panel if whole is None else whole, settings.evaluation.mode),
     )
 
 
@@ -95,24 +102,25 @@ def gather(
         kept.append(record)
         values.append(found)
     stacked = np.stack(values) if values else np.empty((0, *panel.shape))
-    positions, u, w = follow(stacked, market.returns)
+    positions, u, w = follow(stacked, market.returns, market.cross)
     names = tuple(r.name for r in kept)
     signals = Signals(names, positions, u, w, tuple(r.hold_bars for r in kept))
     return Gathered(tuple(kept), signals, tuple(left_out))
 
 
-def follow(values: Floats, returns: Floats) -> tuple[Floats, Floats, Floats]:
+def follow(values: Floats, returns: Floats, cross: bool | None = None) -> tuple[Floats, Floats, Floats]:
     """Unit-gross positions [K, T, S] and causal scores u, w [K, T], bar by bar as the live monitor makes them.
 
     Args:
         values: [K, T, S].
         returns: Of the bar that follows each close [T, S].
+        cross: As of `CausalScorer`.
     """
     features, bars, symbols = values.shape
     positions, u, w = np.zeros(values.shape), np.full((features, bars), np.nan), np.full((features, bars), np.nan)
     if not features:
         return positions, u, w
-    scorer = CausalScorer(features, symbols)
+    scorer = CausalScorer(features, symbols, cross)
     for t in range(bars):
         scorer.update(np.ascontiguousarray(values[:, t]), np.ascontiguousarray(returns[t]))
         z = np.nan_to_num(np.clip(scorer.z, -3.0, 3.0))

@@ -29,6 +29,7 @@ class Market:
         bars_per_year: Of the data.
         rebalance_bars: Bars between two looks at the weights: a day.
         arl0: Bars between false alarms of the live detectors.
+        cross: Members are scored across symbols; None: where there are ten.
     """
 
     returns: Floats
@@ -37,6 +38,7 @@ class Market:
     bars_per_year: float
     rebalance_bars: int = 24
     arl0: float = 8760.0
+    cross: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

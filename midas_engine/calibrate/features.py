@@ -163,12 +163,12 @@ def _watch(market: Market, values: Floats, target: Planted, out: FeatureOutcome)
     start = int(bars * HISTORY_SHARE)
     clean = np.where(np.isfinite(values), values, np.nan)
     arl0 = market.settings.monitor.arl0_bars(market.panel.bar_seconds)
-    reference, _ = reference_of(clean, target.alive.returns, slice(int(bars * WARM_SHARE), start))
+    reference, _ = reference_of(clean, target.alive.returns, slice(int(bars * WARM_SHARE), start), market.cross)
     if reference is None:
         return
     told = outlook(reference.score, reference.variance, arl0=arl0, bars_per_year=market.panel.bars_per_year)
     out.gauges = (told.drop_bars, told.flip_bars)
-    paths = [causal_scores(clean, t.returns) for t in (target.alive, target.dead, target.turned)]
+    paths = [causal_scores(clean, t.returns, market.cross) for t in (target.alive, target.dead, target.turned)]
     u = np.stack([p[0][start:] for p in paths])
     w = np.stack([p[1][start:] for p in paths])
     watched = bars - start

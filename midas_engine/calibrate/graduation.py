@@ -72,7 +72,7 @@ def _in_shadow(
     bare = Target(noise, lagged_scale(noise, 1), rows)
     returns = plant(bare, z[rows], strength).returns if strength else noise
     clean = np.where(np.isfinite(values[rows]), values[rows], np.nan)
-    u, _ = causal_scores(clean, returns)
+    u, _ = causal_scores(clean, returns, market.cross)
     bank = GraduationBank([evidence])
     for bar, score in enumerate(u[_WARM_BARS:], 1):
         bank.update(np.array([score]))

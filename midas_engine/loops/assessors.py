@@ -128,14 +128,14 @@ class PanelAssessor:
 
     def __init__(self, panel: Panel, settings: Settings) -> None:
         from midas_engine.evaluator.context.history_split import split_panel
-        from midas_engine.evaluator.context.layout import cross_of, live_symbols
+        from midas_engine.evaluator.context.scored_as import panel_is_cross
         from midas_engine.market.feeds.target import not_there
         from midas_engine.market.sources import panel_size
 
         self._panel, self._settings = panel, settings
         lacking = not_there(settings.target, panel.columns)
         self.columns = tuple(c for c in panel.columns if c not in lacking)
-        self.cross = cross_of(live_symbols(panel), panel.S, settings.evaluation.mode)
+        self.cross = panel_is_cross(panel, settings.evaluation.mode)
         self.market = f"{panel.S} perpetuals, bars of {panel.bar_seconds // 60} minutes"
         self.horizons = f"{settings.evaluation.target} bar(s) of {panel.bar_seconds // 60} minutes"
         # Fixes the sealed boundary of a store too, which is in the identity.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from midas_engine.evaluator.context.scored_as import kept_mode
 from midas_engine.loops.records import flat_figures
 from midas_engine.models import FeatureRecord, FeatureState
 from midas_engine.promoter.measured import ECONOMIC
@@ -52,6 +53,7 @@ def book_candidate(
         "overall_pass": False,
         "passed_agents": ", ".join(v.agent for v in research.verdicts if v.passed),
         "failed_agents": ", ".join(research.failed_agents or ECONOMIC[:1]),
+        **kept_mode(research.evaluation.extra),
     }
     if unproven:
         metrics["unproven"] = ", ".join(unproven)

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from midas_engine.evaluator.context.scored_as import kept_mode
 from midas_engine.evaluator.trials.sealed_evidence import text_mark
 from midas_engine.events import AgentRow
 from midas_engine.models import FeatureRecord, FeatureState, LearningDocument
@@ -161,6 +162,7 @@ def candidate_record(
         "composite": round(research.composite_score, 6),
         "line_t": round(research.line_t, 4),
         "trials": research.trials,
+        **kept_mode(research.evaluation.extra),
     }
     metrics |= flat_figures(judged.sealed, "sealed_")
     metrics |= look_figures(judged.look)

@@ -227,7 +227,7 @@ class AdapterAssessor:
         name, series = found[1]
         values = self._matrix(self._grid, proposal.expression)
         returns = self._grid.matrix(series, f"forward return {name}")
-        reference, _ = reference_of(values, returns, self._parts.sealed)
+        reference, _ = reference_of(values, returns, self._parts.sealed, self.cross)
         if reference is None:
             return None, float("nan"), 0.0
         return reference.score, reference.variance, reference.variance_bars

@@ -141,7 +141,8 @@ class PanelJudge:
         """Expected score, variance of the score and bars, measured on the sealed part."""
         from midas_engine.evaluator.metrics.reference_score import measure_reference
 
-        reference, _ = measure_reference(self.panel, self.engine.values(expression), self.parts.sealed)
+        mode = self.settings.evaluation.mode
+        reference, _ = measure_reference(self.panel, self.engine.values(expression), self.parts.sealed, mode)
         return (
             (None, float("nan"), 0.0)
             if reference is None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from midas_engine.errors import MonitorError
+from midas_engine.evaluator.context.layout import MODES, mode_name
 from midas_engine.events import KillProposed
 from midas_engine.models import Severity
 from midas_engine.monitor.alerts.engine import FLEET
@@ -121,6 +122,11 @@ class Fleet:
         if self._inputs is None:
             raise MonitorError("no bar has come yet", hint="call process_update first, or give symbols=")
         return self._inputs
+
+    @property
+    def width_and_mode(self) -> tuple[int | None, str]:
+        """How many symbols are watched and how they are scored; None and auto before the first bar."""
+        return (self.engine.symbols, mode_name(self.engine.cross)) if self.built else (None, MODES[0])
 
     def prepare(self, symbols: int, names: Sequence[str] = ()) -> None:
         """Be ready for bars of `symbols` symbols, called `names` where that is known."""

@@ -158,7 +158,8 @@ class Obedience:
 
     def apply(self, moves: Sequence[Move]) -> list[Event]:
         """Bring the fleet to what moved; between bars, with the monitor's lock held."""
-        from midas_engine.evaluator.metrics.reference_score import stored_reference
+        from midas_engine.evaluator.context.scored_as import other_mode_words
+        from midas_engine.evaluator.metrics.reference_score import watched_references
 
         monitor = self._monitor
         fleet = monitor.fleet
@@ -171,8 +172,10 @@ class Obedience:
                 if name not in names and (new or name in self._wanted):
                     names.append(name)
                     monitor.expressions[name] = after.expression
-                    reference = stored_reference(after)
-                    references |= {} if reference is None else {name: reference}
+                    promised, others = watched_references([after], *fleet.width_and_mode)
+                    references |= promised
+                    if others:
+                        monitor.fault(other_mode_words(others, fleet.width_and_mode[1]))
                 if name in names:
                     (fleet.paused.add if after.paused else fleet.paused.discard)(name)
                     (fleet.shadow.add if after.state is FeatureState.SHADOW else fleet.shadow.discard)(name)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from midas_engine.errors import MonitorError
+from midas_engine.evaluator.context.layout import MODES
 from midas_engine.monitor.figures.engine import EngineConfig
 from midas_engine.settings import CostSettings, MonitorSettings
 
@@ -23,6 +25,7 @@ class MonitorKeywords(TypedDict, total=False):
 
     references: Mapping[str, Reference | float] | None
     symbols: int | Sequence[str] | None
+    mode: str
     bar_seconds: int
     costs: CostSettings | None
     settings: MonitorSettings | None
@@ -47,6 +50,8 @@ class MonitorOptions:
         references: What each feature promised (a `Reference`, or its expected score as a number).
         symbols: The symbols' names, in the order of the arrays, or how many there are; None learns it from the first
             bar. With names, values and returns may also come as ``{symbol: number}``; one that is missing is NaN.
+        mode: How features are scored, as `evaluation.mode`: time, cross-section, or auto, which takes the
+            cross-section where there are ten symbols.
         bar_seconds: Size of a bar.
         costs: What a trade costs; None takes the defaults.
         settings: Run lengths, kill policy, callbacks; None takes the defaults.
@@ -65,6 +70,7 @@ class MonitorOptions:
 
     references: Mapping[str, Reference | float] | None = None
     symbols: int | Sequence[str] | None = None
+    mode: str = "auto"
     bar_seconds: int = 3600
     costs: CostSettings | None = None
     settings: MonitorSettings | None = None
@@ -84,9 +90,12 @@ class MonitorOptions:
     def engine(self) -> EngineConfig:
         """What the figures are computed with."""
         settings = self.settings or MonitorSettings()
+        if self.mode not in MODES:
+            raise MonitorError(f"no mode {self.mode!r}", hint="one of " + ", ".join(MODES))
         return EngineConfig(
             bar_seconds=self.bar_seconds,
             one_way_bps=(self.costs or CostSettings()).one_way_bps,
             expected_slippage_bps=settings.expected_slippage_bps,
             arl0_bars=settings.arl0_bars(self.bar_seconds),
+            cross=None if self.mode == MODES[0] else self.mode == MODES[2],
         )

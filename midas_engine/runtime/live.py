@@ -12,7 +12,9 @@ import numpy as np
 
 from midas_engine.dsl.stream import CHUNK_BARS
 from midas_engine.errors import FeedError, MidasError, MonitorError
-from midas_engine.evaluator.metrics.reference_score import stored_reference
+from midas_engine.evaluator.context.layout import MODES, mode_name
+from midas_engine.evaluator.context.scored_as import found_across, other_mode_words, watched_across
+from midas_engine.evaluator.metrics.reference_score import watched_references
 from midas_engine.events import FaultReported
 from midas_engine.market.feeds.base import HISTORY_HOURS, MOST_HISTORY_BARS
 from midas_engine.market.panel import Panel
@@ -96,6 +98,7 @@ class LiveWatch:
         self._on_panel = on_panel or (lambda _: None)
         self._before_bar = before_bar
         self._monitor: OnlineMonitor | None = None
+        self._mode = MODES[0]
         self._stream: StreamEngine | Shards | None = None
         self._turn = asyncio.Lock()
         self._records: list[FeatureRecord] = []
@@ -160,10 +163,13 @@ class LiveWatch:
         self.shards.begin(asyncio.get_running_loop(), lambda: None if self._monitor is None else self._monitor.fleet)
         watched = await asyncio.to_thread(self._prepare, panel, records)
         keeping, journal = self._keeping, self._keeping.journal
+        found = [found_across(r, panel.S) for r in watched]
+        self._mode = mode_name(watched_across(found, panel.S, self._settings.evaluation.mode, panel))
         self._monitor = OnlineMonitor(
             [r.name for r in watched],
-            references=_references(watched),
+            references=self._references(watched, panel),
             symbols=panel.symbols,
+            mode=self._mode,
             bar_seconds=panel.bar_seconds,
             costs=self._settings.costs,
             settings=self._settings.monitor,
@@ -336,8 +342,16 @@ class LiveWatch:
             self.monitor.obedience.obey_kills()
             shadow = _shadows(watched)
             if names != self.fleet.names or shadow != self.fleet.shadow:
-                await self.monitor.watch(names, _references(watched), shadow=shadow)
+                await self.monitor.watch(names, self._references(watched, self.panel), shadow=shadow)
             await self._pause_as_recorded(watched)
+
+    def _references(self, records: Sequence[FeatureRecord], panel: Panel) -> dict[str, Any]:
+        """The promises of what is watched; one of the other mode of scoring promises nothing here, which is said."""
+        kept, others = watched_references(records, panel.S, self._mode)
+        if others:
+            text, at = other_mode_words(others, self._mode), self._clock.now()
+            self._bus.publish(FaultReported(at=at, where="monitor", message=text, severity="warning"))
+        return kept
 
     def _rebooked(self, panel: Panel, records: Sequence[FeatureRecord]) -> tuple[FeatureRecord, ...] | None:
         """A stream of the new book; None where it would not fit, which is told: the watch goes on with the old one."""
@@ -362,11 +376,6 @@ class LiveWatch:
             await self._monitor.close()
         await asyncio.to_thread(self._drop_stream)
         await self._feed.close()
-
-
-def _references(records: Sequence[FeatureRecord]) -> dict[str, Any]:
-    found = {r.name: stored_reference(r) for r in records}
-    return {name: reference for name, reference in found.items() if reference is not None}
 
 
 def _shadows(records: Sequence[FeatureRecord]) -> set[str]:

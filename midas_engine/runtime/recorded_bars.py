@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from midas_engine.bus import EventBus
+from midas_engine.evaluator.context.scored_as import watched_across
 from midas_engine.events import BarProcessed, FeatureTicked, KillProposed
 from midas_engine.market.instants import as_utc
 from midas_engine.monitor.alerts.engine import AlertEngine
@@ -98,14 +99,17 @@ class FleetStage:
         self._values = np.stack([f.values[first:] for f in book]) if book else np.zeros((0, panel.T - first, panel.S))
         self._returns = panel.values("returns")
         self._slippage = recording.slippage
+        # One that promised a score of the other mode is watched uncalibrated.
+        cross = watched_across((f.across for f in book), panel.S, settings.evaluation.mode, panel)
         config = EngineConfig(
             bar_seconds=panel.bar_seconds,
             one_way_bps=settings.costs.one_way_bps,
             expected_slippage_bps=settings.monitor.expected_slippage_bps,
             arl0_bars=settings.monitor.arl0_bars(panel.bar_seconds),
+            cross=cross,
         )
         self.alerts = AlertEngine(alert_thresholds)
-        references = {f.name: f.reference for f in book if f.reference is not None}
+        references = {f.name: f.reference for f in book if f.reference is not None and f.across in (None, cross)}
         switch = KillSwitch(bus=EventBus(), clock=clock)
         self.fleet = Fleet(names, references, config, self.alerts, switch, "manual")
         self.fleet.paused = {f.name for f in book if f.paused}

@@ -48,7 +48,7 @@ def prepare(
     if not book and replay:
         # Judged on bars that are not shown; on the warm-up too where there is little before it.
         before = first if first >= panel.bars(WARM_HOURS) else shown
-        book = classic_book(panel, before, settings.dsl)
+        book = classic_book(panel, before, settings.dsl, settings.evaluation.mode)
     slippage = None
     if source.startswith("synthetic"):
         from midas_engine.market.synthetic import SyntheticMarket

@@ -9,6 +9,7 @@ import numpy as np
 
 from midas_engine.dsl import FeatureEngine
 from midas_engine.errors import MidasError
+from midas_engine.evaluator.context.scored_as import found_across
 from midas_engine.evaluator.metrics.reference_score import measure_reference, stored_reference
 from midas_engine.models import FeatureState
 
@@ -48,7 +49,11 @@ LEAST_T = 1.64
 
 @dataclass(frozen=True, slots=True)
 class LiveFeature:
-    """One watched feature: its name, formula, values over the panel [T, S] and promise."""
+    """One watched feature: its name, formula, values over the panel [T, S] and promise.
+
+    Attributes:
+        across: Its promise is that of a cross-section; None: of whatever it is watched in.
+    """
 
     name: str
     expression: str
@@ -56,6 +61,7 @@ class LiveFeature:
     reference: Reference | None
     shadow: bool = False
     paused: bool = False
+    across: bool | None = None
 
 
 def book_of_records(
@@ -71,14 +77,13 @@ def book_of_records(
         except MidasError as error:
             problems[record.name] = f"cannot be computed on this data: {error.message}"
             continue
-        shadow = record.state is FeatureState.SHADOW
-        found.append(
-            LiveFeature(record.name, record.expression, values, stored_reference(record), shadow, record.paused)
-        )
+        shadow, across = record.state is FeatureState.SHADOW, found_across(record, panel.S)
+        reference = stored_reference(record)
+        found.append(LiveFeature(record.name, record.expression, values, reference, shadow, record.paused, across))
     return found, problems
 
 
-def classic_book(panel: Panel, before: int, limits: DslLimits) -> list[LiveFeature]:
+def classic_book(panel: Panel, before: int, limits: DslLimits, mode: str = "auto") -> list[LiveFeature]:
     """Classics that held on the bars before row `before`, strongest first, sign chosen there.
 
     At most eight; the three strongest when fewer held, so that a short recording shows something too.
@@ -90,12 +95,12 @@ def classic_book(panel: Panel, before: int, limits: DslLimits) -> list[LiveFeatu
             values = engine.values(expression)
         except MidasError:
             continue  # this data lacks a column, or has one symbol only: the others remain
-        _, t = measure_reference(panel, values, slice(0, before))
+        _, t = measure_reference(panel, values, slice(0, before), mode)
         if not np.isfinite(t):
             continue
         signed = expression if t > 0 else f"-{expression}"
         values = values if t > 0 else -values
-        reference, _ = measure_reference(panel, values, slice(0, before))
+        reference, _ = measure_reference(panel, values, slice(0, before), mode)
         ranked.append((abs(t), LiveFeature(name, signed, values, reference)))
     ranked.sort(key=lambda pair: -pair[0])
     held = sum(t >= LEAST_T for t, _ in ranked)

@@ -2,7 +2,8 @@
 
 Two shapes of one idea:
 
-* **series** (fewer than ten symbols): per symbol u = clip(z_f, 3) x psi(z_r), averaged over the valid symbols.
+* **series** (fewer than ten symbols, or a history that is scored in time): per symbol u = clip(z_f, 3) x psi(z_r),
+  averaged over the valid symbols.
   z_f is the value standardised by its own exponentially weighted past (half-life 720 bars), z_r the next
   bar's return over the lagged EWMA of absolute returns (half-life 24 bars), psi the location score of a
   Student-t(4) variate, psi(z) = 5z/(2 + z^2), scaled to unit variance, so that one wick cannot move it far.
@@ -47,7 +48,13 @@ __all__ = ["CLIP", "CROSS_MINIMUM", "CausalScorer", "causal_scores"]
 class CausalScorer:
     """Scores F features on S symbols bar by bar, with bounded, serialisable state.
 
+    Args:
+        features: F.
+        symbols: S.
+        cross: The cross shape, or the series shape whatever the width; None: by the width.
+
     Attributes:
+        cross: Which of the two shapes.
         u: Score of the last bar, [F]; NaN where there was none.
         w: Its weight, [F].
         z: The standardised values of the last bar, [F, S], clipped at 3: the positions before scaling.
@@ -64,8 +71,13 @@ class CausalScorer:
         True
     """
 
-    def __init__(self, features: int, symbols: int) -> None:
-        self.cross = symbols >= CROSS_MINIMUM
+    def __init__(self, features: int, symbols: int, cross: bool | None = None) -> None:
+        if cross and symbols < CROSS_MINIMUM:
+            raise MonitorError(
+                f"a cross-section needs {CROSS_MINIMUM} symbols, there are {symbols}",
+                hint="watch in time: evaluation.mode auto or time",
+            )
+        self.cross = symbols >= CROSS_MINIMUM if cross is None else cross
         self.symbols = symbols
         self.moments = np.zeros((features, symbols, 5))
         self.breaks = np.zeros(features, np.int64)
@@ -109,12 +121,13 @@ class CausalScorer:
         self._size(len(rows))
 
 
-def causal_scores(values: Floats, returns: Floats) -> tuple[Floats, Floats]:
+def causal_scores(values: Floats, returns: Floats, cross: bool | None = None) -> tuple[Floats, Floats]:
     """U [T] and w [T] of one feature over a history, exactly as the live monitor would have scored it.
 
     Args:
         values: [T] or [T, S]; the value known at the close of bar t.
         returns: [T] or [T, S]; the one-bar return that follows it.
+        cross: As of `CausalScorer`.
     """
     values = np.ascontiguousarray(values, np.float64)
     returns = np.ascontiguousarray(returns, np.float64)
@@ -122,7 +135,7 @@ def causal_scores(values: Floats, returns: Floats) -> tuple[Floats, Floats]:
         raise MonitorError(f"values {values.shape} and returns {returns.shape} must have one shape")
     if values.ndim == 1:
         values, returns = values[:, None], returns[:, None]
-    scorer = CausalScorer(1, values.shape[1])
+    scorer = CausalScorer(1, values.shape[1], cross)
     u, w = np.empty(len(values)), np.empty(len(values))
     for t in range(len(values)):
         scorer.update(values[t : t + 1], returns[t])

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from midas_engine.evaluator.context.evaluation_context import EvaluationContext
-from midas_engine.evaluator.context.layout import codes, cross_of, live_symbols
+from midas_engine.evaluator.context.layout import codes
 from midas_engine.evaluator.context.part_rows import PartRows
+from midas_engine.evaluator.context.scored_as import panel_is_cross
 from midas_engine.evaluator.long.capacity import long_capacity
 from midas_engine.evaluator.long.first_look import PIECE, first_look
 from midas_engine.evaluator.long.further_looks import FurtherLooks
@@ -42,7 +43,7 @@ def is_long(panel: Panel, mode: str) -> bool:
     """Whether a panel is a cross-section that is walked over."""
     if panel.T * panel.S < LONG_CELLS or "close" not in panel.columns:
         return False
-    return cross_of(live_symbols(panel), panel.S, mode)
+    return panel_is_cross(panel, mode)
 
 
 class LongContext(EvaluationContext):

@@ -52,6 +52,7 @@ def saved_fleets(journal: Journal, *, costs: CostSettings | None = None) -> Iter
                 bar_seconds=int(meta["engine"]["bar_seconds"]),
                 one_way_bps=(costs or CostSettings()).one_way_bps,
                 expected_slippage_bps=MonitorSettings().expected_slippage_bps,
+                cross=meta["engine"].get("cross"),
             )
             fleet = Fleet(meta["names"], {}, config, AlertEngine(), switch, "manual")
             fleet.restore(meta, arrays)

@@ -104,12 +104,12 @@ class FixTrial:
             existing={name: self._engine.values(text) for name, text in existing.items()},
             regimes=regime_labels(panel), rows=self.rows, options=ScoringOptions.from_settings(settings, "forward"),
         )  # fmt: skip
-        self._follow = forward_returns(panel, (1,))[1]
+        self._follow, self._mode = forward_returns(panel, (1,))[1], evaluation.mode
 
     def scores(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """The causal score of each bar after the break, warmed on what went before."""
         warm = max(0, self.rows.start - 720)
-        u, _ = causal_scores(values[warm:], self._follow[warm:])
+        u, _ = causal_scores(values[warm:], self._follow[warm:], self._context.cross)
         return u[self.rows.start - warm :]
 
     def run(self, incumbent: str, forms: Sequence[str], name: str) -> tuple[MultiAgentResult, list[Trial]]:
@@ -129,7 +129,7 @@ class FixTrial:
             difference = self.scores(values) - base
             difference = difference[np.isfinite(difference)]
             gain, error = _mean_and_error(difference)
-            reference, _ = measure_reference(self._panel, values, self.rows)
+            reference, _ = measure_reference(self._panel, values, self.rows, self._mode)
             found.append(Trial(text, verdict, gain, gain / error if error > 0 else math.nan, reference))
         return before, found
 

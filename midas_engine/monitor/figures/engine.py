@@ -40,21 +40,26 @@ _YEAR_SECONDS = 8760 * 3600.0
 
 @dataclass(frozen=True, slots=True)
 class EngineConfig:
-    """What the engine needs to know of the feed and the costs."""
+    """What the engine needs to know of the feed, the costs and how features are scored.
+
+    Attributes:
+        cross: Across symbols, or in time whatever their number; None: across symbols where there are ten.
+    """
 
     bar_seconds: int = 3600
     one_way_bps: float = CostSettings().one_way_bps
     expected_slippage_bps: float = 1.0
     arl0_bars: float = 8760.0
     history_bars: int = 720
+    cross: bool | None = None
 
 
 class MonitorEngine:
     """Rolling figures and detectors of F features on S symbols; bounded state, one call a bar.
 
     A *pair* is the values known at the close of one bar and the return of the bar that follows it. `update`
-    takes one pair; nothing of a return is used before it is given. With S >= 10 symbols the figures are those of
-    the cross-section, else those of time (see `correlation` and `midas_engine.stats.causal_score`). A window of more
+    takes one pair; nothing of a return is used before it is given. The figures are those of the cross-section or those
+    of time as `config.cross` says (see `correlation` and `midas_engine.stats.causal_score`). A window of more
     than 720 bars is kept in blocks: it begins where a block does (see `block_ring` and `block_ranks`).
 
     Args:
@@ -88,11 +93,11 @@ class MonitorEngine:
         self.names = list(features)
         self.rows = {name: row for row, name in enumerate(self.names)}
         self.symbols = symbols
-        self.cross = symbols >= CROSS_MINIMUM
         self.references: dict[str, Reference] = {n: r for n, r in (references or {}).items() if n in self.names}
         count, size = len(self.names), self.config.bar_seconds
         self.day, self.short, self.long = (bars_in(h, size) for h in (DAY_HOURS, SHORT_HOURS, LONG_HOURS))
-        self.scorer = CausalScorer(count, symbols)
+        self.scorer = CausalScorer(count, symbols, self.config.cross)
+        self.cross = self.scorer.cross
         self.ic = IcWindows(count, symbols, (self.day, self.short, self.long), cross=self.cross)
         self.book = Book(
             count,
@@ -344,6 +349,7 @@ class MonitorEngine:
             "bars": self.bars,
             "regime": self.regime,
             "bar_seconds": self.config.bar_seconds,
+            "cross": self.cross,
         }
         arrays: dict[str, NDArray[np.generic]] = {"live": self.live, "half_life": self.half_life}
         for name, part in {**self._parts(), "bank": self.bank, "portfolio": self.portfolio}.items():
@@ -370,6 +376,11 @@ class MonitorEngine:
             raise MonitorError(
                 f"the saved state is of {meta['symbols']} symbols and {meta['bar_seconds']} s bars, "
                 f"not {self.symbols} and {self.config.bar_seconds}"
+            )
+        if bool(meta.get("cross", self.symbols >= CROSS_MINIMUM)) != self.cross:
+            raise MonitorError(
+                "the saved state is of features scored "
+                + ("in time, not as a cross-section" if self.cross else "as a cross-section, not in time")
             )
         wanted, references = list(self.names), dict(self.references)
         self.resize([str(name) for name in meta["names"]])
