@@ -38,6 +38,25 @@ SIZES = (
     "cs_neutralize(close, volume)",
     "cs_rank(cs_rank(close))",
     "clip(close, 0, 100)",
+    # a size beside something else, or times something that keeps its sign
+    "cs_rank(close) + 0.001 * cs_rank(returns)",
+    "-cs_rank(volume) + 0.01 * ts_zscore(volume, 24)",
+    "cs_zscore(log(close)) + cs_rank(ts_mean(funding_rate, 24))",
+    "0.01 * sign(returns) - cs_rank(ts_mean(close, 100))",
+    "cs_rank(cs_rank(high) + 0.1 * cs_rank(returns))",
+    "max(cs_rank(volume), 0.001 * cs_rank(returns))",
+    "cs_rank(volume) * (1 + 0.01 * cs_rank(returns))",
+    "(1.5 - 0.5 * ts_rank(close, 24)) * cs_rank(vwap)",
+    "cs_rank(close) / (4 + sign(returns))",
+    "cs_rank(close) - 0.5 * cs_rank(close)",
+    "cs_rank(close) - 0.999 * cs_rank(ts_mean(close, 2))",
+    "close * 0 + ts_mean(close, 100)",
+    "cs_scale(close)",
+    "cs_group_rank(close, volume)",
+    "ts_product(close, 2)",
+    "high - low",
+    "cs_rank(ts_max(high, 24) - ts_min(low, 24))",
+    "ts_mean(ts_mean(cs_rank(close), 24), 100)",
 )
 
 COMPARABLE = (
@@ -70,6 +89,14 @@ COMPARABLE = (
     "(close - ts_mean(close,24))/ts_std(close,24)",
     "ts_argmax(close,24)",
     "atr(high, low, close, 24)/close",
+    "cs_rank(close) * (cs_rank(returns) - 0.5)",
+    "cs_rank(close) * ts_corr(close, volume, 24)",
+    "cs_rank(close - open) + cs_rank(returns)",
+    "cs_rank(high) - cs_rank(low)",
+    "ts_sum(close, 7) / 7 - close",
+    "cs_rank((ts_mean(close, 100) - open) * (close - open))",
+    "(ts_max(high, 24) - ts_min(low, 24)) / close",
+    "ts_zscore(cs_rank(close) + cs_rank(returns), 24)",
 )
 
 

@@ -12,9 +12,11 @@ still meets the standing gate, which reads the values.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
+from midas_engine.dsl.bounds import steady
 from midas_engine.dsl.expression import as_expression
 from midas_engine.dsl.nodes import Call, Column, Node, Number
 from midas_engine.dsl.spelling import spelled
@@ -24,6 +26,7 @@ Unit = tuple[float, float, float]  # exponents of price, quantity, count
 _PURE: Unit = (0.0, 0.0, 0.0)
 _COUNTS = ("trades",)
 _ADVICE = "compare a symbol with its own past first: divide by ts_mean(..., 168), or take returns, ts_zscore or ts_rank"
+_ACROSS = ("cs_rank", "cs_zscore", "cs_scale", "cs_group_rank")
 _CHANGES = ("delta", "macd")
 _SIZES_OF_CHANGES = ("abs", "ts_std", "ts_max", "ts_min")
 _LOGIC = ("and", "or", "not")
@@ -88,9 +91,9 @@ def _called(node: Call, kinds: list[_Kind]) -> _Kind:
     if all(k.form == "number" for k in kinds):
         return _NUMBER
     if op in ("add", "sub", "max", "min"):
-        return _joined(op, *kinds[:2])
+        return _joined(node, *kinds[:2])
     if op in ("mul", "div"):
-        return _scaled(op, *kinds[:2])
+        return _scaled(node, *kinds[:2])
     if op == "power":
         return _powered(node, *kinds[:2])
     if rule == "compare" or op in _LOGIC or rule == "branch":
@@ -99,8 +102,10 @@ def _called(node: Call, kinds: list[_Kind]) -> _Kind:
         return _Kind("log", first.unit)
     if op in ("log", "sign"):
         return _Kind("rank", first.unit) if first.size else _FREE
-    if op in ("cs_rank", "cs_zscore"):
+    if op in _ACROSS:
         return _Kind("rank", first.unit) if first.size else _FREE
+    if op == "ts_product":
+        return first if first.size else _FREE
     if op in _CHANGES:
         return _Kind("change", first.unit) if first.form in ("raw", "change") else _FREE
     if op in _SIZES_OF_CHANGES and first.form == "change":
@@ -110,27 +115,45 @@ def _called(node: Call, kinds: list[_Kind]) -> _Kind:
     return first if rule == "first" else _FREE
 
 
-def _joined(op: str, a: _Kind, b: _Kind) -> _Kind:
+def _joined(node: Call, a: _Kind, b: _Kind) -> _Kind:
     """A sum, difference, larger or smaller of two."""
-    if op in ("max", "min"):
-        return (a if a.size else b) if a.still and b.still else _FREE
-    if a == b and op == "sub":
-        return _Kind("change", a.unit) if a.form in ("raw", "change") else _FREE
+    if a == b and node.op == "sub" and a.form != "number":
+        if a.form == "raw" and _is(node.args[0], "high", "ts_max") and _is(node.args[1], "low", "ts_min"):
+            return a  # a range is never negative: it is a price as its ends are
+        alike = math.isclose(_weight(node.args[0]), _weight(node.args[1]))
+        return (_Kind("change", a.unit) if a.form in ("raw", "change") else _FREE) if alike else a
     sizes = [k for k in (a, b) if k.size]
-    if not sizes:
-        return next((k for k in (a, b) if k.form == "change"), _FREE)
-    if a.still and b.still:
+    if sizes:
+        # A size stays one, whatever is added to it: only weights say how much of it is left, and a text can hide those.
         return next((k for k in sizes if k.form == "raw"), sizes[0])
-    # Beside a size in its own unit whatever else is added is a trifle; a rank has the size of what is added to it.
-    return sizes[0] if sizes[0].form in ("raw", "log") else _FREE
+    return next((k for k in (a, b) if k.form == "change"), _FREE) if node.op in ("add", "sub") else _FREE
 
 
-def _scaled(op: str, a: _Kind, b: _Kind) -> _Kind:
+def _is(node: Node, column: str, op: str) -> bool:
+    return isinstance(node, Column) and node.name == column or isinstance(node, Call) and node.op == op
+
+
+def _weight(node: Node) -> float:
+    """The numbers that a text is multiplied by."""
+    if isinstance(node, Number):
+        return node.value
+    if isinstance(node, Call) and node.op == "neg":
+        return -_weight(node.args[0])
+    if isinstance(node, Call) and node.op == "mul":
+        return _weight(node.args[0]) * _weight(node.args[1])
+    if isinstance(node, Call) and node.op == "ts_sum":
+        return _weight(node.args[0]) * float(node.params[0])
+    if isinstance(node, Call) and node.op == "div" and isinstance(node.args[1], Number) and node.args[1].value:
+        return _weight(node.args[0]) / node.args[1].value
+    return 1.0
+
+
+def _scaled(node: Call, a: _Kind, b: _Kind) -> _Kind:
     """A product or quotient of two."""
-    sign = 1.0 if op == "mul" else -1.0
-    if b.form == "number":
+    op, sign = node.op, 1.0 if node.op == "mul" else -1.0
+    if b.form == "number" or (a.size and not b.size and steady(node.args[1])):
         return a
-    if a.form == "number":
+    if a.form == "number" or (b.size and not a.size and steady(node.args[0])):
         return _Kind(b.form, _times(b.unit, sign)) if b.form == "raw" else b
     carried = [k for k in (a, b) if k.form in ("raw", "change")]
     if not carried:
@@ -141,8 +164,8 @@ def _scaled(op: str, a: _Kind, b: _Kind) -> _Kind:
     unit = tuple(x + sign * y for x, y in zip(*parts, strict=True))
     if unit == _PURE:
         return _FREE if a.form != "rank" and b.form != "rank" else _Kind("rank", a.unit)
-    steady = a.size and b.size or (a == b and op == "mul")
-    return _Kind("raw" if steady else "change", (unit[0], unit[1], unit[2]))
+    square = op == "mul" and spelled(node.args[0]) == spelled(node.args[1])
+    return _Kind("raw" if a.size and b.size or square else "change", (unit[0], unit[1], unit[2]))
 
 
 def _powered(node: Call, base: _Kind, exponent: _Kind) -> _Kind:
