@@ -69,6 +69,13 @@ class Assessor(Protocol):
 
 
 @runtime_checkable
+class KnowsWidth(Protocol):
+    """An assessor that knows how many symbols its data has."""
+
+    symbols: int
+
+
+@runtime_checkable
 class SaysPower(Protocol):
     """An assessor that knows what its data could decide."""
 
@@ -136,6 +143,7 @@ class PanelAssessor:
         lacking = not_there(settings.target, panel.columns)
         self.columns = tuple(c for c in panel.columns if c not in lacking)
         self.cross = panel_is_cross(panel, settings.evaluation.mode)
+        self.symbols = panel.S
         self.market = f"{panel.S} perpetuals, bars of {panel.bar_seconds // 60} minutes"
         self.horizons = f"{settings.evaluation.target} bar(s) of {panel.bar_seconds // 60} minutes"
         # Fixes the sealed boundary of a store too, which is in the identity.

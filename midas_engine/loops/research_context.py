@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from midas_engine.loops.assessors import NotesColumns, costs_text
+from midas_engine.loops.assessors import KnowsWidth, NotesColumns, costs_text
 from midas_engine.proposer.protocol import ResearchContext
 
 if TYPE_CHECKING:
     from midas_engine.loops.assessors import Assessor
     from midas_engine.loops.inputs import SessionInputs
     from midas_engine.settings import DslLimits, Settings
+
+
+LEAST_RELATIVE = 3
+"""Symbols from which what one does beside the others is worth asking."""
 
 
 def fixed_context(given: SessionInputs, assessor: Assessor, settings: Settings, limits: DslLimits) -> ResearchContext:
@@ -27,6 +31,7 @@ def fixed_context(given: SessionInputs, assessor: Assessor, settings: Settings, 
         goal=given.goal,
         columns=assessor.columns,
         cross=assessor.cross,
+        relative=not assessor.cross and isinstance(assessor, KnowsWidth) and assessor.symbols >= LEAST_RELATIVE,
         regime=given.regime,
         market=assessor.market,
         horizons=assessor.horizons,

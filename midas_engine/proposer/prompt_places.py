@@ -65,6 +65,15 @@ What is known about such features, as far as these columns go:
 {skills}"""
 
 
+def _across(context: ResearchContext) -> str:
+    """What operators across symbols are good for where features are scored in time."""
+    if context.cross:
+        return ""
+    if context.relative:
+        return "; few symbols: of the cs_ operators use cs_demean, which takes out what the symbols share"
+    return "; one symbol, so no cs_ operators"
+
+
 def context_values(context: ResearchContext) -> dict[str, str]:
     """The places that every prompt shares."""
     limits = context.limits
@@ -81,7 +90,7 @@ def context_values(context: ResearchContext) -> dict[str, str]:
         "operators": operators_text(),
         "limits": (
             f"depth {limits.depth}, {limits.nodes} nodes, windows up to {limits.window_bars} bars, "
-            f"{limits.text_bytes} bytes of text" + ("" if context.cross else "; one symbol, so no cs_ operators")
+            f"{limits.text_bytes} bytes of text" + _across(context)
         ),
         "thresholds": json.dumps(context.thresholds, indent=1)[:MAX_THRESHOLDS],
         "existing_features": within((f"{n}: {e}" for n, e in context.existing.items()), MAX_FEATURES) or "none",

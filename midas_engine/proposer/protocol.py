@@ -138,6 +138,7 @@ class ResearchContext:
     Attributes:
         columns: Columns of the data that is there.
         cross: The data is a panel wide enough for cross-sectional operators.
+        relative: It is not, and has three symbols or more: `cs_demean` takes what they share out of a feature.
         market: One line on the data: bars, symbols, span of the research part.
         costs: What trading costs, in words.
         column_notes: Unit and coverage by column, of the research part.
@@ -158,6 +159,7 @@ class ResearchContext:
     goal: str
     columns: tuple[str, ...]
     cross: bool = True
+    relative: bool = False
     regime: str = ""
     market: str = ""
     horizons: str = ""
