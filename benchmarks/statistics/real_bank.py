@@ -1,156 +1,176 @@
-"""How many well-known features are promoted on a real market, and whether they went on.
+"""How many well-known features are promoted on real markets, and whether they went on.
 
-    python benchmarks/statistics/real_bank.py --data perps_4h.parquet [--bank qlib158] [--target 6] [--seed 7]
+    python benchmarks/statistics/real_bank.py --market perps_4h.parquet:6 --market perps_4h.parquet@1D:5 \
+        --market sample:24 --bank qlib158 --bank benchmarks/statistics/crypto_bank.txt [--funding funding.parquet]
 
-The bank is judged with both signs, at one horizon fixed beforehand. Every third symbol and the last fifth of the time
-are put aside as truth; the product sees the rest. Printed first, before anything is promoted: the features whose net of
-costs is above zero beyond doubt in the truth (later period and other symbols together). Then the product's own path on
-a fresh base: the family's test, sealed looks, promotion for itself, promotion to the book; and what became of each.
+Every bank is judged on every market, at one horizon fixed beforehand: shipped banks with both signs, a file with the
+signs that are written in it. Every third symbol and the last fifth of the time are put aside as truth; the product sees
+the rest. Printed first, before anything is promoted: the features whose net of costs is above zero beyond doubt in the
+truth (later period and other symbols together). Then the product's own path on a fresh base: the family's test, sealed
+looks, promotion for itself, promotion to the book; what is sound and short of its line goes to shadow, and lives
+through the later bars of the symbols that were searched (the other symbols are its truth then). At the end a table of
+markets and banks: what survived, what is true of it, what it earns, what refused it and what became of it.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-import math
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
+from bank_markets import Market, at_bars, read_market
+from bank_money import Money, money_of
+from bank_path import Fate, promote
+from bank_truth import SIGNIFICANT, Truth, truth_of
 
 from midas_engine.banks import Bank, judge_bank, read_bank
-from midas_engine.banks.keeping import keep_accepted
-from midas_engine.cli.open_base import open_workspace
-from midas_engine.commands import Commands
-from midas_engine.dsl import FeatureEngine
-from midas_engine.errors import MidasError
-from midas_engine.evaluator import EvaluationContext, ScoringOptions, TrialLedger, evaluate_values
-from midas_engine.market import Panel, load_panel
-from midas_engine.models import FeatureState
-from midas_engine.promoter.measured import ECONOMIC
+from midas_engine.banks.reading import SHIPPED
+from midas_engine.banks.result import BankResult
 from midas_engine.settings import Settings, load_settings
 
-LATER = 0.2
-OTHERS = 3
-SIGNIFICANT = 1.64
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A bank on a market: what its family's test said, what became of it, and what is true."""
+
+    market: str
+    bank: str
+    result: BankResult
+    money: Money
+    fate: Fate
+    truth: dict[str, Truth]
+    elsewhere: dict[str, Truth]
+
+    @property
+    def earn(self) -> list[str]:
+        """What earns net beyond doubt in the truth, most first."""
+        return sorted((n for n, t in self.truth.items() if t.earns), key=lambda n: -self.truth[n].net)
+
+    def truth_after(self, name: str) -> Truth:
+        """What is true of a promoted feature: of one that graduated on later bars, by the other symbols alone."""
+        graduated = self.fate.promoted[name] == "graduated"
+        return (self.elsewhere if graduated else self.truth).get(name, Truth())
+
+    @property
+    def cells(self) -> list[str]:
+        """The row of the table."""
+        survivors = self.result.survivors
+        found = [self.truth.get(r.name, Truth()) for r in survivors]
+        refused: dict[str, int] = {}
+        for gate in (gate for row in survivors for gate in row.refused_by):
+            refused[gate] = refused.get(gate, 0) + 1
+        doors = [sum(a == door for a in self.fate.promoted.values()) for door in ("promote", "book", "graduated")]
+        even = [r.break_even_bps for r in survivors]
+        kept, sure = (sum(t.t > line for t in found) for line in (0.0, SIGNIFICANT))
+        return [
+            self.market,
+            self.bank,
+            f"{self.result.trials} ({self.result.effective:.0f})",
+            str(len(survivors)),
+            f"{kept} / {sure} / {sum(t.earns for t in found)}" if survivors else "-",
+            f"{sum(x <= 0.0 for x in even)}; {max(even):.1f}" if survivors else "-",
+            f"{self.money.held_t[0]:.1f}" if survivors else "-",
+            self.money.book,
+            ", ".join(f"{k} {v}" for k, v in sorted(refused.items(), key=lambda x: -x[1])) or "-",
+            str(len(self.result.accepted)),
+            f"{self.fate.held} of {self.fate.looks}",
+            " / ".join(map(str, doors)),
+            str(len(self.earn)),
+            f"{self.money.gross_t[0]:.1f}",
+        ]
 
 
-def part_of(panel: Panel, rows: slice, symbols: np.ndarray) -> Panel:
-    """Some bars and symbols of a panel."""
-    start, stop, _ = rows.indices(panel.T)
-    return panel.slice(start, stop).select([panel.symbols[i] for i in symbols])
+HEAD = (
+    "market", "bank", "judged (like)", "survive", "of those: sign / significant / earn in the truth",
+    "no gross; best break-even, bps", "best net t, any holding", "netted, bps a year", "refused by", "pass all",
+    "looks held", "promoted / book / graduated", "earn in the truth", "best gross t of all",
+)  # fmt: skip
 
 
-def truth_of(panel: Panel, rows: slice, texts: dict[str, str], settings: Settings) -> dict[str, tuple[float, ...]]:
-    """Score t, net and its error of every expression on a part of a panel."""
-    engine = FeatureEngine(panel, limits=settings.dsl)
-    options = dataclasses.replace(ScoringOptions.from_settings(settings, "research"))
-    context = EvaluationContext.from_panel(panel, rows=rows, options=options)
-    found = {}
-    for name, text in texts.items():
-        try:
-            e = evaluate_values(engine.values(text), context, name)
-        except MidasError:
-            continue
-        net = e.extra.get("net") or {}
-        found[name] = (e.score_t, net.get("value", math.nan), net.get("se", math.nan))
-    return found
+def signed(bank: str, market: Market, settings: Settings, folder: Path) -> Bank:
+    """A shipped bank with both signs, a file with its own."""
+    limits = settings.dsl.at(float(market.panel.bar_seconds))
+    if bank in SHIPPED:
+        entries = read_bank(bank, limits=limits).entries
+        lines = [f"{e.name}: {e.expression}\n{e.name}_neg: -({e.expression})" for e in entries]
+    else:
+        lines = [at_bars(Path(bank).read_text(encoding="utf-8"), market.panel.bar_seconds)]
+    file = folder / f"{Path(bank).stem}.txt"
+    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return read_bank(str(file), limits=limits)
 
 
-def pooled(*parts: tuple[float, ...]) -> tuple[float, float, float]:
-    """T of two independent truths together, and their net by precision with its error."""
-    t = [p[0] for p in parts if math.isfinite(p[0])]
-    nets = [(p[1], p[2]) for p in parts if math.isfinite(p[1]) and p[2] > 0.0]
-    weight = sum(se**-2 for _, se in nets)
-    net = sum(value * se**-2 for value, se in nets) / weight if weight else math.nan
-    return sum(t) / math.sqrt(len(t)) if t else math.nan, net, weight**-0.5 if weight else math.nan
+def run(market: Market, bank_name: str, seed: int, cost: float | None) -> Row:
+    """One bank on one market, from the family's test to what became of it."""
+    with tempfile.TemporaryDirectory() as folder:
+        flags = {"kb": f"{folder}/kb", "data": market.name, "seed": seed, "evaluation.target": market.target,
+                 "evaluation.workers": 0}  # fmt: skip
+        if cost is not None:
+            flags |= {"costs.fee_bps": cost, "costs.half_spread_bps": 0.0, "costs.slippage_bps": 0.0}
+        settings = load_settings(environ={}, flags=flags)
+        bank, seen = signed(bank_name, market, settings, Path(folder)), market.seen
+        print(f"\n== {bank.name} on {market.name}: {seen.S} symbols, {seen.T} bars, {market.target} bar(s) ahead, "
+              f"{settings.costs.one_way_bps:g} bps a trade", flush=True)  # fmt: skip
+        truth, elsewhere = truth_of(market, {e.name: e.expression for e in bank.entries}, settings)
+        row = Row(market.name, Path(bank_name).stem, result := judge_bank(bank, seen, settings), Money(), Fate(), truth,
+                  elsewhere)  # fmt: skip
+        print(
+            f"in the truth {len(row.earn)} of {len(truth)} earn net beyond doubt: {', '.join(row.earn[:12]) or 'none'}"
+        )
+        told(result, truth)
+        money = money_of(result, seen, settings)
+        return dataclasses.replace(row, money=money, fate=promote(result, market, settings))
+
+
+def told(result: BankResult, truth: dict[str, Truth]) -> None:
+    """The survivors, a line each."""
+    print(f"{result.trials} judged (like {result.effective:.0f} independent), {len(result.survivors)} survive, "
+          f"{len(result.accepted)} pass every agent, {len(result.unpaid)} fail on costs alone")  # fmt: skip
+    for row in result.survivors:
+        e, found = row.verdict.evaluation, truth.get(row.name, Truth())
+        own = e.extra["net"]
+        print(
+            f"  {row.name:18} t {e.score_t:5.1f} gross {e.gross_bps:+6.2f} net {own['value']:+6.2f} ± {own['se']:.2f}, "
+            f"even at {row.break_even_bps:4.1f} bps; {', '.join(row.refused_by) or 'passes'}; truth: t {found.t:+.1f} "
+            f"net {found.net:+.2f} ± {found.se:.2f}"
+        )
+
+
+def table(rows: list[Row]) -> None:
+    """Everything, and the bar."""
+    print("\n| " + " | ".join(HEAD) + " |\n" + "| --- " * len(HEAD) + "|")
+    for r in rows:
+        print("| " + " | ".join(r.cells) + " |")
+    promoted = [(r, n) for r in rows for n in r.fate.promoted]
+    kept = sum(r.truth_after(n).t > 0.0 for r, n in promoted)
+    sure = sum(r.truth_after(n).t > SIGNIFICANT for r, n in promoted)
+    earn = sum(len(r.earn) for r in rows)
+    found = sum(n in r.earn for r, n in promoted)
+    print(f"promoted {len(promoted)} (asked: 8); kept their sign {kept}, significant {sure}")
+    print(f"of {earn} that earn net in the truth, found {found}")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Well-known features on a real market.")
-    parser.add_argument("--data", required=True)
-    parser.add_argument("--bank", default="qlib158")
-    parser.add_argument("--target", type=int, default=6)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--market", action="append", required=True, help="PATH[@BAR][:TARGET][,SINCE]; several may be given"
+    )
+    parser.add_argument("--bank", action="append", required=True, help="a shipped bank or a file; several may be given")
+    parser.add_argument("--funding", help="settlements that are joined to perpetuals")
+    parser.add_argument("--cost", type=float, help="one-way cost in bps in place of the settings' 6")
     parser.add_argument("--seed", type=int, default=7)
     args = parser.parse_args()
     began = time.process_time()
-    whole = load_panel(args.data)
-    cut = int(whole.T * (1.0 - LATER))
-    order = np.arange(whole.S)
-    ours, others = order[order % OTHERS != OTHERS - 1], order[order % OTHERS == OTHERS - 1]
-    seen = part_of(whole, slice(0, cut), ours)
-    with tempfile.TemporaryDirectory() as folder:
-        flags = {
-            "kb": f"{folder}/kb", "data": args.data, "seed": args.seed, "evaluation.target": args.target,
-            "evaluation.workers": 0,
-        }  # fmt: skip
-        settings = load_settings(environ={}, flags=flags)
-        entries = read_bank(args.bank, limits=settings.dsl.at(1.0)).entries
-        file = Path(folder) / "signed.txt"
-        lines = [f"{e.name}: {e.expression}\n{e.name}_neg: -({e.expression})" for e in entries]
-        file.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        bank = read_bank(str(file), limits=settings.dsl.at(1.0))
-        texts = {e.name: e.expression for e in bank.entries}
-        about = f"{seen.S} symbols, {seen.T} bars; {len(others)} other symbols"
-        print(f"{len(entries)} features with both signs on {about}")
-        later = truth_of(part_of(whole, slice(0, whole.T), ours), slice(cut, whole.T), texts, settings)
-        apart = truth_of(part_of(whole, slice(0, cut), others), slice(0, cut), texts, settings)
-        empty = (math.nan,) * 3
-        truth = {name: pooled(later.get(name, empty), apart.get(name, empty)) for name in texts}
-        beyond = [n for n, (_, net, se) in truth.items() if net - SIGNIFICANT * se > 0.0]
-        earn = sorted(beyond, key=lambda n: -truth[n][1])
-        print(f"in the truth {len(earn)} earn net beyond doubt:", ", ".join(earn) or "none", flush=True)
-        promote(seen, bank, settings, truth, earn)
-    print(f"{time.process_time() - began:.0f} s of CPU")
-
-
-def promote(seen: Panel, bank: Bank, settings: Settings, truth: dict[str, tuple[float, ...]], earn: list[str]) -> None:
-    """The product's path on a fresh base, and what became of what it promoted."""
-    with open_workspace(settings, create=True) as workspace:
-        result = judge_bank(bank, seen, settings)
-        refused: dict[str, int] = {}
-        for row in result.survivors:
-            for agent in row.verdict.failed_agents:
-                refused[agent] = refused.get(agent, 0) + 1
-        paid, unpaid = len(result.accepted), len(result.unpaid)
-        print(f"research: {len(result.survivors)} survive the family's test, {paid} pass every agent, {unpaid} fail on")
-        print(f"  costs alone; survivors were refused by {refused}")
-        for row in result.survivors:
-            e, (t, net, se) = row.verdict.evaluation, truth.get(row.name, (math.nan,) * 3)
-            own = e.extra["net"]
-            print(
-                f"  {row.name:14} t {e.score_t:5.1f} net {own['value']:+6.2f} ±{own['se']:.2f} bps a bar, "
-                f"refused by {', '.join(row.refused_by) or 'none'}; truth: t {t:+.1f} net {net:+.2f} ±{se:.2f}"
-            )
-        saved = keep_accepted(result, seen, workspace)
-        kb = workspace.kb
-        print(f"sealed looks: {len(saved)} held; candidates: {len(kb.features(FeatureState.CANDIDATE))}")
-        commands = Commands(kb, lambda: workspace.promoter, settings, via="Python", data=lambda: (seen, ""))
-        promoted: dict[str, str] = {}
-        for action in ("promote", "book"):
-            if promoted and action == "book":
-                keep_accepted(result, seen, workspace)  # beside a book, what costs alone stood against is kept
-            for record in kb.features(FeatureState.CANDIDATE):
-                if action == "book" and set(str(record.metrics.get("failed_agents", "")).split(", ")) - {"", *ECONOMIC}:
-                    continue
-                try:
-                    done = commands.act(action, record.name)
-                    promoted[record.name] = action
-                    print(f"  {action} {record.name}: {done.words}", flush=True)
-                except MidasError as error:
-                    print(f"  not {action} {record.name}: {error.message[:160]}", flush=True)
-        with TrialLedger(kb.journal_path, read_only=True) as ledger:
-            looks = len(ledger.looks())
-            for look in ledger.looks():
-                against = ", ".join(look["vetoes"]) or "nothing else"
-                print(f"  look {look['name']}: p {look['p']:.2g}, needed {look['line']:.2g}, against it {against}")
-    shadows = [r.name for r in kb.features(FeatureState.CANDIDATE) if r.metrics.get("sealed_p") is not None]
-    kept = [n for n in promoted if truth.get(n, (math.nan,))[0] > 0.0]
-    sure = [n for n in promoted if truth.get(n, (math.nan,))[0] > SIGNIFICANT]
-    print(f"promoted {len(promoted)} ({sum(a == 'book' for a in promoted.values())} to the book), {looks} looks")
-    print(f"  kept their sign in the truth: {len(kept)}; significant there: {len(sure)}; waiting for shadow: {shadows}")
-    print(f"  of {len(earn)} that earn net in the truth, promoted: {sorted(set(earn) & set(promoted))}")
+    rows = []
+    for text in args.market:
+        market = read_market(text, args.funding)
+        for bank in args.bank:
+            rows.append(run(market, bank, args.seed, args.cost))
+            print(f"  {time.process_time() - began:.0f} s of CPU so far", flush=True)
+    table(rows)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,13 @@ class BankRow:
         )
 
     @property
+    def break_even_bps(self) -> float:
+        """The one-way cost of a trade at which it would earn nothing, bps; negative where it earns nothing before."""
+        e = self.verdict.evaluation
+        held = float(e.extra.get("held_turnover", math.nan))
+        return e.gross_bps / held if held > 0.0 else math.nan
+
+    @property
     def document(self) -> dict[str, Any]:
         """For machines."""
         e = self.verdict.evaluation
@@ -57,6 +65,7 @@ class BankRow:
             "adjusted_p": self.adjusted_p, "survives": self.survives, "accepted": self.verdict.overall_pass,
             "refused_by": list(self.refused_by), "rank_ic": e.rank_ic, "score_t": e.score_t, "score_p": e.score_p,
             "line_t": self.verdict.line_t, "coverage": e.coverage, "net_bps": e.extra.get("net"),
+            "gross_bps": e.extra.get("gross"), "break_even_bps": self.break_even_bps,
             "turnover": e.turnover, "half_life_hours": e.half_life_hours, "half_life_known": e.half_life_known,
             "standing": e.extra.get("standing"), "nominal": e.extra.get("nominal", ""),
             "compared_with_deployed": bool(e.extra.get("deployed")), "marginal_ic": e.marginal_ic,

@@ -160,8 +160,25 @@ def _head(result: BankResult, data: str) -> str:
         *([clean(source)] if source else []),
         family,
         f"{len(result.survivors)} survive the family's test, {len(result.accepted)} of them pass every other gate too.",
+        *_money(result),
     ]
     return "\n".join(lines)
+
+
+def _money(result: BankResult) -> list[str]:
+    """What the survivors would earn before costs: where that is nothing, no saving on trades helps."""
+    even = [row.break_even_bps for row in result.survivors if math.isfinite(row.break_even_bps)]
+    if not even:
+        return []
+    nothing = sum(x <= 0.0 for x in even)
+    lost = ""
+    if nothing:
+        lost = (
+            f"{nothing} of the survivors earn nothing before costs (right more often, the large moves against them). "
+        )
+    cost = result.survivors[0].verdict.evaluation.cost_bps
+    best = f"The best survivor breaks even at {number(max(even), 1)} bps a trade; a trade costs {number(cost, 1)}."
+    return [lost + best if max(even) > 0.0 else lost.strip()]
 
 
 def _rows(result: BankResult, top: int) -> str:
