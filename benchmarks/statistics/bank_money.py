@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from midas_engine.banks.result import BankResult
 from midas_engine.book.build import limits_of
 from midas_engine.book.figures import yearly
 from midas_engine.book.members import gather, market_of
@@ -16,13 +16,16 @@ from midas_engine.book.walk import walk
 from midas_engine.dsl import FeatureEngine
 from midas_engine.evaluator import EvaluationContext, ScoringOptions, split_panel
 from midas_engine.evaluator.context.byte_cache import mask_key
-from midas_engine.market import Panel
 from midas_engine.models import FeatureRecord, FeatureState
-from midas_engine.settings import Settings
 from midas_engine.stats.book import BPS, run_book
 from midas_engine.stats.hac import hac_lag, hac_mean
 from midas_engine.stats.positions import positions
 from midas_engine.stats.ranks import blank_flat_rows, sort_rows
+
+if TYPE_CHECKING:
+    from midas_engine.banks.result import BankResult
+    from midas_engine.market import Panel
+    from midas_engine.settings import Settings
 
 HOLDINGS = (1, 3, 7, 14)
 """Times the target that a forecast is held."""

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
-from bank_markets import Market
 
 from midas_engine.banks.keeping import keep_accepted
-from midas_engine.banks.result import BankResult
 from midas_engine.cli.open_base import open_workspace
 from midas_engine.commands import Commands
 from midas_engine.dsl import FeatureEngine
@@ -20,8 +19,13 @@ from midas_engine.market.instants import as_utc
 from midas_engine.market.regimes import regime_labels
 from midas_engine.models import FeatureState
 from midas_engine.promoter.measured import ECONOMIC
-from midas_engine.settings import Settings
-from midas_engine.workspace import Workspace
+
+if TYPE_CHECKING:
+    from bank_markets import Market
+
+    from midas_engine.banks.result import BankResult
+    from midas_engine.settings import Settings
+    from midas_engine.workspace import Workspace
 
 
 @dataclass(slots=True)

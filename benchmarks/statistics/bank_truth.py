@@ -5,18 +5,22 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from bank_markets import Market
 
 from midas_engine.dsl import FeatureEngine
 from midas_engine.errors import MidasError
 from midas_engine.evaluator import EvaluationContext, ScoringOptions, evaluate_values
 from midas_engine.evaluator.context.layout import mode_name
 from midas_engine.evaluator.context.scored_as import panel_is_cross
-from midas_engine.market import Panel
-from midas_engine.settings import Settings
 from midas_engine.stats.bar_scores import CROSS_MINIMUM
+
+if TYPE_CHECKING:
+    from bank_markets import Market
+
+    from midas_engine.market import Panel
+    from midas_engine.settings import Settings
 
 SIGNIFICANT = 1.64
 

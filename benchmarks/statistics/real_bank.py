@@ -20,6 +20,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bank_markets import Market, at_bars, read_market
 from bank_money import Money, money_of
@@ -28,8 +29,10 @@ from bank_truth import SIGNIFICANT, Truth, truth_of
 
 from midas_engine.banks import Bank, judge_bank, read_bank
 from midas_engine.banks.reading import SHIPPED
-from midas_engine.banks.result import BankResult
 from midas_engine.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from midas_engine.banks.result import BankResult
 
 
 @dataclass(frozen=True, slots=True)
