@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from midas_engine.dsl.borrowed_names import FOLDED, FORMS, SAME
 from midas_engine.dsl.labels import is_label
 from midas_engine.dsl.nodes import Call, Column, Node, Number, number_text
 from midas_engine.dsl.registry import OPERATORS, Kind, Operator, Param
@@ -39,6 +40,14 @@ _HEIGHT = 200
 _GROUPED = {"cs_neutralize": "cs_group_demean(x, {})", "cs_demean": "cs_group_demean(x, {})"}
 _ANY_GROUP = "cs_group_rank(x, {0}), cs_group_mean(x, {0}) or cs_group_demean(x, {0})"
 _SIGNS = str.maketrans("", "", "+- ()")
+
+
+def _elsewhere(name: str) -> str:
+    """What an operator of another library is called here."""
+    if name in FORMS:
+        return "here that is " + " or ".join(form.format("x", "n", "m", "k") for form in FORMS[name])
+    here = SAME.get(name) or FOLDED.get(name, "")
+    return f"here that is {OPERATORS[here].signature}" if here in OPERATORS and here != name else ""
 
 
 class Builder:
@@ -98,7 +107,7 @@ class Builder:
         """The operator of a call."""
         if token.text in OPERATORS:
             return OPERATORS[token.text]
-        near = self._near(token.text, OPERATORS)
+        near = _elsewhere(token.text.lower()) or self._near(token.text, OPERATORS)
         if not near:
             near = "the operators are listed by `midas dsl list`"
         raise self._error(UnknownNameError, f"there is no operator {token.text!r}", token.position, token.end, near)

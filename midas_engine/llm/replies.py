@@ -18,6 +18,7 @@ MAX_OPENED = 4_000  # brackets, those inside of texts too; building more holds u
 MAX_WHOLE = 2**53  # beyond it a whole number is none to other programs
 MAX_NUMBER = 1e300
 _TICKS = "```"
+_THOUGHT = "</think>"  # what stands before it a model said to itself
 _FENCE_LINE = 80  # characters of an opening line that are looked at: the search stays linear
 
 
@@ -27,7 +28,7 @@ def parse_reply(
     r"""The JSON object of a reply, checked against `fields`.
 
     Args:
-        text: The whole reply: one fenced block, or nothing but the object.
+        text: The whole reply: one fenced block among any words, or one object without a fence.
         fields: Name -> type. `str`, `int`, `float`, `bool`, `list`, `dict`, or a tuple of them. A float takes a
             whole number; a bool takes only true and false; a list holds strings or objects.
         optional: Fields that may be missing.
@@ -56,21 +57,31 @@ def parse_reply(
 
 
 def _block(text: str) -> str:
+    """The one object of a reply. A model's thoughts, and fences that show something else, are no part of its answer."""
     if text.count(_TICKS) > MAX_FENCES:
         raise ModelReplyError(f"the reply has more than {MAX_FENCES:,} fences, exactly one block is wanted")
-    blocks = list(_fenced(text))
-    if len(blocks) == 1:
-        return blocks[0]
-    bare = text.strip()
-    if not blocks and bare.startswith("{") and bare.endswith("}"):
-        return bare
-    if not blocks:
+    text = text.rpartition(_THOUGHT)[2]
+    fenced = list(_fenced(text))
+    blocks = [block for label, block in fenced if label or block.lstrip().startswith(("{", "["))]
+    # A block without a name beside one that is named as JSON shows something, a formula or a draft.
+    named = [block for label, block in fenced if label]
+    if len(named) == 1 or len(blocks) == 1:
+        return (named or blocks)[0]
+    if not fenced:
+        start, end = text.find("{"), text.rfind("}")
+        if 0 <= start < end:
+            return text[start : end + 1]
         raise ModelReplyError("the reply has no fenced JSON block", hint="reply with exactly one ```json block")
-    raise ModelReplyError(f"the reply has {len(blocks)} fenced blocks, exactly one is wanted")
+    if len(fenced) == 1:
+        return fenced[0][1]
+    raise ModelReplyError(f"the reply has {len(blocks) or len(fenced)} fenced blocks, exactly one is wanted")
 
 
-def _fenced(text: str) -> Iterator[str]:
-    """The inside of every block that is closed and not marked as another language's. One pass, no backtracking."""
+def _fenced(text: str) -> Iterator[tuple[bool, str]]:
+    """Every block that is closed and not marked as another language's: whether it says JSON, and its inside.
+
+    One pass, no backtracking.
+    """
     at = 0
     while (start := text.find(_TICKS, at)) >= 0:
         at = start + len(_TICKS)
@@ -86,7 +97,7 @@ def _fenced(text: str) -> Iterator[str]:
             return
         at = close + len(_TICKS)
         if label in ("", "json", "JSON"):
-            yield text[end + 1 : close]
+            yield bool(label), text[end + 1 : close]
 
 
 def _load(block: str) -> Any:

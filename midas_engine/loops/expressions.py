@@ -5,18 +5,22 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from midas_engine.dsl.borrowed import understood
 from midas_engine.dsl.expression import parse
 from midas_engine.errors import ExpressionError, NameRefusedError
 from midas_engine.hypothesis import MOST_HOLDING, MOST_HORIZON, Hypothesis
 from midas_engine.kb.names import check_name, slugify
 from midas_engine.proposer.protocol import Proposal
 from midas_engine.proposer.rewrites import negated
+from midas_engine.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from midas_engine.dsl.expression import Expression
     from midas_engine.settings import DslLimits
+
+MOST_QUOTED = 200
 
 
 def computable(
@@ -39,7 +43,8 @@ def cleaned(proposal: Proposal, parsed: Callable[[str], Expression], target: int
     """The proposal with a clean name and in full, and the canonical forms of its expression and gate.
 
     It carries its hypothesis from here on, whoever proposed it: horizon and holding in bars, the columns that are read.
-    A claim of the other sign turns the expression, for a feature's high values always expect high returns.
+    A claim of the other sign turns the expression, for a feature's high values always expect high returns. What is
+    written as another library would have it is put into the language, and its rationale keeps what stood there.
 
     Args:
         proposal: As it came.
@@ -50,14 +55,15 @@ def cleaned(proposal: Proposal, parsed: Callable[[str], Expression], target: int
         ExpressionError: One of them cannot be read.
     """
     said = proposal.hypothesis or Hypothesis()
-    whole = parsed(proposal.expression)
-    gated = parsed(proposal.gate) if proposal.gate else None
+    whole, borrowed = understood(proposal.expression, parsed)
+    gated, _ = understood(proposal.gate, parsed) if proposal.gate else (None, False)
     try:
         name = check_name(proposal.name)
     except NameRefusedError:
         name = slugify(proposal.name) or "idea"
     # A feature that is built on others is judged and saved in full: it must survive the end of theirs.
     built = f" (built on {', '.join(whole.lineage)})" if whole.lineage else ""
+    built += f" (written as {one_line(proposal.expression)[:MOST_QUOTED]})" if borrowed else ""
     if said.sign < 0:
         whole = parsed(negated(whole.standalone))
     hold = max(0, min(proposal.hold or said.holding, 10_000))

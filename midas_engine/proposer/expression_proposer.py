@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 from typing import TYPE_CHECKING
 
-from midas_engine.dsl.validator import DSLValidator
+from midas_engine.dsl.borrowed import understood
+from midas_engine.dsl.expression import parse
+from midas_engine.errors import ExpressionError
 from midas_engine.proposer.blocking import run_blocking
 
 if TYPE_CHECKING:
@@ -36,12 +40,18 @@ class ExpressionProposer:
     def generate(self, context: ResearchContext, plan: Plan, count: int = 3) -> list[Proposal]:
         """Valid proposals; those that are not are left out."""
         proposals = run_blocking(lambda: self.researcher.write(context, plan, count, self._on_text))
-        validator = DSLValidator(context.columns, context.limits)
-        return [p for p in proposals if validator.validate(p.expression).ok]
+        return [read for p in proposals if (read := _read(p, context)) is not None]
 
     def refine(self, context: ResearchContext, proposal: Proposal, result: TrialResult) -> Proposal | None:
         """A changed proposal, or None."""
         found = run_blocking(lambda: self.researcher.refine(context, proposal, result, self._on_text))
-        if found is None or not DSLValidator(context.columns, context.limits).validate(found.expression).ok:
-            return None
-        return found
+        return None if found is None else _read(found, context)
+
+
+def _read(proposal: Proposal, context: ResearchContext) -> Proposal | None:
+    """The proposal in the language, whatever library it was written for; None when it is not valid."""
+    read = functools.partial(parse, columns=context.columns, limits=context.limits)
+    try:
+        return dataclasses.replace(proposal, expression=understood(proposal.expression, read)[0].text)
+    except ExpressionError:
+        return None

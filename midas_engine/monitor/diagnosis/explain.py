@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
+from midas_engine.dsl.borrowed import understood
 from midas_engine.dsl.expression import parse
 from midas_engine.errors import ExpressionError
 from midas_engine.models import DiagnoseResult
@@ -93,9 +95,9 @@ def checked_fix(text: str, incumbent: str, columns: Collection[str]) -> str:
         return ""
     known = set(columns) or None
     try:
-        proposed = parse(text, columns=known)
+        proposed, _ = understood(text, functools.partial(parse, columns=known))
         if incumbent and parse(incumbent).canonical == proposed.canonical:
             return ""
     except ExpressionError:
         return ""
-    return text
+    return proposed.text
