@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from midas_engine.proposer.local_researcher import LocalResearcher
 from midas_engine.settings import CostSettings, EvaluationSettings, Settings
 from tests.helpers_cli import ROOT
 from tests.helpers_loops import FakeAssessor, FixedResearcher, events_of
+from tests.many_sessions_kb import session
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -135,9 +137,9 @@ async def test_candidates_of_the_base_are_what_a_find_must_differ_from(stage: St
     assert assessor.existing == {stage.names()[0]: CARRY}
 
 
-def test_sessions_in_parallel_processes_save_no_candidate_twice(tmp_path: Path) -> None:
+def test_twenty_sessions_in_parallel_processes_save_no_candidate_twice(tmp_path: Path) -> None:
     folder = tmp_path / "kb"
-    driver = [sys.executable, str(ROOT / "tests" / "many_sessions_kb.py"), str(folder), "8"]
+    driver = [sys.executable, str(ROOT / "tests" / "many_sessions_kb.py"), str(folder), "20"]
     done = subprocess.run(driver, capture_output=True, text=True, cwd=ROOT, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
     saved = [name for names in json.loads(done.stdout) for name in names]
@@ -147,6 +149,9 @@ def test_sessions_in_parallel_processes_save_no_candidate_twice(tmp_path: Path) 
     with TrialLedger(kb.journal_path, read_only=True) as ledger:
         assert ledger.counted() == 3
         assert ledger.verify() == []
+    for number in range(3):  # and one after another, in the other spellings too
+        assert asyncio.run(session(str(folder), number)) == []
+    assert len(kb.features()) == 3
 
 
 class _Counted(dict[str, str]):
