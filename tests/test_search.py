@@ -213,6 +213,15 @@ def test_what_was_judged_is_no_finalist_again_nor_is_its_like() -> None:
     assert [e.text for e in search.finalists(5)] == ["beta"]
 
 
+def test_what_is_far_stronger_than_a_find_is_no_like_of_it() -> None:
+    part = _elite("alpha", 8.0, fate="passed", columns=("alpha",), sketch=(1.0, -1.0, 0.5, 0.3))
+    whole = _elite("alpha - beta", 11.0, columns=("alpha", "beta"), sketch=(1.0, -0.5, 0.9, 0.0))
+    again = _elite("ema(alpha, 3)", 9.0, columns=("alpha",), turnover=0.05, sketch=(1.0, -0.5, 0.9, 0.1))
+    search = Search(SearchSpace(COLUMNS), 1, Archive([part, whole, again]))
+    assert [e.text for e in search.finalists(5)] == ["alpha - beta"]
+    assert [e.text for e in search._parents()] == ["alpha - beta"]
+
+
 def test_what_a_change_can_mend_is_a_parent_and_only_its_like_at_heart_a_finalist() -> None:
     near = _elite("alpha", 9.0, fate="trading_cost", columns=("alpha",), sketch=(1.0, -1.0, 0.5, 0.3))
     child = dataclasses.replace(near, text="ema(alpha, 3)", turnover=0.05, fate="", sketch=(1.0, -0.5, 0.9, 0.0))

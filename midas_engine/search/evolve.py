@@ -30,6 +30,8 @@ LIKE = 0.7
 """Correlation from which two features are one find."""
 TWINS = 0.95
 """Elites more alike than this are one parent."""
+STRONGER = 1.25
+"""A likeness of 0.7 to what is there is 0.7 of its strength: what is so much stronger than a find is another one."""
 FRESH = 0.35
 """Share of a batch that is drawn anew once something shows: the rest of the columns may hold another signal."""
 ATOMS = 8
@@ -95,7 +97,7 @@ class Search:
         self._batch = max(1, budget // STEPS) if climbs else BATCH
         self._best = 0.0
         self._quiet = 0
-        self._closed = [e.sketch for e in self.archive if not e.open]
+        self._closed = [(e.sketch, e.quality) for e in self.archive if not e.open]
         self._judged = [e.sketch for e in self.archive if e.fate]
         for elite in self.archive:
             self._know(elite.text)
@@ -141,8 +143,12 @@ class Search:
         """Whether this one or its like is decided: a search starts again where nothing is known yet.
 
         What was refused for something that a change can mend stays a parent: so a model's near miss is climbed here.
+        What is far stronger than what was decided is not its like, however much they share.
         """
-        return any(abs(likeness(elite.sketch, other)) >= LIKE for other in self._closed)
+        return any(
+            abs(likeness(elite.sketch, other)) >= LIKE and elite.quality < STRONGER * quality
+            for other, quality in self._closed
+        )
 
     def _told(self, elite: Elite) -> bool:
         """Whether an earlier session judged this very one."""
