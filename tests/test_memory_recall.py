@@ -93,12 +93,12 @@ def test_forms_of_this_data_and_of_other_columns_are_not_recalled_and_few_where_
     assert len(_drawn(_context(*forms, factor=0.3), 1)) == 1
 
 
-def test_what_worked_comes_before_what_failed_and_a_bare_claim_is_tested_twice() -> None:
+def test_what_worked_comes_before_what_failed_and_a_bare_claim_is_tested_three_times() -> None:
     good, bad = Recalled("alpha", "a", 9, 9), Recalled("beta", "b", 0, 9)
     first = [_drawn(_context(bad, good), seed)[0] for seed in range(20)]
     assert first.count(good) >= 18
-    claims = [Recalled("gamma", "c", 0, n) for n in range(3)]
-    assert [_drawn(_context(good, claim), 1)[0] == claim for claim in claims] == [True, True, False]
+    claims = [Recalled("gamma", "c", 0, n) for n in range(4)]
+    assert [_drawn(_context(good, claim), 1)[0] == claim for claim in claims] == [True, True, True, False]
 
 
 def test_a_bare_claim_is_retired_after_two_data_sets_speak_against_it() -> None:
@@ -109,6 +109,18 @@ def test_a_bare_claim_is_retired_after_two_data_sets_speak_against_it() -> None:
     assert not standing(claim, evidence([one, again])).retired
     assert standing(claim, evidence([one, two])).retired
     assert not standing(claim, evidence([one, two, held])).retired
+
+
+def test_a_bare_claim_that_luck_supports_is_retired_once_three_data_sets_did_not_pass_it() -> None:
+    claim = _lesson(expressions=("ts_mean(alpha, 3)",), what_worked="ts_mean(alpha, 3)")
+    one, two, three = (
+        _family(("ts_mean(alpha, 9)", t, 0.02), data=d, hour=h)
+        for h, d, t in ((1, "a", 2.4), (2, "b", 1.5), (3, "c", 0.4))
+    )
+    passed = dataclasses.replace(_trial("ts_mean(alpha, 3)", 5.0, data="d", hour=4), accepted=True)
+    assert not standing(claim, evidence([one, two])).retired
+    assert standing(claim, evidence([one, two, three])).retired
+    assert not standing(claim, evidence([one, two, three, passed])).retired
 
 
 def test_a_lesson_speaks_to_what_sets_a_goal_apart_and_to_every_open_goal() -> None:

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 SPEAKS_FOR_T, SPEAKS_AGAINST_T = 2.0, 1.0
 RETIRED_AT = 3
 CLAIM_RETIRED_AT = 2
+CLAIM_TRIED_AT = 3
+"""Data sets on which a bare claim may be tried without passing or standing out on one."""
+STANDS_OUT_T = 4.0
+"""Beyond the luck of a few tries; a t of two is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,7 @@ class Standing:
         confirmed: Later trials that speak for it.
         contradicted: Later trials that speak against it.
         against: Data sets of those.
+        waited: Data sets on which it was tried later while it neither passed nor stood out on any; 0 once it did.
     """
 
     path: str
@@ -41,12 +46,19 @@ class Standing:
     confirmed: tuple[int, ...]
     contradicted: tuple[int, ...]
     against: int = 0
+    waited: int = 0
 
     @property
     def retired(self) -> bool:
-        """Whether it should be quoted no more; a bare claim, without a trial of its own, after two data sets."""
-        if not self.evidence and self.works and not self.confirmed and self.against >= CLAIM_RETIRED_AT:
-            return True
+        """Whether it should be quoted no more.
+
+        A bare claim, without a trial of its own, after two data sets that speak against it and none for it, or after
+        three without one on which it passed or stood out: luck looks like a t of two.
+        """
+        if not self.evidence and self.works:
+            plainly = self.against >= CLAIM_RETIRED_AT and not self.confirmed
+            if plainly or self.waited >= CLAIM_TRIED_AT:
+                return True
         return len(self.contradicted) >= RETIRED_AT and len(self.contradicted) > 2 * len(self.confirmed)
 
     @property
@@ -84,7 +96,10 @@ def standing(document: LearningDocument, trials: Sequence[Trial]) -> Standing:
     passes = tuple(t.seq for t in later if t.accepted)
     confirmed, contradicted = (good, bad) if works else (bad, passes)
     against = len({t.snapshot for t in later if t.seq in contradicted})
-    return Standing(document.path, document.title, works, tuple(t.seq for t in own), confirmed, contradicted, against)
+    stood = passes or any(float(t.score_t or 0) >= STANDS_OUT_T for t in later)
+    waited = 0 if stood else len({t.snapshot for t in later})
+    evidence = tuple(t.seq for t in own)
+    return Standing(document.path, document.title, works, evidence, confirmed, contradicted, against, waited)
 
 
 def retire(kb: KnowledgeBase, documents: Sequence[LearningDocument], trials: Sequence[Trial]) -> dict[str, str]:

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from midas_engine.search.archive import Elite
     from midas_engine.search.measure import Figures
 
-CLAIM_TRIES = 2
+CLAIM_TRIES = 3
+"""Data sets on which a claim without evidence is tested before it takes its chance among the others."""
 MOST_FORMS = 4
 """Forms that a session recalls at most."""
 SHARE = 0.3
