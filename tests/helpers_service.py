@@ -28,14 +28,20 @@ EXPRESSIONS = {"carry": "cs_rank(ts_mean(funding_rate, 24))", "fast": "cs_zscore
 SYMBOLS = 6
 
 
-def make_desk(folder: Path, *, bars: int = 150, candidates: tuple[str, ...] = ()) -> Path:
-    """`folder` with `bars.parquet` and the base `kb`."""
-    folder.mkdir(parents=True, exist_ok=True)
+def write_bars(folder: Path, *, bars: int, silent_hours: int = 0) -> None:
+    """`bars.parquet`: up to the last bar that closed, or to so many hours before."""
     whole = SyntheticMarket(5).panel()
     now = WallClock().now().replace(minute=0, second=0, microsecond=0) - timedelta(hours=1)
     times = np.datetime64(now.replace(tzinfo=None), "ns") - np.arange(bars)[::-1] * np.timedelta64(1, "h")
     fields = {name: values[-bars:, :SYMBOLS] for name, values in whole.fields.items()}
-    Panel(times, whole.symbols[:SYMBOLS], fields, 3600).save(folder / "bars.parquet")
+    panel = Panel(times, whole.symbols[:SYMBOLS], fields, 3600)
+    panel.select(end=times[bars - silent_hours] if silent_hours else None).save(folder / "bars.parquet")
+
+
+def make_desk(folder: Path, *, bars: int = 150, candidates: tuple[str, ...] = (), silent_hours: int = 0) -> Path:
+    """`folder` with `bars.parquet` and the base `kb`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_bars(folder, bars=bars, silent_hours=silent_hours)
     promoter = FeaturePromoter(KnowledgeBase(folder / "kb"))
     for name, expression in {**EXPRESSIONS, **dict.fromkeys(candidates, "ts_mean(returns(close, 1), 6)")}.items():
         record = FeatureRecord(name, expression, FeatureState.CANDIDATE, expected_score=0.5, breadth=8.0)

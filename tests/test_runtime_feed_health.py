@@ -27,6 +27,7 @@ from midas_engine.market.feeds.file import FileSource
 from midas_engine.monitor.alerts.engine import AlertEngine
 from midas_engine.runtime.feed_watchdog import FeedWatchdog
 from midas_engine.runtime.live import LiveWatch
+from midas_engine.runtime.outage_teller import KeptOutage
 from tests.test_runtime_live import LiveRuntime, _at, _close
 
 if TYPE_CHECKING:
@@ -44,9 +45,11 @@ def market() -> Panel:
 # -- the watchdog by itself ------------------------------------------------------------------------
 
 
-def dog_on(clock: ManualClock) -> tuple[FeedWatchdog, AlertEngine, list[Event]]:
-    alerts, events = AlertEngine(), []  # type: tuple[AlertEngine, list[Event]]
-    return FeedWatchdog(clock, 3600, 30.0, alerts=alerts, on_event=events.append), alerts, events
+def dog_on(clock: ManualClock, alerts: AlertEngine | None = None) -> tuple[FeedWatchdog, AlertEngine, list[Event]]:
+    alerts = AlertEngine() if alerts is None else alerts
+    events: list[Event] = []
+    dog = FeedWatchdog(clock, 3600, 30.0, alerts=alerts, tell=lambda a: events.append(KeptOutage(a, told=False).event))
+    return dog, alerts, events
 
 
 def test_two_intervals_and_the_grace_without_a_bar_are_one_critical_alert() -> None:
@@ -87,8 +90,7 @@ def test_an_outage_goes_on_over_a_restart_without_a_second_alert() -> None:
     first.begin(datetime(2025, 2, 26, tzinfo=UTC))
     again = AlertEngine()
     again.restore(alerts.state())
-    events: list[Event] = []
-    dog = FeedWatchdog(clock, 3600, 30.0, alerts=again, on_event=events.append)
+    dog, _, events = dog_on(clock, again)
     dog.begin(datetime(2025, 2, 26, tzinfo=UTC))
     assert events == []
     assert dog.outage

@@ -20,12 +20,13 @@ if TYPE_CHECKING:
     from midas_engine.events import Event
     from midas_engine.market import Panel
     from midas_engine.market.feeds.polling import PollingFeed
-    from midas_engine.models import FeatureMetrics, FeatureRecord
+    from midas_engine.models import Alert, FeatureMetrics, FeatureRecord
     from midas_engine.runtime.bar_recorder import BarRecorder
     from midas_engine.runtime.diagnosing import Diagnosing
     from midas_engine.runtime.feed_watchdog import FeedWatchdog
     from midas_engine.runtime.live import LiveWatch
     from midas_engine.runtime.open_base import OpenBase
+    from midas_engine.runtime.outage_teller import OutageTeller
     from midas_engine.runtime.supervisor import Supervisor
     from midas_engine.runtime.watched import Watched
     from midas_engine.settings import Settings
@@ -70,6 +71,7 @@ class FeedFollower:
         self._rng = random.Random()
         self._feed: PollingFeed | None = None
         self._watchdog: FeedWatchdog | None = None
+        self._teller: OutageTeller | None = None
         self._recorder: BarRecorder | None = None
         self._crash = ""
         self.lost: FeedLostError | None = None
@@ -112,11 +114,12 @@ class FeedFollower:
         agent.columns = tuple(panel.fields)
         agent.resume(live.fleet, live.expressions)
         self._watched.take_problems(live.problems, FEED_HINT, self._supervisor.fault)
+        self._teller = teller = self._outage_teller(feed.name, panel)
         self._watchdog = dog = FeedWatchdog(
-            feed.clock, feed.bar_seconds, feed.grace, alerts=live.alerts, on_event=self._watchdog_says
+            feed.clock, feed.bar_seconds, feed.grace, alerts=live.alerts, tell=self._watchdog_says
         )
         self._bus.tap(self._bar_came)
-        dog.begin(as_utc(panel.timestamps[-1]))
+        dog.begin(as_utc(panel.timestamps[-1]), await asyncio.to_thread(teller.kept))
         self._supervisor.background(self._supply(live), "feed")
         self._supervisor.background(dog.run(), "feed watchdog")
 
@@ -131,6 +134,18 @@ class FeedFollower:
         self._recorder = BarRecorder(MarketStore(folder), venue, self._clock, tell)
         self._recorder.note(panel)
         self._supervisor.background(self._recorder.run(), "store")
+
+    def _outage_teller(self, feed: str, panel: Panel) -> OutageTeller:
+        from midas_engine.runtime.live_state import StateOf
+        from midas_engine.runtime.outage_teller import OutageTeller
+
+        def fault(message: str, hint: str) -> None:
+            self._supervisor.fault("feed", message, hint)
+
+        # Who only looks on writes nothing: the process that watches tells the same outage.
+        journal = None if self._base.read_only or self._watched.held else self._base.journal
+        store = None if journal is None else StateOf(journal, feed, panel.symbols)
+        return OutageTeller(store, journal, publish=self._bus.publish, fault=fault)
 
     def _live_watch(self, feed: PollingFeed, before_bar: Callable[[], Awaitable[None]], *, writing: bool) -> LiveWatch:
         from midas_engine.runtime.live import NOTHING_KEPT, Keeping, LiveWatch
@@ -207,9 +222,9 @@ class FeedFollower:
         self._bus.publish(event)
         self._keep(event)
 
-    def _watchdog_says(self, event: Event) -> None:
-        self._bus.publish(event)
-        self._keep(event)
+    def _watchdog_says(self, alert: Alert) -> None:
+        assert self._teller is not None
+        self._supervisor.background(self._teller.tell(alert), RECORD)
         self._settle_phase()
 
     def _bar_came(self, event: Event) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from midas_engine.events import AlertRaised, AlertResolved
 from midas_engine.models import Alert, Severity
 from midas_engine.monitor.alerts.engine import FLEET
 from midas_engine.monitor.alerts.episodes import Episode, alert_id
@@ -14,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from midas_engine.clock import Clock
-    from midas_engine.events import Event
     from midas_engine.monitor.alerts.engine import AlertEngine
+    from midas_engine.runtime.outage_teller import KeptOutage
 
 RULE = "feed"
 KEY = (FLEET, RULE)
@@ -31,7 +30,7 @@ class FeedWatchdog:
         bar_seconds: Length of a bar.
         grace: Seconds a bar may be late.
         alerts: The episodes of the monitor; the outage is one of them.
-        on_event: Told of the outage and of its end.
+        tell: Given the alert of the outage, and once more when it has ended.
 
     Attributes:
         outage: What to say of the outage that goes on; "" while bars come.
@@ -44,22 +43,37 @@ class FeedWatchdog:
         grace: float,
         *,
         alerts: AlertEngine,
-        on_event: Callable[[Event], None],
+        tell: Callable[[Alert], None],
     ) -> None:
-        self._clock, self._bar_seconds, self._alerts, self._on_event = clock, bar_seconds, alerts, on_event
+        self._clock, self._bar_seconds, self._alerts, self._tell = clock, bar_seconds, alerts, tell
         self.limit = INTERVALS * bar_seconds + grace
         self._since = clock.monotonic()
         self._newest: datetime | None = None
         self.outage = ""
 
-    def begin(self, newest: datetime) -> None:
-        """Start with the history's newest bar (open time): it may be old already."""
+    def begin(self, newest: datetime, kept: KeptOutage | None = None) -> None:
+        """Start with the history's newest bar (open time): it may be old already.
+
+        Args:
+            newest: Of the history.
+            kept: What an earlier process left on disk, which knows more than the monitor's state of its last bar.
+        """
+        if kept is not None:
+            self._take(kept)
         self._newest = newest
         closed = newest + timedelta(seconds=self._bar_seconds)
         self._since = self._clock.monotonic() - max(0.0, (self._clock.now() - closed).total_seconds())
         if KEY in self._alerts.episodes and not self._silent_too_long:
             self._clear()  # left from before a restart
         self.check()
+
+    def _take(self, kept: KeptOutage) -> None:
+        known = self._alerts.episodes.pop(KEY, None)
+        if kept.runs:  # what the operator answered stands with the monitor's
+            same = known is not None and known.alert.id == kept.alert.id
+            self._alerts.episodes[KEY] = known if known is not None and same else Episode(kept.alert)
+        if not kept.told:
+            self._tell(kept.alert)
 
     def saw(self, bar_at: datetime) -> None:
         """A bar reached the monitor."""
@@ -100,16 +114,15 @@ class FeedWatchdog:
             rule=RULE,
         )
         self._alerts.episodes[KEY] = Episode(alert)
-        self._on_event(AlertRaised(at=at, alert=alert))
+        self._tell(alert)
 
     def _clear(self) -> None:
         self.outage = ""
         episode = self._alerts.episodes.pop(KEY, None)
         if episode is not None:
-            at = self._clock.now()
-            alert = episode.resolve(at)
+            alert = episode.resolve(self._clock.now())
             self._alerts.resolved.append(alert)
-            self._on_event(AlertResolved(at=at, alert=alert))
+            self._tell(alert)
 
     async def run(self) -> None:
         """Look at the clock until cancelled."""

@@ -6,6 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from midas_engine.monitor.state.recovery import BAR_KEY, SNAPSHOT_KEY
+from midas_engine.runtime.outage_teller import OUTAGE_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +26,7 @@ class StateOf:
         self._mark = hashlib.sha256("\n".join((feed, *symbols)).encode()).hexdigest()[:12]
 
     def _key(self, key: str) -> str:
-        own = key.startswith((SNAPSHOT_KEY, _BARS))
+        own = key.startswith((SNAPSHOT_KEY, _BARS, OUTAGE_KEY))
         return f"live/{self._mark}/{key}" if own else key  # kills hold whatever the feed
 
     @property
