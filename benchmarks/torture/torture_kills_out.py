@@ -1,6 +1,6 @@
 """Kills on their way out under faults: real files, real sockets, a far side that counts distinct effects.
 
-python benchmarks/torture/torture_kills_out.py --faults 10000 --seed 7
+python benchmarks/torture/torture_kills_out.py --faults 10000 --seed 7 [--workers 3]
 
 Each fault is one kill. A third of them dies by SIGKILL in a process of its own at one of the steps (the kill on disk
 and nothing else, half an outbox line, the order on disk, sent and not answered, answered and not on disk), and the next
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import random
@@ -24,7 +25,9 @@ import signal
 import sys
 import tempfile
 from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,7 +45,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from tests.helpers_outbound import SECRET, FarSide, source_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from midas_engine.outbound import Outputs
     from midas_engine.outbound.order import Receipt
@@ -63,22 +66,43 @@ class Tally:
     late_taken: int = 0
     seconds: list[float] = field(default_factory=list)
 
+    def add(self, other: Tally) -> None:
+        """Take in another's."""
+        self.by_fault += other.by_fault
+        self.seconds += other.seconds
+        self.lost, self.doubled = self.lost + other.lost, self.doubled + other.doubled
+        self.unlatched, self.late_taken = self.unlatched + other.unlatched, self.late_taken + other.late_taken
 
-def run(faults: int, seed: int, quiet: bool = False) -> Tally:
-    """So many faults."""
+
+def run(faults: int, seed: int, quiet: bool = False, workers: int = 1) -> Tally:
+    """So many faults, in rounds of a hundred; each round has its own desk and far side, and waits most of its time."""
+    sizes = [min(BATCH, faults - begun) for begun in range(0, faults, BATCH)]
+    tally, done = Tally(), 0
+    seeds = [f"{seed} {number}" for number in range(len(sizes))]
+    with contextlib.ExitStack() as stack:
+        over: Callable[..., Iterable[Tally]] = map
+        if workers > 1:
+            over = stack.enter_context(ProcessPoolExecutor(workers, mp_context=get_context("spawn"))).map
+        for number, part in enumerate(over(_drill, sizes, seeds), 1):
+            tally.add(part)
+            done += sizes[number - 1]
+            if not quiet and number % 10 == 0:
+                print(
+                    f"{done} faults: lost {tally.lost}, doubled {tally.doubled}, unlatched {tally.unlatched}",
+                    flush=True,
+                )
+    return tally
+
+
+def _drill(size: int, seed: str) -> Tally:
+    """One round."""
     os.environ["MIDAS_SECRET_DESK"] = SECRET
-    rng, tally, done, round_ = random.Random(seed), Tally(), 0, 0
-    while done < faults:
-        folder = Path(tempfile.mkdtemp(prefix="midas-kills-out-"))
-        try:
-            size = min(BATCH, faults - done)
-            crashes = size // 3
-            _round(folder, rng, crashes, size - crashes, tally)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-        done, round_ = done + size, round_ + 1
-        if not quiet and round_ % 10 == 0:
-            print(f"{done} faults: lost {tally.lost}, doubled {tally.doubled}, unlatched {tally.unlatched}", flush=True)
+    rng, tally, crashes = random.Random(seed), Tally(), size // 3
+    folder = Path(tempfile.mkdtemp(prefix="midas-kills-out-"))
+    try:
+        _round(folder, rng, crashes, size - crashes, tally)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
     return tally
 
 
@@ -238,10 +262,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--faults", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--workers", type=int, default=1, help="rounds side by side")
     given = parser.parse_args()
     wall = WallClock()
     begun = wall.monotonic()
-    tally = run(given.faults, given.seed)
+    tally = run(given.faults, given.seed, workers=given.workers)
     for fault, count in sorted(tally.by_fault.items()):
         print(f"{fault:32} {count:6}")
     seconds = sorted(tally.seconds)
