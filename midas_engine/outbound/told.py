@@ -19,6 +19,8 @@ from midas_engine.events import (
 from midas_engine.redaction import redact
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from midas_engine.events import Event
 
 LOUDNESS = {"info": 0, "warning": 1, "critical": 2}
@@ -104,6 +106,19 @@ def word_of(event: Event) -> Word | None:
     return None
 
 
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Something to send.
+
+    Attributes:
+        causes: How loud each of its causes is: they are silent until they are louder.
+    """
+
+    title: str
+    text: str
+    causes: dict[str, int] = field(default_factory=dict)
+
+
 @dataclass
 class Gathering:
     """Words that came close together make one message; a cause that was told is silent until it is louder.
@@ -120,39 +135,54 @@ class Gathering:
     _since: datetime | None = None
     _more: int = 0
 
-    def take(self, word: Word, now: datetime) -> None:
-        """Hear a word."""
+    def restore(self, heard: Sequence[Word], told: Mapping[str, tuple[int, datetime]], now: datetime) -> None:
+        """Go on where another process ended: what it heard and did not tell, and what it told."""
+        self._told.update(told)
+        for word in heard:
+            self.take(word, now)
+
+    def take(self, word: Word, now: datetime) -> bool:
+        """Hear a word; whether it will be told."""
         loud = LOUDNESS.get(word.severity, 1)
         if loud < LOUDNESS[self.least]:
-            return
+            return False
         before = self._told.get(word.cause)
-        recent = before is not None and now - before[1] < timedelta(hours=FORGET_HOURS)
-        if before is not None and recent and loud <= before[0]:
-            return
+        if before is not None and _recent(before[1], now) and loud <= before[0]:
+            return False
         said = self._words.setdefault(word.cause, [])
         if any(w.text == word.text for w in said):
-            return
-        if len(said) < _MOST_LINES:
+            return False
+        fits = len(said) < _MOST_LINES
+        if fits:
             said.append(word)
         else:
             self._more += 1
         self._since = self._since or now
+        return fits
 
-    def due(self, now: datetime, *, at_once: bool = False) -> tuple[str, str] | None:
-        """Title and text of a message that is to be sent now; None: nothing is. `at_once`: wait for nothing more."""
-        if self._since is None or (not at_once and (now - self._since).total_seconds() < GATHER_SECONDS):
+    def due(self, now: datetime, *, at_once: bool = False) -> Message | None:
+        """A message that is to be sent now; None: nothing is. `at_once`: wait for nothing more."""
+        if self._since is None:
+            return None
+        # a clock that was set back must not make anybody wait for it
+        if not at_once and 0 <= (now - self._since).total_seconds() < GATHER_SECONDS:
             return None
         quiet = self.quiet is not None and self.quiet.hold(now)
         ready = [cause for cause, words in self._words.items() if not quiet or _loudest(words) == "critical"]
         if not ready:
             return None
         words = [self._words.pop(cause) for cause in ready]
-        for cause, said in zip(ready, words, strict=True):
-            self._told[cause] = (LOUDNESS.get(_loudest(said), 1), now)
-        self._told = {c: v for c, v in self._told.items() if now - v[1] < timedelta(hours=FORGET_HOURS)}
+        causes = {cause: LOUDNESS.get(_loudest(said), 1) for cause, said in zip(ready, words, strict=True)}
+        self._told.update({cause: (loud, now) for cause, loud in causes.items()})
+        self._told = {c: v for c, v in self._told.items() if _recent(v[1], now)}
         more, self._more = self._more, 0
         self._since = now if self._words else None
-        return message(words, more)
+        return Message(*message(words, more), causes)
+
+
+def _recent(then: datetime, now: datetime) -> bool:
+    """Within a day, before or after: a clock that was ahead for a while silences nothing for longer."""
+    return abs(now - then) < timedelta(hours=FORGET_HOURS)
 
 
 def _loudest(words: list[Word]) -> str:

@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import hashlib
 import logging
+import math
 import warnings
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from midas_engine.clock import WallClock
@@ -17,12 +18,12 @@ from midas_engine.kb.atomic import atomic_write, read_bytes
 from midas_engine.kb.sealed_lines import append_synced, opened, sealed
 from midas_engine.monitor.daily.brief import brief_since, seen_by
 from midas_engine.monitor.worker import Worker, within
-from midas_engine.outbound.told import Gathering, word_of
+from midas_engine.outbound.told import Gathering, Message, Word, word_of
 from midas_engine.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime, time
+    from datetime import time
     from pathlib import Path
 
     from midas_engine.outbound.destination import Address
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS = 1.0
 MOST_TRIES, FIRST_PAUSE, LONGEST_PAUSE = 10, 5.0, 600.0
-MOST_WAITING = 100
+MOST_WAITING, MOST_WORD = 100, 300
 SEND_SECONDS = 20.0
 _MOST_BYTES = 4_000_000
 
@@ -44,7 +45,7 @@ class Notifier:
 
     def __init__(self, address: Address) -> None:
         address.take(())
-        self.name, reach = address.name, address.reach()
+        self.name, reach, self.seconds = address.name, address.reach(), SEND_SECONDS
         logging.getLogger("apprise").setLevel(logging.CRITICAL)  # it logs addresses, and those hold keys
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of its more than a hundred plug-ins, which it reads now
@@ -59,14 +60,33 @@ class Notifier:
             hint = "see apprise's list of services; a key stands in it as ${NAME}, see midas keys"
             raise SettingsError(f"{address} is no address that apprise knows", hint=hint)
         self._worker = Worker(f"midas-told-{address.name}")
+        self._under_way: tuple[str, asyncio.Future[bool]] | None = None
 
-    async def send(self, title: str, text: str) -> bool:
-        """Whether the notifier took it."""
-        try:
+    @property
+    def hangs(self) -> bool:
+        """Whether a call that was given up still runs."""
+        return self._under_way is not None and not self._under_way[1].done()
+
+    async def send(self, key: str, title: str, text: str) -> bool:
+        """Whether the notifier took a message.
+
+        A call that hangs is the only one until it returns, and its answer counts when it does: a message whose try was
+        given up and went through all the same is not sent again.
+        """
+        if self._under_way is None or (self._under_way[0] != key and not self.hangs):
             sent = self._worker.submit(lambda: bool(self._apprise.notify(title=title, body=text)))
-            return await within(sent, SEND_SECONDS)
+            self._under_way = (key, sent)
+        whose, sent = self._under_way
+        try:
+            took = await within(sent, self.seconds)
+        except TimeoutError:
+            if self.hangs:
+                return False
+            took = False
         except Exception:  # whatever a notifier's code raises, it did not take it
-            return False
+            took = False
+        self._under_way = None
+        return took if whose == key else await self.send(key, title, text)
 
 
 class ToldLog:
@@ -79,6 +99,8 @@ class ToldLog:
     def __init__(self, path: Path) -> None:
         self._path = path
         self.waiting: dict[tuple[str, str], tuple[str, str]] = {}
+        self.heard: list[Word] = []
+        self.told: dict[str, tuple[int, datetime]] = {}
         self.brief_day = ""
 
     def load(self) -> None:
@@ -89,7 +111,7 @@ class ToldLog:
             return
         for _, line in opened(data):
             if isinstance(line, dict):
-                with contextlib.suppress(KeyError):
+                with contextlib.suppress(KeyError, ValueError, TypeError, AttributeError):
                     self._take(line)
         if len(data) > _MOST_BYTES:
             self._rewrite()
@@ -108,16 +130,33 @@ class ToldLog:
             {"op": "message", "id": key, "to": [name], "title": title, "text": text}
             for (key, name), (title, text) in self.waiting.items()
         ]
+        lines += [{"op": "told", "causes": {c: loud}, "at": at.isoformat()} for c, (loud, at) in self.told.items()]
+        lines += [heard(word) for word in self.heard]
         atomic_write(self._path, b"".join(sealed(line) for line in [{"op": "brief", "day": self.brief_day}, *lines]))
 
     def _take(self, line: Mapping[str, Any]) -> None:
         if line["op"] == "message":
             for name in line["to"]:
                 self.waiting[line["id"], name] = (str(line["title"]), str(line["text"]))
+            self._silence(line.get("causes", {}), str(line.get("at", "")))
+        elif line["op"] == "heard":
+            self.heard.append(Word(str(line["cause"]), str(line["severity"]), str(line["text"])))
+        elif line["op"] == "told":
+            self._silence(line["causes"], str(line["at"]))
         elif line["op"] == "brief":
             self.brief_day = str(line["day"])
         else:  # sent, given up, dropped
             self.waiting.pop((line["id"], line["to"]), None)
+
+    def _silence(self, causes: Mapping[str, int], at: str) -> None:
+        if causes:
+            self.heard = [word for word in self.heard if word.cause not in causes]
+            self.told.update({cause: (int(loud), datetime.fromisoformat(at)) for cause, loud in causes.items()})
+
+
+def heard(word: Word) -> dict[str, Any]:
+    """A word as a line."""
+    return {"op": "heard", "cause": word.cause, "severity": word.severity, "text": redact(word.text)[:MOST_WORD]}
 
 
 class ToldOutput:
@@ -140,12 +179,14 @@ class ToldOutput:
         self._worker = Worker("midas-told")
         self._tries: dict[tuple[str, str], tuple[int, float]] = {}
         self._tasks: list[asyncio.Task[None]] = []
-        self._number = 0
+        self._sending: dict[str, asyncio.Task[None]] = {}
+        self._number, self._failing = 0, False
         self.sent, self.given_up = 0, 0
 
     async def start(self) -> None:
         """Send what an earlier run left, and listen."""
         await self._worker.submit(self._log.load)
+        self._gathering.restore(self._log.heard, self._log.told, self._source.clock.now())
         loop = asyncio.get_running_loop()
         self._untap = self._source.bus.tap(self._hear)
         self._tasks = [loop.create_task(self._run(), name="told")]
@@ -154,39 +195,64 @@ class ToldOutput:
         """Put on record what was gathered, and stop."""
         if self._tasks:
             self._untap()
-        for task in self._tasks:
+        tasks = [*self._tasks, *self._sending.values()]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         due = self._gathering.due(self._source.clock.now(), at_once=True)
         if due is not None:
             with contextlib.suppress(MidasError, OSError):
-                await self._post(*due)  # sent by the next start
+                await self._post(due)  # sent by the next start
 
     def _hear(self, event: Event) -> None:
         if isinstance(event, FaultReported) and event.where == "told":
             return  # what says that nobody can be told is not told
         word = word_of(event)
-        if word is not None:
-            self._gathering.take(word, self._source.clock.now())
+        if word is not None and self._gathering.take(word, self._source.clock.now()):
+            # on disk from here on: neither the wait for more of it nor a quiet night may cost it
+            noted = self._worker.submit(lambda: self._log.note(heard(word)))
+            noted.add_done_callback(lambda done: self._is(None if done.cancelled() else done.exception()))
+
+    def _is(self, error: BaseException | None) -> None:
+        """Say once for as long as it lasts that nothing can be written."""
+        if error is not None and not self._failing:
+            self._source.fault("told", f"messages cannot be put on record: {error}", "warning")
+        self._failing = error is not None
 
     async def _run(self) -> None:
         while True:
             try:
                 await self.look()
             except (MidasError, OSError) as error:
-                self._source.fault("told", f"messages cannot be put on record: {error}", "warning")
+                self._is(error)
             await WallClock().sleep(LOOK_SECONDS)
 
     async def look(self) -> None:
-        """Tell what is due now."""
+        """Tell what is due now; one notifier that hangs holds up neither this nor another."""
         now = self._source.clock.now()
         due = self._gathering.due(now)
         if due is not None:
-            await self._post(*due)
-        if self._brief_at is not None and now.time() >= self._brief_at and self._log.brief_day < now.date().isoformat():
+            await self._post(due)
+        # not "later than": a clock that was ahead for a while costs no brief of the days between
+        if (
+            self._brief_at is not None
+            and now.time() >= self._brief_at
+            and self._log.brief_day != now.date().isoformat()
+        ):
             await self._worker.submit(lambda: self._log.note({"op": "brief", "day": now.date().isoformat()}))
-            await self._post("Midas: the morning brief", await self._brief(now))
-        await self._send(now)
+            await self._post(Message("Midas: the morning brief", await self._brief(now)))
+        names = {n.name for n in self._notifiers}
+        for waiting in [w for w in self._log.waiting if w[1] not in names]:
+            await self._settle(waiting, "dropped")
+        for notifier in self._notifiers:
+            task = self._sending.get(notifier.name)
+            if task is None or task.done():
+                work = self._send(notifier)
+                self._sending[notifier.name] = asyncio.get_running_loop().create_task(work, name="told")
+
+    async def rest(self) -> None:
+        """Wait until nothing is on its way."""
+        await asyncio.gather(*self._sending.values(), return_exceptions=True)
 
     async def _brief(self, now: datetime) -> str:
         source, since = self._source, now - timedelta(days=1)
@@ -194,36 +260,42 @@ class ToldOutput:
         seen = None if monitor is None else seen_by([monitor.fleet], since, now)
         return (await asyncio.to_thread(brief_since, source.kb, source.journal(), since, now, seen)).text
 
-    async def _post(self, title: str, text: str) -> None:
+    async def _post(self, message: Message) -> None:
         self._number += 1
-        mark = f"{self._source.clock.now().isoformat()} {self._number} {text}"
-        key = hashlib.sha256(mark.encode()).hexdigest()[:16]
+        at = self._source.clock.now().isoformat()
+        key = hashlib.sha256(f"{at} {self._number} {message.text}".encode()).hexdigest()[:16]
         names = [n.name for n in self._notifiers]
-        line = {"op": "message", "id": key, "to": names, "title": redact(title), "text": redact(text)}
+        line = {"op": "message", "id": key, "to": names, "at": at, "causes": message.causes}
+        line |= {"title": redact(message.title), "text": redact(message.text)}
         await self._worker.submit(lambda: self._log.note(line))
         for waiting in list(self._log.waiting)[:-MOST_WAITING]:
             await self._settle(waiting, "dropped")
 
-    async def _send(self, now: datetime) -> None:
-        by_name = {n.name: n for n in self._notifiers}
-        moment = now.timestamp()
-        for (key, name), (title, text) in list(self._log.waiting.items()):
-            tries, after = self._tries.get((key, name), (0, 0.0))
-            if moment < after:
-                continue
-            if name not in by_name:
-                await self._settle((key, name), "dropped")
-            elif await by_name[name].send(title, text):
-                self.sent += 1
-                await self._settle((key, name), "sent")
-            elif tries + 1 >= MOST_TRIES:
-                words = f"{name} did not take a message in {MOST_TRIES} tries; it is given up"
-                self._source.fault("told", words, "warning")
-                await self._settle((key, name), "given up")
-            else:
-                if not tries:
-                    self._source.fault("told", f"{name} did not take a message; it is tried again", "warning")
-                self._tries[key, name] = (tries + 1, moment + min(FIRST_PAUSE * 2**tries, LONGEST_PAUSE))
+    async def _send(self, notifier: Notifier) -> None:
+        """Send one notifier what waits for it and is due."""
+        name, clock = notifier.name, self._source.clock
+        try:
+            for (key, _), (title, text) in [w for w in self._log.waiting.items() if w[0][1] == name]:
+                tries, after = self._tries.get((key, name), (0, -math.inf))
+                if clock.monotonic() < after:
+                    continue
+                if await notifier.send(key, title, text):
+                    self.sent += 1
+                    await self._settle((key, name), "sent")
+                elif tries + 1 >= MOST_TRIES:
+                    words = f"{name} did not take a message in {MOST_TRIES} tries; it is given up"
+                    self._source.fault("told", words, "warning")
+                    await self._settle((key, name), "given up")
+                else:
+                    if not tries:
+                        how = "hangs" if notifier.hangs else "did not take a message; it is tried again"
+                        self._source.fault("told", f"{name} {how}", "warning")
+                    pause = min(FIRST_PAUSE * 2**tries, LONGEST_PAUSE)
+                    self._tries[key, name] = (tries + 1, clock.monotonic() + pause)
+                if notifier.hangs:
+                    return  # the others would wait for the same call
+        except (MidasError, OSError) as error:
+            self._is(error)
 
     async def _settle(self, waiting: tuple[str, str], how: str) -> None:
         self.given_up += how != "sent"
