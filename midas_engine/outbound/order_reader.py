@@ -45,6 +45,8 @@ class OrderReader:
         self._done = set(self._acks.read_text("utf-8").split()) if self._acks.exists() else set()
         self.newest: dict[str, Order] = {}
         self._offset, self._told = 0, False
+        self._beat, self._heard = "", 0.0
+        self._looked: float | None = None
 
     @property
     def stopped(self) -> frozenset[str]:
@@ -72,11 +74,21 @@ class OrderReader:
         return obeyed
 
     def lease_holds(self) -> bool:
-        """Whether the lease holds, or none was ever given. Its end is told once, until the next heartbeat."""
+        """Whether the lease holds, or none was ever given. Its end is told once, until the next heartbeat.
+
+        The first look believes the wall clock. From then on a heartbeat is as old as it has been seen here: a clock
+        that is set neither ends a lease nor stretches it.
+        """
         try:
-            beat = json.loads(Path(f"{self._path}.lease").read_text("utf-8"))
+            text = Path(f"{self._path}.lease").read_text("utf-8")
+            beat = json.loads(text)
             age = (self._clock.now() - datetime.fromisoformat(beat["at"])).total_seconds()
-            holds = age <= float(beat["seconds"])
+            seconds, moment = float(beat["seconds"]), self._clock.monotonic()
+            if text != self._beat:
+                most = age if self._looked is None else moment - self._looked
+                self._beat, self._heard = text, moment - max(0.0, min(age, most))
+            self._looked = moment
+            holds = moment - self._heard <= seconds
         except FileNotFoundError:
             return True
         except (ValueError, KeyError, TypeError, OSError):

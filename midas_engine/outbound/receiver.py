@@ -51,7 +51,9 @@ class OrderReceiver:
         lease_ends: Callable[[], None] | None = None,
     ) -> None:
         self._secret, self._path, self._obey, self._clock = secret, path, obey, clock
-        self._lease_ends, self._lease_until = lease_ends, 0.0
+        self._lease_ends = lease_ends
+        self._lease_until: float | None = None  # monotonic: a clock that is set neither ends a lease nor stretches it
+        self._lease_told = False
         self._nonces: dict[str, float] = {}
         self._newest: dict[str, int] = {}
         self.seen: dict[str, str] = {}
@@ -81,7 +83,7 @@ class OrderReceiver:
             document = json.loads(body)
             key = str(document["key"])
             if document["action"] == "lease":
-                self._lease_until = now + float(document["seconds"])
+                self._lease_until, self._lease_told = self._clock.monotonic() + float(document["seconds"]), False
             else:
                 self._take(order_of(document))
         except (ValueError, KeyError, TypeError, RecursionError) as error:
@@ -91,10 +93,10 @@ class OrderReceiver:
 
     def check_lease(self) -> bool:
         """Whether the lease holds (or none was ever given); call it often. Its end is told once."""
-        if not self._lease_until or self._clock.now().timestamp() <= self._lease_until:
+        if self._lease_until is None or self._clock.monotonic() <= self._lease_until:
             return True
-        if self._lease_ends is not None and self._lease_until != -1.0:
-            self._lease_until = -1.0
+        if self._lease_ends is not None and not self._lease_told:
+            self._lease_told = True
             self._lease_ends()
         return False
 

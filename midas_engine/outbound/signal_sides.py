@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from midas_engine.errors import MidasError, SettingsError
 from midas_engine.kb.atomic import atomic_write
 from midas_engine.monitor.worker import Worker
-from midas_engine.outbound.http_post import DeliveryError, ask
+from midas_engine.outbound.http_post import ask, refused
 from midas_engine.outbound.signal_log import canonical
 from midas_engine.outbound.signing import headers
 from midas_engine.regular import open_regular
@@ -162,7 +162,7 @@ class SignalWebhook(Reader):
         stamp, key = str(int(self.clock.now().timestamp())), f"signals:{record['sequence']}"
         reply = await ask("POST", self._url, body, headers(self._secret, stamp, nonce, key, body))
         if not 200 <= reply.status < 300:
-            raise DeliveryError(f"HTTP {reply.status}")
+            raise refused(reply)
         await self.worker.submit(lambda: self._keep(record["sequence"]))
 
     def _keep(self, sequence: int) -> None:

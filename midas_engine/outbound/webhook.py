@@ -6,7 +6,7 @@ import json
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from midas_engine.outbound.http_post import DeliveryError, ask
+from midas_engine.outbound.http_post import DeliveryError, ask, refused
 from midas_engine.outbound.order import Receipt
 from midas_engine.outbound.signing import answer_signature, fits, headers
 
@@ -48,7 +48,7 @@ class Webhook:
         stamp = str(int(self._clock.now().timestamp()))
         reply = await ask("POST", self._url, body, headers(self._secret, stamp, nonce, key, body))
         if not 200 <= reply.status < 300:
-            raise DeliveryError(f"HTTP {reply.status}")
+            raise refused(reply)
         try:
             answer = reply.document()
         except DeliveryError:
