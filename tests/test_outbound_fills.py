@@ -274,11 +274,10 @@ async def test_slippage_per_feature_reaches_the_monitor_of_a_runtime(tmp_path: P
     settings = replace(desk.runtime.settings, outbound=OutboundSettings(fills={"desk": f"file:{path}"}))
     desk.runtime = Runtime(settings, clock=desk.clock)
     desk.runtime.bus.tap(desk.seen.append)
+    symbol, close = market.symbols[0], float(market.values("close")[649, 0])
+    at = _at(market, 650).isoformat()  # it stands there before there is a market to hold it against
+    path.write_text(f"id,time,symbol,side,price,amount,strategy\n1,{at},{symbol},buy,{close * 1.0005},1,carry\n")
     async with desk.runtime as midas:
-        symbol = market.symbols[0]
-        close = float(market.values("close")[649, 0])
-        at = _at(market, 650).isoformat()
-        path.write_text(f"id,time,symbol,side,price,amount,strategy\n1,{at},{symbol},buy,{close * 1.0005},1,carry\n")
         (inputs,) = midas.leaving.outputs.outputs
         assert isinstance(inputs, FillInput)
         await desk.until(lambda: inputs.taken == 1)

@@ -1,10 +1,11 @@
 """A day through the whole service at speed, beside one that nobody disturbs: store, signals and alarms must be equal.
 
-    python benchmarks/torture/day_at_speed.py [--bars 240] [--kills 20] [--seed 13]
+    python benchmarks/torture/day_at_speed.py [--bar 1m --bars 1440] [--kills 20] [--seed 13]
+    python benchmarks/torture/day_at_speed.py --bar 1h --bars 240
 
-A venue on loopback that speaks Binance serves hourly bars in engine time, 600 times as fast as the wall's: ten bars a
-minute, ten times the rate of minutes at their own speed. (Faster, a busy machine's delays are hours of engine time, in
-which a bar is rightly given up.) One service follows it undisturbed. The other has three attached terminals
+A venue on loopback that speaks Binance serves bars in engine time, 60 times as fast as the wall's: a day of minutes is
+24 minutes, a bar a second. With hours it is 600 times, ten bars a minute. (Faster, a busy machine's delays are long in
+engine time, and a bar is rightly given up.) One service follows it undisturbed. The other has three attached terminals
 and a webhook that fails half the time; it and its terminals are killed (SIGKILL) so many times each. Printed: what
 differs in the store, the signals by bar and the alarms, and the memory and the longest hold of the loop.
 """
@@ -28,7 +29,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "benchmarks"), str(ROOT)]
 START = datetime(2026, 1, 5, tzinfo=UTC)
-FACTOR = 600.0
+FACTORS = {"1m": 60.0, "1h": 600.0}
+SECONDS = {"1m": 60, "1h": 3600}
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT", "ADAUSDT", "DOGEUSDT")
 EXPRESSIONS = {"carry": "cs_rank(ts_mean(funding_rate, 24))", "fast": "cs_zscore(ema(returns(close, 1), 12))"}
 SECRET = "a-secret-of-the-drill-0123456789"
@@ -56,7 +58,7 @@ def note(path: Path, line: dict[str, Any]) -> None:
         file.write(json.dumps(line) + "\n")
 
 
-async def serve(folder: Path, venue: str, origin: float, hook: str) -> None:
+async def serve(folder: Path, venue: str, origin: float, hook: str, bar: str) -> None:
     """One service, until SIGTERM; its lag and memory go to a file."""
     from scaled_clock import ScaledClock
 
@@ -64,12 +66,12 @@ async def serve(folder: Path, venue: str, origin: float, hook: str) -> None:
     from midas_engine.service.service import Service
     from midas_engine.settings import load_settings
 
-    flags: dict[str, Any] = {"kb": str(folder / "kb"), "data": f"live:binance:{','.join(SYMBOLS)}@1h"}
+    flags: dict[str, Any] = {"kb": str(folder / "kb"), "data": f"live:binance:{','.join(SYMBOLS)}@{bar}"}
     flags |= {"venue_url": venue, "store": str(folder / "store"), "outbound.signals": {"hook": f"webhook:{hook}"}}
     settings = load_settings(file=None, flags=flags, environ={})
     ended = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
-    async with Service(make_plan(settings), clock=ScaledClock(START, FACTOR, origin)) as service:
+    async with Service(make_plan(settings), clock=ScaledClock(START, FACTORS[bar], origin)) as service:
         loop, longest = asyncio.get_running_loop(), 0.0
         while not ended.is_set():
             for _ in range(20):
@@ -122,8 +124,11 @@ def alike(one: dict[str, Any] | None, other: dict[str, Any] | None) -> bool:
 
 
 def alarms_of(folder: Path) -> set[tuple[str, str]]:
-    """Alarms without those of the feed's own silence."""
+    """Alarms without those of the feed's own silence, which is another for who was away; each is there once."""
     lines = [json.loads(line) for line in (folder / "kb" / "service" / "alarms.jsonl").read_text().splitlines()]
+    silence = [(a["what"], a["id"]) for a in lines if a["feature"] == "*"]
+    assert len(silence) == len(set(silence)), "a silence is told twice"
+    print(f"{folder.name}: {len(silence)} lines of the feed's silence")
     keys = [
         (f"{a['what']} {a['feature']} {a['alert_type']} {a['raised_at']}", a["at"])
         for a in lines
@@ -133,24 +138,26 @@ def alarms_of(folder: Path) -> set[tuple[str, str]]:
     return set(keys)
 
 
-def bars_of(folder: Path) -> Any:
+def bars_of(folder: Path, bar: str) -> Any:
     """The store's bars."""
     from midas_engine.market import load_panel
 
-    return load_panel("store:binance@1h", store=str(folder / "store"))
+    return load_panel(f"store:binance@{bar}", store=str(folder / "store"))
 
 
-def started(folder: Path, venue: str, origin: float, hook: str) -> subprocess.Popen[bytes]:
+def started(folder: Path, venue: str, origin: float, hook: str, bar: str) -> subprocess.Popen[bytes]:
     """A service in a process of its own."""
     command = [sys.executable, __file__, "--serve", str(folder), "--venue", venue, "--origin", repr(origin)]
     log = (folder / "out.log").open("ab")
-    return subprocess.Popen([*command, "--hook", hook], stdout=log, stderr=log, env={**os.environ, **ENVIRON})
+    return subprocess.Popen(
+        [*command, "--hook", hook, "--bar", bar], stdout=log, stderr=log, env={**os.environ, **ENVIRON}
+    )
 
 
 ENVIRON = {"MIDAS_SECRET_HOOK": SECRET, "PYTHONPATH": str(ROOT)}
 
 
-def compared(calm: Path, killed: Path, taken: list[int]) -> int:
+def compared(calm: Path, killed: Path, taken: list[int], bar: str) -> int:
     """Print what differs; how much that is."""
     import numpy as np
 
@@ -160,7 +167,7 @@ def compared(calm: Path, killed: Path, taken: list[int]) -> int:
     unlike = [bar for bar in between if not alike(one.get(bar), other.get(bar))]
     later = sum(record["computed_later"] for record in other.values())
     print(f"signals: {len(between)} bars ({later} computed later), {len(unlike)} differ {unlike[:3]}")
-    first, second = bars_of(calm), bars_of(killed)
+    first, second = bars_of(calm, bar), bars_of(killed, bar)
     count = min(first.T, second.T)
     same = all(
         np.array_equal(np.asarray(v)[:count], np.asarray(second.fields[k])[:count], equal_nan=True)
@@ -191,7 +198,8 @@ def vitals_of(folder: Path) -> None:
 def main() -> int:
     """Run and print; 1 when something differs."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--bars", type=int, default=240)
+    parser.add_argument("--bar", choices=sorted(FACTORS), default="1m")
+    parser.add_argument("--bars", type=int, default=1440)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=13)
     parser.add_argument("--folder", type=Path, help="keep both desks here")
@@ -199,7 +207,7 @@ def main() -> int:
         parser.add_argument(f"--{name}", default="", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.serve:
-        asyncio.run(serve(Path(args.serve), args.venue, float(args.origin), args.hook))
+        asyncio.run(serve(Path(args.serve), args.venue, float(args.origin), args.hook, args.bar))
         return 0
     from scaled_clock import ScaledClock
 
@@ -211,10 +219,20 @@ def main() -> int:
         """Shows no bar that still runs: at this speed an answer is minutes old when it is read."""
 
         def _answer(self, path: str, query: dict[str, str]) -> Any:
-            found = super()._answer(path, query)
-            if path.endswith("lines"):
-                return [row for row in found if row[0] + HOUR <= self.now_ms()]
-            return found
+            """An hour of the venue's world is a minute here, where minutes are asked for; funding keeps its hours."""
+            rows = path.endswith("lines")
+            if not rows or args.bar != "1m":
+                found = super()._answer(path, query)
+                return [row for row in found if row[0] + HOUR <= self.now_ms()] if rows else found
+            ends, now, listed = query.get("endTime"), self.now_ms, self.listed
+            asked = {**query, "interval": "1h", "startTime": str(int(query["startTime"]) * 60)}
+            self.now_ms, self.listed = (lambda: now() * 60), listed * 60
+            try:
+                found = super()._answer(path, {**asked, **({"endTime": str(int(ends) * 60)} if ends else {})})
+            finally:
+                self.now_ms, self.listed = now, listed
+            whole = [row for row in found if row[0] + HOUR <= now() * 60]
+            return [[row[0] // 60, *row[1:6], (row[6] + 1) // 60 - 1, *row[7:]] for row in whole]
 
     chance, taken, asked = random.Random(args.seed), [], [0]
 
@@ -231,11 +249,12 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name, LoopbackServer(hook) as far:
         folder = args.folder or Path(name)
         calm, killed = made(folder / "calm"), made(folder / "killed")
-        clock, seconds = ScaledClock(START, FACTOR), args.bars * 3600 / FACTOR
-        listed = int((START - timedelta(days=40)).timestamp() * 1000)
+        clock = ScaledClock(START, FACTORS[args.bar])
+        seconds = args.bars * SECONDS[args.bar] / clock.factor
+        listed = int((START - timedelta(days=40 if args.bar == "1h" else 2)).timestamp() * 1000)
         with InThread(Venue(SYMBOLS, lambda: int(clock.now().timestamp() * 1000), listed=listed)) as venue:
-            quiet = started(calm, venue.base, clock.origin, f"{far.url}/calm")
-            run = started(killed, venue.base, clock.origin, f"{far.url}/killed")
+            quiet = started(calm, venue.base, clock.origin, f"{far.url}/calm", args.bar)
+            run = started(killed, venue.base, clock.origin, f"{far.url}/killed", args.bar)
             socket = str(Place(killed / "kb").socket)
             terminals = [subprocess.Popen([sys.executable, "-c", READER, socket]) for _ in range(3)]
             try:
@@ -248,11 +267,9 @@ def main() -> int:
                     terminals[one].kill()
                     terminals[one].wait()
                     terminals[one] = subprocess.Popen([sys.executable, "-c", READER, socket])
-                    run = started(killed, venue.base, clock.origin, f"{far.url}/killed")
-                    print(
-                        f"kill {number + 1}, bar {int(clock.monotonic() / 3600)}, load {os.getloadavg()[0]:.1f}",
-                        flush=True,
-                    )
+                    run = started(killed, venue.base, clock.origin, f"{far.url}/killed", args.bar)
+                    bar = int(clock.monotonic() / SECONDS[args.bar])
+                    print(f"kill {number + 1}, bar {bar}, load {os.getloadavg()[0]:.1f}", flush=True)
                 time.sleep(max(0.0, clock.origin + seconds - time.time()))
                 time.sleep(20)  # what waits for the webhook
             finally:
@@ -262,7 +279,7 @@ def main() -> int:
                     process.wait(120)
         vitals_of(calm)
         vitals_of(killed)
-        return min(1, compared(calm, killed, taken))
+        return min(1, compared(calm, killed, taken, args.bar))
 
 
 if __name__ == "__main__":

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from midas_engine.errors import DataError, MidasError
 from midas_engine.kb.atomic import atomic_write, read_bytes
 from midas_engine.kb.sealed_lines import append_synced, opened, sealed
+from midas_engine.market.instants import as_utc
 from midas_engine.monitor.worker import Worker
 from midas_engine.outbound.fills import cost_of, read_fill
 from midas_engine.settings import CostSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from midas_engine.events import Event
+    from midas_engine.market import Panel
     from midas_engine.outbound.outputs import Source
 
 MOST_KNOWN = 100_000
@@ -132,12 +136,12 @@ class FillInput:
         """Take one record; gives why it was refused, or nothing. One that is known already changes nothing."""
         async with self._turn:
             try:
-                fill, strange = read_fill(record, self._source.clock.now())
+                panel, monitor = self._source.panel(), self._source.monitor()
+                fill, strange = read_fill(record, self._now(panel))
                 if strange:
                     self._say(f"keys that mean nothing here: {', '.join(strange[:5])}", "warning")
                 if fill.id in self._log.known:
                     return ""
-                panel, monitor = self._source.panel(), self._source.monitor()
                 if panel is None or monitor is None:
                     raise DataError("no market is watched yet")
                 if fill.feature and fill.feature not in monitor.fleet.names:
@@ -148,6 +152,10 @@ class FillInput:
                 self.refused += 1
                 self._say(f"a fill is refused: {error.message}", "warning", error.hint)
                 return error.message
+            except (TypeError, ValueError, ArithmeticError) as error:  # whatever a stranger's values do
+                self.refused += 1
+                self._say(f"a fill is refused: it cannot be read: {error}", "warning")
+                return f"it cannot be read: {error}"
             line = {
                 "op": "fill",
                 "id": fill.id,
@@ -161,6 +169,13 @@ class FillInput:
             await self._worker.submit(lambda: self._log.take(line))
             self.taken += 1
             return ""
+
+    def _now(self, panel: Panel | None) -> datetime:
+        """The present, for judging times: a clock that was set back does not refuse what the market has seen."""
+        now = self._source.clock.now()
+        if panel is None or not panel.T:
+            return now
+        return max(now, as_utc(panel.closes[-1]) + timedelta(seconds=panel.bar_seconds))
 
     def _say(self, message: str, severity: str, hint: str = "") -> None:
         """The first of a kind, and each thousandth."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import csv
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +12,12 @@ from midas_engine.clock import WallClock
 from midas_engine.errors import MidasError, SettingsError
 from midas_engine.loopback.http import HttpDoor, Reply, Request
 from midas_engine.monitor.worker import Worker
+from midas_engine.outbound.fills import names_columns
+from midas_engine.outbound.growing_file import GrowingFile
 from midas_engine.redaction import REDACTOR, redact
-from midas_engine.regular import open_regular
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
     from midas_engine.outbound.destination import Address
     from midas_engine.outbound.outputs import Source
@@ -31,14 +31,19 @@ MOST_BODY = 1_000_000
 
 
 class FillLines:
-    """Lines of a file as records: JSON objects, or CSV under a first line with the columns' names."""
+    """Lines of a file as records: JSON objects, or CSV under a first line with the columns' names.
 
-    def __init__(self) -> None:
-        self._columns: list[str] = []
+    Args:
+        columns: Of the file before, for one that goes on without a head.
+    """
+
+    def __init__(self, columns: Sequence[str] = ()) -> None:
+        self.columns = list(columns)
+        self._first = True
 
     def records(self, data: bytes) -> Iterator[dict[str, Any]]:
         """A record for each line; one that cannot be read is a record that will be refused."""
-        for line in data.decode("utf-8-sig", "replace").splitlines():
+        for line in data.decode("utf-8-sig", "replace").split("\n"):
             if not line.strip():
                 continue
             if line.lstrip().startswith("{"):
@@ -47,10 +52,23 @@ class FillLines:
                 except (ValueError, RecursionError):
                     found = {"unreadable": line[:40]}
                 yield found
-            elif not self._columns:
-                self._columns = [name.strip() for name in next(csv.reader([line]))]
+                continue
+            try:
+                cells = next(csv.reader([line.rstrip("\r")]), [])
+            except csv.Error:
+                yield {"unreadable": line[:40]}
+                continue
+            head = not self.columns or (self._first and names_columns(cells))
+            self._first = False
+            if head:
+                self.columns = [name.strip() for name in cells]
             else:
-                yield dict(zip(self._columns, next(csv.reader([line])), strict=False))
+                yield dict(zip(self.columns, cells, strict=False))
+
+
+def _ready(source: Source) -> bool:
+    """Whether there is a market to hold fills against: before, they wait."""
+    return source.panel() is not None and source.monitor() is not None
 
 
 class FillFile:
@@ -61,7 +79,7 @@ class FillFile:
         self.name, self._source = address.name, source
         self._path = Path(address.reach()).expanduser()
         self._worker = Worker(f"midas-fills-{address.name}")
-        self._offset, self.lines = 0, FillLines()
+        self._file, self._lines = GrowingFile(self._path), FillLines()
         self._task: asyncio.Task[None] | None = None
         self._failing = ""
 
@@ -74,39 +92,40 @@ class FillFile:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        await self._worker.submit(self._file.close)
 
     async def _follow(self, take: Take) -> None:
         wall = WallClock()
         while True:
             try:
-                for record in await self._worker.submit(self._fresh):
-                    await take(record)
-                self._failing = ""
+                if _ready(self._source):
+                    while await self._take_some(take):
+                        pass
+                    self._failing = ""
             except (OSError, MidasError) as error:
                 if not self._failing:
                     self._source.fault("fills", f"{self._path.name} cannot be read: {error}", "warning")
                 self._failing = str(error)
             await wall.sleep(LOOK_SECONDS)
 
-    def _fresh(self) -> list[Any]:
+    async def _take_some(self, take: Take) -> bool:
+        """Take the next lines; what cannot be put on record is read again. Whether there may be more."""
+        data, begins = await self._worker.submit(self._file.read)
+        lines = FillLines(self._lines.columns) if begins else self._lines
+        before = list(lines.columns)
         try:
-            handle = open_regular(self._path, os.O_RDONLY)
-        except FileNotFoundError:
-            return []
-        with os.fdopen(handle, "rb") as file:
-            if os.fstat(file.fileno()).st_size < self._offset:
-                self._offset, self.lines = 0, FillLines()  # another file took its place
-            file.seek(self._offset)
-            data = file.read(_PIECE)
-        whole = data[: data.rfind(b"\n") + 1]
-        if not whole and len(data) == _PIECE:
-            whole = data  # a line of a megabyte is no fill: it is refused piece by piece
-        self._offset += len(whole)
-        return list(self.lines.records(whole))
+            for record in lines.records(data):
+                await take(record)
+        except BaseException:
+            lines.columns = before
+            raise
+        self._file.keep()
+        self._lines = lines
+        return bool(data)
 
     def status(self) -> dict[str, Any]:
         """How far it is."""
-        return {"kind": "file", "bytes": self._offset, "failing": self._failing}
+        return {"kind": "file", "bytes": self._file.offset, "failing": self._failing}
 
 
 class FillDoor:
@@ -118,7 +137,7 @@ class FillDoor:
 
     def __init__(self, address: Address, source: Source) -> None:
         address.take(())
-        self.name = address.name
+        self.name, self._source = address.name, source
         self.http = HttpDoor(str(address), address.door(), address.secret(), self._answer, _said)
         self._take: Take | None = None
 
@@ -142,7 +161,12 @@ class FillDoor:
         except (ValueError, RecursionError):
             return _said(400, "no JSON")
         assert self._take is not None
-        answers = [await self._take(record) for record in (sent if isinstance(sent, list) else [sent])]
+        if not _ready(self._source):
+            return _said(503, "no market is watched yet: send it again")
+        try:
+            answers = [await self._take(record) for record in (sent if isinstance(sent, list) else [sent])]
+        except (OSError, MidasError) as error:  # those before it are known when they come again
+            return _said(503, f"not on record: {error}: send it again")
         refused = [why for why in answers if why]
         return _said(400, refused[:20]) if refused else _said(200, len(answers))
 
@@ -177,9 +201,19 @@ class FillTrades:
         self._failing = ""
 
     async def start(self, take: Take) -> None:
-        """Ask from now on."""
+        """Ask from now on.
+
+        Raises:
+            FeedError: ccxt is not installed, or knows no such exchange.
+        """
+        from midas_engine.market.venues.client import open_client
+
+        settings = self._source.settings
+        where = "" if settings is None else settings.venue_url
+        client = open_client(self._address.where, base_url=where, urls=self._urls)
+        client.apiKey, client.secret = self._key, self._secret
         self._from = int(self._source.clock.now().timestamp() * 1e3) - 86_400_000
-        self._task = asyncio.get_running_loop().create_task(self._follow(take), name=f"fills {self.name}")
+        self._task = asyncio.get_running_loop().create_task(self._follow(client, take), name=f"fills {self.name}")
 
     async def close(self) -> None:
         """Stop."""
@@ -187,49 +221,65 @@ class FillTrades:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    async def _follow(self, take: Take) -> None:
-        from midas_engine.market.venues.client import open_client
-
-        settings = self._source.settings
-        where = "" if settings is None else settings.venue_url
-        client = open_client(self._address.where, base_url=where, urls=self._urls)
-        client.apiKey, client.secret = self._key, self._secret
+    async def _follow(self, client: Any, take: Take) -> None:
         try:
             while True:
-                try:
-                    await self._ask(client, take)
-                    self._failing = ""
-                except asyncio.CancelledError:
-                    raise
-                except Exception as error:  # whatever ccxt raises
-                    words = redact(f"{type(error).__name__}: {error}")[:200]
-                    if not self._failing:
+                # until there is a market nothing is asked for, and a look costs nothing
+                pause = TRADES_SECONDS if _ready(self._source) else LOOK_SECONDS
+                if _ready(self._source):
+                    words = "; ".join(await self._ask(client, take))[:200]
+                    if words and not self._failing:
                         self._source.fault("fills", f"{self.name}: trades cannot be asked for: {words}", "warning")
                     self._failing = words
-                await self._source.clock.sleep(TRADES_SECONDS)
+                await self._source.clock.sleep(pause)
         finally:
             await client.close()
 
-    async def _ask(self, client: Any, take: Take) -> None:
-        panel = self._source.panel()
+    async def _ask(self, client: Any, take: Take) -> list[str]:
+        """Ask for the trades of each contract; what went wrong. One that fails keeps none of the others back."""
+        panel, wrong = self._source.panel(), []
         wanted = set() if panel is None else set(panel.symbols)
-        for symbol, market in (await client.load_markets()).items():
-            if market.get("id", "").upper() not in wanted or not market.get("swap"):
-                continue
-            trades = await client.fetch_my_trades(symbol, self._since.get(symbol, self._from), 500)
-            for trade in trades:
-                await take(_of_trade(trade, market["id"], self._address.where))
-                self._since[symbol] = max(self._since.get(symbol, 0), int(trade["timestamp"]))
+        try:
+            markets = list((await client.load_markets()).items())
+        except Exception as error:  # whatever ccxt raises
+            return [_words_of(error)]
+        for symbol, market in markets:
+            try:
+                if not market.get("swap") or str(market.get("id")).upper() not in wanted:
+                    continue
+                trades = await client.fetch_my_trades(symbol, self._since.get(symbol, self._from), 500)
+                for trade in list(trades):
+                    await take(_of_trade(trade, market["id"], self._address.where))
+                    self._since[symbol] = max(self._since.get(symbol, 0), self._moment(trade))
+            except Exception as error:  # whatever ccxt raises
+                wrong.append(f"{symbol}: {_words_of(error)}")
+        return wrong
+
+    def _moment(self, trade: Any) -> int:
+        """When a trade was, ms; 0 where that is not known, or cannot be: nothing must hide the trades after it."""
+        at = trade.get("timestamp") if isinstance(trade, dict) else None
+        now = self._source.clock.now().timestamp() * 1e3
+        return at if isinstance(at, int) and 0 < at <= now else 0
 
     def status(self) -> dict[str, Any]:
         """How it stands."""
         return {"kind": "ccxt", "exchange": self._address.where, "failing": self._failing}
 
 
-def _of_trade(trade: Mapping[str, Any], symbol: str, venue: str) -> dict[str, Any]:
-    """A trade of ccxt as a fill; a client order id such as `carry-0017` names the feature."""
-    tag = str((trade.get("info") or {}).get("clientOrderId") or trade.get("clientOrderId") or "")
-    feature = tag.rpartition("-")[0]
-    amount = trade["amount"]
-    record = {"id": f"{venue}:{symbol}:{trade['id']}", "at": trade["timestamp"], "symbol": symbol, "feature": feature}
-    return {**record, "side": trade["side"], "price": trade["price"], "quantity": amount}
+def _words_of(error: Exception) -> str:
+    return redact(f"{type(error).__name__}: {error}")[:200]
+
+
+def _of_trade(trade: Any, symbol: str, venue: str) -> Any:
+    """A trade of ccxt as a fill; a client order id such as `carry-0017` names the feature.
+
+    What is no trade is handed on as it is, and what a trade lacks is left out: whoever takes fills says what is wrong.
+    """
+    if not isinstance(trade, dict):
+        return trade
+    info = trade.get("info")
+    tag = str((info.get("clientOrderId") if isinstance(info, dict) else "") or trade.get("clientOrderId") or "")
+    own = trade.get("id")
+    record = {"symbol": symbol, "feature": tag.rpartition("-")[0], "at": trade.get("timestamp")}
+    record |= {"side": trade.get("side"), "price": trade.get("price"), "quantity": trade.get("amount")}
+    return record if own in (None, "") else {**record, "id": f"{venue}:{symbol}:{own}"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ import numpy as np
 from midas_engine.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from midas_engine.market import Panel
     from midas_engine.settings import CostSettings
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 BPS = 1e4
 MOST_BPS = 1000.0
 """A tenth of the price: a slippage beyond it is a price in another unit, or of another contract."""
+_TIMES = "ISO 8601, or since 1970"
+_LATEST = 1e20  # nanoseconds of the year 5138
 _SPAN_BARS = 48
 _LEAST_BARS = 8
 _NAMES: dict[str, tuple[str, ...]] = {
@@ -89,6 +92,8 @@ def read_fill(record: Mapping[str, Any], now: datetime) -> tuple[Fill, list[str]
     at = _instant(found["at"], now)
     price, quantity = (_positive(found[name], name) for name in ("price", "quantity"))
     slippage, expected = (_bps(found.get(name), name) for name in ("slippage_bps", "expected_bps"))
+    if not sys.float_info.min < price * quantity < sys.float_info.max:
+        raise DataError(f"{price:g} times {quantity:g} is no value of a fill")
     text = json.dumps([str(v) for v in found.values()])
     own = str(found.get("id", "")) or hashlib.sha256(text.encode()).hexdigest()[:24]
     feature = str(found.get("feature", ""))
@@ -96,10 +101,15 @@ def read_fill(record: Mapping[str, Any], now: datetime) -> tuple[Fill, list[str]
     return Fill(own[:100], at, symbol, _SIDES[side], price, quantity, feature, slippage, expected), strange
 
 
+def names_columns(cells: Sequence[str]) -> bool:
+    """Whether a line of a table is its head: one of its cells is the name of something that a fill has."""
+    return any(cell.strip() in spellings for cell in cells for spellings in _NAMES.values())
+
+
 def _positive(value: Any, name: str) -> float:
     try:
         number = abs(float(value)) if name == "quantity" else float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise DataError(f"{name} {str(value)[:30]!r} is no number") from None
     if isinstance(value, bool) or not math.isfinite(number) or number <= 0:
         raise DataError(f"{name} {str(value)[:30]!r} cannot be right")
@@ -111,7 +121,7 @@ def _bps(value: Any, name: str) -> float:
         return math.nan
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise DataError(f"{name} {str(value)[:30]!r} is no number") from None
     if abs(number) > MOST_BPS:
         raise DataError(f"{name} of {number:g} is more than {MOST_BPS:g} bps", hint="give basis points, 1 % is 100")
@@ -120,19 +130,21 @@ def _bps(value: Any, name: str) -> float:
 
 def _instant(value: Any, now: datetime) -> datetime:
     """A time; numbers are seconds, milli-, micro- or nanoseconds since 1970, whichever is a time to trade at."""
-    text = str(value).strip()
+    text, wrong = str(value).strip()[:60], DataError(f"time {str(value)[:40]!r} cannot be read", hint=_TIMES)
     try:
         number = float(text)
     except ValueError:
         try:
             found = datetime.fromisoformat(text)
-        except ValueError:
-            raise DataError(f"time {text[:40]!r} cannot be read", hint="ISO 8601, or since 1970") from None
-        found = found.replace(tzinfo=found.tzinfo or UTC).astimezone(UTC)
+            found = found.replace(tzinfo=found.tzinfo or UTC).astimezone(UTC)
+        except (ValueError, OverflowError):
+            raise wrong from None
     else:
+        if not abs(number) < _LATEST:  # infinity would be divided for ever
+            raise wrong
         while number > 1e11:
             number /= 1e3
-        found = datetime.fromtimestamp(number, UTC) if math.isfinite(number) else now + timedelta(days=365)
+        found = datetime.fromtimestamp(max(number, 0.0), UTC)
     if not datetime(2009, 1, 3, tzinfo=UTC) <= found <= now + timedelta(minutes=5):
         raise DataError(f"time {text[:40]!r} cannot be right: {found:%Y-%m-%d %H:%M}", hint="UTC, and not ahead of now")
     return found
