@@ -46,6 +46,17 @@ def obstacle(path: Path, *, follow: bool = False) -> str:
     return kind_of_mode(info.st_mode)
 
 
+def refuse_replacing(path: Path) -> None:
+    """Raise when a pipe, socket or device stands at `path`: a rename over /dev/null would end it for everybody.
+
+    Raises:
+        NotRegularError: Names the path and what it is.
+    """
+    kind = obstacle(path)
+    if kind and kind not in ("folder", "symbolic link"):  # a rename says of a folder what is wrong, and takes a link
+        raise _not_regular(path, kind)
+
+
 def refuse_special(path: Path, *, follow: bool = False) -> None:
     """Raise when something other than a regular file stands at `path`.
 

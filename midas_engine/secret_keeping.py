@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from midas_engine.errors import SettingsError
 from midas_engine.redaction import REDACTOR
+from midas_engine.regular import refuse_replacing
 from midas_engine.secret_sources import KEYRING, NAME, SERVICE, asked_keyring, key_file, name_of, read_keys
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ def _write(path: Path, lines: Sequence[str]) -> None:
     """The whole file anew, in one step, readable by its owner alone from its first byte."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
+        refuse_replacing(path)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:

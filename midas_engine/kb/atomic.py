@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from midas_engine.alive import runs
 from midas_engine.errors import DocumentDamagedError, KnowledgeBaseError
+from midas_engine.regular import refuse_replacing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,6 +41,7 @@ def atomic_write(path: Path, data: bytes, *, replace: bool = True) -> None:
     """
     temp = path.parent / f".midas-{os.getpid()}-{secrets.token_hex(6)}.tmp"
     try:
+        refuse_replacing(path)
         _write_temp(temp, data)
         if replace:
             os.rename(temp, path)

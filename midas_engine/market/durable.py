@@ -8,6 +8,7 @@ import re
 from typing import IO, TYPE_CHECKING
 
 from midas_engine.alive import runs
+from midas_engine.regular import refuse_replacing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +24,7 @@ def write_durably(target: Path, write: Callable[[IO[bytes]], object]) -> None:
         OSError: The disk refused; what was there before is there still.
     """
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    refuse_replacing(target)
     try:
         with open(temporary, "wb") as stream:
             write(stream)

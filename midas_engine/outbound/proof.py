@@ -100,7 +100,7 @@ class ProofChain:
 
     def entries(self) -> Iterator[dict[str, Any]]:
         """Every entry, oldest first."""
-        with self.path.open("rb") as file:
+        with os.fdopen(open_regular(self.path, os.O_RDONLY), "rb") as file:
             for number, line in enumerate(file, 1):
                 if not line.endswith(b"\n"):
                     return

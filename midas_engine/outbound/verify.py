@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.stats import rankdata
 
-from midas_engine.errors import MidasError
+from midas_engine.errors import MidasError, SettingsError
 from midas_engine.outbound.proof import KINDS, Head, read_head, values_digest
 from midas_engine.outbound.signal_log import START, digest_of
 
@@ -129,8 +129,13 @@ def read_heads(text: str) -> list[tuple[Head, str]]:
     for line in text.splitlines():
         try:
             record = json.loads(line)
+            if "previous" in record and "kind" in record:
+                raise SettingsError(
+                    "--head names a proof, and its own entries prove nothing about it",
+                    hint="a head is what left the machine while the bars came: ask who kept it",
+                )
             found.append((Head(int(record["n"]), str(record["digest"])), str(record.get("at", ""))))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, OverflowError):
             if (single := read_head(line)) is not None:
                 found.append((single, ""))
     return found
@@ -172,6 +177,8 @@ def _fault(found: Verified, words: str) -> None:
 
 
 def _links(entries: Sequence[Any], found: Verified) -> None:
+    if not entries:
+        return _fault(found, "it holds no entry")
     previous = START
     for number, entry in enumerate(entries, 1):
         if not isinstance(entry, dict) or entry.get("kind") not in KINDS:

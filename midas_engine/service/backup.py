@@ -77,6 +77,11 @@ def backup(base: Path, to: Path, clock: Clock) -> BackedUp:
         raise KnowledgeBaseError(f"there is no knowledge base at {base}", hint="--kb PATH names another")
     if os.path.lexists(to):
         raise KnowledgeBaseError(f"{to} is there already", hint="give another name; a backup is never written over")
+    if not to.absolute().parent.is_dir():
+        raise KnowledgeBaseError(f"there is no folder {to.parent} to write {to.name} into", hint="make it first")
+    if base.resolve() in to.resolve().parents:
+        hint = "give a place outside: restoring sets the whole folder aside"
+        raise KnowledgeBaseError(f"{to} lies in the base that it is to save", hint=hint)
     young = to.with_name(f".{to.name}.{secrets.token_hex(4)}")
     copy = base / FOLDER / f"journal-{secrets.token_hex(4)}.copy"
     try:
@@ -87,7 +92,10 @@ def backup(base: Path, to: Path, clock: Clock) -> BackedUp:
             count = _write(base, young, copy, clock)
         os.replace(young, to)
         return BackedUp(to, count, to.stat().st_size)
-    except (OSError, sqlite3.Error) as error:
+    except sqlite3.Error as error:
+        hint = "any command that writes, such as `midas kb check`, salvages what can be read of it"
+        raise KnowledgeBaseError(f"{to} was not written: {base / JOURNAL}: {error}", hint=hint) from error
+    except OSError as error:
         raise KnowledgeBaseError(f"{to} was not written: {error}", hint="nothing is left of it") from error
     finally:
         for path in (young, copy):
@@ -177,6 +185,10 @@ def restore(source: Path, base: Path, clock: Clock) -> Restored:
     """
     if os.path.lexists(base) and not base.is_dir():
         raise KnowledgeBaseError(f"{base} is no folder", hint="give another --kb")
+    base = Path(os.path.abspath(base))  # "." has no name beside which another may lie
+    other = base.is_dir() and any(base.iterdir()) and not any((base / name).exists() for name in ("schema.json", KILLS))
+    if other or not base.name:
+        raise KnowledgeBaseError(f"{base} holds other things and no knowledge base", hint="give another --kb")
     refuse_live(base)
     young = base.with_name(f"{base.name}.restoring-{secrets.token_hex(4)}")
     try:

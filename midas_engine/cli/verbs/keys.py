@@ -61,6 +61,7 @@ def _keep(shared: Shared, name: str, keyring: bool) -> None:
 def _list(shared: Shared, only: str | None) -> None:
     import os
 
+    from midas_engine.errors import SettingsError
     from midas_engine.secret_sources import KEYRING, key_file, read_keys
 
     path = key_file()
@@ -72,6 +73,9 @@ def _list(shared: Shared, only: str | None) -> None:
             places = ["environment"] if os.environ.get(name, "").strip() else []
             places += ["keyring" if kept[name] == KEYRING else "key file"] if name in kept else []
             rows.append({"name": name, "from": places[0] if places else None, "use": uses.get(name, "")})
+    if only is not None and not rows:
+        known = ", ".join(dict.fromkeys([*uses, *kept]))
+        raise SettingsError(f"no key is called {only!r} here", hint=f"known: {known}; --set keeps one under any name")
     document = {"file": None if path is None else str(path), "keys": rows}
 
     def told() -> str:

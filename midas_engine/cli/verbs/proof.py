@@ -11,10 +11,13 @@ import click
 from midas_engine.cli.context import Shared, Verb, pass_shared
 from midas_engine.cli.open_base import open_base
 from midas_engine.cli.output import clean, table
+from midas_engine.regular import open_regular
 from midas_engine.text import number
 
 if TYPE_CHECKING:
     from midas_engine.outbound.verify import Verified
+
+MOST_HEADS = 50_000_000
 
 
 @click.command(cls=Verb, example=("midas attest", "midas attest --out proof.jsonl"))
@@ -26,7 +29,7 @@ def attest(shared: Shared, out: Path | None) -> None:
     What is in the proof was committed bar by bar while the base was watched with outbound.heads set. Give the head to
     somebody before they get the proof: only a head that left the machine shows that nothing was made up since.
     """
-    from midas_engine.errors import MonitorError
+    from midas_engine.errors import MonitorError, SettingsError
     from midas_engine.kb.atomic import atomic_write
     from midas_engine.outbound.proof import FILE, ProofChain, chain_bytes
 
@@ -38,6 +41,11 @@ def attest(shared: Shared, out: Path | None) -> None:
     entries = list(chain.entries())
     head = f"{entries[-1]['n']}:{entries[-1]['digest']}" if entries else "none"
     if out is not None:
+        if not out.absolute().parent.is_dir():
+            raise SettingsError(f"there is no folder {out.parent} to write {out.name} into", hint="make it first")
+        if base.path.resolve() in out.resolve().parents:
+            hint = "give a place outside: what watches the base adds to the proof that lies there"
+            raise SettingsError(f"{out} lies in the base", hint=hint)
         atomic_write(out, b"".join(chain_bytes(entry) for entry in entries))
     bars = [entry["bar"] for entry in entries if entry["kind"] == "signals"]
     specs = [{k: e[k] for k in ("feature", "version", "expression", "at")} for e in entries if e["kind"] == "spec"]
@@ -86,10 +94,11 @@ def verify(shared: Shared, file: Path, head: str | None) -> None:
 
     heads = []
     if head is not None:
-        path = Path(head)
-        heads = read_heads(path.read_text("utf-8") if path.is_file() else head)
+        heads = read_heads(_kept_heads(head))
         if not heads:
-            raise SettingsError(f"--head {head!r} is no head", hint="N:DIGEST, as midas attest prints it, or a file")
+            raise SettingsError(
+                f"--head {head[:60]!r} is no head", hint="N:DIGEST, as midas attest prints it, or a file"
+            )
     truth = None
     if shared.data is not None:
         settings = shared.settings()
@@ -98,6 +107,18 @@ def verify(shared: Shared, file: Path, head: str | None) -> None:
     shared.show(_document(found), lambda: _text(found))
     if not found.sound:
         raise click.exceptions.Exit(1)
+
+
+def _kept_heads(head: str) -> str:
+    """What --head says: a head itself, or what a file of them holds."""
+    path = Path(head)
+    try:
+        if not path.is_file():
+            return head
+        with os.fdopen(open_regular(path.resolve(), os.O_RDONLY), "rb") as file:
+            return file.read(MOST_HEADS).decode("utf-8", "replace")
+    except (OSError, ValueError):  # a text that can be no path is no file
+        return head
 
 
 def _document(found: Verified) -> dict[str, Any]:

@@ -49,7 +49,7 @@ def report(shared: Shared, day: str | None, since: str | None) -> None:
         _brief(shared, since)
         return
     settings = shared.settings()
-    base = open_base(settings)
+    base = open_base(settings, read_only=not (settings.kb_path / "schema.json").exists())  # it makes no base
     if day is not None:
         day = as_day(day).isoformat()
     if os.path.lexists(base.journal_path):

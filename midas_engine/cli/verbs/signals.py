@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import click
 
 from midas_engine.cli.context import Shared, Verb, pass_shared
 from midas_engine.cli.open_base import open_base, refuse_other
+from midas_engine.errors import MonitorError
 
 if TYPE_CHECKING:
     from midas_engine.outbound.signal_log import SignalLog
@@ -16,11 +18,17 @@ if TYPE_CHECKING:
 LOOK_SECONDS = 0.25
 
 
-@click.command(cls=Verb, example=("midas signals --since 0", "midas signals --since 1200 --follow"))
-@click.option("--since", type=click.IntRange(0), metavar="SEQ", help="After this number [default: the newest one].")
+@click.command(
+    cls=Verb, example=("midas signals --since 0", "midas signals --since 12h", "midas signals --since 1200 --follow")
+)
+@click.option(
+    "--since",
+    metavar="SEQ|TIME",
+    help="After this number, or the bars that closed after a time: 12h, 2026-01-15 [default: the newest one].",
+)
 @click.option("--follow", is_flag=True, help="Go on with every bar that closes, until it is stopped.")
 @pass_shared
-def signals(shared: Shared, since: int | None, follow: bool) -> None:
+def signals(shared: Shared, since: str | None, follow: bool) -> None:
     """Print what the live features said at each closed bar: values, states, versions, the book's weights.
 
     One JSON line a bar, with its number (sequence), the digest of the one before, and its own. The record is written
@@ -31,12 +39,19 @@ def signals(shared: Shared, since: int | None, follow: bool) -> None:
     settings = shared.settings()
     refuse_other(settings)
     log = SignalLog(open_base(settings, read_only=True).path / FOLDER)
-    newest = max((r["sequence"] for r in log.since(0)), default=0)
+    after = None if since is None else _after(since)
+    newest, sequence = 0, after if isinstance(after, int) else 0
+    for record in log.since(0):
+        newest = record["sequence"]
+        if isinstance(after, datetime):
+            closed = datetime.fromisoformat(record["bar"]) + timedelta(seconds=record["bar_seconds"])
+            sequence = newest if closed <= after else sequence
     if not newest:
         shared.note("no signals are on record: set outbound.signals and watch the base")
-    elif since is not None and since >= newest:
+    elif since is not None and sequence >= newest:
         shared.note(f"nothing is on record after {since}: the newest is {newest}")
-    sequence = since if since is not None else newest if follow else max(0, newest - 1)
+    if since is None:
+        sequence = newest if follow else max(0, newest - 1)
     sequence = _print(log, sequence)
     if not follow:
         return
@@ -63,6 +78,20 @@ def signals(shared: Shared, since: int | None, follow: bool) -> None:
 
     if code := asyncio.run(watch(sequence)):
         raise click.exceptions.Exit(code)
+
+
+def _after(text: str) -> int | datetime:
+    """A number of the record, or a time that has passed."""
+    from midas_engine.clock import WallClock
+    from midas_engine.monitor.daily.brief import read_since
+
+    if text.strip().isdecimal() and len(text) < 19:
+        return int(text)
+    try:
+        return read_since(text, WallClock().now())
+    except MonitorError as error:
+        words = f"{error.message}; give a number of the record, as in 120, or 12h, 3d, 2026-01-15"
+        raise click.BadParameter(words, param_hint="'--since'") from None
 
 
 def _print(log: SignalLog, sequence: int) -> int:
