@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
+import subprocess
+import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +16,12 @@ import pytest
 from midas_engine.clock import WallClock
 from midas_engine.errors import KnowledgeBaseError, MidasError
 from midas_engine.kb.atomic import atomic_write
+from midas_engine.kb.locks import Claim
 from midas_engine.market.durable import write_durably
 from midas_engine.outbound.proof import FILE, ProofChain
 from midas_engine.outbound.signal_log import FOLDER, SignalLog
 from midas_engine.secret_keeping import keep_secret
-from tests.helpers_cli import call_midas
+from tests.helpers_cli import ROOT, call_midas
 from tests.helpers_service import make_desk
 
 if TYPE_CHECKING:
@@ -125,6 +129,34 @@ def test_signals_are_asked_for_by_number_or_by_time(
 def test_a_since_that_is_neither_is_said(base: Path, capsys: pytest.CaptureFixture[str], since: str) -> None:
     told = call_midas(capsys, "signals", "--kb", str(base), "--since", since)
     assert (told.code, "give a number of the record, as in 120, or 12h" in told.err) == (2, True)
+
+
+def test_a_base_that_may_not_be_written_is_looked_at_and_refuses_a_change_by_name(base: Path, tmp_path: Path) -> None:
+    kb, bars = tmp_path / "kb", f"follow:{base.parent / 'bars.parquet'}"
+    shutil.copytree(base, kb)
+    Claim(kb / "service.lock", "service").release()
+    for path in (kb, *kb.rglob("*")):
+        path.chmod(path.stat().st_mode & ~0o222)
+    # who is root may write everywhere, unless that is taken from it
+    without = ["setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner"] if os.geteuid() == 0 else []
+    if without and shutil.which("setpriv") is None:
+        pytest.skip("root cannot be kept from writing here")
+    verbs = [["status"], ["status", "--healthy"], ["report", "--since", "3d"], ["signals", "--since", "2"]]
+    verbs += [["run", "--check", "--data", bars], ["kill", "carry", "--reason", "x", "--yes", "carry"]]
+    script = "import sys, json\nfrom midas_engine.cli.entry import run\nfor verb in json.loads(sys.argv[1]):\n"
+    script += "    print('code', run([*verb, '--kb', sys.argv[2]]), flush=True)\n"
+    done = subprocess.run(
+        [*without, sys.executable, "-c", script, json.dumps(verbs), str(kb)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=True,
+    )
+    codes = [int(line.split()[1]) for line in done.stdout.splitlines() if line.startswith("code ")]
+    assert (codes[:5], codes[5] in (6, 7)) == ([0, 1, 0, 0, 1], True), done.stdout + done.stderr
+    assert "2 promoted: carry, fast" in done.stdout
+    assert "it cannot begin now" in done.stdout
+    assert "Permission denied" in done.stderr
 
 
 def test_a_name_that_no_key_has_is_said_and_a_report_makes_no_base(

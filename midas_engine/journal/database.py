@@ -129,7 +129,7 @@ class Database:
             if self.path.stat().st_size < _SMALLEST:
                 # SQLite takes it for a new one. A journal is born whole, so this one has lost what it held.
                 raise sqlite3.DatabaseError("file is not a database: it is cut short")
-            mode = "ro" if self.read_only else "rw"
+            mode = "rw" if not self.read_only else "ro&immutable=1" if self._stands_still() else "ro"
             connection = sqlite3.connect(
                 f"{self.path.resolve().as_uri()}?mode={mode}",
                 uri=True,
@@ -150,6 +150,14 @@ class Database:
                 return connection
             connection.close()  # it was replaced while it was opened
         raise JournalError(f"the journal {self.path} is replaced again and again", hint="stop what replaces it")
+
+    def _stands_still(self) -> bool:
+        """Whether it is to be read where nothing can be written: SQLite would make files beside it, if it may.
+
+        One with a log has a writer, or had one: then the files are there, and are read as they are.
+        """
+        log = self.path.with_name(f"{self.path.name}-wal")
+        return not os.access(self.path.parent, os.W_OK) and not (log.is_file() and log.stat().st_size)
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         # Untrusted file: no functions or triggers from its schema may do anything.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -116,10 +117,14 @@ def _leaving(settings: Settings) -> Iterator[tuple[str, str]]:
 
 
 def hindrance(plan: Plan) -> str:
-    """Why it could not begin now: another process holds the base, or a door. Makes nothing; empty when nothing does."""
+    """Why it could not begin now: another has the base or a door, or it may not write. Makes nothing; "": nothing."""
     holder = holder_of(plan.place.base)
     if holder:
         return f"{plan.settings.kb} is held by {holder}"
+    base = plan.place.base.absolute()
+    there = next(folder for folder in (base, *base.parents) if folder.exists())
+    if not plan.settings.read_only and not os.access(there, os.W_OK):
+        return f"{there} cannot be written by this user"
     try:
         check_doors(plan)
     except SettingsError as error:
