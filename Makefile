@@ -15,8 +15,9 @@ WORKERS ?= 2
 # Real processes, files and terminals are tested: a starved machine may miss one once, so people get two more tries.
 # Continuous integration gets none: there a test that passes at the second try is a fault.
 RERUNS ?= $(if $(CI),0,2)
+ROUNDS ?= 3
 
-.PHONY: help run demo test lint docs structure bench setup clean
+.PHONY: help run demo test torture lint docs structure bench setup clean
 
 help: ## What can be made
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
@@ -37,6 +38,9 @@ demo: $(WARM_STAMP) ## One discovery and one monitoring session; writes demo_art
 
 test: $(DEV_STAMP) lint $(WARM_STAMP) ## Lint, types, import contracts, tests
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --reruns $(RERUNS)
+
+torture: $(DEV_STAMP) $(WARM_STAMP) ## The fault drills, three rounds in a row
+	$(BIN)/python benchmarks/torture/drills.py --rounds $(ROUNDS)
 
 lint: $(DEV_STAMP) ## Lint, types and import contracts only
 	$(BIN)/ruff check .
