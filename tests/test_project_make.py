@@ -142,7 +142,7 @@ def test_a_changed_dependency_is_installed_again(copy: Path) -> None:
 
 def test_help_lists_every_target(copy: Path) -> None:
     done = _make(copy)
-    for target in ("run", "demo", "test", "lint", "docs", "structure", "bench", "clean"):
+    for target in ("run", "demo", "test", "torture", "lint", "docs", "structure", "bench", "clean"):
         assert f"make {target}" in done.stdout
 
 
