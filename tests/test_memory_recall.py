@@ -123,6 +123,17 @@ def test_a_bare_claim_that_luck_supports_is_retired_once_three_data_sets_did_not
     assert not standing(claim, evidence([one, two, three, passed])).retired
 
 
+def test_a_try_of_the_other_sign_speaks_against_a_bare_claim() -> None:
+    claim = _lesson(expressions=("alpha - cs_rank(beta)",), what_worked="alpha - cs_rank(beta)")
+    turned = [_family(("-(alpha - cs_rank(beta))", 1.8, 0.03), data=d, hour=h) for h, d in ((1, "a"), (2, "b"))]
+    assert not standing(claim, evidence(turned[:1])).retired
+    held = standing(claim, evidence(turned))
+    assert held.retired
+    assert (held.confirmed, held.against) == ((), 2)
+    passed = dataclasses.replace(_trial("-(alpha - cs_rank(beta))", 6.0, data="c", hour=3), accepted=True)
+    assert standing(claim, evidence([turned[0], passed])).retired
+
+
 def test_a_lesson_speaks_to_what_sets_a_goal_apart_and_to_every_open_goal() -> None:
     words = ("majors", "small caps", "new listings", "majors", "exchange coins")
     goals = [f"what predicts the next bar of {w}" for w in words]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from midas_engine.errors import MidasError
 from midas_engine.memory.families import asked_families, family_of, form_of, skeleton
+from midas_engine.proposer.rewrites import negated
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,23 +82,25 @@ def standing(document: LearningDocument, trials: Sequence[Trial]) -> Standing:
     own = [t for t in trials if document.session_id and t.session == document.session_id and t.outcome == "scored"]
     passed = [t for t in own if t.accepted]
     works = bool(passed) if own else document.result == "success" or bool(document.what_worked)
-    forms = {skeleton(t.canonical) for t in (passed if works and own else own)}
+    signs = {skeleton(t.canonical): 1.0 for t in (passed if works and own else own)}
     if not own:
-        forms = {skeleton(form_of(text)) for text in document.expressions}
-    families = set() if forms else set(asked_families(f"{document.title} {document.research_goal}"))
+        # A search turns what it tries the way the data has it: the other sign is a try of the claim too, against it.
+        signs = {skeleton(form_of(negated(text))): -1.0 for text in document.expressions}
+        signs |= {skeleton(form_of(text)): 1.0 for text in document.expressions}
+    families = set() if signs else set(asked_families(f"{document.title} {document.research_goal}"))
     at = document.created_at.isoformat()
     later = [
-        t for t in trials
+        (t, sign * float(t.score_t), t.accepted and sign > 0) for t in trials
         if t.outcome == "scored" and t.score_t is not None and t.at > at and t.session != document.session_id
-        and (skeleton(t.canonical) in forms or family_of(t.canonical) in families)
+        and (sign := signs.get(skeleton(t.canonical), 1.0 if family_of(t.canonical) in families else 0.0))
     ]  # fmt: skip
-    good = tuple(t.seq for t in later if t.accepted or float(t.score_t or 0) >= SPEAKS_FOR_T)
-    bad = tuple(t.seq for t in later if not t.accepted and float(t.score_t or 0) < SPEAKS_AGAINST_T)
-    passes = tuple(t.seq for t in later if t.accepted)
-    confirmed, contradicted = (good, bad) if works else (bad, passes)
-    against = len({t.snapshot for t in later if t.seq in contradicted})
-    stood = passes or any(float(t.score_t or 0) >= STANDS_OUT_T for t in later)
-    waited = 0 if stood else len({t.snapshot for t in later})
+    good = tuple(t.seq for t, score, passes in later if passes or score >= SPEAKS_FOR_T)
+    bad = tuple(t.seq for t, score, passes in later if not passes and score < SPEAKS_AGAINST_T)
+    passing = tuple(t.seq for t, _, passes in later if passes)
+    confirmed, contradicted = (good, bad) if works else (bad, passing)
+    against = len({t.snapshot for t, *_ in later if t.seq in contradicted})
+    stood = passing or any(score >= STANDS_OUT_T for _, score, _ in later)
+    waited = 0 if stood else len({t.snapshot for t, *_ in later})
     evidence = tuple(t.seq for t in own)
     return Standing(document.path, document.title, works, evidence, confirmed, contradicted, against, waited)
 
