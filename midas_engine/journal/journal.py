@@ -205,10 +205,10 @@ class Journal:
 
     # -- upkeep ----------------------------------------------------------------------------------
 
-    def prune(self, keep_days: float | Mapping[str, float]) -> dict[str, int]:
-        """Remove what is older than `keep_days` (one number, or by table); the actions always stay."""
+    def prune(self, keep_days: float | Mapping[str, float], *, now: datetime | None = None) -> dict[str, int]:
+        """Remove what is older than `keep_days` before `now` (one number, or by table); the actions always stay."""
         wanted = keep_days if isinstance(keep_days, Mapping) else dict.fromkeys(PRUNABLE, keep_days)
-        now = self.clock.now()
+        now = now or self.clock.now()
         return {table: self.tables.prune(table, now - timedelta(days=days)) for table, days in wanted.items()}
 
     def verify(self) -> list[str]:

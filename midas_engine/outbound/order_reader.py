@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from midas_engine.outbound.appending import append_whole
 from midas_engine.outbound.order import STOPPING, order_of
 from midas_engine.regular import open_regular
 
@@ -114,10 +115,5 @@ class OrderReader:
         return whole.splitlines()
 
     def _note(self, key: str) -> None:
-        handle = open_regular(self._acks, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-        try:
-            os.write(handle, f"{key}\n".encode())
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        append_whole(self._acks, f"{key}\n".encode())
         self._done.add(key)

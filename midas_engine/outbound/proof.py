@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from midas_engine.errors import DocumentDamagedError
 from midas_engine.kb.atomic import sync_folder
+from midas_engine.outbound.appending import append_whole
 from midas_engine.outbound.signal_log import START, digest_of
 from midas_engine.regular import open_regular
 
@@ -74,6 +75,7 @@ class ProofChain:
 
     Attributes:
         head: Its end.
+        written: When its last entry was written, ISO; empty: it has none.
     """
 
     def __init__(self, path: Path) -> None:
@@ -81,6 +83,7 @@ class ProofChain:
         self.head = Head(0, START)
         self.specs: dict[str, str] = {}
         self.last: dict[str, str] = {}
+        self.written = ""
 
     def open(self) -> None:
         """Find the end; a line that a crash left unfinished is cut off.
@@ -88,7 +91,7 @@ class ProofChain:
         Raises:
             DocumentDamagedError: An entry is not what its digest says.
         """
-        self.head, self.specs, self.last = Head(0, START), {}, {}
+        self.head, self.specs, self.last, self.written = Head(0, START), {}, {}, ""
         if not self.path.exists():
             return
         data = self.path.read_bytes()
@@ -128,19 +131,14 @@ class ProofChain:
             return
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         fresh = not self.path.exists()
-        handle = open_regular(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-        try:
-            os.write(handle, data)
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        append_whole(self.path, data)
         if fresh:
             sync_folder(self.path.parent)
         for entry in made:
             self._follow(entry)
 
     def _follow(self, entry: Mapping[str, Any]) -> None:
-        self.head = Head(int(entry["n"]), str(entry["digest"]))
+        self.head, self.written = Head(int(entry["n"]), str(entry["digest"])), str(entry["at"])
         if entry["kind"] == "spec":
             self.specs[entry["feature"]] = entry["expression"]
         else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,9 +12,9 @@ import numpy as np
 from midas_engine.errors import SettingsError
 from midas_engine.events import FaultReported
 from midas_engine.models import FeatureState
+from midas_engine.outbound.appending import append_whole
 from midas_engine.outbound.proof import FILE, ProofChain, values_digest
 from midas_engine.outbound.signal_sides import Reader
-from midas_engine.regular import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,21 +56,24 @@ class ProofSide(Reader):
 
     async def hand_over(self, record: dict[str, Any]) -> None:
         """Commit a record: new specs, the label of the bar before, the signals."""
-        returns = self._returns(record["bar"])
-        await self.worker.submit(lambda: self.chain.append(self._entries(record, returns)))
+        if record["bar"] > self.chain.last.get("signals", ""):  # one whose head could not leave comes again
+            returns = self._returns(record["bar"])
+            await self.worker.submit(lambda: self.chain.append(self._entries(record, returns)))
         day = self.clock.now().date().isoformat()
         if day != self._day:
-            self._day = day
             await self.worker.submit(self._leave)
+            self._day = day
             words = f"the head of the proof is {self.chain.head}"
             event = FaultReported(at=self.clock.now(), where="proof", message=words, severity="info")
             self.source.bus.publish(event)  # into the journal, and to whoever is told what is "info"
 
     def _entries(self, record: dict[str, Any], returns: list[float] | None) -> list[dict[str, Any]]:
-        now = self.clock.now()
+        opened, length = datetime.fromisoformat(record["bar"]), timedelta(seconds=record["bar_seconds"])
+        # a clock that was set back writes nothing before what stands there, and nothing before the bar had closed
+        before = [datetime.fromisoformat(self.chain.written)] if self.chain.written else []
+        now = max(self.clock.now(), opened + length, *before)
         at = now.isoformat()
-        ends = datetime.fromisoformat(record["bar"]) + timedelta(seconds=2 * record["bar_seconds"])
-        late = bool(record["computed_later"]) or now >= ends  # its outcome can be known
+        late = bool(record["computed_later"]) or now >= opened + 2 * length  # its outcome can be known
         states = (FeatureState.DEPLOYED, FeatureState.SHADOW)
         known = {r.name: r for state in states for r in self.source.kb.features(state)}
         found: list[dict[str, Any]] = []
@@ -80,10 +82,10 @@ class ProofSide(Reader):
             if feature is not None and self.chain.specs.get(name) != feature.expression:
                 spec = {"feature": name, "version": said["version"], "expression": feature.expression}
                 found.append({"kind": "spec", "at": at, **spec})
-        before = self.chain.last.get("signals", "")
-        if before and returns is not None:
+        last = self.chain.last.get("signals", "")
+        if last and returns is not None:
             found.append(
-                {"kind": "label", "at": at, "bar": before, "until": record["bar"], "returns": values_digest(returns)}
+                {"kind": "label", "at": at, "bar": last, "until": record["bar"], "returns": values_digest(returns)}
             )
         digests = {name: values_digest(said["values"]) for name, said in record["features"].items()}
         body = {"bar": record["bar"], "bar_seconds": record["bar_seconds"], "symbols": record["symbols"]}
@@ -101,15 +103,10 @@ class ProofSide(Reader):
         return [float(v) for v in panel.values("returns")[row]]
 
     def _leave(self) -> None:
-        head = self.chain.head
-        line = json.dumps({"at": self.clock.now().isoformat(), "n": head.n, "digest": head.digest}).encode() + b"\n"
+        head, at = self.chain.head, max(self.clock.now().isoformat(), self.chain.written)
+        line = json.dumps({"at": at, "n": head.n, "digest": head.digest}).encode() + b"\n"
         for path in self._heads:
-            handle = open_regular(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-            try:
-                os.write(handle, line)
-                os.fsync(handle)
-            finally:
-                os.close(handle)
+            append_whole(path, line)
 
     def status(self) -> dict[str, Any]:
         """Its end."""

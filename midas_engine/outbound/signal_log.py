@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from midas_engine.errors import DocumentDamagedError
 from midas_engine.kb.atomic import sync_folder
-from midas_engine.regular import open_regular
+from midas_engine.outbound.appending import append_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -84,12 +84,7 @@ class SignalLog:
             for old in files[: -MOST_FILES + 1]:
                 old.unlink()
         fresh = not path.exists()
-        handle = open_regular(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-        try:
-            os.write(handle, canonical(record) + b"\n")
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        append_whole(path, canonical(record) + b"\n")
         if fresh:
             sync_folder(path.parent)
         self.sequence, self.head, self.bar = record["sequence"], record["digest"], str(record["bar"])

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from midas_engine.errors import MidasError, SettingsError
 from midas_engine.kb.atomic import atomic_write
 from midas_engine.monitor.worker import Worker
+from midas_engine.outbound.appending import append_whole
 from midas_engine.outbound.http_post import ask, refused
 from midas_engine.outbound.signal_log import canonical
 from midas_engine.outbound.signing import headers
@@ -129,15 +130,7 @@ class SignalFile(Reader):
 
     async def hand_over(self, record: dict[str, Any]) -> None:
         """Hand one over."""
-        await self.worker.submit(lambda: self._append(canonical(record) + b"\n"))
-
-    def _append(self, line: bytes) -> None:
-        handle = open_regular(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-        try:
-            os.write(handle, line)
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        await self.worker.submit(lambda: append_whole(self._path, canonical(record) + b"\n"))
 
 
 class SignalWebhook(Reader):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from midas_engine.events import AlertRaised, AlertResolved
 from midas_engine.jsonable import plain
+from midas_engine.outbound.appending import add_whole
 from midas_engine.regular import open_regular
 
 if TYPE_CHECKING:
@@ -74,9 +75,7 @@ class AlarmsFile:
     def _write(self) -> None:
         try:
             while self._waiting:
-                line = self._waiting[0]
-                if os.write(self._handle, line) != len(line):
-                    raise OSError("the disk took only a part of a line")
+                add_whole(self._handle, self._waiting[0])
                 self._waiting.popleft()
         except OSError as error:
             if not self._failing:

@@ -15,6 +15,16 @@ if TYPE_CHECKING:
 TABLES = ("events", "model_calls")
 
 
+def believed(now: datetime, newest: datetime | None) -> datetime:
+    """The present for judging ages: a clock that is years ahead must not let everything go in one night.
+
+    Args:
+        now: The clock's.
+        newest: When the newest bar closed; None: nothing is known but the clock.
+    """
+    return now if newest is None else min(now, newest + timedelta(days=1))
+
+
 def let_go(runs: Runs, journal: Journal | None, now: datetime, days: float, *, keep: str = "") -> dict[str, int]:
     """Remove what is older than so many days. Blocks; call it in a thread.
 
@@ -33,5 +43,5 @@ def let_go(runs: Runs, journal: Journal | None, now: datetime, days: float, *, k
     """
     gone = {"runs": runs.drop_before(now - timedelta(days=days), keep=keep)}
     if journal is not None:
-        gone |= journal.prune(dict.fromkeys(TABLES, float(days)))
+        gone |= journal.prune(dict.fromkeys(TABLES, float(days)), now=now)
     return gone

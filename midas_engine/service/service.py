@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from midas_engine.errors import LockTimeoutError, MidasError
+from midas_engine.market.instants import as_utc
 from midas_engine.runtime import Runtime
 from midas_engine.service.alarms import AlarmsFile
 from midas_engine.service.desk import CommandLine, Desk
@@ -15,7 +16,7 @@ from midas_engine.service.health import health_door
 from midas_engine.service.log import ServiceLog
 from midas_engine.service.place import ROLE
 from midas_engine.service.plan import check_doors
-from midas_engine.service.retention import let_go
+from midas_engine.service.retention import believed, let_go
 from midas_engine.service.runs import RunRecorder, Runs
 from midas_engine.service.vitals import Vitals
 from midas_engine.service.websocket import websocket_door
@@ -151,9 +152,10 @@ class Service:
         keep, kept = self._recorder.name if self._recorder is not None else "", self.plan.settings.service.keep_days
         while True:
             try:
-                await asyncio.to_thread(
-                    let_go, Runs(self.plan.place.runs), self.runtime.journal, self.runtime.clock.now(), kept, keep=keep
-                )
+                panel = self.runtime.panel
+                newest = None if panel is None or not panel.T else as_utc(panel.closes[-1])
+                now = believed(self.runtime.clock.now(), newest)
+                await asyncio.to_thread(let_go, Runs(self.plan.place.runs), self.runtime.journal, now, kept, keep=keep)
             except MidasError as error:
                 self.runtime.supervisor.fault("retention", f"what is old stays for now: {error.message}", error.hint)
             await self.runtime.clock.sleep(DAY_SECONDS)
