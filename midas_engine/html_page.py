@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 # Colours of plots; in the dark the whole picture is turned, so that both readings keep their contrast.
 INK, GOOD, BAD, SOFT = "#2b2d42", "#2a9d8f", "#c1121f", "#8d99ae"
+SIZE = (6.4, 3.2)
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #2b2d42; --page: #ffffff; --soft: #f1f3f5; --line: #d5dae1;
@@ -21,11 +22,13 @@ STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--page); max-width: 1080px;
   margin: 2em auto; padding: 0 1em; }
 h1 { font-size: 1.4em; margin-bottom: 0; } h2 { font-size: 1.1em; margin: 1.6em 0 0.3em; }
+h3 { font-size: 1em; margin: 1.2em 0 0.3em; } ul { padding-left: 1.2em; margin: 0.4em 0; }
 p.first { font-size: 1.15em; } code, pre { background: var(--soft); padding: 2px 5px; font-size: 0.9em; }
 pre { padding: 10px; overflow-x: auto; white-space: pre-wrap; }
 table { border-collapse: collapse; margin: 0.4em 0 1em; }
 td, th { padding: 2px 14px 2px 0; text-align: left; vertical-align: top; font-variant-numeric: tabular-nums; }
-td.n { text-align: right; } .pass { color: var(--good); } .fail { color: var(--bad); font-weight: 600; }
+td.n, th.n { text-align: right; } td.n { white-space: nowrap; }
+.pass { color: var(--good); } .fail { color: var(--bad); font-weight: 600; }
 .groups { columns: 2 420px; } .groups section { break-inside: avoid; }
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(420px, 1fr)); gap: 12px 24px; }
 figure { margin: 0; break-inside: avoid; } img { width: 100%; max-width: 760px; }
@@ -33,11 +36,11 @@ figcaption { color: var(--quiet); font-size: 0.9em; }
 @media (prefers-color-scheme: dark) {
   :root { --ink: #e3e6ea; --page: #12161c; --soft: #1c222b; --line: #333c48; --good: #57c7b8; --bad: #ff7b72;
     --quiet: #9aa4b1; }
-  img { filter: invert(0.88) hue-rotate(180deg); }
+  img { filter: invert(1) hue-rotate(180deg); mix-blend-mode: screen; }
 }
 @media print {
   :root { --ink: #000000; --page: #ffffff; --soft: #ffffff; --good: #1f7a70; --bad: #b3101c; --quiet: #444444; }
-  img { filter: none; } body { margin: 0; max-width: none; } h2 { break-after: avoid; }
+  img { filter: none; mix-blend-mode: normal; } body { margin: 0; max-width: none; } h2 { break-after: avoid; }
 }
 """
 
@@ -63,8 +66,22 @@ def picture(name: str, source: str, caption: str) -> str:
     return f'<figure><img alt="{html.escape(name)}" src="{source}"><figcaption>{words}</figcaption></figure>'
 
 
-def png(draw: Callable[[Axes, Any], None], figures: Any, size: tuple[float, float] = (6.4, 3.2)) -> str:
+def png(draw: Callable[[Axes, Any], None], figures: Any, size: tuple[float, float] = SIZE) -> str:
     """A drawn plot as a source of an image, on no background of its own."""
+    return "data:image/png;base64," + base64.b64encode(drawn(draw, figures, size, alone=False)).decode("ascii")
+
+
+def drawn(
+    draw: Callable[[Axes, Any], None], figures: Any, size: tuple[float, float] = SIZE, *, alone: bool = True
+) -> bytes:
+    """A plot as the bytes of a PNG.
+
+    Args:
+        draw: Draws `figures` on axes.
+        figures: What is drawn.
+        size: In inches.
+        alone: As a file of its own, on white: it is read on any ground.
+    """
     # Figure objects without pyplot: no global state, so pages can be drawn in threads.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -76,5 +93,5 @@ def png(draw: Callable[[Axes, Any], None], figures: Any, size: tuple[float, floa
     axes.tick_params(labelsize=8)
     draw(axes, figures)
     stream = io.BytesIO()
-    figure.savefig(stream, format="png", metadata={"Software": None}, transparent=True)
-    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
+    figure.savefig(stream, format="png", metadata={"Software": None}, transparent=not alone)
+    return stream.getvalue()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from midas_engine import events as ev
 from midas_engine.monitor.alerts.order import loudest_first
 from midas_engine.sentence import Money, Sentence, Standing, sentence
+from midas_tui.earned import Earned
 from midas_tui.session_view import STREAM_LINES, SessionView, TrialRow
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class Store:
         self.changed_documents: dict[str, None] = {}
         self.seen_events = 0
         self.answers = 0
+        self.earned = Earned()
         self._dirty: set[str] = set()
         self._criticals: list[Alert] = []
         self._kills: list[ev.FeatureMoved] = []

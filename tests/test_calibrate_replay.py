@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -211,7 +212,14 @@ def test_the_report_is_whole_and_small(tmp_path: Path) -> None:
         assert image.startswith(b"\x89PNG")
         assert len(image) < 80_000
     assert json.loads((report.parent / "figures.json").read_text()) == json.loads(json.dumps(to_dict(found)))
-    assert all(line.count("|") in (6, 10) for line in body.splitlines() if line.startswith("| 0.0"))
+    heads = re.findall(r"^## (.+)$", body, flags=re.MULTILINE)
+    assert heads == ["Do the promises hold", "What gets through that is noise", "What is found that is true",
+                     "How soon a death is noticed", "Pictures", "How it was measured"]  # fmt: skip
+    assert body.index(found.headline) < body.index("##")
+    rows = [line.split(" | ")[1:] for line in body.splitlines() if line.startswith("| noise among what")]
+    assert [row[0] for row in rows] == ["at most 10 %"]
+    html = (report.parent / "report.html").read_text()
+    assert (html.count("<figcaption>"), html.count("data:image/png")) == (4, 4)
 
 
 def test_workers_do_what_one_process_does_and_say_how_far_they_are(worker: Worker) -> None:

@@ -73,11 +73,13 @@ async def test_it_says_what_the_day_brought_with_plots_beside_it() -> None:
     day = raised.isoformat()
     assert report.path == f"reports/daily/{day}.md"
     assert base.texts[report.path] == report.markdown
+    html = base.files.pop(f"reports/daily/{day}.html").decode()
     assert sorted(base.files) == [f"reports/daily/{day}-{n}.png" for n in ("contribution", "evidence", "ic")]
     assert all(png.startswith(PNG) and len(png) > 5000 for png in base.files.values())
+    assert (html.count("data:image/png"), html.count("<figcaption>")) == (3, 3)
     assert f"![evidence]({day}-evidence.png)" in report.markdown
     cause = monitor.fleet.days.of(raised).diagnoses[0]["cause"]
-    assert f"| a | {cause} |" in report.markdown.split("## Diagnoses")[1]
+    assert f"| a | {cause.replace('_', ' ')} |" in report.markdown.split("## Diagnoses")[1]
     assert report.diagnoses == 1
     assert "| detector |" not in report.markdown.split("## Killed")[1]
     killed = monitor.generate_daily_report(monitor.clock.now().date())

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from helpers_tui import ScriptedRuntime, press, screen_text, scripted
+from helpers_tui import ScriptedRuntime, press, running, screen_text, scripted, until, write_market
 from midas_engine.book.build import NOTHING
 from midas_engine.book.figures import BookFigures
 from midas_engine.errors import DataError
 from midas_tui.screens.book import BookScreen
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from textual.pilot import Pilot
 
 SIZES = [(80, 24), (160, 45)]
 
@@ -74,3 +80,29 @@ async def test_r_measures_again() -> None:
         await pilot.pause()
         drawdown = next(line for line in screen_text(app).split("\n") if "Drawdown" in line)
         assert "unknown" in drawdown
+
+
+async def test_in_a_recording_the_book_is_the_one_that_the_sentence_speaks_of(tmp_path: Path) -> None:
+    async with running(tmp_path / "kb", write_market(tmp_path, days=45), replay=True, size=(160, 45)) as (app, pilot):
+        await press(pilot, "6")
+        await pilot.pause()
+        assert "the book is empty" not in screen_text(app)
+        await app.runtime.replay.seek(app.runtime.replay.total - 1)
+        await until(pilot, lambda: "bps in" in screen_text(app).partition("Net, on paper")[2])
+        money = app.store.earned.money
+        assert money is not None
+        text = screen_text(app)
+        assert f"{money.net_bps:+.0f} ± {money.se_bps:.0f} bps in {money.days} days" in text
+        if money.loses:
+            assert f"book lost {-money.net_bps:.0f} ± {money.se_bps:.0f} bps" in text
+        shares = [line for line in text.split("\n") if "33.3%" in line]
+        assert len(shares) == 3
+        assert all("[" in line for line in shares), "each with what it earned by itself, and its interval"
+        before = await _sentence(pilot, app)
+        await press(pilot, "1")
+        assert await _sentence(pilot, app) == before, "one truth in every mode"
+
+
+async def _sentence(pilot: Pilot[None], app: Any) -> str:
+    await pilot.pause()
+    return str(app.screen.query_one("#sentence").render())

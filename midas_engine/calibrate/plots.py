@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import math
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from midas_engine.html_page import BAD, GOOD, INK, SOFT, drawn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,32 +16,27 @@ if TYPE_CHECKING:
 
     from midas_engine.calibrate.figures import Calibration
 
-INK, GOOD, BAD, SOFT = "#2b2d42", "#2a9d8f", "#c1121f", "#8d99ae"
-
 PLOTS = {
-    "noise": "Score t of every noise candidate that was tried, and the session line. What leans to the right is "
-    "search: flips and variations of what looked good.",
-    "sessions": "The best score t of each noise session against the session line.",
-    "recall": "Share of planted features that pass, with 90 % intervals.",
-    "days": "Days from the death of a planted feature to the alarm, with 90 % intervals.",
+    "noise": "Every try on targets that nothing can foresee. What leans to the right of the curve is search: flips and "
+    "variations of what looked good; the line is drawn far enough out for that.",
+    "sessions": "The luckiest try of each such session. One above the line would have come to a sealed look.",
+    "recall": "How much a true signal must be worth to be found here. Bars are 90 % intervals; what lies between two "
+    "lines is what those gates cost.",
+    "days": "How long a dead feature goes on trading. Dots were measured, the dotted line is what the monitor says "
+    "before; where they agree its gauge can be trusted.",
 }
+TITLES = {
+    "noise": "Score t of noise",
+    "sessions": "Best t of each noise session",
+    "recall": "Share of true features found",
+    "days": "Days to the alarm",
+}
+SIZE = (6.4, 3.0)
 
 
-def draw(name: str, found: Calibration) -> bytes:
-    """One of `PLOTS` as a PNG."""
-    # Figure objects without pyplot: no global state.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6.4, 3.0), dpi=100, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(labelsize=8)
-    _DRAW[name](axes, found)
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", metadata={"Software": None})
-    return stream.getvalue()
+def plots_of(found: Calibration) -> dict[str, bytes]:
+    """Every plot, by the name of its file."""
+    return {f"{name}.png": drawn(draw, found, SIZE) for name, draw in _DRAW.items()}
 
 
 def _noise(axes: Axes, found: Calibration) -> None:
@@ -49,7 +45,8 @@ def _noise(axes: Axes, found: Calibration) -> None:
     grid = np.linspace(-6, 6, 200)
     axes.plot(grid, np.exp(-grid * grid / 2) / math.sqrt(2 * math.pi), color=INK, linewidth=1, label="standard normal")
     axes.axvline(found.line_t, color=BAD, linewidth=1, label=f"session line {found.line_t:.2f}")
-    axes.set_title(f"{scores.size:,} noise candidates", fontsize=10)
+    axes.set_title(f"{TITLES['noise']}, {scores.size:,} tries", fontsize=10)
+    axes.set_yticks([])
     axes.set_xlabel("score t", fontsize=8)
     axes.legend(fontsize=7, frameon=False)
 
@@ -59,7 +56,9 @@ def _sessions(axes: Axes, found: Calibration) -> None:
     colours = [BAD if t > found.line_t else SOFT for t in best]
     axes.bar(range(best.size), best, color=colours)
     axes.axhline(found.line_t, color=BAD, linewidth=1)
-    axes.set_title("Best t of each noise session, sorted", fontsize=10)
+    axes.text(0.0, found.line_t, f"session line {found.line_t:.2f}", fontsize=7, color=BAD, va="bottom")
+    axes.set_ylabel("score t", fontsize=8)
+    axes.set_title(f"{TITLES['sessions']}, sorted", fontsize=10)
     axes.set_xticks([])
 
 
@@ -76,7 +75,8 @@ def _recall(axes: Axes, found: Calibration) -> None:
             axes.errorbar(x, values, yerr=np.maximum(errors, 0.0), fmt="o-", color=colour, capsize=3, label=name)
     axes.set_ylim(-0.03, 1.03)
     axes.set_xlabel("planted rank IC", fontsize=8)
-    axes.set_title("Share found", fontsize=10)
+    axes.set_ylabel("share", fontsize=8)
+    axes.set_title(TITLES["recall"], fontsize=10)
     if found.recall:
         axes.legend(fontsize=7, frameon=False)
 
@@ -95,7 +95,8 @@ def _days(axes: Axes, found: Calibration) -> None:
             axes.plot(x, [r[2] for r in rows], ":", color=colour, linewidth=1, label=f"{name}, gauge")
     axes.set_ylim(bottom=0.0)
     axes.set_xlabel("rank IC while alive", fontsize=8)
-    axes.set_title("Days to the alarm", fontsize=10)
+    axes.set_ylabel("days", fontsize=8)
+    axes.set_title(TITLES["days"], fontsize=10)
     if axes.get_legend_handles_labels()[0]:
         axes.legend(fontsize=7, frameon=False)
 

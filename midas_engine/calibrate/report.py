@@ -25,7 +25,7 @@ def text(found: Calibration) -> str:
         "Promoted at the first sealed look, or graduated from shadow after so many days (share [90 %])",
     ]
     lines += [f"  {' '.join(row)}" for row in _padded([_SHADOW_HEAD, *(_shadow_row(r) for r in found.recall)])]
-    lines += ["", *_notes(found)]
+    lines += ["", *notes(found)]
     return "\n".join(lines)
 
 
@@ -108,7 +108,8 @@ def _noise_lines(found: Calibration) -> list[str]:
     return lines
 
 
-def _notes(found: Calibration) -> list[str]:
+def notes(found: Calibration) -> list[str]:
+    """What was replayed, how to read it, and what could not be replayed."""
     how = (
         f"{found.sessions} sessions on targets that nothing can foresee and {found.planted_sessions} with one planted "
         f"signal, by the proposer '{found.proposer}', {found.planned_trials} trials planned each"
@@ -134,70 +135,16 @@ def to_dict(found: Calibration) -> dict[str, Any]:
 
 
 def write_report(found: Calibration, folder: str | Path) -> Path:
-    """Write `report.md`, its plots and `figures.json` into `folder`; returns the report's path."""
-    from midas_engine.calibrate.plots import PLOTS, draw
+    """Write `report.md`, its plots, the same as one page and `figures.json` into `folder`; gives the report's path."""
+    from midas_engine.calibrate.document import markdown
+    from midas_engine.calibrate.plots import plots_of
+    from midas_engine.markdown_page import write_page
 
     place = Path(folder)
     place.mkdir(parents=True, exist_ok=True)
-    for name in PLOTS:
-        (place / f"{name}.png").write_bytes(draw(name, found))
+    words, plots = markdown(found, notes(found)), plots_of(found)
     (place / "figures.json").write_text(json.dumps(to_dict(found), indent=1, allow_nan=False) + "\n", encoding="utf-8")
     report = place / "report.md"
-    report.write_text(_markdown(found), encoding="utf-8")
+    write_page(words, plots, report)
+    write_page(words, plots, place / "report.html")
     return report
-
-
-def _markdown(found: Calibration) -> str:
-    from midas_engine.calibrate.plots import PLOTS
-
-    alarms, session = found.alarms_per_year, found.noise_per_session
-    rows: list[tuple[str, Figure]] = [
-        ("noise promoted per 1,000 candidates", found.noise_per_1000),
-        ("noise through the research gates alone, per 1,000", found.noise_research_per_1000),
-        *((f"noise promoted per 1,000, {kind} targets", f) for kind, f in found.by_kind.items()),
-        ("share of noise sessions that promoted anything", session),
-        ("share of planted sessions that found the feature", found.found),
-        ("share of noise among promoted features", found.noise_share),
-        ("share of noise promoted or graduated in 180 days, where it came to a sealed look", found.noise_graduated),
-        ("false alarms per feature-year", alarms),
-    ]
-    lines = ["# How often Midas is fooled on this data", "", f"**{found.headline}**", ""]
-    lines += ["| | measured | 90 % interval | counted |", "| --- | --- | --- | --- |"]
-    lines += [
-        f"| {name} | {f.value:.3g} | {f.low:.3g} to {f.high:.3g} | {f.hits} of {f.tries:,.4g} |"
-        for name, f in rows
-        if f.tries
-    ]
-    if found.recall:
-        lines += ["", "## Planted features", "", f"| {' | '.join(_HEAD)} |", f"|{' --- |' * len(_HEAD)}"]
-        lines += [f"| {' | '.join(_row(r))} |" for r in found.recall]
-        lines += [
-            "",
-            "Promoted at the first sealed look, or graduated from shadow after so many days:",
-            "",
-        ]
-        lines += [f"| {' | '.join(_SHADOW_HEAD)} |", f"|{' --- |' * len(_SHADOW_HEAD)}"]
-        lines += [f"| {' | '.join(_shadow_row(r))} |" for r in found.recall]
-    for name, caption in PLOTS.items():
-        lines += ["", f"![{caption}]({name}.png)", "", caption]
-    lines += ["", "## How it was measured", "", *_notes(found), "", _METHOD]
-    return "\n".join(lines) + "\n"
-
-
-_METHOD = """\
-* Features are computed on the real data. What they should foresee is exchanged: *sign-flipped* multiplies every bar's
-  returns, all symbols together, by a fair coin; *block-shuffled* puts weeks in another order and deals the symbols'
-  returns of each week to other symbols, after taking out each symbol's mean. Volatility, its clusters and what symbols
-  share stay as they are.
-* Sessions are whole ones: the screened family and its test (of fewer raw expressions than a real session screens, on
-  which the test's level does not depend), proposer, refinement, six agents at the session line, one look at the sealed
-  part charged to a fresh ledger. Recall of planted features is counted along a stream of looks, not at a fresh ledger's
-  first one alone: features are drawn in lifetimes of 20 sessions, with the lost looks that noise was seen to take.
-* A planted feature adds strength x volatility x its normal score to a sign-flipped target, so that its rank IC is what
-  the table says. Features with less memory than the half-life gate asks are planted only where there are no others: the
-  gate is there to refuse them.
-* Shadow: what falls short at its look and is sound goes on over later bars, by the monitor's score and its e-process.
-  They are weeks of the research part drawn with replacement, with fresh coins and the same effect; the sealed bars
-  lend them nothing. Noise is looked at whatever research said, at the first level of a lifetime.
-* The detectors are the monitor's own. Their reference is measured on the first third of the stream; over the rest each
-  feature lives (false alarms) and dies at six moments in two ways (days)."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from midas_engine.demo.world import GOAL, likeness
+from midas_engine.sentence import share_of_gate
 from midas_engine.text import markdown_cell, number
 
 if TYPE_CHECKING:
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from midas_engine.demo.result import DemoResult
     from midas_engine.demo.world import World
     from midas_engine.market.synthetic import PlantedFeature
-    from midas_engine.models import FeatureRecord
+    from midas_engine.models import FeatureMetrics, FeatureRecord
     from midas_engine.settings import Settings
 
 
@@ -22,6 +24,7 @@ def render(result: DemoResult, world: World, settings: Settings) -> str:
     """The report as Markdown. It holds no wall-clock time: the same seed gives the same bytes."""
     parts = [
         "# Midas demo report\n",
+        f"**{first_sentences(result, world)}**\n",
         "One discovery session and one monitoring session on a synthetic market whose truth is known.",
         "Nothing in the sessions knows the truth; this page compares afterwards.\n",
         f"Repeat it: `midas demo --seed {settings.seed}`. The same seed gives the same page (local researcher).\n",
@@ -31,6 +34,34 @@ def render(result: DemoResult, world: World, settings: Settings) -> str:
         *_closing(result),
     ]
     return "\n".join(parts)
+
+
+def first_sentences(result: DemoResult, world: World) -> str:
+    """What was found of what was planted, what died and when it was noticed, and how often it was wrong."""
+    story, tried = result.story, len(result.scored)
+    parts = [f"{len(result.found)} of {tried} expressions were accepted" if tried else "no expression could be scored"]
+    if result.found:
+        values = [world.values(record.expression) for record in result.found]
+        alike = [(max(likeness(v, world.values(f.expression)) for v in values), f.name) for f in world.planted]
+        nearest, name = max(alike)
+        parts[0] += f", the best of them {nearest:+.2f} correlated with the planted {name}"
+    delays = [(f.name, _called_after(story, world, f)) for f in world.mortal()]
+    told = [f"{name} after {days:.1f} days" for name, days in delays if days is not None]
+    missed = [name for name, days in delays if days is None]
+    if told:
+        parts.append(f"{len(told)} of {len(delays)} planted deaths were noticed, {' and '.join(told)}")
+    if missed:
+        parts.append(f"the death of {' and '.join(missed)} was not noticed")
+    false, years = _false_alarms(story, world)
+    parts.append(f"{false} of the healthy features were called dead in {years:.2f} feature-years")
+    return "; ".join(parts) + "."
+
+
+def _called_after(story: Story, world: World, feature: PlantedFeature) -> float | None:
+    """Days from a planted change to the call; None where it was not called."""
+    changed = feature.changes_at or 0
+    bars = [m.bar - changed for m in story.moments if m.feature == feature.name and m.called and m.bar >= changed]
+    return min(bars) * world.panel.hours_per_bar / 24 if bars else None
 
 
 # -- the market ----------------------------------------------------------------------------------
@@ -67,7 +98,7 @@ def _discovery(result: DemoResult, world: World, settings: Settings) -> Iterator
     saved = {record.expression for record in result.found}
     rows = []
     for e in result.scored:
-        refused = [a.agent for a in e.agents if not a.passed]
+        refused = [_words(a.agent) for a in e.agents if not a.passed]
         verdict = "repeat" if e.repeated else "accepted" if e.expression in saved else ", ".join(refused)
         rows.append([e.name, f"`{e.expression}`", f"{e.rank_ic:+.4f}", f"{e.score_t:+.2f}", verdict or "not confirmed"])
     yield _table(("name", "expression", "rank IC", "t", "refused by"), rows)
@@ -93,7 +124,7 @@ def _candidate(record: FeatureRecord, world: World) -> Iterator[str]:
         for part, prefix in (("research", ""), ("sealed", "sealed_"))
         if f"{prefix}score_t" in m
     ]  # fmt: skip
-    yield _table(("part", "rank IC", "t", "net bps per bar", "bars"), rows)
+    yield _table(("part", "rank IC", "t", "after costs, bps a bar", "bars"), rows)
     promise = record.expected_score
     if promise is not None:
         yield f"Promised score for live bars, shrunk by 0.7: {promise:+.4f}.\n"
@@ -120,25 +151,30 @@ def _life(result: DemoResult, world: World) -> Iterator[str]:
             m.status,
             "-" if m.expected_score is None else f"{m.expected_score:+.4f}",
             f"{_number(m.ic_30d.value, 3, sign=True)} ± {_number(m.ic_30d.se, 3)}",
+            _evidence(m),
             _number(m.slippage_ratio, 2),
             _number(m.days_to_detect_drop, 1),
             _number(m.false_alarms_per_year, 2),
         ]
         for m in story.metrics
     ]
-    head = ("feature", "origin", "state at the end", "promised", "IC 30 d", "slippage ratio", "days to notice death",
+    head = ("feature", "origin", "state at the end", "promised score", "IC 30 d ± s.e.", "way to the alarm",
+            "slippage over expected", "days to notice death",
             "false alarms a year")  # fmt: skip
     yield _table(head, rows)
     yield from _happened(story, world)
     yield "### Was it noticed?\n"
     yield _table(("planted change", "on", "called", "after", "killed", "after"), _noticed(story, world))
-    yield _false_alarms(story, world)
+    false, years = _false_alarms(story, world)
+    yield f"Calls on features that were healthy: {false} in {years:.2f} feature-years; one a year is promised.\n"
     if story.told:
         yield f"The `on_kill` callback was called for: {', '.join(story.told)}.\n"
     if story.diagnoses:
         yield "### Diagnoses\n"
-        rows = [[d.feature, d.cause, f"{d.confidence:.2f}", markdown_cell(d.root_cause)] for d in story.diagnoses]
-        yield _table(("feature", "cause", "confidence", "explanation"), rows)
+        rows = [
+            [d.feature, _words(d.cause), f"{d.confidence:.0%}", markdown_cell(d.root_cause)] for d in story.diagnoses
+        ]
+        yield _table(("feature", "cause", "chance", "explanation"), rows)
 
 
 def _happened(story: Story, world: World) -> Iterator[str]:
@@ -156,7 +192,7 @@ def _happened(story: Story, world: World) -> Iterator[str]:
             kind = (m.alert.alert_type, str(m.alert.severity))
             counts[kind] = counts.get(kind, 0) + 1
     if counts:
-        told = ", ".join(f"{n} {kind} ({severity})" for (kind, severity), n in sorted(counts.items()))
+        told = ", ".join(f"{n} {_words(kind)} ({severity})" for (kind, severity), n in sorted(counts.items()))
         yield (
             f"Beside these the original's threshold rules spoke: {told}. They are shown; a ratio of two\n"
             "noisy correlations has no false-alarm rate, so that none of them starts a diagnosis or a kill.\n"
@@ -179,13 +215,14 @@ def _noticed(story: Story, world: World) -> list[list[str]]:
     return rows
 
 
-def _false_alarms(story: Story, world: World) -> str:
+def _false_alarms(story: Story, world: World) -> tuple[int, float]:
+    """Calls on features that were healthy, and over how many feature-years."""
     changes = {f.name: f.changes_at or world.panel.T for f in world.mortal()}
     healthy_until = {m.feature: changes.get(m.feature, world.panel.T) for m in story.metrics}
     false = [m for m in story.moments if m.called and m.bar < healthy_until.get(m.feature, 0)]
     bars = sum(until - world.searched for until in healthy_until.values())
     years = bars * world.panel.hours_per_bar / (24 * 365)
-    return f"Calls on features that were healthy: {len(false)} in {years:.2f} feature-years; one a year is promised.\n"
+    return len(false), years
 
 
 def _closing(result: DemoResult) -> Iterator[str]:
@@ -200,6 +237,15 @@ def _closing(result: DemoResult) -> Iterator[str]:
 
 
 # -- text ----------------------------------------------------------------------------------------
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _evidence(m: FeatureMetrics) -> str:
+    share = share_of_gate(m)
+    return "n/a" if math.isnan(share) else f"{share:.0%}"
 
 
 def _day(world: World, bar: int) -> str:

@@ -11,7 +11,6 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widgets import Input, Static
 
-from midas_engine.sentence import Money
 from midas_tui.formats import clock_time
 from midas_tui.keys import footer_hints, live_keys
 from midas_tui.page import LIVE_HINT, Page
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.widget import Widget
 
+    from midas_engine.sentence import Money
     from midas_tui.runtime_protocol import RuntimePort
     from midas_tui.shell.shell import HasShell, Shell
     from midas_tui.store import Store
@@ -57,8 +57,6 @@ class ModeScreen(Page):
         super().__init__()
         self.needle = ""
         self._filtering: Widget | None = None
-        self._asked_money: object = None
-        self._earned: Money | None = None
 
     @property
     def shell(self) -> Shell:
@@ -184,13 +182,9 @@ class ModeScreen(Page):
         self.shell.title.show(found.short)
 
     def _money(self) -> Money | None:
-        """What the book earned; asked once a day of bars, for it reads the whole history."""
-        bar, answers = self.store.bar, self.store.answers
-        asked = (bar.at.date() if bar is not None else None, answers if self._earned is None else None)
-        if self.runtime is not None and bar is not None and asked != self._asked_money:
-            axis = self.runtime.queries.timeline()
-            self._asked_money, self._earned = asked, Money.of(axis.at, axis.net_bps) if axis is not None else None
-        return self._earned
+        """What the book earned."""
+        store = self.store
+        return store.earned.at(self.runtime, store.bar.at if store.bar is not None else None, store.answers)
 
     def _now(self) -> datetime | None:
         store, runtime = self.store, self.runtime

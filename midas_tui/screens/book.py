@@ -11,6 +11,7 @@ from midas_engine.book.rows import HEAD, member_rows, summary_rows
 from midas_engine.errors import MidasError
 from midas_engine.jsonable import plain
 from midas_tui.screens.base import ModeScreen
+from midas_tui.screens.paper_book import member_lines, whole_lines
 from midas_tui.widgets.columns import REST
 from midas_tui.widgets.line_table import Cell, Column, LineTable
 from midas_tui.widgets.titles import entitle
@@ -54,6 +55,7 @@ class BookScreen(ModeScreen):
     def __init__(self) -> None:
         super().__init__()
         self._book: BookFigures | None = None
+        self._paper: tuple[object, ...] | None = None
 
     def compose_body(self) -> ComposeResult:
         """Members and figures."""
@@ -73,6 +75,10 @@ class BookScreen(ModeScreen):
 
     def flush(self, topics: set[str]) -> None:
         """Measure when the pipeline may have changed; draw what is known."""
+        if self.runtime is not None and self.runtime.mode == "REPLAY":
+            if topics & {"all", "bar", "metrics"}:
+                self._draw_paper()
+            return
         if topics & {"all", "pipeline"} and self.runtime is not None:
             in_worker(self, partial(self._measure, again=False), "book", exclusive=True)
         self._draw()
@@ -88,6 +94,23 @@ class BookScreen(ModeScreen):
             self._book = None
             self.query_one("#members", LineTable).say_when_empty(f"the book is unknown: {error}")
         self._draw()
+
+    def _draw_paper(self) -> None:
+        """In a recording: the book that the sentence on top speaks of, told as often as that is."""
+        members, figures = self.query_one("#members", LineTable), self.query_one("#figures", LineTable)
+        asked = (
+            self.store.earned.asked,
+            frozenset((m.feature, m.status) for m in self.store.metrics.values()),
+            self.needle,
+        )
+        if self.runtime is None or asked == self._paper:
+            return
+        self._paper = asked
+        rows = member_lines(self.runtime.queries, self.store.metrics)
+        members.say_when_empty(f"no member matches {self.needle}" if rows else "no bar has been played yet")
+        members.set_rows([row for row in rows if not self.needle or self.needle in row[0].lower()])
+        entitle(members, self.chip("book on paper", f", {len(rows)} members" if rows else ""))
+        figures.set_rows(whole_lines(self.store.earned.money, len(rows)))
 
     def _draw(self) -> None:
         book, members, figures = (
@@ -132,7 +155,11 @@ class BookScreen(ModeScreen):
         figures.set_rows(lines)
 
     def action_measure(self) -> None:
-        """Measure again, on the data as it is now."""
+        """Measure again, on the data as it is now; a recording's is always that of its clock."""
+        if self.runtime is not None and self.runtime.mode == "REPLAY":
+            self._paper = None
+            self.flush({"all"})
+            return
         in_worker(self, partial(self._measure, again=True), "book", exclusive=True)
 
     def under_cursor(self) -> tuple[str, dict[str, Any] | None]:

@@ -131,7 +131,7 @@ def _remembers(runtime: RuntimePort) -> bool:
 
 
 def _content(brief: Brief) -> Content:
-    parts: list[tuple[str, str] | str] = []
+    parts: list[tuple[str, str] | str] = [f"{clean(brief.headline, newlines=False)}\n\n"]
     for sentence in brief.sentences:
         parts += [(f"{clean(sentence.text, newlines=False)}\n", _ROLES.get(sentence.severity, ""))]
         figures = clean(_figures(sentence.figures), newlines=False)

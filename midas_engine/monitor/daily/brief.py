@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from midas_engine.durations import duration
 from midas_engine.errors import MonitorError, SettingsError
 from midas_engine.events import FaultReported, ShadowProposal
-from midas_engine.models import Severity
+from midas_engine.models import AlertStatus, Severity
 from midas_engine.monitor.daily.saved import saved_fleets
-from midas_engine.text import number
+from midas_engine.text import markdown_cell, number
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -36,13 +36,20 @@ _DONE |= {"rollback": "rolled back", "save": "saved as candidates", "book": "pro
 class Sentence:
     """One thing that changed, in words, with its figures; `severity` says how loud it is.
 
-    `setting`: it is of whole days, and true whether anything happened or not.
+    Attributes:
+        setting: It is of whole days, and true whether anything happened or not.
+        group: What it is about; sentences of one group stand together.
+        short: A few words of it for the headline.
+        needs: How many things in it wait for a person.
     """
 
     text: str
     figures: dict[str, Any] = field(default_factory=dict)
     severity: str = "info"
     setting: bool = False
+    group: str = "Else"
+    short: str = ""
+    needs: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +66,39 @@ class Brief:
         return not all(s.setting for s in self.sentences)
 
     @property
-    def text(self) -> str:
-        """As lines, for a person."""
+    def headline(self) -> str:
+        """All of it in one sentence, the loudest first."""
         head = f"Since {self.since:%Y-%m-%d %H:%M} UTC"
         if not self.sentences:
             return f"{head} nothing changed that is on record."
-        return "\n".join([f"{head}:", *(f"- {s.text}" for s in self.sentences)])
+        waiting = sum(s.needs for s in self.sentences)
+        needs = f"{waiting} {'needs' if waiting == 1 else 'need'} you" if waiting else "nothing needs you"
+        return f"{head}: {'; '.join([*(s.short for s in self.sentences if s.short), needs])}."
+
+    @property
+    def groups(self) -> dict[str, list[Sentence]]:
+        """The sentences by what they are about, the loudest group first."""
+        found: dict[str, list[Sentence]] = {}
+        for sentence in self.sentences:
+            found.setdefault(sentence.group, []).append(sentence)
+        return found
+
+    @property
+    def text(self) -> str:
+        """As lines, for a person."""
+        lines = [self.headline]
+        for group, sentences in self.groups.items():
+            lines += ["", group, *(f"- {s.text}" for s in sentences)]
+        return "\n".join(lines)
+
+    @property
+    def markdown(self) -> str:
+        """As a document."""
+        lines = [f"# Midas brief, {self.since:%Y-%m-%d %H:%M} to {self.until:%Y-%m-%d %H:%M} (UTC)", ""]
+        lines += [f"**{markdown_cell(self.headline)}**"]
+        for group, sentences in self.groups.items():
+            lines += ["", f"## {group}", "", *(f"- {markdown_cell(s.text)}" for s in sentences)]
+        return "\n".join(lines) + "\n"
 
 
 def read_since(text: str, now: datetime) -> datetime:
@@ -126,12 +160,17 @@ def _kills(kb: KnowledgeBase, since: datetime, until: datetime) -> list[Sentence
     fell = [k for k in state.kills.values() if since <= datetime.fromisoformat(k.at) <= until]
     found = []
     if state.damage:
-        found.append(Sentence(f"The kill file is damaged: {state.damage}.", {"damage": state.damage}, "critical"))
+        text = f"The kill file is damaged: {state.damage}."
+        short = "the kill file is damaged"
+        found.append(Sentence(text, {"damage": state.damage}, "critical", group="Stopped", short=short, needs=1))
     if fell:
         untold = sum(not k.told for k in fell)
         ids = {k.feature: k.id for k in fell}
         text = f"{len(fell)} kill(s): {_listed(ids)}; the first because: {fell[0].reason or 'no reason was given'}."
-        found.append(Sentence(text, {"kills": len(fell), "ids": ids, "callback_not_returned": untold}, "critical"))
+        text += f" {untold} of them: the callback has not returned yet." if untold else ""
+        figures = {"kills": len(fell), "ids": ids, "callback_not_returned": untold}
+        short = f"{len(fell)} killed ({_listed(ids)})"
+        found.append(Sentence(text, figures, "critical", group="Stopped", short=short, needs=untold))
     return found
 
 
@@ -142,7 +181,10 @@ def _moves(actions: Sequence[Action]) -> list[Sentence]:
             by_action.setdefault(action.action, []).append(action.feature)
     return [
         Sentence(
-            f"{len(names)} {_DONE.get(action, action)}: {_listed(names)}.", {action: len(names), "features": names}
+            f"{len(names)} {_DONE.get(action, action)}: {_listed(names)}.",
+            {action: len(names), "features": names},
+            group="Pipeline",
+            short=f"{len(names)} {_DONE.get(action, action)}",
         )
         for action, names in by_action.items()
     ]
@@ -171,11 +213,15 @@ def _alerts(alerts: dict[str, Alert], gone: Collection[str]) -> list[Sentence]:
         running = [a for a in loud if a.active and a.feature not in gone]
         kinds = Counter(a.alert_type for a in loud)
         incidents = len({a.incident or a.id for a in loud})
-        what = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
+        what = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in kinds.most_common())
         text = f"{len(loud)} {severity.value} alert(s) in {incidents} incident(s): {what}; {len(running)} still run"
         text += f" ({_listed(a.feature for a in running)})." if running else "."
+        newest = max(loud, key=lambda a: (a.raised_at, a.id))
+        text += f" The newest: {newest.feature}: {newest.message}."
         figures = {"alerts": len(loud), "incidents": incidents, "running": len(running), "ids": [a.id for a in loud]}
-        found.append(Sentence(text, figures, severity.value))
+        open_ = sum(a.status is AlertStatus.OPEN for a in running) if severity is Severity.CRITICAL else 0
+        short = f"{len(loud)} {severity.value}, {len(running)} of them still {'runs' if len(running) == 1 else 'run'}"
+        found.append(Sentence(text, figures, severity.value, group="Alarms", short=short, needs=open_))
     return found
 
 
@@ -188,16 +234,25 @@ def _bars(days: dict[str, Day]) -> list[Sentence]:
     first, last = next(iter(seen)), next(reversed(seen))
     when = first if first == last else f"{first} to {last}"
     text = f"On the UTC days {when} the monitor saw {bars} bar(s) and missed {missing}; the features made "
-    text += f"{number(net, 1, sign=True)} bps after costs ({number(gross, 1, sign=True)} before)."
+    text += f"{number(net, 1, sign=True)} bps after costs ({number(gross, 1, sign=True)} before)"
+    text += ": trading took more than they earned." if gross > 0.0 > net else "."
+    short = f"{number(net, 1, sign=True)} bps after costs on {when}"
+    short += f", {missing} bar(s) missing" if missing else ""
     figures = {"bars": bars, "missing": missing, "net_bps": net, "gross_bps": gross, "days": list(seen)}
-    return [Sentence(text, figures, "warning" if missing else "info", setting=True)]
+    severity = "warning" if missing else "info"
+    return [Sentence(text, figures, severity, setting=True, group="Money and bars", short=short)]
 
 
 def _proposals(journal: Journal, since: datetime, until: datetime) -> list[Sentence]:
     events = [e for e in journal.events(ShadowProposal, since=since, until=until) if isinstance(e, ShadowProposal)]
     return [
         Sentence(
-            f"{e.feature} in shadow waits for you: {e.action}, for {e.reason}.", {"at": e.at.isoformat()}, "warning"
+            f"{e.feature} in shadow waits for you: {e.action}, for {e.reason}.",
+            {"at": e.at.isoformat()},
+            "warning",
+            group="Shadow",
+            short=f"{e.feature} in shadow: {e.action}?",
+            needs=1,
         )
         for e in events
     ]
@@ -213,7 +268,9 @@ def _sessions(journal: Journal, since: datetime, until: datetime) -> list[Senten
         f"{len(rows)} discovery session(s) with {accepted} candidate(s) accepted; {calls} model call(s), {usd:.2f} USD."
     )
     ids = [row.key for row in rows]
-    return [Sentence(text, {"sessions": ids, "accepted": accepted, "model_calls": calls, "model_usd": usd})]
+    figures = {"sessions": ids, "accepted": accepted, "model_calls": calls, "model_usd": usd}
+    short = f"{accepted} accepted in {len(rows)} session(s)" if rows else f"{usd:.2f} USD for models"
+    return [Sentence(text, figures, group="Research", short=short)]
 
 
 def _faults(journal: Journal, since: datetime, until: datetime) -> list[Sentence]:
@@ -225,5 +282,6 @@ def _faults(journal: Journal, since: datetime, until: datetime) -> list[Sentence
             places = Counter(e.where for e in told)
             listed = ", ".join(f"{count} of {where}" for where, count in places.most_common(_NAMED))
             text = f"{len(told)} fault(s) were survived ({listed}); the last: {told[-1].message[:160]}"
-            found.append(Sentence(text, {"faults": len(told), "by_part": dict(places)}, severity))
+            figures, short = {"faults": len(told), "by_part": dict(places)}, f"{len(told)} fault(s) survived"
+            found.append(Sentence(text, figures, severity, group="Faults", short=short))
     return found

@@ -46,6 +46,7 @@ class DayFacts:
         moves: Moves in the pipeline on that day, as (time, feature, action, actor, reason).
         history: Recent bars of a few features, for the plots.
         book: The section on the book of all deployed features, in Markdown; empty where nobody measures one.
+        earlier: What whole days before it earned after costs, bps, oldest first.
     """
 
     day: date
@@ -55,6 +56,7 @@ class DayFacts:
     moves: tuple[tuple[str, ...], ...] = ()
     history: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     book: str = ""
+    earlier: tuple[float, ...] = ()
 
 
 def gather(fleet: Fleet, kills: Iterable[KillRecord], day: date | str, moves: Iterable[Move] = ()) -> DayFacts:
@@ -67,7 +69,10 @@ def gather(fleet: Fleet, kills: Iterable[KillRecord], day: date | str, moves: It
         metrics = [fleet.metrics(name, fleet.last_bar) for name in fleet.names]
         history = {name: fleet.engine.history(name) for name in fleet.names[:PLOTTED]}
     fallen = tuple(r for r in kills if r.at[:10] == when.isoformat())
-    return with_moves(DayFacts(when, ledger, tuple(metrics), fallen, history=history), moves)
+    kept = sorted(d for d in fleet.days.days if d < when.isoformat())
+    # the first day that is kept may have begun before the monitor did
+    before = tuple(day.net_bps for day in (fleet.days.of(date.fromisoformat(d)) for d in kept[1:]) if day.bars)
+    return with_moves(DayFacts(when, ledger, tuple(metrics), fallen, history=history, earlier=before), moves)
 
 
 def with_moves(facts: DayFacts, moves: Iterable[Move]) -> DayFacts:

@@ -2,43 +2,32 @@
 
 from __future__ import annotations
 
-import io
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from midas_engine.html_page import BAD, GOOD, INK, SOFT, drawn
+from midas_engine.sentence import share_of_gate
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from matplotlib.axes import Axes
 
     from midas_engine.monitor.daily.facts import DayFacts
 
-INK, GOOD, BAD, SOFT = "#2b2d42", "#2a9d8f", "#c1121f", "#8d99ae"
+SIZE = (8.0, 3.6)
 BARS_SHOWN = 40
+LEAST_ROWS = 4
+# From here on the evidence is drawn as near its line.
+NEAR = 0.8
 
 
 def day_plots(facts: DayFacts) -> dict[str, bytes]:
     """PNG files by name; a plot without anything to show is left out."""
     found = {name: draw for name, (wanted, draw) in _PLOTS.items() if wanted(facts)}
-    return {name: _png(draw, facts) for name, draw in found.items()}
-
-
-def _png(draw: Callable[[Axes, DayFacts], None], facts: DayFacts) -> bytes:
-    # the object interface: pyplot keeps global state and may want a screen
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8, 3.6), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    draw(axes, facts)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    out = io.BytesIO()
-    figure.savefig(out, format="png", dpi=110, metadata={"Software": "Midas"})
-    return out.getvalue()
+    return {name: drawn(draw, facts, SIZE) for name, draw in found.items()}
 
 
 def _contribution(axes: Axes, facts: DayFacts) -> None:
@@ -49,35 +38,52 @@ def _contribution(axes: Axes, facts: DayFacts) -> None:
     net = np.array([pair[1] for _, pair in shown])
     axes.barh(place, [pair[0] for _, pair in shown], color=SOFT, height=0.7, label="gross")
     axes.barh(place, net, color=np.where(net < 0, BAD, GOOD).tolist(), height=0.35, label="net of costs")
-    axes.set_yticks(place, [_plain(name) for name, _ in shown], fontsize=8)
+    _rows(axes, [name for name, _ in shown])
     axes.axvline(0, color=INK, linewidth=0.8)
-    axes.set_xlabel("bps")
-    axes.set_title(f"Contribution of {facts.day.isoformat()} (UTC): gross wide, net narrow", fontsize=10)
+    axes.set_xlabel("bps of the day, before costs (wide) and after (narrow)", fontsize=8)
+    axes.set_title(f"What each feature earned on {facts.day.isoformat()} (UTC)", fontsize=10)
 
 
 def _evidence(axes: Axes, facts: DayFacts) -> None:
-    ranked = sorted((m for m in facts.metrics if math.isfinite(m.decay_log_s)), key=lambda m: m.decay_log_s)
-    shown = ranked[-BARS_SHOWN:]
+    known = [(share_of_gate(m), m.feature) for m in facts.metrics]
+    shown = sorted(pair for pair in known if math.isfinite(pair[0]))[-BARS_SHOWN:]
     place = np.arange(len(shown))
-    logs = [max(m.decay_log_s, 0.0) for m in shown]
-    near = [BAD if m.decay_log_s >= 0.8 * m.decay_threshold else GOOD for m in shown]
-    axes.barh(place, logs, color=near, height=0.6)
-    axes.axvline(shown[0].decay_threshold, color=INK, linestyle="--", linewidth=1)
-    axes.set_yticks(place, [_plain(m.feature) for m in shown], fontsize=8)
-    axes.set_xlabel("ln S of the sequential test; it calls at the dashed line")
-    axes.set_title("Evidence that a feature decayed", fontsize=10)
+    axes.barh(place, [100.0 * s for s, _ in shown], color=[BAD if s >= NEAR else GOOD for s, _ in shown], height=0.6)
+    axes.axvline(100.0, color=INK, linestyle="--", linewidth=1)
+    axes.set_xlim(0.0, max(105.0, *(105.0 * s for s, _ in shown)))
+    _rows(axes, [name for _, name in shown])
+    axes.set_xlabel("% of the way to the alarm, after the last bar", fontsize=8)
+    axes.set_title("Evidence that a feature died", fontsize=10)
 
 
 def _ics(axes: Axes, facts: DayFacts) -> None:
+    from matplotlib import dates
+
     for name, arrays in facts.history.items():
         line = np.asarray(arrays["ic_30d"], float)
         if np.isfinite(line).any():
             axes.plot(np.asarray(arrays["at"]), line, linewidth=1.2, label=_plain(name))
     axes.axhline(0, color=INK, linewidth=0.8)
-    axes.set_ylabel("rank IC, 30 days")
-    axes.tick_params(axis="x", labelsize=8)
-    axes.legend(fontsize=7, loc="upper left", frameon=False, ncols=2)
-    axes.set_title("Rolling IC of the first features", fontsize=10)
+    axes.set_ylabel("rank IC", fontsize=8)
+    untyped: Any = dates  # its classes have no types
+    days = untyped.AutoDateLocator(maxticks=8)
+    axes.xaxis.set_major_locator(days)
+    axes.xaxis.set_major_formatter(untyped.ConciseDateFormatter(days))
+    # beside the lines: inside it would lie upon some of them
+    axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+    axes.set_title("Rank IC of the last 30 days" + _first_of(facts), fontsize=10)
+
+
+def _rows(axes: Axes, names: Sequence[str]) -> None:
+    """A row a name; a few are as high as many."""
+    axes.set_yticks(np.arange(len(names)), [_plain(name) for name in names], fontsize=8)
+    axes.set_ylim(-0.75, max(len(names), LEAST_ROWS) - 0.25)
+
+
+def _first_of(facts: DayFacts) -> str:
+    return (
+        f", the first {len(facts.history)} of {len(facts.metrics)}" if len(facts.history) < len(facts.metrics) else ""
+    )
 
 
 def _plain(name: str) -> str:
@@ -91,6 +97,6 @@ def _has_ic(facts: DayFacts) -> bool:
 
 _PLOTS: dict[str, tuple[Callable[[DayFacts], bool], Callable[[Axes, DayFacts], None]]] = {
     "contribution": (lambda facts: bool(facts.ledger.profit), _contribution),
-    "evidence": (lambda facts: any(math.isfinite(m.decay_log_s) for m in facts.metrics), _evidence),
+    "evidence": (lambda facts: any(math.isfinite(share_of_gate(m)) for m in facts.metrics), _evidence),
     "ic": (_has_ic, _ics),
 }

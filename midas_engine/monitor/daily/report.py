@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from midas_engine.markdown_page import page
 from midas_engine.models import Alert, DailyReport, FeatureMetrics
+from midas_engine.monitor.daily.words import CAPTIONS, earned, first_sentences, right_and_losing
 from midas_engine.monitor.protocols import PlotStore
+from midas_engine.sentence import share_of_gate
 from midas_engine.text import markdown_cell, markdown_table, number
 
 if TYPE_CHECKING:
@@ -17,20 +20,21 @@ if TYPE_CHECKING:
     from midas_engine.monitor.protocols import DocumentStore
 
 FOLDER = "reports/daily"
+UNKNOWN = "unknown"
 
 
 def write_report(facts: DayFacts, kb: DocumentStore | None) -> DailyReport:
-    """Render the report with its plots and write both, where there is a base. Blocking: call it in a thread."""
-    day, ledger = facts.day.isoformat(), facts.ledger
-    plots: dict[str, bytes] = {}
-    if isinstance(kb, PlotStore):
-        from midas_engine.monitor.daily.plots import day_plots
+    """Render the report with its plots and write both, where there is a base. Blocking: call it in a thread.
 
-        plots = day_plots(facts)
-    markdown = render(facts, [f"{day}-{name}.png" for name in plots])
+    Beside the Markdown lies the same report as one page for a browser and for paper.
+    """
+    day, ledger = facts.day.isoformat(), facts.ledger
+    plots = plots_of(facts) if isinstance(kb, PlotStore) else {}
+    markdown = render(facts, list(plots))
     if isinstance(kb, PlotStore):
         for name, png in plots.items():
-            kb.save_bytes(f"{FOLDER}/{day}-{name}.png", png)
+            kb.save_bytes(f"{FOLDER}/{name}", png)
+        kb.save_bytes(f"{FOLDER}/{day}.html", page(markdown, plots).encode("utf-8", "replace"))
     path = ""
     if kb is not None:
         path = f"{FOLDER}/{day}.md"
@@ -43,7 +47,7 @@ def write_report(facts: DayFacts, kb: DocumentStore | None) -> DailyReport:
         "regimes": dict(ledger.regimes),
         "killed": [r.feature for r in facts.kills],
         "moved": [list(m) for m in facts.moves],
-        "plots": sorted(plots),
+        "plots": sorted(_plot(name) for name in plots),
     }
     return DailyReport(
         day=facts.day,
@@ -57,19 +61,29 @@ def write_report(facts: DayFacts, kb: DocumentStore | None) -> DailyReport:
     )
 
 
+def plots_of(facts: DayFacts) -> dict[str, bytes]:
+    """The plots of the day, by the names of their files beside the report."""
+    from midas_engine.monitor.daily.plots import day_plots
+
+    return {f"{facts.day.isoformat()}-{name}.png": png for name, png in day_plots(facts).items()}
+
+
 def render(facts: DayFacts, plots: Sequence[str] = ()) -> str:
-    """The report in Markdown; `plots` are files beside it."""
+    """The report in Markdown, the most important sentence first; `plots` are files beside it."""
     ledger, metrics = facts.ledger, facts.metrics
     kills = [(r.feature, r.actor, r.reason) for r in facts.kills]
     sections = [
         f"# Midas daily report, {facts.day.isoformat()} (UTC)\n",
-        _portfolio(ledger, metrics),
+        f"**{markdown_cell(first_sentences(facts))}**\n",
+        _portfolio(facts),
         facts.book,
-        "".join(f"![{name.rpartition('-')[2].removesuffix('.png')}]({name})\n\n" for name in plots),
-        _features(ledger, metrics),
+        "\n".join(f"![{_plot(name)}]({name})\n\n*{CAPTIONS[_plot(name)]}*\n" for name in plots),
+        _features(metrics),
         _alerts(ledger.alerts.values()),
-        _regimes(ledger, metrics),
+        _money(facts),
         _execution(metrics),
+        _running(metrics),
+        _regimes(ledger, metrics),
         _diagnoses(ledger),
         "## Killed\n\n" + (markdown_table(("feature", "by", "reason"), kills) or "None.\n"),
         "## Fixed and moved\n\n"
@@ -81,67 +95,88 @@ def render(facts: DayFacts, plots: Sequence[str] = ()) -> str:
     return "\n".join(section for section in sections if section)
 
 
-def _portfolio(day: Day, metrics: Sequence[FeatureMetrics]) -> str:
+def _plot(name: str) -> str:
+    """Which plot a file is."""
+    return name.rpartition("-")[2].removesuffix(".png")
+
+
+def _portfolio(facts: DayFacts) -> str:
+    day = facts.ledger
     states: dict[str, int] = {}
-    for m in metrics:
+    for m in facts.metrics:
         states[m.status] = states.get(m.status, 0) + 1
     lines = [
         "## Portfolio\n",
         f"- bars: {day.bars}" + (f", {day.missing} missing in the feed" if day.missing else ""),
-        f"- contribution: {day.gross_bps:+.1f} bps gross, {day.net_bps:+.1f} bps net of costs",
+        "- earned: " + (earned(facts) if day.profit else "unknown"),
         "- features: " + (", ".join(f"{n} {s}" for s, n in sorted(states.items())) or "none"),
         f"- alerts: {len(day.alerts)}, diagnoses: {len(day.diagnoses)}\n",
     ]
     return "\n".join(lines)
 
 
-def _features(day: Day, metrics: Sequence[FeatureMetrics]) -> str:
+def _features(metrics: Sequence[FeatureMetrics]) -> str:
+    """Does it still predict: each figure with its error, its promise and how far it is from its alarm."""
     rows = []
     for m in metrics:
-        gross, net = day.profit.get(m.feature, (0.0, 0.0))
-        promised = "uncalibrated" if m.expected_score is None else f"{m.expected_score:.4f}"
+        share = share_of_gate(m)
         rows.append(
             (
                 m.feature,
                 m.status,
                 _pm(m.ic_5d.value, m.ic_5d.se),
                 _pm(m.ic_30d.value, m.ic_30d.se),
-                _n(m.ic_ratio, 2),
-                promised,
-                f"{_n(m.decay_log_s, 1)} / {_n(m.decay_threshold, 1)}",
-                _n(m.half_life_hours, 0),
-                _n(m.turnover, 2),
-                f"{gross:+.1f}",
-                f"{net:+.1f}",
-                _n(m.coverage * 100, 0),
+                "none promised" if m.expected_score is None else f"{m.expected_score:+.4f}",
+                f"{share:.0%}" if math.isfinite(share) else UNKNOWN,
+                _n(m.days_to_detect_drop, 0),
+                _n(m.false_alarms_per_year, 1),
             )
         )
     head = (
         "feature",
         "state",
-        "IC 5d",
-        "IC 30d",
-        "ratio",
-        "promised score",
-        "ln S / alarm",
-        "half-life h",
-        "turnover",
-        "gross bps",
-        "net bps",
-        "coverage %",
+        "rank IC 5 d ± s.e.",
+        "rank IC 30 d ± s.e.",
+        "promised score a bar",
+        "way to the alarm",
+        "notices a death in, days",
+        "false alarms a year",
     )
-    return "## Features\n\nState after the last bar; contributions of the day.\n\n" + (
-        markdown_table(head, rows) or "None.\n"
-    )
+    about = "After the last bar. At 100 % of the way the test calls a feature dead.\n\n"
+    return "## Features\n\n" + (about + markdown_table(head, rows) if rows else "None.\n")
+
+
+def _money(facts: DayFacts) -> str:
+    """What each earned on the day, and who predicts and loses all the same."""
+    rows = [
+        (name, f"{gross:+.1f}", f"{net:+.1f}", f"{gross - net:.1f}")
+        for name, (gross, net) in sorted(facts.ledger.profit.items(), key=lambda kv: (-kv[1][1], kv[0]))
+    ]
+    head = ("feature", "before costs, bps", "after costs, bps", "costs, bps")
+    text = "## What each earned\n\n" + (markdown_table(head, rows) or "Unknown.\n")
+    losing = right_and_losing(facts)
+    if losing:
+        text += "\nA positive IC that lost money on the day:\n\n" + "".join(f"- {markdown_cell(x)}\n" for x in losing)
+    return text
+
+
+def _running(metrics: Sequence[FeatureMetrics]) -> str:
+    """How it trades and what it rests on."""
+    rows = [
+        (m.feature, _n(m.half_life_hours, 0), _n(m.turnover, 2), _n(m.coverage * 100, 0), _n(m.ic_ratio, 2))
+        for m in metrics
+    ]
+    head = ("feature", "half-life, h", "turnover, of its book a bar", "cells known, %", "IC 5 d over 30 d")
+    return "## How they run\n\n" + (markdown_table(head, rows) or "None.\n")
 
 
 def _alerts(alerts: Iterable[Alert]) -> str:
     ordered = sorted(alerts, key=lambda a: (a.raised_at, a.id))
     rows = [
-        (f"{a.raised_at:%H:%M}", a.severity, a.alert_type, a.feature, a.message, str(a.count), a.status)
+        (f"{a.raised_at:%H:%M}", a.severity, _words(a.alert_type), a.feature, a.message, str(a.count), a.status)
         for a in ordered
     ]
-    head = ("raised", "severity", "type", "feature", "message", "bars", "state")
+    head = ("raised", "severity", "kind", "feature", "figure and gate", "bars", "state")
     return "## Alerts\n\n" + (markdown_table(head, rows) or "None.\n")
 
 
@@ -161,18 +196,22 @@ def _execution(metrics: Sequence[FeatureMetrics]) -> str:
         for m in metrics
         if math.isfinite(m.slippage_bps)
     ]
-    head = ("feature", "realised bps", "expected bps", "ratio")
+    head = ("feature", "realised, bps", "expected, bps", "realised over expected")
     return "## Execution\n\n" + (markdown_table(head, rows) or "No fills came.\n")
 
 
 def _diagnoses(day: Day) -> str:
-    rows = [(d["feature"], d["cause"], d["path"]) for d in day.diagnoses]
+    rows = [(d["feature"], _words(d["cause"]), d["path"]) for d in day.diagnoses]
     return "## Diagnoses\n\n" + (markdown_table(("feature", "cause", "report"), rows) or "None.\n")
 
 
+def _words(name: str) -> str:
+    return str(name).replace("_", " ")
+
+
 def _pm(value: float, se: float) -> str:
-    return f"{value:+.3f} ± {se:.3f}" if math.isfinite(value) else "n/a"
+    return f"{value:+.3f} ± {number(se, 3, unknown='?')}" if math.isfinite(value) else UNKNOWN
 
 
 def _n(value: float, digits: int) -> str:
-    return number(value, digits, unknown="n/a")
+    return number(value, digits, unknown=UNKNOWN)
