@@ -32,6 +32,7 @@ from midas_engine.evaluator.context.options import ScoringOptions
 from midas_engine.settings import CostSettings
 from midas_engine.stats._jit import Floats, Ints, owned
 from midas_engine.stats.bar_scores import CROSS_MINIMUM, SERIES_MINIMUM, BarScores, combine, rank_scores
+from midas_engine.stats.expanding_scores import expanding_scores, less_later
 from midas_engine.stats.folds import split_folds
 from midas_engine.stats.normal_scores import location_table, scores_of_ranks
 from midas_engine.stats.ranks import own_ranks, rank_rows, sort_rows
@@ -302,7 +303,7 @@ class EvaluationContext:
         return rank_scores(ranks, others, counts, self.minimum, self.cross)
 
     def score(self, rows: Floats, order: Ints, key: bytes, bars: int) -> BarScores:
-        """u_t of a feature at a horizon, from scores of it and of the scaled return over their joint cells."""
+        """u_t of a feature at a horizon, from scores over the joint cells; in time from those of `expanding_scores`."""
         scaled, scaled_order, _ = self.scaled(bars)
         ranks = np.empty(rows.shape, np.int32)
         counts = np.empty(rows.shape[0], np.int32)
@@ -312,7 +313,10 @@ class EvaluationContext:
             (key, bars, "scaled"),
             lambda: scores_of_ranks(ranks_over(scaled, scaled_order, rows), counts, self.minimum, location_table),
         )
-        return combine(z_f, z_r, self.cross)
+        if self.cross:
+            return combine(z_f, z_r, self.cross)
+        later = self._masked.get((key, bars, "later"), lambda: less_later(z_r))
+        return replace(combine(expanding_scores(ranks), later, self.cross), z_f=z_f, z_r=z_r)
 
     def paid(self, bars: int) -> Floats:
         """Funding a long pays over the `bars` that follow each bar, fraction of notional [T, S]; 0 where unknown."""
