@@ -32,7 +32,7 @@ from midas_engine.evaluator.context.options import ScoringOptions
 from midas_engine.settings import CostSettings
 from midas_engine.stats._jit import Floats, Ints, owned
 from midas_engine.stats.bar_scores import CROSS_MINIMUM, SERIES_MINIMUM, BarScores, combine, rank_scores
-from midas_engine.stats.expanding_scores import expanding_scores, less_later
+from midas_engine.stats.expanding_scores import expanding_scores, follows_returns, less_later
 from midas_engine.stats.folds import split_folds
 from midas_engine.stats.normal_scores import location_table, scores_of_ranks
 from midas_engine.stats.ranks import own_ranks, rank_rows, sort_rows
@@ -313,8 +313,9 @@ class EvaluationContext:
             (key, bars, "scaled"),
             lambda: scores_of_ranks(ranks_over(scaled, scaled_order, rows), counts, self.minimum, location_table),
         )
-        if self.cross:
-            return combine(z_f, z_r, self.cross)
+        found = combine(z_f, z_r, self.cross)
+        if self.cross or not follows_returns(found, bars):
+            return found
         later = self._masked.get((key, bars, "later"), lambda: less_later(z_r))
         return replace(combine(expanding_scores(ranks), later, self.cross), z_f=z_f, z_r=z_r)
 
