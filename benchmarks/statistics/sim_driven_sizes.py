@@ -3,8 +3,8 @@
     python benchmarks/statistics/sim_driven_sizes.py [--worlds 400] [--seed 9]
 
 Random walks of Student-t(4) steps; 3,066 hourly bars, as the sealed part of a year, and 5,694, as its research part; 1,
-3 and 9 symbols; 1, 4 and 24 bars ahead. Shares of p at most 5 % and 0.17 %; beside them those of the score over the whole
-part (normal scores against normal scores), which leans towards reversal.
+3 and 9 symbols; 1, 4 and 24 bars ahead. Shares of p at most 5 % and 0.17 %; beside them those of the score over the
+whole part (normal scores against location scores), which leans towards reversal.
 """
 
 from __future__ import annotations
