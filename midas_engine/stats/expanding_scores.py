@@ -4,8 +4,9 @@ A feature that follows from past returns (a price, a trend, a drawdown) is no st
 part, it is compared with values that later returns made; taken off the mean of the whole part, a return is compared
 with returns that made the feature. Both lean the same way, towards reversal, and the more so the slower the feature: of
 random walks `-close` passed 65 % of the time at a nominal 5 %, and always on nine symbols, `-returns(close, 720)` on
-3,000 bars 29 % (Dickey and Fuller 1979; Stambaugh 1999). So a feature is ranked among what was there by then (So and Shin 1999), and a return is
-taken off the mean of those that come after it (Arellano and Bover 1995; `midas_engine.stats.events`).
+3,000 bars 29 % (Dickey and Fuller 1979; Stambaugh 1999). So a feature is ranked among what was there by then (So and
+Shin 1999), and a return is taken off the mean of those that come after it (Arellano and Bover 1995;
+`midas_engine.stats.events`).
 """
 
 from __future__ import annotations
