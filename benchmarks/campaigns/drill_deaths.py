@@ -24,20 +24,31 @@ import threading
 import time
 from collections import Counter
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from midas_engine.campaign import Campaign, CampaignPlan, base_digest
 from midas_engine.campaign.assessor import CampaignAssessor
 from midas_engine.clock import ManualClock
 from midas_engine.executor import ProcessExecutor
-from midas_engine.market import SyntheticMarket
 from midas_engine.settings import EvaluationSettings, ExecutorSettings, Settings
 from midas_engine.workspace import Workspace
+
+if TYPE_CHECKING:
+    from midas_engine.market import Panel
 
 PLANS = 4
 START = datetime(2026, 1, 1, tzinfo=UTC)
 KINDS = ("processes", "dask")
-PANEL = SyntheticMarket(5, bars=2400, symbols=12).panel()
+
+
+@cache
+def panel() -> Panel:
+    """The market; not made where a worker imports this file, which would be most of what a death costs."""
+    from midas_engine.market import SyntheticMarket
+
+    return SyntheticMarket(5, bars=2400, symbols=12).panel()
 
 
 def plan_of(number: int) -> CampaignPlan:
@@ -76,7 +87,7 @@ def run_here(
     """One campaign in this process; where it was begun before, it goes on."""
     workspace = Workspace(settings_of(folder, number, kind, workers), clock=ManualClock(START))
     try:
-        campaign = Campaign(workspace, plan_of(number), panel=PANEL)
+        campaign = Campaign(workspace, plan_of(number), panel=panel())
         if kept is not None:
             campaign._assessor, kept._met, kept._turns = kept, campaign._counted, None  # another event loop
         if reaper is not None:
@@ -176,12 +187,12 @@ def main() -> None:
             if number not in wanted:
                 run_here(root / "reference", number, "processes", 0)
                 wanted[number] = base_digest(root / "reference")
-            kept = None if whole else Kept(PANEL, settings_of(root / "none", number, kind, workers), lambda met: None)
+            kept = None if whole else Kept(panel(), settings_of(root / "none", number, kind, workers), lambda met: None)
             for k in range(1 if kept is None else min(options.block, options.campaigns - done)):
                 if kept is None:
                     dead = killed_writer(number, kind, workers, rng, root / str(k))
                 else:
-                    reaper = Reaper(rng, rng.randint(1, 2))
+                    reaper = Reaper(rng, 1 + (rng.random() < 0.25))  # a death costs more than a campaign does
                     run_here(root / str(k), number, kind, workers, reaper, kept)
                     dead = reaper.killed
                 found = base_digest(root / str(k))
