@@ -13,6 +13,8 @@ class ExecutorSettings:
         kind: processes (each watched, a dead one replaced), threads, or dask: a cluster, of this machine where no
             scheduler is set (extra `cluster`).
         memory_mb: Megabytes of its own data that a worker may have, beside the panel that all share; 0: no limit.
+        cache_mb: Megabytes that a worker keeps to use again, half of them values and half ranks of returns; at most a
+            quarter of `memory_mb` where that is set.
         scheduler: Address of a Dask scheduler that runs already, as tls://host:8786; its workers have Midas installed
             and see the same data. Empty: a cluster of this machine.
         ca_file: Who signed the certificates of a scheduler elsewhere; it is asked with certificates only.
@@ -22,7 +24,14 @@ class ExecutorSettings:
 
     kind: str = "processes"
     memory_mb: int = 0
+    cache_mb: int = 96
     scheduler: str = ""
     ca_file: str = ""
     cert_file: str = ""
     key_file: str = ""
+
+    @property
+    def cache_bytes(self) -> int:
+        """What a worker may keep, in bytes."""
+        most = self.cache_mb if not self.memory_mb else min(self.cache_mb, self.memory_mb // 4)
+        return most * 1_000_000

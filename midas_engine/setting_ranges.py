@@ -20,6 +20,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "evaluation.screened": (0, 10_000_000),
     "evaluation.memory": (0.0, 1.0),
     "executor.memory_mb": (0, 10_000_000),
+    "executor.cache_mb": (0, 1_000_000),
     "model.max_tokens": (1, 1_000_000),
     "model.session_calls": (0, 100_000),
     "model.session_usd": (0, 100_000),

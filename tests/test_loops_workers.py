@@ -186,7 +186,7 @@ def test_the_shared_copy_is_the_panel(tmp_path: Path, panel: Panel) -> None:
 
 def test_a_deployed_feature_that_cannot_be_computed_does_not_stop_anything(panel: Panel) -> None:
     judge = PanelJudge(panel, _settings(), {"fine": CARRY, "odd": "cs_rank(open_interest)", "broken": "cs_rank("})
-    assert list(judge._existing) == ["fine"]
+    assert list(judge._existing()) == ["fine"]
 
 
 async def test_a_session_leaves_it_out_and_says_so(tmp_path: Path, panel: Panel) -> None:

@@ -28,6 +28,7 @@ from midas_engine.campaign import Campaign, CampaignPlan
 from midas_engine.dsl.spelling import spelled
 from midas_engine.evaluator import DEFAULT_THRESHOLDS
 from midas_engine.executor import DaskExecutor, ProcessExecutor, Workshop
+from midas_engine.loops.config import FAMILY_SLOTS
 from midas_engine.loops.worker import PanelJudge, open_judge
 from midas_engine.market import Panel, SyntheticMarket
 from midas_engine.market.shared_panel import SharedPanel
@@ -125,7 +126,7 @@ def own_memory(judge: PanelJudge) -> tuple[float, float]:
 
 
 def timed(judge: PanelJudge, texts: list[str]) -> tuple[float, float]:
-    """CPU seconds a screened expression and a judged one."""
+    """CPU seconds a screened expression and a judged one; then all that a session may ask, for the memory."""
     judge.screened(texts[:3])
     judge.judge(Proposal("warm", texts[0]), "research", 10, DEFAULT_THRESHOLDS)
     begun = time.process_time()
@@ -133,7 +134,14 @@ def timed(judge: PanelJudge, texts: list[str]) -> tuple[float, float]:
     middle = time.process_time()
     for k, text in enumerate(texts[:5]):
         judge.judge(Proposal(f"f{k}", text), "research", 10, DEFAULT_THRESHOLDS)
-    return (middle - begun) / len(texts), (time.process_time() - middle) / 5
+    judged = (time.process_time() - middle) / 5
+    for _ in range(3):  # the rest of a session, until what may be kept is there
+        for text in texts[:5]:
+            judge.judge(Proposal("again", text), "research", 10, DEFAULT_THRESHOLDS)
+    judge.family(texts[:FAMILY_SLOTS], 0.05)
+    for part in ("research", "sealed", "research"):
+        judge.judge(Proposal("last", texts[0]), part, 10, DEFAULT_THRESHOLDS)
+    return (middle - begun) / len(texts), judged
 
 
 def measure_panel(shapes: list[tuple[int, int]], seed: int) -> None:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 # Keys of parts seen once; a few hundred bytes each.
 _NOTES = 4096
+# What a pool keeps between calls when its buffers are large; one at least.
+_KEPT_BYTES = 32 * 2**20
 
 
 class Pool:
@@ -22,12 +24,12 @@ class Pool:
 
     Args:
         shape: Of every buffer.
-        keep: Buffers kept between calls.
+        keep: Buffers kept between calls, at most; fewer where they are large.
     """
 
     def __init__(self, shape: tuple[int, int], keep: int = 4) -> None:
         self.shape = shape
-        self.keep = keep
+        self.keep = min(keep, max(1, _KEPT_BYTES // max(1, 8 * shape[0] * shape[1])))
         self._lent: set[int] = set()
         self._free: list[Array] = []
 
@@ -96,8 +98,8 @@ class ValueCache:
             return False
 
     def put(self, key: Hashable, value: Array) -> bool:
-        """Keep a value, read-only from now on; False when it is larger than a quarter of the budget."""
-        if value.nbytes > self.budget // 4:
+        """Keep a value, read-only from now on; False when it is larger than a third of the budget."""
+        if value.nbytes > self.budget // 3:
             return False
         with self._lock:
             value.flags.writeable = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import signal
 import traceback
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 READY, UNFIT, DONE, FAILED = "ready", "unfit", "done", "failed"
 _NICENESS = 5
+_MMAP_THRESHOLD = -3  # M_MMAP_THRESHOLD of malloc.h
+_LARGE_BYTES = 4 << 20
 
 
 def serve(connection: Connection[Any, Any], workshop: Workshop | None, memory_mb: int) -> None:
@@ -52,12 +55,23 @@ def serve(connection: Connection[Any, Any], workshop: Workshop | None, memory_mb
 
 
 def settle(memory_mb: int) -> None:
-    """Be a polite process: give way to a terminal that must stay quick, and keep to the memory that was given."""
+    """Be a polite process: give way to a terminal that must stay quick, and hold no more memory than is in use."""
     with_nice = getattr(os, "nice", None)
     if with_nice is not None:
         with_nice(_NICENESS)
+    give_back()
     if memory_mb > 0:
         limit_memory(memory_mb)
+
+
+def give_back() -> None:
+    """Have large arrays leave the process when they are freed.
+
+    Left to itself the allocator of glibc keeps every size that was once freed, up to 32 MB, in its heap; of a panel's
+    columns a third more stays than is in use. Elsewhere nothing happens.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, _LARGE_BYTES)
 
 
 def limit_memory(memory_mb: int) -> None:

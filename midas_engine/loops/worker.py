@@ -1,4 +1,4 @@
-"""What runs inside a worker process: one copy of the panel, one context a part, a verdict a call."""
+"""What runs inside a worker process: one copy of the panel, the context of a part, a verdict a call."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from midas_engine.errors import EvaluationError, MidasError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from midas_engine.evaluator import EvaluationContext
     from midas_engine.market.panel import Panel
     from midas_engine.market.shared_panel import SharedPanel
     from midas_engine.models import MultiAgentResult
@@ -19,26 +20,30 @@ if TYPE_CHECKING:
 
 
 class PanelJudge:
-    """Computes an expression on a panel and judges it on one part; contexts are built once."""
+    """Computes an expression on a panel and judges it on one part.
+
+    Several workers share the machine's memory, so little stays from call to call: the context of one part, that of the
+    screening slice, what of values and ranks fits into `executor.cache_mb`, and no page of the mapped panel.
+    """
 
     def __init__(self, panel: Panel, settings: Settings, existing: Mapping[str, str]) -> None:
         from midas_engine.dsl import ExpressionAuditor, FeatureEngine
+        from midas_engine.dsl.cache import ValueCache
         from midas_engine.dsl.leaks.expressions import excerpt
+        from midas_engine.evaluator.context.byte_cache import ByteCache
         from midas_engine.evaluator.context.history_split import split_panel
         from midas_engine.market.regimes import regime_labels
 
         self.panel, self.settings = panel, settings
-        self.engine = FeatureEngine(panel, limits=settings.dsl, features=dict(existing))
+        budget = settings.executor.cache_bytes
+        self.kept, self.ranks = ValueCache(budget // 2), ByteCache(budget // 2)
+        self.engine = FeatureEngine(panel, limits=settings.dsl, features=dict(existing), cache=self.kept)
         self._auditor = ExpressionAuditor(excerpt(panel), limits=settings.dsl, features=dict(existing))
         self.parts = split_panel(panel, settings, settings.evaluation.target)
         self._given, self._found = dict(existing), dict[str, str]()
-        self._deployed = {}
-        for name, text in existing.items():
-            with contextlib.suppress(MidasError):  # one that cannot be computed here has nothing to compare with
-                self._deployed[name] = self.engine.values(text)
-        self._existing = dict(self._deployed)
+        self._texts = dict(existing)
         self._regimes = regime_labels(panel)
-        self._contexts: dict[str, Any] = {}
+        self._contexts: dict[str, EvaluationContext] = {}
         self._screen: Screen | None = None
 
     @property
@@ -47,7 +52,7 @@ class PanelJudge:
         from midas_engine.search.measure import Screen
 
         if self._screen is None:
-            self._screen = Screen(self.panel, self.settings, self.parts.research)
+            self._screen = Screen(self.panel, self.settings, self.parts.research, kept=self.kept, ranks=self.ranks)
         return self._screen
 
     def screened(self, texts: Sequence[str]) -> list[Figures]:
@@ -56,25 +61,42 @@ class PanelJudge:
 
     def family(self, texts: Sequence[str], level: float) -> list[Finalist]:
         """See `midas_engine.loops.screening.Screens.check_family`."""
+        self._contexts.clear()  # the test of a family needs as much, and comes once a session
+        self.ranks.clear()
         return self.screen.check(texts, level)
 
-    def context(self, part: str) -> Any:
-        """The evaluation context of a part."""
+    def context(self, part: str) -> EvaluationContext:
+        """The evaluation context of a part; that of another part makes room for it."""
+        if part not in self._contexts:
+            self._contexts.clear()
+            self.ranks.clear()
+            self._contexts[part] = self._made(part)
+        return self._contexts[part]
+
+    def _made(self, part: str) -> EvaluationContext:
         from midas_engine.evaluator import EvaluationContext, ScoringOptions
 
-        if part not in self._contexts:
-            rows = self.parts.named(part)
-            if rows.stop - rows.start < 2:
-                raise EvaluationError(f"the data is too short for a {part} part", hint="import more history")
-            self._contexts[part] = EvaluationContext.from_panel(
-                self.panel,
-                horizons=self.settings.evaluation.horizons,
-                existing=self._existing,
-                regimes=self._regimes,
-                rows=rows,
-                options=ScoringOptions.from_settings(self.settings, part),
-            )
-        return self._contexts[part]
+        rows = self.parts.named(part)
+        if rows.stop - rows.start < 2:
+            raise EvaluationError(f"the data is too short for a {part} part", hint="import more history")
+        made = EvaluationContext.from_panel(
+            self.panel,
+            horizons=self.settings.evaluation.horizons,
+            existing=self._existing(),
+            regimes=self._regimes,
+            rows=rows,
+            options=ScoringOptions.from_settings(self.settings, part, self.ranks),
+        )
+        self.panel.let_go()
+        return made
+
+    def _existing(self) -> dict[str, Any]:
+        """Values of what candidates are judged beside; they are computed again rather than kept."""
+        found = {}
+        for name, text in self._texts.items():
+            with contextlib.suppress(MidasError):  # one that cannot be computed here has nothing to compare with
+                found[name] = self.engine.values(text)
+        return found
 
     def judge(
         self,
@@ -109,6 +131,7 @@ class PanelJudge:
         nominal = nominal_size(self.engine.parse(proposal.expression))
         context = self.context(part).aimed(proposal.horizon)
         result = evaluate_values(values, context, proposal.name, gate=gates, hold=proposal.hold, nominal=nominal)
+        self.panel.let_go()
         return judge(result, thresholds, trials)
 
     def _embargoed(self, values: Any, proposal: Proposal) -> Any:
@@ -128,14 +151,14 @@ class PanelJudge:
             self._found = fresh
             self.engine.features = self._given | fresh
             self._auditor.know(fresh)
-            self._existing = self._deployed | {n: self.engine.values(t) for n, t in fresh.items()}
+            self._texts = self._given | fresh
             self._contexts.clear()
 
     def power(self, trials: int, level: float, thresholds: Mapping[str, Any]) -> tuple[str, ...]:
         """What could be promoted on this data, in words (`midas_engine.evaluator.promotable`)."""
         from midas_engine.evaluator.promotable import words_of
 
-        return words_of(self.context("research"), self.context("sealed"), trials, level, thresholds)
+        return words_of(self.context("research"), self._made("sealed"), trials, level, thresholds)
 
     def promise(self, expression: str) -> tuple[float | None, float, float]:
         """Expected score, variance of the score and bars, measured on the sealed part."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from midas_engine.errors import DataDefectError, UnknownNameError
+from midas_engine.market.lazy_columns import LazyColumns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -92,6 +93,7 @@ class Panel:
         self.origin: Origin | None = None
         self._fields: Mapping[str, Matrix] = fields
         self._derived: dict[str, Matrix] = {}
+        self._ready: Mapping[str, Matrix] = {}
         self._snapshot: str | None = None
 
     @classmethod
@@ -105,6 +107,7 @@ class Panel:
         snapshot: str,
         origin: Origin | None = None,
         provenance: Mapping[str, Sequence[Provenance]] | None = None,
+        derived: Mapping[str, Matrix] | None = None,
     ) -> Panel:
         """A panel over arrays that lie elsewhere (mapped from a file, opened when asked for): nothing is copied.
 
@@ -116,10 +119,11 @@ class Panel:
             snapshot: Stands for the whole content.
             origin: The store.
             provenance: As of a panel.
+            derived: Derived columns that lie elsewhere too; those that do not are derived when they are asked for.
         """
         panel = cls.__new__(cls)
         panel._adopt(timestamps, symbols, fields, bar_seconds)
-        panel._snapshot, panel.origin = snapshot, origin
+        panel._snapshot, panel.origin, panel._ready = snapshot, origin, derived or {}
         panel.provenance = MappingProxyType({n: tuple(p) for n, p in (provenance or {}).items()})
         return panel
 
@@ -185,8 +189,9 @@ class Panel:
         Raises:
             UnknownNameError: The panel has no such column; the message lists what is there.
         """
-        if column in self._fields:
-            return self._fields[column]
+        for there in (self._fields, self._ready):
+            if column in there:
+                return there[column]
         if column not in self._derived:
             if column not in self.columns:
                 raise UnknownNameError(
@@ -202,7 +207,7 @@ class Panel:
 
         For a walk over a history that is larger than memory: `let_go` after each step.
         """
-        if column in self._fields or column in self._derived or column not in self.columns:
+        if any(column in d for d in (self._fields, self._ready, self._derived)) or column not in self.columns:
             return self.values(column)[start:stop]
         return self._derive(column, start, stop)
 
@@ -221,9 +226,9 @@ class Panel:
 
     def let_go(self) -> None:
         """Give back the memory of columns that are mapped from a file: what is read again is read from it again."""
-        release = getattr(self._fields, "let_go", None)
-        if release is not None:
-            release()
+        for columns in (self._fields, self._ready):
+            if isinstance(columns, LazyColumns):
+                columns.let_go()
 
     def __getitem__(self, column: str) -> Matrix:
         return self.values(column)
@@ -253,6 +258,16 @@ class Panel:
         rows = slice(start, stop)
         fields = {n: v[rows] for n, v in self._fields.items()}
         return Panel(self.timestamps[rows], self.symbols, fields, self.bar_seconds, provenance=self.provenance)
+
+    def head(self, stop: int) -> Panel:
+        """The first `stop` bars over the same memory: nothing is copied, and a derived column is derived once."""
+        panel = Panel.__new__(Panel)
+        fields = LazyColumns(self._fields, lambda name: self.values(name)[:stop])
+        panel._adopt(self.timestamps[:stop], self.symbols, fields, self.bar_seconds)
+        panel.provenance = self.provenance
+        derived = [n for n in self.columns if n not in self._fields]
+        panel._ready = LazyColumns(derived, lambda name: self.values(name)[:stop])
+        return panel
 
     def select(
         self,

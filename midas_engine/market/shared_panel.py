@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from midas_engine.errors import DataError
+from midas_engine.market.lazy_columns import LazyColumns
 from midas_engine.market.origin import FixedOrigin
 from midas_engine.market.panel import Panel
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +71,14 @@ class SharedPanel:
 def share_panel(panel: Panel, folder: Path) -> None:
     """Write a panel as plain .npy files that workers map."""
     np.save(folder / "times.npy", panel.timestamps.astype(np.int64), allow_pickle=False)
-    for number, values in enumerate(panel.fields.values()):
-        np.save(folder / f"field-{number}.npy", values, allow_pickle=False)
+    for number, name in enumerate(panel.columns):  # derived ones too, or every worker would hold its own
+        np.save(folder / f"column-{number}.npy", panel.rows(name, 0, panel.T), allow_pickle=False)
     sealed = None if panel.origin is None else panel.origin.sealed_from
     about = {
         "bar_seconds": panel.bar_seconds,
         "symbols": panel.symbols,
         "fields": list(panel.fields),
+        "columns": list(panel.columns),
         "snapshot": panel.snapshot_id,
         "origin": None if sealed is None else [panel.identity, str(sealed)],
     }
@@ -82,11 +88,15 @@ def share_panel(panel: Panel, folder: Path) -> None:
 def read_panel(folder: Path) -> Panel:
     """The panel that `share_panel` wrote: its columns are mapped, not copied."""
     about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
-    fields = {
-        name: np.asarray(np.load(folder / f"field-{number}.npy", mmap_mode="r", allow_pickle=False))
-        for number, name in enumerate(about["fields"])
-    }
+    files = {name: folder / f"column-{number}.npy" for number, name in enumerate(about["columns"])}
+
+    def opened(name: str) -> NDArray[np.float64]:
+        return np.asarray(np.load(files[name], mmap_mode="r", allow_pickle=False))
+
+    fields = LazyColumns(about["fields"], opened)
+    derived = LazyColumns([name for name in files if name not in fields], opened)
+    _ = *fields.values(), *derived.values()  # opened while the folder is there
     times = np.load(folder / "times.npy", allow_pickle=False).astype("datetime64[ns]")
     origin = about["origin"] and FixedOrigin(about["origin"][0], np.datetime64(about["origin"][1], "ns"))
     symbols, seconds = about["symbols"], about["bar_seconds"]
-    return Panel.over(times, symbols, fields, seconds, snapshot=about["snapshot"], origin=origin)
+    return Panel.over(times, symbols, fields, seconds, snapshot=about["snapshot"], origin=origin, derived=derived)

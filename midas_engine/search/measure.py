@@ -34,6 +34,8 @@ from midas_engine.stats.step_down import step_down
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from midas_engine.dsl.cache import ValueCache
+    from midas_engine.evaluator.context.byte_cache import ByteCache
     from midas_engine.market.panel import Panel
     from midas_engine.settings import Settings
     from midas_engine.stats._jit import Floats
@@ -104,28 +106,43 @@ class Screen:
         settings: Costs, horizon and limits.
         research: Rows of the research part.
         context_of: Makes the context over some rows of the first bars; None: over the panel's own returns.
+        kept: Where values are kept; None: where the process keeps them.
+        ranks: Where ranks of returns are kept; None: each context keeps its own.
     """
 
-    def __init__(self, panel: Panel, settings: Settings, research: slice, context_of: ContextOf | None = None) -> None:
-        self._settings = settings
+    def __init__(
+        self,
+        panel: Panel,
+        settings: Settings,
+        research: slice,
+        context_of: ContextOf | None = None,
+        *,
+        kept: ValueCache | None = None,
+        ranks: ByteCache | None = None,
+    ) -> None:
+        self._settings, self._kept, self._ranks = settings, kept, ranks
         self._context_of = self._of_panel if context_of is None else context_of
         self._target = target = settings.evaluation.target
         middle = research.start + (research.stop - research.start) // 2
-        self._whole = panel.slice(0, research.stop)
-        self._first = panel.slice(0, max(1, middle - target))
+        self._whole = panel.head(research.stop)
+        self._first = panel.head(max(1, middle - target))
         self._rows = slice(middle, research.stop)
-        self._engine = FeatureEngine(self._first, limits=settings.dsl)
+        self._engine = FeatureEngine(self._first, limits=settings.dsl, cache=kept)
         self._context = self._context_of(self._first, slice(0, self._first.T))
         rng = np.random.default_rng(20)
         self._cells = rng.integers(0, self._first.T * self._first.S, SKETCH)
 
     def _of_panel(self, panel: Panel, rows: slice) -> EvaluationContext:
-        options = ScoringOptions.from_settings(self._settings, "research")
+        options = ScoringOptions.from_settings(self._settings, "research", self._ranks)
         return EvaluationContext.from_panel(panel, horizons=(1, self._target), rows=rows, options=options)
 
     def figures(self, texts: Sequence[str]) -> list[Figures]:
         """Figures of every text on the screening slice."""
-        return [self._one(text) for text in texts]
+        found = []
+        for text in texts:
+            found.append(self._one(text))
+            self._first.let_go()
+        return found
 
     def _one(self, text: str) -> Figures:
         try:
@@ -170,30 +187,33 @@ class Screen:
     def check(self, texts: Sequence[str], level: float) -> list[Finalist]:
         """The family's one test: its finalists on the check slice, with p adjusted for all of them."""
         engine, context = (
-            FeatureEngine(self._whole, limits=self._settings.dsl),
+            FeatureEngine(self._whole, limits=self._settings.dsl, cache=self._kept),
             self._context_of(self._whole, self._rows),
         )
-        scores, p, t, scored = [], [], [], []
-        for text in texts:
+        if not texts:
+            return []
+        scores, p, t = [], [], []
+        scored = np.empty((len(texts), context.T * context.S))
+        for place, text in enumerate(texts):
             parsed = engine.parse(text)
-            values = np.array(context.take(engine.values(parsed)))
+            values = context.take(engine.values(parsed))
             memory = embargo_of("auto", parsed.lookback, self._whole.bar_seconds, self._rows)
             values[:memory] = np.nan  # it remembers the slice it was picked on
             bars, found = self._scored(context, values)
             scores.append(bars.u)
-            scored.append(bars.z_f.ravel())
+            np.nan_to_num(bars.z_f.reshape(-1), copy=False)
+            scored[place] = bars.z_f.reshape(-1)
             p.append(found.p if found is not None else math.nan)
             t.append(found.t if found is not None else math.nan)
-        if not texts:
-            return []
+            self._whole.let_go()
         family = step_down(np.stack(scores, axis=1), np.array(p), block_length(self._target), level=level)
-        alike = _alike(np.nan_to_num(np.stack(scored)))
+        alike = _alike(scored)
         return [Finalist(x, t[i], float(family.p[i]), alike[i]) for i, x in enumerate(texts)]
 
 
 def _alike(rows: Floats) -> list[int]:
     """For each row the first one before it that correlates at least 0.7 with it; -1 when none does."""
-    size = np.sqrt((rows * rows).sum(axis=1))
+    size = np.sqrt([(row * row).sum() for row in rows])
     close = (rows @ rows.T) / np.where(size > 0.0, size, 1.0)[:, None] / np.where(size > 0.0, size, 1.0)[None, :]
     return [next((j for j in range(i) if abs(close[i, j]) >= _ALIKE), -1) for i in range(len(rows))]
 

@@ -99,8 +99,8 @@ def _resampled(scores: Floats, block: int, resamples: int, seed: int) -> Floats:
         rows = min(step, resamples - first)
         starts = rng.integers(0, bars, (rows, -(-bars // block)))
         cells = (starts + bars * np.arange(rows)[:, None]).ravel()
-        times = np.bincount(cells, minlength=rows * bars).reshape(rows, bars).astype(np.float64)
-        out[first : first + rows] = times @ sums
+        times = np.bincount(cells, np.ones(cells.size), minlength=rows * bars)  # floats at once, not a second copy
+        out[first : first + rows] = times.reshape(rows, bars) @ sums
     spread = out.std(axis=0, ddof=1)
     drawn: Floats = (out - out.mean(axis=0)) / np.where(spread > 0.0, spread, np.inf)
     return drawn

@@ -17,8 +17,8 @@ import numpy as np
 from midas_engine.errors import EvaluationError
 from midas_engine.evaluator.context.byte_cache import ByteCache
 from midas_engine.evaluator.context.deployed import Deployed
+from midas_engine.evaluator.context.horizons import Horizon, Horizons, PartReturns
 from midas_engine.evaluator.context.layout import (
-    Horizon,
     codes,
     finite,
     is_cross,
@@ -35,11 +35,11 @@ from midas_engine.stats.bar_scores import CROSS_MINIMUM, SERIES_MINIMUM, BarScor
 from midas_engine.stats.expanding_scores import expanding_scores, follows_returns, less_later
 from midas_engine.stats.folds import split_folds
 from midas_engine.stats.normal_scores import location_table, scores_of_ranks
-from midas_engine.stats.ranks import own_ranks, rank_rows, sort_rows
+from midas_engine.stats.ranks import own_ranks, rank_rows
 from midas_engine.stats.scale import lagged_scale
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -66,7 +66,7 @@ class EvaluationContext:
         rows: Rows of the panel this part covers; None for all.
         funding: Funding a long pays over the bar that follows, fraction of notional [T, S]; None when unknown.
         regime_names: Labels; `regime_codes` [T] indexes them, -1 unknown.
-        dollar_volume: Traded notional a bar [T, S] for capacity; None when unknown.
+        volume: Makes `dollar_volume` when it is asked for; None when it is unknown.
         snapshot_id: The data set in the trial ledger: its content hash, or its identity in a store.
         funding_known: Share of the cells whose funding is known (the rest counts as nothing), and symbols without any.
         embargo_bars: Bars left out between folds, at most a tenth of one; None: two days.
@@ -74,7 +74,7 @@ class EvaluationContext:
 
     timestamps: NDArray[np.datetime64]
     symbols: tuple[str, ...]
-    returns: dict[int, Floats]
+    returns: Mapping[int, Floats]
     target: int
     bar_seconds: float
     costs: CostSettings
@@ -87,16 +87,14 @@ class EvaluationContext:
     funding: Floats | None = None
     regime_names: tuple[str, ...] = ()
     regime_codes: Ints | None = None
-    dollar_volume: Floats | None = None
+    volume: Callable[[], Floats] | None = None
     snapshot_id: str = ""
     funding_known: tuple[float, tuple[str, ...]] = (1.0, ())
     horizon_names: dict[int, str] = field(default_factory=dict)
-    _horizons: dict[int, Horizon] = field(default_factory=dict)
-    _scaled: dict[int, tuple[Floats, Ints, int]] = field(default_factory=dict)
-    _extra: dict[int, Floats] = field(default_factory=dict)
     _existing: dict[str, Floats] = field(default_factory=dict)
     _cache: dict[str, Any] = field(default_factory=dict)
     _masked: ByteCache = field(default_factory=ByteCache)
+    _mark: object = field(default_factory=object)  # tells its arrays from another context's in the same cache
 
     @classmethod
     def from_returns(
@@ -122,7 +120,7 @@ class EvaluationContext:
             existing: Deployed features by name, [T, S] each.
             regimes: One label a bar.
             funding: Funding a long pays over the bar that follows, fraction of notional [T, S].
-            options: Target, costs, part, embargo and mode.
+            options: Target, costs, part, embargo, mode, and where arrays are kept.
             more: Further attributes of the context.
 
         Raises:
@@ -130,11 +128,8 @@ class EvaluationContext:
         """
         if not returns:
             raise EvaluationError("there are no forward returns to score against")
-        arrays = {int(h): finite(r) for h, r in sorted(returns.items())}
         shape = (len(timestamps), len(symbols))
-        for h, r in arrays.items():
-            if r.shape != shape:
-                raise EvaluationError(f"forward returns over {h} bars have shape {r.shape}, expected {shape}")
+        arrays = returns if isinstance(returns, PartReturns) else _checked(returns, shape)
         chosen = next(iter(arrays)) if options.target is None else options.target
         if chosen not in arrays:
             raise EvaluationError(
@@ -143,6 +138,8 @@ class EvaluationContext:
         base = next(iter(arrays))
         scale = lagged_scale(arrays[base], base) if "scale" not in more else more.pop("scale")
         numbers, names = codes(regimes, shape[0])
+        if (given := more.pop("dollar_volume", None)) is not None:
+            more["volume"] = lambda: given
         context = cls(
             timestamps=np.asarray(timestamps).astype("datetime64[ns]"),
             symbols=tuple(symbols),
@@ -154,6 +151,7 @@ class EvaluationContext:
             cross=is_cross(arrays[chosen], options.mode),
             part=options.part,
             embargo_bars=options.embargo_bars,
+            _masked=ByteCache() if options.ranks is None else options.ranks,
             funding=None if funding is None else np.nan_to_num(owned(funding)),
             regime_names=names,
             regime_codes=numbers,
@@ -183,7 +181,7 @@ class EvaluationContext:
 
         target = horizons[0] if options.target is None else options.target
         wanted = sorted({*horizons, target})
-        inputs = panel_inputs(panel, wanted, rows)
+        inputs = panel_inputs(panel, wanted, rows, target)
         bars, start, stop = panel.T, inputs.start, inputs.stop
         cut = None if regimes is None else (regimes if len(regimes) == stop - start else regimes[start:stop])
         return cls.from_returns(
@@ -202,13 +200,11 @@ class EvaluationContext:
             scale=inputs.scale,
             rows=rows,
             panel_bars=bars,
-            dollar_volume=inputs.dollar_volume,
+            volume=inputs.volume,
             snapshot_id=panel.identity,
             funding_known=inputs.funding_known,
             horizon_names=inputs.names,
         )
-
-    # Shapes and units -------------------------------------------------------------------------------------------
 
     @property
     def T(self) -> int:
@@ -219,6 +215,11 @@ class EvaluationContext:
     def S(self) -> int:
         """Symbols."""
         return len(self.symbols)
+
+    @property
+    def dollar_volume(self) -> Floats | None:
+        """Traded notional a bar [T, S] for capacity; None when unknown."""
+        return None if self.volume is None else self.volume()
 
     @property
     def horizons(self) -> tuple[int, ...]:
@@ -242,49 +243,33 @@ class EvaluationContext:
 
     # Lazily computed per horizon --------------------------------------------------------------------------------
 
+    @property
+    def made(self) -> Horizons:
+        """Arrays by horizon; shared with contexts that aim at another."""
+        if "horizons" not in self._cache:
+            self._cache["horizons"] = Horizons(self.returns, self.scale, self.funding, self.cross, self.target)
+        found: Horizons = self._cache["horizons"]
+        return found
+
     def lay(self, values: Floats) -> Floats:
         """[T, S] in the layout that is ranked."""
-        return values if self.cross else owned(values.T)
+        return self.made.lay(values)
 
     def horizon(self, bars: int) -> Horizon:
         """Forward returns over `bars` with their order."""
-        found = self._horizons.get(bars)
-        if found is None:
-            values = self.forward(bars)
-            rows = self.lay(values)
-            found = self._horizons[bars] = Horizon(bars, values, rows, sort_rows(rows))
-        return found
-
-    def _compound(self, bars: int) -> None:
-        """Add a horizon from single-bar returns (an event's hold may be none of those that were given)."""
-        if bars < 1 or 1 not in self.returns:
-            raise EvaluationError(
-                f"no forward return over {bars} bars", hint="horizons: " + ", ".join(map(str, self.horizons))
-            )
-        growth = np.log1p(self.returns[1])
-        total = np.full(growth.shape, np.nan)
-        if bars <= self.T:
-            total[: self.T - bars + 1] = sum(growth[k : self.T - bars + 1 + k] for k in range(bars))
-        self._extra[bars] = np.expm1(total)
+        return self.made.horizon(bars)
 
     def forward(self, bars: int) -> Floats:
         """Forward returns over `bars` [T, S]."""
-        if bars not in self.returns and bars not in self._extra:
-            self._compound(bars)
-        return self.returns[bars] if bars in self.returns else self._extra[bars]
+        return self.made.forward(bars)
 
     def scaled(self, bars: int) -> tuple[Floats, Ints, int]:
         """Forward returns over their lagged scale: rows, order, and how many cells could be scored."""
-        found = self._scaled.get(bars)
-        if found is None:
-            with np.errstate(invalid="ignore", divide="ignore"):
-                rows = self.lay(self.forward(bars) / self.scale)
-            ok = ~np.isnan(rows)
-            if self.cross:
-                rows = np.where(ok.sum(axis=1, keepdims=True) >= CROSS_MINIMUM, rows, np.nan)
-                ok = ~np.isnan(rows)
-            found = self._scaled[bars] = (rows, sort_rows(rows), int(ok.sum()))
-        return found
+        return self.made.scaled(bars)
+
+    def paid(self, bars: int) -> Floats:
+        """Funding a long pays over the `bars` that follow each bar, fraction of notional [T, S]; 0 where unknown."""
+        return self.made.paid(bars)
 
     @cached_property
     def bar_scores(self) -> Floats:
@@ -299,7 +284,7 @@ class EvaluationContext:
         ranks = np.empty(rows.shape, np.int32)
         counts = np.empty(rows.shape[0], np.int32)
         rank_rows(rows, order, data.rows, ranks, counts)
-        others = self._masked.get((key, bars, "raw"), lambda: ranks_over(data.rows, data.order, rows))
+        others = self._masked.get((self._mark, key, bars, "raw"), lambda: ranks_over(data.rows, data.order, rows))
         return rank_scores(ranks, others, counts, self.minimum, self.cross)
 
     def score(self, rows: Floats, order: Ints, key: bytes, bars: int) -> BarScores:
@@ -310,7 +295,7 @@ class EvaluationContext:
         rank_rows(rows, order, scaled, ranks, counts)
         z_f = scores_of_ranks(ranks, counts, self.minimum)
         z_r = self._masked.get(
-            (key, bars, "scaled"),
+            (self._mark, key, bars, "scaled"),
             lambda: scores_of_ranks(ranks_over(scaled, scaled_order, rows), counts, self.minimum, location_table),
         )
         found = combine(z_f, z_r, self.cross)
@@ -318,19 +303,6 @@ class EvaluationContext:
             return found
         later = self._masked.get((key, bars, "later"), lambda: less_later(z_r))
         return replace(combine(expanding_scores(ranks), later, self.cross), z_f=z_f, z_r=z_r)
-
-    def paid(self, bars: int) -> Floats:
-        """Funding a long pays over the `bars` that follow each bar, fraction of notional [T, S]; 0 where unknown."""
-        key = f"paid-{bars}"
-        if key not in self._cache:
-            total = np.zeros((self.T, self.S))
-            if self.funding is not None:
-                running = np.vstack([np.zeros((1, self.S)), np.cumsum(self.funding, axis=0)])
-                ends = np.minimum(np.arange(self.T) + bars, self.T)
-                total = running[ends] - running[: self.T]
-            self._cache[key] = total
-        found: Floats = self._cache[key]
-        return found
 
     def sigma_bps(self, bars: int) -> float:
         """Standard deviation of the forward return over `bars`, across symbols of a bar or in time; basis points."""
@@ -342,10 +314,8 @@ class EvaluationContext:
     @cached_property
     def folds(self) -> Any:
         """Purged, embargoed folds at the target horizon."""
-        embargo = self.embargo_bars
-        if embargo is None:
-            embargo = math.ceil(FOLD_EMBARGO_SECONDS / self.bar_seconds)
-        return split_folds(self.T, self.target, embargo)
+        own = math.ceil(FOLD_EMBARGO_SECONDS / self.bar_seconds)
+        return split_folds(self.T, self.target, own if self.embargo_bars is None else self.embargo_bars)
 
     @cached_property
     def fold_names(self) -> tuple[tuple[str, str], ...]:
@@ -354,11 +324,12 @@ class EvaluationContext:
 
     @cached_property
     def deployed(self) -> Deployed:
-        """The deployed features, ranked and squared once."""
-        return Deployed.build(self._existing, self)
+        """The deployed features, ranked and squared once; their values are not kept beside that."""
+        built, self._existing = Deployed.build(self._existing, self), {}
+        return built
 
     def aimed(self, target: int) -> EvaluationContext:
-        """The same data with another target; what is sorted and scaled already is shared.
+        """The same data with another target; what is sorted and scaled is shared, whichever was asked for first.
 
         Raises:
             EvaluationError: There is no forward return over so many bars, and none of one bar to make it from.
@@ -367,7 +338,7 @@ class EvaluationContext:
             return self
         self.forward(target)
         other = replace(self, target=target)
-        other.__dict__ |= {k: v for k, v in self.__dict__.items() if k in ("bar_scores", "deployed")}
+        other.__dict__ |= {"bar_scores": self.bar_scores, "deployed": self.deployed}
         return other
 
     def when(self, bar: int) -> str:
@@ -386,15 +357,24 @@ class EvaluationContext:
         return self._own(values, name)
 
     def _own(self, values: Any, name: str) -> Floats:
-        array = np.array(values, dtype=np.float64, order="C", ndmin=1)
+        given = np.asarray(values, dtype=np.float64)
+        if self.rows is not None and given.ndim and given.shape[0] == self.panel_bars != self.T:
+            start, stop, _ = self.rows.indices(self.panel_bars)
+            given = given[start:stop]
+        array = np.array(given, order="C", ndmin=1)  # of the part alone: a view of a copy would keep the whole
         if array.ndim == 1:
             array = array.reshape(-1, 1)
-        if self.rows is not None and array.shape[0] == self.panel_bars != self.T:
-            start, stop, _ = self.rows.indices(self.panel_bars)
-            array = array[start:stop]
         if array.shape != (self.T, self.S):
             raise EvaluationError(
                 f"feature {name or 'values'} has shape {array.shape}, the data {(self.T, self.S)}",
                 hint="one row a bar and one column a symbol",
             )
         return array
+
+
+def _checked(returns: Mapping[int, Floats], shape: tuple[int, int]) -> dict[int, Floats]:
+    arrays = {int(h): finite(r) for h, r in sorted(returns.items())}
+    for h, r in arrays.items():
+        if r.shape != shape:
+            raise EvaluationError(f"forward returns over {h} bars have shape {r.shape}, expected {shape}")
+    return arrays

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,21 +24,14 @@ CROSS_SHARE = 0.5
 """Share of the traded bars that need 10 symbols for a panel to be scored as a cross-section."""
 
 
-@dataclass(slots=True)
-class Horizon:
-    """Forward returns over one horizon.
-
-    Attributes:
-        bars: The horizon.
-        forward: [T, S].
-        rows: The same in the layout that is ranked.
-        order: Its order.
-    """
-
-    bars: int
-    forward: Floats
-    rows: Floats
-    order: Ints
+def compounded(single: Floats, bars: int) -> Floats:
+    """Forward returns over `bars` from those over one [T, S]."""
+    growth = np.log1p(single)
+    total = np.full(growth.shape, np.nan)
+    if bars <= len(growth):
+        total[: len(growth) - bars + 1] = sum(growth[k : len(growth) - bars + 1 + k] for k in range(bars))
+    found: Floats = np.expm1(total)
+    return found
 
 
 def ranks_over(rows: Floats, order: Ints, where: Floats) -> Ints:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from midas_engine.evaluator.context.byte_cache import ByteCache
     from midas_engine.settings import CostSettings, Settings
 
 
@@ -18,6 +19,7 @@ class ScoringOptions:
         costs: Fee, half spread and slippage; None takes the defaults.
         part: "research", "sealed" or "forward": which part of the history the data are.
         embargo_bars: Bars left out between folds, at most a tenth of one; None: two days.
+        ranks: Where ranks of returns are kept, when several contexts are to share one budget; None: its own.
         mode: "time", "cross-section", or "auto": a cross-section where half of the bars have ten symbols.
 
     Example:
@@ -30,9 +32,12 @@ class ScoringOptions:
     part: str = "research"
     embargo_bars: int | None = None
     mode: str = "auto"
+    ranks: ByteCache | None = None
 
     @classmethod
-    def from_settings(cls, settings: Settings, part: str = "research") -> ScoringOptions:
+    def from_settings(
+        cls, settings: Settings, part: str = "research", ranks: ByteCache | None = None
+    ) -> ScoringOptions:
         """The settings' target, costs and mode, for one part of the history."""
         chosen = settings.evaluation
-        return cls(target=chosen.target, costs=settings.costs, part=part, mode=chosen.mode)
+        return cls(target=chosen.target, costs=settings.costs, part=part, mode=chosen.mode, ranks=ranks)

@@ -35,6 +35,7 @@ def capacity_of(
     values: Any, context: EvaluationContext, horizon: int, *, gate: Any = None, participation: float = PARTICIPATION
 ) -> float:
     """US dollars of gross exposure; NaN without volume. See `midas_engine.stats.capacity`."""
-    if context.dollar_volume is None:
+    volume = context.dollar_volume
+    if volume is None:
         return math.nan
-    return capacity_usd(book_positions(values, context, gate), context.dollar_volume, horizon, participation)
+    return capacity_usd(book_positions(values, context, gate), volume, horizon, participation)

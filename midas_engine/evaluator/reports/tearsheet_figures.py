@@ -91,8 +91,8 @@ def tearsheet_figures(
         "capacity_usd": math.nan,
         "participation": participation,
     }
-    if context.dollar_volume is not None:
-        found["capacity_usd"] = capacity_usd(held, context.dollar_volume, target, participation)
+    if (volume := context.dollar_volume) is not None:
+        found["capacity_usd"] = capacity_usd(held, volume, target, participation)
     clean = plain(found)
     assert isinstance(clean, dict)
     return clean

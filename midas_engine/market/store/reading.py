@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from midas_engine.errors import DataDefectError, DataFormatError
+from midas_engine.market.lazy_columns import LazyColumns
 from midas_engine.market.panel import Panel
 from midas_engine.market.store.address import bar_name
 from midas_engine.market.store.append import joint_origins
-from midas_engine.market.store.column_cache import CACHE, LazyColumns, cache_name, map_column, write_column
+from midas_engine.market.store.column_cache import CACHE, cache_name, map_column, write_column
 from midas_engine.market.store.lookup import chosen_symbols, snapshot_of
 from midas_engine.market.store.manifest import read_manifest
 from midas_engine.market.store.seal import StoreOrigin
