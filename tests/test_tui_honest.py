@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from helpers_cli import run_midas
+from helpers_cli import ROOT, run_midas
 from helpers_kb import record
-from helpers_tui import press, readable, running, screen_text, type_text, until
+from helpers_tui import PATIENCE_SECONDS, press, readable, running, screen_text, type_text, until
 from midas_engine.kb import KnowledgeBase
 from midas_engine.promoter import FeaturePromoter
 from midas_tui.modals.ask import AskModal
@@ -172,3 +174,57 @@ async def test_a_kill_with_the_keys_is_struck_through_at_once(kb: Path, market: 
         await until(pilot, lambda: "killed" in screen_text(app))
         await settled(app, pilot)
         same_as_engine(app)
+
+
+_MONITOR = """
+import asyncio, sys
+from midas_engine.journal import Journal
+from midas_engine.kb import KnowledgeBase
+from midas_engine.monitor import OnlineMonitor
+from midas_engine.promoter import FeaturePromoter
+from tests.helpers_monitor import bar_time, clock_at
+
+async def main():
+    kb = KnowledgeBase(sys.argv[1])
+    told = lambda name: print("on_kill", name, flush=True)
+    with Journal(kb.journal_path) as journal:
+        promoter = FeaturePromoter(kb, journal, via="Python")
+        more = dict(kb=kb, journal=journal, promoter=promoter, on_kill=told, clock=clock_at(99))
+        monitor = OnlineMonitor(["momentum_24h"], **more)
+        for bar in range(2):
+            await monitor.process_update(bar_time(bar), {"momentum_24h": 1.0}, 0.01)
+        print("watching", flush=True)
+        await asyncio.to_thread(sys.stdin.read)
+        await monitor.close()
+
+asyncio.run(main())
+"""
+
+
+async def test_a_kill_with_the_keys_calls_the_callback_of_a_monitor_in_another_process(kb: Path, market: Path) -> None:
+    pipe = asyncio.subprocess.PIPE
+    monitor = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", _MONITOR, str(kb), cwd=ROOT, stdin=pipe, stdout=pipe
+    )
+    assert monitor.stdout is not None
+    try:
+        await asyncio.wait_for(monitor.stdout.readuntil(b"watching\n"), PATIENCE_SECONDS)
+        async with running(kb, market, mode="pipeline") as (app, pilot):
+            screen = app.screen
+            assert isinstance(screen, PipelineScreen)
+            screen.show_feature("momentum_24h")
+            await press(pilot, "K")
+            await readable(pilot, AskModal)
+            await press(pilot, "tab")
+            await type_text(pilot, "flipped")
+            await press(pilot, "tab")
+            await type_text(pilot, "momentum_24h")
+            await press(pilot, "enter")
+            said = await asyncio.wait_for(monitor.stdout.readline(), PATIENCE_SECONDS)
+        assert said == b"on_kill momentum_24h\n"
+        rest, _ = await monitor.communicate(b"")  # an empty input ends it
+        assert rest == b""  # once
+        assert monitor.returncode == 0
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            monitor.kill()
