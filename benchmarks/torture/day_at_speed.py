@@ -62,6 +62,7 @@ def note(path: Path, line: dict[str, Any]) -> None:
 
 async def serve(folder: Path, venue: str, origin: float, hook: str, bar: str) -> None:
     """One service, until SIGTERM; its lag and memory go to a file."""
+    from ccxt.async_support.base.exchange import Exchange
     from scaled_clock import ScaledClock
 
     from midas_engine.service.plan import make_plan
@@ -71,6 +72,8 @@ async def serve(folder: Path, venue: str, origin: float, hook: str, bar: str) ->
     flags: dict[str, Any] = {"kb": str(folder / "kb"), "data": f"live:binance:{','.join(SYMBOLS)}@{bar}{GRACE[bar]}"}
     flags |= {"venue_url": venue, "store": str(folder / "store"), "outbound.signals": {"hook": f"webhook:{hook}"}}
     settings = load_settings(file=None, flags=flags, environ={})
+    # Its own limit of requests goes by the wall's clock: sixty bars a minute are more than a venue would allow.
+    Exchange.throttle = lambda self, cost=None: asyncio.sleep(0)
     ended = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
     async with Service(make_plan(settings), clock=ScaledClock(START, FACTORS[bar], origin)) as service:

@@ -19,6 +19,7 @@ FOLDER = "outbound/signals"
 START = "0" * 64
 FILE_BYTES = 16_000_000
 MOST_FILES = 64
+_MOST_PLACES = 2000
 
 
 def canonical(document: Mapping[str, Any]) -> bytes:
@@ -51,6 +52,7 @@ class SignalLog:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.sequence, self.head, self.bar = 0, START, ""
+        self._places: dict[int, tuple[Path, int]] = {}
 
     def open(self) -> None:
         """Find the end; a line that a crash left unfinished is cut off, for it was sent to nobody.
@@ -60,6 +62,7 @@ class SignalLog:
         """
         files = self._files()
         self.sequence, self.head, self.bar = 0, START, ""
+        self._places.clear()
         while files:
             path = files.pop()
             data = path.read_bytes()
@@ -94,15 +97,27 @@ class SignalLog:
         """Records after number `sequence`, oldest first; those that were kept."""
         files = self._files()
         begins = [int(path.stem) for path in files]
+        known = self._places.get(sequence)
         for place, path in enumerate(files):
             if place + 1 < len(files) and begins[place + 1] <= sequence + 1:
                 continue
+            offset = known[1] if known is not None and known[0] == path else 0
             with path.open("rb") as file:
+                file.seek(offset)
                 for line in file:
                     if line.endswith(b"\n"):
                         record = _read(line, path)
+                        offset += len(line)
+                        self._remember(record["sequence"], path, offset)
                         if record["sequence"] > sequence:
                             yield record
+
+    def _remember(self, sequence: int, path: Path, offset: int) -> None:
+        """Where the record after this one begins: who reads on does not read all of the file at each bar."""
+        self._places[sequence] = (path, offset)
+        if len(self._places) > _MOST_PLACES:
+            for old in list(self._places)[: _MOST_PLACES // 2]:
+                self._places.pop(old, None)
 
     def _files(self) -> list[Path]:
         return sorted(self.folder.glob("[0-9]*.jsonl")) if self.folder.is_dir() else []
