@@ -244,7 +244,8 @@ def keep(folder: Path, out: Path, story: Story) -> None:
         "`midas-tui --replay run:demo_artifacts/live_story/run`.",
         "",
         "Engine time passes 1,200 times as fast as the wall's: a second of a busy machine is twenty minutes here,",
-        "which is why bars come late now and then, are said to be stale, and are committed late.",
+        "which is why bars come late now and then, are said to be stale, and are committed late. What is asked by",
+        "the command line counts its ages by the wall's clock.",
         "",
     ]
     (out / "STORY.md").write_text("\n".join([*head, *story.lines]), encoding="utf-8")

@@ -136,3 +136,24 @@ def test_a_clock_that_is_years_ahead_lets_nothing_go() -> None:
     assert believed(ahead, NOON) == NOON + timedelta(days=1)
     assert believed(NOON, NOON - timedelta(hours=1)) == NOON
     assert believed(ahead, None) == ahead
+
+
+def test_who_reads_on_reads_no_record_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from midas_engine.outbound import signal_log
+
+    log, seen = SignalLog(tmp_path / "signals"), []  # type: tuple[SignalLog, list[bytes]]
+    for number in range(50):
+        log.append({"bar": str(number), "bar_seconds": 60})
+    assert len(list(log.since(0))) == 50
+    read = signal_log._read
+
+    def counted(line: bytes, path: Path) -> dict[str, Any]:
+        seen.append(line)
+        return read(line, path)
+
+    monkeypatch.setattr(signal_log, "_read", counted)
+    log.append({"bar": "50", "bar_seconds": 60})
+    assert [r["bar"] for r in log.since(50)] == ["50"]
+    assert len(seen) == 1
+    assert [r["sequence"] for r in log.since(48)] == [49, 50, 51]
+    assert len(list(SignalLog(tmp_path / "signals").since(7))) == 44

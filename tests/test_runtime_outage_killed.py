@@ -14,7 +14,9 @@ import pytest
 from midas_engine.clock import ManualClock
 from midas_engine.events import AlertRaised, AlertResolved
 from midas_engine.journal import Journal
+from midas_engine.kb import KnowledgeBase
 from midas_engine.monitor.alerts.engine import AlertEngine
+from midas_engine.monitor.daily.brief import brief_since
 from midas_engine.runtime.feed_watchdog import FeedWatchdog
 from midas_engine.runtime.live_state import StateOf
 from midas_engine.runtime.outage_teller import OutageTeller
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from midas_engine.events import Event
+    from midas_engine.models import Alert
 
 NEWEST = datetime(2026, 3, 1, 12, tzinfo=UTC)
 STEPS = ("kept", "published", "recorded", "told")
@@ -63,7 +66,7 @@ def _watched(
 
             store = Dying(journal, "venue", ("A", "B"))
             teller = OutageTeller(store, journal, publish=publish, fault=lambda *told: faults.extend(told))
-            told = []
+            told: list[Alert] = []
             alerts = AlertEngine() if state is None else state
             dog = FeedWatchdog(ManualClock(now), 3600, 30.0, alerts=alerts, tell=told.append)
             dog.begin(newest, teller.kept())
@@ -126,6 +129,23 @@ def test_the_state_of_the_last_bar_knows_less_than_what_was_told(tmp_path: Path)
     _watched(tmp_path, back, back - timedelta(hours=1))
     _watched(tmp_path, back + timedelta(hours=9), back, state=before)  # killed before another snapshot
     assert [what for what, _ in _lines(tmp_path / "alarms.jsonl")] == ["raised", "resolved", "raised"]
+
+
+def test_the_brief_says_how_often_and_how_long_no_bar_came(tmp_path: Path) -> None:
+    silent = NEWEST + timedelta(hours=5)
+    _watched(tmp_path, silent, NEWEST)
+    back = silent + timedelta(hours=2)
+    kb, since = KnowledgeBase(tmp_path / "kb"), NEWEST - timedelta(days=1)
+    with Journal(tmp_path / "journal.sqlite") as journal:
+        (said,) = brief_since(kb, journal, since, back).sentences
+    assert "two intervals and more, 6.0 h at the longest; none has come since 2026-03-01 17:00 UTC." in said.text
+    _watched(tmp_path, back, back - timedelta(hours=1))
+    _watched(tmp_path, back + timedelta(hours=9), back)
+    _watched(tmp_path, back + timedelta(hours=10), back + timedelta(hours=9))
+    with Journal(tmp_path / "journal.sqlite") as journal:
+        (said,) = brief_since(kb, journal, since, back + timedelta(hours=11)).sentences
+    assert said.text == "2 time(s) no bar came for two intervals and more, 9.0 h at the longest."
+    assert (said.severity, said.figures["running"]) == ("warning", 0)
 
 
 def test_a_service_that_is_killed_in_a_silence_raises_it_once(tmp_path: Path) -> None:

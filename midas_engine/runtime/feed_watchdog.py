@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from midas_engine.models import Alert, Severity
 from midas_engine.monitor.alerts.engine import FLEET
 from midas_engine.monitor.alerts.episodes import Episode, alert_id
+from midas_engine.monitor.daily.brief import FEED_RULE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from midas_engine.monitor.alerts.engine import AlertEngine
     from midas_engine.runtime.outage_teller import KeptOutage
 
-RULE = "feed"
+RULE = FEED_RULE
 KEY = (FLEET, RULE)
 INTERVALS = 2
 _LOOK_SECONDS = 30.0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from midas_engine.durations import duration
 from midas_engine.errors import MonitorError, SettingsError
-from midas_engine.events import FaultReported, ShadowProposal
+from midas_engine.events import AlertRaised, AlertResolved, FaultReported, ShadowProposal
 from midas_engine.models import AlertStatus, Severity
 from midas_engine.monitor.daily.saved import saved_fleets
 from midas_engine.text import markdown_cell, number
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 _NAMED = 4
+FEED_RULE = "feed"
+"""The rule of the alert that no bar came, in the journal: its watchdog stands outside the monitor."""
 _DONE = {"kill": "killed", "promote": "promoted", "shadow": "put into shadow", "demote": "demoted", "undo": "undone"}
 _DONE |= {"reject": "rejected", "pause": "paused", "resume": "resumed", "redeploy": "redeployed", "redo": "redone"}
 _DONE |= {"rollback": "rolled back", "save": "saved as candidates", "book": "promoted for the book"}
@@ -144,7 +146,8 @@ def brief_since(
         days, alerts = seen or seen_by(saved_fleets(journal), since, until)
         gone = set(kb.kill_file.read().kills)
         found += [*_moves(actions), *_alerts(alerts, gone), *_proposals(journal, since, until)]
-        found += [*_bars(days), *_sessions(journal, since, until), *_faults(journal, since, until)]
+        found += [*_silences(journal, since, until), *_bars(days)]
+        found += [*_sessions(journal, since, until), *_faults(journal, since, until)]
     order = {"critical": 0, "warning": 1, "info": 2}
     return Brief(since, until, tuple(sorted(found, key=lambda s: order.get(s.severity, 2))))
 
@@ -241,6 +244,28 @@ def _bars(days: dict[str, Day]) -> list[Sentence]:
     figures = {"bars": bars, "missing": missing, "net_bps": net, "gross_bps": gross, "days": list(seen)}
     severity = "warning" if missing else "info"
     return [Sentence(text, figures, severity, setting=True, group="Money and bars", short=short)]
+
+
+def _silences(journal: Journal, since: datetime, until: datetime) -> list[Sentence]:
+    """When no bar came for two intervals: that is the feed's alert, which no day of a feature has."""
+    told: dict[str, Alert] = {}
+    for event in journal.events(AlertRaised, AlertResolved, since=since, until=until):
+        if isinstance(event, AlertRaised | AlertResolved) and event.alert.rule == FEED_RULE:
+            told[event.alert.id] = event.alert
+    if not told:
+        return []
+    hours = {}
+    for name, alert in told.items():
+        began = alert.raised_at - timedelta(minutes=alert.value)
+        hours[name] = ((alert.resolved_at or until) - began).total_seconds() / 3600
+    longest, running = max(hours.values()), [a for a in told.values() if a.active]
+    text = f"{len(told)} time(s) no bar came for two intervals and more, {number(longest, 1)} h at the longest"
+    text += f"; none has come since {running[-1].raised_at:%Y-%m-%d %H:%M} UTC." if running else "."
+    figures = {"silences": len(told), "running": len(running), "longest_hours": longest, "ids": list(told)}
+    short = "no bar comes" if running else f"{len(told)} silence(s) of the feed"
+    open_ = sum(a.status is AlertStatus.OPEN for a in running)
+    severity = "critical" if running else "warning"
+    return [Sentence(text, figures, severity, group="Alarms", short=short, needs=open_)]
 
 
 def _proposals(journal: Journal, since: datetime, until: datetime) -> list[Sentence]:
