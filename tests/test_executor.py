@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import os
+import re
 import signal
 import sys
 import time
@@ -24,6 +25,7 @@ from midas_engine.market.shared_panel import SharedPanel
 from midas_engine.proposer import Proposal
 from midas_engine.settings import EvaluationSettings, ExecutorSettings, Settings
 from tests import helpers_executor as work
+from tests.helpers_cli import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -181,3 +183,11 @@ def test_the_settings_choose() -> None:
     assert isinstance(chosen("threads", 2), ThreadExecutor)
     assert isinstance(chosen("processes", 0), ThreadExecutor)
     assert 1 <= worker_count() <= (os.cpu_count() or 1)
+
+
+def test_nothing_goes_past_the_executor() -> None:
+    """Processes that do work are started in one way: simulations and drills of ours too."""
+    files = [p for folder in ("midas_engine", "midas_tui", "benchmarks") for p in (ROOT / folder).rglob("*.py")]
+    assert len(files) > 500
+    past = [p.name for p in files if re.search(r"ProcessPoolExecutor|multiprocessing import .*\bPool\b", p.read_text())]
+    assert past == []

@@ -10,8 +10,6 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +18,7 @@ from dsl_workload import CROSS, SERIES, Row, market
 from midas_engine.dsl import FeatureEngine, warm_kernels
 from midas_engine.dsl.cache import ValueCache
 from midas_engine.dsl.plan import build_plan
+from midas_engine.executor import ProcessExecutor, ThreadExecutor, Workshop
 from midas_engine.market.shared_panel import read_panel, share_panel
 
 if TYPE_CHECKING:
@@ -35,7 +34,6 @@ BASES = [
 FORMS = ["cs_zscore({})", "ts_mean({}, 12)", "delta({}, 6)", "clip({}, -2, 2) * funding_rate"]
 SHARED = [form.format(base) for base in BASES for form in FORMS]
 ROUNDS = 5
-_ENGINE: FeatureEngine | None = None
 
 
 def seconds(panel: Panel, texts: list[str], cache: ValueCache | None) -> float:
@@ -80,20 +78,18 @@ def sharing(panel: Panel) -> list[Row]:
     return found
 
 
-def _begin(folder: str) -> None:
-    global _ENGINE
-    _ENGINE = FeatureEngine(read_panel(Path(folder)), cache_bytes=0)
+def _begin(folder: str) -> FeatureEngine:
     warm_kernels()
+    return FeatureEngine(read_panel(Path(folder)), cache_bytes=0)
 
 
-def _work(text: str) -> float:
-    assert _ENGINE is not None
+def _work(engine: FeatureEngine, text: str) -> float:
     start = time.process_time()
-    _ENGINE.values(text)
+    engine.values(text)
     return time.process_time() - start
 
 
-def _ready(_: int) -> int:
+def _ready(engine: FeatureEngine, _: int) -> int:
     time.sleep(0.2)  # long enough that every worker takes one
     return os.getpid()
 
@@ -104,8 +100,7 @@ def processes(panel: Panel, jobs: list[str]) -> tuple[float, float]:
     with tempfile.TemporaryDirectory() as folder:
         share_panel(panel, Path(folder))
         for workers in (1, 2):
-            pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_begin, initargs=(folder,))
-            with pool:
+            with ProcessExecutor(workers, Workshop(_begin, (folder,))) as pool:
                 while len(set(pool.map(_ready, range(2 * workers)))) < workers:
                     pass
                 best, cpu = [], []
@@ -126,7 +121,7 @@ def threads(panel: Panel, jobs: list[str]) -> tuple[float, float]:
         best, cpu = [], []
         for _ in range(3):
             start, used = time.perf_counter(), time.process_time()
-            with ThreadPoolExecutor(workers) as pool:
+            with ThreadExecutor(workers) as pool:
                 list(pool.map(lambda k, w=workers, e=engines: e[k % w].values(jobs[k]), range(len(jobs))))
             best.append(time.perf_counter() - start)
             cpu.append(time.process_time() - used)

@@ -20,7 +20,6 @@ import sys
 import tempfile
 import threading
 import time
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +29,7 @@ import sim_lifetimes
 from sim_contract import INDEX, Row, ar1, forward, world
 
 from midas_engine.evaluator import AlphaEvaluator, MultiAgentEvaluator
+from midas_engine.executor import ProcessExecutor
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "benchmarks" / "speed"))
@@ -102,7 +102,7 @@ def measure(only: set[str], seed: int) -> dict[str, list[tuple[str, list[Row]]]]
     """Rows by part, each with its command."""
     here = "python benchmarks/statistics/"
     found: dict[str, list[tuple[str, list[Row]]]] = {}
-    with ProcessPoolExecutor(2) as pool:
+    with ProcessExecutor(2) as pool:
         for name, run, worlds in (
             ("noise", sim_contract.noise, 20),
             ("recall", sim_contract.recall, 900),

@@ -18,12 +18,12 @@ from __future__ import annotations
 import argparse
 import math
 import time
-from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 import pandas as pd
 
 from midas_engine.evaluator import AlphaEvaluator, MultiAgentEvaluator, ScoringOptions
+from midas_engine.executor import ProcessExecutor, TaskExecutor
 from midas_engine.stats.intervals import rate_interval, share_interval
 
 BARS = 8760
@@ -102,7 +102,7 @@ def _pvalues(job: tuple[int, str, int, float, bool, int]) -> list[float]:
     ]
 
 
-def pvalues(pool: ProcessPoolExecutor, worlds: int, seed: int) -> list[Row]:
+def pvalues(pool: TaskExecutor, worlds: int, seed: int) -> list[Row]:
     each = 50
     print(f"\np-values on noise below 5 % (one-sided / two-sided), {worlds} worlds x {each} features, seeds {seed}..")
     worst = (0.05, 0.05)
@@ -134,7 +134,7 @@ def _noise(job: tuple[int, str, int]) -> list[tuple[bool, bool]]:
     return out
 
 
-def noise(pool: ProcessPoolExecutor, sessions: int, seed: int) -> list[Row]:
+def noise(pool: TaskExecutor, sessions: int, seed: int) -> list[Row]:
     each = 125
     jobs = [(seed + w, KINDS[w % len(KINDS)], each) for w in range(8 * sessions)]
     found = np.array([row for rows in pool.map(_noise, jobs) for row in rows]).reshape(sessions, 1000, 2)
@@ -163,13 +163,13 @@ def _recall(job: tuple[int, str, float, float]) -> tuple[bool, float, float, lis
     return verdict.statistical_pass, verdict.evaluation.score_t, verdict.evaluation.ic.value, failed
 
 
-def recall(pool: ProcessPoolExecutor, worlds: int, seed: int) -> list[Row]:
+def recall(pool: TaskExecutor, worlds: int, seed: int) -> list[Row]:
     print(f"\nrecall on the statistical gates at N = 60, {worlds} worlds a cell, seeds {seed}..")
     out: list[Row] = []
     for kind in KINDS:
         for ic, bar in ((0.02, 0.18), (0.03, 0.52), (0.05, 0.88)):
             jobs = [(seed + w, kind, ic, MEMORIES[w % len(MEMORIES)]) for w in range(worlds)]
-            rows = list(pool.map(_recall, jobs, chunksize=8))
+            rows = list(pool.map(_recall, jobs))
             passed = np.mean([r[0] for r in rows])
             lost: dict[str, int] = {}
             for row in rows:
@@ -213,7 +213,7 @@ def _panel(job: tuple[int, str, int, float]) -> tuple[bool, float, float, list[s
     return verdict.statistical_pass, verdict.evaluation.score_t, verdict.evaluation.effective_breadth, failed
 
 
-def panel(pool: ProcessPoolExecutor, worlds: int, seed: int) -> list[Row]:
+def panel(pool: TaskExecutor, worlds: int, seed: int) -> list[Row]:
     print(f"\npanels at IC 0.03 per symbol, N = 60, {worlds} worlds, seeds {seed}..")
     single = 0.0
     out: list[Row] = []
@@ -244,7 +244,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
     start = time.perf_counter()
-    with ProcessPoolExecutor(options.workers) as pool:
+    with ProcessExecutor(options.workers) as pool:
         for name, run, worlds in (
             ("pvalues", pvalues, 40),
             ("noise", noise, 5),

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import time
-from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 from sim_contract import BARS, INDEX, KINDS, MEMORIES, Row, ar1, forward, world
@@ -29,6 +28,7 @@ from midas_engine.evaluator import (
     split_parts,
 )
 from midas_engine.evaluator.metrics.significance import time_figures
+from midas_engine.executor import ProcessExecutor, TaskExecutor
 from midas_engine.settings import EvaluationSettings
 from midas_engine.stats.intervals import share_interval
 from midas_engine.stats.ranks import sort_rows
@@ -82,7 +82,7 @@ def lifetime(job: tuple[int, int, int]) -> tuple[int, int, int]:
     return passed, looks, promoted
 
 
-def run(pool: ProcessPoolExecutor, lifetimes: int, sessions: int, trials: int, seed: int) -> list[Row]:
+def run(pool: TaskExecutor, lifetimes: int, sessions: int, trials: int, seed: int) -> list[Row]:
     rows = np.array(list(pool.map(lifetime, [(seed + k, sessions, trials) for k in range(lifetimes)])))
     hits = int((rows[:, 2] > 0).sum())
     low, high = share_interval(hits, len(rows))
@@ -105,7 +105,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
     start = time.perf_counter()
-    with ProcessPoolExecutor(options.workers) as pool:
+    with ProcessExecutor(options.workers) as pool:
         run(pool, options.lifetimes, options.sessions, options.trials, options.seed)
     print(f"{time.perf_counter() - start:.0f} s")
 

@@ -25,13 +25,12 @@ import signal
 import sys
 import tempfile
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from midas_engine.clock import WallClock
+from midas_engine.executor import ProcessExecutor
 from midas_engine.outbound import outbox as outbox_module
 from midas_engine.outbound import outputs_of
 from midas_engine.outbound.kill_output import KillOutput
@@ -82,7 +81,7 @@ def run(faults: int, seed: int, quiet: bool = False, workers: int = 1) -> Tally:
     with contextlib.ExitStack() as stack:
         over: Callable[..., Iterable[Tally]] = map
         if workers > 1:
-            over = stack.enter_context(ProcessPoolExecutor(workers, mp_context=get_context("spawn"))).map
+            over = stack.enter_context(ProcessExecutor(workers)).map
         for number, part in enumerate(over(_drill, sizes, seeds), 1):
             tally.add(part)
             done += sizes[number - 1]
