@@ -27,6 +27,7 @@ from midas_engine.monitor.shards.reckoning import (
     allowed_memory,
     machine_bytes,
     reckon,
+    refuse_long_windows,
     refuse_too_large,
 )
 from midas_engine.runtime import live_stream
@@ -85,6 +86,36 @@ def test_one_feature_that_is_the_cause_is_named_with_its_megabytes() -> None:
     assert "nothing was started" in told
     assert "without them it fits: deep 5.3 MB for 700 bars of its own (of it ts_median(.., 700) 5.3 MB)" in told
     refuse_too_large(found, 0, allowed + 3)
+
+
+def test_more_than_forty_distinct_long_windows_are_refused_by_name() -> None:
+    # 40 long ones, each of two features, and as many of 240 bars as one likes
+    shared = {f"s{i}{k}": f"ts_mean(close, {241 + i}) * {k + 2}" for i in range(40) for k in range(2)}
+    short = {f"w{i}": f"ts_std(close - {i}, 240)" for i in range(50)}
+    found = reckon(read({**shared, **short}), 500, min_share=0.5)  # type: ignore[arg-type]
+    assert found.long_windows == 40
+    refuse_long_windows(found)
+    one_more = reckon(read({**shared, **short, "lonely": "ts_max(high, 700)"}), 500, min_share=0.5)  # type: ignore[arg-type]
+    with pytest.raises(MonitorError) as refused:
+        refuse_long_windows(one_more)
+    told = f"{refused.value.message} {refused.value.hint}"
+    assert "watching 131 features on 500 symbols in shards takes 41 distinct windows of more than 240 bars, " in told
+    assert " MB of them; at most 40 may be distinct; nothing was started" in told
+    assert "least shared are ts_max(.., 700) 2.8 MB of lonely; write them so that features share them" in told
+    many = reckon(read({f"f{i}": f"ts_mean(close, {300 + i})" for i in range(60)}), 500, min_share=0.5)  # type: ignore[arg-type]
+    with pytest.raises(MonitorError) as refused:
+        refuse_long_windows(many)
+    assert "of f52; and 12 more; write them" in refused.value.hint
+
+
+def test_a_large_watch_is_refused_before_any_shard_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    panel = make_panel(1, 50, 4)
+    settings = Settings(monitor=MonitorSettings(shards="2", memory_mb=8000))
+    texts = read({f"f{i}": f"ts_mean(close, {300 + i})" for i in range(41)})
+    live_stream.stream_of(texts, panel, settings).close()  # type: ignore[arg-type,union-attr]  # a small one may
+    monkeypatch.setattr(live_stream, "LARGE_LANES", 41 * 4)
+    with pytest.raises(MonitorError, match="41 distinct windows of more than 240 bars"):
+        live_stream.stream_of(texts, panel, settings)  # type: ignore[arg-type]
 
 
 def test_where_no_feature_is_the_cause_it_says_how_much_would_fit() -> None:

@@ -10,8 +10,8 @@ from midas_engine.dsl.engine import refuse_cross_section
 from midas_engine.dsl.plan import build_plan
 from midas_engine.dsl.stream import CHUNK_BARS, parsed
 from midas_engine.errors import MidasError
-from midas_engine.monitor.shards.plan import cut, shards_of
-from midas_engine.monitor.shards.reckoning import allowed_memory, reckon, refuse_too_large
+from midas_engine.monitor.shards.plan import LARGE_LANES, cut, shards_of
+from midas_engine.monitor.shards.reckoning import allowed_memory, reckon, refuse_long_windows, refuse_too_large
 from midas_engine.monitor.shards.shards import Shards
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def stream_of(
         folder: Where shards keep their states; None: where temporary files are.
 
     Raises:
-        MonitorError: It would not fit into memory.
+        MonitorError: It would not fit into memory, or a large watch has too many distinct long windows.
     """
     limits, count = settings.dsl.at(panel.bar_seconds), len(expressions)
     shards = shards_of(settings.monitor.shards, count, panel.S)
@@ -135,6 +135,8 @@ def stream_of(
         kept = sum(column.nbytes for column in panel.fields.values())
         weight = reckon(expressions, panel.S, min_share=limits.min_share, compact=compact, history=kept)
         if shards:
+            if count * panel.S >= LARGE_LANES:  # a smaller one may be cut by setting, and is none the worse for them
+                refuse_long_windows(weight)
             plan = cut(weight, shards)
             refuse_too_large(weight, len(plan.rows), allowed, sum(plan.windows))
             where = None if folder is None else str(folder)

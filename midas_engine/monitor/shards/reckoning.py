@@ -32,6 +32,8 @@ PROCESS_BYTES = 250 * MB
 """Of a process before it holds a feature: the interpreter, numpy and the compiled kernels."""
 LONG_BARS = 240
 """A window of more bars is a long one: it fits where it is shared."""
+LONG_WINDOWS = 40
+"""Distinct long windows that a watch in shards may have: they are reckoned as shared, not as each feature's own."""
 _NAMED = 8  # features that a refusal names
 _UNUSUAL = 4  # times the median: a feature that heavy is a cause
 
@@ -131,8 +133,12 @@ def reckon(
                 0 if largest is None else sizes[largest],
             )
         )
-    long = sum(bool(size) and window_of(step) > LONG_BARS for size, step in zip(sizes, plan.steps, strict=True))
+    long = len(_long_steps(plan, sizes))
     return Reckoning(symbols, tuple(weights), sum(sizes), long, compact, sizes, plan, 2 * history)
+
+
+def _long_steps(plan: Plan, sizes: Sequence[int]) -> list[int]:
+    return [i for i, step in enumerate(plan.steps) if sizes[i] and window_of(step) > LONG_BARS]
 
 
 def steps_of(plan: Plan, output: int) -> list[int]:
@@ -182,6 +188,36 @@ def refuse_too_large(found: Reckoning, processes: int, allowed_mb: int, windows:
         "nothing was started"
     )
     raise MonitorError(message, hint=_cause(found, wanted, allowed_mb))
+
+
+def refuse_long_windows(found: Reckoning) -> None:
+    """Refuse a watch in shards with more distinct long windows than it may have; those that fewest features share.
+
+    Raises:
+        MonitorError: There are too many; names windows, features and megabytes.
+    """
+    if found.long_windows <= LONG_WINDOWS:
+        return
+    plan, users = found.plan, dict[int, list[str]]()
+    for weight, output in zip(found.weights, plan.outputs, strict=True):
+        for i in steps_of(plan, output):
+            users.setdefault(i, []).append(weight.name)
+    long = sorted(_long_steps(plan, found.steps), key=lambda i: (len(users[i]), -found.steps[i], i))
+    count = len(found.weights)
+    message = (
+        f"watching {count:,} features on {found.symbols:,} symbols in shards takes {len(long):,} distinct windows of "
+        f"more than {LONG_BARS} bars, {_mb(sum(found.steps[i] for i in long))} of them; at most {LONG_WINDOWS} may be "
+        "distinct; nothing was started"
+    )
+    over = long[: len(long) - LONG_WINDOWS]
+    named = "; ".join(
+        f"{_told(plan.steps[i])} {_mb(found.steps[i])} of {users[i][0]}"
+        + (f" and {len(users[i]) - 1:,} more" if len(users[i]) > 1 else "")
+        for i in over[:_NAMED]
+    )
+    more = f"; and {len(over) - _NAMED:,} more" if len(over) > _NAMED else ""
+    hint = f"least shared are {named}{more}; write them so that features share them, or take at most {LONG_BARS} bars"
+    raise MonitorError(message, hint=hint)
 
 
 def _cause(found: Reckoning, wanted: int, allowed_mb: int) -> str:
