@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
 
+from midas_engine import events as ev
 from midas_engine.errors import MidasError, SettingsError
 from midas_engine.evaluator import TrialKey, TrialLedger
 from midas_engine.journal import Journal
 from midas_engine.kb import KnowledgeBase
 from midas_engine.models import SessionSummary
 from midas_engine.outbound.mlflow_mirror import Mirrored, mirror
+from midas_engine.service.service import Service
 from tests.helpers_campaign import PLAN, run_campaign
+from tests.helpers_service import make_desk, plan_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -106,3 +110,25 @@ def test_the_command_writes_and_a_set_address_is_written_at_the_end(base: Knowle
     assert found.exit_code == 0, found.output
     assert "written: 1 campaigns, " in found.output
     assert CliRunner().invoke(app, ["mlflow", "--kb", str(base.path)]).exit_code != 0
+
+
+async def test_a_session_inside_a_service_is_mirrored_at_its_end(tmp_path: Path) -> None:
+    """No command follows: what the service's sessions did is there when they end; a mirror that breaks is told."""
+    desk = make_desk(tmp_path / "desk", bars=60)
+    (tmp_path / "file").write_text("x")
+    for address in (f"file:{tmp_path / 'runs'}", f"file:{tmp_path / 'file' / 'below'}"):
+        settings = {"evaluation__workers": 0, "evaluation__screened": 0, "outbound__mlflow": address}
+        async with Service(plan_of(desk, **settings)) as service:
+            runtime = service.runtime
+            faults = runtime.bus.subscribe("test", ev.FaultReported)
+            await runtime.sessions.start("momentum", iterations=1)
+            (run,) = runtime.sessions._runs  # type: ignore[attr-defined]
+            await run.task
+            said = [event for event in faults.take() if event.where == "mlflow"]
+        if not said:
+            runs = _runs(tmp_path / "runs")
+            assert f"session {run.session_id}" in runs
+            assert any(name.startswith("verdict ") for name in runs)
+            good = run.session_id
+    assert good != run.session_id
+    assert re.search("cannot be written to|no address of MLflow", said[0].message)

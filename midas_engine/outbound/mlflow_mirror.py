@@ -76,6 +76,20 @@ def mirror(kb: KnowledgeBase, address: str) -> Mirrored:
         ) from error
 
 
+def mirror_told(kb: KnowledgeBase, address: str) -> tuple[str, str]:
+    """`mirror`, at the end of a session or a campaign: what kept it from being written, and what to do; empty: nothing.
+
+    Nothing is written, and nothing is said, without an address.
+    """
+    if not address:
+        return "", ""
+    try:
+        mirror(kb, address)
+    except MidasError as error:
+        return error.message, error.hint
+    return "", ""
+
+
 def _client(address: str) -> tuple[Any, Any]:
     if not address:
         raise SettingsError(
@@ -87,6 +101,9 @@ def _client(address: str) -> tuple[Any, Any]:
     if uri.startswith("file:"):
         os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # a folder that the user named; it is only appended to
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # nothing leaves but to that address
+    # A server that does not answer is given up in a minute, not in the quarter of an hour that is the client's own.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "15")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     try:
         from mlflow import MlflowClient, entities
     except ImportError as error:

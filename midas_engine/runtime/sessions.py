@@ -70,6 +70,7 @@ class Sessions:
         self._supervisor = supervisor
         self._summaries: dict[str, SessionSummary] = {}
         self._runs: list[_Run] = []
+        self._mirroring = asyncio.Lock()
         self._reached: tuple[object, tuple[str, ...]] | None = None
 
     # -- what there is -----------------------------------------------------------------------------
@@ -322,6 +323,19 @@ class Sessions:
                 run.session_id = event.session_id
             self._note(event)
             self._supervisor.bus.publish(event)
+        await self._mirror()
+
+    async def _mirror(self) -> None:
+        """Write what ended to MLflow where that is set; one that cannot be written is told, and stops nothing."""
+        address = self._settings.outbound.mlflow
+        if not address:
+            return
+        from midas_engine.outbound.mlflow_mirror import mirror_told
+
+        async with self._mirroring:  # sessions that end together would each write what the other writes
+            said, hint = await asyncio.to_thread(mirror_told, self._workspace.kb, address)
+        if said:
+            self._supervisor.fault("mlflow", said, hint)
 
     def _note(self, event: ev.Event) -> None:
         if isinstance(event, ev.SessionStarted):

@@ -36,10 +36,8 @@ def mirror_if_set(shared: Shared, settings: Settings) -> None:
     """At the end of a session or a campaign. A mirror that cannot be written is said, and stops nothing."""
     if not settings.outbound.mlflow:
         return
-    from midas_engine.errors import MidasError
-    from midas_engine.outbound.mlflow_mirror import mirror
+    from midas_engine.outbound.mlflow_mirror import mirror_told
 
-    try:
-        mirror(open_base(settings, read_only=True), settings.outbound.mlflow)
-    except MidasError as error:
-        click.echo(f"note: {error.message}", err=True)
+    said, _ = mirror_told(open_base(settings, read_only=True), settings.outbound.mlflow)
+    if said:
+        click.echo(f"note: {said}", err=True)
