@@ -93,6 +93,13 @@ def test_forms_of_this_data_and_of_other_columns_are_not_recalled_and_few_where_
     assert len(_drawn(_context(*forms, factor=0.3), 1)) == 1
 
 
+def test_a_size_that_is_refused_by_name_takes_no_place() -> None:
+    size, other = Recalled("gamma - cs_zscore(close)", "s", 0, 0), Recalled("beta", "b", 1, 1)
+    assert _drawn(_context(size, other), 1) == [other]
+    alone = dataclasses.replace(_context(size, other), cross=False)
+    assert size in _drawn(alone, 1)
+
+
 def test_what_worked_comes_before_what_failed_and_a_bare_claim_is_tested_three_times() -> None:
     good, bad = Recalled("alpha", "a", 9, 9), Recalled("beta", "b", 0, 9)
     first = [_drawn(_context(bad, good), seed)[0] for seed in range(20)]

@@ -9,6 +9,7 @@ import numpy as np
 
 from midas_engine.dsl.expression import parse
 from midas_engine.dsl.nodes import columns_of
+from midas_engine.dsl.nominal import nominal_size
 from midas_engine.dsl.spelling import spelled
 from midas_engine.errors import MidasError
 from midas_engine.proposer.protocol import Proposal
@@ -99,11 +100,12 @@ def _drawn(context: ResearchContext, seed: int) -> list[Recalled]:
 
 
 def _fits(text: str, context: ResearchContext) -> bool:
+    """Whether it can be asked here: what is refused for saying which symbol is the large one would wait for ever."""
     try:
-        parse(text, columns=context.columns, limits=context.limits)
+        parsed = parse(text, columns=context.columns, limits=context.limits)
     except MidasError:
         return False
-    return True
+    return not (context.cross and nominal_size(parsed))
 
 
 async def _climbed(context: ResearchContext, screen: Screening, seed: int, archive: Archive) -> list[Elite]:
