@@ -77,13 +77,17 @@ class WaitingBars:
             return next_ms, 0.0
         for opened in range(next_ms, newest + self._step, self._step):
             asleep = opened - _ASLEEP_BARS * self._step
-            if not any(self._last.get(symbol, opened) > asleep for symbol in self.lacking(opened)):
+            if not any(self._newest_of(symbol, opened) > asleep for symbol in self.lacking(opened)):
                 continue
             seen = min((t for o, t in self._seen_at.items() if o >= opened), default=now_ms)
             until = max(opened + self._step, seen) + self._grace_ms
             if now_ms < until:
                 return opened, until - now_ms
         return newest + self._step, 0.0
+
+    def _newest_of(self, symbol: str, otherwise: int) -> int:
+        """The newest bar of a symbol, waiting or handed out: after an outage many wait, and nobody slept."""
+        return max(self.rows[symbol], default=self._last.get(symbol, otherwise))
 
     def hand_out(self, upto_ms: int, now_ms: float) -> None:
         """The bars before `upto_ms` are final: forget them, but for the last one."""
