@@ -226,7 +226,7 @@ def _errors(e: EvaluationResult) -> dict[str, float]:
 
 
 def in_words(f: TodaysFigure) -> str:
-    """One gate as a line: `rank_ic 0.0219 +- 0.005, needs >= 0.02`.
+    """One gate as a line: `rank ic 0.0219 +- 0.005, needs >= 0.02`.
 
     Example:
         >>> in_words(TodaysFigure("trading_cost", "turnover", 0.9, math.nan, "<=", 0.8, False))
@@ -234,7 +234,7 @@ def in_words(f: TodaysFigure) -> str:
     """
     value = "unknown" if math.isnan(f.value) else f"{f.value:.0f}" if abs(f.value) >= WHOLE else f"{f.value:.3g}"
     error = f" +- {f.error:.2g}" if math.isfinite(f.error) and not math.isnan(f.value) else ""
-    return f"{f.gate} {value}{error}, needs {f.comparison} {f.threshold:.3g}"
+    return f"{f.gate.replace('_', ' ')} {value}{error}, needs {f.comparison} {f.threshold:.3g}"
 
 
 def _known_promise(record: FeatureRecord) -> str:

@@ -221,7 +221,7 @@ def test_the_demo_as_documented(tmp_path: Path) -> None:
     # Found on a synthetic market: on today's data, the sample, nothing of it is there, and that is said.
     refused = run_midas("promote", names[0], cwd=tmp_path)
     assert refused.code == 7
-    assert "today rank_ic" in refused.err
+    assert "today rank ic" in refused.err
     promoted = run_midas("promote", names[0], "--force", "--reason", "to see the pipeline work", cwd=tmp_path)
     assert promoted.code == 0, promoted.err
     assert run_midas("undo", cwd=tmp_path).code == 0

@@ -43,6 +43,7 @@ OPENERS = {
     "discovery": "/g:?!c",
     "learnings": "/g:?!sx",
     "alerts": "/g:?!w",
+    "book": "/g:?!",
 }
 NAMES = {"\r": "enter", "\x1b": "escape", "\t": "tab", " ": "space"}
 TYPED = "abcdefghijklmnopqrstuvwxyzABDGKNRSUYZ0123456789_/.,[]-+@!?: \r\r\ryyy\taaauuAUwKdp\x1b"
@@ -137,6 +138,18 @@ async def test_keys_that_come_while_the_overlay_closes_are_ignored(name: str) ->
             await back_to_the_page(pilot)
         assert app.is_running
         assert runtime.calls == []
+
+
+@pytest.mark.parametrize("typed", ["x8fyuy]noau", "xdujpB49_iRd", "xRxDn@5vAt"])
+async def test_what_is_typed_behind_a_key_that_is_refused_acts_no_more_than_behind_one_that_asks(typed: str) -> None:
+    async with scripted(Recorder(), mode="learnings") as (app, pilot, runtime):
+        app.screen._shown = ""  # type: ignore[attr-defined]
+        burst(app, typed)  # x asks before a learning is revoked; here none is shown
+        await settled(pilot)
+        assert app.current_mode == "learnings"
+        assert runtime.calls == []
+        await press(pilot, "5")  # a key of its own acts
+        assert app.current_mode == "alerts"
 
 
 async def test_letters_behind_the_slash_are_the_filter() -> None:

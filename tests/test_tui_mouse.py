@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SIZES = [(160, 45), (120, 32), (80, 24)]
-MODES = ("live", "pipeline", "discovery", "learnings", "alerts")
+MODES = ("live", "pipeline", "discovery", "learnings", "alerts", "book")
 
 
 def mouse(app: Any, kind: type[events.MouseEvent], x: int, y: int, button: int = 1) -> None:
@@ -58,7 +58,7 @@ async def test_every_cell_selects_the_row_that_is_drawn_there(mode: str, size: t
         for event in searched():
             runtime.bus.publish(event)
         app.shell.bridge.pump()
-        await app.workers.wait_for_complete()
+        await until(pilot, lambda: all(w.is_finished for w in app.workers))
         await pilot.pause()
         tables = [t for t in app.screen.query(LineTable) if t.region.area and t.keys]
         assert tables

@@ -139,14 +139,14 @@ def in_words(worth: Estimate) -> str:
 
 
 def notice_in_words(effect: Effect) -> str:
-    """How soon the book's death would be noticed; empty where nothing is known of it.
+    """How soon the book's death would be noticed, or that nothing is known of it.
 
     Example:
         >>> notice_in_words(Effect(notice=28.0, notice_before=41.0, members=3))
         'the death of the whole book would be noticed in 28 days with it, 41 without it (3 members)'
     """
     if not math.isfinite(effect.notice):
-        return ""
+        return "when the death of the whole book would be noticed is unknown: too little of it promises a score"
     before = f"{effect.notice_before:.0f}" if math.isfinite(effect.notice_before) else "not at all"
     rest = f", {before} without it ({effect.members} members)" if effect.members else ": it would be the only member"
     return f"the death of the whole book would be noticed in {effect.notice:.0f} days with it{rest}"

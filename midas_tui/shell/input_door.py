@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from textual.screen import Screen
 
     from midas_tui.input_gate import InputGate
+    from midas_tui.shell.messages import Messages
 
 # Workers that prepare a question; escape ends them.
 ASKING = ("act", "session")
@@ -32,11 +33,13 @@ class InputDoor:
     Args:
         app: The application whose bindings are looked at.
         gate: Says whether an event may act.
+        messages: Says when what a key asked for is refused.
     """
 
-    def __init__(self, app: App[Any], gate: InputGate) -> None:
+    def __init__(self, app: App[Any], gate: InputGate, messages: Messages) -> None:
         self._app = app
         self._gate = gate
+        self._messages = messages
 
     def pushed(self, top: Screen[Any]) -> None:
         """A screen was pushed; what is no page becomes readable with its first paint."""
@@ -54,7 +57,12 @@ class InputDoor:
         if not isinstance(event, events.InputEvent | events.Paste):
             return True
         if isinstance(event, events.Key) and not event.is_forwarded:
-            return await self._is_left_over(event)
+            before = self._messages.refusals
+            left_over = await self._is_left_over(event)
+            if self._messages.refusals != before:
+                # What was typed behind it was meant for the dialog that did not open: a reason, a name, a y.
+                self._gate.settle()
+            return left_over
         if self._harmless(event) or self._gate.admits(event, self._app.screen, text=self._is_text(event)):
             return True
         event.stop()

@@ -21,15 +21,20 @@ class Messages:
 
     Args:
         app: The application that draws them.
+
+    Attributes:
+        refusals: How many messages so far said that something is refused or went wrong.
     """
 
     def __init__(self, app: App[Any]) -> None:
         self._app = app
         self._said: dict[str, Notification] = {}
+        self.refusals = 0
 
     def say(self, text: str, *, bad: bool = False, key: str = "") -> None:
         """A toast; its text is data. It takes the place of an earlier one of the same `key` (its text, when empty)."""
         app, text = self._app, clean(text)
+        self.refusals += bad
         note = Notification(text, severity="error" if bad else "information", timeout=8 if bad else 4)
         self._said.pop(key or text, None)
         room = MESSAGES if app.size.height >= TALL else 1

@@ -42,6 +42,20 @@ def gate_share(f: TodaysFigure) -> float:
     return max(0.0, min(0.99, f.value / f.threshold)) if f.threshold > 0.0 else 0.0
 
 
+def short_figure(value: float) -> str:
+    """A figure of a gate in a few cells.
+
+    Example:
+        >>> short_figure(1820.0), short_figure(0.01234), short_figure(float("inf")), short_figure(float("nan"))
+        ('1,820', '0.0123', 'no end', 'unknown')
+    """
+    if math.isnan(value):
+        return "unknown"
+    if math.isinf(value):
+        return "no end" if value > 0.0 else "-inf"
+    return f"{value:,.0f}" if abs(value) >= 1000.0 else f"{value:.3g}"
+
+
 class PipelineQuestions:
     """Words previews for the operator.
 
@@ -96,10 +110,10 @@ class PipelineQuestions:
         words += [(f"today, {preview.data}:", "muted")] if preview.figures else []
         for f in sorted(preview.figures, key=lambda f: f.passed):
             error = f" ±{f.error:.2g}" if math.isfinite(f.error) else ""
-            value = f"{f.value:.3g}" if not math.isnan(f.value) else "unknown"
+            value = short_figure(f.value)
             sign = self._glyphs.ok if f.passed else self._glyphs.killed
             bar = evidence_bar(gate_share(f), BAR_CELLS, self._glyphs)
-            line = f"{sign} {f.gate:<16}{value + error:<16} {bar} {f.comparison} {f.threshold:.3g}"
+            line = f"{sign} {f.gate.replace('_', ' '):<16}{value + error:<16} {bar} {f.comparison} {f.threshold:.3g}"
             words.append((line, "" if f.passed else "crit"))
         return words
 
@@ -112,7 +126,7 @@ class PipelineQuestions:
                 (f"live: {m.status}, ic 5d {m.ic_5d.value:+.3f} ±{m.ic_5d.se:.3f}, {m.pnl_1d_bps:+.1f} bps/d", "muted")
             )
         elif record is not None and record.metrics:
-            figures = [f"{k} {v:.4g}" for k, v in record.metrics.items() if isinstance(v, float)][:4]
+            figures = [f"{k.replace('_', ' ')} {v:.4g}" for k, v in record.metrics.items() if isinstance(v, float)][:4]
             words.append((f"saved: {', '.join(figures)}", "muted"))
         forward = runtime.queries.forward(name) if self._store.is_shadow(name) else None
         if forward is not None:

@@ -124,7 +124,7 @@ def make_shell(app: App[Any], glyphs: Glyphs, clock: Clock, refresh_hz: float, k
         pipeline=PipelineActions(app, gate, link, messages, navigator, questions, history),
         undo=Undo(link, navigator, alerts, history),
         sessions=SessionActions(app, gate, store, link, messages),
-        door=InputDoor(app, gate),
+        door=InputDoor(app, gate, messages),
         title=Title(app),
         past=PastView(store, link, navigator),
         guide=Guide(app, navigator),
