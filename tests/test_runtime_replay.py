@@ -123,6 +123,27 @@ async def test_a_jump_back_costs_at_most_one_checkpoint(recording: Recording) ->
     assert len(ran) <= CHECKPOINT_BARS
 
 
+async def test_places_to_go_back_to_stay_within_their_bound_and_lead_to_the_same_bar(
+    recording: Recording, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replay, _, stage = await control(recording)
+    await replay.seek(replay.total - 1)
+    bound = sum(map(len, replay._states.values())) // 3
+    shown = {}
+    for position in (replay.total // 3, 20):
+        await replay.seek(position)
+        shown[position] = figures(stage)
+    monkeypatch.setattr("midas_engine.runtime.replay.CHECKPOINT_BYTES", bound)
+    replay, _, stage = await control(recording)
+    await replay.seek(replay.total - 1)
+    assert sum(map(len, replay._states.values())) <= bound
+    assert len(replay._marks) >= 2
+    assert replay._marks == sorted(replay._states)
+    for position, before in shown.items():
+        await replay.seek(position)
+        assert figures(stage) == before
+
+
 async def test_alerts_of_the_scan_are_those_of_the_run(recording: Recording) -> None:
     found: list[int] = []
 

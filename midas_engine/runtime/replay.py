@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from midas_engine.clock import Clock, ManualClock
 
 CHECKPOINT_BARS = 48
+# What all places to go back to may take, packed. Beyond it every second one goes: a jump then runs twice as far.
+CHECKPOINT_BYTES = 16_000_000
 # A jump of at most this many bars shows each of them; a longer one shows only where it lands.
 STEPS_SHOWN = 24
 # Seconds a burst of bars may hold the event loop before it lets others run.
@@ -80,6 +82,7 @@ class ReplayControl:
         self._next = 0
         self._marks: list[int] = []
         self._states: dict[int, bytes] = {}
+        self._apart = CHECKPOINT_BARS
         self._alert_bars: list[int] = []
         self._busy = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
@@ -212,10 +215,11 @@ class ReplayControl:
     async def _run_until(self, target: int, *, shown: bool, progress: Callable[[float], None] | None = None) -> None:
         began = self._pace.monotonic()
         while self._next < target:
-            if self._next % CHECKPOINT_BARS == 0 and self._next not in self._states:
+            if self._next % self._apart == 0 and self._next not in self._states:
                 # Places to go back to are half as large so, and what they cost is a hundredth of the bars between.
                 self._states[self._next] = zlib.compress(self._stage.state(), 1)
                 bisect.insort(self._marks, self._next)
+                self._thin_out()
             index = self._next
             events = self._stage.run_bar(index, shown=shown)
             self._next += 1
@@ -230,6 +234,14 @@ class ReplayControl:
                 began = self._pace.monotonic()
         if self._next:
             self._clock.set(self._closed_at(self._next - 1))
+
+    def _thin_out(self) -> None:
+        """Hold what is kept within its bound, however long the recording."""
+        while len(self._marks) > 2 and sum(map(len, self._states.values())) > CHECKPOINT_BYTES:
+            self._apart *= 2
+            kept = [mark for mark in self._marks if mark % self._apart == 0 or mark == self._marks[0]]
+            self._states = {mark: self._states[mark] for mark in kept}
+            self._marks = kept
 
     def _rewind(self, target: int) -> None:
         # One bar short of the target, so that the last bar's events are produced again.
