@@ -130,3 +130,14 @@ def dot_strip(value: float, line: float, width: int, glyphs: Glyphs) -> str:
     cells[min(width - 1, int(width / 1.5))] = glyphs.line_mark
     cells[max(0, min(width - 1, int(value / (1.5 * line) * width)))] = glyphs.dot
     return "".join(cells)
+
+
+def kind_words(name: str) -> str:
+    """The kind or the rule of an alert as people write it, as wide as its name.
+
+    Example:
+        >>> kind_words("ic_decay"), kind_words("execution_slippage")
+        ('IC decay', 'execution slippage')
+    """
+    words = name.replace("_", " ")
+    return "IC" + words[2:] if words.startswith("ic ") else words

@@ -21,7 +21,7 @@ async def test_a_acknowledges_the_loudest_alert_of_the_chosen_feature_and_u_take
     async with scripted() as (app, pilot, runtime):
         await press(pilot, "a")
         assert runtime.calls == [("acknowledge", "vwap_zscore_mean_rev-ic_decay")]
-        assert any("acknowledged ic_decay of vwap_zscore_mean_rev; u takes it back" in t for t in toasts(app))
+        assert any("acknowledged IC decay of vwap_zscore_mean_rev; u takes it back" in t for t in toasts(app))
         await press(pilot, "u")
         assert runtime.calls[-1] == ("reopen", "vwap_zscore_mean_rev-ic_decay")
         await press(pilot, "U")

@@ -77,7 +77,7 @@ async def test_the_whole_terminal_works_on_a_service_over_its_restart(stocked: P
             assert app.runtime.attached == str(Place(desk / "kb").socket)
             await until(pilot, lambda: "carry" in screen_text(app), "the table")
             await press(pilot, "5")
-            await until(pilot, lambda: "stale_data" in screen_text(app) or "ic_decay" in screen_text(app), "alerts")
+            await until(pilot, lambda: "stale data" in screen_text(app) or "IC decay" in screen_text(app), "alerts")
             for key in "3416":
                 await press(pilot, key)
             found = await app.runtime.documents.search("spare")

@@ -10,7 +10,7 @@ from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from midas_tui.alert_filter import AlertFilter
-from midas_tui.formats import clock_time, days, number
+from midas_tui.formats import clock_time, days, kind_words, number
 from midas_tui.screens.base import ModeScreen
 from midas_tui.screens.card import CardWriter
 from midas_tui.widgets.alert_rows import ALERT_COLUMNS, alert_row, copied_alert
@@ -144,7 +144,7 @@ class AlertsScreen(ModeScreen):
         role = {"critical": "crit", "warning": "warn"}.get(alert.severity, "muted")
         card.row("what", alert.message, role)
         was = f" now, was {alert.worst}" if alert.worst not in (None, alert.severity) else ""
-        card.row("rule", f"{alert.rule or alert.alert_type}, {alert.severity}{was}")
+        card.row("rule", f"{kind_words(alert.rule or alert.alert_type)}, {alert.severity}{was}")
         card.row("value", gate if math.isfinite(alert.value) else "no figure: a condition")
         card.row(
             "episode", f"{alert.count} bars, {clock_time(alert.raised_at)} to {clock_time(alert.last_seen_at)}{ended}"

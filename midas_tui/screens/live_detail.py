@@ -9,7 +9,7 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Static
 
-from midas_tui.formats import number, with_error
+from midas_tui.formats import kind_words, number, with_error
 from midas_tui.legend import promise
 from midas_tui.screens.card import PROPOSAL_ROLES, CardWriter
 from midas_tui.theme import role_of
@@ -113,7 +113,7 @@ def facts(
     rows.append(("status", state, role_of(m.status)))
     for alert in alerts[:2]:
         role = {"critical": "crit", "warning": "warn"}.get(alert.severity, "muted")
-        rows.append(("episode", f"{alert.alert_type} {alert.count} bars, {alert.status.value}", role))
+        rows.append(("episode", f"{kind_words(alert.alert_type)} {alert.count} bars, {alert.status.value}", role))
     if kill_reason:
         rows.append(("kill proposed", kill_reason, "crit"))
     if record is not None and record.lineage:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Rows = list[tuple[str, dict[str, Cell]]]
 
 _YEAR_DAYS = 365.0
-_DEAD = ("killed", "critical")
+_DEAD = {"killed": "killed", "critical": "called"}
 
 
 def member_lines(queries: QueriesPort, metrics: Mapping[str, FeatureMetrics]) -> Rows:
@@ -37,7 +37,7 @@ def member_lines(queries: QueriesPort, metrics: Mapping[str, FeatureMetrics]) ->
             "marginal": ("-", ""),
             "alone": (span(_yearly(alone), 0), ""),
             "turnover": (number(m.turnover, 3), ""),
-            "dead": (m.status, "crit" if m.status in _DEAD else ""),
+            "dead": (_DEAD.get(m.status, "-"), "crit" if m.status in _DEAD else ""),
         }
         rows.append((name, row))
     return rows

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from midas_tui.faults import describe
+from midas_tui.formats import kind_words
 from midas_tui.modals.choose import ChooseModal
 from midas_tui.shell.history import Done
 from midas_tui.workers import in_worker
@@ -77,7 +78,11 @@ class AlertAnswers:
     def _called(self, ids: Sequence[str]) -> str:
         """One alert by its name, several by their number."""
         alert = self._store.alerts.get(ids[0])
-        return f"{alert.alert_type} of {alert.feature}" if alert is not None and len(ids) == 1 else f"{len(ids)} alerts"
+        return (
+            f"{kind_words(alert.alert_type)} of {alert.feature}"
+            if alert is not None and len(ids) == 1
+            else f"{len(ids)} alerts"
+        )
 
     def snooze(self, ids: Sequence[str]) -> None:
         """Ask how long, then snooze."""

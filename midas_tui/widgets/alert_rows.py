@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from midas_engine.events import AlertRaised, to_dict
-from midas_tui.formats import clock_time, number
+from midas_tui.formats import clock_time, kind_words, number
 from midas_tui.widgets.columns import Cell, Column, LazyRow
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def alert_cells(alert: Alert, glyphs: Glyphs) -> dict[str, Cell]:
     return {
         "sign": (sign, "muted" if quiet else role),
         "at": (clock_time(alert.last_seen_at), "muted"),
-        "type": (alert.alert_type, "muted" if quiet else role),
+        "type": (kind_words(alert.alert_type), "muted" if quiet else role),
         "feature": (alert.feature, ""),
         "gate": (f"{_short(alert.value)} / {_short(alert.threshold)}", "muted" if quiet else role),
         "message": (message, "muted" if quiet else ""),
