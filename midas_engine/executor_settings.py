@@ -13,22 +13,22 @@ class ExecutorSettings:
         kind: processes (each watched, a dead one replaced), threads, or dask: a cluster, of this machine where no
             scheduler is set (extra `cluster`).
         memory_mb: Megabytes of its own data that a worker may have, beside the panel that all share; 0: no limit.
-        cache_mb: Megabytes that a worker keeps to use again, half of them values and half ranks of returns; at most a
-            quarter of `memory_mb` where that is set.
         scheduler: Address of a Dask scheduler that runs already, as tls://host:8786; its workers have Midas installed
             and see the same data. Empty: a cluster of this machine.
         ca_file: Who signed the certificates of a scheduler elsewhere; it is asked with certificates only.
         cert_file: The certificate to ask it with.
         key_file: That certificate's key.
+        cache_mb: Megabytes that a worker keeps to use again, half of them values and half ranks of returns; at most a
+            quarter of `memory_mb` where that is set.
     """
 
     kind: str = "processes"
     memory_mb: int = 0
-    cache_mb: int = 96
     scheduler: str = ""
     ca_file: str = ""
     cert_file: str = ""
     key_file: str = ""
+    cache_mb: int = 96
 
     @property
     def cache_bytes(self) -> int:

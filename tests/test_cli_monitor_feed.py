@@ -106,6 +106,8 @@ def test_bars_that_stopped_long_ago_are_a_critical_alert(desk: Path) -> None:
     write(file, behind=30)
     with start(desk, "--data", f"follow:{file}@grace=5s") as run:
         seen = read_until(run.stdout, "RuntimeChanged", phase="degraded")
+        while not any(e["type"] == "AlertRaised" and e["alert"]["rule"] == "feed" for e in seen):  # kept, then told
+            seen += read_until(run.stdout, "AlertRaised")
         run.terminate()
         assert run.stdout is not None
         run.stdout.read()

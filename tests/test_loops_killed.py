@@ -67,7 +67,7 @@ class Running:
         found = []
         for child in self.workers():
             with contextlib.suppress(psutil.Error):
-                if any("field-" in m.path for m in child.memory_maps()):
+                if any("column-" in m.path for m in child.memory_maps()):
                     found.append(child)
         return found
 
@@ -209,7 +209,7 @@ def test_only_folders_of_the_dead_are_swept(tmp_path: Path, monkeypatch: pytest.
     mine = Scratch("panel")
     dead = tmp_path / f"midas-panel-{ended.pid}-abcd1234"
     dead.mkdir()
-    (dead / "field-close.npy").write_bytes(b"x")
+    (dead / "column-0.npy").write_bytes(b"x")
     given_again = tmp_path / f"midas-calibrate-{os.getppid()}-abcd1234"  # a living process has the number now
     given_again.mkdir()
     (given_again / ".alive").touch()

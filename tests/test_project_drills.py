@@ -41,6 +41,6 @@ def test_a_drill_that_fails_is_told_with_what_it_said(
 
 def test_an_unknown_drill_is_refused_by_name() -> None:
     program = str(ROOT / "benchmarks/torture/drills.py")
-    done = subprocess.run([sys.executable, program, "jurnal"], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, program, "ledger"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "no drill is called 'jurnal'" in done.stderr
+    assert "no drill is called 'ledger'" in done.stderr

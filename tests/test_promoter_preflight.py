@@ -91,7 +91,7 @@ async def test_no_door_promotes_what_was_never_measured(kb: Path, capsys: Any) -
         ran = call_midas(capsys, *args, "--kb", str(kb))
         assert ran.code == 7
         assert "not measured: 6 gates unknown" in ran.err
-        assert "rank_ic 0.0246 +- 0.00" in ran.err  # value, error and gate of today
+        assert "rank ic 0.0246 +- 0.00" in ran.err  # value, error and gate of today
     ran = call_midas(capsys, "promote", "by_hand", "--force", "--kb", str(kb))
     assert (ran.code, "needs a reason" in ran.err) == (7, True)
     async with terminal(kb, "sample") as midas:

@@ -179,9 +179,9 @@ def test_the_program_in_a_real_terminal_says_it_on_return(tmp_path: Path) -> Non
     promoter.close()
     args = ["--kb", str(tmp_path / "kb"), "--data", str(tmp_path / "market.parquet")]
     with Terminal(args, columns=120, lines=32) as terminal:
-        shown = terminal.until("since you left")
+        shown = terminal.until("demote 1, features reversal_1h")  # the last line to be drawn
+        assert "since you left" in shown
         assert "1 demoted: reversal_1h." in shown
-        assert "demote 1, features reversal_1h" in shown
         terminal.drain(0.5)  # a dialog is deaf until it can have been read
         terminal.send("q")  # closes the brief
         terminal.until(lambda text: "since you left" not in text)
