@@ -16,6 +16,8 @@ import pytest
 
 from helpers_kb import learning, record
 from midas_engine.errors import LockTimeoutError
+from midas_engine.kb import transaction
+from midas_engine.kb.atomic import atomic_write
 from midas_engine.kb.locks import Claim, StoreLock
 from midas_engine.kb.store import KnowledgeBase
 from midas_engine.promoter.promoter import FeaturePromoter
@@ -23,6 +25,8 @@ from tests.helpers_patience import ServedClock
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from midas_engine.kb.files import Entry
 
 HOLDER = """
 import sys
@@ -178,3 +182,39 @@ def test_a_role_is_taken_once(tmp_path: Path, root: Path) -> None:
         _end(process)
     with contextlib.closing(FeaturePromoter(kb)) as promoter:
         promoter.save_candidate(record())
+
+
+def test_a_reader_that_began_before_a_change_was_decided_sees_it_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # It has its mark and the first folder when the change is decided, and reads the others when that is carried out.
+    promoter = FeaturePromoter(KnowledgeBase(tmp_path))
+    promoter.save_candidate(record("alpha"))
+    reader = KnowledgeBase(tmp_path)
+    tree, began, carried_out = reader._features._tree, threading.Event(), threading.Event()
+    listed = tree.entries
+
+    def entries(folder: str) -> list[Entry]:
+        found = listed(folder)
+        began.set()
+        assert carried_out.wait(60)
+        return found
+
+    monkeypatch.setattr(tree, "entries", entries)
+    seen: list[list[tuple[str, str, str]]] = []
+    look = threading.Thread(
+        target=lambda: seen.append([(r.name, r.state.value, r.damaged) for r in reader._features.all()])
+    )
+
+    def write(path: Path, data: bytes, **more: bool) -> None:
+        if path.name == "pending.json":
+            look.start()
+            assert began.wait(60)
+        atomic_write(path, data, **more)
+
+    monkeypatch.setattr(transaction, "atomic_write", write)
+    promoter.promote("alpha", "a reason", force=True)
+    carried_out.set()
+    look.join(60)
+    promoter.close()
+    assert seen == [[("alpha", "deployed", "")]]

@@ -93,6 +93,8 @@ class Transactions:
         self._stamp()
         atomic_write(self._pending, _encode(change))
         try:
+            # Again: who began to read after the first stamp and before the pending file was there must look once more.
+            self._stamp()
             self._apply(change)
         except KnowledgeBaseError:
             if all(self._digest_on_disk(path) == known for path, known in before.items()):
@@ -126,7 +128,8 @@ class Transactions:
     def _stamp(self) -> None:
         # For readers that are running now; a crash may lose it, for then no reader is inside a look.
         try:
-            handle = open_regular(self._folder / "sequence", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            # Not cut first: two readings of an empty file would be equal whatever came between them.
+            handle = open_regular(self._folder / "sequence", os.O_WRONLY | os.O_CREAT)
             try:
                 os.write(handle, secrets.token_hex(8).encode())
             finally:
