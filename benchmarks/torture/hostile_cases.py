@@ -340,7 +340,8 @@ def _stores(folder: Path) -> Iterator[Case]:
     yield Case("store", "a folder that cannot be", ("promote", "carry", "--kb", str(folder / ("n" * 300))))
     journal = new_base(folder / "journal")
     (journal / "journal.sqlite").write_bytes(b"rubbish" * 1000)
-    call = ("promote", "carry", "--kb", str(journal))
+    # never measured, so it wants force and a reason
+    call = ("promote", "carry", "--force", "--reason", "a drill", "--kb", str(journal))
     yield Case("store", "a journal of rubbish", call, "journal.sqlite", told="the journal was damaged")
 
 
