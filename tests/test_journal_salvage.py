@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import shutil
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks.torture.torture_journal import PAGE, damages, fill, homes, log_damages, outcome
+from benchmarks.torture.torture_journal import PAGE, Damage, damages, fill, homes, log_damages, outcome
 from midas_engine.clock import ManualClock
 from midas_engine.errors import JournalDamagedError, JournalError
 from midas_engine.evaluator.trials.ledger import TrialKey, TrialLedger
@@ -292,6 +293,25 @@ def test_no_damage_is_silent_or_final(
     drawn = random.Random(seed).sample(list(damages(data, 60, seed, step=7)), 30)
     faults = {d.name: fault for d in drawn if (fault := outcome(d, tmp_path, 120, home)[1])}
     assert faults == {}
+
+
+@pytest.mark.parametrize("pair", [("states", "quarantine"), ("states", "meta"), ("meta", "quarantine")], ids="-".join)
+def test_tables_without_row_numbers_that_changed_places_are_told_and_cost_nothing(
+    tmp_path: Path, sound: tuple[bytes, dict[str, frozenset[int]]], pair: tuple[str, str]
+) -> None:
+    data, home = sound
+    whole = tmp_path / "whole.sqlite"
+    whole.write_bytes(data)
+    with contextlib.closing(sqlite3.connect(whole)) as raw:
+        raw.execute("INSERT INTO quarantine VALUES ('actions', 99, '2026-01-02', 'the checksum does not fit')")
+        raw.commit()
+        roots = dict(raw.execute("SELECT name, rootpage FROM sqlite_schema"))
+    raw_bytes = whole.read_bytes()
+    pages = [raw_bytes[n * PAGE : (n + 1) * PAGE] for n in range(len(raw_bytes) // PAGE)]
+    first, second = (roots[name] - 1 for name in pair)
+    pages[first], pages[second] = pages[second], pages[first]
+    damage = Damage("swapped pages", " and ".join(pair), b"".join(pages), pages=frozenset({first, second}))
+    assert outcome(damage, tmp_path, 120, home) == ("told, none lost", "")
 
 
 def test_a_damaged_log_is_no_shorter_log(tmp_path: Path) -> None:
