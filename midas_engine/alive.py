@@ -51,12 +51,17 @@ class Alive:
             self._close()
 
 
-def is_alive(path: Path) -> bool:
-    """Whether a living process, or a suspended one, holds the lock of the file at `path`."""
+def is_alive(path: Path, *, unreadable: bool = False) -> bool:
+    """Whether a living process, or a suspended one, holds the lock of the file at `path`.
+
+    Args:
+        path: The file; it is only read.
+        unreadable: What is said of one that is gone or may not be read.
+    """
     try:
         handle = open_regular(path, os.O_RDONLY)
     except OSError:
-        return False
+        return unreadable
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

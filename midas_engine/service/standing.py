@@ -7,9 +7,9 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from midas_engine.alive import is_alive
 from midas_engine.errors import MidasError
 from midas_engine.kb.locks import StoreLock
-from midas_engine.regular import open_regular
 from midas_engine.service.client import GoneError, reach
 from midas_engine.service.place import FOLDER, ROLE
 from midas_engine.service.vitals import Vital
@@ -91,26 +91,9 @@ def holder_of(base: Path) -> str:
         except MidasError:
             return StoreLock(lock).holder()
         except PermissionError:  # somebody else's base, or one on a disk that cannot be written
-            if _held(lock):
+            if is_alive(lock, unreadable=True):
                 return StoreLock(lock).holder()
     return ""
-
-
-def _held(lock: Path) -> bool:
-    """Whether somebody holds a lock that may only be read; one that may not even be read counts as held."""
-    import fcntl
-
-    try:
-        handle = open_regular(lock, os.O_RDONLY)
-    except OSError:
-        return True
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(handle)
-    return False
 
 
 def bytes_by_kind(base: Path) -> dict[str, int]:
