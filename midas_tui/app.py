@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import warnings
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -134,6 +135,7 @@ class MidasApp(App[int]):
         self._theme_wanted = terminal.theme if terminal else PLAIN
         self._keys = dict(terminal.keys) if terminal else {}
         self._weights: LineFilter | None = None
+        self._choose_theme()
 
     @property
     def store(self) -> Store:
@@ -172,7 +174,7 @@ class MidasApp(App[int]):
 
     def on_mount(self) -> None:
         """Theme and keys; the engine comes after the first paint."""
-        self._choose_theme()
+        self.theme_changed_signal.subscribe(self, self._theme_changed)
         if self._keys:
             self.set_keymap(self._keys)
         self.call_after_refresh(self._begin)
@@ -194,13 +196,14 @@ class MidasApp(App[int]):
         for why in (*refused[:1], kept.trouble):
             if why:
                 self.shell.messages.say(why, bad=True)
-        self.theme_changed_signal.subscribe(self, self._theme_changed)
+        self.stylesheet.set_variables(self.get_css_variables())
 
     def _theme_changed(self, theme: Theme) -> None:
         self._weights = None
         self.shell.kept.keep("theme", theme.name)
 
     async def _begin(self) -> None:
+        gc.enable()  # the command line put it off until something is drawn
         if self._first_mode != "live":
             await self.switch_mode(self._first_mode)
         in_worker(self, self._start, "runtime", exclusive=False)

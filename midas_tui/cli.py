@@ -115,12 +115,14 @@ def _run(args: argparse.Namespace, settings: Settings) -> int:
     import signal
     from contextlib import ExitStack
 
+    gc.disable()  # nothing that is imported is garbage; the app collects again from its first picture on
     from midas_tui.app import DEMO_WANTED, MidasApp
     from midas_tui.kept import Kept
     from midas_tui.user_files import state_folder
 
     replay = "synthetic" if args.synthetic else args.replay
     with ExitStack() as held:
+        held.callback(gc.enable)
 
         def make_runtime() -> RuntimePort:
             if args.demo:

