@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,6 +12,7 @@ from midas_engine.bus import EventBus
 from midas_engine.clock import WallClock
 from midas_engine.kb import KnowledgeBase
 from midas_engine.outbound import OrderReceiver, Source
+from midas_engine.outbound.signal_log import FOLDER, SignalLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -116,3 +118,37 @@ class FarSide:
 def source_of(folder: Path) -> Source:
     """A base with a bus, as a running engine has them."""
     return Source(KnowledgeBase(folder), EventBus(), WallClock())
+
+
+def signal_body(number: int, **more: Any) -> dict[str, Any]:
+    return {"bar": f"2026-01-01T{number:02d}:00:00+00:00", "features": {}, **more}
+
+
+def signal_log(folder: Path, count: int, **more: Any) -> SignalLog:
+    log = SignalLog(folder / "kb" / FOLDER)
+    log.open()
+    for number in range(count):
+        log.append(signal_body(number, **more))
+    return log
+
+
+class Fresh:
+    """Wakes the readers of a log."""
+
+    def __init__(self) -> None:
+        self.wakes: list[asyncio.Future[None]] = []
+
+    def __call__(self) -> asyncio.Future[None]:
+        self.wakes.append(asyncio.get_running_loop().create_future())
+        return self.wakes[-1]
+
+    def wake(self) -> None:
+        for wake in self.wakes:
+            if not wake.done():
+                wake.set_result(None)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110 - what is waited for is a file, or another thread
+            await asyncio.sleep(0.005)

@@ -2,37 +2,32 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import itertools
 import json
-import socket
+import random
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from websockets.asyncio.client import connect
-from websockets.exceptions import InvalidStatus
 
 from midas_engine.dsl import FeatureEngine
-from midas_engine.errors import DocumentDamagedError, SettingsError
+from midas_engine.errors import DocumentDamagedError
 from midas_engine.events import FaultReported
-from midas_engine.loopback.websocket import MOST_CONNECTIONS
 from midas_engine.outbound.destination import Address
 from midas_engine.outbound.signal_log import FOLDER, START, SignalLog, canonical, digest_of
 from midas_engine.outbound.signal_sides import SignalFile, SignalWebhook
-from midas_engine.outbound.signal_socket import SignalSocket
 from midas_engine.outbound.signing import signature
 from midas_engine.outbound_settings import OutboundSettings
 from midas_engine.runtime import Runtime
 from midas_engine.runtime.live import LiveWatch
 from tests.helpers_cli import call_midas
-from tests.helpers_outbound import SECRET, LoopbackServer, source_of
+from tests.helpers_outbound import SECRET, Fresh, LoopbackServer, signal_body, signal_log, source_of, until
+from tests.helpers_venue import EagerClock
 from tests.test_runtime_live import EXPRESSIONS, LiveRuntime, _at, market
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from midas_engine.market import Panel
@@ -135,53 +130,19 @@ async def test_a_feed_in_trouble_before_the_watch_begins_ends_no_start(
         await desk.until(lambda: len(lines(out)) == 1)
 
 
-def body(number: int, **more: Any) -> dict[str, Any]:
-    return {"bar": f"2026-01-01T{number:02d}:00:00+00:00", "features": {}, **more}
-
-
-def filled(folder: Path, count: int, **more: Any) -> SignalLog:
-    log = SignalLog(folder / "kb" / FOLDER)
-    log.open()
-    for number in range(count):
-        log.append(body(number, **more))
-    return log
-
-
 def test_a_torn_record_is_cut_off_and_a_changed_one_refused(tmp_path: Path) -> None:
-    log = filled(tmp_path, 3)
+    log = signal_log(tmp_path, 3)
     (path,) = log.folder.iterdir()
     with path.open("ab") as file:
         file.write(b'{"bar": "half')
     again = SignalLog(log.folder)
     again.open()
     assert (again.sequence, again.head) == (3, log.head)
-    assert again.append(body(3))["sequence"] == 4
+    assert again.append(signal_body(3))["sequence"] == 4
     assert [r["sequence"] for r in again.since(2)] == [3, 4]
     path.write_bytes(path.read_bytes().replace(b"T03:00", b"T05:00"))
     with pytest.raises(DocumentDamagedError):
         SignalLog(log.folder).open()
-
-
-class Fresh:
-    """Wakes the readers of a log."""
-
-    def __init__(self) -> None:
-        self.wakes: list[asyncio.Future[None]] = []
-
-    def __call__(self) -> asyncio.Future[None]:
-        self.wakes.append(asyncio.get_running_loop().create_future())
-        return self.wakes[-1]
-
-    def wake(self) -> None:
-        for wake in self.wakes:
-            if not wake.done():
-                wake.set_result(None)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110 - what is waited for is a file, or another thread
-            await asyncio.sleep(0.005)
 
 
 async def test_a_webhook_that_fails_half_the_time_gets_every_record_in_order_over_restarts(
@@ -200,13 +161,13 @@ async def test_a_webhook_that_fails_half_the_time_gets_every_record_in_order_ove
         taken.append(json.loads(sent)["sequence"])
         return 200, b""
 
-    source, log, fresh = source_of(tmp_path / "kb"), filled(tmp_path, 2), Fresh()
+    source, log, fresh = source_of(tmp_path / "kb"), signal_log(tmp_path, 2), Fresh()
     with LoopbackServer(answer) as server:
         for turn in range(2):
             side = SignalWebhook(Address("desk", "webhook", server.url), source)
             await side.start(log, fresh)
             for number in range(3):
-                log.append(body(5 + 3 * turn + number))
+                log.append(signal_body(5 + 3 * turn + number))
             fresh.wake()
             await until(lambda t=turn: taken[-1:] == [5 + 3 * t])
             await until(lambda s=side, t=turn: s.sequence == 5 + 3 * t)
@@ -215,8 +176,63 @@ async def test_a_webhook_that_fails_half_the_time_gets_every_record_in_order_ove
     assert taken == sorted(taken)
 
 
+@pytest.mark.parametrize("failing", [0.5, 0.7])
+async def test_a_webhook_that_fails_now_and_then_keeps_up_with_a_record_a_second(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: float
+) -> None:
+    monkeypatch.setenv("MIDAS_SECRET_DESK", SECRET)
+    taken: list[int] = []
+    times: list[float] = []
+    chance, clock = random.Random(5), EagerClock(datetime(2026, 1, 5, tzinfo=UTC))
+
+    def answer(method: str, path: str, headers: Any, sent: bytes) -> tuple[int, bytes] | None:
+        if chance.random() < failing:
+            return (503, b"") if chance.random() < 0.5 else None
+        taken.append(json.loads(sent)["sequence"])
+        times.append(clock.monotonic())
+        return 200, b""
+
+    source = replace(source_of(tmp_path / "kb"), clock=clock)
+    said: list[FaultReported] = []
+    source.bus.tap(lambda e: said.append(e) if isinstance(e, FaultReported) else None)
+    log, fresh, begin = signal_log(tmp_path, 1), Fresh(), clock.monotonic()
+    with LoopbackServer(answer) as server:
+        side = SignalWebhook(Address("desk", "webhook", server.url), source)
+        await side.start(log, fresh)
+        for number in range(40):  # that it missed
+            log.append(signal_body(number % 24))
+        fresh.wake()
+        await until(lambda: side.sequence == 41)
+        assert side.status()["waiting"] == 0
+        await until(lambda: not side.failing)  # it has been calm since
+        await side.close()
+    assert taken == list(range(2, 42))
+    assert times[-1] - begin < 40.0, f"{times[-1] - begin:.0f} s for 40 records"
+    assert [e.severity for e in said] == ["warning", "info"]  # once each, not at each record
+
+
+async def test_records_that_were_removed_before_a_reader_took_them_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("midas_engine.outbound.signal_log.FILE_BYTES", 1)  # a file a record
+    source, log, out = source_of(tmp_path / "kb"), signal_log(tmp_path, 6), tmp_path / "out.jsonl"
+    out.write_bytes(canonical(next(log.since(0))) + b"\n")
+    for old in sorted(log.folder.iterdir())[:3]:
+        old.unlink()
+    said: list[FaultReported] = []
+    source.bus.tap(lambda e: said.append(e) if isinstance(e, FaultReported) else None)
+    side = SignalFile(Address("desk", "file", str(out)), source)
+    await side.start(log, Fresh())
+    await until(lambda: side.sequence == 6)
+    await side.close()
+    assert [r["sequence"] for r in lines(out)] == [1, 4, 5, 6]
+    assert [(e.severity, e.message) for e in said] == [
+        ("critical", "desk: records 2 to 3 were removed before it took them")
+    ]
+
+
 async def test_a_file_of_signals_goes_on_behind_a_torn_line(tmp_path: Path) -> None:
-    source, log, out = source_of(tmp_path / "kb"), filled(tmp_path, 4), tmp_path / "out.jsonl"
+    source, log, out = source_of(tmp_path / "kb"), signal_log(tmp_path, 4), tmp_path / "out.jsonl"
     records = list(log.since(0))
     out.write_bytes(canonical(records[0]) + b"\n" + canonical(records[1])[:20])
     side = SignalFile(Address("desk", "file", str(out)), source)
@@ -224,133 +240,3 @@ async def test_a_file_of_signals_goes_on_behind_a_torn_line(tmp_path: Path) -> N
     await until(lambda: side.sequence == 4)
     await side.close()
     assert lines(out) == records
-
-
-# -- the WebSocket door ----------------------------------------------------------------------------------
-
-
-@pytest.fixture
-async def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[SignalSocket, SignalLog, Fresh]]:
-    monkeypatch.setenv("MIDAS_SECRET_DESK", SECRET)
-    side = SignalSocket(Address("desk", "websocket", "127.0.0.1:0"), source_of(tmp_path / "kb"))
-    log, fresh = filled(tmp_path, 3), Fresh()
-    await side.start(log, fresh)
-    yield side, log, fresh
-    await side.close()
-
-
-def at(side: SignalSocket, host: str = "127.0.0.1") -> str:
-    return f"ws://{host}:{side.listener.address.port}"
-
-
-def upgrade(port: int, host: str = "127.0.0.1") -> str:
-    head = f"GET / HTTP/1.1\r\nHost: {host}:{port}\r\nAuthorization: Bearer {SECRET}\r\nConnection: Upgrade\r\n"
-    return head + (
-        "Upgrade: websocket\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-    )
-
-
-AUTH = {"Authorization": f"Bearer {SECRET}"}
-
-
-async def test_a_socket_replays_from_a_number_and_goes_on(door: tuple[SignalSocket, SignalLog, Fresh]) -> None:
-    side, log, fresh = door
-    async with connect(at(side), additional_headers=AUTH, proxy=None) as reader:
-        await reader.send('{"since": 1}')
-        assert [json.loads(await reader.recv())["sequence"] for _ in range(2)] == [2, 3]
-        log.append(body(3))
-        fresh.wake()
-        assert json.loads(await reader.recv()) == list(log.since(3))[0]
-
-
-@pytest.mark.parametrize(
-    ("headers", "status"),
-    [
-        ({}, 401),
-        ({"Authorization": "Bearer wrong"}, 401),
-        ({"Authorization": SECRET + "x"}, 401),
-        ({**AUTH, "Origin": "https://evil.example"}, 403),
-        ({**AUTH, "Origin": "null"}, 403),
-    ],
-)
-async def test_a_socket_refuses(
-    door: tuple[SignalSocket, SignalLog, Fresh], headers: dict[str, str], status: int
-) -> None:
-    with pytest.raises(InvalidStatus) as refused:
-        async with connect(at(door[0]), additional_headers=headers, proxy=None):
-            pass
-    assert refused.value.response.status_code == status
-
-
-async def test_a_socket_refuses_a_foreign_host(door: tuple[SignalSocket, SignalLog, Fresh]) -> None:
-    port = door[0].listener.address.port
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(upgrade(port, "evil.example").encode())
-    assert b" 403 " in await reader.readline()
-    writer.close()
-
-
-async def test_a_frame_of_ten_megabytes_ends_the_one_who_sent_it(door: tuple[SignalSocket, SignalLog, Fresh]) -> None:
-    port = door[0].listener.address.port
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(upgrade(port).encode())
-    await reader.readuntil(b"\r\n\r\n")
-    writer.write(bytes([0x81, 0xFF]) + (10_000_000).to_bytes(8, "big") + bytes(4))  # a head that says ten megabytes
-    with contextlib.suppress(ConnectionError):
-        writer.write(bytes(10_000_000))
-        await writer.drain()
-    with contextlib.suppress(ConnectionError):
-        said = await reader.read()
-        assert said[:1] == b"\x88"  # it closes, and says nothing else
-    writer.close()
-    async with connect(at(door[0]), additional_headers=AUTH, proxy=None) as reader:
-        await reader.send('{"since": 2}')
-        assert json.loads(await reader.recv())["sequence"] == 3
-
-
-async def test_a_slow_reader_is_let_go_and_holds_up_nobody(
-    door: tuple[SignalSocket, SignalLog, Fresh], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("midas_engine.outbound.signal_socket.SEND_SECONDS", 0.3)
-    side, log, fresh = door
-    for number in range(20):
-        log.append(body(3 + number % 20, pad="x" * 900_000))
-    slow = socket.create_connection(("127.0.0.1", side.listener.address.port))
-    slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    slow.sendall(upgrade(side.listener.address.port).encode())
-    slow.sendall(bytes([0x81, 0x8C, 0, 0, 0, 0]) + b'{"since": 0}')
-    await until(lambda: len(side.listener.clients) == 1)
-    async with connect(at(side), additional_headers=AUTH, proxy=None) as reader:
-        await reader.send('{"since": 2}')
-        assert json.loads(await reader.recv())["sequence"] == 3
-    await until(lambda: not side.listener.clients)
-    slow.close()
-
-
-async def test_a_thousand_connections_are_bounded(door: tuple[SignalSocket, SignalLog, Fresh]) -> None:
-    side = door[0]
-    crowd = []
-    for _ in range(1000):
-        one = socket.socket()
-        one.setblocking(False)
-        one.connect_ex(("127.0.0.1", side.listener.address.port))
-        crowd.append(one)
-        await asyncio.sleep(0)
-    await until(lambda: side.listener.held == MOST_CONNECTIONS and side.listener.refused > 0)
-    assert side.listener.held <= MOST_CONNECTIONS
-    for one in crowd:
-        one.close()
-    await until(lambda: side.listener.held == 0)
-    async with connect(at(side), additional_headers=AUTH, proxy=None) as reader:
-        await reader.send('{"since": 2}')
-        assert json.loads(await reader.recv())["sequence"] == 3
-
-
-def test_a_door_stands_on_loopback_and_needs_a_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = source_of(tmp_path / "kb")
-    with pytest.raises(SettingsError, match="MIDAS_SECRET_DESK"):
-        SignalSocket(Address("desk", "websocket", "127.0.0.1:0"), source)
-    monkeypatch.setenv("MIDAS_SECRET_DESK", SECRET)
-    for where in ("0.0.0.0:8000", "8000", "example.org:80", "127.0.0.1:99999", "127.0.0.1:x"):
-        with pytest.raises(SettingsError, match="is no address|is not on loopback"):
-            SignalSocket(Address("desk", "websocket", where), source)

@@ -6,8 +6,10 @@
 A venue on loopback that speaks Binance serves bars in engine time, 60 times as fast as the wall's: a day of minutes is
 24 minutes, a bar a second. With hours it is 600 times, ten bars a minute. (Faster, a busy machine's delays are long in
 engine time, and a bar is rightly given up.) One service follows it undisturbed. The other has three attached terminals
-and a webhook that fails half the time; it and its terminals are killed (SIGKILL) so many times each. Printed: what
-differs in the store, the signals by bar and the alarms, and the memory and the longest hold of the loop.
+and a webhook that fails half the time (refused, gone, or taken with the answer lost), and a venue of its own. Each part
+of it is killed (SIGKILL) so many times: the service, each terminal, the webhook, the venue. Printed: what differs in
+the store, the signals by bar and the alarms, what the webhook missed, how far it was behind and how long it took to be
+even at the end, and the memory and the longest hold of the loop.
 """
 
 from __future__ import annotations
@@ -18,20 +20,28 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "benchmarks"), str(ROOT)]
+
+from day_parts import serve_hook, serve_venue  # noqa: E402
+
 START = datetime(2026, 1, 5, tzinfo=UTC)
 FACTORS = {"1m": 60.0, "1h": 600.0}
 SECONDS = {"1m": 60, "1h": 3600}
 # The venue's delay on this machine is sixty times as long in engine time: a late bar of minutes is waited for.
+PARTS = ("service", "terminal 1", "terminal 2", "terminal 3", "webhook", "venue")
 GRACE = {"1m": "@grace=20m", "1h": ""}
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT", "ADAUSDT", "DOGEUSDT")
 EXPRESSIONS = {"carry": "cs_rank(ts_mean(funding_rate, 24))", "fast": "cs_zscore(ema(returns(close, 1), 12))"}
@@ -143,6 +153,19 @@ def alarms_of(folder: Path) -> set[tuple[str, str]]:
     return set(keys)
 
 
+def newest_signal(folder: Path) -> int:
+    """Number of the newest record."""
+    from midas_engine.outbound.signal_log import FOLDER, SignalLog
+
+    return max((record["sequence"] for record in SignalLog(folder / "kb" / FOLDER).since(0)), default=0)
+
+
+def newest_taken(folder: Path) -> int:
+    """Number of the newest record that the webhook took."""
+    lines = (folder / "taken.jsonl").read_text().splitlines() if (folder / "taken.jsonl").exists() else []
+    return int(json.loads(lines[-1])["sequence"]) if lines else 0
+
+
 def bars_of(folder: Path, bar: str) -> Any:
     """The store's bars."""
     from midas_engine.market import load_panel
@@ -150,19 +173,25 @@ def bars_of(folder: Path, bar: str) -> Any:
     return load_panel(f"store:binance@{bar}", store=str(folder / "store"))
 
 
-def started(folder: Path, venue: str, origin: float, hook: str, bar: str) -> subprocess.Popen[bytes]:
-    """A service in a process of its own."""
-    command = [sys.executable, __file__, "--serve", str(folder), "--venue", venue, "--origin", repr(origin)]
-    log = (folder / "out.log").open("ab")
-    return subprocess.Popen(
-        [*command, "--hook", hook, "--bar", bar], stdout=log, stderr=log, env={**os.environ, **ENVIRON}
-    )
+def spawned(part: str, log: Path, **given: object) -> subprocess.Popen[bytes]:
+    """This program again, as one of the parts."""
+    words = [word for name, value in given.items() for word in (f"--{name}", str(value))]
+    with log.open("ab") as out:
+        command = [sys.executable, __file__, "--part", part, *words]
+        return subprocess.Popen(command, stdout=out, stderr=out, env={**os.environ, **ENVIRON})
+
+
+def free_port() -> int:
+    """A port that nobody listens at."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
 
 
 ENVIRON = {"MIDAS_SECRET_HOOK": SECRET, "PYTHONPATH": str(ROOT)}
 
 
-def compared(calm: Path, killed: Path, taken: list[int], bar: str) -> int:
+def compared(calm: Path, killed: Path, bar: str) -> int:
     """Print what differs; how much that is."""
     import numpy as np
 
@@ -182,8 +211,16 @@ def compared(calm: Path, killed: Path, taken: list[int], bar: str) -> int:
     print(f"store: {first.T} and {second.T} bars, the first {count} equal: {same}")
     raised, too = ({a for a in alarms_of(f) if a[1] <= end} for f in (calm, killed))
     print(f"alarms: {len(raised)}; only undisturbed {sorted(raised - too)[:3]}, only killed {sorted(too - raised)[:3]}")
-    missing = sorted(set(range(min(taken), max(taken) + 1)) - set(taken)) if taken else ["all"]
-    print(f"webhook: {len(taken)} taken, {len(set(taken))} of them different, {len(missing)} missing in between")
+    lines = [json.loads(line) for line in (killed / "taken.jsonl").read_text().splitlines()]
+    taken, lost = [line["sequence"] for line in lines], sum(line["lost"] for line in lines)
+    newest = newest_signal(killed)
+    missing = sorted(set(range(1, newest + 1)) - set(taken))
+    order = "" if taken == sorted(taken) else ", NOT in their order"
+    print(
+        f"webhook: {newest} records, {len(missing)} missing {missing[:3]}, {len(taken) - len(set(taken))} taken again "
+        f"({lost} answers were lost){order}"
+    )
+    missing += [-1] if order else []
     return len(unlike) + (not same) + len(raised ^ too) + len(missing)
 
 
@@ -200,6 +237,78 @@ def vitals_of(folder: Path) -> None:
     )
 
 
+def day(args: argparse.Namespace, folder: Path) -> int:
+    """Run both and compare."""
+    from scaled_clock import ScaledClock
+
+    from midas_engine.service.place import Place
+
+    calm, killed = made(folder / "calm"), made(folder / "killed")
+    ports = {name: free_port() for name in ("venue", "calm venue", "webhook")}
+    clock, chance = ScaledClock(START, FACTORS[args.bar]), random.Random(args.seed)
+    seconds = args.bars * SECONDS[args.bar] / clock.factor
+    told = {"origin": repr(clock.origin), "bar": args.bar}
+    control = str(Place(killed / "kb").socket)
+    reader = [sys.executable, "-c", READER, control]
+
+    def venue(name: str) -> subprocess.Popen[bytes]:
+        return spawned("venue", folder / "venue.log", port=ports[name], **told)
+
+    def service(of: Path, name: str) -> subprocess.Popen[bytes]:
+        hook = f"http://127.0.0.1:{ports['webhook']}/{of.name}"
+        place = {"folder": of, "venue": f"http://127.0.0.1:{ports[name]}", "hook": hook}
+        return spawned("service", of / "out.log", **place, **told)
+
+    make: dict[str, Callable[[], subprocess.Popen[bytes]]] = {
+        "service": lambda: service(killed, "venue"),
+        **{name: lambda: subprocess.Popen(reader) for name in PARTS[1:4]},
+        "webhook": lambda: spawned(
+            "webhook", folder / "hook.log", folder=killed, port=ports["webhook"], seed=args.seed, **told
+        ),
+        "venue": lambda: venue("venue"),
+    }
+    run: dict[str, subprocess.Popen[bytes]] = {"calm venue": venue("calm venue")}
+    kills = sorted(
+        (seconds / (args.kills + 1) * (number + 0.5 + chance.random()), part)
+        for number in range(args.kills)
+        for part in PARTS
+    )
+    behind: list[int] = []
+    try:
+        for name in ("webhook", "venue"):
+            run[name] = make[name]()
+        time.sleep(3.0)
+        run["calm service"] = service(calm, "calm venue")
+        for name in ("service", *PARTS[1:4]):
+            run[name] = make[name]()
+        for number, (at, part) in enumerate(kills):
+            time.sleep(max(0.0, clock.origin + at - time.time()))
+            run[part].kill()
+            run[part].wait()
+            run[part] = make[part]()
+            if part == "service":
+                behind.append(newest_signal(killed) - newest_taken(killed))
+            bar = int(clock.monotonic() / SECONDS[args.bar])
+            print(f"kill {number + 1}, {part}, bar {bar}, load {os.getloadavg()[0]:.1f}", flush=True)
+        time.sleep(max(0.0, clock.origin + seconds - time.time()))
+        print(f"records that waited for the webhook at the kills: {sorted(behind)[len(behind) // 2]} in the middle, "
+              f"{max(behind)} at most")  # fmt: skip
+        waits = newest_signal(killed) - newest_taken(killed)
+        end = time.monotonic()
+        while newest_taken(killed) < newest_signal(killed) and time.monotonic() < end + 120:
+            time.sleep(0.2)
+        print(f"{waits} waited at the end; even after {time.monotonic() - end:.1f} s", flush=True)
+    finally:
+        for name in ("calm service", "service", *PARTS[1:], "calm venue"):
+            if name in run:
+                run[name].send_signal(signal.SIGTERM)
+        for process in run.values():
+            process.wait(120)
+    vitals_of(calm)
+    vitals_of(killed)
+    return min(1, compared(calm, killed, args.bar))
+
+
 def main() -> int:
     """Run and print; 1 when something differs."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -208,83 +317,23 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=13)
     parser.add_argument("--folder", type=Path, help="keep both desks here")
-    for name in ("serve", "venue", "origin", "hook"):
+    for name in ("part", "venue", "origin", "hook", "port"):
         parser.add_argument(f"--{name}", default="", help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if args.serve:
-        asyncio.run(serve(Path(args.serve), args.venue, float(args.origin), args.hook, args.bar))
-        return 0
-    from scaled_clock import ScaledClock
-
-    from helpers_outbound import LoopbackServer
-    from helpers_venue import HOUR, FakeVenue, InThread
-    from midas_engine.service.place import Place
-
-    class Venue(FakeVenue):
-        """Shows no bar that still runs: at this speed an answer is minutes old when it is read."""
-
-        def _answer(self, path: str, query: dict[str, str]) -> Any:
-            """An hour of the venue's world is a minute here, where minutes are asked for; funding keeps its hours."""
-            rows = path.endswith("lines")
-            if not rows or args.bar != "1m":
-                found = super()._answer(path, query)
-                return [row for row in found if row[0] + HOUR <= self.now_ms()] if rows else found
-            ends, now, listed = query.get("endTime"), self.now_ms, self.listed
-            asked = {**query, "interval": "1h", "startTime": str(int(query["startTime"]) * 60)}
-            self.now_ms, self.listed = (lambda: now() * 60), listed * 60
-            try:
-                found = super()._answer(path, {**asked, **({"endTime": str(int(ends) * 60)} if ends else {})})
-            finally:
-                self.now_ms, self.listed = now, listed
-            whole = [row for row in found if row[0] + HOUR <= now() * 60]
-            return [[row[0] // 60, *row[1:6], (row[6] + 1) // 60 - 1, *row[7:]] for row in whole]
-
-    chance, taken, asked = random.Random(args.seed), [], [0]
-
-    def hook(method: str, path: str, headers: Any, body: bytes) -> tuple[int, bytes] | None:
-        asked[0] += 1
-        if path == "/calm":
-            return 200, b"{}"
-        if asked[0] % 2:
-            return 503, b""
-        taken.append(json.loads(body)["sequence"])
-        return 200, b"{}"
-
     os.environ.update(ENVIRON)
-    with tempfile.TemporaryDirectory() as name, LoopbackServer(hook) as far:
-        folder = args.folder or Path(name)
-        calm, killed = made(folder / "calm"), made(folder / "killed")
-        clock = ScaledClock(START, FACTORS[args.bar])
-        seconds = args.bars * SECONDS[args.bar] / clock.factor
-        listed = int((START - timedelta(days=40 if args.bar == "1h" else 2)).timestamp() * 1000)
-        with InThread(Venue(SYMBOLS, lambda: int(clock.now().timestamp() * 1000), listed=listed)) as venue:
-            quiet = started(calm, venue.base, clock.origin, f"{far.url}/calm", args.bar)
-            run = started(killed, venue.base, clock.origin, f"{far.url}/killed", args.bar)
-            socket = str(Place(killed / "kb").socket)
-            terminals = [subprocess.Popen([sys.executable, "-c", READER, socket]) for _ in range(3)]
-            try:
-                for number in range(args.kills):
-                    due = clock.origin + seconds / (args.kills + 1) * (number + 0.5 + chance.random())
-                    time.sleep(max(0.0, due - time.time()))
-                    run.kill()
-                    run.wait()
-                    one = chance.randrange(3)
-                    terminals[one].kill()
-                    terminals[one].wait()
-                    terminals[one] = subprocess.Popen([sys.executable, "-c", READER, socket])
-                    run = started(killed, venue.base, clock.origin, f"{far.url}/killed", args.bar)
-                    bar = int(clock.monotonic() / SECONDS[args.bar])
-                    print(f"kill {number + 1}, bar {bar}, load {os.getloadavg()[0]:.1f}", flush=True)
-                time.sleep(max(0.0, clock.origin + seconds - time.time()))
-                time.sleep(20)  # what waits for the webhook
-            finally:
-                for process in (quiet, run, *terminals):
-                    process.send_signal(signal.SIGTERM)
-                for process in (quiet, run, *terminals):
-                    process.wait(120)
-        vitals_of(calm)
-        vitals_of(killed)
-        return min(1, compared(calm, killed, taken, args.bar))
+    if args.part == "service":
+        asyncio.run(serve(args.folder, args.venue, float(args.origin), args.hook, args.bar))
+    elif args.part == "webhook":
+        asyncio.run(serve_hook(args.folder / "taken.jsonl", int(args.port), args.seed))
+    elif args.part == "venue":
+        from scaled_clock import ScaledClock
+
+        clock = ScaledClock(START, FACTORS[args.bar], float(args.origin))
+        asyncio.run(serve_venue(SYMBOLS, clock, args.bar, int(args.port)))
+    else:
+        with tempfile.TemporaryDirectory() as name:
+            return day(args, args.folder or Path(name))
+    return 0
 
 
 if __name__ == "__main__":

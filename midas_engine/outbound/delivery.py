@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from midas_engine.errors import MidasError
 from midas_engine.monitor.worker import Worker
 from midas_engine.outbound.order import STOPPING
+from midas_engine.outbound.retry import Retry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,11 +90,9 @@ class Delivery:
     async def _send_all(self, feature: str) -> None:
         """The orders about one feature, in their order: a kill is never overtaken by what came before it."""
         while (posted := next((p for p in self.outbox.open if p.order.feature == feature), None)) is not None:
-            pause, most = FIRST_PAUSE, self.destination.most_pause
+            retry = Retry(FIRST_PAUSE, self.destination.most_pause)
             while not await self._send(posted):
-                wait = min(pause, most) * self._rng.uniform(0.75, 1.0)
-                pause = min(pause * 2, most)
-                await self._rest(wait)
+                await self._rest(retry.failed(self._clock.monotonic()) * self._rng.uniform(0.75, 1.0))
 
     async def _rest(self, seconds: float) -> None:
         """A pause that ends when the destination answered somebody else."""

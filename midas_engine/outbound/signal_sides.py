@@ -15,6 +15,7 @@ from midas_engine.kb.atomic import atomic_write
 from midas_engine.monitor.worker import Worker
 from midas_engine.outbound.appending import append_whole
 from midas_engine.outbound.http_post import ask, refused
+from midas_engine.outbound.retry import Retry
 from midas_engine.outbound.signal_log import canonical
 from midas_engine.outbound.signing import headers
 from midas_engine.regular import open_regular
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
     from midas_engine.outbound.outputs import Source
     from midas_engine.outbound.signal_log import SignalLog
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 60.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 60.0
+CALM_SECONDS = 60.0
+"""Without a failure for so long all is well again: who fails now and then is told once, not at each record."""
 _TAIL = 32_000_000
 
 
@@ -40,6 +43,7 @@ class Reader:
         self.worker = Worker(f"midas-signals-{name}")
         self._task: asyncio.Task[None] | None = None
         self.sequence, self.failing, self.failing_since = 0, "", ""
+        self._failed_at, self._waiting = 0.0, 0
 
     async def start(self, log: SignalLog, fresh: Callable[[], asyncio.Future[None]]) -> None:
         """Begin where it was."""
@@ -53,33 +57,55 @@ class Reader:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def _follow(self, log: SignalLog, fresh: Callable[[], asyncio.Future[None]]) -> None:
-        pause = _FIRST_PAUSE
+        retry = Retry(_FIRST_PAUSE, _LONGEST_PAUSE)
         while True:
             wake = fresh()
             try:
                 for record in await self.worker.submit(lambda: list(_some(log, self.sequence))):
+                    if 0 < self.sequence < record["sequence"] - 1:  # older files were removed meanwhile
+                        gone = f"{self.sequence + 1} to {record['sequence'] - 1}"
+                        words = f"{self.name}: records {gone} were removed before it took them"
+                        self.source.fault("signals", words, "critical")
+                        self.sequence = record["sequence"] - 1
                     await self.hand_over(record)
                     self.sequence = record["sequence"]
-                pause = _FIRST_PAUSE
-                self._fine()
-            except (MidasError, OSError) as error:
+                    retry.worked()
+                self._waiting = log.sequence - self.sequence
+            except Exception as error:  # whatever it is, the record keeps what could not be handed over
+                self._waiting = log.sequence - self.sequence
                 self._fails(error)
-                await self.clock.sleep(pause)
-                pause = min(pause * 2, _LONGEST_PAUSE)
+                await self.clock.sleep(retry.failed(self.clock.monotonic()))
                 continue
             if self.sequence >= log.sequence:
-                await wake
+                await self._rest(wake)
 
-    def _fine(self) -> None:
+    async def _rest(self, wake: asyncio.Future[None]) -> None:
+        """Wait for the next record; say meanwhile that all is well, once it has been for a while."""
         if self.failing:
-            self.source.fault("signals", f"{self.name}: signals arrive again", "info")
-            self.failing = self.failing_since = ""
+            calm = self._failed_at + CALM_SECONDS - self.clock.monotonic()
+            if calm > 0 and not await self._woken(wake, calm):
+                calm = 0.0
+            if calm <= 0:
+                self.source.fault("signals", f"{self.name}: signals arrive again", "info")
+                self.failing = self.failing_since = ""
+        await wake
+
+    async def _woken(self, wake: asyncio.Future[None], seconds: float) -> bool:
+        """Whether there is a new record before so long."""
+        pause = asyncio.ensure_future(self.clock.sleep(seconds))
+        try:
+            await asyncio.wait({wake, pause}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            pause.cancel()
+        return wake.done()
 
     def _fails(self, error: Exception) -> None:
+        why = (str(error) if isinstance(error, MidasError | OSError) else "") or f"{type(error).__name__}: {error}"
+        self._failed_at = self.clock.monotonic()
         if not self.failing:
             self.failing_since = self.clock.now().isoformat()
-            self.source.fault("signals", f"{self.name}: signals do not arrive: {error}", "warning")
-        self.failing = str(error)
+            self.source.fault("signals", f"{self.name}: signals do not arrive: {why}; they are sent again", "warning")
+        self.failing = why
 
     def begin(self, log: SignalLog) -> int:
         """The number of the last record that was handed over. Blocking."""
@@ -91,8 +117,8 @@ class Reader:
 
     def status(self) -> dict[str, Any]:
         """How far it is."""
-        return {"kind": self._kind, "sequence": self.sequence, "failing_since": self.failing_since or None,
-                "why": self.failing}  # fmt: skip
+        return {"kind": self._kind, "sequence": self.sequence, "waiting": self._waiting,
+                "failing_since": self.failing_since or None, "why": self.failing}  # fmt: skip
 
 
 def _some(log: SignalLog, sequence: int) -> list[dict[str, Any]]:
