@@ -36,6 +36,8 @@ class OutboundSettings:
             server (extra `mlflow`); empty: nowhere.
         options: Options of a far side, by its name and the option's: `"desk.features" = "carry*"`.
         lease_seconds: How long a heartbeat to those that take one holds; 0: none is sent.
+        again_seconds: How often a kill that was acknowledged is said again, under its key, to a far side that cannot be
+            asked whether it still holds it (a program; a webhook whose answers name nothing missing); 0: never.
     """
 
     kills: dict[str, str] = field(default_factory=dict)
@@ -49,3 +51,4 @@ class OutboundSettings:
     mlflow: str = ""
     options: dict[str, str] = field(default_factory=dict)
     lease_seconds: float = 60.0
+    again_seconds: float = 600.0

@@ -38,6 +38,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "terminal.refresh_hz": (0.5, 20),
     "book.capital_usd": (1, 1e12),
     "outbound.lease_seconds": (0, 86_400),
+    "outbound.again_seconds": (0, 86_400),
     "book.symbol_cap": (0.001, 1.0),
     "book.net_cap": (0.0, 1.0),
     "service.runs_mb": (1, 1_000_000),

@@ -79,16 +79,26 @@ class FarSide:
     Attributes:
         fault: What the next requests meet, in order: down, silent (obeys, and the answer is lost), empty (200 without
             an acknowledgement, not obeyed), wrong (acknowledges another order), forged (not signed).
-        effects: Every effect, in order: (key, action, feature).
+        effects: Every effect, in order: (key, action, feature); of the present life.
+        past: The effects of the lives before: `forget` begins another one, which knows nothing.
     """
 
     def __init__(self, folder: Path, port: int = 0) -> None:
         self.fault: list[str] = []
         self.effects: list[tuple[str, str, str]] = []
         self.met: list[str] = []
-        self._lock = threading.Lock()
+        self.past: list[list[tuple[str, str, str]]] = []
+        self._lock, self._folder = threading.Lock(), folder
         self.receiver = OrderReceiver(SECRET, folder / "received.log", self._obey, WallClock())
         self.server = LoopbackServer(self._answer, port)
+
+    def forget(self) -> None:
+        """Begin anew, as one that was restarted on an empty disk."""
+        with self._lock:
+            self.past.append(self.effects)
+            self.effects = []
+            path = self._folder / f"received-{len(self.past)}.log"
+            self.receiver = OrderReceiver(SECRET, path, self._obey, WallClock())
 
     def _obey(self, order: Order) -> None:
         self.effects.append((order.key, order.action, order.feature))

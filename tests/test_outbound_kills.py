@@ -269,7 +269,7 @@ def test_the_receiver_refuses_what_is_forged_old_or_replayed_and_passes_over_wha
     assert post(order, "c") == 409
     assert post(order, "d") == 200
     assert post(Order("k0", 6, "resume", "carry"), "e") == 200  # it was overtaken: the kill holds
-    assert receiver.receive({}, b"x" * 70_000)[0] == 413
+    assert receiver.receive({}, b"x" * 1_000_001)[0] == 413
     assert obeyed == ["k1"]
     assert receiver.stopped == {"carry"}
     again = OrderReceiver(SECRET, path, lambda order: obeyed.append(order.key), clock)

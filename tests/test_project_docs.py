@@ -266,7 +266,14 @@ def test_the_site_builds_strictly_and_asks_no_other_host(tmp_path: Path) -> None
 
 FAULTS = {
     "terminal-faults.md": {f"C{i}" for i in range(1, 24)},
-    "edge-faults.md": {*(f"F{i}" for i in range(1, 24)), "E2", "E3", "JSON", "foreign text"},
+    "edge-faults.md": {
+        *(f"F{i}" for i in range(1, 24)),
+        "E2",
+        "E3",
+        *(f"L{i}" for i in range(1, 3)),
+        "JSON",
+        "foreign text",
+    },
 }
 
 

@@ -5,11 +5,12 @@ python benchmarks/torture/torture_kills_out.py --faults 10000 --seed 7 [--worker
 Each fault is one kill. A third of them dies by SIGKILL in a process of its own at one of the steps (the kill on disk
 and nothing else, half an outbox line, the order on disk, sent and not answered, answered and not on disk), and the next
 process goes on. The others meet a far side that is down, drops the request or its answer, gets it twice, gets an older
-order late, or lies: 200 without an acknowledgement, one of another order, one that is not signed.
+order late, or lies: 200 without an acknowledgement, one of another order, one that is not signed. Or it obeys and then
+forgets all it knew, as one that was restarted on an empty disk: every kill so far has to come to it again.
 
-Lost: a kill that holds and had no effect. Doubled: a key with two effects. Unlatched: a feature whose far side does not
-hold it stopped at the end, or whose order is not acknowledged on disk. The time is from the kill on disk to its
-acknowledgement on disk, of kills without a fault, with the far side on loopback.
+Lost: a kill that holds and had no effect. Doubled: a key with two effects on a far side that knew it. Unlatched: a
+feature whose far side does not hold it stopped at the end, or whose order is not acknowledged on disk. The time is from
+the kill on disk to its acknowledgement on disk, of kills without a fault, with the far side on loopback.
 """
 
 from __future__ import annotations
@@ -50,7 +51,9 @@ if TYPE_CHECKING:
     from midas_engine.outbound.order import Receipt
 
 CRASHES = ("kill on disk", "half a line", "order on disk", "sent", "answered", "acknowledged on disk")
-FAULTS = ("down", "drop", "silent", "double", "late", "empty", "wrong", "forged")
+FAULTS = ("down", "drop", "silent", "double", "late", "empty", "wrong", "forged", "forgets")
+LEASE_SECONDS = 1.5
+"""Three heartbeats in it: whether the far side holds its orders is asked every half second."""
 BATCH = 100
 
 
@@ -107,7 +110,7 @@ def _drill(size: int, seed: str) -> Tally:
 
 def _round(folder: Path, rng: random.Random, crashes: int, others: int, tally: Tally) -> None:
     far = FarSide(folder)
-    settings = OutboundSettings(kills={"desk": f"webhook:{far.server.url}"}, lease_seconds=0)
+    settings = OutboundSettings(kills={"desk": f"webhook:{far.server.url}"}, lease_seconds=LEASE_SECONDS)
     keys: dict[str, str] = {}
     try:
         for number in range(crashes):
@@ -122,15 +125,19 @@ def _round(folder: Path, rng: random.Random, crashes: int, others: int, tally: T
     held = source_of(folder / "kb").kb.kill_file.read().kills
     box = Outbox(folder / "kb" / "outbound" / "desk.log")
     box.load()
-    effects = Counter(key for key, action, _ in far.effects if action == "kill")
+    effects = Counter[str]()
+    for life in (*far.past, far.effects):
+        now = Counter(key for key, action, _ in life if action == "kill")
+        tally.doubled += sum(count > 1 for count in now.values())
+        effects += now
     tally.lost += sum(effects[kill.id] == 0 for kill in held.values())
-    tally.doubled += sum(count > 1 for count in effects.values())
     acknowledged = {p.order.key for p in box.posted.values() if p.state == "acknowledged"}
     tally.unlatched += sum(
         name not in far.receiver.stopped or kill.id not in acknowledged for name, kill in held.items()
     )
     tally.lost += len(set(keys) - set(held))
-    tally.late_taken += sum(action == "resume" for _, action, _ in far.effects)
+    every = [effect for life in (*far.past, far.effects) for effect in life]
+    tally.late_taken += sum(action == "resume" for _, action, _ in every)
 
 
 # -- crashes: a process of its own, which dies at the step ---------------------------------------------
@@ -221,13 +228,18 @@ async def _living_process(
         tally.by_fault[fault] += 1
         if fault == "late":
             _late(far, name)
-        else:
+        elif fault != "forgets":
             far.fault.extend([fault] * (1 if fault == "double" else rng.randint(1, 3)))
         keys[name] = kills.latch(name, reason="drill", actor="operator", at=source.clock.now()).id
-        if fault == "late" or rng.random() < 0.3:  # else several are on their way at once
+        if fault in ("late", "forgets") or rng.random() < 0.3:  # else several are on their way at once
             await _all_acknowledged(outputs, set(keys.values()))
             if fault == "late":
                 _late(far, name)
+            elif fault == "forgets":
+                far.forget()
+                if rng.random() < 0.5:  # else it goes on at once, and the next kill is the first that it knows
+                    await _held_again(far, set(keys))
+    await _held_again(far, set(keys))
     await _all_acknowledged(outputs, set(keys.values()))
     far.fault.clear()
     wall = WallClock()
@@ -245,6 +257,12 @@ def _late(far: FarSide, name: str) -> None:
     stamp = str(WallClock().now().timestamp())
     if name in far.receiver.stopped:
         assert far.receiver.receive(headers(SECRET, stamp, os.urandom(8).hex(), order.key, body), body)[0] == 200
+
+
+async def _held_again(far: FarSide, names: set[str]) -> None:
+    async with asyncio.timeout(120):
+        while not names <= far.receiver.stopped:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 async def _all_acknowledged(outputs: Outputs, keys: set[str]) -> None:

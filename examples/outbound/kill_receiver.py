@@ -44,7 +44,7 @@ class Door(BaseHTTPRequestHandler):
 
     def do_POST(self):
         """Hand headers and body to the receiver."""
-        size = min(int(self.headers.get("Content-Length", 0)), 70_000)
+        size = min(int(self.headers.get("Content-Length", 0)), 1_000_001)
         with lock:
             status, answer = receiver.receive(dict(self.headers), self.rfile.read(size))
         self.send_response(status)

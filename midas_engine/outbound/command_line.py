@@ -82,6 +82,9 @@ class CommandLine:
     async def beat(self, beat: Mapping[str, object]) -> None:
         """A program takes no heartbeats."""
 
+    async def lost(self, held: Mapping[str, Order]) -> None:
+        """A program cannot be asked: it gets its orders again now and then."""
+
 
 class _Tail:
     """The last words on a pipe; a program that never stops talking is read slowly, and costs neither memory nor time.

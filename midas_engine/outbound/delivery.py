@@ -12,7 +12,7 @@ from midas_engine.outbound.order import STOPPING
 from midas_engine.outbound.retry import Retry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from midas_engine.clock import Clock
     from midas_engine.outbound.destination import Address, Destination
@@ -77,6 +77,34 @@ class Delivery:
         """Features that stand still by the newest order about each."""
         newest = {p.order.feature: p.order.action for p in self.outbox.posted.values()}
         return tuple(sorted(name for name, action in newest.items() if action in STOPPING))
+
+    def held(self) -> dict[str, Order]:
+        """By feature the order that stopped it and was acknowledged, where nothing was said about it since."""
+        newest = {p.order.feature: p for p in self.outbox.posted.values()}
+        return {name: p.order for name, p in newest.items() if p.order.action in STOPPING and p.state == "acknowledged"}
+
+    async def reopen(self, orders: Mapping[str, Order], why: str) -> None:
+        """Send orders again that were acknowledged, as long as they are the newest about their feature."""
+        now, held = self._clock.now().isoformat(), self.held()
+        for name, order in orders.items():
+            if held.get(name) == order:
+                await self._write(lambda o=order: self.outbox.reopen(o.key, now, why))  # type: ignore[misc]
+        self.go()
+
+    async def say_again(self, orders: Mapping[str, Order]) -> None:
+        """Send orders once more under the keys they had; from the first that fails on they are open again."""
+        for name, order in orders.items():
+            if self.held().get(name) != order:
+                continue
+            try:
+                async with self._slots, asyncio.timeout(_PATIENCE):
+                    receipt = await self.destination.deliver(order, self.stopped())
+                why = "" if receipt.acknowledged else receipt.note or "it is not acknowledged any more"
+            except Exception as error:
+                why = (error.message if isinstance(error, MidasError) else str(error)) or "no answer in time"
+            if why:
+                await self.reopen(orders, f"said again: {why}")
+                return
 
     def go(self) -> None:
         """Send what is open."""

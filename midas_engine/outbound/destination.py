@@ -50,6 +50,17 @@ class Destination(Protocol):
         """Hand a heartbeat over."""
         ...
 
+    async def lost(self, held: Mapping[str, Order]) -> Collection[str] | None:
+        """Which of the features that it acknowledged to stand still do not; None: it cannot be asked.
+
+        Args:
+            held: By feature the order that stopped it.
+
+        Raises:
+            DeliveryError: It did not answer.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Address:

@@ -68,7 +68,7 @@ def outputs_of(settings: OutboundSettings, source: Source) -> Outputs:
     kills = addresses_of("kills", settings.kills, settings.options)
     if kills:
         made = [(address, _made(KILL_KINDS, "kills", address)(address, source.clock)) for address in kills]
-        found.append(KillOutput(source, made, settings.lease_seconds))
+        found.append(KillOutput(source, made, settings.lease_seconds, settings.again_seconds))
     signals = addresses_of("signals", settings.signals, settings.options)
     heads = addresses_of("heads", settings.heads, settings.options)
     if signals or heads:

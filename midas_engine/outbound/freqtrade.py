@@ -17,7 +17,7 @@ from midas_engine.outbound.http_post import DeliveryError, ask_json
 from midas_engine.outbound.order import STOPPING, Receipt
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from midas_engine.outbound.destination import Address
     from midas_engine.outbound.order import Order
@@ -62,6 +62,13 @@ class Freqtrade:
 
     async def beat(self, beat: Mapping[str, object]) -> None:
         """Freqtrade takes no heartbeats; the example strategy reads the lease from a file."""
+
+    async def lost(self, held: Mapping[str, Order]) -> Collection[str]:
+        """All, where a pair is off the blacklist or the bot takes entries: a restart forgets both."""
+        if self._pairs:
+            listed = await self._blacklist("GET")
+            return () if all(pair in listed for pair in self._pairs) else tuple(held)
+        return () if await self._entries_stopped() else tuple(held)
 
     # -- hold ----------------------------------------------------------------------------------------
 

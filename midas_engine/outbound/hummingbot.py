@@ -16,7 +16,7 @@ from midas_engine.outbound.http_post import DeliveryError, ask_json
 from midas_engine.outbound.order import STOPPING, Receipt
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from midas_engine.outbound.destination import Address
     from midas_engine.outbound.order import Order
@@ -65,6 +65,16 @@ class Hummingbot:
 
     async def beat(self, beat: Mapping[str, object]) -> None:
         """Hummingbot takes no heartbeats."""
+
+    async def lost(self, held: Mapping[str, Order]) -> Collection[str]:
+        """Features whose controller has its kill switch off, and those without one while the bot runs."""
+        switched: dict[str, bool] = {}
+        for controller in {self._controllers[name] for name in held if name in self._controllers}:
+            switched[controller] = await self._switched(controller)
+        runs = await self._runs() if any(name not in self._controllers for name in held) else False
+        return [
+            name for name in held if (runs if name not in self._controllers else not switched[self._controllers[name]])
+        ]
 
     async def _switch(self, controller: str, stop: bool) -> Receipt:
         if await self._switched(controller) is not stop:

@@ -16,6 +16,7 @@ from midas_engine.events import FeatureMoved
 from midas_engine.models import FeatureState
 from midas_engine.monitor.worker import Worker
 from midas_engine.outbound.delivery import Delivery
+from midas_engine.outbound.holding import Holding
 from midas_engine.outbound.order import STOPPING, Order
 from midas_engine.outbound.outbox import FOLDER, Outbox
 
@@ -38,18 +39,27 @@ class KillOutput:
         source: The base, its bus and its clock.
         destinations: Where orders go.
         lease_seconds: How long a heartbeat holds; three are sent in that time. 0: none is sent.
+        again_seconds: How often orders are said again to a far side that cannot be asked; 0: never.
     """
 
     name = "kills"
 
     def __init__(
-        self, source: Source, destinations: Sequence[tuple[Address, Destination]], lease_seconds: float
+        self,
+        source: Source,
+        destinations: Sequence[tuple[Address, Destination]],
+        lease_seconds: float,
+        again_seconds: float,
     ) -> None:
-        self._source, self._lease = source, lease_seconds
+        self._source = source
         folder = source.kb.path / FOLDER
         self.deliveries = [
             Delivery(address, destination, Outbox(folder / f"{address.name}.log"), source.clock, self._shout)
             for address, destination in destinations
+        ]
+        self.holdings = [
+            Holding(d, source.clock, lease_seconds, again_seconds, lambda: not self._failing, self._shout)
+            for d in self.deliveries
         ]
         self._worker = Worker("midas-orders")
         self._tasks: list[asyncio.Task[None]] = []
@@ -71,10 +81,7 @@ class KillOutput:
         await self.look()
         loop = asyncio.get_running_loop()
         self._tasks = [loop.create_task(self._follow(), name="orders")]
-        if self._lease:
-            self._tasks += [
-                loop.create_task(self._beat(d), name="lease") for d in self.deliveries if d.destination.leased
-            ]
+        self._tasks += [loop.create_task(holding.run(), name="lease") for holding in self.holdings]
 
     async def close(self) -> None:
         """Stop; nothing that is open is forgotten."""
@@ -161,33 +168,6 @@ class KillOutput:
             elif not record.paused and before == "pause":
                 order(f"{name}:resume:{sequence}", "resume", name, **rest)
         return found
-
-    async def _beat(self, delivery: Delivery) -> None:
-        """Say that this engine lives and follows its base; a far side that hears nothing does what it was set to."""
-        clock, failing = self._source.clock, ""
-        while True:
-            now = clock.now()
-            beat = {
-                "midas": 1,
-                "key": f"lease:{int(now.timestamp() * 1e3)}",
-                "action": "lease",
-                "destination": delivery.address.name,
-                "at": now.isoformat(),
-                "seconds": self._lease,
-                "stopped": list(delivery.stopped()),
-            }
-            if not self._failing:  # who does not know the kills does not say that all is well
-                try:
-                    async with asyncio.timeout(self._lease):  # `wait_for` may swallow the end of this task
-                        await delivery.destination.beat(beat)
-                    if failing:
-                        self._shout(f"{delivery.address.name}: heartbeats arrive again", "info")
-                    failing = ""
-                except Exception as error:
-                    if not failing:
-                        self._shout(f"{delivery.address.name}: a heartbeat did not arrive: {error}", "warning")
-                    failing = str(error) or "no answer"
-            await clock.sleep(self._lease / 3)
 
     def _shout(self, message: str, severity: str) -> None:
         self._source.fault("orders", message, severity)

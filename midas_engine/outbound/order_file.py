@@ -15,7 +15,7 @@ from midas_engine.outbound.order import Receipt
 from midas_engine.regular import open_regular
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from midas_engine.outbound.destination import Address
     from midas_engine.outbound.order import Order
@@ -74,6 +74,18 @@ class OrderFile:
             os.close(handle)
         if fresh:
             sync_folder(self._path.parent)
+
+    async def lost(self, held: Mapping[str, Order]) -> Collection[str]:
+        """Orders that stand in the file no more, or whose key is gone from the other one."""
+        try:
+            return await self._worker.submit(lambda: self._gone(held))
+        except OSError as error:
+            raise DeliveryError(f"{self._path.name}: {error.strerror or error}") from error
+
+    def _gone(self, held: Mapping[str, Order]) -> list[str]:
+        self._written = _keys(self._path)
+        acknowledged = self._written if self._acks is None else _acknowledged(self._acks)
+        return [name for name, order in held.items() if order.key not in self._written & acknowledged]
 
     async def beat(self, beat: Mapping[str, object]) -> None:
         """Put the lease beside the file."""

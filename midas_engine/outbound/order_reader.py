@@ -57,6 +57,8 @@ class OrderReader:
     def poll(self) -> int:
         """Obey what is new; gives how many orders were obeyed."""
         obeyed = 0
+        if self._done and not self._acks.exists():  # somebody moved it away: what was obeyed still was
+            append_whole(self._acks, "".join(f"{key}\n" for key in sorted(self._done)).encode())
         for line in self._fresh():
             try:
                 order = order_of(json.loads(line))

@@ -118,6 +118,14 @@ class Outbox:
         self.posted[key] = replace(held, state=state, settled=at, failing_since="", why=note)
         self._append({"op": state, "key": key, "at": at, "note": note})
 
+    def reopen(self, key: str, at: str, why: str) -> None:
+        """Note that an order that was acknowledged does not hold any more: it is to be sent again."""
+        held = self.posted[key]
+        if held.state != "acknowledged":
+            return
+        self.posted[key] = replace(held, state="pending", settled="", failing_since=at, why=why)
+        self._append({"op": "reopened", "key": key, "at": at, "why": why})
+
     def failed(self, key: str, at: str, why: str) -> None:
         """Note a failure: the first one, and each that is another than the last, are kept on disk."""
         held = self.posted[key]
@@ -182,9 +190,10 @@ class Outbox:
                 self.posted[held.order.key] = replace(
                     held, state=op, settled=str(line["at"]), failing_since="", why=note
                 )
-            elif op == "failed":
-                held = self.posted[str(line["key"])]
-                self.posted[held.order.key] = replace(held, failing_since=str(line["at"]), why=str(line["why"]))
+            elif op in ("failed", "reopened"):
+                held, at = self.posted[str(line["key"])], str(line["at"])
+                state = "pending" if op == "reopened" else held.state
+                self.posted[held.order.key] = replace(held, state=state, failing_since=at, why=str(line["why"]))
         except (KeyError, TypeError, ValueError) as error:
             return f"it lacks something: {error}"
         return ""

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from midas_engine.outbound.order import Order
 
 WINDOW_SECONDS = 300.0
-MOST_BYTES = 65_536
+MOST_BYTES = 1_000_000
+"""Every message names all features that stand still, and those of years may be thousands."""
 _MOST_NONCES = 10_000
 _MOST_FILE = 50_000_000
 
@@ -81,14 +82,15 @@ class OrderReceiver:
         self._nonces[nonce] = now
         try:
             document = json.loads(body)
-            key = str(document["key"])
+            key, missing = str(document["key"]), {}
             if document["action"] == "lease":
+                missing = {"missing": [str(f) for f in document.get("stopped", ()) if f not in self.stopped]}
                 self._lease_until, self._lease_told = self._clock.monotonic() + float(document["seconds"]), False
             else:
                 self._take(order_of(document))
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             return 400, json.dumps({"error": f"no order: {error}"}).encode()
-        answer = {"acknowledged": key, "signature": answer_signature(self._secret, nonce, key)}
+        answer = {"acknowledged": key, "signature": answer_signature(self._secret, nonce, key), **missing}
         return 200, json.dumps(answer).encode()
 
     def check_lease(self) -> bool:

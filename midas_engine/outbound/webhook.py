@@ -11,7 +11,7 @@ from midas_engine.outbound.order import Receipt
 from midas_engine.outbound.signing import answer_signature, fits, headers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from midas_engine.clock import Clock
     from midas_engine.outbound.destination import Address
@@ -33,14 +33,20 @@ class Webhook:
         address.take(("features", "clear-text"))
         self._name, self._clock = address.name, clock
         self._url, self._secret = address.url(), address.secret()
+        self._missing: frozenset[str] | None = None
 
     async def deliver(self, order: Order, stopped: tuple[str, ...]) -> Receipt:
         """Post it; acknowledged when the answer names its key and is signed."""
         return await self._post(order.key, order.document(self._name, stopped))
 
     async def beat(self, beat: Mapping[str, object]) -> None:
-        """Post a heartbeat."""
+        """Post a heartbeat; its answer may name what of `stopped` the far side does not hold (`missing`)."""
+        self._missing = None
         await self._post(str(beat["key"]), beat)
+
+    async def lost(self, held: Mapping[str, Order]) -> Collection[str] | None:
+        """What the answer to the last heartbeat missed; None where it said nothing of it."""
+        return self._missing
 
     async def _post(self, key: str, document: Mapping[str, Any]) -> Receipt:
         body = json.dumps(document, separators=(",", ":")).encode()
@@ -59,4 +65,7 @@ class Webhook:
             return Receipt(False, "it acknowledged another order")
         if not fits(answer.get("signature"), answer_signature(self._secret, nonce, key)):
             return Receipt(False, "its acknowledgement is not signed with the secret of both sides")
+        missing = answer.get("missing")
+        if document["action"] == "lease" and isinstance(missing, list):
+            self._missing = frozenset(str(name) for name in missing)
         return Receipt(True, str(answer.get("note", ""))[:200])
