@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import warnings
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual.app import App
@@ -17,9 +17,10 @@ from midas_tui.kept import Kept
 from midas_tui.keys import key_text
 from midas_tui.modals.ask import Answer, AskModal, Question
 from midas_tui.modals.choose import ChooseModal
-from midas_tui.modes import MODE_KEYS, MODES
+from midas_tui.modes import MODE_KEYS, MODES, prepare_modes
 from midas_tui.palette import shipped_themes
 from midas_tui.shell.shell import make_shell
+from midas_tui.stylesheet import KeptStylesheet
 from midas_tui.theme import choose_glyphs
 from midas_tui.user_files import config_folder
 from midas_tui.welcome import WAYS, WELCOME
@@ -121,6 +122,7 @@ class MidasApp(App[int]):
         kept: Kept | None = None,
     ) -> None:
         super().__init__()
+        self.stylesheet: KeptStylesheet = KeptStylesheet(variables=self.get_css_variables())
         self._welcome = welcome
         self._first_mode = mode
         terminal = settings.terminal if settings is not None else None
@@ -219,7 +221,9 @@ class MidasApp(App[int]):
             question = Question("Midas cannot start", [(describe(error), "")], confirm="Quit")
             self.push_screen(AskModal(question), self._give_up)
             return
-        await self._take_plugins()
+        from midas_tui.plugin_modes import take_plugins  # after the first paint: it is slow
+
+        await take_plugins(self)
         await self.shell.link.reload_pipeline()
         self.shell.bridge.pump()
         self.shell.bridge.take_whole()
@@ -228,6 +232,7 @@ class MidasApp(App[int]):
         self._lead(runtime)
         self.shell.since_left.came()
         self.ready.set()
+        in_worker(self, partial(prepare_modes, self.stylesheet), "modes", exclusive=False)
         if self._when_ready is not None:
             self._when_ready()
         if self._exit_when_ready:
@@ -248,18 +253,6 @@ class MidasApp(App[int]):
             self.exit(DEMO_WANTED)
         elif choice:
             self.shell.overlays.show_text("how", Content(WAYS[choice]))
-
-    async def _take_plugins(self) -> None:
-        """Modes of plug-ins, and a word about every plug-in that cannot be used. After the first paint: it is slow."""
-        from midas_engine.plugins import PluginWarning, listed, problems
-        from midas_tui.plugin_modes import add_plugin_modes
-
-        if await asyncio.to_thread(listed):
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", PluginWarning)  # said below, in the terminal's own way
-                add_plugin_modes(self, MODE_KEYS)
-            for problem in problems():
-                self.shell.messages.say(f"plug-in {problem} cannot be used", bad=True)
 
     def _give_up(self, answer: Answer | None) -> None:
         # Whatever is answered: behind this dialog nothing works.

@@ -116,8 +116,10 @@ def _run(args: argparse.Namespace, settings: Settings) -> int:
     from contextlib import ExitStack
 
     gc.disable()  # nothing that is imported is garbage; the app collects again from its first picture on
+    from midas_engine.clock import WallClock
     from midas_tui.app import DEMO_WANTED, MidasApp
     from midas_tui.kept import Kept
+    from midas_tui.sweeper import Sweeper
     from midas_tui.user_files import state_folder
 
     replay = "synthetic" if args.synthetic else args.replay
@@ -147,16 +149,16 @@ def _run(args: argparse.Namespace, settings: Settings) -> int:
         # Nothing is there and nothing was asked for: a newcomer is asked what to look at.
         asked = args.demo or replay or args.exit_when_ready or args.mode or args.attach is not None
         newcomer = not asked and not settings.kb_path.is_dir()
-        # What was imported is never garbage: keeping it out of every collection spares the screen pauses of 100 ms.
         kept = Kept(folder / "terminal.json" if (folder := state_folder()) is not None else None)
         if args.theme:
             kept.keep("theme", args.theme)  # a choice as any other: it stands at the next start
+        sweeper = held.enter_context(Sweeper(lambda: app.shell.door.idle_seconds(), WallClock()))
         app = MidasApp(
             make_runtime,
             settings,
             mode=args.mode or "live",
             exit_when_ready=args.exit_when_ready,
-            when_ready=gc.freeze,
+            when_ready=sweeper.begin,
             welcome=newcomer and settings.data == "sample",
             kept=kept,
         )

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import warnings
 from typing import TYPE_CHECKING, Any
 
-from midas_engine.plugins import give_up, use
+from midas_engine import plugins
+from midas_engine.plugins import PluginWarning, give_up, use
+from midas_tui.modes import MODE_KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -12,9 +16,20 @@ if TYPE_CHECKING:
     from textual.app import App
 
     from midas_engine.plugins import Plugin
+    from midas_tui.app import MidasApp
 
 KEYS = "789"
 """Number keys that Midas itself leaves free."""
+
+
+async def take_plugins(app: MidasApp) -> None:
+    """Modes of plug-ins, and a word about every plug-in that cannot be used."""
+    if await asyncio.to_thread(plugins.listed):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", PluginWarning)  # said below, in the terminal's own way
+            add_plugin_modes(app, MODE_KEYS)
+        for problem in plugins.problems():
+            app.shell.messages.say(f"plug-in {problem} cannot be used", bad=True)
 
 
 def add_plugin_modes(app: App[Any], known: tuple[str, ...]) -> list[str]:

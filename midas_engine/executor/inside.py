@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import signal
 import traceback
 from typing import TYPE_CHECKING, Any
 
+from midas_engine.allocator import give_back
 from midas_engine.errors import EvaluationError, MidasError
 from midas_engine.executor.parent import end_with_parent
 from midas_engine.executor.task import NOTHING
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 READY, UNFIT, DONE, FAILED = "ready", "unfit", "done", "failed"
 _NICENESS = 5
-_MMAP_THRESHOLD = -3  # M_MMAP_THRESHOLD of malloc.h
-_LARGE_BYTES = 4 << 20
 
 
 def serve(connection: Connection[Any, Any], workshop: Workshop | None, memory_mb: int) -> None:
@@ -62,16 +60,6 @@ def settle(memory_mb: int) -> None:
     give_back()
     if memory_mb > 0:
         limit_memory(memory_mb)
-
-
-def give_back() -> None:
-    """Have large arrays leave the process when they are freed.
-
-    Left to itself the allocator of glibc keeps every size that was once freed, up to 32 MB, in its heap; of a panel's
-    columns a third more stays than is in use. Elsewhere nothing happens.
-    """
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, _LARGE_BYTES)
 
 
 def limit_memory(memory_mb: int) -> None:

@@ -55,6 +55,7 @@ class ModeScreen(Page):
 
     def __init__(self) -> None:
         super().__init__()
+        self._css_update_count = self.app._css_update_count  # it is styled when it is mounted: no theme was missed
         self.needle = ""
         self._filtering: Widget | None = None
 

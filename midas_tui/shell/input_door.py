@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from textual import events
 from textual.widgets import Input
 
+from midas_tui.input_gate import made_now
 from midas_tui.modals.dialog import Dialog
 
 if TYPE_CHECKING:
@@ -40,6 +41,11 @@ class InputDoor:
         self._app = app
         self._gate = gate
         self._messages = messages
+        self._heard = made_now()
+
+    def idle_seconds(self) -> float:
+        """Seconds since somebody typed, clicked or moved the mouse."""
+        return made_now() - self._heard
 
     def pushed(self, top: Screen[Any]) -> None:
         """A screen was pushed; what is no page becomes readable with its first paint."""
@@ -56,6 +62,7 @@ class InputDoor:
         """Whether Textual may have `event`: not one that was carried out here, nor one that was dropped."""
         if not isinstance(event, events.InputEvent | events.Paste):
             return True
+        self._heard = made_now()
         if isinstance(event, events.Key) and not event.is_forwarded:
             before = self._messages.refusals
             left_over = await self._is_left_over(event)
