@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from midas_engine.text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Mapping, Sequence
-    from datetime import date, datetime
+    from collections.abc import Container, Mapping, Sequence
+    from datetime import datetime
 
     from midas_engine.events import Trouble
     from midas_engine.models import Alert, FeatureMetrics
@@ -31,26 +31,20 @@ class Money:
     days: int
 
     @classmethod
-    def of(cls, at: Iterable[datetime], net_bps: Iterable[float]) -> Money | None:
-        """What an axis of running sums says, with the error of the sum of its days; None below five days.
+    def of(cls, days: Sequence[float], first: datetime, last: datetime) -> Money | None:
+        """The sum of its days and the error of that sum; None below five days.
 
         Args:
-            at: Open time of each bar, oldest first.
-            net_bps: What was earned up to and with that bar; NaN where it is not known.
+            days: What each day with a known bar earned, in bps.
+            first: Open time of the first known bar.
+            last: And of the newest bar.
         """
-        days: dict[date, float] = {}
-        before = 0.0
-        first = last = None
-        for when, level in zip(at, net_bps, strict=True):
-            if math.isfinite(level):
-                days[when.date()] = days.get(when.date(), 0.0) + level - before
-                before = level
-                first, last = first or when, when
         n = len(days)
-        if first is None or last is None or n < LEAST_DAYS:
+        if n < LEAST_DAYS:
             return None
-        squares = math.fsum((day - before / n) ** 2 for day in days.values())
-        return cls(before, math.sqrt(squares / (n - 1) * n), round((last - first).total_seconds() / 86_400))
+        net = math.fsum(days)
+        squares = math.fsum((day - net / n) ** 2 for day in days)
+        return cls(net, math.sqrt(squares / (n - 1) * n), round((last - first).total_seconds() / 86_400))
 
     @property
     def told(self) -> str:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from midas_engine.events import ReplayMoved, Trouble
     from midas_engine.models import Alert, FeatureMetrics, PipelineSummary
     from midas_engine.monitor.daily.brief import Brief
+    from midas_engine.sentence import Money
     from midas_tui.sessions_protocol import SessionsPort
 
 
@@ -233,6 +234,7 @@ class QueriesPort(Protocol):
 
     def chart(self, name: str) -> ChartData | None: ...  # noqa: D102
     def timeline(self, name: str = "", summary: PipelineSummary | None = None) -> Timeline | None: ...  # noqa: D102
+    def money(self, name: str = "") -> Money | None: ...  # noqa: D102
     def moment(  # noqa: D102
         self, at: datetime, summary: PipelineSummary | None = None
     ) -> Mapping[str, FeatureMetrics]: ...

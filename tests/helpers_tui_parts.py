@@ -19,10 +19,11 @@ from midas_engine.runtime.queries import ChartData, ForwardRecord, Portfolio
 from midas_engine.runtime.session_order import OrderField, Reach, command_of, form, order_of
 from midas_engine.runtime.timeline import Mark, Timeline
 from midas_engine.runtime.watch_report import WatchReport
+from midas_engine.sentence import Money
 from midas_engine.settings import Settings
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import date, datetime
 
     from helpers_tui import ScriptedRuntime
     from midas_engine.events import Event
@@ -139,6 +140,13 @@ class ScriptedQueries(ScriptedPart):
         )
         labels = ("LOW_VOL",) * 100 + ("MID_VOL",) * 100 + ("HIGH_VOL",) * 100
         return Timeline(name, tuple(times), tuple(net), tuple(fallen), labels, marks)
+
+    def money(self, name: str = "") -> Money | None:
+        axis = self.timeline(name)
+        days: dict[date, float] = {}
+        for when, level, before in zip(axis.at, axis.net_bps, (0.0, *axis.net_bps), strict=False):
+            days[when.date()] = days.get(when.date(), 0.0) + level - before
+        return Money.of(list(days.values()), axis.at[0], axis.at[-1])
 
     def moment(self, at: datetime, summary: PipelineSummary | None = None) -> dict[str, FeatureMetrics]:
         return {m.feature: dataclasses.replace(m, at=at, regime="MID_VOL", status="healthy") for m in self.desk.found}

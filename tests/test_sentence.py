@@ -70,15 +70,13 @@ def test_a_book_that_loses_is_said_though_no_test_calls() -> None:
 
 def test_what_the_book_earned_is_the_sum_of_its_days_with_their_error() -> None:
     daily = np.random.default_rng(5).normal(-40.0, 100.0, 30)
-    hours = np.repeat(daily / 24, 24)
-    first = datetime(2026, 1, 1, tzinfo=UTC)
-    at = tuple(first + timedelta(hours=h) for h in range(720))
-    found = Money.of(at, np.cumsum(hours).tolist())
+    first, last = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 30, 23, tzinfo=UTC)
+    found = Money.of(daily.tolist(), first, last)
     assert found is not None
     assert found.net_bps == pytest.approx(daily.sum())
     assert found.se_bps == pytest.approx(scipy.stats.sem(daily) * 30)
     assert found.days == 30
-    assert Money.of(at[:96], np.cumsum(hours[:96]).tolist()) is None
+    assert Money.of(daily[:4].tolist(), first, last) is None
 
 
 def test_a_critical_is_louder_than_a_warning_and_an_answered_one_is_quiet() -> None:

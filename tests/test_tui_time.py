@@ -26,11 +26,14 @@ from helpers_tui_base import FEATURES
 from midas_engine.models import AlertStatus, FeatureState, Severity
 from midas_engine.monitor.figures.chart_history import FIGURES, ChartHistory
 from midas_engine.monitor.figures.engine import EngineConfig, MonitorEngine
+from midas_engine.runtime.book_money import BookMoney, feature_money
 from midas_engine.runtime.timeline import Mark, alerts_at, marks_of, moment, timeline
 from midas_tui.widgets.time_axis import TimeAxis
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from midas_engine.sentence import Money
 
 START = np.datetime64("2026-01-01T00:00", "ns")
 
@@ -177,3 +180,46 @@ async def test_a_real_base_shows_its_promotion_on_the_axis(tmp_path: Path) -> No
         await press(pilot, "home")
         assert set(app.store.metrics) == set(FEATURES)
         assert {m.at for m in app.store.metrics.values()} == {found.at[0]}
+
+
+def _told(engine: MonitorEngine, name: str, money: Money | None) -> None:
+    """What is told of the book stands at the end of its axis, over as many days."""
+    axis = timeline(engine, name, ())
+    known = [at for at, net in zip(axis.at, axis.net_bps, strict=True) if math.isfinite(net)]
+    assert money is not None
+    assert money.net_bps == pytest.approx(axis.net_bps[-1])
+    assert money.days == round((known[-1] - known[0]).total_seconds() / 86_400)
+
+
+def test_what_the_sentence_says_was_earned_is_where_the_chart_ends_at_every_bar() -> None:
+    engine, book = _engine(130), BookMoney()
+    read: list[int] = []
+    whole = ChartHistory.figure
+
+    def counted(ring: ChartHistory, name: str, places: Any, row: int | None = None) -> Any:
+        read.append(len(places))
+        return whole(ring, name, places, row)
+
+    rng = np.random.default_rng(6)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ChartHistory, "figure", counted)
+        for bar in range(130, 900):  # past the 720 that are kept
+            returns = rng.normal(0.0, 0.01, 8)
+            engine.update(START + np.timedelta64(bar, "h"), np.stack([returns, returns[::-1]]), returns)
+            if bar % 3 == 0:
+                money = book.at(engine)
+                if bar % 90 == 0:
+                    _told(engine, "", money)
+        assert max(read[2:]) <= 3, "only bars that are new are read"
+    for name in ("good", "bad"):
+        _told(engine, name, feature_money(engine, name))
+    engine.set_shadow("bad", True)
+    engine.resize(["bad", "good", "late"])
+    _told(engine, "", book.at(engine))
+    state = {k: np.array(v) for k, v in engine.history_ring.arrays().items()}
+    for bar in range(900, 910):
+        engine.update(START + np.timedelta64(bar, "h"), np.tile(np.arange(8.0), (3, 1)), np.arange(8.0) / 100)
+    _told(engine, "", book.at(engine))
+    engine.history_ring.load(state)  # a replay goes back
+    _told(engine, "", book.at(engine))
+    assert BookMoney().at(_engine(96)) is None, "below five days"

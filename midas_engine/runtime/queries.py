@@ -13,6 +13,7 @@ import numpy as np
 
 from midas_engine.errors import MonitorError
 from midas_engine.market.instants import as_utc
+from midas_engine.runtime.book_money import BookMoney, feature_money
 from midas_engine.runtime.timeline import Mark, Timeline, marks_of, moment, timeline
 from midas_engine.runtime.watch_report import WatchReport, watch_report
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from midas_engine.runtime.open_base import OpenBase
     from midas_engine.runtime.supervisor import Supervisor
     from midas_engine.runtime.watched import Watched
+    from midas_engine.sentence import Money
 
 CHART_FIGURES = ("ic_5d", "ic_30d", "slippage_ratio", "pnl_bps", "score", "log_s")
 LEAST_RECORD_BARS = 2
@@ -106,6 +108,7 @@ class Queries:
         self._watched, self._base, self._supervisor = watched, base, supervisor
         self._proposed = proposed
         self._older: dict[str, tuple[Any, ...]] = {}
+        self._money = BookMoney()
 
     # -- queries ---------------------------------------------------------------------------------
 
@@ -142,6 +145,14 @@ class Queries:
         if stage is None or not stage.fleet.built or (name and name not in stage.fleet.names):
             return None
         return timeline(stage.fleet.engine, name, self._marks(summary))
+
+    def money(self, name: str = "") -> Money | None:
+        """The last value of `timeline` with its error, cheap at every bar; None where not known or not watched."""
+        stage = self._watched.stage
+        if stage is None or not stage.fleet.built or (name and name not in stage.fleet.names):
+            return None
+        engine = stage.fleet.engine
+        return feature_money(engine, name) if name else self._money.at(engine)
 
     def moment(self, at: datetime, summary: PipelineSummary | None = None) -> Mapping[str, FeatureMetrics]:
         """Figures of every watched feature as they were at `at`; empty before the first bar that is kept."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from midas_engine.sentence import Money, Sentence, Standing, sentence
+from midas_engine.sentence import Sentence, Standing, sentence
 
 if TYPE_CHECKING:
     from midas_engine.models import PipelineSummary
@@ -24,7 +24,6 @@ def standing(runtime: Runtime, summary: PipelineSummary | None = None) -> Standi
     queries, supervisor = runtime.queries, runtime.supervisor
     metrics = queries.metrics()
     running = loudest_first(queries.alerts())
-    axis = queries.timeline()
     return Standing(
         phase=supervisor.phase,
         detail=supervisor.detail,
@@ -34,7 +33,7 @@ def standing(runtime: Runtime, summary: PipelineSummary | None = None) -> Standi
         unwatched=len(queries.watch_report(summary).unwatched) if summary is not None else 0,
         proposals=queries.kill_proposals(),
         ended=runtime.data_ends if runtime.mode == "OFFLINE" else None,
-        money=Money.of(axis.at, axis.net_bps) if axis is not None else None,
+        money=queries.money(),
     )
 
 

@@ -66,17 +66,19 @@ def timeline(engine: MonitorEngine, name: str, marks: Iterable[Mark]) -> Timelin
     """The axis of feature `name`, or of the book when it is empty; MonitorError for a name that is not watched."""
     history = engine.history_ring.ordered()
     net, share = history["net_bps"], history["share"]
-    if name:
-        earned = net[:, engine.row(name)]
-    else:
-        held = np.where(share > 0.0, net * share, np.nan)
-        earned = np.where(np.isfinite(held).any(axis=1), np.nansum(held, axis=1), np.nan)
+    earned = net[:, engine.row(name)] if name else book_returns(net, share)
     level, fallen = _level(earned)
     times = tuple(as_utc(t) for t in history["at"])
     first = times[0] if times else None
     kept = sorted((m for m in marks if first is not None and m.at >= first and name in ("", m.feature)), key=_when)
     labels = tuple(REGIMES[code] for code in history["regime"])
     return Timeline(name, times, tuple(level.tolist()), tuple(fallen.tolist()), labels, tuple(kept))
+
+
+def book_returns(net_bps: NDArray[np.float64], share: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What the book earned at each bar, [bars]: net returns, by the shares of what counts, both [bars, F]."""
+    held = np.where(share > 0.0, net_bps * share, np.nan)
+    return np.where(np.isfinite(held).any(axis=1), np.nansum(held, axis=1), np.nan)
 
 
 def _when(mark: Mark) -> tuple[datetime, str, str]:

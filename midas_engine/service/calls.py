@@ -73,6 +73,7 @@ CALLS: dict[str, Call] = {
     "pipeline.redo": Call(lambda d: d.runtime.pipeline.redo(), (), True),
     "queries.chart": Call(lambda d, name: _sync(d.runtime.queries.chart(name)), (str,)),
     "queries.timeline": Call(_timeline, (str, bool)),
+    "queries.money": Call(lambda d, name: _sync(d.runtime.queries.money(name)), (str,)),
     "queries.moment": Call(_moment, (str, bool)),
     "queries.forward": Call(lambda d, name: _sync(d.runtime.queries.forward(name)), (str,)),
     "queries.acknowledge": Call(lambda d, alert: d.runtime.queries.acknowledge(alert), (str,), True),

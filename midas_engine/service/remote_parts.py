@@ -14,6 +14,7 @@ from midas_engine.runtime.queries import ChartData, ForwardRecord, Portfolio
 from midas_engine.runtime.session_order import OrderField, Reach
 from midas_engine.runtime.timeline import Timeline
 from midas_engine.runtime.watch_report import WatchReport, watch_report
+from midas_engine.sentence import Money
 from midas_engine.service.wire import event_of
 
 if TYPE_CHECKING:
@@ -138,6 +139,11 @@ class RemoteQueries:
     def timeline(self, name: str = "", summary: PipelineSummary | None = None) -> Timeline | None:
         """Money and time of a feature, or of the book; None until the service has answered."""
         found: Timeline | None = self._looked("queries.timeline", Timeline | None, name, summary is not None)
+        return found
+
+    def money(self, name: str = "") -> Money | None:
+        """What the book or a feature earned; None until the service has answered."""
+        found: Money | None = self._looked("queries.money", Money | None, name)
         return found
 
     def moment(self, at: datetime, summary: PipelineSummary | None = None) -> Mapping[str, FeatureMetrics]:

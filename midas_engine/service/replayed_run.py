@@ -204,6 +204,9 @@ class RunQueries:
     def timeline(self, name: str = "", summary: PipelineSummary | None = None) -> None:
         """Not in a run."""
 
+    def money(self, name: str = "") -> None:
+        """Not in a run."""
+
     def moment(self, at: datetime, summary: PipelineSummary | None = None) -> Mapping[str, FeatureMetrics]:
         """Nothing: the replay itself goes there."""
         return {}

@@ -185,7 +185,7 @@ class ModeScreen(Page):
     def _money(self) -> Money | None:
         """What the book earned."""
         store = self.store
-        return store.earned.at(self.runtime, store.bar.at if store.bar is not None else None, store.answers)
+        return store.earned.at(self.runtime, store.bar, store.answers)
 
     def _now(self) -> datetime | None:
         store, runtime = self.store, self.runtime

@@ -96,10 +96,11 @@ class BookScreen(ModeScreen):
         self._draw()
 
     def _draw_paper(self) -> None:
-        """In a recording: the book that the sentence on top speaks of, told as often as that is."""
+        """In a recording: the book that the sentence on top speaks of, told at every bar."""
         members, figures = self.query_one("#members", LineTable), self.query_one("#figures", LineTable)
         asked = (
-            self.store.earned.asked,
+            self.store.bar,
+            self.store.earned.money,
             frozenset((m.feature, m.status) for m in self.store.metrics.values()),
             self.needle,
         )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from midas_engine.book.rows import span
 from midas_engine.models import Estimate
-from midas_engine.sentence import LEAST_DAYS, Money
+from midas_engine.sentence import LEAST_DAYS
 from midas_engine.stats.normal import Z90
 from midas_engine.text import number
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from midas_engine.models import FeatureMetrics
+    from midas_engine.sentence import Money
     from midas_tui.runtime_protocol import QueriesPort
     from midas_tui.widgets.line_table import Cell
 
@@ -28,8 +29,7 @@ def member_lines(queries: QueriesPort, metrics: Mapping[str, FeatureMetrics]) ->
     held = [name for name, m in metrics.items() if m.status != "killed"]
     rows: Rows = []
     for name, m in sorted(metrics.items(), key=lambda kv: (kv[1].status == "killed", kv[0])):
-        axis = queries.timeline(name)
-        alone = Money.of(axis.at, axis.net_bps) if axis is not None else None
+        alone = queries.money(name)
         row: dict[str, Cell] = {
             "name": (name, ""),
             "weight": (f"{1.0 / len(held):.1%}" if name in held else "0.0%", ""),

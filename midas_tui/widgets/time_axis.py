@@ -91,7 +91,8 @@ class TimeAxis(Chart, can_focus=True, inherit_bindings=False):
 
     @staticmethod
     def _days(found: Timeline) -> float:
-        return (found.at[-1] - found.at[0]).total_seconds() / 86_400 if len(found.at) > 1 else 0.0
+        known = [at for at, net in zip(found.at, found.net_bps, strict=True) if math.isfinite(net)]
+        return (known[-1] - known[0]).total_seconds() / 86_400 if known else 0.0
 
     def _events_at(self, place: int) -> list[str]:
         """What happened in the cursor's cell."""

@@ -41,7 +41,7 @@ class ChartHistory:
 
     def of(self, row: int) -> dict[str, NDArray[np.generic]]:
         """Arrays of one feature, oldest first: ``at`` (datetime64[ns]) and one float array per figure."""
-        index = self._oldest_first()
+        index = self.order()
         found: dict[str, NDArray[np.generic]] = {"at": self.at[index]}
         for place, name in enumerate(FIGURES):
             found[name] = self.x[index, place, row].astype(np.float64)
@@ -49,13 +49,20 @@ class ChartHistory:
 
     def ordered(self) -> dict[str, Any]:
         """Arrays of every feature, oldest first: ``at``, ``regime`` (codes of `REGIMES`), and [bars, F] per figure."""
-        index = self._oldest_first()
+        index = self.order()
         found: dict[str, Any] = {"at": self.at[index], "regime": self.regime[index]}
         for place, name in enumerate(FIGURES):
             found[name] = self.x[index, place].astype(np.float64)
         return found
 
-    def _oldest_first(self) -> NDArray[np.int64]:
+    def figure(self, name: str, places: NDArray[np.int64], row: int | None = None) -> Floats:
+        """One figure at some places of the ring: of every feature, [places, F], or of one, [places]."""
+        rows = slice(None) if row is None else row
+        found: Floats = self.x[places, FIGURES.index(name), rows].astype(np.float64)
+        return found
+
+    def order(self) -> NDArray[np.int64]:
+        """Places of the bars that are kept, oldest first."""
         return (self.position - self.filled + np.arange(self.filled)) % self.bars
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
