@@ -198,6 +198,9 @@ async def test_an_attached_terminal_sees_and_does_what_the_engine_does(service: 
         assert repr(remote.queries.chart("carry")) == repr(own.queries.chart("carry"))
         await until(lambda: remote.queries.timeline("carry") is not None, 90)
         assert repr(remote.queries.timeline("carry")) == repr(own.queries.timeline("carry"))
+        remote.queries.money("carry")  # asked for now
+        await until(lambda: ("queries.money", "carry") in remote.queries._answers, 90)
+        assert repr(remote.queries.money("carry")) == repr(own.queries.money("carry"))
         when = own.watched.live.fleet.last_bar if own.watched.live is not None else None
         assert when is not None
         await until(lambda: remote.queries.moment(when), 90)

@@ -72,7 +72,7 @@ class SessionForm(Dialog[Answers | None]):
     ]
     DEFAULT_CSS = """
     SessionForm { align: center middle; }
-    SessionForm > Vertical { width: 110; max-width: 100%; height: auto; max-height: 100%; border: round $accent;
+    SessionForm > Vertical { width: 122; max-width: 100%; height: auto; max-height: 100%; border: round $accent;
         background: $surface; padding: 0 1; border-title-color: $accent; border-subtitle-color: $muted; }
     SessionForm #fields { height: auto; max-height: 13; }
     SessionForm .line { height: 1; }

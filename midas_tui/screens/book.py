@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from midas_engine.book.figures import BookFigures
 
 MEMBERS = (
-    Column("name", HEAD[0], 18, right=False, grow=True),
+    Column("name", HEAD[0], 18, right=False, grow=True, most=40),
     Column("weight", HEAD[1], 7),
     Column("hold", HEAD[2], 4, 3),
     Column("marginal", HEAD[3], 29),

@@ -35,7 +35,7 @@ STRIP_CELLS = 12
 AROUND = 5
 TREE_COLUMNS = (
     Column("sign", "", 1),
-    Column("name", "sessions, plans, expressions", 18, right=False, grow=True, most=28),
+    Column("name", "plans, expressions", 18, right=False, grow=True, most=28),
     Column("t", "t", 5, 1),
     Column("strip", "t and line", STRIP_CELLS, 2, right=False),
     Column("words", "state", 16, 1, right=False, grow=True, cut_end=True),

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 TREE_COLUMNS = (Column("sign", "", 1), Column("title", "document", 20, right=False, grow=True, cut_end=True))
 TOC_COLUMNS = (Column("title", "contents", 18, right=False, grow=True, cut_end=True),)
+# Cells of a document's pane that are not given to the lists, of a list at least, and of a list's frame and bar.
+READ_CELLS, LEAST_LIST, FRAME = 78, 28, 3
 
 
 class LearningsScreen(ModeScreen):
@@ -54,9 +56,9 @@ class LearningsScreen(ModeScreen):
         Binding("x", "revoke", "revoke", id="learnings.revoke"),
     ]
     CSS = """
-    LearningsScreen #tree { width: 1fr; max-width: 46; }
+    LearningsScreen #tree { width: 1fr; }
     LearningsScreen #document { width: 3fr; }
-    LearningsScreen #side { width: 1fr; max-width: 36; display: none; }
+    LearningsScreen #side { width: 1fr; display: none; }
     LearningsScreen.-wide #side, LearningsScreen.toc #side { display: block; }
     LearningsScreen.-narrow #tree { width: 26; }
     LearningsScreen.-normal #tree { width: 32; }
@@ -101,6 +103,19 @@ class LearningsScreen(ModeScreen):
         """The tree."""
         return self.query_one("#tree", LineTable)
 
+    def _share(self) -> None:
+        """On a wide screen the lists take what their rows ask for, as far as the document keeps a line to read."""
+        lists = (("#tree", ("#tree",)), ("#side", ("#toc", "#related")))
+        asked = {of: max(self.query_one(t, LineTable).needs(0) for t in tables) + FRAME for of, tables in lists}
+        free = self.size.width - READ_CELLS - LEAST_LIST * len(asked)
+        rooms = {
+            of: LEAST_LIST + max(0, min(need - LEAST_LIST, free * need // sum(asked.values())))
+            for of, need in asked.items()
+        }
+        rooms["#document"] = self.size.width - sum(rooms.values())
+        for of, room in rooms.items():  # shares, so that one alone takes the whole screen
+            self.query_one(of).styles.width = f"{room}fr" if self.has_class("-wide") else None
+
     def flush(self, topics: set[str]) -> None:
         """Read the list again; reload the shown document when its file changed."""
         if topics & {"all", "documents"} and self.runtime is not None:
@@ -137,6 +152,7 @@ class LearningsScreen(ModeScreen):
             f"no document matches {self.needle}" if self.needle else "no document yet: 3 then r writes one"
         )
         tree.set_rows(tree_rows(self._documents, self.needle, changed, self.shell.glyphs))
+        self._share()
         news = sum(d.path in changed for d in self._documents)
         entitle(tree, self.chip(f"knowledge base {len(self._documents)}", f", {news} changed" if news else ""))
 
@@ -175,6 +191,7 @@ class LearningsScreen(ModeScreen):
                 pass  # the document is shown; what belongs to it is not worth a message
         if path == self._shown:
             self.query_one("#related", LineTable).set_rows(related_rows(names, links, near))
+            self._share()
 
     def on_line_table_highlighted(self, event: LineTable.Highlighted) -> None:
         """The tree's cursor opens documents as it moves."""

@@ -53,8 +53,8 @@ def whole_lines(money: Money | None, members: int) -> Rows:
     told = (
         ("Net, on paper", earned),
         ("a year of that", span(_yearly(money), 0) + (" bps" if money is not None else "")),
-        ("What it is", f"{members} watched features at equal shares, after costs, up to the bar of the clock"),
-        ("Yours", "a recording has no book of your base; without --replay this page has it"),
+        ("What it is", f"{members} features at equal shares, after costs, up to this bar"),
+        ("Yours", "not in a recording: without --replay this page has it"),
     )
     return [(name, {"name": (name, "muted"), "value": (value, "")}) for name, value in told]
 

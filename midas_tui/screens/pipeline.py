@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from midas_engine.models import FeatureRecord
     from midas_tui.widgets.pressable import Pressable
 
-_SIGN, _NAME = Column("sign", "", 1), Column("name", "feature", 18, right=False, grow=True, most=32)
+_SIGN, _NAME = Column("sign", "", 1), Column("name", "feature", 18, right=False, grow=True, most=32, whole=32)
 _SINCE = Column("since", "since", 11, 3, right=False)
 _FORMULA = Column("expression", "expression", 24, 5, right=False, grow=True)
 COLUMNS: Mapping[str, tuple[Column, ...]] = {
@@ -43,13 +43,20 @@ COLUMNS: Mapping[str, tuple[Column, ...]] = {
         _SINCE,
         _FORMULA,
     ),
-    "archived": (_SIGN, _NAME, Column("why", "why", 12, 1, right=False, grow=True, cut_end=True), _SINCE),
+    "archived": (
+        _SIGN,
+        _NAME,
+        Column("why", "why", 12, 1, right=False, grow=True, whole=36, cut_end=True),
+        _SINCE,
+    ),
 }
 EMPTY = {
     "candidates": "none: 3 then r discovers some",
     "deployed": "none: p promotes a candidate",
     "archived": "none",
 }
+# Cells of a pane's frame.
+FRAME = 2
 # What may be done from where; the engine has the last word and says why not.
 TAKES: Mapping[str, tuple[str, ...]] = {verb: tuple(s.value for s in ACTIONS[verb].after) for verb in MOVES}
 
@@ -86,6 +93,7 @@ class PipelineScreen(ModeScreen):
     PipelineScreen LineTable { width: 1fr; }
     PipelineScreen #card { width: 1fr; min-width: 44; padding: 0 1; }
     PipelineScreen.-wide #card { width: 46; }
+    PipelineScreen.-vast #card { width: 72; }
     PipelineScreen.-narrow #tabs { display: block; }
     PipelineScreen.-narrow LineTable { display: none; border: none; }
     PipelineScreen.-narrow LineTable:focus { border: none; }
@@ -143,10 +151,19 @@ class PipelineScreen(ModeScreen):
                 marked = len(self.marked & {r.name for r in records})
                 entitle(table, self.chip(f"{name} {len(shown)}", f", {marked} marked" if marked else ""))
             self.marked &= {r.name for records in self.records().values() for r in records}
+            self._share()
             self._flush_tabs()
             if self._wanted:
                 self.show_feature(self._wanted)
             self._flush_card()
+
+    def _share(self) -> None:
+        """Each column as wide as its names ask for, in proportion: an empty one gives its cells to the others."""
+        for name in COLUMNS:
+            table = self.query_one(f"#{name}", LineTable)
+            needed = table.needs(1) + FRAME
+            if table.styles.width is None or table.styles.width.value != needed:
+                table.styles.width = f"{needed}fr"
 
     def _flush_tabs(self) -> None:
         counts = {name: len(records) for name, records in self.records().items()}

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 ALERT_COLUMNS = (
     Column("sign", "", 1),
-    Column("at", "last seen", 11, 2, right=False),
+    Column("at", "last seen", 11, 1, right=False),
     Column("type", "type", 18, 5, right=False),
     Column("feature", "feature", 18, right=False),
     Column("gate", "value / gate", 13, 1),
-    Column("message", "what", 18, right=False, grow=True, cut_end=True),
+    Column("message", "what", 18, right=False, grow=True, whole=32, cut_end=True),
     Column("count", "bars", 5, 4),
     Column("state", "state", 8, 1, right=False),
 )

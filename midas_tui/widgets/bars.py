@@ -120,11 +120,15 @@ class SentenceLine(Line):
     DEFAULT_CSS = "SentenceLine { background: $background; color: $foreground; }"
 
     def say(self, found: Sentence, glyphs: Glyphs) -> None:
-        """Draw the newest one, cut at its end where it is too long."""
+        """Draw the newest one; where it is too long it is cut, but not what it asks for at its end."""
         role = LEVELS.get(found.level, "muted")
         sign = glyphs.status(found.level)
         room = max(0, self.size.width - 4)
-        text = elide(clean(found.text, newlines=False), room, glyphs.ellipsis, end=True)
+        text = clean(found.text, newlines=False)
+        told, semicolon, needed = text.rpartition("; ")
+        end = semicolon + needed if found.needs and 0 < len(needed) < room // 2 else ""
+        if len(text) > room:
+            text = elide(told if end else text, room - len(end), glyphs.ellipsis, end=True) + end
         self.place([(f" {sign} {text}", "", "alerts" if found.level in ("critical", "warning") else "")])
         self.show(styled((f" {sign} ", role), (text, role if found.level == "critical" else "")))
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from midas_tui.formats import cells
+
 Cell = tuple[str, str]
 """Text and role ("" for plain text)."""
 
@@ -24,6 +26,7 @@ class Column:
         right: Aligned to the right.
         grow: Takes what is left, and gives when there is too little; the first growing column first.
         most: The widest a growing column becomes; 0 is no limit.
+        whole: Up to so many cells it is not cut: rather, columns of priority 2 and more are left out; 0 is never.
         cut_end: Cut at the end when too long (sentences); names are cut in the middle, where they differ least.
     """
 
@@ -34,6 +37,7 @@ class Column:
     right: bool = True
     grow: bool = False
     most: int = 0
+    whole: int = 0
     cut_end: bool = False
 
 
@@ -67,8 +71,33 @@ class LazyRow:
 Row = Mapping[str, Cell] | LazyRow
 
 
-def layout(columns: Sequence[Column], width: int) -> tuple[tuple[Column, int], ...]:
+class Needs:
+    """The longest cell of each column among the rows that were looked at. It only grows: columns do not wobble."""
+
+    def __init__(self) -> None:
+        self.cells: dict[str, int] = {}
+
+    def take(self, row: Mapping[str, Cell]) -> bool:
+        """Look at a row; whether a column needs more than before."""
+        grew = False
+        for key, (text, _) in row.items():
+            if key != REST and cells(text) > self.cells.get(key, 0):
+                self.cells[key] = cells(text)
+                grew = True
+        return grew
+
+
+def layout(
+    columns: Sequence[Column], width: int, needs: Mapping[str, int] | None = None
+) -> tuple[tuple[Column, int], ...]:
     """The columns that fit in `width` cells, with their widths; the lowest priority numbers are kept.
+
+    What cells a column does not need are given to those that would be cut: names first, then sentences.
+
+    Args:
+        columns: All of them.
+        width: Cells there are.
+        needs: Longest cell of each column, as far as it is known.
 
     Example:
         >>> name, note = Column("name", "", 6, grow=True), Column("note", "", 8, priority=1)
@@ -76,19 +105,47 @@ def layout(columns: Sequence[Column], width: int) -> tuple[tuple[Column, int], .
         [('name', 9), ('note', 8)]
         >>> [(column.key, cells) for column, cells in layout((name, note), 12)]
         [('name', 10)]
+        >>> [(column.key, cells) for column, cells in layout((name, note), 16, {"name": 9, "note": 4})]
+        [('name', 9), ('note', 4)]
     """
+    known = needs or {}
+    least = {c.key: least_of(c, known) for c in columns}
+    kept = _kept(columns, least, width)
+    if any(c.whole for c in kept):
+        asked = {c.key: min(known.get(c.key, 0), c.whole if c.grow else width) for c in kept}
+        wholly = {key: max(least[key], cells) for key, cells in asked.items()}
+        kept = _kept(kept, wholly, width, priority=2)
+    rooms = {c.key: least[c.key] for c in kept}
+    spare = width - 1 - sum(room + 1 for room in rooms.values())
+    wanted = [(c, known.get(c.key, 0)) for c in sorted(kept, key=lambda c: c.cut_end)]  # what is cut without need
+    wanted += [(c, c.width) for c in kept]  # then as they were drawn up
+    wanted += [(c, c.most or width) for c in kept if c.grow]
+    for column, cells_wanted in wanted:
+        more = max(0, min(spare, cells_wanted - rooms[column.key]))
+        rooms[column.key] += more
+        spare -= more
+    for column in kept:
+        if spare < 0 and column.grow:  # too narrow for all of it
+            room = max(1, rooms[column.key] + spare)
+            spare += rooms[column.key] - room
+            rooms[column.key] = room
+    return tuple((c, rooms[c.key]) for c in kept)
+
+
+def _kept(columns: Sequence[Column], least: Mapping[str, int], width: int, priority: int = 0) -> list[Column]:
+    """Columns without those of `priority` and more that do not fit, the highest numbers first."""
     kept = list(columns)
-    while sum(c.width + 1 for c in kept) + 1 > width:
-        droppable = [c for c in kept if not c.grow or c.priority]
+    while sum(least[c.key] + 1 for c in kept) + 1 > width:
+        droppable = [c for c in kept if (not c.grow or c.priority) and c.priority >= priority]
         if len(kept) == 1 or not droppable:
             break
         kept.remove(max(droppable, key=lambda c: (c.priority, kept.index(c))))
-    spare = width - 1 - sum(c.width + 1 for c in kept)
-    found: list[tuple[Column, int]] = []
-    for column in kept:
-        room = column.width
-        if column.grow:
-            room = max(1, min(room + spare, column.most) if column.most and spare > 0 else room + spare)
-            spare -= room - column.width
-        found.append((column, room))
-    return tuple(found)
+    return kept
+
+
+def least_of(column: Column, needs: Mapping[str, int]) -> int:
+    """Fewest cells of a column: it gives up what neither its cells nor its heading need."""
+    if column.key not in needs:
+        return column.width
+    # A heading with the mark of the order after it.
+    return min(column.width, max(needs[column.key], cells(column.title) + 1 if column.title else 1))

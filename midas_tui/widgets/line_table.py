@@ -13,19 +13,18 @@ from textual.binding import Binding, BindingType
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import reactive
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from midas_tui.formats import elide, pad
+from midas_tui.formats import cells, elide, pad
 from midas_tui.input_gate import Gated
 from midas_tui.sanitise import clean
 from midas_tui.theme import UNICODE, Glyphs
-from midas_tui.widgets.columns import REST, Cell, Column, LazyRow, Row, layout
+from midas_tui.widgets.columns import REST, Cell, Column, LazyRow, Needs, Row, layout, least_of
 from midas_tui.widgets.scrolling import TrueBar
-from midas_tui.widgets.sorting import sorted_rows
+from midas_tui.widgets.sorting import Sorted, sorted_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from textual import events
 
@@ -33,10 +32,12 @@ __all__ = ["Cell", "Column", "LazyRow", "LineTable", "Row"]
 
 # A table this low shows its rows rather than what they are called.
 LEAST_HEIGHT_FOR_HEADER = 4
+# An empty table asks for its title and why it is empty.
+LEAST_WIDTH = 16
 _SENTENCE = Column(REST, "", 1, right=False, cut_end=True)
 
 
-class LineTable(TrueBar, ScrollView, can_focus=True, inherit_bindings=False):
+class LineTable(TrueBar, Sorted, can_focus=True, inherit_bindings=False):
     """Rows by key; `set_rows` takes the whole list, `set_row` one row.
 
     Messages:
@@ -125,9 +126,7 @@ class LineTable(TrueBar, ScrollView, can_focus=True, inherit_bindings=False):
         self._strips: dict[str, Strip] = {}
         self._layout: tuple[int, tuple[tuple[Column, int], ...]] = (-1, ())
         self._styles: dict[str, Style] = {}
-        self._given: Sequence[tuple[str, Row]] = ()
-        self._sort: tuple[str, bool] | None = None
-        self._shown_sort: tuple[str, bool] | None = None
+        self._needs = Needs()
         self.chosen_column: str | None = None
 
     # -- data ------------------------------------------------------------------------------------
@@ -165,6 +164,8 @@ class LineTable(TrueBar, ScrollView, can_focus=True, inherit_bindings=False):
         for key in dirty:
             self._strips.pop(key, None)
         self._rows = dict(rows)
+        seen = set(order[self.scroll_offset.y : self.scroll_offset.y + self.size.height])
+        wider = self._look_at([key for key in dirty if key in seen])
         if changed:
             self._order = order
             self._index = {key: place for place, key in enumerate(order)}
@@ -173,47 +174,10 @@ class LineTable(TrueBar, ScrollView, can_focus=True, inherit_bindings=False):
             self.virtual_size = Size(self.size.width, len(order) + self._header)
         if self.cursor_key not in self._rows:
             self.cursor_key = order[min(old_row, len(order) - 1)] if order else None
-        if changed:
+        if changed or wider:
             self.refresh()
         else:
             self._refresh_keys(dirty)
-
-    def sort_by(self, column: str) -> None:
-        """Sort by a column's cells: up, then down, then in the order given."""
-        if self._sort is None or self._sort[0] != column:
-            self._sort = (column, False)
-        else:
-            self._sort = (column, True) if not self._sort[1] else None
-        self.set_rows(self._given)
-        self.refresh()
-
-    @property
-    def sorted(self) -> bool:
-        """Whether a heading gave the order."""
-        return self._sort is not None
-
-    @property
-    def order(self) -> str:
-        """The heading that gave the order, a minus before it where it falls; empty when none did."""
-        return ("-" * self._sort[1] + self._sort[0]) if self._sort is not None else ""
-
-    def order_by(self, order: str) -> None:
-        """Take an order as `order` wrote it; one of a heading that is not here changes nothing."""
-        if any(c.key == order.removeprefix("-") for c in self._columns):
-            self._sort = (order.removeprefix("-"), order.startswith("-"))
-            self.set_rows(self._given)
-
-    def unsort(self) -> None:
-        """In the order given, from the next rows on."""
-        if self._sort is not None:
-            self._sort = None
-            self.refresh()
-
-    def show_sort(self, column: str, *, falling: bool) -> None:
-        """Mark a heading: the rows are given in its order."""
-        if self._shown_sort != (column, falling):
-            self._shown_sort = (column, falling)
-            self.refresh()
 
     def choose_column(self, by: int) -> None:
         """Mark the next heading, or the one before it."""
@@ -257,8 +221,25 @@ class LineTable(TrueBar, ScrollView, can_focus=True, inherit_bindings=False):
     def visible_columns(self, width: int) -> tuple[tuple[Column, int], ...]:
         """The columns that fit, with their widths."""
         if self._layout[0] != width:
-            self._layout = (width, layout(self._columns, width))
+            self._layout = (width, layout(self._columns, width, self._needs.cells))
         return self._layout[1]
+
+    def _look_at(self, keys: Sequence[str]) -> bool:
+        """Measure rows; whether the columns are laid out anew for them."""
+        grown = [self._needs.take(_cells(self._rows[key])) for key in keys]
+        if any(grown):
+            self._layout = (-1, ())
+            self._strips.clear()
+        return any(grown)
+
+    def needs(self, priority: int) -> int:
+        """Cells, without a frame, that the columns up to `priority` take; of a growing one all that was seen of it."""
+        if not self._order:
+            return max(LEAST_WIDTH, cells(self._empty) + 2)
+        known = self._needs.cells
+        kept = [c for c in self._columns if c.priority <= priority]
+        asked = (min(known.get(c.key, 0), c.whole or known.get(c.key, 0)) if c.grow else 0 for c in kept)
+        return 1 + sum(1 + max(least_of(c, known), more) for c, more in zip(kept, asked, strict=True))
 
     def render_line(self, y: int) -> Strip:
         """One line: the pinned heading, a row, or the reason why there is none."""
@@ -296,8 +277,9 @@ class LineTable(TrueBar, ScrollView, can_focus=True, inherit_bindings=False):
         return Strip(segments).adjust_cell_length(width, style)
 
     def _row_strip(self, key: str, width: int, base: Style) -> Strip:
-        found = self._rows[key]
-        row = found.cells() if isinstance(found, LazyRow) else found
+        row = _cells(self._rows[key])
+        if self._look_at([key]):  # first seen by scrolling to it
+            self.refresh()
         segments = [Segment(" ", base)]
         used = 1
         for column, room in self.visible_columns(width):
@@ -397,3 +379,7 @@ class LineTable(TrueBar, ScrollView, can_focus=True, inherit_bindings=False):
     def on_blur(self) -> None:
         """The cursor looks different without focus."""
         self._refresh_keys([self.cursor_key] if self.cursor_key in self._rows else [])
+
+
+def _cells(row: Row) -> Mapping[str, Cell]:
+    return row.cells() if isinstance(row, LazyRow) else row

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from textual.scroll_view import ScrollView
+
 from midas_tui.widgets.columns import LazyRow
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from midas_tui.widgets.columns import Row
+    from midas_tui.widgets.columns import Column, Row
 
 # A figure as cells show it: a sign, digits, then its error, its gate or its unit; a count as x12.
 _FIGURE = re.compile(r"x?([+-]?(?:\d+(?:\.\d*)?|\.\d+))(?:[±/%dx ].*)?")
@@ -41,3 +43,53 @@ def sorted_rows(rows: Sequence[tuple[str, Row]], column: str, *, down: bool) -> 
     keyed = [(sort_key(_text(row, column)), (name, row)) for name, row in rows]
     known = sorted((k for k in keyed if k[0][0] < 2), key=lambda k: k[0], reverse=down)
     return [row for _, row in known] + [row for key, row in keyed if key[0] == 2]
+
+
+class Sorted(ScrollView):
+    """What a table whose headings give an order keeps of it; the table itself draws."""
+
+    _columns: Sequence[Column]
+    _given: Sequence[tuple[str, Row]] = ()
+    _sort: tuple[str, bool] | None = None
+    _shown_sort: tuple[str, bool] | None = None
+
+    def set_rows(self, rows: Sequence[tuple[str, Row]]) -> None:
+        """Show these rows."""
+        raise NotImplementedError
+
+    def sort_by(self, column: str) -> None:
+        """Sort by a column's cells: up, then down, then in the order given."""
+        if self._sort is None or self._sort[0] != column:
+            self._sort = (column, False)
+        else:
+            self._sort = (column, True) if not self._sort[1] else None
+        self.set_rows(self._given)
+        self.refresh()
+
+    @property
+    def sorted(self) -> bool:
+        """Whether a heading gave the order."""
+        return self._sort is not None
+
+    @property
+    def order(self) -> str:
+        """The heading that gave the order, a minus before it where it falls; empty when none did."""
+        return ("-" * self._sort[1] + self._sort[0]) if self._sort is not None else ""
+
+    def order_by(self, order: str) -> None:
+        """Take an order as `order` wrote it; one of a heading that is not here changes nothing."""
+        if any(c.key == order.removeprefix("-") for c in self._columns):
+            self._sort = (order.removeprefix("-"), order.startswith("-"))
+            self.set_rows(self._given)
+
+    def unsort(self) -> None:
+        """In the order given, from the next rows on."""
+        if self._sort is not None:
+            self._sort = None
+            self.refresh()
+
+    def show_sort(self, column: str, *, falling: bool) -> None:
+        """Mark a heading: the rows are given in its order."""
+        if self._shown_sort != (column, falling):
+            self._shown_sort = (column, falling)
+            self.refresh()
