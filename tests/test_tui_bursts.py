@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import random
 import shutil
 import time
@@ -25,6 +26,7 @@ from helpers_tui import (
     write_market,
 )
 from helpers_tui_parts import ScriptedPipeline
+from midas_engine.models import AlertStatus
 from midas_engine.promoter.preview import Preview
 from midas_tui.input_gate import DEAF_SECONDS, made_now
 from midas_tui.modals.ask import AskModal, Question
@@ -155,6 +157,23 @@ async def test_what_is_typed_behind_a_key_that_is_refused_acts_no_more_than_behi
         assert runtime.calls == []
         await press(pilot, "5")  # a key of its own acts
         assert app.current_mode == "alerts"
+
+
+@pytest.mark.parametrize(("mode", "keys"), [("alerts", "G"), ("live", "/zzz\r")], ids=["ended", "no row"])
+async def test_what_is_typed_behind_a_snooze_of_nothing_is_dropped(mode: str, keys: str) -> None:
+    async with scripted(Recorder(), mode=mode) as (app, pilot, runtime):
+        for alert in tuple(runtime.running):
+            if mode == "live" or alert.feature == "low_volatility":
+                app.store._alerts[alert.id] = dataclasses.replace(alert, status=AlertStatus.RESOLVED)
+        burst(app, keys)
+        await settled(pilot)
+        burst(app, "wdKiyu!Ki")
+        await settled(pilot)
+        assert runtime.calls == []
+        assert app.current_mode == mode
+        await back_to_the_page(pilot)
+        await press(pilot, "u")  # a key of its own acts
+        assert runtime.calls == [("undo",)]
 
 
 async def test_letters_behind_the_slash_are_the_filter() -> None:

@@ -112,7 +112,9 @@ class AlertsScreen(ModeScreen):
                 if self.store.record(name) is not None:
                     self.shell.navigator.open_card(name)
                 else:
-                    self.shell.messages.say(f"the pipeline has no card of {name}: it is watched in this recording only")
+                    self.shell.messages.refuse(
+                        f"the pipeline has no card of {name}: it is watched in this recording only"
+                    )
 
     def why_not(self, action: str, parameters: tuple[object, ...]) -> str:
         """Alerts are answered while they run."""

@@ -262,9 +262,9 @@ class LearningsScreen(ModeScreen):
         if not view.has_focus:
             super().action_match(by)
         elif not self.needle:
-            self.shell.messages.say("/ gives the text to look for")
+            self.shell.messages.refuse("/ gives the text to look for")
         elif not view.to_match(self.needle, by):
-            self.shell.messages.say(f"{self.needle!r} is not in this document")
+            self.shell.messages.refuse(f"{self.needle!r} is not in this document")
 
     def why_not(self, action: str, parameters: tuple[object, ...]) -> str:
         """What has nothing to act on."""
@@ -299,7 +299,7 @@ class LearningsScreen(ModeScreen):
         """The next or previous document that changed."""
         paths = [d.path for d in self._documents if d.path in self.store.changed_documents]
         if not paths:
-            self.shell.messages.say("nothing changed")
+            self.shell.messages.refuse("nothing changed")
             return
         place = paths.index(self._shown) if self._shown in paths else (-1 if by > 0 else 0)
         await self._open(paths[(place + by) % len(paths)])

@@ -282,7 +282,7 @@ class LiveScreen(ModeScreen):
             if wanted == "card" and self.store.record(name) is not None:
                 self.shell.navigator.open_card(name)
             elif wanted == "card":
-                self.shell.messages.say(f"{name} is watched in this replay only: the pipeline has no card of it")
+                self.shell.messages.refuse(f"{name} is watched in this replay only: the pipeline has no card of it")
 
         modal = FeatureModal(metrics, data, self._facts(metrics), self._bars(), self.shell.glyphs)
         self.app.push_screen(modal, closed)

@@ -55,7 +55,7 @@ class AlertAnswers:
         """Acknowledge alerts; several at once are said once."""
         runtime = self._link.runtime
         if not ids or self._store.past is not None:
-            self._messages.say("no open alert here" if self._store.past is None else PAST)
+            self._messages.refuse("no open alert here" if self._store.past is None else PAST)
             return
         if runtime is None:
             self._messages.say("still starting", bad=True)
@@ -87,7 +87,7 @@ class AlertAnswers:
     def snooze(self, ids: Sequence[str]) -> None:
         """Ask how long, then snooze."""
         if not ids or self._store.past is not None:
-            self._messages.say("no open alert here" if self._store.past is None else PAST)
+            self._messages.refuse("no open alert here" if self._store.past is None else PAST)
             return
         if isinstance(self._app.screen, ChooseModal):
             return
@@ -107,6 +107,6 @@ class AlertAnswers:
     async def diagnose(self, feature: str | None) -> None:
         """Ask for a diagnosis."""
         if feature is None:
-            self._messages.say("choose a feature first")
+            self._messages.refuse("choose a feature first")
             return
         await self._link.attempt(lambda r: r.diagnosing.ask(feature))

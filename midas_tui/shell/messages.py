@@ -23,13 +23,18 @@ class Messages:
         app: The application that draws them.
 
     Attributes:
-        refusals: How many messages so far said that something is refused or went wrong.
+        refusals: How many messages so far said that something is refused, has nothing to act on, or went wrong.
     """
 
     def __init__(self, app: App[Any]) -> None:
         self._app = app
         self._said: dict[str, Notification] = {}
         self.refusals = 0
+
+    def refuse(self, text: str, *, key: str = "") -> None:
+        """Say that there is nothing to do what a key asked for: what was typed behind that key is dropped too."""
+        self.refusals += 1
+        self.say(text, key=key)
 
     def say(self, text: str, *, bad: bool = False, key: str = "") -> None:
         """A toast; its text is data. It takes the place of an earlier one of the same `key` (its text, when empty)."""

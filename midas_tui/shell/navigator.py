@@ -150,7 +150,7 @@ class Navigator:
         if session in self._store.sessions:
             in_worker(self._app, partial(self._open_session, session), "open", exclusive=True)
         else:
-            self._messages.say(f"session {session} ran before: midas replay {session} shows it again")
+            self._messages.refuse(f"session {session} ran before: midas replay {session} shows it again")
 
     async def _open_session(self, session: str) -> None:
         await self._app.switch_mode("discovery")
@@ -164,7 +164,7 @@ class Navigator:
         if subject:
             in_worker(self._app, partial(self._open_known, subject), "open", exclusive=True)
         else:
-            self._messages.say("no feature and no session is under the cursor")
+            self._messages.refuse("no feature and no session is under the cursor")
 
     async def _open_known(self, subject: str) -> None:
         runtime = self._link.runtime
@@ -181,7 +181,7 @@ class Navigator:
         if first:
             await self._open_document(first)
         else:
-            self._messages.say(f"no document speaks of {subject.partition(':')[2]}")
+            self._messages.refuse(f"no document speaks of {subject.partition(':')[2]}")
 
     def open_document(self, path: str) -> None:
         """Show a document."""
@@ -215,7 +215,7 @@ class Navigator:
         page = self.open_page
         text = page.copied(as_json=as_json) if page is not None else ""
         if not text:
-            self._messages.say("nothing to copy here")
+            self._messages.refuse("nothing to copy here")
             return
         copy_out(self._app, text)
         what = "the record as JSON" if as_json else text.splitlines()[0][:60]

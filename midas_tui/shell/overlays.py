@@ -74,7 +74,7 @@ class Overlays:
         kind, _, name = screen.subject().partition(":") if isinstance(screen, Page) else ("", "", "")
         record = self._store.record(name)
         if kind != "feature" or record is None or runtime is None:
-            self._messages.say(f"the pipeline has no card of {name}" if kind == "feature" else "no feature is here")
+            self._messages.refuse(f"the pipeline has no card of {name}" if kind == "feature" else "no feature is here")
             return
         width = min(66, self._app.size.width - 8)
         forward = runtime.queries.forward(name)

@@ -49,7 +49,7 @@ class ReplayTransport:
         if self._link.replay is not None:
             self.press("toggle")
         elif runtime is None or runtime.mode == "REPLAY":
-            self._messages.say("still starting")
+            self._messages.refuse("still starting")
         else:
             self._bridge.frozen = not self._bridge.frozen
             self._bridge.pump()
@@ -59,7 +59,7 @@ class ReplayTransport:
         """One of the replay keys. Moves are carried out one after another, off the key's own handler."""
         replay = self._link.replay
         if replay is None:
-            self._messages.say(NOT_A_REPLAY)
+            self._messages.refuse(NOT_A_REPLAY)
         elif what == "faster":
             replay.faster()
         elif what == "slower":
@@ -82,17 +82,17 @@ class ReplayTransport:
                 await replay.step(-1)
             case "next_alert":
                 if not await replay.next_alert():
-                    self._messages.say("no further alert in what was scanned")
+                    self._messages.refuse("no further alert in what was scanned")
             case "previous_alert":
                 if not await replay.previous_alert():
-                    self._messages.say("no earlier alert")
+                    self._messages.refuse("no earlier alert")
             case "restart":
                 await replay.restart()
             case _:
                 if replay.playing:
                     await replay.pause()
                 elif replay.position >= replay.total:
-                    self._messages.say("the recording has ended: 0 starts it again")
+                    self._messages.refuse("the recording has ended: 0 starts it again")
                 else:
                     replay.play()
 
@@ -118,7 +118,7 @@ class ReplayTransport:
         """Ask for a time or a bar, and go there."""
         replay = self._link.replay
         if replay is None:
-            self._messages.say(NOT_A_REPLAY)
+            self._messages.refuse(NOT_A_REPLAY)
             return
         if isinstance(self._app.screen, LineModal):
             return

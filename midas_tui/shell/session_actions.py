@@ -141,7 +141,7 @@ class SessionActions:
         """Ask, then cancel a session; without one that which began last."""
         view = view if view is not None and view.running else self._store.running_session
         if view is None:
-            self._messages.say("no session runs: r starts one")
+            self._messages.refuse("no session runs: r starts one")
             return
         kept = (
             "nothing is lost: it only repeats" if view.replayed else "what was tried is kept, and a learning is written"

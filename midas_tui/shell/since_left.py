@@ -74,7 +74,7 @@ class SinceLeft:
         """What was said on return, once more: until now."""
         runtime = self._link.runtime
         if runtime is None or runtime.mode not in WATCHED:
-            self._messages.say("this is a recording: nothing happens in it while you are away")
+            self._messages.refuse("this is a recording: nothing happens in it while you are away")
             return
         in_worker(self._app, partial(self._tell, self._from, asked=True), "since", exclusive=True)
 
@@ -94,12 +94,12 @@ class SinceLeft:
             return
         if brief is None:
             if asked:
-                self._messages.say("nobody has left this base yet: there is nothing to compare with")
+                self._messages.refuse("nobody has left this base yet: there is nothing to compare with")
             await self._saw()
             return
         self._from = brief.since
         if not brief.happened:
-            self._messages.say(f"since {brief.since:%Y-%m-%d %H:%M} UTC nothing happened that is on record")
+            self._messages.refuse(f"since {brief.since:%Y-%m-%d %H:%M} UTC nothing happened that is on record")
             await self._saw()
             return
         if self._gate.asking or not isinstance(self._app.screen, Page):
