@@ -162,9 +162,8 @@ async def test_what_is_typed_behind_a_key_that_is_refused_acts_no_more_than_behi
 @pytest.mark.parametrize(("mode", "keys"), [("alerts", "G"), ("live", "/zzz\r")], ids=["ended", "no row"])
 async def test_what_is_typed_behind_a_snooze_of_nothing_is_dropped(mode: str, keys: str) -> None:
     async with scripted(Recorder(), mode=mode) as (app, pilot, runtime):
-        for alert in tuple(runtime.running):
-            if mode == "live" or alert.feature == "low_volatility":
-                app.store._alerts[alert.id] = dataclasses.replace(alert, status=AlertStatus.RESOLVED)
+        ended = (dataclasses.replace(a, status=AlertStatus.RESOLVED) for a in runtime.running)
+        app.store._alerts = {a.id: a for a in ended}
         burst(app, keys)
         await settled(pilot)
         burst(app, "wdKiyu!Ki")
