@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 
 MOST_HEAD_BYTES = 8192
 READ_SECONDS = 5.0
+CLOSE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,7 @@ class HttpDoor:
         self._key, self._token, self._answered, self._refused = key, token, answer, refused
         self._server: asyncio.Server | None = None
         self.writers: set[asyncio.StreamWriter] = set()
+        self._served = 0
         self.refused_count = 0
 
     async def open(self) -> None:
@@ -96,22 +97,26 @@ class HttpDoor:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.writers.add(writer)
+        served = self._served < MOST_CLIENTS
+        self._served += served
         try:
             reply = self._refused(503, "too many at once")
-            if len(self.writers) <= MOST_CLIENTS:
+            if served:
                 async with asyncio.timeout(READ_SECONDS):
                     reply = await self._answer(reader)
             self.refused_count += reply.status >= 400
             writer.write(_written(reply))
             async with asyncio.timeout(READ_SECONDS):
                 await writer.drain()
+            writer.close()
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await writer.wait_closed()
         except (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             self.refused_count += 1  # it sent no request, or does not read: nothing to say to it
         finally:
+            self._served -= served
             self.writers.discard(writer)
-            writer.close()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
+            writer.transport.abort()  # what it did not read is not kept for it
 
     async def _answer(self, reader: asyncio.StreamReader) -> Reply:
         lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")

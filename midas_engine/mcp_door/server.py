@@ -7,6 +7,7 @@ import hmac
 from typing import TYPE_CHECKING, Any
 
 from midas_engine.errors import MidasError, SettingsError
+from midas_engine.mcp_door.bounds import bounded_body
 from midas_engine.mcp_door.desk import proposal_of
 
 if TYPE_CHECKING:
@@ -113,7 +114,8 @@ class Tokens:
 
 
 def guarded(app: Any, tokens: Tokens) -> Any:
-    """The ASGI application behind its tokens: who has none is told nothing of what there is."""
+    """The ASGI application behind its tokens: who has none is told nothing of what there is, and read no body of."""
+    inside = bounded_body(app)
 
     async def checked(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
@@ -123,6 +125,6 @@ def guarded(app: Any, tokens: Tokens) -> Any:
                 await send(start)
                 await send({"type": "http.response.body", "body": b"Refused: the token is missing or wrong."})
                 return
-        await app(scope, receive, send)
+        await inside(scope, receive, send)
 
     return checked

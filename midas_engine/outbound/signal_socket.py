@@ -36,6 +36,7 @@ class SignalSocket:
         self.listener = WebSocketListener(
             str(address), address.door(), address.secret(), self._serve, Bounds(MOST_WORDS)
         )
+        self._source, self.let_go = source, 0
         self._log: SignalLog | None = None
         self._fresh: Callable[[], asyncio.Future[None]] | None = None
 
@@ -76,6 +77,11 @@ class SignalSocket:
                         await connection.send(canonical(record).decode())
                 except TimeoutError:  # it can come back and go on after the last number it has
                     connection.transport.abort()
+                    self.let_go += 1
+                    words = (
+                        f"{self.name}: a reader of signals does not read, and was let go before {record['sequence']}"
+                    )
+                    self._source.fault("signals", words, "info", hint="it goes on where it was when it comes back")
                     return
                 sequence = record["sequence"]
             if sequence >= self._log.sequence:
@@ -88,7 +94,8 @@ class SignalSocket:
     def status(self) -> dict[str, Any]:
         """Who listens."""
         at = self.listener
-        return {"kind": "websocket", "address": str(at.address), "clients": len(at.clients), "refused": at.refused}
+        held = {"clients": len(at.clients), "refused": at.refused, "let_go": self.let_go}
+        return {"kind": "websocket", "address": str(at.address), **held}
 
 
 def _after(log: SignalLog, sequence: int) -> list[dict[str, Any]]:

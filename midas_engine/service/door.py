@@ -27,6 +27,10 @@ CALLS_SECONDS = 5.0
 DOORS = ("terminal", "command line")
 
 
+class _StuckError(TimeoutError):
+    """Who is served does not read."""
+
+
 class Door:
     """Serves clients, however they came in.
 
@@ -82,9 +86,12 @@ class Door:
         self._clients.add(task)
         try:
             await _Client(self, self._desk, channel).run()
+        except _StuckError:
+            words = f"a terminal did not read for {STUCK_SECONDS:g} s and was let go"
+            self._desk.runtime.supervisor.fault("door", words, "info")
         except (ClosedError, TimeoutError):
-            pass  # it left, or stopped reading
-        except WireError as error:
+            pass  # it left, or said nothing
+        except (WireError, MidasError) as error:
             with contextlib.suppress(ClosedError, TimeoutError):
                 async with asyncio.timeout(1.0):
                     await channel.send(packed({"refused": str(error)}))
@@ -161,8 +168,11 @@ class _Client:
             await asyncio.gather(sending, listening, return_exceptions=True)
 
     async def _send(self, body: bytes) -> None:
-        async with asyncio.timeout(STUCK_SECONDS):
-            await self._channel.send(body)
+        try:
+            async with asyncio.timeout(STUCK_SECONDS):
+                await self._channel.send(body)
+        except TimeoutError:
+            raise _StuckError from None
 
     async def _follow(self, number: int) -> None:
         """Send what comes; who is too slow for what is kept takes the state whole again."""

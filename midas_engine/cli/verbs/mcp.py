@@ -104,4 +104,16 @@ def _same_host(address: str) -> Any:
 def _uvicorn(app: Any) -> Any:
     import uvicorn
 
-    return uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=2))
+    from midas_engine.mcp_door.bounds import bounded_protocol
+
+    config = uvicorn.Config(
+        app,
+        http=bounded_protocol(),
+        ws="none",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=2,
+    )
+    return uvicorn.Server(config)
