@@ -209,7 +209,9 @@ def test_what_the_sentence_says_was_earned_is_where_the_chart_ends_at_every_bar(
             if bar % 3 == 0:
                 money = book.at(engine)
                 if bar % 90 == 0:
+                    kept = len(read)
                     _told(engine, "", money)
+                    del read[kept:]  # the axis reads all that is kept
         assert max(read[2:]) <= 3, "only bars that are new are read"
     for name in ("good", "bad"):
         _told(engine, name, feature_money(engine, name))

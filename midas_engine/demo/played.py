@@ -71,8 +71,8 @@ class PlayedWatch(Watch):
         self.stand()
 
     def _recording(self, world: World, records: list[FeatureRecord]) -> Recording:
-        book, problems = book_of_records(world.panel, records, self._settings.dsl)
         first = max(0, world.searched - world.panel.bars(WARM_HOURS))
+        book, problems = book_of_records(world.panel, records, self._settings.dsl, first)
         costs = (world.slippage, self._settings.monitor.expected_slippage_bps)
         recording = Recording(world.panel, first, world.searched, world.regimes, book, problems, costs)
         load_kernels(recording, self._settings)

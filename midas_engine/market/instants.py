@@ -193,3 +193,14 @@ def as_utc(stamp: np.datetime64) -> datetime:
         '2026-03-01T05:00:00+00:00'
     """
     return datetime.fromtimestamp(int(stamp.astype("datetime64[s]").astype(np.int64)), tz=UTC)
+
+
+def all_utc(stamps: NDArray[np.generic]) -> list[datetime]:
+    """Every stamp of a time axis as `as_utc` gives it, several times as fast as one by one.
+
+    Example:
+        >>> [at.hour for at in all_utc(np.array(["2026-03-01T05:00", "2026-03-01T06:00"], "datetime64[ns]"))]
+        [5, 6]
+    """
+    seconds: list[int] = stamps.astype("datetime64[s]").astype(np.int64).tolist()
+    return [datetime.fromtimestamp(second, tz=UTC) for second in seconds]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from midas_engine.errors import MonitorError
-from midas_engine.market.instants import as_utc
+from midas_engine.market.instants import all_utc, as_utc
 from midas_engine.runtime.book_money import BookMoney, feature_money
 from midas_engine.runtime.timeline import Mark, Timeline, marks_of, moment, timeline
 from midas_engine.runtime.watch_report import WatchReport, watch_report
@@ -132,7 +132,7 @@ class Queries:
             return None
         arrays = stage.fleet.engine.history(name)
         series = {figure: arrays[figure].tolist() for figure in CHART_FIGURES}
-        return ChartData(series, [as_utc(at) for at in arrays["at"]])
+        return ChartData(series, all_utc(arrays["at"]))
 
     def timeline(self, name: str = "", summary: PipelineSummary | None = None) -> Timeline | None:
         """Money and time of a feature, or of the book when `name` is empty; None when it is not watched.

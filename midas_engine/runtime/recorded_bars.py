@@ -10,7 +10,7 @@ import numpy as np
 from midas_engine.bus import EventBus
 from midas_engine.evaluator.context.scored_as import watched_across
 from midas_engine.events import BarProcessed, FeatureTicked, KillProposed
-from midas_engine.market.instants import as_utc
+from midas_engine.market.instants import all_utc
 from midas_engine.monitor.alerts.engine import AlertEngine
 from midas_engine.monitor.diagnosis.recorded import follow_up
 from midas_engine.monitor.figures.engine import EngineConfig
@@ -58,7 +58,7 @@ class Recording:
     @property
     def times(self) -> list[datetime]:
         """Open time of every bar of the stage."""
-        return [as_utc(stamp) for stamp in self.panel.timestamps[self.first :]]
+        return all_utc(self.panel.timestamps[self.first :])
 
     def stage(
         self, settings: Settings, clock: Clock, thresholds: dict[str, Any] | None = None, *, kills: bool = False
@@ -96,7 +96,7 @@ class FleetStage:
         self._panel, self._first, self._times, self._regimes = panel, first, recording.times, recording.regimes
         self._clock = clock
         names = [f.name for f in book]
-        self._values = np.stack([f.values[first:] for f in book]) if book else np.zeros((0, panel.T - first, panel.S))
+        self._values = [f.values for f in book]
         self._returns = panel.values("returns")
         self._slippage = recording.slippage
         # One that promised a score of the other mode is watched uncalibrated.
@@ -133,7 +133,7 @@ class FleetStage:
         regime = str(self._regimes[row])
         meta = {"index": fleet.stream.index(at), "regime": regime, "own": True, "labelled": True}
         arrays = {
-            "values": np.ascontiguousarray(self._values[:, index]),
+            "values": np.array([values[index] for values in self._values]).reshape(len(self._values), self._panel.S),
             "returns": np.array(self._returns[row]),
             "fills": np.stack([realised, expected]),
         }
@@ -166,7 +166,7 @@ class FleetStage:
         """Let features go at once, without another look at the recording: their alerts close. The rest stays."""
         rows = [row for row, name in enumerate(self.fleet.names) if name not in names]
         kept = [self.fleet.names[row] for row in rows]
-        self._values = self._values[rows]
+        self._values = [self._values[row] for row in rows]
         self.expressions = {name: text for name, text in self.expressions.items() if name not in names}
         self.fleet.shadow -= set(names)
         self.fleet.paused -= set(names)

@@ -44,11 +44,11 @@ def prepare(
     hours = SYNTHETIC_REPLAY_HOURS if source.startswith("synthetic") else REPLAY_HOURS
     shown = panel.T - min(panel.bars(hours), panel.T // 2) if replay else panel.T
     first = max(0, shown - panel.bars(WARM_HOURS))
-    book, problems = book_of_records(panel, records, settings.dsl)
+    book, problems = book_of_records(panel, records, settings.dsl, first)
     if not book and replay:
         # Judged on bars that are not shown; on the warm-up too where there is little before it.
         before = first if first >= panel.bars(WARM_HOURS) else shown
-        book = classic_book(panel, before, settings.dsl, settings.evaluation.mode)
+        book = classic_book(panel, before, settings.dsl, settings.evaluation.mode, first)
     slippage = None
     if source.startswith("synthetic"):
         from midas_engine.market.synthetic import SyntheticMarket

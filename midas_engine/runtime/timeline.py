@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from midas_engine.market.instants import as_utc
+from midas_engine.market.instants import all_utc, as_utc
 from midas_engine.models import Estimate, FeatureMetrics, Severity
 from midas_engine.monitor.figures.chart_history import REGIMES
 
@@ -64,14 +64,17 @@ class Timeline:
 
 def timeline(engine: MonitorEngine, name: str, marks: Iterable[Mark]) -> Timeline:
     """The axis of feature `name`, or of the book when it is empty; MonitorError for a name that is not watched."""
-    history = engine.history_ring.ordered()
-    net, share = history["net_bps"], history["share"]
-    earned = net[:, engine.row(name)] if name else book_returns(net, share)
+    ring = engine.history_ring
+    places = ring.order()
+    if name:
+        earned = ring.figure("net_bps", places, engine.row(name))
+    else:
+        earned = book_returns(ring.figure("net_bps", places), ring.figure("share", places))
     level, fallen = _level(earned)
-    times = tuple(as_utc(t) for t in history["at"])
+    times = tuple(all_utc(ring.at[places]))
     first = times[0] if times else None
     kept = sorted((m for m in marks if first is not None and m.at >= first and name in ("", m.feature)), key=_when)
-    labels = tuple(REGIMES[code] for code in history["regime"])
+    labels = tuple(REGIMES[code] for code in ring.regime[places])
     return Timeline(name, times, tuple(level.tolist()), tuple(fallen.tolist()), labels, tuple(kept))
 
 

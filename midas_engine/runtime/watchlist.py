@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from midas_engine.dsl import Expression
     from midas_engine.market.panel import Panel
     from midas_engine.models import FeatureRecord
     from midas_engine.settings import DslLimits
@@ -43,13 +44,14 @@ CLASSICS: dict[str, str] = {
 }
 BOOK_SIZE = 8
 LEAST_BOOK = 3
+CACHE_BYTES = 64 * 2**20
 # The least t, on the history before the replay, for a classic to be worth watching.
 LEAST_T = 1.64
 
 
 @dataclass(frozen=True, slots=True)
 class LiveFeature:
-    """One watched feature: its name, formula, values over the panel [T, S] and promise.
+    """One watched feature: its name, formula, values over the bars that are gone through [bars, S] and promise.
 
     Attributes:
         across: Its promise is that of a cross-section; None: of whatever it is watched in.
@@ -65,26 +67,46 @@ class LiveFeature:
 
 
 def book_of_records(
-    panel: Panel, records: Iterable[FeatureRecord], limits: DslLimits
+    panel: Panel, records: Iterable[FeatureRecord], limits: DslLimits, first: int = 0
 ) -> tuple[list[LiveFeature], dict[str, str]]:
-    """The deployed and shadow features with their values, and by name why some cannot be watched."""
-    engine = FeatureEngine(panel, limits=limits)
-    found: list[LiveFeature] = []
+    """The deployed and shadow features with their values, and by name why some cannot be watched.
+
+    Values are those of the bars from `first` on; of the bars before only what the features look back is gone through,
+    as live. So hundreds of features on a long history cost neither its time nor its memory.
+    """
+    whole = FeatureEngine(panel, limits=limits)
+    read: list[tuple[FeatureRecord, Expression]] = []
     problems: dict[str, str] = {}
     for record in records:
         try:
-            values = engine.values(record.expression)
+            read.append((record, whole.parse(record.expression)))
         except MidasError as error:
-            problems[record.name] = f"cannot be computed on this data: {error.message}"
+            problems[record.name] = _refused(error)
+    start = max(0, first - max((e.lookback for _, e in read), default=0) - 1)
+    # A cache of its own, gone with this call: the process's would hold these bars until something else takes the room.
+    engine = FeatureEngine(panel.slice(start, None), limits=limits, cache_bytes=CACHE_BYTES)
+    block = np.empty((len(read), panel.T - first, panel.S))
+    found: list[LiveFeature] = []
+    for record, expression in read:
+        try:
+            computed = engine.values(expression)
+        except MidasError as error:
+            problems[record.name] = _refused(error)
             continue
+        values = block[len(found)]
+        values[:] = computed[first - start :]
         shadow, across = record.state is FeatureState.SHADOW, found_across(record, panel.S)
         reference = stored_reference(record)
         found.append(LiveFeature(record.name, record.expression, values, reference, shadow, record.paused, across))
     return found, problems
 
 
-def classic_book(panel: Panel, before: int, limits: DslLimits, mode: str = "auto") -> list[LiveFeature]:
-    """Classics that held on the bars before row `before`, strongest first, sign chosen there.
+def _refused(error: MidasError) -> str:
+    return f"cannot be computed on this data: {error.message}"
+
+
+def classic_book(panel: Panel, before: int, limits: DslLimits, mode: str = "auto", first: int = 0) -> list[LiveFeature]:
+    """Classics that held on the bars before row `before`, strongest first, sign chosen there; values from `first` on.
 
     At most eight; the three strongest when fewer held, so that a short recording shows something too.
     """
@@ -101,7 +123,7 @@ def classic_book(panel: Panel, before: int, limits: DslLimits, mode: str = "auto
         signed = expression if t > 0 else f"-{expression}"
         values = values if t > 0 else -values
         reference, _ = measure_reference(panel, values, slice(0, before), mode)
-        ranked.append((abs(t), LiveFeature(name, signed, values, reference)))
+        ranked.append((abs(t), LiveFeature(name, signed, values[first:].copy(), reference)))
     ranked.sort(key=lambda pair: -pair[0])
     held = sum(t >= LEAST_T for t, _ in ranked)
     return [feature for _, feature in ranked[: min(BOOK_SIZE, max(held, LEAST_BOOK))]]
