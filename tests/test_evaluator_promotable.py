@@ -12,7 +12,7 @@ import pytest
 from midas_engine import events as ev
 from midas_engine.errors import EvaluationError
 from midas_engine.evaluator import EvaluationContext, ScoringOptions, evaluate_values, judge, sealed_vetoes, split_panel
-from midas_engine.evaluator.promotable import panel_words, promotable
+from midas_engine.evaluator.promotable import MEMORY, _remembering, panel_words, promotable
 from midas_engine.loops import PanelAssessor
 from midas_engine.market.panel import Panel
 from midas_engine.settings import EvaluationSettings, Settings
@@ -155,3 +155,11 @@ async def test_a_session_says_it_before_its_first_trial(tmp_path: Path) -> None:
     text = "".join(told)
     assert "scored in time, 2 live symbol(s)" in text
     assert "the smallest IC that could be promoted here is about" in text
+
+
+def test_what_remembers_is_scipys_filter_to_the_bit() -> None:
+    from scipy.signal import lfilter
+
+    noise = np.random.default_rng(3).normal(size=(700, 5))
+    wanted = lfilter([math.sqrt(1.0 - MEMORY**2)], [1.0, -MEMORY], noise, axis=0)
+    np.testing.assert_array_equal(_remembering(noise), wanted)
