@@ -14,6 +14,7 @@
     * `EvaluationError`          a feature cannot be scored
         * `AdapterError`         a user's compute function broke its contract
         * `WorkerLostError`      no worker survived a task
+            * `WorkersGoneError` nobody can do any task: it is no task's fault
         * `TimeLimitError`       a task took longer than it may
     * `KnowledgeBaseError`
         * `NameRefusedError`     a feature or document name is not allowed
@@ -40,6 +41,7 @@
         * `FeedLostError`        the feed failed too often in a row and is given up
     * `MonitorError`
     * `SessionError`             a discovery session cannot start or go on
+        * `SessionInterruptedError` it can later, from where it is
 """
 
 from __future__ import annotations
@@ -171,6 +173,13 @@ class AdapterError(EvaluationError):
 
 class WorkerLostError(EvaluationError):
     """No worker survived a task, or the workers are gone."""
+
+
+class WorkersGoneError(WorkerLostError):
+    """Nobody can do any task: no scheduler, no worker that can begin. It says nothing of what was to be done.
+
+    Where workers cannot make what they work on, `__cause__` is the reason.
+    """
 
 
 class TimeLimitError(EvaluationError):
@@ -311,3 +320,7 @@ class SessionError(MidasError):
     """A discovery session cannot start or go on."""
 
     exit_code = 9
+
+
+class SessionInterruptedError(SessionError):
+    """Nobody computes for the session any more: nothing was concluded from that, and it can go on from where it is."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,11 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from midas_engine.campaign import Campaign, CampaignPlan
 from midas_engine.clock import ManualClock
+from midas_engine.loops.session_record import SessionRecord
 from midas_engine.market import SyntheticMarket
 from midas_engine.settings import EvaluationSettings, ExecutorSettings, Settings
 from midas_engine.workspace import Workspace
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from midas_engine.campaign import CampaignState
 
 PLAN = CampaignPlan("tiny", ("funding carry",), 60, screened=50, iterations=1, each=2)
@@ -41,6 +46,22 @@ def run_campaign(
         workspace.close()
 
 
+def die_around_the_end(after: bool) -> None:
+    """Kill this process when its first session is about to note its end, or has just noted it."""
+    plain = SessionRecord.keep
+
+    async def keep(record: SessionRecord, kind: str, body: Mapping[str, Any]) -> None:
+        if kind == "end" and not after:
+            os.kill(os.getpid(), signal.SIGKILL)
+        await plain(record, kind, body)
+        if kind == "end":
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    SessionRecord.keep = keep  # type: ignore[method-assign]
+
+
 if __name__ == "__main__":  # says each step, and is killed at one of them
+    if len(sys.argv) > 2:
+        die_around_the_end(sys.argv[2] == "after")
     steps = iter(range(1000))
     run_campaign(Path(sys.argv[1]), tell=lambda event: print(next(steps), type(event).__name__, flush=True))

@@ -202,9 +202,13 @@ class Campaign:
             raise SessionError(f"session {session} runs in another process", hint="wait for its end")
         if record.end is None or str(record.end["result"]) in RESUMABLE:
             return None
+        end = record.end
+        if "tried" in end:
+            return str(end["result"]), str(end["reason"]), int(end["tried"]), tuple(map(str, end["accepted"]))
+        # A record of a Midas that kept less.
         row: dict[str, Any] = next((r.body for r in self._workspace.journal.sessions() if r.key == session), {})
         accepted = tuple(str(name) for name in row.get("accepted", ()))
-        return str(record.end["result"]), str(row.get("result", "")), int(row.get("tried", 0)), accepted
+        return str(end["result"]), str(row.get("result", "")), int(row.get("tried", 0)), accepted
 
     def _done(self, leg: Leg, result: str, reason: str, tried: int, accepted: tuple[str, ...]) -> LegDone:
         from midas_engine.evaluator.trials.ledger import TrialLedger

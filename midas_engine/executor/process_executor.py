@@ -18,9 +18,18 @@ from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any
 
 from midas_engine.clock import Clock, WallClock
-from midas_engine.errors import WorkerLostError
 from midas_engine.executor import inside
-from midas_engine.executor.task import TRIES, Task, TaskExecutor, Workshop, took_too_long, worker_lost
+from midas_engine.executor.task import (
+    TRIES,
+    Task,
+    TaskExecutor,
+    Workshop,
+    ended,
+    stillborn,
+    took_too_long,
+    unfit,
+    worker_lost,
+)
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -146,7 +155,7 @@ class ProcessExecutor(TaskExecutor):
         finally:
             with self._lock:
                 self._no_more = True
-            self._give_up(WorkerLostError("the workers were ended before this task was done"))
+            self._give_up(ended())
             self._leave()
             atexit.unregister(self.close)
 
@@ -229,7 +238,7 @@ class ProcessExecutor(TaskExecutor):
             hand.ready, self._stillborn = True, 0
         elif word == inside.UNFIT:
             self._part(hand)
-            self._give_up(value)
+            self._give_up(unfit(value))
         elif hand.job is not None and number in (hand.job.number, -1):
             job, hand.job, hand.warm, hand.until = hand.job, None, True, float("inf")
             _settle(job, value if word == inside.FAILED else None, value)
@@ -248,12 +257,7 @@ class ProcessExecutor(TaskExecutor):
         elif not hand.ready:
             self._stillborn += 1
             if self._stillborn >= self._tries:
-                self._give_up(
-                    WorkerLostError(
-                        f"{self._stillborn} workers in a row died before they could begin",
-                        hint="they may have run out of memory: fewer workers, or a smaller panel",
-                    )
-                )
+                self._give_up(stillborn(self._stillborn))
                 self._stillborn = 0
 
     def _part(self, hand: _Hand) -> None:

@@ -9,7 +9,7 @@ from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from midas_engine.errors import TimeLimitError, WorkerLostError
+from midas_engine.errors import MidasError, TimeLimitError, WorkerLostError, WorkersGoneError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -121,6 +121,30 @@ def worker_lost(title: str, tries: int) -> WorkerLostError:
         f"{title} cost {tries} workers: each died while it had this task",
         hint="it may need more memory than a worker has: give it less to do, or see executor.memory_mb",
     )
+
+
+def stillborn(count: int) -> WorkersGoneError:
+    """What is said when workers die before they could begin."""
+    return WorkersGoneError(
+        f"{count} workers in a row died before they could begin",
+        hint="they may have run out of memory: fewer workers, or a smaller panel",
+    )
+
+
+def ended() -> WorkersGoneError:
+    """What is said of a task that was not done when the workers were ended."""
+    return WorkersGoneError("the workers were ended before this task was done")
+
+
+def unfit(error: BaseException) -> WorkersGoneError:
+    """What is said when a worker cannot make its workshop."""
+    told = error.message if isinstance(error, MidasError) else f"{type(error).__name__}: {error}"
+    hint = error.hint if isinstance(error, MidasError) else ""
+    if isinstance(error, MemoryError):
+        hint = "fewer workers, a smaller panel, or a larger executor.memory_mb"
+    gone = WorkersGoneError(f"no worker can begin: {told}"[:600], hint=hint)
+    gone.__cause__ = error
+    return gone
 
 
 def took_too_long(title: str, seconds: float) -> TimeLimitError:

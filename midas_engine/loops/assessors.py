@@ -6,7 +6,14 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from midas_engine.alive import Scratch
-from midas_engine.errors import EvaluationError, TimeLimitError, WorkerLostError
+from midas_engine.errors import (
+    EvaluationError,
+    SessionError,
+    SessionInterruptedError,
+    TimeLimitError,
+    WorkerLostError,
+    WorkersGoneError,
+)
 from midas_engine.executor import Task, Workshop, open_executor
 from midas_engine.loops.column_notes import column_notes
 from midas_engine.loops.worker import PanelJudge, open_judge
@@ -222,6 +229,13 @@ class PanelAssessor:
             future = await asyncio.to_thread(self._pool.start, Task(call, args, name=name, seconds=seconds))
             found: T = await asyncio.wrap_future(future)
             return found
+        except WorkersGoneError as error:
+            # Nothing was learned of the candidate: it is not refused, and nothing is charged for it.
+            if isinstance(error.__cause__, EvaluationError):
+                raise SessionError(error.__cause__.message, hint=error.__cause__.hint) from error
+            raise SessionInterruptedError(
+                f"nobody computes any more: {error.message}", hint=error.hint or "start it again: it goes on from here"
+            ) from error
         except TimeLimitError as error:
             raise EvaluationError(error.message, hint="simplify it, or raise evaluation.candidate_seconds") from error
         except MemoryError as error:

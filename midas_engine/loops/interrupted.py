@@ -53,10 +53,14 @@ def end_interrupted(kb: KnowledgeBase, journal: Journal, clock: Clock) -> list[s
     return told
 
 
-def drop_interrupted(kb: KnowledgeBase, session_id: str) -> None:
-    """Set the learning of a session's interruption aside, once the session has ended and left its own."""
+def drop_earlier(kb: KnowledgeBase, session_id: str) -> None:
+    """Set aside what an earlier run of a session left as its learning, before this one leaves its own.
+
+    That is the learning of its interruption or cancellation, or its own of a run that died between writing it and
+    saying so. A death between the two here leaves none: the session goes on once more, or is ended as interrupted.
+    """
     for document in kb.learnings(loop="offline"):
-        if document.session_id == session_id and document.result == RESULT:
+        if document.session_id == session_id:
             kb.revoke_learning(document.path)
 
 

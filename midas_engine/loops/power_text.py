@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from midas_engine.errors import MidasError
+from midas_engine.errors import MidasError, SessionInterruptedError
 from midas_engine.loops.assessors import SaysPower
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ async def power_text(assessor: Assessor, account: TrialAccount, trials: int, thr
     level = await account.next_level()
     try:
         lines = await assessor.power(trials, level, thresholds)
+    except SessionInterruptedError:
+        raise  # nobody computes: that says nothing of the data
     except MidasError as error:
         lines = (f"what could be promoted on this data is not known: {error.message}",)
     return "".join(f"{line}\n" for line in lines)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 # What an interruption changed: everything from the learning on. Before it the events are the same.
 _LATER = ("LearningWritten ", "SessionEnded ")
-RESUMABLE = ("", "cancelled")
+RESUMABLE = ("", "cancelled", "interrupted")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import json
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from midas_engine.dsl.expression import parse
-from midas_engine.errors import MidasError
+from midas_engine.errors import MidasError, SessionInterruptedError
 from midas_engine.loops.config import FAMILY_SLOTS
 from midas_engine.proposer.screened import signed
 from midas_engine.search.archive import Archive
@@ -164,6 +164,8 @@ class SessionScreen:
     async def _measured(self, text: str) -> Elite | None:
         try:
             (found,) = await self._assessor.screen([text])
+        except SessionInterruptedError:
+            raise
         except MidasError as error:
             self._voice.say(f"(the archive does without {text[:80]}: {error.message})\n")
             return None

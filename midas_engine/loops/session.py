@@ -16,6 +16,7 @@ from midas_engine.errors import (
     ExpressionError,
     MidasError,
     SessionError,
+    SessionInterruptedError,
 )
 from midas_engine.llm.recorded import RecordedClient
 from midas_engine.loops.confirming import Confirmation
@@ -23,7 +24,8 @@ from midas_engine.loops.endurance import Endurance
 from midas_engine.loops.expressions import cleaned, computable
 from midas_engine.loops.for_book import only_costs
 from midas_engine.loops.inputs import SessionInputs, gather
-from midas_engine.loops.interrupted import drop_interrupted
+from midas_engine.loops.interrupted import RESULT as INTERRUPTED
+from midas_engine.loops.interrupted import drop_earlier
 from midas_engine.loops.known import KnownTrial, known_trial, rules_mark, same_feature
 from midas_engine.loops.power_text import power_text
 from midas_engine.loops.records import SessionEnd, learning_document, refusal_words, trial_result
@@ -107,6 +109,8 @@ class Session:
             result, reason = "cancelled", "cancelled by the operator"
         except BudgetError as error:
             result, reason = ("success" if self.accepted else "failed"), error.message
+        except SessionInterruptedError as error:
+            result, reason = INTERRUPTED, f"{error.message}" + (f" ({error.hint})" if error.hint else "")
         except MidasError as error:
             result, reason = "error", f"{error.message}" + (f" ({error.hint})" if error.hint else "")
         except Exception as error:
@@ -344,7 +348,7 @@ class Session:
 
     async def _draft(self, result: str, reason: str) -> LearningDraft | None:
         # After an outage or a cancellation the program's own figures are the learning: no further call.
-        if self._researcher is None or result in ("error", "cancelled") or not self.results:
+        if self._researcher is None or result in ("error", "cancelled", INTERRUPTED) or not self.results:
             return None
         outcome = f"{result}: {len(self.accepted)} accepted of {len(self.results)} tried. {reason}"
         try:
@@ -364,9 +368,9 @@ class Session:
         document = learning_document(draft, end)
         path = ""
         try:
-            path = kb.relative(await asyncio.to_thread(kb.save_learning, document))
             if self._record.resumed:
-                await asyncio.to_thread(drop_interrupted, kb, self.session_id)
+                await asyncio.to_thread(drop_earlier, kb, self.session_id)
+            path = kb.relative(await asyncio.to_thread(kb.save_learning, document))
             self._voice.learned(path, document.title)
         except (MidasError, OSError) as error:
             told = error.message if isinstance(error, MidasError) else str(error)
@@ -384,4 +388,6 @@ class Session:
         self._voice.ended(result, tuple(self.accepted), len(self.results), reason, path)
         if self._given is not None:
             ended = {"result": result, "digest": self._digest.value, "marks": self._digest.marks}
+            # What a campaign notes of it: killed a moment later, it finds that here.
+            ended |= {"reason": reason, "tried": len(self.results), "accepted": list(self.accepted)}
             await self._record.keep("end", ended | {"cut": self._endurance.over, "calls": self._record.calls})
