@@ -172,7 +172,7 @@ class AdapterError(EvaluationError):
 
 
 class WorkerLostError(EvaluationError):
-    """No worker survived a task, or the workers are gone."""
+    """No worker survived a task."""
 
 
 class WorkersGoneError(WorkerLostError):

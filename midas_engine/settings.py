@@ -288,7 +288,7 @@ def _read_file(path: Path) -> bytes:
 
 def _parsed(data: bytes, path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(data.decode("utf-8"))
+        return tomllib.loads(data.decode("utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SettingsError(f"{path} cannot be read: {error}", hint="it must be UTF-8 TOML") from error
 

@@ -108,11 +108,18 @@ def test_a_plan_says_what_is_wrong_with_it(tmp_path: Path) -> None:
     assert "a whole number" in refused('name = "x"\ngoals = ["a"]\ncandidates = 1.5\n')
     assert "from 1 to 100,000" in refused('name = "x"\ngoals = ["a"]\ncandidates = 100_001\n')
     assert "empty or twice" in refused('name = "x"\ngoals = ["a", "a"]\ncandidates = 5000\n')
+    assert "empty or twice" in refused('name = "x"\ngoals = ["a", "a "]\ncandidates = 5000\n')
+    assert "empty or twice" in refused('name = "x"\ngoals = ["  "]\ncandidates = 5000\n')
+    assert "more than 500" in refused(f'name = "x"\ngoals = ["{"a" * 501}"]\ncandidates = 5000\n')
     assert "do not reach every goal" in refused('name = "x"\ngoals = ["a", "b"]\ncandidates = 30\n')
     assert "a few letters" in refused('name = " "\ngoals = ["a"]\ncandidates = 5000\n')
     assert "cannot be read" in refused("name = ")
     assert "makes 2,5" in refused(fine + "screened = 0\niterations = 1\neach = 1\n")
+    path.write_bytes(b"\xef\xbb\xbf" + fine.encode())  # as some editors write it
+    assert read_campaign(path).name == "spring"
     path.unlink()
+    with pytest.raises(SettingsError, match="there is no file"):
+        read_campaign(path)
     path.mkdir()
     with pytest.raises(SettingsError, match="folder"):
         read_campaign(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import signal
 import subprocess
 import sys
@@ -10,14 +11,18 @@ from typing import TYPE_CHECKING
 import pytest
 
 from midas_engine.campaign import base_digest
-from tests.helpers_campaign import run_campaign
+from midas_engine.errors import EvaluationError, ModelKeyError, SessionInterruptedError, SettingsError, WorkersGoneError
+from midas_engine.executor import ThreadExecutor
+from tests.helpers_campaign import PLAN, run_campaign
 from tests.helpers_cli import ROOT
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
     from pathlib import Path
 
     from midas_engine.campaign import Campaign
     from midas_engine.events import Event
+    from midas_engine.executor import Task
 
 
 @pytest.fixture(scope="module")
@@ -53,3 +58,42 @@ def test_cancelled_it_leaves_nothing_of_that_when_it_went_on(tmp_path: Path, rig
     assert not run_campaign(base, tell=tell, started=started).finished
     assert run_campaign(base).finished
     assert base_digest(base) == right
+
+
+def test_when_nobody_computes_any_more_nothing_is_concluded_from_that(
+    tmp_path: Path, right: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the session's first question, in its screening, and at a verdict: it stands, and goes on."""
+    base, asked, plain = tmp_path / "kb", [0], ThreadExecutor.start
+
+    def start(executor: ThreadExecutor, task: Task) -> Future[object]:
+        asked[0] += 1
+        if asked[0] in (1, 4, 7):
+            raise WorkersGoneError("the scheduler went away", hint="start it")
+        return plain(executor, task)
+
+    monkeypatch.setattr(ThreadExecutor, "start", start)
+    for _ in range(3):
+        with pytest.raises(SessionInterruptedError, match="stands where it was: nobody computes any more") as told:
+            run_campaign(base)
+        assert "the scheduler went away" in told.value.message
+        assert "goes on from here" in told.value.hint
+    state = run_campaign(base)
+    assert state.finished
+    assert base_digest(base) == right
+
+
+def test_what_a_later_session_could_not_have_is_refused_before_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    base, told = tmp_path / "kb", list["Event"]()
+    for change, kind, words in (
+        ({"proposers": ("local", "nobody")}, SettingsError, "there is no provider 'nobody'"),
+        ({"proposers": ("local", "openai")}, ModelKeyError, "there is no API key for openai"),
+        ({"horizons": (1, 1400)}, EvaluationError, "horizon 1400: "),
+    ):
+        with pytest.raises(kind, match=words):
+            run_campaign(base, plan=dataclasses.replace(PLAN, candidates=100, **change), tell=told.append)
+    assert told == []
+    assert not (base / "knowledge/campaigns").exists()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from midas_engine.errors import DataError, EvaluationError, TimeLimitError, WorkerLostError
+from midas_engine.errors import DataError, EvaluationError, TimeLimitError, WorkerLostError, WorkersGoneError
 from midas_engine.evaluator import DEFAULT_THRESHOLDS
 from midas_engine.executor import ProcessExecutor, Task, ThreadExecutor, Workshop, open_executor, worker_count
 from midas_engine.loops.worker import PanelJudge, open_judge
@@ -77,10 +77,14 @@ def test_a_task_that_no_worker_survives_is_named_and_the_rest_is_done(tmp_path: 
 
 def test_workers_that_cannot_begin_say_why() -> None:
     executor = ProcessExecutor(1, Workshop(work.broken_shop, ("glass",)))
-    with executor, pytest.raises(ValueError, match="no workshop for glass"):
+    with (
+        executor,
+        pytest.raises(WorkersGoneError, match="no worker can begin: ValueError: no workshop for glass") as told,
+    ):
         executor.submit(work.Shop.say, 1).result(60)
+    assert isinstance(told.value.__cause__, ValueError)
     executor = ProcessExecutor(1, Workshop(work.deadly_shop, ("glass",)), tries=2)
-    with executor, pytest.raises(WorkerLostError, match="2 workers in a row died before they could begin"):
+    with executor, pytest.raises(WorkersGoneError, match="2 workers in a row died before they could begin"):
         executor.submit(work.Shop.say, 1).result(60)
 
 

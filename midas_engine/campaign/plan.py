@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 MOST_CANDIDATES = 100_000
 _MOST_BYTES = 64_000
+_MOST_GOAL = 500
 _MOST_LEGS = 2_000
 
 
@@ -83,9 +84,12 @@ class CampaignPlan:
                 raise SettingsError(f"campaign: {name} = {value!r}", hint=f"a whole number from {low:,} to {high:,}")
         for name, kind in (("goals", str), ("proposers", str), ("horizons", int)):
             values = getattr(self, name)
-            fine = bool(values) and all(isinstance(v, kind) and not isinstance(v, bool) and v for v in values)
-            if not fine or len(set(values)) != len(values):
+            plain = [v.strip() if isinstance(v, str) else v for v in values]  # what a session is told
+            fine = bool(plain) and all(isinstance(v, kind) and not isinstance(v, bool) and v for v in plain)
+            if not fine or len(set(plain)) != len(plain):
                 raise SettingsError(f"campaign: {name} = {list(values)!r}", hint="a list, none of them empty or twice")
+        if any(len(goal.strip()) > _MOST_GOAL for goal in self.goals):
+            raise SettingsError(f"campaign: a goal of more than {_MOST_GOAL} characters", hint="a sentence is enough")
         if not all(1 <= h <= 10_000 for h in self.horizons):
             raise SettingsError(f"campaign: horizons = {list(self.horizons)}", hint="bars ahead, from 1 to 10,000")
         if not self.name.strip() or not any(c.isalnum() for c in self.name):
@@ -183,7 +187,11 @@ def read_campaign(path: Path) -> CampaignPlan:
         data = path.read_bytes()[: _MOST_BYTES + 1]
         if len(data) > _MOST_BYTES:
             raise SettingsError(f"{path} has more than {_MOST_BYTES:,} bytes", hint="a plan is a few lines")
-        given = tomllib.loads(data.decode("utf-8"))
+        given = tomllib.loads(data.decode("utf-8-sig"))
+    except FileNotFoundError as error:
+        raise SettingsError(
+            f"there is no file {path}", hint="give the TOML file of a plan: `midas campaign --help`"
+        ) from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise SettingsError(f"{path} cannot be read: {error}", hint="it must be UTF-8 TOML") from error
     known = {f.name for f in dataclasses.fields(CampaignPlan)}

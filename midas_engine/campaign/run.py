@@ -18,7 +18,7 @@ from midas_engine.campaign.progress import Progress
 from midas_engine.campaign.report import write_report
 from midas_engine.campaign.state import CampaignState, LegDone
 from midas_engine.campaign.turns import Turns
-from midas_engine.errors import SessionError
+from midas_engine.errors import EvaluationError, SessionError, SessionInterruptedError
 from midas_engine.events import CandidateScored, SessionEnded
 from midas_engine.loops.interrupted import session_mark
 from midas_engine.loops.replay import RESUMABLE
@@ -89,14 +89,20 @@ class Campaign:
 
         Raises:
             LockTimeoutError: Another process runs this campaign.
-            SessionError: Sessions fail one after the other; says why.
+            SettingsError: There is no such proposer.
+            ModelKeyError: A proposer has no key.
+            EvaluationError: The data is too short for a horizon.
+            SessionInterruptedError: Nobody computes any more; the session goes on at the next start.
+            SessionError: Sessions of one proposer fail one after the other; says why.
         """
         kb = self._workspace.kb
         self._begun = self._workspace.clock.monotonic()
         kb.check_writable()
+        if not self.state.finished:
+            await asyncio.to_thread(self._check)
         turns = await asyncio.to_thread(Turns, kb.path / LOCKS, self.plan.id)
         try:
-            failures = 0
+            failures = dict.fromkeys(self.plan.proposers, 0)
             while not self.state.finished and not self._cancelled:
                 async with turns.turn(self._notes):
                     done = await self._one(self.plan.legs[len(self.state.done)])
@@ -105,12 +111,13 @@ class Campaign:
                     self.state = dataclasses.replace(self.state, done=(*self.state.done, done))
                     await asyncio.to_thread(self.state.save, kb)
                     await asyncio.to_thread(write_report, kb, self.state)
-                failures = failures + 1 if done.result == "error" else 0
-                if failures:
+                # Each proposer by itself: where two take turns, one that always fails is never seen twice in a row.
+                failed = failures[done.proposer] = failures[done.proposer] + 1 if done.result == "error" else 0
+                if failed:
                     self._notes(f"session {done.session} failed: {done.reason}")
-                if failures >= _FAILED_IN_A_ROW:
+                if failed >= _FAILED_IN_A_ROW:
                     raise SessionError(
-                        f"{failures} sessions of the campaign failed one after the other: {done.reason}",
+                        f"{failed} sessions of {done.proposer} failed one after the other: {done.reason}",
                         hint="put the cause right and start the campaign again: it goes on with the next session",
                     )
         finally:
@@ -118,6 +125,26 @@ class Campaign:
                 await self._assessor.end()
             turns.close()
         return self.state
+
+    def _check(self) -> None:
+        """Refuse before the first session what a later one could not have."""
+        from midas_engine.evaluator.context.history_split import split_panel
+
+        rest = self.plan.legs[len(self.state.done) :]
+        for leg in {leg.proposer: leg for leg in rest}.values():
+            self._workspace.researcher(leg.proposer, settings=self._of(leg))
+        for horizon in dict.fromkeys(leg.horizon for leg in rest):
+            try:
+                split_panel(self._data(), self._settings, horizon)
+            except EvaluationError as error:
+                raise EvaluationError(f"horizon {horizon}: {error.message}", hint=error.hint) from error
+
+    def _data(self) -> Panel:
+        if self._panel is None:
+            from midas_engine.market import load_panel
+
+            self._panel = load_panel(self._settings.data, store=self._settings.store)
+        return self._panel
 
     # -- one session -------------------------------------------------------------------------------
 
@@ -146,6 +173,11 @@ class Campaign:
                     ended = event
         if ended is None or (ended.result == "cancelled" and self._cancelled):
             return None
+        if ended.result in RESUMABLE:
+            raise SessionInterruptedError(
+                f"session {session} stands where it was: {ended.reason}",
+                hint="put the cause right; the same command goes on from here",
+            )
         return self._done(leg, ended.result, ended.reason, ended.tried, ended.accepted)
 
     def _of(self, leg: Leg) -> Settings:
@@ -164,11 +196,8 @@ class Campaign:
             return self._assessor
         if self._assessor is not None:
             await self._assessor.end()
-        if self._panel is None:
-            from midas_engine.market import load_panel
-
-            self._panel = await asyncio.to_thread(load_panel, settings.data, store=settings.store)
-        self._assessor = await asyncio.to_thread(CampaignAssessor, self._panel, settings, self._counted)
+        panel = await asyncio.to_thread(self._data)
+        self._assessor = await asyncio.to_thread(CampaignAssessor, panel, settings, self._counted)
         return self._assessor
 
     def _researcher(self) -> Researcher:

@@ -8,7 +8,7 @@ import threading
 from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from midas_engine.executor.task import NOTHING, Task, TaskExecutor, Workshop, took_too_long
+from midas_engine.executor.task import NOTHING, Task, TaskExecutor, Workshop, took_too_long, unfit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,7 +55,10 @@ class ThreadExecutor(TaskExecutor):
         if self._workshop is None:
             return NOTHING
         if not hasattr(self._own, "made"):
-            self._own.made = self._workshop.open()
+            try:
+                self._own.made = self._workshop.open()
+            except Exception as error:
+                raise unfit(error) from error
         return self._own.made
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:

@@ -7,7 +7,7 @@ import contextlib
 import dataclasses
 import functools
 import secrets
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from midas_engine.dsl.expression import parse
 from midas_engine.errors import (
@@ -387,7 +387,7 @@ class Session:
                 self._voice.say(f"(closing failed: {type(error).__name__}: {error})\n")
         self._voice.ended(result, tuple(self.accepted), len(self.results), reason, path)
         if self._given is not None:
-            ended = {"result": result, "digest": self._digest.value, "marks": self._digest.marks}
+            ended: dict[str, Any] = {"result": result, "digest": self._digest.value, "marks": self._digest.marks}
             # What a campaign notes of it: killed a moment later, it finds that here.
             ended |= {"reason": reason, "tried": len(self.results), "accepted": list(self.accepted)}
             await self._record.keep("end", ended | {"cut": self._endurance.over, "calls": self._record.calls})
