@@ -17,7 +17,9 @@ from midas_engine.loops.inputs import gather
 from midas_engine.memory.lessons import standing
 from midas_engine.memory.reading import read_trials
 from midas_engine.memory.recall import LEAST_FACTOR, evidence, payoff, recall
+from midas_engine.memory.remember import retrieved
 from midas_engine.memory.search import speaking
+from midas_engine.memory.untriable import only_triable, untriable
 from midas_engine.models import LearningDocument
 from midas_engine.proposer import LocalResearcher
 from midas_engine.proposer.protocol import ResearchContext
@@ -128,6 +130,62 @@ def test_a_bare_claim_that_luck_supports_is_retired_once_three_data_sets_did_not
     assert not standing(claim, evidence([one, two])).retired
     assert standing(claim, evidence([one, two, three])).retired
     assert not standing(claim, evidence([one, two, three, passed])).retired
+
+
+@pytest.mark.parametrize(
+    ("claimed", "cross", "reason"),
+    [
+        (("gamma - cs_zscore(close)",), True, "which symbol this is"),
+        (("cs_rank(volume)", "log(trades)", "close * 2", "alpha"), True, "which symbol this is"),
+        (("momentum works (12, 26)",), False, ""),
+        (("rsi_14(close)",), False, "rsi_14"),
+        (("delay(close, -3)",), True, ""),
+        (("ts_mean(close)",), False, "ts_mean"),
+    ],
+)
+def test_a_lesson_that_no_session_can_test_is_retired_at_once(
+    tmp_path: Path, claimed: tuple[str, ...], cross: bool, reason: str
+) -> None:
+    kb = loop_of(tmp_path, LocalResearcher(1)).kb
+    good = _lesson(title="good carry", research_goal="carry", expressions=("alpha",), what_worked="alpha")
+    kb.save_learning(_lesson(title="carry", research_goal="carry", expressions=claimed, what_worked="all of it"))
+    kb.save_learning(good)
+    past = only_triable(retrieved, cross=cross)(kb, "carry")
+    assert [d.title for d in past.learnings] == ["good carry"]
+    (told,) = past.retired
+    assert "it can never be tried" in told
+    assert reason in told
+    assert [d.title for d in kb.learnings()] == ["good carry"]
+    (kept,) = (kb.path / "knowledge/learnings/revoked").glob("*.reason.txt")
+    assert "can never be tried" in kept.read_text()
+
+
+def test_a_lesson_that_other_data_or_another_setting_can_test_stands() -> None:
+    size = _lesson(expressions=("cs_rank(close)",), what_worked="it", session_id="own")
+    passed_in_time = [_trial("cs_rank(close)", 6.0, accepted=True, session="own")]
+    assert untriable(size, [], cross=True)
+    assert not untriable(size, [], cross=False)
+    assert not untriable(size, passed_in_time, cross=True)
+    for texts in (("ts_mean(no_such_column, 5)",), ("ts_mean(alpha, 2000000)",), ("cs_rank(close)", "alpha"), ()):
+        assert not untriable(_lesson(expressions=texts, what_worked="it"), [], cross=True), texts
+    assert not untriable(_lesson(result="failed", expressions=("nonsense(",)), [], cross=True)
+
+
+async def test_a_claim_without_figures_on_the_data_is_a_try_of_it_and_blocks_no_other(tmp_path: Path) -> None:
+    kb = loop_of(tmp_path, LocalResearcher(3)).kb
+    for number, text in enumerate(("alpha / (beta - beta)", "gamma / ts_mean(gamma, 24)")):
+        made = _lesson(title=f"claim {number} predicts", expressions=(text,), what_worked=text)
+        kb.save_learning(dataclasses.replace(made, created_at=START + timedelta(days=1 - number)))
+    said = []
+    for seed in (3, 4):
+        loop = loop_of(tmp_path, LocalResearcher(seed), settings=SETTINGS, screened=60, max_iterations=1)
+        events = await events_of(loop, PanelAssessor(planted_panel(0.0, seed), SETTINGS), "anything that predicts")
+        said.append("".join(e.text for e in events if isinstance(e, ev.TokensStreamed)))
+    assert "alpha / (beta - beta) has no figures here: too few bars are scored" in said[0]
+    tries = [t for t in evidence(read_trials(kb)) if t.canonical == canonical("alpha / (beta - beta)")]
+    assert [(t.outcome, t.score_t, t.accepted) for t in tries] == [("scored", 0.0, False)] * 2
+    claim = next(d for d in kb.learnings() if d.title == "claim 0 predicts")
+    assert standing(claim, evidence(read_trials(kb))).retired
 
 
 def test_a_try_of_the_other_sign_speaks_against_a_bare_claim() -> None:

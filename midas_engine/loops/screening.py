@@ -120,7 +120,9 @@ class SessionScreen:
         self.evaluated += sum(figures.scored for figures in flat)
         return flat
 
-    async def check(self, texts: Sequence[str], share: float = 0.0, recalled: int = 0) -> list[Finalist]:
+    async def check(
+        self, texts: Sequence[str], share: float = 0.0, recalled: int = 0, silent: Sequence[str] = ()
+    ) -> list[Finalist]:
         """The one test of a family, charged before anyone hears it. Those that hold come first.
 
         A family without finalists is charged too: its trees were tried. Two families of a session share its level.
@@ -131,7 +133,8 @@ class SessionScreen:
         holds = [f for f in found if f.p <= level]
         evaluated = self.evaluated - self._charged
         self._charged = self.evaluated
-        about = {"recalled": recalled, "held": len(holds)} if recalled else {}
+        about: dict[str, Any] = {"recalled": recalled, "held": len(holds)} if recalled else {}
+        about |= {"silent": list(silent)} if silent else {}
         await self._account.charge_family(found, evaluated, level, about)
         of = "spellings of what memory recalls" if recalled else "expressions"
         self._voice.say(

@@ -35,6 +35,7 @@ from midas_engine.loops.session_digest import SessionDigest
 from midas_engine.loops.session_events import Voice
 from midas_engine.loops.to_the_end import to_the_end
 from midas_engine.loops.trial_account import TrialAccount
+from midas_engine.memory.untriable import only_triable
 from midas_engine.proposer.protocol import (
     AsksModel,
     CallsModel,
@@ -141,7 +142,7 @@ class Session:
             model = researcher.through(lambda client: RecordedClient(client, record))
         read = functools.partial(
             gather, loop.kb, loop.settings, config, self.goal, self._regime, self._existing, model,
-            loop.memory,
+            only_triable(loop.memory, cross=self._assessor.cross),
         )  # fmt: skip
         given = self._given = await record.answer("inputs", SessionInputs, lambda: asyncio.to_thread(read))
         destination = researcher.destination if isinstance(researcher, GoesSomewhere) else ""

@@ -1,1 +1,1 @@
-"""What a base knows of its own tries: a table by form, a chance by family, lessons and whether they held."""
+"""What a base knows of its own tries: a table by form, chances by family, lessons and whether they held."""

@@ -32,6 +32,16 @@ def skeleton(form: str) -> str:
 
 
 @lru_cache(maxsize=8192)
+def reads(expression: str) -> bool:
+    """Whether a text is an expression, of whatever columns."""
+    try:
+        canonical(expression)
+    except ExpressionError:
+        return False
+    return True
+
+
+@lru_cache(maxsize=8192)
 def form_of(expression: str) -> str:
     """The canonical form of a text; the text itself where it is no expression."""
     try:

@@ -73,13 +73,18 @@ class Standing:
         )
 
 
+def own_trials(document: LearningDocument, trials: Sequence[Trial]) -> list[Trial]:
+    """What was scored in the session that wrote a lesson; none where a person did."""
+    return [t for t in trials if document.session_id and t.session == document.session_id and t.outcome == "scored"]
+
+
 def standing(document: LearningDocument, trials: Sequence[Trial]) -> Standing:
     """How a lesson stands against what was tried after it, in other sessions.
 
     It speaks of the forms that passed in its own session; without trials of its own (a person wrote it), of every form
     it names, and where it names none, of the families in its words.
     """
-    own = [t for t in trials if document.session_id and t.session == document.session_id and t.outcome == "scored"]
+    own = own_trials(document, trials)
     passed = [t for t in own if t.accepted]
     works = bool(passed) if own else document.result == "success" or bool(document.what_worked)
     signs = {skeleton(t.canonical): 1.0 for t in (passed if works and own else own)}

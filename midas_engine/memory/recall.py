@@ -11,7 +11,7 @@ import dataclasses
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from midas_engine.memory.families import form_of, skeleton
+from midas_engine.memory.families import form_of, reads, skeleton
 from midas_engine.proposer.recall import Recall, Recalled
 
 if TYPE_CHECKING:
@@ -22,19 +22,24 @@ if TYPE_CHECKING:
 
 CLAIMS = 3
 """Expressions of a lesson without trials that are taken for what it claims."""
+MOST_READ = 50
 LEAST_FACTOR = 0.25
 """Memory that never held is still asked for one form a session: a market may come where it holds."""
 
 
 def evidence(trials: Iterable[Trial]) -> list[Trial]:
-    """The trials, and beside a screened family the finalists that did not hold: what did not is a try of its form."""
+    """The trials, and beside a screened family the finalists that did not hold: what did not is a try of its form.
+
+    So is a form of memory that had no figures on this data: it said nothing here.
+    """
     found: list[Trial] = []
     for trial in trials:
         found.append(trial)
         if trial.outcome != "screened":
             continue
         level = float(trial.summary.get("level") or 0.0)
-        for row in trial.summary.get("finalists") or ():
+        silent = [(text, 0.0, 1.0) for text in trial.summary.get("silent") or ()]
+        for row in (*(trial.summary.get("finalists") or ()), *silent):
             text, t, p = (*row, None, None, None)[:3]
             if isinstance(text, str) and isinstance(t, int | float) and isinstance(p, int | float) and p > level:
                 found.append(
@@ -64,15 +69,29 @@ def recall(lessons: Sequence[LearningDocument], trials: Sequence[Trial]) -> Reca
     forms: dict[str, Recalled] = {}
     for lesson in lessons:
         own = by_session.get(lesson.session_id, []) if lesson.session_id else []
-        passed = [t.canonical for t in own if t.accepted]
-        if not own and (lesson.result == "success" or lesson.what_worked):
-            passed = [form_of(text) for text in lesson.expressions[:CLAIMS]]
+        passed = [t.canonical for t in own if t.accepted] or [form_of(text) for text in claims(lesson, own)]
         for canonical in passed:
             form = skeleton(canonical)
             if form not in forms and canonical in spelt:
                 forms[form] = _recalled(spelt, canonical, by_form.get(form, []), lesson.path)
     factor, told = payoff(trials)
     return Recall(tuple(forms.values()), factor, told)
+
+
+def claims(lesson: LearningDocument, own: Sequence[Trial]) -> tuple[str, ...]:
+    """The expressions that a lesson says work, as it spells them; none where it says that nothing does.
+
+    Args:
+        lesson: The lesson.
+        own: Trials of the session that wrote it: what passed there is what it claims. Without any it claims its first
+            expressions that can be read (where none can, its first), if it says that something worked.
+    """
+    if own:
+        passed = {t.canonical for t in own if t.accepted}
+        return tuple(text for text in lesson.expressions if form_of(text) in passed)
+    if lesson.result != "success" and not lesson.what_worked:
+        return ()
+    return (tuple(filter(reads, lesson.expressions[:MOST_READ])) or lesson.expressions)[:CLAIMS]
 
 
 def _recalled(spelt: Mapping[str, str], canonical: str, trials: Sequence[Trial], lesson: str) -> Recalled:

@@ -116,13 +116,16 @@ class Screening(Protocol):
         """Figures on the screening slice, in order."""
         ...
 
-    async def check(self, texts: Sequence[str], share: float = 0.0, recalled: int = 0) -> list[Finalist]:
+    async def check(
+        self, texts: Sequence[str], share: float = 0.0, recalled: int = 0, silent: Sequence[str] = ()
+    ) -> list[Finalist]:
         """The family's one test on the check slice, charged; those that hold come first.
 
         Args:
             texts: The finalists.
             share: Of the session's level for families; 0 takes what is left of it.
             recalled: Forms of memory that the finalists are of.
+            silent: Those of them that had no figures at any window.
         """
         ...
 

@@ -60,9 +60,14 @@ async def recalled(
     on_text(f"memory recalls {len(chosen)} {forms}: {'; '.join(form.text for form in chosen)}\n")
     told: dict[str, str] = {}
     climbed = Archive()
+    silent: list[str] = []
     for form in chosen:
         past = f"passed on {form.worked} of {form.tried} data sets"
-        for figures in await _at_its_windows(parse(form.text).ast, screen, context.limits.window_bars):
+        every = await _at_its_windows(parse(form.text).ast, screen, context.limits.window_bars)
+        if all(figures.refused for figures in every):
+            silent.append(form.text)
+            on_text(f"{form.text} has no figures here: {every[0].refused}\n")
+        for figures in every:
             if not figures.refused:
                 elite = elite_of(figures, parse(figures.text).ast, screen.horizon, "model")
                 climbed.add(elite)
@@ -72,7 +77,7 @@ async def recalled(
     for elite in climbed:
         screen.archive.add(elite)
     found = []
-    for finalist in await screen.check(list(told), SHARE, len(chosen)):
+    for finalist in await screen.check(list(told), SHARE, len(chosen), silent):
         if finalist.p <= screen.tested:
             why = f"{told[finalist.text]}; here t {finalist.t:+.1f} on bars that it was not fitted on"
             columns = columns_of(parse(finalist.text).ast)
