@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -88,6 +89,19 @@ def test_a_form_keeps_its_best_with_its_error_and_what_it_missed(base: Base) -> 
     assert (form.best_ic, form.best_ic_se, form.proposers) == (0.025, 0.01, ("local", "openai:m"))
     assert form.missed == ("rank_ic 0.011 (>= 0.02)",)
     assert other.family == "volume"
+
+
+def test_a_chance_counts_what_trades_much_apart_from_what_holds(base: Base) -> None:
+    for window, turnover, passed in ((24, 0.04, True), (48, 0.09, False), (2, 0.9, False), (3, 1.2, False)):
+        text = CARRY.replace("24", str(window))
+        base.tried(text, 4.0, accepted=passed, summary={"turnover": turnover})
+    base.tried(CARRY.replace("24", "9"), 1.0, summary={"turnover": "a lot"})
+    rows = [(r.band, r.tries, r.passed) for r in chances(base.trials)]
+    assert rows == [("up to 0.1", 2, 1), ("unknown", 1, 0), ("above 0.8", 2, 0)]
+    assert "funding over 1 bar(s), turnover up to 0.1: 1 of 2 tries passed, chance 0.125" in memory_lines(
+        base.trials, "x"
+    )
+    assert "| funding | 1 | above 0.8 | 2 | 0 | 0.042 |" in memory_page(base.trials, [])
 
 
 def test_a_chance_is_shrunk_and_counts_by_family_and_horizon(base: Base) -> None:
@@ -183,7 +197,7 @@ async def test_the_table_of_tries_is_in_every_prompt(tmp_path: Path) -> None:
         await events_of(loop_of(tmp_path, researcher, refinements=0), assessor, "carry")
     asked = researcher._client.requests  # type: ignore[attr-defined]
     for request in asked[:2]:
-        assert "funding over 1 bar(s): 0 of 1 tries passed, chance 0.045" in request.prompt
+        assert re.search(r"funding over 1 bar\(s\), turnover \S+.*: 0 of 1 tries passed, chance 0.045", request.prompt)
 
 
 def test_the_table_has_at_most_twenty_lines(base: Base) -> None:

@@ -27,15 +27,16 @@ def memory_page(trials: Sequence[Trial], learnings: Sequence[LearningDocument]) 
     best = rows[0]
     said = (
         f"{tries} tries of {len(forms)} forms; {passed} passed every gate of a research part. The best chance now: "
-        f"{best.family} over {best.horizon} bars, {best.chance:.0%} a try ({best.passed} of {best.tries} passed, "
+        f"{best.family} over {best.horizon} bars at a turnover {best.band} a bar, {best.chance:.0%} a try "
+        f"({best.passed} of {best.tries} passed, "
         "shrunk to one in twenty)."
     )
     parts = [
         "# What tries taught",
         said,
-        "## Chance by family and horizon",
-        _table(("family", "bars ahead", "tries", "passed", "chance"),
-               [(r.family, str(r.horizon), str(r.tries), str(r.passed), f"{r.chance:.3f}") for r in rows]),
+        "## Chance by family, horizon and cost band",
+        _table(("family", "bars ahead", "turnover a bar", "tries", "passed", "chance"),
+               [(r.family, str(r.horizon), r.band, str(r.tries), str(r.passed), f"{r.chance:.3f}") for r in rows]),
         f"## Forms, the most promising first ({min(FORMS, len(forms))} of {len(forms)})",
         _table(("family", "form", "tries", "passed", "best t", "IC", "missed"),
                [(f.family, f"`{f.example[:120]}`", str(f.tries), str(f.passed), f"{f.best_t:+.2f}",

@@ -1,4 +1,4 @@
-"""Tries as data: one row a form, and the chance of a family on a horizon. Research figures only."""
+"""Tries as data: one row a form, and the chance of a family by horizon and cost band. Research figures only."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from midas_engine.memory.families import asked_families, family_of, skeleton
+from midas_engine.search.bands import band_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -61,10 +62,17 @@ class TriedForm:
 
 @dataclass(frozen=True, slots=True)
 class Chance:
-    """How often a family passed on a horizon; `chance` is shrunk to one in twenty."""
+    """How often a family passed on a horizon at one cost; `chance` is shrunk to one in twenty.
+
+    Attributes:
+        horizon: Bars ahead.
+        band: Its turnover a bar in words, which is what costs are a multiple of: "up to 0.1" holds for days, "unknown"
+            was not measured.
+    """
 
     family: str
     horizon: int
+    band: str
     tries: int
     passed: int
 
@@ -77,8 +85,8 @@ class Chance:
     def line(self) -> str:
         """One line."""
         return (
-            f"{self.family} over {self.horizon} bar(s): {self.passed} of {self.tries} tries passed, "
-            f"chance {self.chance:.3f}"
+            f"{self.family} over {self.horizon} bar(s), turnover {self.band}: "
+            f"{self.passed} of {self.tries} tries passed, chance {self.chance:.3f}"
         )
 
 
@@ -103,14 +111,15 @@ def _form(form: str, group: Sequence[Trial]) -> TriedForm:
 
 
 def chances(trials: Iterable[Trial]) -> list[Chance]:
-    """One row a family and horizon, the best chance first."""
-    counts: dict[tuple[str, int], list[int]] = defaultdict(lambda: [0, 0])
+    """One row a family, horizon and cost band, the best chance first."""
+    counts: dict[tuple[str, int, str], list[int]] = defaultdict(lambda: [0, 0])
     for trial in trials:
         if trial.outcome == "scored":
-            cell = counts[family_of(trial.canonical), trial.horizon]
+            band = band_words(_number(trial.summary.get("turnover")))
+            cell = counts[family_of(trial.canonical), trial.horizon, band]
             cell[0] += 1
             cell[1] += trial.accepted
-    return sorted((Chance(*k, *c) for k, c in counts.items()), key=lambda c: (-c.chance, c.family, c.horizon))
+    return sorted((Chance(*k, *c) for k, c in counts.items()), key=lambda c: (-c.chance, c.family, c.horizon, c.band))
 
 
 def memory_lines(trials: Sequence[Trial], goal: str) -> tuple[str, ...]:

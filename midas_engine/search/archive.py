@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from midas_engine.search.bands import band_of
 from midas_engine.search.measure import Figures, short_of
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
     from midas_engine.stats._jit import Floats
 
-BANDS = (0.1, 0.3, 0.8)
-"""Upper ends of the turnover bands: holds for days, for hours, changes every bar; above them it cannot pay."""
 MENDABLE = frozenset({"trading_cost", "decay_analysis", "regime_robustness"})
 """Gates that a changed window, a smoothing or a condition may answer; the others say that nothing is there."""
 _HALF = 0.5
@@ -62,8 +61,7 @@ class Elite:
     @property
     def cell(self) -> str:
         """Columns x turnover band x horizon."""
-        band = sum(self.turnover > b for b in BANDS)
-        return f"{'+'.join(self.columns)}|{band}|{self.horizon}"
+        return f"{'+'.join(self.columns)}|{band_of(self.turnover)}|{self.horizon}"
 
     @property
     def open(self) -> bool:

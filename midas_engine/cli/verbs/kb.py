@@ -102,10 +102,10 @@ def search(shared: Shared, text: str, count: int) -> None:
 @click.option("--n", "count", type=click.IntRange(1, 1_000), default=10, show_default=True, help="Forms shown.")
 @pass_shared
 def stats(shared: Shared, count: int) -> None:
-    """Show what tries taught in figures: chance by family and horizon, forms, calibration of proposers, lessons.
+    """Show what tries taught in figures: chance by family, horizon and cost, forms, calibration of proposers, lessons.
 
-    All figures are of research parts. A Brier score is the mean squared distance of a stated chance and what came; 0.25
-    is what a coin's would be.
+    All figures are of research parts. What a feature costs is a multiple of its turnover a bar. A Brier score
+    is the mean squared distance of a stated chance and what came; 0.25 is what a coin's would be.
     """
     from midas_engine.memory.calibration import calibrations
     from midas_engine.memory.lessons import standing
@@ -120,8 +120,9 @@ def stats(shared: Shared, count: int) -> None:
     def told() -> str:
         if not trials:
             return "Nothing was tried yet."
-        parts = [table([[r.family, str(r.horizon), str(r.tries), str(r.passed), f"{r.chance:.3f}"] for r in rows],
-                       ("family", "horizon", "tries", "passed", "chance"))]  # fmt: skip
+        cells = [[r.family, str(r.horizon), r.band, str(r.tries), str(r.passed), f"{r.chance:.3f}"] for r in rows]
+        parts = [table(cells,
+                       ("family", "horizon", "turnover", "tries", "passed", "chance"))]  # fmt: skip
         parts += ["\n".join(clean(form.line) for form in forms)]
         if calibration:
             parts += [table(
