@@ -42,8 +42,17 @@ LIKE = 0.7
 
 @dataclasses.dataclass(frozen=True)
 class Searched:
-    """What one session did: features that passed on research, those accepted, evaluations, CPU seconds."""
+    """What one session did.
 
+    Attributes:
+        significant: Candidates that the test against noise let through on research, whatever the other agents said.
+        passed: Those that passed every agent there.
+        accepted: Those that the sealed part accepted.
+        evaluations: Expressions whose values met a return.
+        seconds: Of CPU.
+    """
+
+    significant: list[str]
     passed: list[str]
     accepted: list[str]
     evaluations: int
@@ -56,19 +65,23 @@ async def searched(panel: Panel, settings: Settings, screened: int, base: Path |
         with tempfile.TemporaryDirectory() as folder:
             return await searched(panel, settings, screened, Path(folder) / "kb")
     began = time.process_time()
+    significant: list[str] = []
     passed: list[str] = []
     config = OfflineLoopConfig(max_iterations=5, screened=screened)
     kb = KnowledgeBase(base)
     loop = OfflineCompoundLoop(kb, lambda: LocalResearcher(settings.seed), config=config, settings=settings)
     async for event in loop.stream(GOAL, PanelAssessor(panel, settings)):
-        if isinstance(event, ev.CandidateScored) and all(row.passed for row in event.agents):
-            passed.append(event.expression)
+        if isinstance(event, ev.CandidateScored):
+            failed = {row.agent for row in event.agents if not row.passed}
+            passed += [event.expression] * (not failed)
+            significant += [event.expression] * ("predictive_power" not in failed)
         if isinstance(event, ev.SessionEnded):
             accepted, tried, mark = event.accepted, event.tried, event.session_id
     seconds = time.process_time() - began
     with TrialLedger(kb.journal_path, read_only=True) as ledger:
         evaluated = sum(int(t.summary.get("evaluated", 0)) for t in ledger.history() if t.session == mark) + tried
-    return Searched(passed, [kb.feature(name).expression for name in accepted], evaluated, round(seconds, 1))
+    found = [kb.feature(name).expression for name in accepted]
+    return Searched(significant, passed, found, evaluated, round(seconds, 1))
 
 
 def sessions(seed: int, ic: float, screened: int, most: int) -> dict[str, Any]:

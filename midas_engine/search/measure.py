@@ -32,7 +32,7 @@ from midas_engine.stats.ranks import blank_flat_rows, sort_rows
 from midas_engine.stats.step_down import step_down
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from midas_engine.dsl.cache import ValueCache
     from midas_engine.evaluator.context.byte_cache import ByteCache
@@ -186,20 +186,33 @@ class Screen:
 
     def check(self, texts: Sequence[str], level: float) -> list[Finalist]:
         """The family's one test: its finalists on the check slice, with p adjusted for all of them."""
-        engine, context = (
-            FeatureEngine(self._whole, limits=self._settings.dsl, cache=self._kept),
-            self._context_of(self._whole, self._rows),
-        )
+        engine = FeatureEngine(self._whole, limits=self._settings.dsl, cache=self._kept)
+
+        def values() -> Iterator[tuple[Floats, int]]:
+            for text in texts:
+                parsed = engine.parse(text)
+                yield engine.values(parsed), parsed.lookback
+
+        return self.check_values(texts, values(), level)
+
+    def check_values(self, texts: Sequence[str], values: Iterable[tuple[Floats, int]], level: float) -> list[Finalist]:
+        """The same of features that are no expressions.
+
+        Args:
+            texts: What they are called.
+            values: Of each in turn, over the bars up to the end of the research part, and the bars it looks back.
+            level: Of the test.
+        """
+        context = self._context_of(self._whole, self._rows)
         if not texts:
             return []
         scores, p, t = [], [], []
         scored = np.empty((len(texts), context.T * context.S))
-        for place, text in enumerate(texts):
-            parsed = engine.parse(text)
-            values = context.take(engine.values(parsed))
-            memory = embargo_of("auto", parsed.lookback, self._whole.bar_seconds, self._rows)
-            values[:memory] = np.nan  # it remembers the slice it was picked on
-            bars, found = self._scored(context, values)
+        for place, (whole, lookback) in enumerate(values):
+            rows = context.take(whole)
+            memory = embargo_of("auto", lookback, self._whole.bar_seconds, self._rows)
+            rows[:memory] = np.nan  # it remembers the slice it was picked on
+            bars, found = self._scored(context, rows)
             scores.append(bars.u)
             np.nan_to_num(bars.z_f.reshape(-1), copy=False)
             scored[place] = bars.z_f.reshape(-1)
