@@ -191,8 +191,8 @@ def free_port() -> int:
 ENVIRON = {"MIDAS_SECRET_HOOK": SECRET, "PYTHONPATH": str(ROOT)}
 
 
-def compared(calm: Path, killed: Path, bar: str) -> int:
-    """Print what differs; how much that is."""
+def compared(calm: Path, killed: Path, bar: str, last: int) -> int:
+    """Print what differs; how much that is. The webhook had to have the records up to number `last`."""
     import numpy as np
 
     one, other = signals_of(calm), signals_of(killed)
@@ -213,11 +213,10 @@ def compared(calm: Path, killed: Path, bar: str) -> int:
     print(f"alarms: {len(raised)}; only undisturbed {sorted(raised - too)[:3]}, only killed {sorted(too - raised)[:3]}")
     lines = [json.loads(line) for line in (killed / "taken.jsonl").read_text().splitlines()]
     taken, lost = [line["sequence"] for line in lines], sum(line["lost"] for line in lines)
-    newest = newest_signal(killed)
-    missing = sorted(set(range(1, newest + 1)) - set(taken))
+    missing = sorted(set(range(1, last + 1)) - set(taken))
     order = "" if taken == sorted(taken) else ", NOT in their order"
     print(
-        f"webhook: {newest} records, {len(missing)} missing {missing[:3]}, {len(taken) - len(set(taken))} taken again "
+        f"webhook: {last} records, {len(missing)} missing {missing[:3]}, {len(taken) - len(set(taken))} taken again "
         f"({lost} answers were lost){order}"
     )
     missing += [-1] if order else []
@@ -306,7 +305,7 @@ def day(args: argparse.Namespace, folder: Path) -> int:
             process.wait(120)
     vitals_of(calm)
     vitals_of(killed)
-    return min(1, compared(calm, killed, args.bar))
+    return min(1, compared(calm, killed, args.bar, last))
 
 
 def main() -> int:
