@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _CLOSE_SECONDS = 5.0
+_END_SECONDS = 1.0
 
 
 class OwnThread:
@@ -40,6 +41,7 @@ class OwnThread:
         asyncio.set_event_loop(self._loop)
         try:
             self._loop.run_forever()
+            self._loop.run_until_complete(_let_end())
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
             self._loop.run_until_complete(self._loop.shutdown_default_executor())
         finally:
@@ -78,6 +80,15 @@ class OwnThread:
             self._closed = True
             self._loop.call_soon_threadsafe(self._loop.stop)
             await asyncio.to_thread(self._thread.join, _CLOSE_SECONDS)
+
+
+async def _let_end() -> None:
+    """Cancel what a client left behind, such as ccxt's throttle of requests that nobody waits for any more."""
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    if left:
+        await asyncio.wait(left, timeout=_END_SECONDS)
 
 
 async def _settled(call: Coroutine[Any, Any, T]) -> T:
