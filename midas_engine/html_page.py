@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import logging
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ def drawn(
         size: In inches.
         alone: As a file of its own, on white: it is read on any ground.
     """
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # where its cache lies is nobody's concern here
     # Figure objects without pyplot: no global state, so pages can be drawn in threads.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

@@ -59,11 +59,17 @@ def _evidence(axes: Axes, facts: DayFacts) -> None:
 def _ics(axes: Axes, facts: DayFacts) -> None:
     from matplotlib import dates
 
+    moments: list[Any] = []
     for name, arrays in facts.history.items():
         line = np.asarray(arrays["ic_30d"], float)
         if np.isfinite(line).any():
             axes.plot(np.asarray(arrays["at"]), line, linewidth=1.2, label=_plain(name))
+            moments += [at for at, ic in zip(arrays["at"], line, strict=True) if np.isfinite(ic)]
     axes.axhline(0, color=INK, linewidth=0.8)
+    if min(moments) == max(moments):  # the first day has one: an axis of no length has no places for dates
+        axes.set_xlim(moments[0] - np.timedelta64(12, "h"), moments[0] + np.timedelta64(12, "h"))
+        for plotted in axes.lines:
+            plotted.set_marker("o")
     axes.set_ylabel("rank IC", fontsize=8)
     untyped: Any = dates  # its classes have no types
     days = untyped.AutoDateLocator(maxticks=8)
