@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from midas_engine.clock import ManualClock
-from midas_tui.sweeper import EVERY_SECONDS, LATEST_SECONDS, QUIET_SECONDS, Sweeper
+from midas_tui.sweeper import EVERY_SECONDS, LATEST_SECONDS, QUIET_SECONDS, TRIM_SECONDS, Sweeper
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,11 +23,15 @@ class Desk:
         self.idle = 0.0
         self.clock = ManualClock(datetime(2026, 1, 1, tzinfo=UTC))
         self.sweeper = Sweeper(lambda: self.idle, self.clock)
-        self.swept = 0
+        self.swept = self.trimmed = 0
         self.sweeper.sweep = self._swept  # type: ignore[method-assign]
+        self.sweeper.trim = self._trimmed  # type: ignore[method-assign]
 
     def _swept(self) -> None:
         self.swept += 1
+
+    def _trimmed(self) -> None:
+        self.trimmed += 1
 
     def wait(self, seconds: float, idle: float) -> bool:
         """Time passes; whether the sweeper then swept."""
@@ -59,6 +63,13 @@ def test_the_next_sweep_waits_for_its_time_and_for_a_pause(desk: Desk) -> None:
 def test_who_never_pauses_waits_once_in_a_long_time(desk: Desk) -> None:
     swept = [desk.wait(60.0, 0.1) for _ in range(int(2 * LATEST_SECONDS / 60.0))]
     assert swept.count(True) == 2
+
+
+def test_free_memory_goes_back_every_minute_whoever_types(desk: Desk) -> None:
+    assert not any(desk.wait(1.0, 0.1) for _ in range(int(5 * TRIM_SECONDS)))
+    assert desk.trimmed == 5
+    assert desk.wait(1.0, QUIET_SECONDS)
+    assert desk.trimmed == 6
 
 
 async def test_what_lives_is_walked_by_sweeps_alone_and_a_sweep_finds_what_died_since() -> None:

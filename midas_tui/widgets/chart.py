@@ -81,6 +81,7 @@ class Chart(Widget):
         self._gates: tuple[Gate, ...] = ()
         self._lines: list[Strip] = []
         self._key: object = None
+        self._styles: dict[str, Style] = {}
 
     def show(self, series: Sequence[Sequence[float]], gates: Sequence[Gate] = (), note: str = "") -> None:
         """Draw these series (first one on top) and gates; `note` stands beside the title."""
@@ -102,16 +103,22 @@ class Chart(Widget):
         """One line of the cached drawing."""
         key = (self.size.width, self.size.height)
         if self._key != key:
+            self._styles.clear()  # each is asked for a hundred times in one drawing, and takes its time
             self._lines = self._draw(*key)
             self._key = key
         return self._lines[y] if y < len(self._lines) else Strip.blank(self.size.width, self.rich_style)
 
     def _style(self, role: str) -> Style:
-        return self.rich_style + self.get_component_rich_style(f"chart--{role}", partial=True)
+        """Style of a role; of the plain background when it is empty."""
+        style = self._styles.get(role)
+        if style is None:
+            part = self.get_component_rich_style(f"chart--{role}", partial=True) if role else None
+            style = self._styles[role] = self.rich_style + part
+        return style
 
     def _text(self, parts: Sequence[tuple[str, str]], width: int) -> Strip:
         segments = [Segment(text, self._style(role)) for text, role in parts if text]
-        return Strip(segments).adjust_cell_length(width, self.rich_style)
+        return Strip(segments).adjust_cell_length(width, self._style(""))
 
     def _range(self) -> tuple[float, float]:
         known = [v for s in self._series for v in s if math.isfinite(v)]

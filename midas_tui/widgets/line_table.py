@@ -126,6 +126,7 @@ class LineTable(TrueBar, Sorted, can_focus=True, inherit_bindings=False):
         self._strips: dict[str, Strip] = {}
         self._layout: tuple[int, tuple[tuple[Column, int], ...]] = (-1, ())
         self._styles: dict[str, Style] = {}
+        self._base: Style | None = None
         self._needs = Needs()
         self.chosen_column: str | None = None
 
@@ -241,10 +242,18 @@ class LineTable(TrueBar, Sorted, can_focus=True, inherit_bindings=False):
         asked = (min(known.get(c.key, 0), c.whole or known.get(c.key, 0)) if c.grow else 0 for c in kept)
         return 1 + sum(1 + max(least_of(c, known), more) for c, more in zip(kept, asked, strict=True))
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Those lines; what they all stand on is found out once."""
+        self._base = self.rich_style
+        try:
+            return super().render_lines(crop)
+        finally:
+            self._base = None
+
     def render_line(self, y: int) -> Strip:
         """One line: the pinned heading, a row, or the reason why there is none."""
         width = self.size.width
-        base = self.rich_style
+        base = self._base or self.rich_style
         if self._header and y == 0:
             return self._header_strip(width, base)
         index = y - self._header + self.scroll_offset.y

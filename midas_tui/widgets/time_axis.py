@@ -120,9 +120,7 @@ class TimeAxis(Chart, can_focus=True, inherit_bindings=False):
     def bar_at(self, cell: int) -> int:
         """Index of the last bar drawn in a cell of the plot."""
         _, across, points, start = self._grid()
-        bars = len(self._time.at) if self._time is not None else 0
-        point = max(0, min(points - 1, cell * across + across - 1 - start))
-        return max(0, min(bars - 1, -(-((point + 1) * bars) // points) - 1)) if points else 0
+        return _last_bar(cell, across, points, start, len(self._time.at) if self._time is not None else 0)
 
     def _place(self, at: datetime) -> int:
         from bisect import bisect_right
@@ -150,7 +148,7 @@ class TimeAxis(Chart, can_focus=True, inherit_bindings=False):
         x = SCALE_CELLS + self._cell(self.cursor or 0)
         before, here, after = line.crop(0, x), line.crop(x, x + 1), line.crop(x + 1, width)
         marked = [Segment(s.text, (s.style or Style.null()) + Style(reverse=True)) for s in here]
-        return Line([*before, *marked, *after]).adjust_cell_length(width, self.rich_style)
+        return Line([*before, *marked, *after]).adjust_cell_length(width, self._style(""))
 
     def _drawdown(self) -> tuple[str, list[tuple[str, str]]]:
         found, plot = self._time, self._grid()[0]
@@ -159,19 +157,22 @@ class TimeAxis(Chart, can_focus=True, inherit_bindings=False):
             return "", cells
         deepest = min((v for v in found.drawdown_bps if math.isfinite(v)), default=0.0)
         top = len(self._glyphs.spark) - 1
-        for cell in range(plot):
-            bars = self._bars_of(cell)
+        for cell, bars in enumerate(self._stretches()):
             known = [v for v in (found.drawdown_bps[b] for b in bars) if math.isfinite(v)]
             if known and deepest < 0.0 and min(known) < 0.0:
                 depth = min(known) / deepest
                 cells[cell] = (self._glyphs.spark[round(depth * top)], "warn" if depth > 0.5 else "muted")
         return f"dd {number(deepest, 0)}", cells
 
-    def _bars_of(self, cell: int) -> range:
-        first = self.bar_at(cell - 1) + 1 if cell else 0
-        last = self.bar_at(cell)
-        start = self._grid()[3]
-        return range(0) if (cell + 1) * self._grid()[1] <= start else range(min(first, last), last + 1)
+    def _stretches(self) -> list[range]:
+        """The bars drawn in each cell of the plot."""
+        plot, across, points, start = self._grid()
+        bars = len(self._time.at) if self._time is not None else 0
+        lasts = [_last_bar(cell, across, points, start, bars) for cell in range(plot)]
+        return [
+            range(0) if (cell + 1) * across <= start else range(min(lasts[cell - 1] + 1 if cell else 0, last), last + 1)
+            for cell, last in enumerate(lasts)
+        ]
 
     def _regimes(self) -> tuple[str, list[tuple[str, str]]]:
         found, plot = self._time, self._grid()[0]
@@ -179,8 +180,7 @@ class TimeAxis(Chart, can_focus=True, inherit_bindings=False):
         glyphs = self._glyphs
         drawn = {"LOW_VOL": (glyphs.light_block, "muted"), "MID_VOL": (glyphs.alert_block, "muted"),
                  "HIGH_VOL": (glyphs.full_block, "warn")}  # fmt: skip
-        for cell in range(plot):
-            bars = self._bars_of(cell)
+        for cell, bars in enumerate(self._stretches()):
             if found is not None and bars:
                 cells[cell] = drawn.get(found.regimes[bars[-1]], (" ", "muted"))
         return "regime", cells
@@ -200,12 +200,12 @@ class TimeAxis(Chart, can_focus=True, inherit_bindings=False):
         found, plot = self._time, self._grid()[0]
         text = [" "] * plot
         if found is not None:
-            days = [clock_time(at)[:5] for at in found.at]
+            stretches = self._stretches()
             step = 16
             for cell in range(0, plot - 11, step):
-                if self._bars_of(cell):
-                    text[cell : cell + 5] = list(days[self._bars_of(cell)[0]])
-            text[plot - 5 :] = list(days[-1]) if days else [" "] * 5
+                if stretches[cell]:
+                    text[cell : cell + 5] = list(clock_time(found.at[stretches[cell][0]])[:5])
+            text[plot - 5 :] = list(clock_time(found.at[-1])[:5]) if found.at else [" "] * 5
         return "", [(c, "muted") for c in text]
 
     # -- moving -----------------------------------------------------------------------------------
@@ -272,3 +272,9 @@ class TimeAxis(Chart, can_focus=True, inherit_bindings=False):
         place = event.get_content_offset(self)
         if place is not None and place.x >= SCALE_CELLS:
             self._go(place.x - SCALE_CELLS)
+
+
+def _last_bar(cell: int, across: int, points: int, start: int, bars: int) -> int:
+    """Index of the last of `bars` that is drawn in a cell."""
+    point = max(0, min(points - 1, cell * across + across - 1 - start))
+    return max(0, min(bars - 1, -(-((point + 1) * bars) // points) - 1)) if points else 0

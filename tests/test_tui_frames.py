@@ -1,0 +1,74 @@
+"""What one frame asks for: styles and moments once, however many lines and cells it has."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from textual.geometry import Region
+from textual.widget import Widget
+
+from helpers_tui import NOW, ScriptedRuntime, metrics, scripted
+from midas_engine.runtime.timeline import Timeline
+from midas_tui.widgets import time_axis
+from midas_tui.widgets.line_table import LineTable
+from midas_tui.widgets.time_axis import TimeAxis
+
+if TYPE_CHECKING:
+    import pytest
+
+BARS = 720
+
+
+def _axis() -> Timeline:
+    at = tuple(NOW + timedelta(hours=i) for i in range(BARS))
+    net = tuple(float(i % 37) for i in range(BARS))
+    regimes = tuple(("LOW_VOL", "HIGH_VOL")[i // 40 % 2] for i in range(BARS))
+    return Timeline("", at, net, tuple(v - 36.0 for v in net), regimes, ())
+
+
+class Asked:
+    """How often something was asked for."""
+
+    def __init__(self) -> None:
+        self.times = 0
+
+    def counting(self, what: Any) -> Any:
+        """`what`, counted."""
+
+        def counted(*args: Any, **named: Any) -> Any:
+            self.times += 1
+            return what(*args, **named)
+
+        return counted
+
+
+async def test_a_chart_asks_for_each_style_once_a_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with scripted(size=(160, 45)) as (app, pilot, _):
+        axis = app.screen.query_one("#time", TimeAxis)
+        axis.show_time(_axis())
+        await pilot.pause()
+        parts, whole, moments = Asked(), Asked(), Asked()
+        monkeypatch.setattr(axis, "get_component_rich_style", parts.counting(axis.get_component_rich_style))
+        monkeypatch.setattr(Widget, "rich_style", property(whole.counting(Widget.rich_style.fget)))
+        monkeypatch.setattr(time_axis, "clock_time", moments.counting(time_axis.clock_time))
+        axis._styles.clear()
+        lines = axis._draw(axis.size.width, axis.size.height)
+        assert sum(len(list(line)) for line in lines) > 60  # pieces of text with a style
+        assert parts.times <= len(axis.COMPONENT_CLASSES)
+        assert whole.times <= len(axis.COMPONENT_CLASSES) + 1
+        assert moments.times <= axis.size.width // 16 + 1  # not one a bar
+
+
+async def test_a_table_finds_out_once_a_frame_what_its_lines_stand_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime = ScriptedRuntime()
+    runtime.found = [metrics(f"feature_{i:03d}") for i in range(60)]
+    async with scripted(runtime, size=(160, 45)) as (app, pilot, _):
+        table = app.screen.query_one("#features", LineTable)
+        await pilot.pause()
+        whole = Asked()
+        monkeypatch.setattr(Widget, "rich_style", property(whole.counting(Widget.rich_style.fget)))
+        lines = table.render_lines(Region(0, 0, table.size.width, table.size.height))
+        assert len(lines) > 10
+        assert whole.times <= 2
+        assert table._base is None  # another theme may come before the next
