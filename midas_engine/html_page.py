@@ -14,8 +14,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 # Colours of plots; in the dark the whole picture is turned, so that both readings keep their contrast.
-INK, GOOD, BAD, SOFT = "#2b2d42", "#2a9d8f", "#c1121f", "#8d99ae"
+INK, GOOD, BAD, SOFT = "#2b2d42", "#23897d", "#c1121f", "#7c889c"
+# Lines of several things on one plot, told apart on both grounds.
+LINES = ("#1f77b4", "#b35900", "#1f7a70", "#8a2d62", "#8a6d00", "#6b7280", "#c1121f", "#2b2d42")
 SIZE = (6.4, 3.2)
+
+_FIGURE = frozenset("0123456789+-.,%±[]?() ")
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #2b2d42; --page: #ffffff; --soft: #f1f3f5; --line: #d5dae1;
@@ -41,8 +45,13 @@ figcaption { color: var(--quiet); font-size: 0.9em; }
 }
 @media print {
   :root { --ink: #000000; --page: #ffffff; --soft: #ffffff; --good: #1f7a70; --bad: #b3101c; --quiet: #444444; }
-  img { filter: none; mix-blend-mode: normal; } body { margin: 0; max-width: none; } h2 { break-after: avoid; }
+  img { filter: none; mix-blend-mode: normal; }
+  body { margin: 0; max-width: none; padding: 0; font-size: 12px; }
+  .plots { grid-template-columns: 1fr 1fr; } .groups { columns: 2; }
+  td, th { padding-right: 10px; } thead { display: table-header-group; }
+  h2, h3 { break-after: avoid; } table, tr, pre { break-inside: avoid; }
 }
+@page { margin: 14mm; }
 """
 
 
@@ -55,10 +64,23 @@ def document(title: str, body: str) -> str:
 
 
 def table(head: Iterable[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table of texts; no head line where `head` is empty."""
-    top = "".join(f"<th>{html.escape(x)}</th>" for x in head)
-    lines = "".join("<tr>" + "".join(f"<td>{html.escape(x)}</td>" for x in row) + "</tr>" for row in rows)
-    return f"<table>{f'<tr>{top}</tr>' if top else ''}{lines}</table>"
+    """A table of texts, columns of figures at the right; no head line where `head` is empty."""
+    rows = list(rows)
+    right = [bool(k) and is_numeric([row[k] for row in rows]) for k in range(len(rows[0]) if rows else 0)]
+
+    def line(cells: Iterable[str], mark: str) -> str:
+        marked = zip(cells, [*right, *[False] * 99], strict=False)
+        return "<tr>" + "".join(f"<{mark}{' class=n' * r}>{html.escape(c)}</{mark}>" for c, r in marked) + "</tr>"
+
+    heads = list(head)
+    top = f"<thead>{line(heads, 'th')}</thead>" if heads else ""
+    return f"<table>{top}<tbody>{''.join(line(row, 'td') for row in rows)}</tbody></table>"
+
+
+def is_numeric(cells: Sequence[str]) -> bool:
+    """A column of figures stands at the right; those of dates, and of words with a figure, do not."""
+    known = [cell for cell in cells if cell not in ("", "-", "n/a", "unknown", "called")]
+    return bool(known) and all(set(cell) <= _FIGURE and cell[4:5] != "-" for cell in known)
 
 
 def picture(name: str, source: str, caption: str) -> str:
@@ -70,6 +92,16 @@ def picture(name: str, source: str, caption: str) -> str:
 def png(draw: Callable[[Axes, Any], None], figures: Any, size: tuple[float, float] = SIZE) -> str:
     """A drawn plot as a source of an image, on no background of its own."""
     return "data:image/png;base64," + base64.b64encode(drawn(draw, figures, size, alone=False)).decode("ascii")
+
+
+def dated(axes: Axes) -> None:
+    """Few short dates below an axis of time."""
+    from matplotlib import dates
+
+    untyped: Any = dates  # its classes have no types
+    days = untyped.AutoDateLocator(maxticks=8)
+    axes.xaxis.set_major_locator(days)
+    axes.xaxis.set_major_formatter(untyped.ConciseDateFormatter(days))
 
 
 def drawn(

@@ -7,13 +7,11 @@ import html
 from typing import TYPE_CHECKING
 
 from midas_engine.errors import DataError
-from midas_engine.html_page import document, picture
+from midas_engine.html_page import document, is_numeric, picture
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
-
-_FIGURE = frozenset("0123456789+-.,%±[]?() ")
 
 
 def page(markdown: str, pictures: Mapping[str, bytes]) -> str:
@@ -135,25 +133,20 @@ def _table(lines: Sequence[str]) -> str:
     head, body = rows[0], rows[1:]
     if body and all(set(cell) <= {"-", ":"} for cell in body[0]):
         body = body[1:]
-    right = [_is_numeric([row[k] for row in body if k < len(row)]) for k in range(len(head))]
+    right = [is_numeric([row[k] for row in body if k < len(row)]) for k in range(len(head))]
 
     def line(cells: Sequence[str], mark: str) -> str:
         marked = zip(cells, [*right, *[False] * len(cells)], strict=False)
         return "<tr>" + "".join(f"<{mark}{' class=n' * r}>{_inline(c)}</{mark}>" for c, r in marked) + "</tr>"
 
-    return f"<table>{line(head, 'th') if any(head) else ''}{''.join(line(row, 'td') for row in body)}</table>"
+    top = f"<thead>{line(head, 'th')}</thead>" if any(head) else ""
+    return f"<table>{top}<tbody>{''.join(line(row, 'td') for row in body)}</tbody></table>"
 
 
 def _cells(line: str) -> list[str]:
     """The cells of a row; a bar behind a backslash is text."""
     inside = line.strip().removeprefix("|").removesuffix("|")
     return [cell.strip().replace("\0", "|") for cell in inside.replace("\\|", "\0").split("|")]
-
-
-def _is_numeric(cells: Sequence[str]) -> bool:
-    """A column of figures stands at the right; those of dates, and of words with a figure, do not."""
-    known = [cell for cell in cells if cell not in ("", "-", "n/a", "unknown")]
-    return bool(cells) and all(set(cell) <= _FIGURE and cell[4:5] != "-" for cell in known)
 
 
 def _picture(line: str, caption: str, pictures: Mapping[str, bytes]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from midas_engine.text import one_line
@@ -130,7 +131,8 @@ def _of_features(now: Standing, total: int) -> Sentence:
     stale = sum(s == "stale" for s in status.values())
     head = f"{healthy} of {total} healthy" if healthy else f"None of {total} is known to be healthy"
     if now.ended is not None:
-        head += f" when the recording ended, {now.ended:%Y-%m-%d}"
+        # The day of the last bar, not of its close, as the badge beside it says.
+        head += f" when the recording ended, {now.ended - timedelta(seconds=1):%Y-%m-%d}"
     if now.phase == "degraded":
         more = f": {one_line(now.detail)}" if now.detail else ""
         return Sentence(f"Bars are in doubt{more}; {head.lower()} by what came.", "critical", 1, "bars are in doubt")

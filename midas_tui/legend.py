@@ -52,7 +52,8 @@ def promise(m: FeatureMetrics) -> str:
         return "nothing was promised: no test runs, its death would go unnoticed"
     return (
         f"{min(share, 9.99):.0%} of the way to \"dead\"; would notice a drop in {days(m.days_to_detect_drop)}, "
-        f"a flip in {days(m.days_to_detect_flip)}, with {number(m.false_alarms_per_year, 1, signed=False)} false a year"
+        f"a flip in {days(m.days_to_detect_flip)}, "
+        f"{number(m.false_alarms_per_year, 1, signed=False)} false alarms a year"
     )  # fmt: skip
 
 

@@ -130,7 +130,7 @@ async def test_a_column_says_what_it_means_in_the_numbers_under_the_cursor() -> 
 
         await until(pilot, lambda: "statistic is +5.2, and calls at +9.1. The bar runs from 0 to that gate" in text())
         assert '57% of the way to "dead"' in text()
-        assert "would notice a drop in 42d, a flip in 18d, with 1.0 false a year" in text()
+        assert "would notice a drop in 42d, a flip in 18d, 1.0 false alarms a year" in text()
 
 
 def test_every_column_of_live_has_a_legend_for_known_and_for_unknown_figures() -> None:

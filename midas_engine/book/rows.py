@@ -13,7 +13,11 @@ if TYPE_CHECKING:
 
 UNKNOWN = "unknown"
 HEAD = ("member", "weight", "hold", "marginal net bps/yr", "alone net bps/yr", "turnover", "dead")
-"""Titles of `member_rows`; turnover is traded a bar at gross 1, dead the chance that its edge is gone."""
+PAGE_HEAD = (
+    "member", "weight", "held, bars", "adds to the book, net bps a year", "alone, net bps a year",
+    "traded a bar, of gross", "chance its edge is gone",
+)  # fmt: skip
+"""Titles of `member_rows`, short and for a page."""
 
 
 def span(e: Estimate, digits: int = 1) -> str:
@@ -26,6 +30,7 @@ def span(e: Estimate, digits: int = 1) -> str:
     """
     if not math.isfinite(e.value):
         return UNKNOWN
+    digits = 0 if digits == 1 and abs(e.value) >= 100.0 else digits  # a tenth of it says nothing
     low, high = (number(x, digits, sign=True, unknown="?") for x in (e.low, e.high))
     return f"{number(e.value, digits, sign=True)} [{low}, {high}]"
 

@@ -24,8 +24,9 @@ def section(book: BookFigures) -> str:
     if book.empty:
         words = [note[:1].upper() + note[1:] + "." for note in book.notes]
         return _HEADING + "\n".join(map(markdown_cell, words)) + "\n"
+    first, last = (end.replace("T", " ") for end in (book.first, book.last))
     about = (
-        f"All deployed features as one signal on {markdown_cell(book.data)}, {book.first} to {book.last} UTC, "
+        f"All deployed features as one signal on {markdown_cell(book.data)}, {first} to {last} UTC, "
         "as measured when this was written.\n\n"
     )
     members = markdown_table(HEAD, member_rows(book))

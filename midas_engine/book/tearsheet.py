@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from midas_engine.book.rows import HEAD, member_rows, summary_rows
+from midas_engine.book.rows import PAGE_HEAD, member_rows, summary_rows
 from midas_engine.errors import DataError
-from midas_engine.html_page import INK, SOFT, document, picture, png, table
+from midas_engine.html_page import INK, LINES, SOFT, dated, document, picture, png, table
 from midas_engine.text import markdown_table, number
 
 if TYPE_CHECKING:
@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 
     from midas_engine.book.figures import BookFigures
 
-SIZE = (7.6, 3.2)
+EQUITY = (
+    "What the book earned at the weights of its time. Between the lines lie costs, less the funding it was paid: where "
+    "net runs above gross, funding paid more than trading cost."
+)
+WEIGHTS = "What share of the capital each member holds. A line at zero is not worth holding beside the others."
 
 
 def write_tearsheet(book: BookFigures, path: Path) -> None:
@@ -37,7 +41,8 @@ def write_tearsheet(book: BookFigures, path: Path) -> None:
 
 def title(book: BookFigures) -> str:
     """What the page is of."""
-    return f"Midas book on {book.data}, {book.first or '-'} to {book.last or '-'} UTC"
+    first, last = ((end or "-").replace("T", " ") for end in (book.first, book.last))
+    return f"Midas book on {book.data}, {first} to {last} UTC"
 
 
 def first_sentence(book: BookFigures) -> str:
@@ -67,7 +72,7 @@ def markdown(book: BookFigures) -> str:
     expressions = [(m.name, str(m.version), m.expression) for m in book.members]
     if not book.empty:
         parts += [
-            markdown_table(HEAD, member_rows(book)),
+            markdown_table(PAGE_HEAD, member_rows(book)),
             markdown_table(("figure", "value, 90 % interval"), summary_rows(book)),
             markdown_table(("member", "version", "expression"), expressions),
             "## Net by month\n",
@@ -94,12 +99,13 @@ def page(book: BookFigures) -> str:
     if not book.empty:
         expressions = [(m.name, f"{m.version}", m.expression) for m in book.members]
         body += [
-            table(HEAD, member_rows(book)),
+            table(PAGE_HEAD, member_rows(book)),
             table((), summary_rows(book)),
-            picture("net equity", png(_equity, book, SIZE), "What the book earned; between the lines lies cost."),
-            picture("weights", png(_weights, book, SIZE), "What each member holds; zero: not worth it."),
-            "<h2>Net by month, bps of capital</h2>",
-            table((), months(book)),
+            f"<div class=plots>{picture('net equity', png(_equity, book), EQUITY)}",
+            f"{picture('weights', png(_weights, book), WEIGHTS)}</div>",
+            "<h2>Net by month</h2>",
+            table(("month", "net, bps of capital"), months(book)),
+            "<h2>What they are</h2>",
             table(("member", "version", "expression"), expressions),
             f"<p>Weights digest <code>{html.escape(book.digest)}</code></p>",
         ]
@@ -112,14 +118,19 @@ def _equity(axes: Axes, book: BookFigures) -> None:
     axes.plot(at, np.array(book.path.gross_bps), color=SOFT, label="gross")
     axes.plot(at, np.array(book.path.net_bps), color=INK, label="net of costs and funding")
     axes.legend(fontsize=7, frameon=False)
-    axes.set_title("Cumulative bps of capital", fontsize=10)
+    dated(axes)
+    axes.set_ylabel("bps of capital", fontsize=8)
+    axes.set_title("Earned so far", fontsize=10)
 
 
 def _weights(axes: Axes, book: BookFigures) -> None:
     at = np.array(book.path.at, dtype="datetime64[m]")
+    axes.set_prop_cycle(color=LINES)
     for name, weights in list(book.path.weights.items())[:12]:
         axes.plot(at, np.array(weights), label=name[:40], linewidth=1.0)
     axes.set_ylim(0.0, 1.02)
     if book.path.weights:
         axes.legend(fontsize=6, frameon=False)
-    axes.set_title("Weights, fractions of capital", fontsize=10)
+    dated(axes)
+    axes.set_ylabel("of capital", fontsize=8)
+    axes.set_title("Weights", fontsize=10)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from midas_engine.compound.plan import ARMS
+from midas_engine.html_page import BAD, GOOD, LINES, SOFT
 from midas_engine.jsonable import plain
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ WORDS = {
     "retrieved": "lessons that speak to the goal (the default)",
     "shuffled": "lessons of other markets",
 }
-_COLOURS = {"off": "#8d99ae", "recent": "#e9c46a", "retrieved": "#2a9d8f", "shuffled": "#c1121f"}
+_COLOURS = dict(zip(ARMS, (SOFT, LINES[4], GOOD, BAD), strict=True))
 _INK = "#2b2d42"
 
 
@@ -162,6 +163,7 @@ def _markdown(found: Compounding) -> str:
     plan = found.plan
     lines = ["# Does memory make the next session cheaper?", "", f"**{headline(found)}**", ""]
     lines += ["![Evaluations per distinct true feature, by session](curve.png)", "", _CAPTION, ""]
+    lines += ["Evaluations per distinct true feature, by session, over all pairs:", ""]
     lines += [
         f"| memory | {' | '.join(map(str, range(1, plan.sessions + 1)))} |",
         "| --- |" + " ---: |" * plan.sessions,

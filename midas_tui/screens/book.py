@@ -146,9 +146,9 @@ class BookScreen(ModeScreen):
             (name, {"name": (name, "muted"), "value": (value, "")}) for name, value in told
         ]
         if not book.empty:
-            span = f"{book.first} to {book.last} UTC, {book.bars} bars"
+            span = f"{book.first} to {book.last} UTC, {book.bars:,} bars".replace("T", " ")
             lines.append(("data", {"name": ("Measured on", "muted"), "value": (f"{book.data}, {span}", "")}))
-            lines.append(("digest", {"name": ("Weights", "muted"), "value": (f"{book.digest[:16]}", "")}))
+            lines.append(("digest", {"name": ("Weights digest", "muted"), "value": (f"{book.digest[:16]}", "")}))
         if book.empty and not book.left_out:
             lines += [(name, {"name": (name, "accent"), "value": (what, "")}) for name, what in WHAT_TO_DO]
         else:

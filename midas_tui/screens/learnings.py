@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 TREE_COLUMNS = (Column("sign", "", 1), Column("title", "document", 20, right=False, grow=True, cut_end=True))
 TOC_COLUMNS = (Column("title", "contents", 18, right=False, grow=True, cut_end=True),)
-# Cells of a document's pane that are not given to the lists, of a list at least, and of a list's frame and bar.
-READ_CELLS, LEAST_LIST, FRAME = 78, 28, 3
+# Cells of a document's pane that are not given to the lists, of a list at least and at most, and of its frame and bar.
+READ_CELLS, LEAST_LIST, MOST_LIST, FRAME = 78, 28, 60, 3
 
 
 class LearningsScreen(ModeScreen):
@@ -108,10 +108,10 @@ class LearningsScreen(ModeScreen):
         lists = (("#tree", ("#tree",)), ("#side", ("#toc", "#related")))
         asked = {of: max(self.query_one(t, LineTable).needs(0) for t in tables) + FRAME for of, tables in lists}
         free = self.size.width - READ_CELLS - LEAST_LIST * len(asked)
-        rooms = {
-            of: LEAST_LIST + max(0, min(need - LEAST_LIST, free * need // sum(asked.values())))
-            for of, need in asked.items()
-        }
+        rooms: dict[str, int] = {}
+        for of, need in asked.items():  # the tree first: what is contained and related is for later
+            more = max(0, min(need - LEAST_LIST, free, MOST_LIST - LEAST_LIST))
+            rooms[of], free = LEAST_LIST + more, free - more
         rooms["#document"] = self.size.width - sum(rooms.values())
         for of, room in rooms.items():  # shares, so that one alone takes the whole screen
             self.query_one(of).styles.width = f"{room}fr" if self.has_class("-wide") else None

@@ -53,7 +53,7 @@ class FeatureDetail(Vertical):
         )
         yield Chart(
             "slippage",
-            empty="no fills on this data: nothing to compare",
+            empty="no fills here: nothing to compare",
             glyphs=self._glyphs,
             digits=2,
             id="slip-chart",
@@ -68,7 +68,7 @@ class FeatureDetail(Vertical):
             gates += [Gate(IC_CRITICAL * m.ic_30d.value, "warn"), Gate(IC_WARNING * m.ic_30d.value, "warn")]
         note = f"5d {with_error(m.ic_5d)}  30d {with_error(m.ic_30d)}"
         self.query_one("#ic-chart", Chart).show((series["ic_5d"], series["ic_30d"]), gates, note)
-        calls = f"{number(m.decay_log_s, 1)}, calls at {number(m.decay_threshold, 1, signed=False)} (ln S)"
+        calls = f"{number(m.decay_log_s, 1)}, calls at {number(m.decay_threshold, 1, signed=False)}"
         self.query_one("#decay-chart", Chart).show(
             (series["log_s"] if m.expected_score is not None else (),), (Gate(m.decay_threshold, "crit"),), calls
         )
@@ -132,8 +132,9 @@ def facts(
             label = f"{forward.proposed}?" if forward.proposed else "graduates"
             rows.append((label, forward.graduation, PROPOSAL_ROLES.get(forward.proposed, "")))
     rows.append(("earned", f"{number(m.pnl_1d_bps, 1)} bps/d, net {number(m.pnl_net_1d_bps, 1)}", ""))
-    turnover, half_life = number(m.turnover, 2, signed=False), number(m.half_life_hours, 0, signed=False)
-    rows.append(("turnover", f"{turnover} a bar, half-life {half_life} h", ""))
+    turnover = number(m.turnover, 2, signed=False)
+    half_life = f"{m.half_life_hours:.0f} h" if math.isfinite(m.half_life_hours) else "unknown"
+    rows.append(("turnover", f"{turnover} a bar, half-life {half_life}", ""))
     covered = f"{m.coverage:.0%}" if math.isfinite(m.coverage) else "--"
     rows.append(("coverage", f"{covered}, {m.stale_bars} bars stale", "warn" if m.stale_bars else ""))
     card = CardWriter(width, LABEL_CELLS)

@@ -92,8 +92,8 @@ class PipelineScreen(ModeScreen):
     PipelineScreen #tabs { display: none; }
     PipelineScreen LineTable { width: 1fr; }
     PipelineScreen #card { width: 1fr; min-width: 44; padding: 0 1; }
-    PipelineScreen.-wide #card { width: 46; }
-    PipelineScreen.-vast #card { width: 72; }
+    PipelineScreen.-wide #card { width: 46fr; min-width: 46; }
+    PipelineScreen.-vast #card { width: 60fr; }
     PipelineScreen.-narrow #tabs { display: block; }
     PipelineScreen.-narrow LineTable { display: none; border: none; }
     PipelineScreen.-narrow LineTable:focus { border: none; }

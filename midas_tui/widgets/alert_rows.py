@@ -18,7 +18,7 @@ ALERT_COLUMNS = (
     Column("type", "type", 18, 5, right=False),
     Column("feature", "feature", 18, right=False),
     Column("gate", "value / gate", 13, 1),
-    Column("message", "what", 18, right=False, grow=True, whole=32, cut_end=True),
+    Column("message", "what", 18, right=False, grow=True, whole=48, cut_end=True),
     Column("count", "bars", 5, 4),
     Column("state", "state", 8, 1, right=False),
 )

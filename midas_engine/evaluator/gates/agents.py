@@ -158,7 +158,7 @@ def _power_words(result: EvaluationResult, line_t: float) -> str:
     if result.extra.get("empty"):
         why = result.extra.get("nominal") or (result.warnings[-1] if result.warnings else "nothing to score")
         return f"refused: {why} (coverage {result.coverage:.1%})"
-    rank = f"rank IC {result.rank_ic.value:.4f} +- {result.rank_ic.se:.4f}"
+    rank = f"rank IC {result.rank_ic.value:.4f} ± {result.rank_ic.se:.4f}"
     return f"{rank}, t {result.score_t:.2f} against {line_t:.2f}, IR {result.ir.value:.2f}"
 
 

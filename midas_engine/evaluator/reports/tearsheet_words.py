@@ -19,7 +19,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
     )),
     ("Money", (
         ("net_bps", "net of costs", "bps a bar"), ("gross_bps", "before costs", "bps a bar"),
-        ("net_bps_per_trade", "net", "bps of what is traded"), ("turnover", "turnover", "of the book a bar"),
+        ("net_bps_per_trade", "net, of what is traded", "bps"), ("turnover", "turnover", "of the book a bar"),
         ("cost_bps", "cost", "bps one way"), ("break_even_ic", "IC that would pay the costs", ""),
         ("effective_ic", "IC after costs", ""),
     )),
@@ -34,7 +34,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
     )),
     ("Over what", (
         ("bars_scored", "bars scored", ""), ("symbols", "symbols", ""),
-        ("effective_breadth", "independent symbols", ""), ("coverage", "cells known", "of 1"),
+        ("effective_breadth", "independent symbols", ""), ("coverage", "cells known", "%"),
         ("horizon_bars", "bars ahead", ""), ("bars_per_year", "bars a year", ""),
         ("composite_score", "composite of the checks", "of 1"),
     )),
@@ -87,14 +87,65 @@ def _listed(names: list[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
-def groups(evaluation: Mapping[str, Any]) -> Iterator[tuple[str, list[tuple[str, str]]]]:
-    """A heading and its (name, value with interval and unit) rows; what belongs to no group comes last."""
+def groups(evaluation: Mapping[str, Any], *, deployed: bool = True) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """A heading and its (name, value with interval and unit) rows; what belongs to no group comes last.
+
+    Args:
+        evaluation: Of the verdict.
+        deployed: Whether there is a book beside which it could stand.
+    """
+    evaluation = _with_what_is_known(evaluation)
     named = {key for _, keys in GROUPS for key, _, _ in keys}
     other = tuple((key, key.replace("_", " "), "") for key in evaluation if key not in named)
     for heading, keys in (*GROUPS, ("Else", other)):
-        rows = [(name, f"{shown} {unit}".strip()) for key, name, unit in keys if (shown := _shown(evaluation.get(key)))]
+        told = [(name, _shown(evaluation.get(key)), unit) for key, name, unit in keys]
+        rows = [
+            (name, shown if shown == "unknown" else f"{shown} {unit}".strip()) for name, shown, unit in told if shown
+        ]
+        if heading == "Beside the book" and not deployed:
+            rows = [("nothing is deployed", "it would be the only member")]
         if rows:
             yield heading, rows
+
+
+def _with_what_is_known(evaluation: Mapping[str, Any]) -> dict[str, Any]:
+    """Net with its interval, shares in percent, and no half-life where the curve does not tell one."""
+    found = dict(evaluation)
+    net, error = found.get("net_bps"), ((found.get("extra") or {}).get("net") or {}).get("se")
+    if net is not None and error is not None:
+        found["net_bps"] = {"value": net, "low": net - Z90 * error, "high": net + Z90 * error}
+    if isinstance(found.get("coverage"), int | float):
+        found["coverage"] *= 100.0
+    if not found.get("half_life_known", True) and "half_life_hours" in found:
+        found["half_life_hours"] = {"value": None, "low": None, "high": None}
+    return found
+
+
+def reasons(text: str) -> Iterator[tuple[str, list[str]]]:
+    """An explanation in three lists: what it was refused by, what the figures say, what would help.
+
+    Args:
+        text: As `Explanation.text` writes it: gates are lines of `check: gate value, needs ...`.
+    """
+    lines = [line.strip() for line in text.splitlines()[1:]]
+    gates = [_in_words(line) for line in lines if ", needs " in line]
+    tips = [_capital(line.removeprefix("- ")) for line in lines if line.startswith("- ")]
+    facts = [_capital(line) for line in lines if ", needs " not in line and not line.startswith("- ")]
+    for heading, found in (("Refused by", gates), ("What the figures say", facts), ("What would help", tips)):
+        if found:
+            yield heading, found
+
+
+def _in_words(line: str) -> str:
+    """A missed gate with the words of the figures above instead of the names of settings."""
+    check, _, rest = line.partition(": ")
+    gate, _, more = rest.partition(" ")
+    named = {key: name for _, keys in GROUPS for key, name, _ in keys}
+    return f"{check.replace('_', ' ')}: {named.get(gate, gate.replace('_', ' '))} {more}"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _shown(value: Any) -> str:
@@ -109,4 +160,4 @@ def _shown(value: Any) -> str:
 def _text(value: float | None) -> str:
     if value is None:
         return "-"
-    return f"{value:,}" if isinstance(value, int) else f"{value:.3g}"
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.0f}" if abs(value) >= 1000.0 else f"{value:.3g}"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from midas_engine.html_page import BAD, GOOD, INK, SOFT, drawn
+from midas_engine.html_page import BAD, GOOD, INK, LINES, SOFT, dated, drawn
 from midas_engine.sentence import share_of_gate
 
 if TYPE_CHECKING:
@@ -57,9 +57,8 @@ def _evidence(axes: Axes, facts: DayFacts) -> None:
 
 
 def _ics(axes: Axes, facts: DayFacts) -> None:
-    from matplotlib import dates
-
     moments: list[Any] = []
+    axes.set_prop_cycle(color=LINES)
     for name, arrays in facts.history.items():
         line = np.asarray(arrays["ic_30d"], float)
         if np.isfinite(line).any():
@@ -71,10 +70,7 @@ def _ics(axes: Axes, facts: DayFacts) -> None:
         for plotted in axes.lines:
             plotted.set_marker("o")
     axes.set_ylabel("rank IC", fontsize=8)
-    untyped: Any = dates  # its classes have no types
-    days = untyped.AutoDateLocator(maxticks=8)
-    axes.xaxis.set_major_locator(days)
-    axes.xaxis.set_major_formatter(untyped.ConciseDateFormatter(days))
+    dated(axes)
     # beside the lines: inside it would lie upon some of them
     axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     axes.set_title("Rank IC of the last 30 days" + _first_of(facts), fontsize=10)
