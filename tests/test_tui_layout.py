@@ -180,7 +180,7 @@ async def test_the_gauges_stand_beside_their_gates_and_error_rates() -> None:
         text = screen_text(app)
         for part in (
             "+0.012±.021", "0.43", "105%", "57%", "42/18d", 'all 4 together: 46% of the way to "dead"', "calls at 9.1",
-            "with 1.0 false a", "proposes a kill", "kill proposed", "would notice a drop", "1.20x of 2.0 bps expected",
+            "1.0 false alarm", "proposes a kill", "kill proposed", "would notice a drop", "1.20x of 2.0 bps expected",
         ):  # fmt: skip
             assert part in text, part
 
