@@ -178,8 +178,13 @@ class WorkerLostError(EvaluationError):
 class WorkersGoneError(WorkerLostError):
     """Nobody can do any task: no scheduler, no worker that can begin. It says nothing of what was to be done.
 
-    Where workers cannot make what they work on, `__cause__` is the reason.
+    Attributes:
+        reason: Why workers cannot make what they work on, where that is one of ours.
     """
+
+    def __init__(self, message: str, *, hint: str = "", reason: MidasError | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.reason = reason
 
 
 class TimeLimitError(EvaluationError):

@@ -77,12 +77,8 @@ def test_a_task_that_no_worker_survives_is_named_and_the_rest_is_done(tmp_path: 
 
 def test_workers_that_cannot_begin_say_why() -> None:
     executor = ProcessExecutor(1, Workshop(work.broken_shop, ("glass",)))
-    with (
-        executor,
-        pytest.raises(WorkersGoneError, match="no worker can begin: ValueError: no workshop for glass") as told,
-    ):
+    with executor, pytest.raises(WorkersGoneError, match="no worker can begin: ValueError: no workshop for glass"):
         executor.submit(work.Shop.say, 1).result(60)
-    assert isinstance(told.value.__cause__, ValueError)
     executor = ProcessExecutor(1, Workshop(work.deadly_shop, ("glass",)), tries=2)
     with executor, pytest.raises(WorkersGoneError, match="2 workers in a row died before they could begin"):
         executor.submit(work.Shop.say, 1).result(60)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
+import sys
+import time
 from typing import TYPE_CHECKING
 
+import dask
 import distributed
 import psutil
 import pytest
 
 from midas_engine.campaign import base_digest
-from midas_engine.errors import SettingsError, TimeLimitError, WorkerLostError
+from midas_engine.errors import SettingsError, TimeLimitError, WorkersGoneError
 from midas_engine.executor import DaskExecutor, Scheduler, Task, Workshop, open_executor
 from midas_engine.settings import EvaluationSettings, ExecutorSettings, Settings
 from tests import helpers_executor as work
@@ -43,7 +48,7 @@ def test_a_cluster_of_this_machine_does_what_processes_do(tmp_path: Path) -> Non
             executor.start(Task(work.Shop.spin, name="the endless one", seconds=0.2)).result(60)
         stuck = executor.submit(work.Shop.spin)
         executor.close()
-        with pytest.raises(WorkerLostError, match="ended before"):
+        with pytest.raises(WorkersGoneError, match="ended before"):
             stuck.result(10)
     assert executor.processes == ()
     with pytest.raises(RuntimeError, match="shut down"):
@@ -99,3 +104,48 @@ def test_no_task_leaves_without_certificates() -> None:
         with pytest.raises(SettingsError, match=message):
             DaskExecutor(1, scheduler=scheduler)
     Scheduler("tcp://127.0.0.1:8786").check()
+
+
+def test_a_scheduler_without_workers_and_one_that_goes_away_are_said(tmp_path: Path) -> None:
+    """Else their tasks would wait for ever. Nothing is concluded of the tasks."""
+    where = tmp_path / "scheduler.json"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0",
+         "--no-dashboard", "--scheduler-file", str(where)], stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        while not where.exists() or not where.read_text().endswith("}"):
+            assert process.poll() is None
+            time.sleep(0.02)
+        there = Scheduler(json.loads(where.read_text())["address"])
+        with DaskExecutor(1, scheduler=there, patience=0.3) as nobody:
+            waits = nobody.submit(work.Shop.say, 1)
+            with pytest.raises(WorkersGoneError, match=r"the scheduler tcp://.* had no worker for 0\.3 s"):
+                waits.result(30)
+        executor = DaskExecutor(1, scheduler=there)
+        waits = executor.submit(work.Shop.say, 1)
+        process.kill()
+        with pytest.raises(WorkersGoneError, match=r"the scheduler tcp://.* went away"):
+            waits.result(30)
+        with pytest.raises(WorkersGoneError, match="went away"):
+            executor.submit(work.Shop.say, 2)
+        executor.close()
+    finally:
+        process.kill()
+        process.wait()
+    with dask.config.set({"distributed.comm.timeouts.connect": "0.3s"}):
+        executor = DaskExecutor(1, scheduler=there)
+        with pytest.raises(WorkersGoneError, match=r"the scheduler tcp://.* does not answer"):
+            executor.submit(work.Shop.say, 1)
+        executor.close()
+
+
+def test_a_worker_with_another_program_computes_nothing() -> None:
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, host="127.0.0.1", protocol="tcp://",
+        dashboard_address="127.0.0.1:0", silence_logs=50,
+    ) as cluster:  # fmt: skip
+        executor = DaskExecutor(1, Workshop(work.Shop, ("hello",)), scheduler=Scheduler(cluster.scheduler_address))
+        executor._workshop._program |= {"Midas": "0.0.1, source 00000000"}
+        with executor, pytest.raises(WorkersGoneError, match=r"has Midas .* and not 0\.0\.1, source 00000000: it may"):
+            executor.submit(work.Shop.say, 1).result(30)

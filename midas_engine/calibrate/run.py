@@ -11,7 +11,7 @@ from midas_engine.calibrate.features import FeatureOutcome
 from midas_engine.calibrate.figures import Calibration, summarise
 from midas_engine.calibrate.sessions import SessionOutcome
 from midas_engine.clock import WallClock
-from midas_engine.errors import EvaluationError, MidasError, WorkerLostError
+from midas_engine.errors import EvaluationError, WorkerLostError, WorkersGoneError
 from midas_engine.executor import Task, Workshop, open_executor
 from midas_engine.market.shared_panel import SharedPanel
 from midas_engine.market.sources import panel_size
@@ -64,8 +64,8 @@ def calibrate(
         with open_executor(settings, workshop, min(plan.workers, len(jobs))) as pool:
             outcomes = _collect(pool, jobs, clock, progress)
     except WorkerLostError as error:
-        if isinstance(error.__cause__, MidasError):  # why no worker can begin
-            raise error.__cause__ from None
+        if isinstance(error, WorkersGoneError) and error.reason is not None:  # why no worker can begin
+            raise error.reason from None
         raise EvaluationError(
             f"no worker of the calibration survived: {error.message}",
             hint="it may have run out of memory: try --workers 1, or fewer symbols, columns or bars; "

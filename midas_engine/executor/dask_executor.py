@@ -11,11 +11,12 @@ from concurrent.futures import CancelledError, Future, InvalidStateError
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from midas_engine.errors import SettingsError, WorkerLostError
-from midas_engine.executor.task import TRIES, Task, TaskExecutor, Workshop, worker_lost
+from midas_engine.clock import WallClock
+from midas_engine.errors import SettingsError, WorkersGoneError
+from midas_engine.executor.task import TRIES, Task, TaskExecutor, Workshop, ended, stillborn, worker_lost
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
@@ -69,6 +70,7 @@ class DaskExecutor(TaskExecutor):
         workshop: What each worker makes before its first task.
         memory_mb: Megabytes of its own data that each worker made here may have; 0: no limit.
         scheduler: The cluster that runs already; None makes one.
+        patience: Seconds that a cluster may be without any worker before its tasks are given up.
 
     Raises:
         SettingsError: The extra is not installed, or the scheduler may not be used so.
@@ -81,6 +83,7 @@ class DaskExecutor(TaskExecutor):
         *,
         memory_mb: int = 0,
         scheduler: Scheduler | None = None,
+        patience: float = 60.0,
     ) -> None:
         try:
             import distributed
@@ -103,6 +106,8 @@ class DaskExecutor(TaskExecutor):
         self._cluster: Any = None
         self._left: set[Future[Any]] = set()
         self._no_more = False
+        self._patience, self._over = patience, threading.Event()
+        self._lost: WorkersGoneError | None = None
 
     @property
     def processes(self) -> tuple[int, ...]:
@@ -116,11 +121,16 @@ class DaskExecutor(TaskExecutor):
         with self._lock:
             if self._no_more:
                 raise RuntimeError("this executor was shut down and takes no more tasks")
+            if self._lost is not None:
+                raise self._lost
             if self._client is None:
                 self._connect()
-            self._left.add(future)
             key = f"{self._token}-{next(self._numbers)}"
-            there = self._client.submit(self._do, self._token, task, key=key, pure=False)
+            try:
+                there = self._client.submit(self._do, self._token, task, key=key, pure=False)
+            except self._distributed.client.ClosedClientError as error:
+                raise self._went_away() from error
+            self._left.add(future)
         future.set_running_or_notify_cancel()
         there.add_done_callback(lambda done: self._settle(done, future, task))
         return future
@@ -131,7 +141,9 @@ class DaskExecutor(TaskExecutor):
             value = done.result()  # gathered anew where the worker that had it died
             give = future.set_result
         except (CancelledError, self._distributed.CancelledError):
-            value = WorkerLostError("the workers were ended before this task was done")
+            value = ended() if self._no_more else self._went_away()
+            if not self._no_more:
+                self._lost = value  # what is asked of it from now on would wait for ever
         except self._distributed.KilledWorker:
             value = worker_lost(task.title, TRIES)
         except BaseException as error:
@@ -152,6 +164,7 @@ class DaskExecutor(TaskExecutor):
                 "distributed.scheduler.worker-saturation": 1.0,  # what waits, waits where no death can touch it
                 "distributed.scheduler.http.routes": [],
                 "distributed.worker.http.routes": [],
+                "distributed.worker.profile.enabled": False,  # nobody looks at it, and it costs 5 % of a task
             }
             with dask.config.set(chosen):
                 self._cluster = distributed.LocalCluster(
@@ -179,10 +192,12 @@ class DaskExecutor(TaskExecutor):
             try:
                 self._client = distributed.Client(known.address, security=security, set_as_default=False)
             except (OSError, ValueError) as error:
-                raise WorkerLostError(
-                    f"the scheduler {known.address} does not answer: {error}", hint="see executor.scheduler"
+                raise WorkersGoneError(
+                    f"the scheduler {known.address} does not answer: {error}"[:500],
+                    hint="is it running, and is executor.scheduler its address?",
                 ) from error
         self._register()
+        threading.Thread(target=self._watch, args=(self._client,), name="midas-dask-watch", daemon=True).start()
 
     def _register(self) -> None:
         """Put the workshop on every worker; one that dies meanwhile comes back and is asked again."""
@@ -192,10 +207,41 @@ class DaskExecutor(TaskExecutor):
                 return
             except OSError as error:  # the line to a worker broke
                 if last:
-                    raise WorkerLostError(
-                        f"{TRIES} workers in a row died before they could begin",
-                        hint="they may have run out of memory: fewer workers, or a smaller panel",
-                    ) from error
+                    raise stillborn(TRIES) from error
+            except Exception as error:
+                raise WorkersGoneError(
+                    f"the workers cannot take what they are to do: {type(error).__name__}: {error}"[:500],
+                    hint="is the same Midas installed there?",
+                ) from error
+
+    def _watch(self, client: Any) -> None:
+        """Give the tasks up that nobody will ever do: a cluster without workers, a scheduler that is not there."""
+        clock = WallClock()
+        seen = clock.monotonic()
+        while not self._over.wait(min(1.0, self._patience)):
+            with contextlib.suppress(Exception):
+                if client.status == "running" and client.scheduler_info()["workers"]:
+                    seen = clock.monotonic()
+            with self._lock:
+                left = tuple(self._left)
+            if left and clock.monotonic() - seen > self._patience:
+                gone = self._went_away() if client.status != "running" else self._nobody()
+                self._lost = gone
+                _fail(left, gone)
+
+    def _went_away(self) -> WorkersGoneError:
+        return WorkersGoneError(
+            f"the scheduler {self._address} went away", hint="start it and its workers again; then start this again"
+        )
+
+    def _nobody(self) -> WorkersGoneError:
+        return WorkersGoneError(
+            f"the scheduler {self._address} had no worker for {self._patience:g} s", hint="start workers for it"
+        )
+
+    @property
+    def _address(self) -> str:
+        return "of this machine" if self._scheduler is None else self._scheduler.address
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """See `concurrent.futures.Executor.shutdown`."""
@@ -212,18 +258,23 @@ class DaskExecutor(TaskExecutor):
 
     def close(self) -> None:
         """See `TaskExecutor.close`."""
+        self._over.set()
         with self._lock:
             self._no_more = True
             client, self._client = self._client, None
             cluster, self._cluster = self._cluster, None
             left = tuple(self._left)
         if client is not None:
-            if cluster is None:
+            if cluster is None and client.status == "running":
                 with contextlib.suppress(Exception):
                     client.unregister_worker_plugin(self._token)
             client.close()
-        for future in left:
-            with contextlib.suppress(InvalidStateError):
-                future.set_exception(WorkerLostError("the workers were ended before this task was done"))
+        _fail(left, ended())
         if cluster is not None:
             cluster.close()
+
+
+def _fail(futures: Iterable[Future[Any]], error: Exception) -> None:
+    for future in futures:
+        with contextlib.suppress(InvalidStateError):
+            future.set_exception(error)

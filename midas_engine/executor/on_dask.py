@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from distributed import WorkerPlugin
 
-from midas_engine.errors import WorkerLostError
+from midas_engine.errors import WorkersGoneError
 from midas_engine.executor.inside import settle
 from midas_engine.executor.process_executor import FIRST_TASK_SECONDS
-from midas_engine.executor.task import NOTHING, Task, Workshop, took_too_long
+from midas_engine.executor.program import differs, program
+from midas_engine.executor.task import NOTHING, Task, Workshop, took_too_long, unfit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _LEAVING_SECONDS = 1.0
 _SHOPS: dict[str, _Shop] = {}
+_REFUSED: dict[str, str] = {}
 
 
 class _Shop:
@@ -34,7 +36,10 @@ class _Shop:
         """What tasks take."""
         with self._lock:
             if not self._open:
-                self._made = NOTHING if self._workshop is None else self._workshop.open()
+                try:
+                    self._made = NOTHING if self._workshop is None else self._workshop.open()
+                except Exception as error:
+                    raise unfit(error) from error
                 self._open = True
             return self._made
 
@@ -51,9 +56,14 @@ class DaskWorkshop(WorkerPlugin):
     def __init__(self, token: str, workshop: Workshop | None, memory_mb: int) -> None:
         self.name = self._token = token
         self._workshop, self._memory_mb = workshop, memory_mb
+        self._program = program()
 
     def setup(self, worker: Any) -> None:
         """Called by the cluster in every worker."""
+        if difference := differs(self._program):
+            # Said at its first task: what is raised here only the log of a worker that comes later would tell.
+            _REFUSED[self._token] = f"the worker {worker.address} has {difference}"
+            return
         if not _SHOPS:
             settle(self._memory_mb)
         _SHOPS[self._token] = _Shop(self._workshop)
@@ -61,6 +71,7 @@ class DaskWorkshop(WorkerPlugin):
     def teardown(self, worker: Any) -> None:
         """Called by the cluster when the workshop is not needed any more."""
         _SHOPS.pop(self._token, None)
+        _REFUSED.pop(self._token, None)
 
 
 def do_task(token: str, task: Task) -> Any:
@@ -71,7 +82,12 @@ def do_task(token: str, task: Task) -> Any:
     """
     shop = _SHOPS.get(token)
     if shop is None:
-        raise WorkerLostError("this worker has no workshop of that name", hint="the run it was of has ended")
+        if token in _REFUSED:
+            raise WorkersGoneError(
+                f"{_REFUSED[token]}: it may compute other figures",
+                hint="install the same there, or end that worker; nothing was computed on it",
+            )
+        raise WorkersGoneError("this worker has no workshop of that name", hint="the run it was of has ended")
     made = shop.made()
     extra, shop.warm = 0.0 if shop.warm else FIRST_TASK_SECONDS, True
     if math.isinf(task.seconds):

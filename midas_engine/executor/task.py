@@ -138,13 +138,12 @@ def ended() -> WorkersGoneError:
 
 def unfit(error: BaseException) -> WorkersGoneError:
     """What is said when a worker cannot make its workshop."""
-    told = error.message if isinstance(error, MidasError) else f"{type(error).__name__}: {error}"
-    hint = error.hint if isinstance(error, MidasError) else ""
-    if isinstance(error, MemoryError):
-        hint = "fewer workers, a smaller panel, or a larger executor.memory_mb"
-    gone = WorkersGoneError(f"no worker can begin: {told}"[:600], hint=hint)
-    gone.__cause__ = error
-    return gone
+    if isinstance(error, WorkersGoneError):
+        return error
+    if isinstance(error, MidasError):
+        return WorkersGoneError(f"no worker can begin: {error.message}", hint=error.hint, reason=error)
+    hint = "fewer workers, a smaller panel, or a larger executor.memory_mb" if isinstance(error, MemoryError) else ""
+    return WorkersGoneError(f"no worker can begin: {type(error).__name__}: {error}"[:600], hint=hint)
 
 
 def took_too_long(title: str, seconds: float) -> TimeLimitError:

@@ -231,8 +231,8 @@ class PanelAssessor:
             return found
         except WorkersGoneError as error:
             # Nothing was learned of the candidate: it is not refused, and nothing is charged for it.
-            if isinstance(error.__cause__, EvaluationError):
-                raise SessionError(error.__cause__.message, hint=error.__cause__.hint) from error
+            if isinstance(error.reason, EvaluationError):
+                raise SessionError(error.reason.message, hint=error.reason.hint) from error
             raise SessionInterruptedError(
                 f"nobody computes any more: {error.message}", hint=error.hint or "start it again: it goes on from here"
             ) from error
