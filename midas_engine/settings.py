@@ -29,10 +29,10 @@ from midas_engine.service_settings import ServiceSettings
 from midas_engine.setting_ranges import CHOICES, DURATIONS, RANGES
 from midas_engine.setting_types import converted
 from midas_engine.text import did_you_mean
-from midas_engine.trust import Request, check_consent, folder_of, requests
+from midas_engine.trust import Request, check_consent, folder_of, is_allowed, requests
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 __all__ = [
     "CostSettings",
@@ -224,6 +224,7 @@ def load_settings(
     file: Path | None = None,
     environ: Mapping[str, str] | None = None,
     flags: Mapping[str, Any] | None = None,
+    left_out: Callable[[list[Request]], None] | None = None,
 ) -> Settings:
     """Settings from defaults, then file, then environment, then flags.
 
@@ -232,6 +233,8 @@ def load_settings(
             what is harmless is taken without consent (see `trust`).
         environ: The environment; None reads the process's.
         flags: Dotted keys, e.g. `{"kb": "./kb", "model.provider": "openai"}`; None values are skipped.
+        left_out: For who uses the base and nothing else: told of what of `midas.toml` needs consent, which is then left
+            out. Without it that is refused.
 
     Raises:
         SettingsError: An unknown key, a wrong type or a value out of range, naming where it stood; or `midas.toml`
@@ -259,7 +262,15 @@ def load_settings(
         # What the environment or the command line sets too is not taken from the file.
         stated = {key for _, values in layers[1:] for key in values}
         own = {key: merged[key] for key in layers[0][1] if key not in stated}
-        check_consent(path, data, requests(own, _defaults(), folder_of(path)))
+        asked = requests(own, _defaults(), folder_of(path))
+        if left_out is not None and not is_allowed(path, data):
+            beside = [request for request in asked if request.key != "kb"]
+            asked = [request for request in asked if request.key == "kb"]
+            for request in beside:
+                del merged[request.key]
+            if beside and not asked:
+                left_out(beside)
+        check_consent(path, data, asked)
     return _apply(Settings(), merged)
 
 

@@ -156,6 +156,7 @@ SETTINGS: dict[str, Danger | None] = {
     "outbound.mlflow": Danger("sends what you search and find elsewhere", _never),
     "outbound.options": Danger("says which kills go where, and how", _never),
     "outbound.lease_seconds": Danger("changes how soon a far side stands still by itself", _never),
+    "outbound.again_seconds": Danger("changes how soon a far side that forgot a kill is told again", _never),
 }
 
 
@@ -223,6 +224,14 @@ def standing(path: Path, data: bytes) -> str:
     """How a file stands: "allowed", "changed" since it was allowed, or "new"."""
     known = None if _keeps_itself(path) else read_store().get(_name(path))
     return "new" if known is None else "allowed" if known == digest(data) else "changed"
+
+
+def is_allowed(path: Path, data: bytes) -> bool:
+    """Whether a file may set what needs consent; where consent cannot be read it may not."""
+    try:
+        return standing(path, data) == "allowed"
+    except SettingsError:
+        return False
 
 
 def allow(path: Path, data: bytes) -> None:

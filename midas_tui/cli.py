@@ -102,7 +102,8 @@ def _settings(args: argparse.Namespace) -> Settings:
         "terminal.ascii": True if args.ascii else None,
         "terminal.theme": args.theme,
     }
-    settings = load_settings(file=args.config, flags=flags)
+    # who attaches uses the service of a base, and nothing else of what a file that lies there may ask for
+    settings = load_settings(file=args.config, flags=flags, left_out=None if args.attach is None else lambda _: None)
     if settings.terminal.keys:
         from midas_tui.keymap import check_keys
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from midas_engine.plugins import Plugin
     from midas_engine.settings import Settings
+    from midas_engine.trust import Request
 
 
 @dataclass
@@ -28,6 +29,7 @@ class Shared:
     as_json: bool = False
     debug: bool = False
     secrets: list[str] = field(default_factory=list)
+    _base: Settings | None = None
 
     def settings(self, **flags: Any) -> Settings:
         """Defaults < settings file < environment < these options < `flags` (dots written as double underscores)."""
@@ -36,6 +38,31 @@ class Shared:
         dotted = {name.replace("__", "."): value for name, value in flags.items()}
         file = Path(self.config) if self.config is not None else None
         return load_settings(file=file, flags={"kb": self.kb, "data": self.data, **dotted})
+
+    def base_settings(self) -> Settings:
+        """Settings of a verb that uses the base and nothing else, to stop something: it waits for no consent.
+
+        What else `midas.toml` asks consent for is left out and said; and with `--kb` a file that cannot be read at all
+        stops no kill.
+        """
+        if self._base is None:
+            from midas_engine.errors import SettingsError
+            from midas_engine.settings import Settings, load_settings
+
+            file = Path(self.config) if self.config is not None else None
+            flags = {"kb": self.kb, "data": self.data}
+            try:
+                self._base = load_settings(file=file, flags=flags, left_out=self._tell_left_out)
+            except SettingsError as error:
+                if self.kb is None or file is not None:
+                    raise
+                self.note(f"note: {error.message}; nothing but --kb is taken")
+                self._base = Settings(kb=self.kb)
+        return self._base
+
+    def _tell_left_out(self, requests: list[Request]) -> None:
+        keys = ", ".join(request.key for request in requests)
+        self.note(f"note: midas.toml only lies in this folder: {keys} are left out (`midas trust`)")
 
     def show(self, document: Any, text: Callable[[], str]) -> None:
         """Print `document` as JSON, or `text()` for a person."""

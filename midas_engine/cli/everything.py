@@ -26,7 +26,7 @@ def kill_all(shared: Shared, name: str | None, reason: str, answer: str | None, 
         raise TransitionError("kill needs a reason", hint='say why, such as --reason "the venue is down"')
     # opening the base for writing may have to wait for another process
     if _confirmed(shared, "kill", name, answer, dry_run=dry_run):
-        with open_commands(shared.settings(), read_only=True) as commands:
+        with open_commands(shared.base_settings(), read_only=True) as commands:
             done = commands.kill_all(reason)
         shared.show(done, lambda: _said(done, "killed"))
 
@@ -39,7 +39,7 @@ def pause_all(shared: Shared, name: str | None, reason: str, answer: str | None,
         TransitionError: Nothing is live that is not paused.
     """
     if _confirmed(shared, "pause", name, answer, dry_run=dry_run):
-        with open_commands(shared.settings()) as commands:
+        with open_commands(shared.base_settings()) as commands:
             done = commands.pause_all(reason)
         shared.show(done, lambda: _said(done, "paused"))
         if done.failed:
@@ -49,7 +49,7 @@ def pause_all(shared: Shared, name: str | None, reason: str, answer: str | None,
 def _confirmed(shared: Shared, action: str, name: str | None, answer: str | None, *, dry_run: bool) -> bool:
     if name is not None:
         raise click.UsageError("give a name or --all, not both")
-    with open_commands(shared.settings(), read_only=True) as beside:
+    with open_commands(shared.base_settings(), read_only=True) as beside:
         live = beside.live()
     if dry_run:
         shared.show({"dry_run": True, "action": action, "features": live}, lambda: _would(action, live))

@@ -21,7 +21,7 @@ _alert = click.argument("alert")
 def _answer(shared: Shared, alert: str, ask: Callable[[Client], str]) -> None:
     from midas_engine.service.client import reach
 
-    client = reach(shared.settings().kb_path)
+    client = reach(shared.base_settings().kb_path)
     if client is None:
         raise MonitorError(
             "no service runs on this base: its alerts are where it is watched", hint="answer them in that terminal"

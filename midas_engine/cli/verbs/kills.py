@@ -22,7 +22,7 @@ def kills(shared: Shared) -> None:
     pending: on disk, not taken yet. delivered: taken, without a word that it was obeyed. acknowledged: obeyed. An order
     is sent until it is acknowledged, by whatever watches the base: midas monitor, or the terminal on a live feed.
     """
-    settings = shared.settings()
+    settings = shared.base_settings()
     refuse_other(settings)
     base = open_base(settings, read_only=True)
     state = base.kill_file.read()
@@ -41,7 +41,7 @@ def kills(shared: Shared) -> None:
             rows = [[k.feature, k.at[:19], k.actor, clean(k.reason)[:60]] for k in state.kills.values()]
             blocks.append(table(rows, ("feature", "at (UTC)", "by", "why")))
         if not sides:
-            blocks.append("\nNo far side is set: a kill leaves this machine only once outbound.kills names one")
+            blocks.append("\nNo far side is set here: a kill leaves this machine only once outbound.kills names one")
         for name, side in sides.items():
             blocks.append(f"\n{name} ({side['kind']}): {in_words(side)}")
             rows = [
@@ -69,7 +69,7 @@ def far_sides(settings: Settings) -> dict[str, dict[str, Any]]:
     for name in sorted({*kinds, *found}):
         box = Outbox(folder / f"{name}.log")
         box.load()
-        sides[name] = {**standing(box, kinds.get(name, "not set any more")), "orders": list(box.posted.values())}
+        sides[name] = {**standing(box, kinds.get(name, "not set here")), "orders": list(box.posted.values())}
     return sides
 
 

@@ -26,13 +26,16 @@ _dry_run = click.option("--dry-run", is_flag=True, help="Show what would change 
 _force = click.option("--force", is_flag=True, help="Go on whatever is against it; needs --reason.")
 
 
+STOPS = ("kill", "pause")
+"""What stops something waits for no consent to the rest of a settings file."""
 LEAVES = ("demote", "pause", "redeploy", "rollback")
 """Actions after which members of the book have other partners than before."""
 
 
 def _move(shared: Shared, action: str, name: str, dry_run: bool, reason: str, *, force: bool = False) -> None:
     """Carry an action out, or show what it would do. What goes live is looked at on today's data first."""
-    with open_commands(shared.settings()) as commands:
+    settings = shared.base_settings() if action in STOPS else shared.settings()
+    with open_commands(settings) as commands:
         preview = commands.preview(action, name)
         for figure in preview.figures:
             shared.note(_gate_line(figure))
@@ -164,14 +167,14 @@ def kill(shared: Shared, name: str | None, everything: bool, reason: str, answer
         _move(shared, "kill", name, dry_run, reason)
         return
     # opening the base for writing may have to wait for another process
-    with open_commands(shared.settings(), read_only=True) as beside:
+    with open_commands(shared.base_settings(), read_only=True) as beside:
         beside.check_kill(name, reason)  # refused before anything is asked
     typed = answer
     if typed is None:
         typed = ask(f"Killing {clean(name)} is final. Type its name to go on")
     if typed != name:
         raise NameRefusedError(f"{typed!r} is not {name!r}; nothing was killed", hint="type the feature's name exactly")
-    with open_commands(shared.settings(), read_only=True) as beside:
+    with open_commands(shared.base_settings(), read_only=True) as beside:
         done = beside.kill(name, reason)
         partners = beside.book_words()
     document = {"action": "kill", "feature": done.record, "waits": done.waits, "on_kill_pending": done.pending}
