@@ -8,16 +8,22 @@ import numpy as np
 import pytest
 
 from helpers_kb import record
+from helpers_tui_base import fill_base, write_market
 from midas_engine.clock import WallClock
 from midas_engine.dsl import FeatureEngine
+from midas_engine.events import RuntimeChanged
 from midas_engine.market import Panel, load_panel
 from midas_engine.models import FeatureState
+from midas_engine.monitor.figures.chart_history import FIGURES
+from midas_engine.runtime import Runtime
 from midas_engine.runtime import recording as recorded
-from midas_engine.runtime.timeline import timeline
+from midas_engine.runtime.timeline import moment, timeline
 from midas_engine.runtime.watchlist import book_of_records
-from midas_engine.settings import Settings
+from midas_engine.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from midas_engine.models import FeatureRecord
 
 FORMS = (
@@ -91,7 +97,7 @@ async def test_every_run_over_a_recording_shares_the_values(panel: Panel) -> Non
     assert stages[0].run_bar(0, shown=True) != []
 
 
-async def test_an_axis_reads_its_own_figures_alone(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_axis_and_a_moment_read_their_own_figures_alone(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings()
     prepared = recorded.prepare(panel.slice(-900, None), _records(6), settings, source="x", replay=False)
     stage = prepared.stage(settings, WallClock())
@@ -112,3 +118,31 @@ async def test_an_axis_reads_its_own_figures_alone(panel: Panel, monkeypatch: py
     assert whole.at == own.at == tuple(prepared.times[:199])
     column = engine.history("f01")["net_bps"]
     assert np.allclose(np.nansum(column), own.net_bps[-1])
+    read.clear()
+    now = {name: stage.fleet.metrics(name, stage.fleet.last_bar) for name in stage.fleet.names}
+    then = moment(engine, whole.at[150], now, (), ())["f01"]
+    assert then.score == engine.history("f01")["score"][150]
+    assert then.pnl_net_1d_bps == pytest.approx(
+        np.nansum(column[127:151] * engine.history("f01")["share"][127:151]), nan_ok=True
+    )
+    assert len(read) <= len(FIGURES) + 2  # not one a feature
+
+
+async def test_computing_says_how_far_it_is_and_never_after_it_is_done(tmp_path: Path) -> None:
+    fill_base(tmp_path / "kb")
+    settings = load_settings(
+        file=None, environ={}, flags={"kb": str(tmp_path / "kb"), "data": str(write_market(tmp_path, days=4))}
+    )
+    runtime = Runtime(settings)
+    heard: list[RuntimeChanged] = []
+    runtime.bus.tap(lambda event: heard.append(event) if isinstance(event, RuntimeChanged) else None)
+    await runtime.start()
+    try:
+        computing = [i for i, e in enumerate(heard) if e.detail == "computing features"]
+        shares = [heard[i].progress for i in computing[1:]]
+        assert shares == sorted(shares)
+        assert shares[-1] == 1.0
+        assert heard[-1].phase == "running"
+        assert computing == list(range(computing[0], computing[-1] + 1))
+    finally:
+        await runtime.stop()

@@ -33,7 +33,13 @@ SCAN_REST_SECONDS = 0.012
 
 
 def prepare(
-    panel: Panel, records: Sequence[FeatureRecord], settings: Settings, *, source: str, replay: bool
+    panel: Panel,
+    records: Sequence[FeatureRecord],
+    settings: Settings,
+    *,
+    source: str,
+    replay: bool,
+    progress: Callable[[float], None] = lambda _: None,
 ) -> Recording:
     """Choose what is shown and what is watched; compute the values. Heavy: call it in a thread.
 
@@ -44,7 +50,7 @@ def prepare(
     hours = SYNTHETIC_REPLAY_HOURS if source.startswith("synthetic") else REPLAY_HOURS
     shown = panel.T - min(panel.bars(hours), panel.T // 2) if replay else panel.T
     first = max(0, shown - panel.bars(WARM_HOURS))
-    book, problems = book_of_records(panel, records, settings.dsl, first)
+    book, problems = book_of_records(panel, records, settings.dsl, first, progress)
     if not book and replay:
         # Judged on bars that are not shown; on the warm-up too where there is little before it.
         before = first if first >= panel.bars(WARM_HOURS) else shown

@@ -12,7 +12,7 @@ import numpy as np
 
 from midas_engine.market.instants import all_utc, as_utc
 from midas_engine.models import Estimate, FeatureMetrics, Severity
-from midas_engine.monitor.figures.chart_history import REGIMES
+from midas_engine.monitor.figures.chart_history import FIGURES, REGIMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -140,8 +140,9 @@ def moment(
         marks: Kills among them say who was stopped by then.
         alerts: Those that ran then say who was healthy.
     """
-    history = engine.history_ring.ordered()
-    times = history["at"]
+    ring = engine.history_ring
+    places = ring.order()
+    times = ring.at[places]
     place = int(np.searchsorted(times, np.datetime64(at.replace(tzinfo=None), "ns"), side="right")) - 1
     if place < 0:
         return {}
@@ -149,21 +150,24 @@ def moment(
     day = max(1, round(DAY_SECONDS / engine.config.bar_seconds))
     stopped = {m.feature for m in marks if m.kind == "kill" and m.at <= closed}
     loud = _running(alerts, closed)
+    then = {key: ring.figure(key, places[place : place + 1])[0] for key in FIGURES}
+    last = places[max(0, place + 1 - day) : place + 1]
+    net = ring.figure("net_bps", last) * ring.figure("share", last)
+    earned = np.where(np.isfinite(net).any(axis=0), np.nansum(net, axis=0), np.nan)
+    regime = REGIMES[int(ring.regime[places[place]])]
     found: dict[str, FeatureMetrics] = {}
     for name, m in now.items():
         row = engine.row(name)
 
         def figure(key: str, row: int = row) -> float:
-            return float(history[key][place, row])
+            return float(then[key][row])
 
-        last = slice(max(0, place + 1 - day), place + 1)
-        net = history["net_bps"][last, row] * history["share"][last, row]
         blind = "warming" if not math.isfinite(figure("ic_5d")) else "uncalibrated"
         calm = "healthy" if m.expected_score is not None and math.isfinite(figure("log_s")) else blind
         found[name] = FeatureMetrics(
             feature=name,
             at=as_utc(times[place]),
-            regime=REGIMES[int(history["regime"][place])],
+            regime=regime,
             status="killed" if name in stopped else loud.get(name, calm),
             bars=place + 1,
             ic_5d=Estimate(figure("ic_5d")),
@@ -172,7 +176,7 @@ def moment(
             slippage_ratio=figure("slippage_ratio"),
             score=figure("score"),
             pnl_bps=figure("pnl_bps"),
-            pnl_net_1d_bps=float(np.nansum(net)) if np.isfinite(net).any() else math.nan,
+            pnl_net_1d_bps=float(earned[row]),
             expected_score=m.expected_score,
             decay_log_s=figure("log_s"),
             decay_threshold=m.decay_threshold,

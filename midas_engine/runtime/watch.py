@@ -106,8 +106,17 @@ class Watch:
         if watched.live is not None:
             await self._feed.rebook(records)
             return
+        loop, told = asyncio.get_running_loop(), 0
+
+        def tell(share: float) -> None:
+            """From the thread: a word each 5 %."""
+            nonlocal told
+            if int(20 * share) > told:
+                told = int(20 * share)
+                loop.call_soon_threadsafe(supervisor.change, "warming", "computing features", share)
+
         recording = await asyncio.to_thread(
-            prepare, panel, records, self._settings, source=watched.source, replay=watched.replaying
+            prepare, panel, records, self._settings, source=watched.source, replay=watched.replaying, progress=tell
         )
         watched.take_problems(recording.problems, RECORDING_HINT, supervisor.fault)
         if watched.replaying:

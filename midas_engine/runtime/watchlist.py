@@ -14,7 +14,7 @@ from midas_engine.evaluator.metrics.reference_score import measure_reference, st
 from midas_engine.models import FeatureState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from numpy.typing import NDArray
 
@@ -44,7 +44,7 @@ CLASSICS: dict[str, str] = {
 }
 BOOK_SIZE = 8
 LEAST_BOOK = 3
-CACHE_BYTES = 64 * 2**20
+CACHE_BYTES = 16 * 2**20
 # The least t, on the history before the replay, for a classic to be worth watching.
 LEAST_T = 1.64
 
@@ -67,12 +67,17 @@ class LiveFeature:
 
 
 def book_of_records(
-    panel: Panel, records: Iterable[FeatureRecord], limits: DslLimits, first: int = 0
+    panel: Panel,
+    records: Iterable[FeatureRecord],
+    limits: DslLimits,
+    first: int = 0,
+    progress: Callable[[float], None] = lambda _: None,
 ) -> tuple[list[LiveFeature], dict[str, str]]:
     """The deployed and shadow features with their values, and by name why some cannot be watched.
 
     Values are those of the bars from `first` on; of the bars before only what the features look back is gone through,
-    as live. So hundreds of features on a long history cost neither its time nor its memory.
+    as live. So hundreds of features on a long history cost neither its time nor its memory. `progress` is told which
+    share is done.
     """
     whole = FeatureEngine(panel, limits=limits)
     read: list[tuple[FeatureRecord, Expression]] = []
@@ -87,7 +92,8 @@ def book_of_records(
     engine = FeatureEngine(panel.slice(start, None), limits=limits, cache_bytes=CACHE_BYTES)
     block = np.empty((len(read), panel.T - first, panel.S))
     found: list[LiveFeature] = []
-    for record, expression in read:
+    for done, (record, expression) in enumerate(read, 1):
+        progress(done / len(read))
         try:
             computed = engine.values(expression)
         except MidasError as error:
