@@ -22,6 +22,10 @@ class Dialect:
         usage: Token counts of the last chunk; None counts nothing.
         newline: What ends its lines.
         thoughts: Pieces of `reasoning_content` before the reply.
+        reason: What it calls a reply that ended by itself.
+        whole: It streams nothing: the reply comes as one JSON object.
+        odd: Chunks before the reply that only this server sends, objects or texts.
+        parts: The reply's text comes in lists of parts.
         bodies: What it was asked.
     """
 
@@ -31,6 +35,10 @@ class Dialect:
     usage: dict[str, Any] | None = None
     newline: str = "\n"
     thoughts: tuple[str, ...] = ()
+    reason: str = "stop"
+    whole: bool = False
+    odd: tuple[Any, ...] = ()
+    parts: bool = False
     bodies: list[dict[str, Any]] = field(default_factory=list)
     port: int = 0
 
@@ -48,6 +56,10 @@ class Dialect:
             if unknown or (self.wanted and self.wanted not in body):
                 told = f"unknown parameter {unknown[0]}" if unknown else f"{self.wanted} is required"
                 self._send(writer, "400 Bad Request", "application/json", json.dumps({"error": {"message": told}}))
+            elif self.whole:
+                choice = {"index": 0, "message": {"role": "assistant", "content": self.reply}, "finish_reason": "stop"}
+                told = json.dumps(self.odd[0] if self.odd else {"choices": [choice], "usage": self.usage})
+                self._send(writer, "200 OK", "application/json; charset=utf-8", told)
             else:
                 self._send(writer, "200 OK", "text/event-stream", self.newline.join(self._events()))
             await writer.drain()
@@ -62,9 +74,12 @@ class Dialect:
         for thought in self.thoughts:
             yield from (chunk({"reasoning_content": thought}), "")
         yield from (": ping", "")
+        for odd in self.odd:
+            yield from (f"data: {json.dumps(odd)}", "")
         for start in range(0, len(self.reply), 7):
-            yield from (chunk({"content": self.reply[start : start + 7]}), "")
-        yield from (chunk({}, "stop", **({"usage": self.usage} if self.usage else {})), "", "data: [DONE]", "", "")
+            text = self.reply[start : start + 7]
+            yield from (chunk({"content": [{"type": "text", "text": text}] if self.parts else text}), "")
+        yield from (chunk({}, self.reason, **({"usage": self.usage} if self.usage else {})), "", "data: [DONE]", "", "")
 
     @staticmethod
     def _send(writer: asyncio.StreamWriter, status: str, kind: str, body: str) -> None:

@@ -77,6 +77,52 @@ async def test_what_a_dialect_does_not_know_is_named() -> None:
             await _ask(_settings(server.url))
 
 
+_CHUNK: dict[str, Any] = {"id": "1", "object": "chat.completion.chunk", "model": "m"}
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"whole": True},
+        {"whole": True, "usage": {"prompt_tokens": 900, "completion_tokens": 20}},
+        {"parts": True},
+        {"reason": "eos_token"},
+        {"reason": "STOP"},
+        {"odd": (_CHUNK | {"choices": None}, _CHUNK | {"choices": []}, _CHUNK)},
+        {"odd": (_CHUNK | {"choices": [{"index": 0, "delta": None, "finish_reason": None}]},)},
+        {"odd": (_CHUNK | {"choices": [{"index": 0, "delta": {"content": 7}}]},)},
+        {"usage": {"prompt_tokens": "many", "completion_tokens": None, "prompt_tokens_details": 3}},
+        {"usage": {"prompt_tokens": -5, "completion_tokens": True}},
+    ],
+)
+async def test_the_words_and_shapes_of_other_servers_are_understood(how: dict[str, Any]) -> None:
+    async with serving(Dialect(REPLY, **how)) as server:
+        reply, heard = await _ask(_settings(server.url))
+    assert reply.text == REPLY == heard
+    expected = (900, 20) if how.get("whole") and how.get("usage") else (len(ASK.prompt) // 4, len(REPLY) // 4)
+    assert (reply.tokens_in, reply.tokens_out) == expected
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ({"odd": ({"error": {"message": "overloaded", "type": "server_error"}},)}, "with an error: overloaded"),
+        ({"odd": ({"error": "overloaded"},)}, "with an error: overloaded"),
+        ({"whole": True, "odd": ({"error": {"message": "overloaded"}},)}, "answered with an error: overloaded"),
+        ({"whole": True, "odd": ({"error": "overloaded"},)}, "answered with an error: overloaded"),
+        ({"whole": True, "odd": (["what"],)}, "stopped before its end"),
+        ({"odd": (_CHUNK | {"choices": 7},)}, "in a form that is not its API's"),
+        ({"reason": "tool_calls"}, "it gave the reason 'tool_calls'"),
+        ({"reason": "MAX_TOKENS"}, "longer than max_tokens"),
+        ({"reason": "SAFETY"}, "would not answer"),
+    ],
+)
+async def test_a_reply_in_no_form_is_named_and_never_a_programs_own_error(how: dict[str, Any], said: str) -> None:
+    async with serving(Dialect(REPLY, **how)) as server:
+        with pytest.raises(ModelError, match=said):
+            await _ask(_settings(server.url))
+
+
 async def test_an_unknown_price_is_said_once(llmock: LLMock) -> None:
     llmock.reply("one").reply("two")
     model = client("openai", model="model-of-tomorrow")

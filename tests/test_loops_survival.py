@@ -42,6 +42,9 @@ FAULTS: dict[str, tuple[list[Any], bool, str]] = {
     "500 for a while": ([Fail(500, retry_after=0.01, times=4)], False, "failed with 500"),
     "529 for a while": ([Fail(529, retry_after=0.01, times=7)], False, "failed with 529"),
     "400": ([Fail(400, message="flagged")], True, "refused the request (400)"),
+    "401 once": ([Fail(401)], True, "refused the API key (401)"),
+    "403 of a gateway": ([Fail(403)], True, "refused the API key (403)"),
+    "404 once": ([Fail(404)], True, "does not know this model (404)"),
     "the connection breaks": ([StreamFault("disconnect", after_chunks=1)], False, "asking again in 5 s"),
     "the stream ends early": ([StreamFault("truncate", after_chunks=1)], False, "stopped before its end"),
     "empty": ([EMPTY], False, "asking once more"),
@@ -146,8 +149,8 @@ async def test_a_fault_in_mid_session_costs_at_most_its_step(
 @pytest.mark.parametrize(
     ("fault", "calls", "said"),
     [
-        (Fail(401, times=None), 1, "refused the API key"),
-        (Fail(404, times=None), 1, "does not know this model"),
+        (Fail(401, times=None), 3, "refused the API key"),
+        (Fail(404, times=None), 3, "does not know this model"),
         (Fail(429, retry_after=0.01, times=None), 27, "rate-limiting"),
         (Fail(500, retry_after=0.01, times=None), 27, "500"),
         (Reply(text="I cannot", finish_reason="content_filter", times=None), 3, "would not answer"),

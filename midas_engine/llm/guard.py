@@ -88,6 +88,11 @@ async def guarded(
         raise
     except sdk_error as error:
         raise _named(error, provider) from _told(error)
+    except (TypeError, AttributeError, LookupError) as error:
+        raise ModelOutageError(
+            f"{provider} answered in a form that is not its API's ({type(error).__name__})",
+            hint="nothing of it was used; is the address that of the API that was set?",
+        ) from _told(error)
     except (transport, ValueError) as error:
         raise ModelOutageError(
             f"the connection to {provider} broke in mid-reply ({type(error).__name__})",
@@ -143,9 +148,18 @@ def _named(error: Exception, provider: str) -> ModelError:
         )
     if isinstance(status, int):
         return ModelOutageError(f"{provider} failed with {status} after the retries", hint="try later")
+    if _broke_off(error):
+        return ModelOutageError(
+            f"{provider} broke its reply off with an error{_detail(error)}", hint="nothing of it was used; try again"
+        )
     return ModelOutageError(
         f"{provider} could not be reached ({kind})", hint="check the network; the local researcher needs none"
     )
+
+
+def _broke_off(error: Exception) -> bool:
+    """Whether an endpoint sent an error in place of the next piece of a stream, which has no status of its own."""
+    return getattr(error, "body", None) is not None
 
 
 def _redirect(error: Exception) -> str:
@@ -160,8 +174,8 @@ def _redirect(error: Exception) -> str:
 def _detail(error: Exception) -> str:
     """What the provider said, short, without a key."""
     body = getattr(error, "body", None)
-    inner = body.get("error", body) if isinstance(body, dict) else None
-    text = inner.get("message") if isinstance(inner, dict) else None
+    inner = body.get("error", body) if isinstance(body, dict) else body
+    text = inner.get("message") if isinstance(inner, dict) else inner
     if not isinstance(text, str) or not text.strip():
         return ""
     return ": " + redact(" ".join(text[:MAX_TOLD].split()))[:200]

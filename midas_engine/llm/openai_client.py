@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from midas_engine.llm.chat_chunks import CUTS, ENDS, chunks_of, counted, text_of
 from midas_engine.llm.streaming import Ended, StreamingClient
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ DEFAULT_MODEL = "gpt-5.4-mini"
 
 
 class OpenAIClient(StreamingClient):
-    """Streamed. A reply counts only when it ended with `stop`, or its response was completed."""
+    """Streamed. A reply counts only when it ended by itself (`stop`), or its response was completed."""
 
     package, sdk_error, sdk_client = "openai", "OpenAIError", "AsyncOpenAI"
     key_header, default_model = "authorization", DEFAULT_MODEL
@@ -43,19 +44,20 @@ class OpenAIClient(StreamingClient):
             model=self.model, messages=messages, stream=True, extra_body=foreign or None, **more
         )
         reason, usage = "", None
-        async for chunk in stream:
-            usage = chunk.usage or usage
-            for choice in chunk.choices[:1]:
-                if choice.delta.content:
-                    await said.add(choice.delta.content)
-                reason = choice.finish_reason or reason
-                if getattr(choice.delta, "refusal", None):
+        async for chunk in chunks_of(stream, self.provider):
+            usage = getattr(chunk, "usage", None) or usage
+            for choice in (getattr(chunk, "choices", None) or ())[:1]:
+                delta = getattr(choice, "delta", None) or getattr(choice, "message", None)
+                if text := text_of(getattr(delta, "content", None)):
+                    await said.add(text)
+                reason = str(getattr(choice, "finish_reason", None) or reason).lower()
+                if getattr(delta, "refusal", None):
                     reason = "refusal"
         # An endpoint that counts no tokens is charged four characters a token.
-        tokens_in = usage.prompt_tokens if usage is not None else len(request.prompt) // 4
-        tokens_out = usage.completion_tokens if usage is not None else len(said.text) // 4
-        kept = getattr(getattr(usage, "prompt_tokens_details", None), "cached_tokens", None) or 0
-        return Ended(reason, reason == "stop", reason == "length", tokens_in, tokens_out, kept)
+        tokens_in = counted(usage, "prompt_tokens", len(request.prompt) // 4)
+        tokens_out = counted(usage, "completion_tokens", len(said.text) // 4)
+        kept = counted(getattr(usage, "prompt_tokens_details", None), "cached_tokens", 0)
+        return Ended(reason, reason in ENDS, reason in CUTS, tokens_in, tokens_out, kept)
 
     async def _response(self, client: Any, request: ModelRequest, said: Said) -> Ended:
         options = self.asking.options
@@ -81,9 +83,9 @@ class OpenAIClient(StreamingClient):
                 reason = reason or (details.reason if details is not None and details.reason else ended)
             elif event.type == "error":
                 reason = reason or "failed"
-        tokens_in = usage.input_tokens if usage is not None else len(request.prompt) // 4
-        tokens_out = usage.output_tokens if usage is not None else len(said.text) // 4
-        kept = getattr(getattr(usage, "input_tokens_details", None), "cached_tokens", None) or 0
+        tokens_in = counted(usage, "input_tokens", len(request.prompt) // 4)
+        tokens_out = counted(usage, "output_tokens", len(said.text) // 4)
+        kept = counted(getattr(usage, "input_tokens_details", None), "cached_tokens", 0)
         return Ended(reason, reason == "completed", reason == "max_output_tokens", tokens_in, tokens_out, kept)
 
 

@@ -29,8 +29,9 @@ class Endurance:
     """Runs a session's steps within its wall time and counts those that failed.
 
     A step that fails is said, and the session goes on with the next one. It ends when going on is pointless: the key
-    or the model is refused, a budget is spent, memory is short, the base cannot be read, or `session_failures` steps
-    failed in a row.
+    or the model is refused before any step went well, a budget is spent, memory is short, the base cannot be read, or
+    `session_failures` steps failed in a row. A model that answered before and is refused now may be behind a gateway
+    that refused one prompt: that costs the step, as any other fault.
 
     Args:
         settings: `session_minutes` and `session_failures`.
@@ -42,6 +43,7 @@ class Endurance:
         self._settings, self._clock, self._say = settings, clock, say
         self._began = clock.monotonic()
         self._in_a_row = 0
+        self._went_well = False
         self.failed: list[str] = []
         self.over = False
 
@@ -82,9 +84,11 @@ class Endurance:
         try:
             async with scope:
                 found = await call()
-        except (BudgetError, ModelSetupError):
+        except BudgetError:
             raise
         except Exception as error:
+            if isinstance(error, ModelSetupError) and not self._went_well:
+                raise
             if scope.expired():
                 self.over = True
                 raise BudgetError(f"the session's wall time ended in mid-{what}") from error
@@ -92,7 +96,7 @@ class Endurance:
                 raise
             self._note(what, error, counts=not (optional and isinstance(error, ModelReplyError | ModelTruncatedError)))
             return None
-        self._in_a_row = 0
+        self._in_a_row, self._went_well = 0, True
         return found
 
     def _note(self, what: str, error: Exception, *, counts: bool) -> None:
