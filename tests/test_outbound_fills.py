@@ -92,6 +92,12 @@ def test_realised_and_expected_come_from_price_spread_and_size() -> None:
         ({"time": "noon"}, "cannot be read"),
         ({"time": "2025-06-01T00:00:00Z"}, "no bar of BTCUSDT had closed"),
         ({"symbol": "DOGEUSDT"}, "not on the market"),
+        ({"qty": 4001}, "10 times the largest of the last 48 bars"),
+        ({"qty": 1e30}, "no fill is that large"),
+        ({"qty": -1e9}, "no fill is that large"),
+        ({"feature": ["carry"]}, "is no name"),
+        ({"feature": 3}, "is no name"),
+        ({"price": None, "prize": 100.5}, r"without price \(keys that mean nothing here: prize\)"),
     ],
 )
 def test_what_cannot_be_right_is_refused(changes: dict[str, Any], wanted: str) -> None:

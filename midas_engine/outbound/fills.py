@@ -26,6 +26,9 @@ MOST_BPS = 1000.0
 _TIMES = "ISO 8601, or since 1970"
 _LATEST = 1e20  # nanoseconds of the year 5138
 _SPAN_BARS = 48
+MOST_OF_A_BAR = 10.0
+"""A fill of so many times the largest bar is in another unit: contracts, or money; another venue's may be larger."""
+MOST_NOTIONAL = 1e10
 _LEAST_BARS = 8
 _NAMES: dict[str, tuple[str, ...]] = {
     "id": ("id", "trade_id", "fill_id", "tradeId"),
@@ -85,7 +88,8 @@ def read_fill(record: Mapping[str, Any], now: datetime) -> tuple[Fill, list[str]
     strange = [str(key)[:40] for key in record if key not in known]
     missing = [name for name in ("at", "symbol", "side", "price", "quantity") if name not in found]
     if missing:
-        raise DataError(f"a fill without {', '.join(missing)}", hint=f"known: {', '.join(sorted(known))}")
+        beside = f" (keys that mean nothing here: {', '.join(strange[:5])})" if strange else ""
+        raise DataError(f"a fill without {', '.join(missing)}{beside}", hint=f"known: {', '.join(sorted(known))}")
     side = str(found["side"]).lower()
     if side not in _SIDES:
         raise DataError(f"side {side[:20]!r} is neither buy nor sell")
@@ -96,7 +100,9 @@ def read_fill(record: Mapping[str, Any], now: datetime) -> tuple[Fill, list[str]
         raise DataError(f"{price:g} times {quantity:g} is no value of a fill")
     text = json.dumps([str(v) for v in found.values()])
     own = str(found.get("id", "")) or hashlib.sha256(text.encode()).hexdigest()[:24]
-    feature = str(found.get("feature", ""))
+    feature = found.get("feature", "")
+    if not isinstance(feature, str):
+        raise DataError(f"feature {str(feature)[:30]!r} is no name", hint="a fill is of one feature, or of none")
     symbol = str(found["symbol"]).replace("/", "").partition(":")[0].upper()
     return Fill(own[:100], at, symbol, _SIDES[side], price, quantity, feature, slippage, expected), strange
 
@@ -177,9 +183,28 @@ def cost_of(fill: Fill, panel: Panel, costs: CostSettings) -> tuple[float, float
             f"{fill.price:g} for {fill.symbol} is {realised:+.0f} bps from the last close of {close[row]:g}",
             hint="another unit, another contract, or another time",
         )
+    _check_size(fill, panel, row, column)
     return realised, fill.expected_bps if math.isfinite(fill.expected_bps) else _expected(
         fill, panel, row, column, costs
     )
+
+
+def _check_size(fill: Fill, panel: Panel, row: int, column: int) -> None:
+    """Refuse a quantity in another unit: weighted by its value it would be all that is seen of a bar's fills."""
+    hint = "give the quantity in units of the coin"
+    value = fill.price * fill.quantity
+    if value > MOST_NOTIONAL:
+        raise DataError(f"{fill.quantity:g} of {fill.symbol} are worth {value:.3g}: no fill is that large", hint=hint)
+    if "volume" not in panel.columns:
+        return
+    volume = panel.values("volume")[max(0, row - _SPAN_BARS + 1) : row + 1, column]
+    most = float(np.nanmax(volume)) if np.isfinite(volume).any() else 0.0
+    if most > 0 and fill.quantity > MOST_OF_A_BAR * most:
+        times = fill.quantity / most
+        raise DataError(
+            f"{fill.quantity:g} of {fill.symbol} are {times:.3g} times the largest of the last {volume.size} bars",
+            hint=hint,
+        )
 
 
 def _expected(fill: Fill, panel: Panel, row: int, column: int, costs: CostSettings) -> float:

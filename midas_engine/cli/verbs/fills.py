@@ -55,6 +55,8 @@ def fills(shared: Shared, file: Path) -> None:
         "unknown_keys": dict(strange),
     }
     shared.show(document, lambda: _text(document))
+    if refused and not rows:
+        raise click.exceptions.Exit(1)  # there were fills, and not one of them could be read
 
 
 def _figures(found: list[tuple[float, float, float]]) -> dict[str, Any]:
