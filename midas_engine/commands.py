@@ -14,7 +14,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from midas_engine.errors import JournalError, KnowledgeBaseError, LockTimeoutError, MidasError, TransitionError
+from midas_engine.errors import KnowledgeBaseError, MidasError, TransitionError
 from midas_engine.kb.kill_file import Kill
 from midas_engine.kb.names import split_version
 from midas_engine.models import FeatureState
@@ -282,10 +282,10 @@ class Commands:
         return Done("kill", record, waits=waits, pending=pending)
 
     def _archive(self, name: str, reason: str) -> tuple[FeatureRecord | None, str]:
-        """Move what is latched to the archive; when another process keeps it from that, why."""
+        """Move what is latched to the archive; when another process, or the disk, keeps it from that, why."""
         try:
             record = self._promoter().kill(name, reason)
-        except (LockTimeoutError, JournalError) as error:
+        except MidasError as error:  # latched it is, whatever keeps its file where it lies
             return None, error.message
         return record, "" if record.state is FeatureState.ARCHIVED else "another process holds the base"
 
@@ -323,11 +323,7 @@ class Commands:
             latched()
         waits: dict[str, str] = {}
         for record in records:
-            try:
-                _, why = self._archive(record.name, reason)
-            except MidasError as error:  # latched it is, whatever keeps its file where it lies
-                why = error.message
-            if why:
+            if why := self._archive(record.name, reason)[1]:
                 waits[record.name] = why
         return AllDone("kill", tuple(sorted(r.name for r in records)), waits)
 

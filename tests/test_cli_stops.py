@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from midas_engine.kb import KnowledgeBase
+from midas_engine.kb import KnowledgeBase, transaction
 from midas_engine.models import FeatureRecord, FeatureState
 from midas_engine.promoter import FeaturePromoter
 from midas_engine.settings import load_settings
@@ -81,3 +82,24 @@ def test_a_base_elsewhere_is_never_taken_from_a_lying_file(folder: Path, tmp_pat
     found = load_settings(flags={"kb": "midas-kb"}, environ={}, left_out=lambda r: left.extend(q.key for q in r))
     assert (found.kb, found.data, found.outbound.kills) == ("midas-kb", "sample", {})
     assert left == ["data", "service.health", "outbound.kills"]
+
+
+@pytest.mark.parametrize("everything", [False, True])
+def test_a_kill_on_a_full_disk_is_a_kill(
+    folder: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch, everything: bool
+) -> None:
+    write = transaction.atomic_write
+
+    def full(path: Path, *args: Any, **more: Any) -> None:
+        if path.name == "pending.json":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(path, *args, **more)
+
+    monkeypatch.setattr(transaction, "atomic_write", full)
+    words = ["--all", "--yes", "kill all"] if everything else ["carry", "--yes", "carry"]
+    done = call_midas(capsys, "kill", *words, "--reason", "x")
+    assert (done.code, killed(folder)) == (0, set(NAMES) if everything else {"carry"}), done.err
+    assert "No space left on device" in done.out  # it is killed for whoever watches; its file moves later
+    assert "carry" in done.out
+    paused = call_midas(capsys, "pause", "trend", "--reason", "x")
+    assert paused.code == 6  # a pause is what its file says

@@ -270,7 +270,7 @@ FAULTS = {
         *(f"F{i}" for i in range(1, 24)),
         "E2",
         "E3",
-        *(f"L{i}" for i in range(1, 5)),
+        *(f"L{i}" for i in range(1, 7)),
         "JSON",
         "foreign text",
     },

@@ -94,6 +94,8 @@ def backup(base: Path, to: Path, clock: Clock) -> BackedUp:
         return BackedUp(to, count, to.stat().st_size)
     except sqlite3.Error as error:
         hint = "any command that writes, such as `midas kb check`, salvages what can be read of it"
+        if getattr(error, "sqlite_errorname", "") == "SQLITE_FULL":
+            hint = f"free some space where {base} lies: the journal is copied there first"
         raise KnowledgeBaseError(f"{to} was not written: {base / JOURNAL}: {error}", hint=hint) from error
     except OSError as error:
         raise KnowledgeBaseError(f"{to} was not written: {error}", hint="nothing is left of it") from error

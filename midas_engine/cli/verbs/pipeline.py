@@ -11,7 +11,7 @@ from midas_engine.cli.everything import kill_all, pause_all
 from midas_engine.cli.open_base import open_commands
 from midas_engine.cli.output import ask, clean, table
 from midas_engine.cli.verbs.status import marks
-from midas_engine.errors import NameRefusedError
+from midas_engine.errors import MidasError, NameRefusedError
 
 if TYPE_CHECKING:
     from midas_engine.commands import Done
@@ -176,11 +176,13 @@ def kill(shared: Shared, name: str | None, everything: bool, reason: str, answer
         raise NameRefusedError(f"{typed!r} is not {name!r}; nothing was killed", hint="type the feature's name exactly")
     with open_commands(shared.base_settings(), read_only=True) as beside:
         done = beside.kill(name, reason)
-        partners = beside.book_words()
-    document = {"action": "kill", "feature": done.record, "waits": done.waits, "on_kill_pending": done.pending}
-    shared.show(document, lambda: _killed(done))
-    for line in partners:
-        shared.note(f"  {clean(line)}")
+        document = {"action": "kill", "feature": done.record, "waits": done.waits, "on_kill_pending": done.pending}
+        shared.show(document, lambda: _killed(done))  # said before anything else is asked: it holds
+        try:
+            for line in beside.book_words():
+                shared.note(f"  {clean(line)}")
+        except MidasError as error:
+            shared.note(f"  what it leaves in the book is not known: {clean(error.message)}")
 
 
 def _killed(done: Done) -> str:
