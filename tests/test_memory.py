@@ -13,6 +13,7 @@ import pytest
 from midas_engine import events as ev
 from midas_engine.clock import ManualClock
 from midas_engine.dsl.expression import canonical
+from midas_engine.errors import KnowledgeBaseError
 from midas_engine.evaluator import TrialLedger
 from midas_engine.evaluator.trials.ledger import TrialKey
 from midas_engine.kb import KnowledgeBase
@@ -229,3 +230,30 @@ def test_the_verbs_search_count_and_revoke(base: Base, capsys: pytest.CaptureFix
     assert base.kb.learnings() == []
     (reason,) = (base.kb.path / "knowledge/learnings/revoked").glob("*.reason.txt")
     assert reason.read_text() == "revoked: other fees then\n"
+
+
+def test_what_cannot_be_revoked_or_looked_for_is_said_in_words(base: Base, capsys: pytest.CaptureFixture[str]) -> None:
+    lesson = base.lesson("Winners go on")
+    kb = ("--kb", str(base.kb.path))
+    assert "revoke needs a reason" in call_midas(capsys, "kb", "revoke", lesson.path, "--reason", " ", *kb).err
+    assert len(base.kb.learnings()) == 1
+    assert call_midas(capsys, "kb", "revoke", lesson.path, "--reason", "old", *kb).code == 0
+    for path, hint in (
+        (lesson.path, "it was revoked: knowledge/learnings/revoked/"),
+        ("knowledge/learnings/offline/none.md", "midas learnings lists them"),
+    ):
+        ran = call_midas(capsys, "kb", "revoke", path, "--reason", "again", *kb)
+        assert ran.code != 0
+        assert f"there is no learning '{path}'" in ran.err
+        assert hint in ran.err
+    assert "holds no word" in call_midas(capsys, "kb", "search", ' "', *kb).out
+    assert "Nothing here speaks of zebra" in call_midas(capsys, "kb", "search", "zebra", *kb).out
+
+
+def test_a_fault_under_the_lock_is_not_told_as_one_of_the_lock(base: Base) -> None:
+    with (
+        pytest.raises(KnowledgeBaseError, match="could not be changed: No space left on device") as caught,
+        base.kb.lock(),
+    ):
+        raise OSError(28, "No space left on device")
+    assert "free some space" in caught.value.hint

@@ -230,8 +230,16 @@ class LearningShelf:
         """Set a learning aside so that no prompt quotes it again, the reason beside it; returns where it is now."""
         if not path.startswith(FOLDER) or path.startswith(REVOKED):
             raise NameRefusedError(f"{path[:120]!r} is not a learning", hint=f"it lies under {FOLDER}/")
-        data = self._tree.read(path)
-        target = self._write_new(f"{REVOKED}/{path.rpartition('/')[2].removesuffix('.md')}", data)
+        name = path.rpartition("/")[2]
+        try:
+            data = self._tree.read(path)
+        except FileNotFoundError as error:
+            aside = any(entry.path.endswith(f"/{name}") for entry in self._tree.walk(REVOKED))
+            raise NameRefusedError(
+                f"there is no learning {path[:120]!r}",
+                hint=f"it was revoked: {REVOKED}/{name[:120]}" if aside else "midas learnings lists them",
+            ) from error
+        target = self._write_new(f"{REVOKED}/{name.removesuffix('.md')}", data)
         if reason:
             self._tree.write(f"{target.removesuffix('.md')}.reason.txt", (redact(_line(reason, 2_000)) + "\n").encode())
         self._tree.remove(path)

@@ -19,6 +19,7 @@ from midas_engine.errors import (
 from midas_engine.kb import learnings as shelf
 from midas_engine.kb import seeding
 from midas_engine.kb import thresholds as gates
+from midas_engine.kb.atomic import disk_error
 from midas_engine.kb.catalogue import Catalogue, DocumentInfo
 from midas_engine.kb.documents import feature_text
 from midas_engine.kb.features import FeatureShelf, feature_path
@@ -120,7 +121,7 @@ class KnowledgeBase:
             with self._lock.hold(timeout):
                 yield
         except OSError as error:
-            raise KnowledgeBaseError(f"{self.path} cannot be locked: {error.strerror or error}") from error
+            raise disk_error(error, f"{self.path} could not be changed") from error
 
     def _refuse_when_read_only(self) -> None:
         if not self.read_only:

@@ -69,8 +69,7 @@ def feature_entry(record: FeatureRecord) -> Entry:
 
 def search(entries: Iterable[Entry], text: str, n: int = 10) -> list[Found]:
     """The entries that match, best first; a query that names a family finds what belongs to it."""
-    words = [w for w in dict.fromkeys(_WORD.findall(text.lower())) if w not in _STOP][:MAX_WORDS]
-    words += [f for f in asked_families(text) if f not in words]
+    words = words_of(text)
     if not words:
         return []
     with closing(sqlite3.connect(":memory:")) as base:
@@ -82,6 +81,12 @@ def search(entries: Iterable[Entry], text: str, n: int = 10) -> list[Found]:
             (" OR ".join(f'"{word}"' for word in words), max(0, min(n, 1_000))),
         ).fetchall()
     return [Found(kind, where, title, " ".join(excerpt.split()), score) for kind, where, title, excerpt, score in rows]
+
+
+def words_of(text: str) -> list[str]:
+    """What a query looks for: its words but those that tell nothing apart, and the families they name."""
+    words = [w for w in dict.fromkeys(_WORD.findall(text.lower())) if w not in _STOP][:MAX_WORDS]
+    return words + [f for f in asked_families(text) if f not in words]
 
 
 def everything(

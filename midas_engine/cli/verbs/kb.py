@@ -7,6 +7,7 @@ import click
 from midas_engine.cli.context import LazyGroup, Shared, Verb, pass_shared
 from midas_engine.cli.open_base import open_base
 from midas_engine.cli.output import clean, paint, table
+from midas_engine.errors import NameRefusedError
 from midas_engine.text import number
 
 _COLOURS = {"error": "red", "warning": "yellow"}
@@ -85,7 +86,7 @@ def search(shared: Shared, text: str, count: int) -> None:
     A text that names a family of signals ("trend following") finds what belongs to it (momentum).
     """
     from midas_engine.memory.reading import read_trials
-    from midas_engine.memory.search import everything
+    from midas_engine.memory.search import everything, words_of
     from midas_engine.memory.search import search as find
 
     base = open_base(shared.settings(), read_only=True)
@@ -93,7 +94,11 @@ def search(shared: Shared, text: str, count: int) -> None:
 
     def told() -> str:
         lines = [f"{h.kind:<8}  {clean(h.where)[:200]}\n  {clean(h.title)}\n  {clean(h.excerpt)}" for h in found]
-        return "\n".join(lines) or f"Nothing here speaks of {clean(text)[:200]}."
+        if lines:
+            return "\n".join(lines)
+        if not words_of(text):
+            return "The text holds no word to look for: give one, a column, an operator or a family."
+        return f"Nothing here speaks of {clean(text)[:200]}."
 
     shared.show({"text": text, "found": found}, told)
 
@@ -142,6 +147,8 @@ def stats(shared: Shared, count: int) -> None:
 @pass_shared
 def revoke(shared: Shared, path: str, reason: str) -> None:
     """Set a learning aside, so that no later prompt quotes it."""
+    if not reason.strip():
+        raise NameRefusedError("revoke needs a reason", hint='say why, such as --reason "it was of wrong data"')
     base = open_base(shared.settings(), read_only=False)
     where = base.revoke_learning(path, reason=f"revoked: {reason}")
     shared.show({"path": path, "now": where, "reason": reason}, lambda: f"revoked: it lies in {clean(where)} now")
