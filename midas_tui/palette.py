@@ -35,6 +35,7 @@ class Roles:
 ROLE_NAMES = tuple(f.name for f in fields(Roles))
 FULL, INDEXED, BASIC = "truecolor", "256", "standard"
 
+# In 16 colours no other ground keeps every role readable: there the row under the cursor is bold, with a sign.
 # Contrast and colour-blind distances of the first row of each were measured.
 PALETTES: dict[str, dict[str, Roles]] = {
     "midas-dark": {
@@ -42,10 +43,10 @@ PALETTES: dict[str, dict[str, Roles]] = {
             "#10151c", "#161d26", "#1d2733", "#e6e6e6", "#56b4e9", "#f0e442", "#ff6b5a", "#cc79a7", "#8a93a0", "#3a4654"
         ),
         INDEXED: Roles(
-            "#121212", "#1c1c1c", "#303030", "#e4e4e4", "#5fafff", "#ffff5f", "#ff5f5f", "#d787af", "#949494", "#4e4e4e"
+            "#121212", "#1c1c1c", "#262626", "#e4e4e4", "#5fafff", "#ffff5f", "#ff5f5f", "#d787af", "#949494", "#4e4e4e"
         ),
         BASIC: Roles(
-            "#000000", "#000000", "#555555", "#ffffff", "#55ffff", "#ffff55", "#ff5555", "#ff55ff", "#aaaaaa", "#555555"
+            "#000000", "#000000", "#000000", "#ffffff", "#55ffff", "#ffff55", "#ff5555", "#ff55ff", "#aaaaaa", "#555555"
         ),
     },
     "midas-light": {
@@ -53,10 +54,10 @@ PALETTES: dict[str, dict[str, Roles]] = {
             "#fbfaf7", "#f1efe9", "#e6e3da", "#1b1f24", "#00598c", "#7a5c00", "#b3261e", "#8a2d62", "#5b636d", "#b9b5a9"
         ),
         INDEXED: Roles(
-            "#ffffff", "#eeeeee", "#dadada", "#1c1c1c", "#005f87", "#875f00", "#af0000", "#87005f", "#585858", "#b2b2b2"
+            "#ffffff", "#eeeeee", "#eeeeee", "#1c1c1c", "#005f87", "#875f00", "#af0000", "#87005f", "#585858", "#b2b2b2"
         ),
         BASIC: Roles(
-            "#ffffff", "#ffffff", "#aaaaaa", "#000000", "#0000aa", "#aa5500", "#aa0000", "#aa00aa", "#555555", "#aaaaaa"
+            "#ffffff", "#ffffff", "#ffffff", "#000000", "#0000aa", "#aa5500", "#aa0000", "#aa00aa", "#555555", "#aaaaaa"
         ),
     },
     "midas-contrast": {
@@ -67,7 +68,7 @@ PALETTES: dict[str, dict[str, Roles]] = {
             "#000000", "#000000", "#262626", "#ffffff", "#87d7ff", "#ffff5f", "#ff8787", "#ffafd7", "#c6c6c6", "#ffffff"
         ),
         BASIC: Roles(
-            "#000000", "#000000", "#555555", "#ffffff", "#55ffff", "#ffff55", "#ff5555", "#ff55ff", "#ffffff", "#ffffff"
+            "#000000", "#000000", "#000000", "#ffffff", "#55ffff", "#ffff55", "#ff5555", "#ff55ff", "#ffffff", "#ffffff"
         ),
     },
 }  # fmt: skip

@@ -135,7 +135,7 @@ def test_roles_keep_their_colours_and_can_be_read_on_every_terminal(name: str, d
         pairs = zip(shown[role], ColorTriplet(*bytes.fromhex(getattr(roles, role)[1:])), strict=True)
         assert all(abs(is_now - was) <= 10 for is_now, was in pairs), f"{role} becomes {shown[role].hex}"
     for role in ("text", "ok", "warn", "crit", "accent", "muted"):
-        for below in ("background", "surface"):
+        for below in ("background", "surface", "panel"):
             pair = sorted((luminance(shown[role].hex), luminance(shown[below].hex)))
             assert (pair[1] + 0.05) / (pair[0] + 0.05) >= 4.5, f"{role} on {below}"
     assert len({shown[role] for role in ("ok", "warn", "crit", "accent", "text")}) == 5
