@@ -37,7 +37,7 @@ async def test_members_and_the_whole_stand_on_the_screen(size: tuple[int, int]) 
     for word in (
         "funding_carry",
         "71.0%",
-        "+812.0 [+466.",
+        "+812 [+467",
         "called",
         "old_one: paused",
         "Sharpe, expected",

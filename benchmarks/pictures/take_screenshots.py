@@ -119,9 +119,14 @@ def take(size: str, keys: str, args: list[str], path: Path, seconds: float) -> N
     with Terminal(args, columns=columns, lines=lines) as terminal:
         terminal.until(lambda text: "feat" in text and not re.search("(?i)starting|warming", text), 60.0)
         for key in keys.encode().decode("unicode_escape"):
+            if key == "\r":
+                terminal.drain(3.0)  # a dialog takes no answer before it can be read
             terminal.send(key)
             terminal.drain(0.4)
         terminal.drain(seconds)
+        if "--replay" in args:  # at full speed a picture would be of half a frame
+            terminal.send(" ")
+            terminal.drain(2.0)
         draw(terminal.screen, path)
         terminal.send("q")
     print(f"{path}: {path.stat().st_size / 1000:,.0f} kB")

@@ -77,7 +77,7 @@ def summary_rows(book: BookFigures) -> list[tuple[str, str]]:
     days = f"{book.days_to_notice:.0f} days" if math.isfinite(book.days_to_notice) else UNKNOWN
     charged = "costs and funding" if book.funding_known else "costs; funding unknown"
     return [
-        ("Net, measured", _unless(span(book.net), f" bps of capital a year, after {charged}")),
+        ("Net, measured", _unless(span(book.net), f" bps a year, after {charged}")),
         ("Sharpe, measured", span(book.measured_sharpe, 2)),
         ("equal weights", f"net {span(book.equal)}, Sharpe {span(book.equal_sharpe, 2)}"),
         ("Sharpe, expected", _unless(span(book.forecast.sharpe, 2), ", shrunk for selection")),

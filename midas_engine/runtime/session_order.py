@@ -97,7 +97,7 @@ def form(
         OrderField("goal", "goal", "", "what to look for, in a sentence"),
         OrderField("provider", "provider", provider, "a model needs a key (midas keys)", tuple(providers)),
         OrderField("model", "model", model.model, "its name; empty: the provider's own"),
-        OrderField("effort", "effort", "", "or empty: the model's own", ("", *EFFORTS)),
+        OrderField("effort", "effort", "", "or empty: its own", ("", *EFFORTS)),
         OrderField("plans", "plans", str(SESSION_ITERATIONS), "plans at most"),
         OrderField("candidates", "per plan", str(SESSION_CANDIDATES), "expressions a plan, each refined once"),
         OrderField("usd", "money", f"{model.session_usd:g}", "US dollars at most"),

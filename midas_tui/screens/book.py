@@ -146,7 +146,7 @@ class BookScreen(ModeScreen):
             (name, {"name": (name, "muted"), "value": (value, "")}) for name, value in told
         ]
         if not book.empty:
-            span = f"{book.first} to {book.last} UTC, {book.bars:,} bars".replace("T", " ")
+            span = f"{book.first} to {book.last}".replace("T", " ") + f", {book.bars:,} bars"
             lines.append(("data", {"name": ("Measured on", "muted"), "value": (f"{book.data}, {span}", "")}))
             lines.append(("digest", {"name": ("Weights digest", "muted"), "value": (f"{book.digest[:16]}", "")}))
         if book.empty and not book.left_out:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from midas_tui.runtime_protocol import Document, Found, Link
     from midas_tui.theme import Glyphs
@@ -44,12 +44,23 @@ def found_rows(found: Sequence[Found]) -> Rows:
     ]
 
 
-def related_rows(names: Sequence[str], links: Sequence[Link], near: Sequence[str]) -> Rows:
-    """What a document names, what belongs to it and why, and what is like it; each key says what it leads to."""
+def related_rows(names: Sequence[str], links: Sequence[Link], near: Sequence[str], titles: Mapping[str, str]) -> Rows:
+    """What a document names, what belongs to it and why, and what is like it; each key says what it leads to.
+
+    Args:
+        names: Links in its text.
+        links: What belongs to it.
+        near: Paths of what is like it.
+        titles: Of the documents, by path: what a file is called begins with its date, and many of those are alike.
+    """
+
+    def titled(path: str) -> str:
+        return titles.get(path) or path.rpartition("/")[2]
+
     rows: Rows = [(f"[[{name}", {"title": (f"[[{name}]]", "accent")}) for name in names]
     for link in links:
-        shown = link.target.rpartition("/")[2] if link.kind == "document" else f"{link.kind} {link.target}"
+        shown = titled(link.target) if link.kind == "document" else f"{link.kind} {link.target}"
         rows.append((f"{link.kind}:{link.target}", {"title": (f"{shown}: {link.why}", "")}))
     there = {link.target for link in links}
-    rows += [(f"document:{p}", {"title": (p.rpartition("/")[2], "muted")}) for p in near if p not in there]
+    rows += [(f"document:{p}", {"title": (titled(p), "muted")}) for p in near if p not in there]
     return rows

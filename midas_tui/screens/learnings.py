@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 TREE_COLUMNS = (Column("sign", "", 1), Column("title", "document", 20, right=False, grow=True, cut_end=True))
 TOC_COLUMNS = (Column("title", "contents", 18, right=False, grow=True, cut_end=True),)
 # Cells of a document's pane that are not given to the lists, of a list at least and at most, and of its frame and bar.
-READ_CELLS, LEAST_LIST, MOST_LIST, FRAME = 78, 28, 60, 3
+READ_CELLS, LEAST_LIST, MOST_LIST, FRAME = 76, {"#tree": 28, "#side": 34}, 60, 3
 
 
 class LearningsScreen(ModeScreen):
@@ -107,11 +107,12 @@ class LearningsScreen(ModeScreen):
         """On a wide screen the lists take what their rows ask for, as far as the document keeps a line to read."""
         lists = (("#tree", ("#tree",)), ("#side", ("#toc", "#related")))
         asked = {of: max(self.query_one(t, LineTable).needs(0) for t in tables) + FRAME for of, tables in lists}
-        free = self.size.width - READ_CELLS - LEAST_LIST * len(asked)
+        free = self.size.width - READ_CELLS - sum(LEAST_LIST.values())
         rooms: dict[str, int] = {}
         for of, need in asked.items():  # the tree first: what is contained and related is for later
-            more = max(0, min(need - LEAST_LIST, free, MOST_LIST - LEAST_LIST))
-            rooms[of], free = LEAST_LIST + more, free - more
+            more = max(0, min(need, MOST_LIST) - LEAST_LIST[of])
+            rooms[of] = LEAST_LIST[of] + min(more, max(0, free))
+            free -= more
         rooms["#document"] = self.size.width - sum(rooms.values())
         for of, room in rooms.items():  # shares, so that one alone takes the whole screen
             self.query_one(of).styles.width = f"{room}fr" if self.has_class("-wide") else None
@@ -190,7 +191,9 @@ class LearningsScreen(ModeScreen):
             except MidasError:
                 pass  # the document is shown; what belongs to it is not worth a message
         if path == self._shown:
-            self.query_one("#related", LineTable).set_rows(related_rows(names, links, near))
+            self.query_one("#related", LineTable).set_rows(
+                related_rows(names, links, near, {d.path: d.title for d in self._documents})
+            )
             self._share()
 
     def on_line_table_highlighted(self, event: LineTable.Highlighted) -> None:

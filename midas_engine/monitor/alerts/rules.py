@@ -306,7 +306,7 @@ DETECTOR = Rule(
     "ln S",
     lambda c, t: np.zeros(0, np.int8),
     lambda t, level: float("nan"),
-    "the sequential test says the feature decayed: ln S reached {threshold:.2f}",
+    "the sequential test calls its death: the evidence reached {threshold:.2f}",
     enter_bars=1,
     short="the sequential test calls them decayed",
 )
