@@ -97,7 +97,7 @@ def _figures(row: TrialRow, glyphs: Glyphs) -> Parts:
         sign, role = (glyphs.mark, "$ok") if agent.passed else (glyphs.killed, "$crit")
         parts += [
             (f"{sign} ", role),
-            f"{agent.agent:<19}{agent.score:4.2f}  ",
+            f"{agent.agent.replace('_', ' '):<19}{agent.score:4.2f}  ",
             (f"{clean(agent.summary, newlines=False)}\n", "$muted"),
         ]
     return parts + [(f"- {clean(tip, newlines=False)}\n", "$accent") for tip in scored.suggestions]
