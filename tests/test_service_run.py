@@ -77,6 +77,10 @@ def test_check_says_what_it_would_do_and_does_nothing(desk: Path, tmp_path: Path
     for part in ("'momentum' at '0 3 * * *' (UTC), next 20", "http://127.0.0.1:0/health", "outputs    none"):
         assert part in done.out
     assert not (tmp_path / "kb").exists()
+    settings.rename(tmp_path / "named.toml")
+    gone = run_midas("run", "--check", "--data", "follow:none.parquet@grace=1m", "--kb", "kb", cwd=tmp_path)
+    assert (gone.code, "it cannot begin now: there is no data at none.parquet" in gone.out) == (1, True), gone.err
+    (tmp_path / "named.toml").rename(settings)
     lying = run_midas("run", "--check", cwd=tmp_path, env={"XDG_CONFIG_HOME": str(tmp_path / "elsewhere")})
     assert lying.code == 2
     assert "needs your consent" in lying.err

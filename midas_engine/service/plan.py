@@ -6,12 +6,13 @@ import dataclasses
 import os
 import socket
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from midas_engine.errors import FeedError, SettingsError
 from midas_engine.loopback.address import Address, read_address
-from midas_engine.market.feeds.open import FORMS, as_feed, is_live, open_source
+from midas_engine.market.feeds.open import FORMS, as_feed, is_live, open_source, split_grace
 from midas_engine.service.metrics import check_extra
 from midas_engine.service.place import Place
 from midas_engine.service.schedule import Schedule
@@ -121,6 +122,9 @@ def hindrance(plan: Plan) -> str:
     holder = holder_of(plan.place.base)
     if holder:
         return f"{plan.settings.kb} is held by {holder}"
+    kind, _, rest = split_grace(plan.settings.data)[0].partition(":")
+    if kind == "follow" and not rest.startswith("store:") and not Path(rest).expanduser().exists():
+        return f"there is no data at {rest}"
     base = plan.place.base.absolute()
     there = next(folder for folder in (base, *base.parents) if folder.exists())
     if not plan.settings.read_only and not os.access(there, os.W_OK):
