@@ -223,7 +223,7 @@ class MidasApp(App[int]):
             return
         from midas_tui.plugin_modes import take_plugins  # after the first paint: it is slow
 
-        await take_plugins(self)
+        await take_plugins(self, partial(self.shell.messages.say, bad=True))
         await self.shell.link.reload_pipeline()
         self.shell.bridge.pump()
         self.shell.bridge.take_whole()

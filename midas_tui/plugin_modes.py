@@ -16,20 +16,19 @@ if TYPE_CHECKING:
     from textual.app import App
 
     from midas_engine.plugins import Plugin
-    from midas_tui.app import MidasApp
 
 KEYS = "789"
 """Number keys that Midas itself leaves free."""
 
 
-async def take_plugins(app: MidasApp) -> None:
+async def take_plugins(app: App[Any], complain: Callable[[str], object]) -> None:
     """Modes of plug-ins, and a word about every plug-in that cannot be used."""
     if await asyncio.to_thread(plugins.listed):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", PluginWarning)  # said below, in the terminal's own way
             add_plugin_modes(app, MODE_KEYS)
         for problem in plugins.problems():
-            app.shell.messages.say(f"plug-in {problem} cannot be used", bad=True)
+            complain(f"plug-in {problem} cannot be used")
 
 
 def add_plugin_modes(app: App[Any], known: tuple[str, ...]) -> list[str]:

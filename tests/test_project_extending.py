@@ -64,10 +64,10 @@ LAYOUT = """
            lambda e: [Rows(BARS, e.frame.assign(close=e.frame["close"] / 10))]),"""
 SCREEN = """
 
-def _notes() -> Screen[Any]:
+def _notes() -> type[ModeScreen]:
     from midas_tui.screens.notes import NotesScreen
 
-    return NotesScreen()
+    return NotesScreen
 """
 RESEARCHER = """
         Provider("listed", researcher="midas_engine.proposer.listed:Listed"),"""

@@ -42,15 +42,25 @@ async def chunks_of(stream: Any, provider: str) -> AsyncIterator[Any]:
         body += piece
         if len(body) > _MOST_BYTES:
             raise ModelOutageError(f"the reply of {provider} has more than {_MOST_BYTES:,} bytes", hint="none was used")
+    if body.lstrip().startswith((b"data:", b"event:", b":")):  # a stream by another name
+        for line in body.decode("utf-8", "replace").splitlines():
+            if (data := line.removeprefix("data:").strip()) and line.startswith("data:") and data != "[DONE]":
+                yield _one(data, provider)
+        return
+    yield _one(bytes(body), provider)
+
+
+def _one(text: str | bytes, provider: str) -> _Plain:
+    """One object of a reply."""
     try:
-        whole = json.loads(bytes(body), object_hook=_Plain)
+        whole: _Plain = json.loads(text, object_hook=_Plain)
     except (ValueError, RecursionError) as error:
         raise ModelOutageError(f"the reply of {provider} is no JSON", hint="nothing of it was used") from error
     if fault := getattr(whole, "error", None):
         told = fault if isinstance(fault, str) else getattr(fault, "message", "")
         words = f": {redact(' '.join(str(told)[:2_000].split()))[:200]}" if told else ""
         raise ModelOutageError(f"{provider} answered with an error{words}", hint="nothing of it was used; try again")
-    yield whole
+    return whole
 
 
 def text_of(content: Any) -> str:
