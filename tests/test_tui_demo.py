@@ -6,9 +6,11 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from helpers_kb import record
-from helpers_tui import SteppedClock, press, readable, screen_text, scripted, until
+from helpers_tui import NOW, SteppedClock, alert, press, readable, screen_text, scripted, until
 from midas_engine import events as ev
 from midas_engine.demo.played import PlayedRuntime
+from midas_engine.demo.world import build_world
+from midas_engine.models import Severity
 from midas_engine.settings import load_settings
 from midas_tui.app import DEMO_WANTED, MidasApp
 from midas_tui.cli import parser
@@ -21,6 +23,7 @@ from midas_tui.widgets.tour_card import TourCard
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import pytest
     from textual.pilot import Pilot
 
 # Measuring, catching up and living take seconds each on a busy machine.
@@ -114,3 +117,21 @@ async def test_a_newcomer_is_asked_and_may_choose_the_case() -> None:
         await until(pilot, lambda: app.return_value is not None)
         assert app.return_value == DEMO_WANTED
     assert parser().parse_args(["--demo"]).demo
+
+
+async def test_time_stops_once_for_each_feature_that_is_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime = PlayedRuntime(load_settings(file=None, environ={}, flags={}), tmp_path, bars=2000, symbols=10)
+    runtime.watch.world = build_world(1, 2.0, bars=200, symbols=4)
+    called = {name: ev.AlertRaised(at=NOW, alert=alert(name, "detector", severity=Severity.CRITICAL)) for name in "ab"}
+    calls = iter([[], [called["a"]], [called["a"]], [called["b"]]])  # a kill that has not reached the watch yet
+
+    def passed(count: int) -> list[ev.AlertRaised]:
+        runtime.watch.position += 1
+        return next(calls)
+
+    monkeypatch.setattr(runtime.watch, "pass_bars", passed)
+    monkeypatch.setattr(runtime.watch, "stand", lambda: None)
+    await runtime._play()
+    assert set(runtime.called) == {"a"}
+    await runtime._play()
+    assert set(runtime.called) == {"a", "b"}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from midas_engine.clock import ManualClock
 from midas_engine.demo.world import SYMBOLS, YEAR_BARS, World, build_world, likeness
-from midas_engine.events import AlertRaised
+from midas_engine.events import AlertRaised, BarProcessed, FeatureTicked
 from midas_engine.market.instants import as_utc
 from midas_engine.models import Severity
 from midas_engine.runtime.pipeline import Pipeline
@@ -67,7 +67,8 @@ class PlayedWatch(Watch):
             stage.alerts.take_answers(watched.stage.alerts.alerts())  # what was answered stays answered
         watched.stage = stage
         for event in stage.run_bar(self.position - recording.first - 1, shown=True):
-            self._supervisor.bus.publish(event)
+            if isinstance(event, FeatureTicked | BarProcessed):  # what was called and explained was told when it was
+                self._supervisor.bus.publish(event)
         self.stand()
 
     def _recording(self, world: World, records: list[FeatureRecord]) -> Recording:
@@ -84,6 +85,11 @@ class PlayedWatch(Watch):
         if world is not None:
             watched.clock = ManualClock(world.opens(self.position - 1) + timedelta(seconds=world.panel.bar_seconds))
             watched.panel = world.panel.slice(None, self.position)
+
+    async def next_bars(self, count: int) -> list[AlertRaised]:
+        """As `pass_bars`, once what is watched is not being built: the old watch must call nothing meanwhile."""
+        async with self._turn:
+            return self.pass_bars(count)
 
     def pass_bars(self, count: int) -> list[AlertRaised]:
         """Let bars happen; those calls of the sequential test that came with them, which stop the clock."""
@@ -152,6 +158,7 @@ class PlayedRuntime(Runtime):
         self.sessions = PlayedSessions(own, self.base, self.watched, self.supervisor)
         self.called: dict[str, int] = {}
         self.bars_a_step = BARS_A_STEP
+        self._waited: set[str] = set()
         self._player: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -196,10 +203,13 @@ class PlayedRuntime(Runtime):
 
     async def _play(self) -> None:
         while not self.over:
-            calls = self.watch.pass_bars(self.bars_a_step)
+            calls = await self.watch.next_bars(self.bars_a_step)
             for call in calls:
                 self.called.setdefault(call.alert.feature, self.watch.position - 1)
-            if any(c.alert.severity is Severity.CRITICAL for c in calls):
+            # Until a kill has reached the watch, it may call what is killed once more: that is nothing to wait for.
+            new = {c.alert.feature for c in calls if c.alert.severity is Severity.CRITICAL} - self._waited
+            self._waited |= new
+            if new:
                 break
             await self.supervisor.clock.sleep(STEP_SECONDS)
         self.watch.stand()
