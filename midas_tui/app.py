@@ -12,6 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 
 from midas_engine.clock import WallClock
+from midas_tui.driver import own_driver
 from midas_tui.faults import describe
 from midas_tui.kept import Kept
 from midas_tui.keys import key_text
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from textual import events
     from textual.app import SystemCommand
     from textual.await_complete import AwaitComplete
+    from textual.driver import Driver
     from textual.filter import LineFilter
     from textual.screen import Screen
     from textual.theme import Theme
@@ -153,6 +155,10 @@ class MidasApp(App[int]):
     def gate(self) -> InputGate:
         """Which keys and clicks may act."""
         return self.shell.gate
+
+    def get_driver_class(self) -> type[Driver]:
+        """In a terminal one that ends in order when the terminal goes away."""
+        return own_driver(super().get_driver_class())
 
     # -- life ------------------------------------------------------------------------------------
 

@@ -8,12 +8,15 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from helpers_patience import PATIENCE_SECONDS
 from helpers_pty import Terminal
 from helpers_tui import ScriptedRuntime
+from midas_engine.service.standing import holder_of
 from midas_engine.settings import load_settings
 from midas_tui.app import MidasApp
 
@@ -109,6 +112,26 @@ def test_signals_restore_the_terminal(base: Path, name: str, code: int) -> None:
         os.kill(terminal.pid, getattr(signal, name))
         assert terminal.wait() == code
         assert LEFT_ALTERNATE in terminal.raw
+
+
+@pytest.mark.parametrize("hung_up", [True, False], ids=["told", "told-nothing"])
+def test_a_closed_window_ends_the_program_and_lets_go_of_the_base(base: Path, hung_up: bool) -> None:
+    ignoring = "import signal, sys; from midas_tui.cli import main; real = signal.signal\n"
+    ignoring += "signal.signal = lambda n, h: real(n, signal.SIG_IGN if n == signal.SIGHUP else h)\nsys.exit(main())"
+    program = ("-m", "midas_tui") if hung_up else ("-c", ignoring)
+    with Terminal(["--kb", str(base), "--data", "sample-1m"], program=program) as terminal:
+        terminal.until("nothing is live")
+        os.close(terminal.file)
+        terminal.file = os.open(os.devnull, os.O_RDONLY)
+        end = time.monotonic() + PATIENCE_SECONDS
+        ended, status = 0, 0
+        while not ended and time.monotonic() < end:
+            ended, status = os.waitpid(terminal.pid, os.WNOHANG)
+            time.sleep(0.05)
+        assert ended, "it goes on without a terminal"
+        terminal.status = status
+    assert os.waitstatus_to_exitcode(status) == 129
+    assert not holder_of(base)
 
 
 def test_a_resize_storm_ctrl_c_and_quit(base: Path) -> None:
