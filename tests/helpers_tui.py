@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from midas_engine.runtime import Runtime
 
 READING_SECONDS = 60.0
+SETTLE_SECONDS = 2.0
 
 
 class SteppedClock(WallClock):
@@ -120,9 +121,32 @@ async def until(
 
 
 async def press(pilot: Pilot[Any], *keys: str) -> None:
-    """Press keys one after another, as a user does."""
+    """Press keys one after another, as a user does, and look when the screen has answered."""
     await pilot.press(*keys)
+    await settle(pilot)
+
+
+async def settle(pilot: Pilot[Any]) -> None:
+    """Wait until nothing is left to do: no message, no callback, nothing to lay out or to draw.
+
+    `Pilot.pause` takes a process that uses no processor for an idle one. Beside other work it also uses none while it
+    waits for its turn, and a picture was taken before the last scrolling. A program that never rests is looked at
+    after a while all the same.
+    """
+    app: Any = pilot.app
+    clock = asyncio.get_running_loop().time
+    end, rests = clock() + SETTLE_SECONDS, 0
     await pilot.pause()
+    while rests < 2 and clock() < end:
+        rests = 0 if _at_work(app) else rests + 1
+        await asyncio.sleep(0.002)
+
+
+def _at_work(app: Any) -> bool:
+    screen = app.screen
+    if screen._callbacks or screen._dirty_widgets or screen._layout_required or screen._repaint_required:
+        return True
+    return any(node.message_queue_size or node._next_callbacks for node in (app, *screen.walk_children(with_self=True)))
 
 
 async def type_text(pilot: Pilot[Any], text: str) -> None:

@@ -18,6 +18,7 @@ from helpers_tui import (
     scripted,
     searched,
     session_events,
+    settle,
     until,
 )
 from midas_engine import events as ev
@@ -98,7 +99,7 @@ async def test_every_mode_looks_as_it_was_approved(size: tuple[int, int]) -> Non
             await press(pilot, key)
             app.shell.bridge.pump()
             await app.workers.wait_for_complete()
-            await pilot.pause()
+            await settle(pilot)
             text = screen_text(app)
             compare(f"{mode}-{size[0]}x{size[1]}", text)
             assert len(text.split("\n")) == size[1]
