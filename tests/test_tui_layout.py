@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -25,6 +25,9 @@ from midas_engine import events as ev
 from midas_engine.models import PipelineSummary
 from midas_tui.widgets.bars import ReplayBar
 from midas_tui.widgets.line_table import LineTable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 SIZES = [(80, 24), (120, 32), (160, 45)]
@@ -66,6 +69,21 @@ def compare(name: str, text: str) -> None:
     assert text + "\n" == path.read_text(encoding="utf-8")
 
 
+async def each_mode(app: Any, pilot: Any, runtime: Any) -> AsyncIterator[str]:
+    """Show one mode after another, each drawn to its end. Discovery is last: the others say that a session runs."""
+    for event in session_events():
+        runtime.bus.publish(event)
+    app.shell.bridge.pump()
+    for mode, key in sorted(MODES.items(), key=lambda m: m[0] == "discovery"):
+        for event in searched() if mode == "discovery" else ():
+            runtime.bus.publish(event)
+        await press(pilot, key)
+        app.shell.bridge.pump()
+        await app.workers.wait_for_complete()
+        await settle(pilot)
+        yield mode
+
+
 async def test_a_recording_that_stands_still_shows_its_bar_a_kill_and_no_card_it_has_not() -> None:
     from helpers_tui import toasts
 
@@ -89,17 +107,7 @@ async def test_a_recording_that_stands_still_shows_its_bar_a_kill_and_no_card_it
 @pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")
 async def test_every_mode_looks_as_it_was_approved(size: tuple[int, int]) -> None:
     async with scripted(Recording(), size=size) as (app, pilot, runtime):
-        for event in session_events():
-            runtime.bus.publish(event)
-        app.shell.bridge.pump()
-        # Discovery last, with a session in full: the other modes say of it that it runs.
-        for mode, key in sorted(MODES.items(), key=lambda m: m[0] == "discovery"):
-            for event in searched() if mode == "discovery" else ():
-                runtime.bus.publish(event)
-            await press(pilot, key)
-            app.shell.bridge.pump()
-            await app.workers.wait_for_complete()
-            await settle(pilot)
+        async for mode in each_mode(app, pilot, runtime):
             text = screen_text(app)
             compare(f"{mode}-{size[0]}x{size[1]}", text)
             assert len(text.split("\n")) == size[1]
