@@ -11,7 +11,7 @@ import pytest
 import scipy.stats
 from textual.widgets import Static
 
-from helpers_tui import NOW, ScriptedRuntime, alert, metrics, press, readable, screen_text, scripted, until
+from helpers_tui import NOW, ScriptedRuntime, alert, metrics, press, readable, screen_text, scripted, settle, until
 from midas_engine.events import Trouble, TroubleChanged
 from midas_engine.models import AlertStatus, FeatureMetrics, Severity
 from midas_engine.sentence import Money, Standing, sentence
@@ -107,11 +107,11 @@ async def test_it_stands_on_every_mode_and_follows_what_happens() -> None:
         for key in "123456":
             await pilot.press(key)
             await app.workers.wait_for_complete()
-            await pilot.pause()
+            await settle(pilot)
             assert "Stop vwap_zscore_mean_rev?" in screen_text(app).split("\n")[1]
         runtime.bus.publish(TroubleChanged(at=NOW, troubles=(Trouble("BASE GONE", "it is gone"),)))
         app.shell.bridge.pump()
-        await pilot.pause()
+        await settle(pilot)
         assert "It is gone" in screen_text(app).split("\n")[1]
         assert app.shell.title._shown == "midas: BASE GONE"
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from helpers_tui import NOW, alert, press, readable, running, screen_text, scripted, toasts, until, write_market
+from helpers_tui import NOW, alert, press, readable, running, screen_text, scripted, settle, toasts, until, write_market
 from midas_engine.events import AlertRaised
 from midas_engine.models import AlertStatus, Severity
 from midas_tui.modals.choose import ChooseModal
@@ -90,12 +90,12 @@ async def test_only_critical_episodes_make_a_toast() -> None:
         quiet = alert("quiet", severity=Severity.WARNING)
         runtime.bus.publish(AlertRaised(at=NOW, alert=quiet))
         app.shell.bridge.pump()
-        await pilot.pause()
+        await settle(pilot)
         assert len(toasts(app)) == before
         for name in ("loud", "louder"):
             runtime.bus.publish(AlertRaised(at=NOW, alert=alert(name)))
         app.shell.bridge.pump()
-        await pilot.pause()
+        await settle(pilot)
         assert toasts(app)[before:] == ["▲ loud: 5-day IC is 0.43 of the 30-day IC, below 0.50 (+1 more)"]
 
 
@@ -105,7 +105,7 @@ async def test_the_status_line_counts_what_nobody_has_answered() -> None:
         acked = dataclasses.replace(alert("vwap_zscore_mean_rev"), status=AlertStatus.ACKNOWLEDGED)
         runtime.bus.publish(AlertRaised(at=NOW, alert=acked))
         app.shell.bridge.pump()
-        await pilot.pause()
+        await settle(pilot)
         assert "▲0 ●1" in screen_text(app).splitlines()[0]
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from helpers_tui import SteppedClock, press, readable, screen_text, type_text, until
+from helpers_tui import SteppedClock, press, readable, screen_text, settle, type_text, until
 from midas_engine.errors import SettingsError
 from midas_engine.kb import KnowledgeBase
 from midas_engine.service.place import Place
@@ -50,7 +50,7 @@ async def terminal(desk: Path, *, mode: str = "live", **flags: Any) -> AsyncIter
     app = MidasApp(make, settings, mode=mode, clock=SteppedClock())
     async with app.run_test(size=(120, 32)) as pilot:
         await asyncio.wait_for(app.ready.wait(), 60)
-        await pilot.pause()
+        await settle(pilot)
         yield app, pilot
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from helpers_tui import ScriptedRuntime, press, running, screen_text, scripted, until, write_market
+from helpers_tui import ScriptedRuntime, press, running, screen_text, scripted, settle, until, write_market
 from midas_engine.book.build import NOTHING
 from midas_engine.book.figures import BookFigures
 from midas_engine.errors import DataError
@@ -26,7 +26,7 @@ async def shown(runtime: ScriptedRuntime, size: tuple[int, int]) -> str:
     async with scripted(runtime, size=size) as (app, pilot, _):
         await press(pilot, "6")
         await app.workers.wait_for_complete()
-        await pilot.pause()
+        await settle(pilot)
         assert isinstance(app.screen, BookScreen)
         return screen_text(app)
 
@@ -77,7 +77,7 @@ async def test_r_measures_again() -> None:
         runtime.whole = dataclasses.replace(runtime.whole, drawdown_bps=math.nan)
         await press(pilot, "r")
         await app.workers.wait_for_complete()
-        await pilot.pause()
+        await settle(pilot)
         drawdown = next(line for line in screen_text(app).split("\n") if "Drawdown" in line)
         assert "unknown" in drawdown
 
@@ -85,7 +85,7 @@ async def test_r_measures_again() -> None:
 async def test_in_a_recording_the_book_is_the_one_that_the_sentence_speaks_of(tmp_path: Path) -> None:
     async with running(tmp_path / "kb", write_market(tmp_path, days=45), replay=True, size=(160, 45)) as (app, pilot):
         await press(pilot, "6")
-        await pilot.pause()
+        await settle(pilot)
         assert "the book is empty" not in screen_text(app)
         await app.runtime.replay.seek(app.runtime.replay.total - 1)
         await until(pilot, lambda: "bps in" in screen_text(app).partition("Net, on paper")[2])
@@ -104,5 +104,5 @@ async def test_in_a_recording_the_book_is_the_one_that_the_sentence_speaks_of(tm
 
 
 async def _sentence(pilot: Pilot[None], app: Any) -> str:
-    await pilot.pause()
+    await settle(pilot)
     return str(app.screen.query_one("#sentence").render())

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from helpers_kb import record
-from helpers_tui import NOW, SteppedClock, alert, press, readable, screen_text, scripted, until
+from helpers_tui import NOW, SteppedClock, alert, press, readable, screen_text, scripted, settle, until
 from midas_engine import events as ev
 from midas_engine.demo.played import PlayedRuntime
 from midas_engine.demo.world import build_world
@@ -42,7 +42,7 @@ async def _answer(pilot: Pilot[Any], name: str = "") -> None:
     confirm = app.screen.query_one("#confirm")
     await until(pilot, lambda: not confirm.disabled, "everything asked for is there")
     confirm.press()
-    await pilot.pause()
+    await settle(pilot)
 
 
 async def test_the_case_is_played_to_the_truth_by_the_keys_of_its_card(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from helpers_tui import (
     scripted,
     searched,
     set_field,
+    settle,
     toasts,
     until,
     write_market,
@@ -63,7 +64,7 @@ async def test_an_earlier_session_is_remembered_run_again_repeated_continued_and
         await press(pilot, "y")
         await until(pilot, lambda: runtime.calls[-1] == ("resume", "old"))
         table.move_to("older")
-        await pilot.pause()
+        await settle(pilot)
         refused = {key.id: key.refusal for key in live_keys(app.screen) if key.id.startswith("discovery.")}
         assert "only what was cancelled or interrupted goes on" in refused["discovery.resume"]
         assert refused["discovery.cancel"] == "it does not run"
@@ -98,7 +99,7 @@ def row_of(app: MidasApp, name: str) -> str:
 async def test_sessions_are_a_tree_with_reasons_a_map_and_what_is_left(tmp_path: Path) -> None:
     async with scripted(mode="discovery", size=(160, 45)) as (app, pilot, runtime):
         hear(app, runtime, "first", "second")
-        await pilot.pause()
+        await settle(pilot)
         text = screen_text(app)
         assert "session 2/6 assess" in text.splitlines()[0]
         assert "2 sessions, 14 tried, 2 saved" in text
@@ -167,7 +168,7 @@ async def test_sessions_are_a_tree_with_reasons_a_map_and_what_is_left(tmp_path:
         for event in session_end("second"):
             runtime.bus.publish(event)
         app.shell.bridge.pump()
-        await pilot.pause()
+        await settle(pilot)
         assert "not scored" in row_of(app, "crowding_price")
         # What is heard again from its start (a replay of the run, a session resumed) takes the place of what was heard.
         hear(app, runtime, "second")
@@ -227,7 +228,7 @@ async def test_a_reader_who_scrolled_up_is_never_moved_and_can_follow_again() ->
         await press(pilot, "k", "k", "k", "k")
         top = stream.scroll_offset.y
         words(200, 300)
-        await pilot.pause()
+        await settle(pilot)
         assert stream.scroll_offset.y == top
         assert "lines below: t to follow" in screen_text(app)
         await press(pilot, "t")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from helpers_kb import learning
 from helpers_pty import Terminal
-from helpers_tui import NOW, ScriptedRuntime, alert, metrics, press, screen_text, scripted, session_events
+from helpers_tui import NOW, ScriptedRuntime, alert, metrics, press, screen_text, scripted, session_events, settle
 from midas_engine import events as ev
 from midas_engine.kb import KnowledgeBase
 from midas_tui.sanitise import StreamCleaner, clean
@@ -92,7 +92,7 @@ async def test_no_screen_shows_a_control_character_and_no_markup_acts() -> None:
         for key in "12345":
             await press(pilot, key)
             await app.workers.wait_for_complete()
-            await pilot.pause()
+            await settle(pilot)
             shown = screen_text(app)
             assert not FORBIDDEN.search(shown), key
             seen += shown

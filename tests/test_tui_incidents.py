@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from helpers_tui import NOW, ScriptedRuntime, alert, press, screen_text, scripted, session_events
+from helpers_tui import NOW, ScriptedRuntime, alert, press, screen_text, scripted, session_events, settle
 from midas_engine.models import Severity
 from midas_tui.alert_filter import AlertFilter
 from midas_tui.formats import dot_strip
@@ -38,7 +38,7 @@ async def test_an_incident_is_one_line_with_one_acknowledgement_and_one_diagnosi
         table = app.screen.query_one("#history", LineTable)
         assert set(table.keys) == {"i-shock", "alone-slippage"}
         table.move_to("i-shock")
-        await pilot.pause()
+        await settle(pilot)
         text = screen_text(app)
         assert "4 features" in text
         assert "one acknowledgement, one diagnosis" in text
@@ -57,7 +57,7 @@ async def test_the_filter_knows_fields_and_says_when_nothing_matches() -> None:
         app.screen._narrow("severity:warning")  # type: ignore[attr-defined]
         assert table.keys == ("alone-slippage",)
         app.screen._narrow("feature:nobody")  # type: ignore[attr-defined]
-        await pilot.pause()
+        await settle(pilot)
         assert "no alert matches feature:nobody" in screen_text(app)
         assert "no alert was raised" not in screen_text(app)
 
@@ -87,7 +87,7 @@ async def test_discovery_names_what_it_tries() -> None:
         for event in session_events():
             runtime.bus.publish(event)
         app.shell.bridge.pump()
-        await pilot.pause()
+        await settle(pilot)
         names = [t.name for v in app.store.sessions.values() for t in v.trials.values()]
         assert names
         assert all(name in screen_text(app) for name in names)
@@ -96,7 +96,7 @@ async def test_discovery_names_what_it_tries() -> None:
 async def test_a_learning_opens_on_its_title_and_folds_what_a_machine_needs() -> None:
     async with scripted(size=(160, 45), mode="learnings") as (app, pilot, _):
         await app.workers.wait_for_complete()
-        await pilot.pause()
+        await settle(pilot)
         view = app.screen.query_one(DocumentView)
         lines = [strip.text.strip() for strip in view._lines if strip.text.strip()]
         assert lines[0] == "Reversal dies in calm markets"

@@ -14,7 +14,7 @@ from rich.color import Color, ColorSystem
 from rich.color_triplet import ColorTriplet
 
 from helpers_pty import Terminal
-from helpers_tui import ScriptedRuntime, SteppedClock, press, toasts
+from helpers_tui import ScriptedRuntime, SteppedClock, press, settle, toasts
 from midas_engine.errors import SettingsError
 from midas_engine.settings import load_settings
 from midas_tui.app import MidasApp
@@ -41,7 +41,7 @@ async def kept_terminal(kept: Kept, mode: str = "live", **flags: Any) -> AsyncIt
     app = MidasApp(ScriptedRuntime, settings, mode=mode, clock=SteppedClock(), kept=kept)
     async with app.run_test(size=(160, 45)) as pilot:
         await app.ready.wait()
-        await pilot.pause()
+        await settle(pilot)
         yield app, pilot
 
 
@@ -52,7 +52,7 @@ async def test_orders_windows_and_the_theme_are_those_of_the_last_time(tmp_path:
         archived = app.screen.query_one("#archived", LineTable)
         app.screen.on_line_table_header_clicked(LineTable.HeaderClicked(archived, "why"))  # type: ignore[attr-defined]
         app.theme = "midas-light"
-        await pilot.pause()
+        await settle(pilot)
     assert file.stat().st_mode & 0o777 == 0o600
     async with kept_terminal(Kept(file)) as (app, pilot):
         screen: Any = app.screen

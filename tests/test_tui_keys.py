@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from textual.command import CommandPalette
 
-from helpers_tui import press, readable, screen_text, scripted, toasts, type_text, until
+from helpers_tui import press, readable, screen_text, scripted, settle, toasts, type_text, until
 from midas_tui.keys import footer_hints, live_keys
 from midas_tui.modals.help import HelpModal
 from midas_tui.screens.base import ModeScreen
@@ -79,7 +79,7 @@ async def test_a_second_question_mark_opens_no_second_help() -> None:
         await press(pilot, "question_mark")
         depth = len(app.screen_stack)
         app.action_help()
-        await pilot.pause()
+        await settle(pilot)
         assert len(app.screen_stack) == depth
 
 
@@ -217,10 +217,10 @@ async def test_freeze_stops_the_display_and_counts_what_it_misses() -> None:
             runtime.bus.publish(FeatureTicked(at=NOW, metrics=metrics(f"new_{i}")))
         app.shell.bridge.pump()
         app.screen.refresh_all()  # type: ignore[attr-defined]
-        await pilot.pause()
+        await settle(pilot)
         assert "FROZEN, 3 updates behind" in screen_text(app)
         await press(pilot, "space")
-        await pilot.pause()
+        await settle(pilot)
         assert "FROZEN" not in screen_text(app)
         assert "features 8/8" in screen_text(app)
 

@@ -165,7 +165,7 @@ async def test_dialogs_fit_and_keep_their_buttons_visible() -> None:
     for size in [(80, 24), (60, 16)]:
         async with scripted(size=size) as (app, pilot, _):
             app.push_screen(AskModal(Question("kill x", body, confirm="Kill", reason_label="reason", typed_name="x")))
-            await pilot.pause()
+            await settle(pilot)
             text = screen_text(app)
             assert "Cancel" in text, size
             assert "Kill" in text, size
@@ -180,7 +180,7 @@ async def test_a_detail_dialog_stands_in_for_the_pane_a_narrow_screen_lacks() ->
         assert "would notice a drop in 42d, a flip in 18d" in " ".join(text.replace("│", " ").split())
         await readable(pilot)
         await press(pilot, "enter")
-        await pilot.pause()
+        await settle(pilot)
         assert app.screen.mode_name == "pipeline"  # type: ignore[attr-defined]
 
 
@@ -198,7 +198,7 @@ async def test_a_shadow_feature_shows_its_forward_record() -> None:
     async with scripted(size=(160, 45)) as (app, pilot, _):
         table = app.screen.query_one("#features", LineTable)
         table.move_to("low_volatility")
-        await pilot.pause()
+        await settle(pilot)
         text = screen_text(app)
         assert "low_volatility (shadow)" in text
         assert "+0.0102, t +2.0, 216 bars" in text
@@ -216,7 +216,7 @@ async def test_themes_are_switched_live_and_use_roles_only() -> None:
     async with scripted() as (app, pilot, _):
         for theme in ("midas-light", "midas-contrast", "ansi-dark", "textual-light", "midas-dark"):
             app.theme = theme
-            await pilot.pause()
+            await settle(pilot)
             assert "vwap_zscore_mean_rev" in screen_text(app)
 
 
@@ -235,8 +235,8 @@ async def test_messages_stand_at_the_top_right_or_on_one_line_and_cover_no_trans
     async with scripted(Recording(), size=size, notifications=True) as (app, pilot, _):
         for text in ("one", "two", "three", "four " * 40):
             app.shell.messages.say(text, bad=True)
-        await pilot.pause()
-        await pilot.pause()
+        await settle(pilot)
+        await settle(pilot)
         shown = [toast.region for toast in app.screen.query(Toast) if toast.region.area]
         bars = [app.screen.query_one(name).region for name in ("#replay", "#status")]
         assert 1 <= len(shown) <= (1 if size[1] < 32 else 2)
@@ -255,7 +255,7 @@ async def test_a_message_takes_the_place_of_an_earlier_one_of_its_kind() -> None
         for number in range(4):
             app.shell.messages.say(f"refused {number}", bad=True, key="refused")
         app.shell.messages.say("copied")
-        await pilot.pause()
+        await settle(pilot)
         assert toasts(app) == ["refused 3", "copied"]
         app.shell.messages.say("copied")
         assert toasts(app) == ["refused 3", "copied"]
@@ -269,8 +269,8 @@ async def test_a_maximised_pane_takes_the_whole_screen_and_gives_it_back(size: t
             pane: Any = app.focused
             before = pane.region
             await press(pilot, "f")
-            await pilot.pause()
+            await settle(pilot)
             assert (pane.region.width, pane.region.height) == size, (key, pane.id)
             await press(pilot, "f")
-            await pilot.pause()
+            await settle(pilot)
             assert pane.region == before, (key, pane.id)

@@ -18,6 +18,7 @@ from helpers_tui import (
     screen_text,
     scripted,
     searched,
+    settle,
     until,
     write_market,
 )
@@ -45,8 +46,8 @@ async def click(pilot: Any, x: int, y: int) -> None:
     """Press and let go on one cell."""
     for kind in (events.MouseDown, events.MouseUp):
         mouse(pilot.app, kind, x, y)
-    await pilot.pause()
-    await pilot.pause()
+    await settle(pilot)
+    await settle(pilot)
 
 
 @pytest.mark.parametrize("size", [SIZES[0], SIZES[-1]], ids=lambda s: f"{s[0]}x{s[1]}")
@@ -59,7 +60,7 @@ async def test_every_cell_selects_the_row_that_is_drawn_there(mode: str, size: t
             runtime.bus.publish(event)
         app.shell.bridge.pump()
         await until(pilot, lambda: all(w.is_finished for w in app.workers))
-        await pilot.pause()
+        await settle(pilot)
         tables = [t for t in app.screen.query(LineTable) if t.region.area and t.keys]
         assert tables
         for table in tables:
@@ -104,7 +105,7 @@ async def test_the_wheel_scrolls_and_a_click_then_hits_the_scrolled_row() -> Non
         x, y = table.content_region.x + 5, table.content_region.y + 3
         for _ in range(4):
             mouse(app, events.MouseScrollDown, x, y, 0)
-            await pilot.pause()
+            await settle(pilot)
         await until(pilot, lambda: table.scroll_offset.y > 0)
         drawn = screen_text(app).split("\n")[y][table.content_region.x + 3 :].split()[0]
         await click(pilot, x, y)
@@ -225,7 +226,7 @@ async def test_the_replay_bar_seeks_by_click_and_by_drag(tmp_path: Path) -> None
         await click(pilot, left + room - 1, y)
         await until(pilot, lambda: replay.position == total)
         mouse(app, events.MouseMove, left + 3, y)
-        await pilot.pause()
+        await settle(pilot)
         assert replay.position == total, "the mouse was let go"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from helpers_tui import press, readable, scripted, until
+from helpers_tui import press, readable, scripted, settle, until
 from midas_tui.formats import sparkline
 from midas_tui.modals.ask import AskModal, Question
 from midas_tui.theme import UNICODE
@@ -35,7 +35,7 @@ async def test_a_noun_leads_there_a_command_is_copied_and_the_loud_has_weight(
         assert any(UNICODE.warning in s.text and s.style.underline for s in drawn)
         await press(pilot, "5")
         app.screen.query_one("#history", LineTable).move_to("vwap_zscore_mean_rev-ic_decay")
-        await pilot.pause()
+        await settle(pilot)
         drawn = [s for strip in app.screen._compositor.render_strips() for s in strip if s.style is not None]
         assert any("5-day IC is 0.43" in s.text and s.style.reverse for s in drawn[len(drawn) // 2 :]), "the detail"
         commands = {c.title: c for c in app.get_system_commands(app.screen)}

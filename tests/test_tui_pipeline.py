@@ -12,6 +12,7 @@ from helpers_tui import (
     readable,
     running,
     screen_text,
+    settle,
     toasts,
     type_text,
     until,
@@ -132,7 +133,7 @@ async def test_two_quick_presses_open_one_dialog(kb: Path, market: Path) -> None
         choose(app, "volume_shock")
         await pilot.press("p", "p")
         await asked(pilot)
-        await pilot.pause()
+        await settle(pilot)
         assert sum(isinstance(s, AskModal) for s in app.screen_stack) == 1
 
 

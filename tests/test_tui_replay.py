@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from helpers_tui import press, readable, running, screen_text, toasts, type_text, until, write_market
+from helpers_tui import press, readable, running, screen_text, settle, toasts, type_text, until, write_market
 from midas_tui.modals.choose import LineModal
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ async def test_a_jump_shows_the_alerts_of_where_it_lands_and_none_of_the_future(
         assert {a.id for a in app.runtime.queries.alerts(include_resolved=True)} == set(later)  # type: ignore[union-attr]
         await replay.seek(1)
         app.shell.bridge.pump()
-        await pilot.pause()
+        await settle(pilot)
         assert len(app.store.alerts) < len(later)
         assert all(a.last_seen_at <= replay.bar_at for a in app.store.alerts.values())
 

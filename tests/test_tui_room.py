@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from helpers_tui import ScriptedRuntime, press, screen_text, scripted, searched, session_events
+from helpers_tui import ScriptedRuntime, press, screen_text, scripted, searched, session_events, settle
 from midas_engine.models import PipelineSummary
 from midas_tui.formats import cells
 from midas_tui.widgets.columns import Column, layout
@@ -34,7 +34,7 @@ async def test_no_cell_is_cut_beside_free_cells(size: tuple[int, int]) -> None:
             await press(pilot, key)
             app.shell.bridge.pump()
             await app.workers.wait_for_complete()
-            await pilot.pause()
+            await settle(pilot)
             tables = [t for t in app.screen.query(LineTable) if t.is_on_screen and t.size.width]
             assert [w for table in tables for w in wasted(table)] == [], app.current_mode
             assert max(map(len, screen_text(app).split("\n"))) <= size[0]
@@ -57,7 +57,7 @@ async def test_the_pipeline_shows_names_whole_and_an_empty_column_gives_its_room
     runtime = ScriptedRuntime()
     runtime.summary = long_names(runtime.summary)
     async with scripted(runtime, size=size, mode="pipeline") as (app, pilot, _):
-        await pilot.pause()
+        await settle(pilot)
         text = screen_text(app)
         for record in (*runtime.summary.candidates, *(runtime.summary.deployed if size[0] > 80 else ())):
             assert record.name in text
@@ -76,7 +76,7 @@ async def test_a_longer_name_that_comes_into_sight_widens_its_column() -> None:
         table = app.screen.query_one("#candidates", LineTable)
         before = {c.key: room for c, room in table.visible_columns(table.size.width)}
         await press(pilot, "G")
-        await pilot.pause()
+        await settle(pilot)
         after = {c.key: room for c, room in table.visible_columns(table.size.width)}
         assert late.name in screen_text(app)
         assert after["name"] >= len(late.name) > before["name"]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from textual.widgets import Input, Static
 
-from helpers_tui import press, readable, screen_text, scripted, set_field, toasts, type_text, until
+from helpers_tui import press, readable, screen_text, scripted, set_field, settle, toasts, type_text, until
 from midas_tui.modals.session_form import SessionForm
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ async def test_r_asks_for_a_session_checks_each_field_and_starts_it() -> None:
         assert sum(isinstance(s, SessionForm) for s in app.screen_stack) == 1
         await readable(pilot)
         await press(pilot, "escape")
-        await pilot.pause()
+        await settle(pilot)
         assert runtime.calls == [], "escape starts nothing"
         await press(pilot, "r")
         await readable(pilot, SessionForm)

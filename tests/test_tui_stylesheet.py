@@ -8,7 +8,7 @@ import pytest
 import textual.css.stylesheet as reading
 from textual.css.stylesheet import StylesheetParseError
 
-from helpers_tui import press, scripted, until
+from helpers_tui import press, scripted, settle, until
 from midas_tui.modes import _LATER
 from midas_tui.stylesheet import KeptStylesheet
 
@@ -55,11 +55,11 @@ async def test_a_mode_looks_as_it_does_when_all_is_read_anew() -> None:
     async with scripted(size=(160, 45)) as (app, pilot, _):
         for mode in MODES:
             await app.switch_mode(mode)
-            await pilot.pause()
+            await settle(pilot)
             quick = [(w, dict(w.styles.base.get_rules())) for w in app.screen.walk_children()]
             app.stylesheet._parse_cache.clear()
             app.refresh_css(animate=False)
-            await pilot.pause()
+            await settle(pilot)
             assert [(w, dict(w.styles.base.get_rules())) for w in app.screen.walk_children()] == quick, mode
 
 
@@ -69,7 +69,7 @@ async def test_another_theme_reaches_modes_that_were_hidden() -> None:
         await press(pilot, "1")
         dark = app.screen.styles.background
         app.theme = "midas-light"
-        await pilot.pause()
+        await settle(pilot)
         light = app.screen.styles.background
         assert light != dark
         for key in "23":  # one that was shown before, one that was not

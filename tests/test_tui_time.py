@@ -19,6 +19,7 @@ from helpers_tui import (
     running,
     screen_text,
     scripted,
+    settle,
     until,
     write_market,
 )
@@ -152,7 +153,7 @@ async def test_a_redraw_between_the_key_and_its_message_keeps_the_cursor() -> No
         axis.action_step(-1)
         axis.action_now()  # the message of the step is out of date when it comes
         await until(pilot, lambda: app.store.past is None)
-        await pilot.pause()
+        await settle(pilot)
         assert app.store.past is axis.moment is None
 
 

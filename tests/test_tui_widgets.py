@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from textual.app import App
 from textual.geometry import Size
 
+from helpers_tui import settle
 from midas_engine.models import Estimate
 from midas_tui.formats import cells, days, elide, evidence_bar, number, pad, sparkline, with_error
 from midas_tui.modals.go import letters
@@ -115,7 +116,7 @@ async def test_a_chart_draws_series_gates_and_scale() -> None:
     chart = Chart("IC", empty="none")
     async with Bare(chart).run_test(size=(48, 11)) as pilot:
         chart.show(([0.0] * 40 + [1.0] * 40,), (Gate(0.5, "warn"), Gate(0.9, "crit")), "a note")
-        await pilot.pause()
+        await settle(pilot)
         text = lines(pilot.app)  # type: ignore[arg-type]
     assert text[0] == "IC a note"
     gates = {line.split()[0]: y for y, line in enumerate(text) if "┄" in line}
@@ -131,7 +132,7 @@ async def test_a_chart_without_figures_says_why_and_takes_two_lines() -> None:
     chart = Chart("slippage", empty="no fills on this data")
     async with Bare(chart).run_test(size=(40, 10)) as pilot:
         chart.show(([math.nan] * 9,), (Gate(1.5, "warn"),))
-        await pilot.pause()
+        await settle(pilot)
         assert lines(pilot.app)[:2] == ["slippage", " no fills on this data"]  # type: ignore[arg-type]
         assert chart.size.height == 2
 
@@ -140,7 +141,7 @@ async def test_an_ascii_chart_is_ascii() -> None:
     chart = Chart("IC", empty="none", glyphs=ASCII)
     async with Bare(chart).run_test(size=(40, 8)) as pilot:
         chart.show(([i / 30 for i in range(30)],), (Gate(0.5, "warn"),))
-        await pilot.pause()
+        await settle(pilot)
         assert all(ord(c) < 127 for line in lines(pilot.app) for c in line)  # type: ignore[arg-type]
 
 
@@ -148,7 +149,7 @@ async def test_a_stream_follows_from_its_first_overflow_on() -> None:
     stream = StreamView(empty="nothing", id="stream")
     async with Bare(stream).run_test(size=(30, 8)) as pilot:
         stream.show_lines([("one", "")], 0, "s")
-        await pilot.pause()
+        await settle(pilot)
         stream.virtual_size = Size(30, 40)
         stream.show_vertical_scrollbar = False  # not drawn yet: the layout comes later
         stream._to_end()
@@ -164,7 +165,7 @@ async def test_a_bar_that_is_drawn_late_shows_where_the_text_stands(kind: str) -
         "document": lambda: DocumentView(empty="nothing"),
     }[kind]()
     async with Bare(widget).run_test(size=(30, 8)) as pilot:
-        await pilot.pause()
+        await settle(pilot)
         widget.virtual_size = Size(30, 40)
         widget.show_vertical_scrollbar = False  # not drawn yet: the layout comes later
         widget.scroll_to(y=20, animate=False, immediate=True, force=True)
@@ -203,7 +204,7 @@ async def test_the_cursor_stays_on_its_key_when_rows_move_and_go() -> None:
         assert table.cursor_key == "a"
         table.set_rows([])
         assert table.cursor_key is None
-        await pilot.pause()
+        await settle(pilot)
 
 
 async def test_a_changed_row_alone_is_drawn_again() -> None:
@@ -216,12 +217,12 @@ async def test_a_changed_row_alone_is_drawn_again() -> None:
     tokens = {name: object() for name in "abc"}
     async with Bare(table).run_test(size=(30, 8)) as pilot:
         table.set_rows([lazy(n, t) for n, t in tokens.items()])
-        await pilot.pause()
+        await settle(pilot)
         assert sorted(made) == ["a", "b", "c"]
         made.clear()
         tokens["b"] = object()
         table.set_rows([lazy(n, t) for n, t in tokens.items()])
-        await pilot.pause()
+        await settle(pilot)
         assert made == ["b"]
 
 
@@ -229,7 +230,7 @@ async def test_a_low_table_shows_rows_rather_than_their_heading() -> None:
     table = LineTable([Column("name", "heading", 10, right=False, grow=True)])
     async with Bare(table).run_test(size=(30, 3)) as pilot:
         table.set_rows(rows("a", "b", "c"))
-        await pilot.pause()
+        await settle(pilot)
         assert [line.strip("▸ ") for line in lines(pilot.app)] == ["a", "b", "c"]  # type: ignore[arg-type]
 
 
