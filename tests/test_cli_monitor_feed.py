@@ -116,3 +116,13 @@ def test_bars_that_stopped_long_ago_are_a_critical_alert(desk: Path) -> None:
     assert alert["severity"] == "critical"
     assert re.match(r"no bar for 3\d min \(the newest bar is that of ", alert["message"])
     assert not [e for e in seen if e["type"] == "RuntimeChanged" and e["phase"] == "running"]
+
+
+def test_an_expression_whose_column_the_feed_lacks_ends_it_with_what_the_feed_has(desk: Path) -> None:
+    write(desk / "bars.parquet", behind=0)
+    process = start(desk, "--expr", "cs_rank(basis)", "--data", f"follow:{desk / 'bars.parquet'}")
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 3
+    assert "no column or feature 'basis'" in out + err
+    assert "has open, high, low, close, volume" in out + err
+    assert '"type": "BarProcessed"' not in out, "nothing was watched"

@@ -172,6 +172,12 @@ def _from_path(path: Path) -> Panel:
     if kind:
         raise DataFormatError(f"{path} is a {kind}, not a file of data", hint="give a file or a folder")
     if not path.exists():
+        file, _, symbols = str(path).rpartition(":")
+        if file and symbols and Path(file).exists():
+            raise DataFormatError(
+                f"no data at {path}: {file} is there, and is read with every symbol it has",
+                hint=f"write {file} alone; symbols are named of a store (store:NAME:{symbols}) or an exchange",
+            )
         raise DataFormatError(
             f"no data at {path}", hint=f"give a path, or one of {', '.join(NAMED)}; `midas data import` makes panels"
         )

@@ -70,7 +70,8 @@ class Fleet:
         self.days = DayLedger(self.names)
         self.paused: set[str] = set()
         self.shadow: set[str] = set()
-        self.absent: frozenset[str] = frozenset()  # what no bar is judged of at the moment: a shard is down
+        # Whose figures are old, by why: shards are down, columns stay away.
+        self.absent: dict[str, frozenset[str]] = {}
         self.forward = ShadowEvidence(len(self.names))
         self.lines: deque[Line] = deque(maxlen=MOST_LINES)  # of the shadow record, until they are written
         self.kill_wanted: dict[str, str] = {}
@@ -287,7 +288,7 @@ class Fleet:
             return "killed"
         if name in self.paused:
             return "paused"
-        if name in self.absent:
+        if any(name in names for names in self.absent.values()):
             return "stale"
         running = (self.alerts.episodes.get((name, rule.name)) for rule in (*all_rules(), DETECTOR))
         open_ = [episode.alert for episode in running if episode is not None]

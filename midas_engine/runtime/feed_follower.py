@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from midas_engine.runtime.watched import Watched
     from midas_engine.settings import Settings
 
-FEED_HINT = "choose a feed that has the columns, or demote the feature"
+FEED_HINT = "the feed has {}: choose one that has the columns, or demote the feature"
 RECORD, RECORD_SECONDS = "feed record", 5.0
 # Pauses before the feed is begun again, seconds.
 RESTARTS = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
@@ -113,7 +113,7 @@ class FeedFollower:
         agent = self._diagnosing.agent
         agent.columns = tuple(panel.fields)
         agent.resume(live.fleet, live.expressions)
-        self._watched.take_problems(live.problems, FEED_HINT, self._supervisor.fault)
+        self._take_problems(live)
         self._teller = teller = self._outage_teller(feed.name, panel)
         self._watchdog = dog = FeedWatchdog(
             feed.clock, feed.bar_seconds, feed.grace, alerts=live.alerts, tell=self._watchdog_says
@@ -160,6 +160,7 @@ class FeedFollower:
             diagnostics=self._diagnosing.agent,
             on_panel=self._take_panel,
             before_bar=before_bar,
+            alone=base.alone,
         )
         live.shards.on_change = self._settle_phase
         return live
@@ -246,8 +247,9 @@ class FeedFollower:
         troubles = {} if self._feed is None else self._feed.troubles
         silence = "" if self._watchdog is None else self._watchdog.outage
         live = self._watched.live
-        shards = "" if live is None else live.shards.trouble
-        return self._crash or silence or shards or troubles.get("source", "") or troubles.get("clock", "")
+        shards, columns = ("", "") if live is None else (live.shards.trouble, live.columns.trouble)
+        found = (self._crash, silence, shards, troubles.get("source", ""), troubles.get("clock", ""), columns)
+        return next(filter(None, found), "")
 
     def _blind(self) -> bool:
         troubles = {} if self._feed is None else self._feed.troubles
@@ -284,7 +286,11 @@ class FeedFollower:
         live = self._watched.live
         if live is not None:
             await live.rebook(records)
-            self._watched.take_problems(live.problems, FEED_HINT, self._supervisor.fault)
+            self._take_problems(live)
+
+    def _take_problems(self, live: LiveWatch) -> None:
+        columns = "" if live.panel is None else ", ".join(live.panel.columns)
+        self._watched.take_problems(live.problems, FEED_HINT.format(columns), self._supervisor.fault)
 
     async def finish_records(self) -> None:
         """Let what was to be written of the feed reach the journal."""

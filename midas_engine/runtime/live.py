@@ -16,14 +16,21 @@ from midas_engine.evaluator.context.layout import MODES, mode_name
 from midas_engine.evaluator.context.scored_as import found_across, other_mode_words, watched_across
 from midas_engine.evaluator.metrics.reference_score import watched_references
 from midas_engine.events import FaultReported
-from midas_engine.market.feeds.base import HISTORY_HOURS, MOST_HISTORY_BARS
-from midas_engine.market.panel import Panel
 from midas_engine.market.regimes import regime_labels
 from midas_engine.models import FeatureState
 from midas_engine.monitor import OnlineMonitor
 from midas_engine.monitor.shards.shards import Shards
+from midas_engine.runtime.column_watch import ColumnWatch
 from midas_engine.runtime.live_state import StateOf
-from midas_engine.runtime.live_stream import Watchable, catch_up, stream_of, watchable
+from midas_engine.runtime.live_stream import (
+    Watchable,
+    catch_up,
+    extended,
+    history_bars,
+    refuse_unfit,
+    stream_of,
+    watchable,
+)
 from midas_engine.runtime.shard_watch import ShardWatch
 
 if TYPE_CHECKING:
@@ -37,6 +44,7 @@ if TYPE_CHECKING:
     from midas_engine.journal import Journal
     from midas_engine.kb import KnowledgeBase
     from midas_engine.market.feeds import ClosedBar, PollingFeed
+    from midas_engine.market.panel import Panel
     from midas_engine.models import FeatureRecord
     from midas_engine.monitor.alerts.engine import AlertEngine
     from midas_engine.monitor.diagnosis.agent import DiagnoseAgent
@@ -79,6 +87,7 @@ class LiveWatch:
         on_panel: Called with the market, history and all, after every bar.
         before_bar: Awaited before every bar: whoever follows the base brings the book up to it with `rebook`. (Kills
             are followed by the monitor itself, between bars too.)
+        alone: Nothing is watched but what is given: what cannot be computed is refused, not told.
     """
 
     def __init__(
@@ -92,8 +101,9 @@ class LiveWatch:
         diagnostics: DiagnoseAgent | None = None,
         on_panel: Callable[[Panel], None] | None = None,
         before_bar: Callable[[], Awaitable[None]] | None = None,
+        alone: bool = False,
     ) -> None:
-        self._feed, self._settings, self._bus, self._clock = feed, settings, bus, clock
+        self._feed, self._settings, self._bus, self._clock, self._alone = feed, settings, bus, clock, alone
         self._keeping, self._diagnostics = keeping, diagnostics
         self._on_panel = on_panel or (lambda _: None)
         self._before_bar = before_bar
@@ -106,7 +116,7 @@ class LiveWatch:
         self._untaken: ClosedBar | None = None
         self.taken = 0
         self.fills: Callable[[], Any] = lambda: None
-        self.shards = ShardWatch(bus, clock)
+        self.shards, self.columns = ShardWatch(bus, clock), ColumnWatch(bus, clock)
         self.panel: Panel | None = None
         self.problems: dict[str, str] = {}
 
@@ -158,8 +168,10 @@ class LiveWatch:
             raise
 
     async def _begin(self, records: Sequence[FeatureRecord], progress: Callable[[float], None] | None) -> Panel:
-        panel = await self._feed.history(min(MOST_HISTORY_BARS, HISTORY_HOURS * 3600 // self._feed.bar_seconds))
+        panel = await self._feed.history(history_bars(records, self._feed.bar_seconds, self._settings))
         self.panel = panel
+        if self._alone:
+            await asyncio.to_thread(refuse_unfit, records, panel, self._settings, self._feed.name)
         self.shards.begin(asyncio.get_running_loop(), lambda: None if self._monitor is None else self._monitor.fleet)
         watched = await asyncio.to_thread(self._prepare, panel, records)
         keeping, journal = self._keeping, self._keeping.journal
@@ -188,6 +200,8 @@ class LiveWatch:
         self._monitor.fleet.apply_live()
         await self._catch_up(panel, watched, progress)
         await self._pause_as_recorded(watched)
+        assert self._watchable is not None
+        self.columns.begin(panel, self._watchable.expressions, self._monitor.fleet)
         self._monitor.daily_reports = self._keeping.kb is not None
         if self._keeping.kb is not None:
             self._monitor.reports.book = functools.partial(self._book_section, self._keeping.kb)
@@ -318,7 +332,7 @@ class LiveWatch:
     async def _take(self, bar: ClosedBar) -> None:
         assert self.panel is not None
         assert self._stream is not None
-        self.panel = panel = await asyncio.to_thread(_extended, self.panel, bar)
+        self.panel = panel = await asyncio.to_thread(extended, self.panel, bar)
         bar_values = {name: column[-1] for name, column in panel.fields.items()}
         if isinstance(self._stream, Shards):  # it waits for other processes
             values = await asyncio.to_thread(self._stream.update, bar_values)
@@ -326,6 +340,7 @@ class LiveWatch:
             values = self._stream.update(bar_values)
         regime = str((await asyncio.to_thread(regime_labels, panel))[-1])
         fills = self.fills() or None
+        self.columns.saw(panel, self.fleet)
         await self.monitor.process_bar(bar.at, values, panel.values("returns")[-1], fills, regime)
         self._on_panel(panel)
 
@@ -343,6 +358,8 @@ class LiveWatch:
             shadow = _shadows(watched)
             if names != self.fleet.names or shadow != self.fleet.shadow:
                 await self.monitor.watch(names, self._references(watched, self.panel), shadow=shadow)
+            if self._watchable is not None:
+                self.columns.begin(self.panel, self._watchable.expressions, self.fleet)
             await self._pause_as_recorded(watched)
 
     def _references(self, records: Sequence[FeatureRecord], panel: Panel) -> dict[str, Any]:
@@ -380,14 +397,3 @@ class LiveWatch:
 
 def _shadows(records: Sequence[FeatureRecord]) -> set[str]:
     return {r.name for r in records if r.state is FeatureState.SHADOW}
-
-
-def _extended(panel: Panel, bar: ClosedBar) -> Panel:
-    """The panel with `bar` at its end and, once long enough, one bar less at its start."""
-    drop = 1 if panel.T >= MOST_HISTORY_BARS else 0
-    stamp = np.datetime64(bar.at.replace(tzinfo=None), "ns")
-    none = np.full(panel.S, np.nan)
-    fields = {n: np.vstack([old[drop:], bar.values.get(n, none)[None, :]]) for n, old in panel.fields.items()}
-    return Panel(
-        np.append(panel.timestamps[drop:], stamp), panel.symbols, fields, panel.bar_seconds, provenance=panel.provenance
-    )

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from midas_engine.dsl import StreamEngine
+import numpy as np
+
+from midas_engine.dsl import FeatureEngine, StreamEngine, parse
 from midas_engine.dsl.engine import refuse_cross_section
 from midas_engine.dsl.plan import build_plan
 from midas_engine.dsl.stream import CHUNK_BARS, parsed
-from midas_engine.errors import MidasError
+from midas_engine.errors import FeedError, MidasError
+from midas_engine.market.feeds.base import HISTORY_HOURS, MOST_HISTORY_BARS
+from midas_engine.market.panel import Panel
 from midas_engine.monitor.shards.plan import LARGE_LANES, cut, shards_of
 from midas_engine.monitor.shards.reckoning import allowed_memory, reckon, refuse_long_windows, refuse_too_large
 from midas_engine.monitor.shards.shards import Shards
@@ -19,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from midas_engine.dsl.expression import Expression
-    from midas_engine.market.panel import Panel
+    from midas_engine.market.feeds import ClosedBar
     from midas_engine.models import FeatureRecord
     from midas_engine.monitor.shards.shards import ShardNews
     from midas_engine.settings import Settings
@@ -91,6 +96,50 @@ class Watchable:
         return max((e.lookback for e in self.expressions.values()), default=0) + 1
 
 
+def history_bars(records: Sequence[FeatureRecord], bar_seconds: int, settings: Settings) -> int:
+    """Bars of history to ask a feed for: a quarter of a year, or as many as the features look back where bars are long.
+
+    Example:
+        >>> from midas_engine.models import FeatureRecord, FeatureState
+        >>> from midas_engine.settings import Settings
+        >>> slow = FeatureRecord("slow", "ts_mean(close, 160)", FeatureState.DEPLOYED)
+        >>> history_bars([slow], 3600, Settings()), history_bars([slow], 86_400, Settings()) > 160
+        (2208, True)
+    """
+    limits, lookback = settings.dsl.at(bar_seconds), 0
+    for record in records:
+        with contextlib.suppress(MidasError):  # what cannot be read is told with the columns at hand
+            lookback = max(lookback, parse(record.expression, limits=limits).lookback)
+    return min(MOST_HISTORY_BARS, max(HISTORY_HOURS * 3600 // bar_seconds, lookback + 1))
+
+
+def refuse_unfit(records: Sequence[FeatureRecord], panel: Panel, settings: Settings, feed: str) -> None:
+    """Refuse what would be watched in vain: it cannot be computed on this data, or has no value on any bar of it.
+
+    Raises:
+        FeedError: Names the feature, why, and what the feed has.
+    """
+    found = watchable(records, panel, settings)
+    columns = ", ".join(panel.columns)
+    for name, why in found.problems.items():
+        raise FeedError(f"{name} {why}", hint=f"{feed} has {columns}")
+    engine = FeatureEngine(panel, limits=settings.dsl.at(panel.bar_seconds), cache_bytes=0)
+    for name, expression in found.expressions.items():
+        if np.isfinite(engine.values(expression)).any():
+            continue
+        hollow = [c for c in expression.columns if not np.isfinite(panel.values(c)).any()]
+        if hollow:
+            raise FeedError(
+                f"{name} has no value: {feed} gives {', '.join(hollow)} without a number in any of {panel.T:,} bars",
+                hint="choose a feed that fills the column",
+            )
+        raise FeedError(
+            f"{name} has no value on any of the {panel.T:,} bars that {feed} gives: it looks back "
+            f"{expression.lookback:,} bars",
+            hint="shorten its windows, or choose a feed with a longer history",
+        )
+
+
 def watchable(records: Sequence[FeatureRecord], panel: Panel, settings: Settings) -> Watchable:
     """Read every feature as it would be computed on this data."""
     limits = settings.dsl.at(panel.bar_seconds)
@@ -143,3 +192,14 @@ def stream_of(
             return Shards(expressions, columns, panel.symbols, limits=limits, plan=plan, tell=tell, folder=where)
         refuse_too_large(weight, 0, allowed)
     return StreamEngine(expressions, columns, panel.symbols, limits=limits, compact=compact)
+
+
+def extended(panel: Panel, bar: ClosedBar) -> Panel:
+    """The panel with `bar` at its end and, once long enough, one bar less at its start."""
+    drop = 1 if panel.T >= MOST_HISTORY_BARS else 0
+    stamp = np.datetime64(bar.at.replace(tzinfo=None), "ns")
+    none = np.full(panel.S, np.nan)
+    fields = {n: np.vstack([old[drop:], bar.values.get(n, none)[None, :]]) for n, old in panel.fields.items()}
+    return Panel(
+        np.append(panel.timestamps[drop:], stamp), panel.symbols, fields, panel.bar_seconds, provenance=panel.provenance
+    )

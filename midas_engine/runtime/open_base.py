@@ -134,6 +134,11 @@ class OpenBase:
         """Why the folder that was opened is not there any more; empty while it is."""
         return self.kb.lost() if self.had_base else ""
 
+    @property
+    def alone(self) -> bool:
+        """Whether what is watched was given, and no base is opened for it."""
+        return bool(self._own)
+
     def live_records(self) -> list[FeatureRecord]:
         """Deployed and shadow features, read from the base. Call it in a thread."""
         if self._own or not self.kb.path.is_dir():

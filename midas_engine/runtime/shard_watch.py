@@ -90,7 +90,7 @@ class ShardWatch:
     def _settle(self) -> None:
         fleet = self._fleet()
         if fleet is not None:
-            fleet.absent = frozenset(fleet.names if self._down else ())  # no bar is judged: all of it is old
+            fleet.absent["shards"] = frozenset(fleet.names if self._down else ())  # no bar is judged: all of it is old
             with contextlib.suppress(MonitorError):  # before the first bar there is nothing to show
                 for metrics in fleet.ticks(fleet.last_bar, _MOST_TICKS):
                     self._bus.publish(FeatureTicked(at=metrics.at, metrics=metrics))

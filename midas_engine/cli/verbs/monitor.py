@@ -31,7 +31,8 @@ def monitor(shared: Shared, bars: int | None, max_failures: int | None, expressi
     """Watch the deployed features on live bars, as the terminal does, and print alerts as they come.
 
     It is `midas run` without schedule, record and outputs. With --expr it watches one expression of yours, needs no
-    base and keeps nothing: its figures are printed with every bar.
+    base and keeps nothing: its figures are printed with every bar. One that could have no value on the feed's bars (a
+    column it lacks, a window longer than its history) is refused.
 
     State is kept in the knowledge base's journal: after a stop, however hard, the next start goes on where it ended.
     With --json every event is one JSON document on a line of its own.

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 # and so is a feature's (`dsl.lookback`): 8,640 bars of 5 minutes.
 HISTORY_HOURS = 24 * 92
 MOST_HISTORY_BARS = 9000
+# Of long bars a quarter of a year is few: an expression may look back so many (`dsl.total_lookback`).
+LEAST_HISTORY_BARS = 2001
 
 
 @dataclass(frozen=True, slots=True)

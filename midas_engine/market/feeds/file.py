@@ -98,7 +98,7 @@ class FileSource:
             status = self._file.stat()
         except OSError as error:
             raise FeedError(
-                f"{self._path} cannot be read: {error.strerror}", hint="is the collector running?"
+                f"{self._file} cannot be read: {error.strerror}", hint="is the collector running?"
             ) from error
         if not stat.S_ISREG(status.st_mode):
             raise FeedError(f"{self._path} cannot be read: it is no file", hint="is the collector running?")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from midas_engine.errors import FeedError, MidasError
-from midas_engine.market.feeds.base import HISTORY_HOURS, MOST_HISTORY_BARS
+from midas_engine.market.feeds.base import HISTORY_HOURS, LEAST_HISTORY_BARS, MOST_HISTORY_BARS
 from midas_engine.market.feeds.file import FileSource
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ class StoreSource(FileSource):
     def _panel_now(self) -> Panel:
         series = self._store.series(self._address)
         hours = HISTORY_HOURS + _BEFORE_HOURS
-        bars = min(MOST_HISTORY_BARS + _BEFORE_HOURS * 3600 // series.bar_seconds, hours * 3600 // series.bar_seconds)
+        before = _BEFORE_HOURS * 3600 // series.bar_seconds
+        bars = min(MOST_HISTORY_BARS + before, max(hours * 3600 // series.bar_seconds, LEAST_HISTORY_BARS + before))
         return self._store.panel(self._address, last=max(1, bars))
 
     def _load(self) -> Panel:
