@@ -94,6 +94,14 @@ class Terminal:
         self._stream.feed(_QUERIES.sub(b"", chunk))
         return bool(chunk)
 
+    def press_until(self, keys: str, text: str, limit: float = PATIENCE_SECONDS) -> None:
+        """Type `keys` once a moment, as somebody who looks in between, until the screen holds `text`."""
+        end = time.monotonic() + limit
+        while text not in self.text:
+            assert time.monotonic() < end, f"{text!r} never came:\n{self.text}"
+            self.send(keys)
+            self.drain(0.3)
+
     def until(self, ready: Callable[[str], bool] | str, limit: float = PATIENCE_SECONDS) -> str:
         """Read until the screen's text satisfies `ready` (or holds that string); the text.
 

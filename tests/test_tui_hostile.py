@@ -120,9 +120,8 @@ def test_the_bytes_of_the_real_program_hold_only_its_own_sequences(tmp_path: Pat
     with Terminal(["--kb", str(kb.path), "--data", "sample-1m", "--mode", "learnings"]) as terminal:
         terminal.until("research goal x")  # the document is open
         terminal.send("\t")
-        for _ in range(6):
-            terminal.send("\x04")
-        terminal.until("the end of it")
+        # A long document is laid out in pieces: who presses before the last one stands stops short, and presses again.
+        terminal.press_until("\x04", "the end of it")
         raw = bytes(terminal.raw)
         terminal.send("\x11")
         terminal.wait()
