@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import time
 from pathlib import Path
@@ -24,6 +25,38 @@ class Shop:
 
     def process(self, number: int) -> int:
         return os.getpid()
+
+
+class Mapped:
+    """A workshop with a file that is mapped, as panels are: it is everyone's, and counts against nobody's limit."""
+
+    def __init__(self, path: str) -> None:
+        self.values = np.load(path, mmap_mode="r")
+
+    def total(self) -> float:
+        """Every page is touched, and again for a second: who looks at the process now and then sees them."""
+        until = time.monotonic() + 1.0
+        while time.monotonic() < until:
+            total = float(self.values.sum())
+        return total
+
+
+def faults_of_sorting(times: int) -> int:
+    """Pages that this process asked the system for while it sorted small arrays again and again."""
+    values = np.arange(50_000.0)[::-1]
+    np.sort(values)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(times):
+        np.sort(values)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+
+def wakes_of_dask() -> dict[str, float]:
+    """How often this worker of Dask wakes for itself, by what for, in milliseconds."""
+    import distributed
+
+    callbacks = distributed.get_worker().periodic_callbacks
+    return {name: float(callback.callback_time) for name, callback in callbacks.items() if callback.is_running()}
 
 
 def meet(shop: Shop, folder: str, number: int) -> int:

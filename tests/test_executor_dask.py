@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import dask
 import distributed
+import numpy as np
 import psutil
 import pytest
 
@@ -53,6 +54,21 @@ def test_a_cluster_of_this_machine_does_what_processes_do(tmp_path: Path) -> Non
     assert executor.processes == ()
     with pytest.raises(RuntimeError, match="shut down"):
         executor.submit(work.Shop.say, 1)
+
+
+def test_a_worker_lets_tasks_compute_and_what_is_mapped_counts_against_no_limit(tmp_path: Path) -> None:
+    """Heaps were given back at every small array, a clock ticked 50 times a second, and a panel larger than the limit
+    got its workers killed one after the other."""
+    np.save(tmp_path / "panel.npy", np.ones(40_000_000))
+    with DaskExecutor(1, Workshop(work.Mapped, (str(tmp_path / "panel.npy"),)), memory_mb=300, patience=5) as executor:
+        totals = [executor.submit(work.Mapped.total) for _ in range(2)]
+        assert [total.result(60) for total in totals] == [40_000_000.0] * 2
+    with DaskExecutor(1, memory_mb=300) as executor:
+        assert executor.submit(work.faults_of_sorting, 100).result(60) < 1000
+        assert min(executor.submit(work.wakes_of_dask).result(60).values()) >= 500
+        with pytest.raises(MemoryError):
+            executor.submit(work.allocate, 600).result(60)
+        assert executor.submit(work.allocate, 1).result(60) == 125_000
 
 
 def test_a_worker_that_dies_before_it_has_its_workshop_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

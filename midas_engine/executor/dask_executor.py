@@ -164,7 +164,11 @@ class DaskExecutor(TaskExecutor):
                 "distributed.scheduler.worker-saturation": 1.0,  # what waits, waits where no death can touch it
                 "distributed.scheduler.http.routes": [],
                 "distributed.worker.http.routes": [],
-                "distributed.worker.profile.enabled": False,  # nobody looks at it, and it costs 5 % of a task
+                # Nobody looks at these, and tasks that compute pay for them.
+                "distributed.worker.profile.enabled": False,
+                "distributed.admin.tick.interval": "1s",
+                "distributed.admin.tick.limit": "10s",
+                "distributed.admin.system-monitor.interval": "10s",
             }
             with dask.config.set(chosen):
                 self._cluster = distributed.LocalCluster(
@@ -175,7 +179,7 @@ class DaskExecutor(TaskExecutor):
                     protocol="tls://",
                     security=security,
                     dashboard_address="127.0.0.1:0",
-                    memory_limit=self._memory_mb * 1_000_000 or None,
+                    memory_limit=None,  # Dask's own counts the mapped panel too, and kills; the workshop sets ours
                     scheduler_kwargs={"allowed_failures": TRIES - 1},
                     silence_logs=logging.CRITICAL,
                 )
