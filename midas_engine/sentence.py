@@ -87,6 +87,23 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
+class Phrase:
+    """A part of the sentence that is said whole or not at all.
+
+    Attributes:
+        text: Its words.
+        rank: What is left out last where there is no room: 0 is said first of all.
+        after: What stands between it and the next one.
+        before: What stands before it instead of that.
+    """
+
+    text: str
+    rank: int = 0
+    after: str = "; "
+    before: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Sentence:
     """What to read first.
 
@@ -95,12 +112,46 @@ class Sentence:
         level: "critical", "warning", "unknown" or "healthy"; healthy only where every live feature is known to be.
         needs: How many things wait for an operator.
         short: A few words, for a window's title.
+        phrases: What it is made of, in the order read; empty: it is one phrase.
+        names: Features, which are written as they are called wherever they stand.
     """
 
     text: str
     level: str
     needs: int = 0
     short: str = ""
+    phrases: tuple[Phrase, ...] = ()
+    names: frozenset[str] = frozenset()
+
+    def within(self, room: int, ellipsis: str = "...") -> str:
+        """The sentence in at most `room` characters: whole phrases, what needs somebody first.
+
+        Only where the first phrase alone is too long is it cut, behind a word, and says so by `ellipsis`.
+
+        Example:
+            >>> head, ask = Phrase("1 of 5 healthy", 2, ". "), Phrase("stop carry?", 0, " ")
+            >>> told = (head, ask, Phrase("its test says it died", 3), Phrase("1 needs you", 1))
+            >>> Sentence("", "critical", 1, phrases=told).within(40)
+            '1 of 5 healthy. Stop carry? 1 needs you.'
+            >>> Sentence("", "critical", 1, phrases=told).within(26)
+            'Stop carry? 1 needs you.'
+        """
+        whole = self.phrases or (Phrase(self.text.removesuffix(".")),)
+        kept: list[Phrase] = []
+        for phrase in sorted(whole, key=lambda p: p.rank):
+            tried = [p for p in whole if p in (*kept, phrase)]
+            if len(_joined(tried, self.names)) <= room:
+                kept = tried
+        first = min(whole, key=lambda p: p.rank)
+        if first in kept:
+            return _joined(kept, self.names)
+        # The loudest fact is longer than the line: cut it, and keep what somebody is asked for.
+        needed = _joined([p for p in kept if p.rank == 1 and self.needs], self.names)
+        end = needed if len(needed) < room // 2 else ""
+        left = room - len(ellipsis) - (len(end) + 1 if end else 0)
+        words = _capital(first.text[: max(0, left)], self.names)
+        cut = words[: words.rfind(" ")] if " " in words else words
+        return f"{cut.rstrip(' ,;:')}{ellipsis}{' ' + end if end else ''}"
 
 
 def sentence(now: Standing) -> Sentence:
@@ -112,8 +163,8 @@ def sentence(now: Standing) -> Sentence:
     """
     if now.troubles:
         worst = now.troubles[0]
-        hint = f"; {one_line(worst.hint)}" if worst.hint else ""
-        return Sentence(f"{_capital(one_line(worst.what))}{hint}.", "critical", len(now.troubles), worst.badge)
+        whole = tuple(Phrase(one_line(t), rank) for rank, t in enumerate((worst.what, worst.hint)) if t)
+        return Sentence(_joined(whole, ()), "critical", len(now.troubles), worst.badge, whole)
     if now.phase == "failed":
         return Sentence(f"Midas cannot run: {one_line(now.detail)}.", "critical", 1, "cannot run")
     if now.phase in _NOT_YET and not now.metrics:
@@ -130,12 +181,18 @@ def _of_features(now: Standing, total: int) -> Sentence:
     healthy = sum(s == "healthy" for s in status.values())
     stale = sum(s == "stale" for s in status.values())
     head = f"{healthy} of {total} healthy" if healthy else f"None of {total} is known to be healthy"
+    when = ""
     if now.ended is not None:
         # The day of the last bar, not of its close, as the badge beside it says.
-        head += f" when the recording ended, {now.ended - timedelta(seconds=1):%Y-%m-%d}"
+        when = f"when the recording ended, {now.ended - timedelta(seconds=1):%Y-%m-%d}"
     if now.phase == "degraded":
         more = f": {one_line(now.detail)}" if now.detail else ""
-        return Sentence(f"Bars are in doubt{more}; {head.lower()} by what came.", "critical", 1, "bars are in doubt")
+        return Sentence(
+            f"Bars are in doubt{more}; {f'{head} {when}'.rstrip().lower()} by what came.",
+            "critical",
+            1,
+            "bars are in doubt",
+        )
     if stale and stale == len(now.metrics):
         last = max(m.at for m in now.metrics)
         text = f"No bar was scored since {last:%m-%d %H:%M}: the figures of all {stale} are old, none is healthy."
@@ -150,44 +207,67 @@ def _of_features(now: Standing, total: int) -> Sentence:
         if now.past is not None
         else len(now.proposals) + len([a for a in loud if a.feature not in now.proposals]) + bool(now.unwatched)
     )
-    facts = [f"{_names(killed)} killed"] if killed else []
     loss = now.money if now.money is not None and now.money.loses else None
-    lost = [loss.told] if loss is not None else []
+    urgent = bool(loud or now.proposals)
+    gone = [Phrase(f"{_names(killed)} killed", 5)] if killed else []
+    lost = [Phrase(loss.told, 6 if urgent else 2)] if loss is not None else []
     told = _most_important(now, open_, loud)
-    facts += told + lost if loud or now.proposals else lost + told  # a warning costs nothing yet
+    facts = [*gone, *told, *lost] if urgent else [*gone, *lost, *told]  # a warning costs nothing yet
     calm = "nothing needs you" if now.ended is None and now.past is None and loss is None else ""
-    facts.append(f"{needs} {'needs' if needs == 1 else 'need'} you" if needs else calm)
-    text = f"{head}. {_capital('; '.join(f for f in facts if f), status)}"
+    asked = f"{needs} {'needs' if needs == 1 else 'need'} you" if needs else calm
+    whole = tuple(
+        phrase
+        for phrase in (
+            Phrase(head, 4 if urgent else 0, ". "),
+            Phrase(when, 6, ". ", " "),
+            *facts,
+            Phrase(asked, 1 if needs else 7),
+        )
+        if phrase.text
+    )
+    names = frozenset(status)
     level = "critical" if loud or now.proposals else "warning" if open_ or now.unwatched or killed else "healthy"
     if level == "healthy" and healthy < total:
         level = "unknown"
     if level == "healthy" and loss is not None:
         level = "warning"  # no test calls, and it costs all the same
     short = f"{healthy} of {total} healthy" + (f", {needs} {'needs' if needs == 1 else 'need'} you" if needs else "")
-    return Sentence(text.rstrip(". ") + ".", level, needs, short)
+    return Sentence(_joined(whole, names), level, needs, short, whole, names)
 
 
-def _most_important(now: Standing, open_: Sequence[Alert], loud: Sequence[Alert]) -> list[str]:
+def _joined(phrases: Sequence[Phrase], names: Container[str]) -> str:
+    """Phrases as one sentence."""
+    text, begins = "", True
+    for place, phrase in enumerate(phrases):
+        if place:
+            between = phrase.before or phrases[place - 1].after
+            text += between
+            begins = between.startswith(".")
+        text += _capital(phrase.text, names) if begins else phrase.text
+    return text if text.endswith("?") else text.rstrip(". ") + "."
+
+
+def _most_important(now: Standing, open_: Sequence[Alert], loud: Sequence[Alert]) -> list[Phrase]:
     """The loudest kind of fact there is."""
     if now.proposals:
         name = min(now.proposals)
         more = f" (and {len(now.proposals) - 1} more)" if len(now.proposals) > 1 else ""
-        return [f"stop {name}{more}? {one_line(now.proposals[name])}"]
+        return [Phrase(f"stop {name}{more}?", 0, " "), Phrase(one_line(now.proposals[name]), 3)]
     if loud:
-        return [_told(loud)]
+        return [_told(loud, 0)]
     if now.unwatched:
-        return [f"nobody watches {now.unwatched} live {'feature' if now.unwatched == 1 else 'features'}"]
+        return [Phrase(f"nobody watches {now.unwatched} live {'feature' if now.unwatched == 1 else 'features'}", 1)]
     if open_:
-        return [_told(open_)]
+        return [_told(open_, 3)]
     blind = [m.feature for m in now.metrics if m.status == "uncalibrated"]
     if blind:
-        return [f"nothing would notice the death of {_names(blind)}: no score was promised"]
-    return [_nearest(now.metrics)]
+        return [Phrase(f"nothing would notice the death of {_names(blind)}: no score was promised", 1)]
+    return [Phrase(_nearest(now.metrics), 3)]
 
 
-def _told(alerts: Sequence[Alert]) -> str:
+def _told(alerts: Sequence[Alert], rank: int) -> Phrase:
     more = f" (and {len(alerts) - 1} more)" if len(alerts) > 1 else ""
-    return f"{alerts[0].feature}: {one_line(alerts[0].message)}{more}"
+    return Phrase(f"{alerts[0].feature}: {one_line(alerts[0].message)}{more}", rank)
 
 
 def _nearest(metrics: Sequence[FeatureMetrics]) -> str:

@@ -56,6 +56,7 @@ class Tour:
         self.diagnosed: set[str] = set()
         self.place = 0
         self.found = ""
+        self._live: frozenset[str] = frozenset()
 
     @property
     def step(self) -> Step:
@@ -99,12 +100,19 @@ class Tour:
         if self.store.running_session is not None or not kept:
             return False
         self.found = kept[0]
+        self._live = self._deployed()
         return True
 
-    def promoted(self) -> bool:
-        """What was found is deployed."""
+    def _deployed(self) -> frozenset[str]:
         pipeline = self.store.pipeline
-        return pipeline is not None and any(r.name == self.found for r in pipeline.deployed)
+        return frozenset(r.name for r in pipeline.deployed) if pipeline is not None else frozenset()
+
+    def promoted(self) -> bool:
+        """What was found is deployed, or another candidate that the person preferred."""
+        chosen = self._deployed() - self._live
+        if chosen and self.found not in chosen:
+            self.found = min(chosen)
+        return bool(chosen)
 
     def stopped(self) -> bool:
         """Time stands, and something was called."""

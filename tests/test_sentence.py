@@ -139,3 +139,45 @@ def test_every_column_of_live_has_a_legend_for_known_and_for_unknown_figures() -
         assert column_meaning(column.key, known)
         assert "nan" not in column_meaning(column.key, blank)
     assert "would go unnoticed" in promise(blank)
+
+
+def _phrases(now: Standing) -> list[str]:
+    return [p.text.lower() for p in sentence(now).phrases]
+
+
+@pytest.mark.parametrize("room", range(24, 160))
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"proposals": {"f1": "the e-detector says its score is below 0.0012"}},
+        {"unwatched": 2},
+        {"ended": NOW},
+        {"money": Money(-900.0, 100.0, 30)},
+        {"incidents": [alert("f1", "detector", severity=Severity.CRITICAL), alert("f2", "slippage")]},
+        {"troubles": [Trouble("BASE GONE", "the base is gone", "put it back, or start on another one")]},
+    ],
+)
+def test_what_does_not_fit_is_left_out_by_whole_phrases_and_what_needs_somebody_stays(
+    changes: dict[str, Any], room: int
+) -> None:
+    now = Standing(**({"metrics": EIGHT} | changes))
+    found = sentence(now)
+    said = found.within(room, "…")
+    assert len(said) <= room
+    if len(found.text) <= room:
+        assert said == found.text
+    if "…" not in said:
+        left = said.lower()
+        for phrase in sorted(_phrases(now), key=len, reverse=True):
+            left = left.replace(phrase, "", 1)
+        assert not left.strip(" .;"), f"half a phrase is left of {said!r}"
+        first = min(found.phrases, key=lambda p: p.rank).text.lower()
+        assert first in said.lower()
+    if found.needs and found.phrases[-1].rank == 1 and room >= 80:
+        assert found.phrases[-1].text in said
+
+
+async def test_a_narrow_screen_asks_before_it_counts() -> None:
+    async with scripted(size=(80, 24)) as (app, pilot, _):
+        await pilot.pause()
+        assert screen_text(app).split("\n")[1] == " ▲ 1 of 5 healthy. Stop vwap_zscore_mean_rev? 1 needs you."

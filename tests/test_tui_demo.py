@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from helpers_kb import record
@@ -117,6 +118,31 @@ async def test_a_newcomer_is_asked_and_may_choose_the_case() -> None:
         await until(pilot, lambda: app.return_value is not None)
         assert app.return_value == DEMO_WANTED
     assert parser().parse_args(["--demo"]).demo
+
+
+async def test_another_candidate_may_be_promoted_than_the_one_the_card_names() -> None:
+    from helpers_tui import ScriptedRuntime
+    from midas_tui.store import Store
+    from midas_tui.tour import Tour
+
+    runtime: Any = ScriptedRuntime()
+    store = Store()
+    store.pipeline = before = runtime.summary
+    named, other = (r.name for r in before.candidates[:2])
+    for event in (
+        ev.SessionStarted(at=NOW, session_id="s", goal="funding carry", researcher="local"),
+        ev.CandidateAccepted(at=NOW, session_id="s", name=named, expression=CARRY),
+        ev.SessionEnded(at=NOW, session_id="s", result="success", tried=1, accepted=(named,)),
+    ):
+        store.apply(event)
+    tour = Tour(store, lambda *_: None, runtime, runtime)
+    assert tour.session_found()
+    assert tour.found == named
+    assert not tour.promoted(), "what was live before does not count"
+    moved = next(r for r in before.candidates if r.name == other)
+    store.pipeline = dataclasses.replace(before, deployed=(*before.deployed, moved))
+    assert tour.promoted()
+    assert tour.found == other, "the truth is told of what the person chose"
 
 
 async def test_time_stops_once_for_each_feature_that_is_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -93,3 +93,36 @@ def test_a_sentence_is_kept_whole_before_a_column_that_may_be_left_out() -> None
         "name": 6,
         "why": 21,
     }
+
+
+def test_a_sentence_gets_its_share_before_a_long_name_is_whole() -> None:
+    from midas_tui.screens.discovery import TREE_COLUMNS
+
+    for width in (80, 120, 160):
+        given = {
+            c.key: cells for c, cells in layout(TREE_COLUMNS, width, {"name": 60, "t": 5, "strip": 12, "words": 90})
+        }
+        assert given["words"] >= 0.4 * width - 1 or given["name"] <= 28, (width, given)
+    common = {c.key: cells for c, cells in layout(TREE_COLUMNS, 72, {"name": 24, "t": 5, "strip": 12, "words": 90})}
+    assert common["name"] == 24, "a name of a common length is never cut for a sentence"
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 32), (160, 45), (240, 60)], ids=str)
+@pytest.mark.parametrize("asked", [{}, {"reason_label": "reason", "typed_name": "x"}], ids=["plain", "fields"])
+async def test_a_dialog_is_as_high_as_its_text_until_the_screen_ends(
+    size: tuple[int, int], asked: dict[str, str]
+) -> None:
+    from textual.containers import VerticalScroll
+
+    from midas_tui.modals.ask import AskModal, Question
+
+    for count in (3, size[1] - 14, 80):
+        async with scripted(size=size) as (app, pilot, _):
+            app.push_screen(AskModal(Question("kill x", [(f"line {i}", "") for i in range(count)], **asked)))
+            await settle(pilot)
+            body = app.screen.query_one(VerticalScroll)
+            box, buttons = body.parent.region, app.screen.query_one("#confirm").region
+            assert box.bottom - buttons.bottom <= 1, "nothing is empty below the buttons"
+            assert box.height <= size[1]
+            if body.max_scroll_y > 0:
+                assert box.height >= 0.9 * size[1] - 1, f"{count} lines are scrolled where there is room"

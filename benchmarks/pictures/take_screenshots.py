@@ -3,10 +3,12 @@
     python benchmarks/pictures/take_screenshots.py [--out demo_artifacts] [--size 80x24] [--keys KEYS] \
         [-- midas-tui arguments]
     python benchmarks/pictures/take_screenshots.py --modes
+    python benchmarks/pictures/take_screenshots.py --case [--size 160x45]
 
 Without arguments: Live mode at 80x24 and 160x45, replaying the bundled sample. With `--modes` every mode at two sizes
 into `demo_artifacts/pictures`: Live and Alerts on that replay, the others on a copy of the demo's base, its candidates
-promoted; in Discovery a session on the sample. Needs the extra `dev`.
+promoted; in Discovery a session on the sample. With `--case` the played case, a picture a step, into
+`demo_artifacts/pictures/case`. Needs the extra `dev`.
 """
 
 from __future__ import annotations
@@ -164,7 +166,20 @@ def main() -> int:
     p.add_argument("--seconds", type=float, default=8.0, help="how long to let it play")
     p.add_argument("args", nargs="*", help="arguments of midas-tui, after --")
     p.add_argument("--modes", action="store_true", help="every mode at two sizes")
+    p.add_argument("--case", action="store_true", help="the played case, a picture a step")
     given = p.parse_args()
+    if given.case:
+        from played_case import play
+
+        folder = given.out / "pictures" / "case"
+        folder.mkdir(parents=True, exist_ok=True)
+        for size in given.size or ["80x24", "160x45"]:
+            columns, lines = (int(part) for part in size.split("x"))
+            with Terminal(["--demo"], columns=columns, lines=lines) as terminal:
+                for name in play(terminal):
+                    draw(terminal.screen, folder / f"{name}-{size}.png")
+                    print(f"{name}-{size}", flush=True)
+        return 0
     if given.modes:
         folder = given.out / "pictures"
         folder.mkdir(parents=True, exist_ok=True)

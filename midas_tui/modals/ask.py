@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
     from textual.app import ComposeResult
 
+MOST_OF_SCREEN = 0.95
+# Lines of a dialog that are not its body or its fields: the frame, the hint, the buttons.
+BESIDE_BODY = 2 + 1 + 3
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -68,11 +72,10 @@ class AskModal(Dialog[Answer]):
     ]
     DEFAULT_CSS = """
     AskModal { align: center middle; }
-    AskModal > Vertical { width: 72; max-width: 95%; height: auto; max-height: 95%; border: round $accent;
+    AskModal > Vertical { width: 72; max-width: 95%; height: auto; border: round $accent;
         background: $surface; padding: 0 1; border-title-color: $accent; }
     AskModal.danger > Vertical { border: round $crit; border-title-color: $crit; }
-    AskModal VerticalScroll { height: auto; max-height: 30vh; }
-    AskModal.-tall VerticalScroll { max-height: 60vh; }
+    AskModal VerticalScroll { height: auto; }
     AskModal Input { margin: 1 0 0 0; border: none; height: 1; padding: 0 1; background: $panel; }
     AskModal Input:focus { background: $panel; border: none; }
     AskModal Horizontal { height: 3; align-horizontal: right; }
@@ -107,6 +110,12 @@ class AskModal(Dialog[Answer]):
         """Cancel has the focus; tab goes to what must be typed."""
         self.query_one("#confirm", Button).disabled = not self._ready()
         self.query_one("#cancel", Button).focus()
+
+    def on_resize(self) -> None:
+        """The body has what the screen leaves it: fields and buttons are always visible, and nothing else is empty."""
+        fields = sum(2 for asked in (self.question.reason_label, self.question.typed_name) if asked)
+        room = int(self.size.height * MOST_OF_SCREEN) - BESIDE_BODY - fields
+        self.query_one(VerticalScroll).styles.max_height = max(1, room)
 
     def _ready(self) -> bool:
         q = self.question

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from midas_tui.formats import evidence_bar
+from midas_tui.formats import evidence_bar, pad
 from midas_tui.modals.ask import Question
 
 if TYPE_CHECKING:
@@ -108,12 +108,14 @@ class PipelineQuestions:
         """The research figures on today's data: value, error, gate; those that fail first."""
         words = [(line, "") for line in (preview.worth, *preview.effects) if line]
         words += [(f"today, {preview.data}:", "muted")] if preview.figures else []
+        label = max((len(f.gate) for f in preview.figures), default=0)
         for f in sorted(preview.figures, key=lambda f: f.passed):
             error = f" ±{f.error:.2g}" if math.isfinite(f.error) else ""
             value = short_figure(f.value)
             sign = self._glyphs.ok if f.passed else self._glyphs.killed
             bar = evidence_bar(gate_share(f), BAR_CELLS, self._glyphs)
-            line = f"{sign} {f.gate.replace('_', ' '):<16}{value + error:<16} {bar} {f.comparison} {f.threshold:.3g}"
+            gate = pad(f.gate.replace("_", " "), label)
+            line = f"{sign} {gate} {value + error:<16} {bar} {f.comparison} {f.threshold:.3g}"
             words.append((line, "" if f.passed else "crit"))
         return words
 

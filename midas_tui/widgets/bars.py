@@ -119,16 +119,21 @@ class SentenceLine(Line):
 
     DEFAULT_CSS = "SentenceLine { background: $background; color: $foreground; }"
 
+    def __init__(self, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._said: tuple[Sentence, Glyphs] | None = None
+
+    def on_resize(self) -> None:
+        """As much of it as there is room for now."""
+        if self._said is not None:
+            self.say(*self._said)
+
     def say(self, found: Sentence, glyphs: Glyphs) -> None:
-        """Draw the newest one; where it is too long it is cut, but not what it asks for at its end."""
+        """Draw the newest one; where it is too long it loses phrases, what needs somebody last."""
+        self._said = found, glyphs
         role = LEVELS.get(found.level, "muted")
         sign = glyphs.status(found.level)
-        room = max(0, self.size.width - 4)
-        text = clean(found.text, newlines=False)
-        told, semicolon, needed = text.rpartition("; ")
-        end = semicolon + needed if found.needs and 0 < len(needed) < room // 2 else ""
-        if len(text) > room:
-            text = elide(told if end else text, room - len(end), glyphs.ellipsis, end=True) + end
+        text = clean(found.within(max(0, self.size.width - 4), glyphs.ellipsis), newlines=False)
         self.place([(f" {sign} {text}", "", "alerts" if found.level in ("critical", "warning") else "")])
         self.show(styled((f" {sign} ", role), (text, role if found.level == "critical" else "")))
 

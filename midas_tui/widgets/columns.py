@@ -10,6 +10,12 @@ from midas_tui.formats import cells
 Cell = tuple[str, str]
 """Text and role ("" for plain text)."""
 
+COMMON_NAME = 28
+"""Cells of a name that a sentence beside it never takes."""
+
+SENTENCE_SHARE = 0.4
+"""What of a table's width a sentence gets before longer names do."""
+
 REST = "rest"
 """Key of a cell that is drawn in place of all columns the row does not name: a sentence."""
 
@@ -92,7 +98,8 @@ def layout(
 ) -> tuple[tuple[Column, int], ...]:
     """The columns that fit in `width` cells, with their widths; the lowest priority numbers are kept.
 
-    What cells a column does not need are given to those that would be cut: names first, then sentences.
+    What cells a column does not need are given to those that would be cut: names of a common length first, then
+    sentences up to their share, since the first words of one say little, then longer names, then sentences.
 
     Args:
         columns: All of them.
@@ -117,7 +124,10 @@ def layout(
         kept = _kept(kept, wholly, width, priority=2)
     rooms = {c.key: least[c.key] for c in kept}
     spare = width - 1 - sum(room + 1 for room in rooms.values())
-    wanted = [(c, known.get(c.key, 0)) for c in sorted(kept, key=lambda c: c.cut_end)]  # what is cut without need
+    share = round(SENTENCE_SHARE * width)
+    wanted = [(c, min(COMMON_NAME, known.get(c.key, 0))) for c in kept if not c.cut_end]
+    wanted += [(c, min(share, known.get(c.key, 0))) for c in kept if c.cut_end]
+    wanted += [(c, known.get(c.key, 0)) for c in sorted(kept, key=lambda c: c.cut_end)]  # what is cut without need
     wanted += [(c, c.width) for c in kept]  # then as they were drawn up
     wanted += [(c, c.most or width) for c in kept if c.grow]
     for column, cells_wanted in wanted:

@@ -13,6 +13,7 @@ from midas_tui.sanitise import clean
 from midas_tui.theme import UNICODE, Glyphs
 
 if TYPE_CHECKING:
+    from midas_engine.events import SessionStarted
     from midas_tui.session_tree import Node
     from midas_tui.session_view import SessionView, TrialRow
 
@@ -44,7 +45,7 @@ def _session(view: SessionView) -> Parts:
             ("data", begun.data),
             ("regime", begun.regime),
             ("horizon", f"{begun.horizon} bars" if begun.horizon else ""),
-            ("plans", f"{begun.max_iterations} of {begun.candidates_per_iter}" if begun.max_iterations else ""),
+            ("plans", _plans(begun)),
             ("repeats", begun.replays),
         ]
     facts += [("saved", ", ".join(view.accepted) or "nothing yet"), ("learning", view.learning)]
@@ -52,6 +53,13 @@ def _session(view: SessionView) -> Parts:
         if value:
             parts += [(f"{name:<11}", "$muted"), f"{clean(value, newlines=False)}\n"]
     return parts
+
+
+def _plans(begun: SessionStarted) -> str:
+    if not begun.max_iterations:
+        return ""
+    many = begun.candidates_per_iter
+    return f"{begun.max_iterations}, each of {many} {'expression' if many == 1 else 'expressions'}"
 
 
 def _trial(view: SessionView, row: TrialRow, glyphs: Glyphs) -> Parts:

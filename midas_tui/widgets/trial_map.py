@@ -111,7 +111,7 @@ def _dots(
 ) -> list[Part]:
     """One line: the higher a mark, the more stand there."""
     if not scored:
-        return [(WAITS[:width], "muted")]
+        return [(WAITS if len(WAITS) <= width else WAITS.partition(":")[0], "muted")]
     cells = _cells(view, scored, ends, width)
     found: list[Part] = []
     for cell, count in enumerate(cells.counts):
