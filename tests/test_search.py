@@ -16,7 +16,7 @@ from midas_engine import events as ev
 from midas_engine.dsl.canonical_form import family_text
 from midas_engine.dsl.doubts import doubts
 from midas_engine.dsl.expression import parse
-from midas_engine.dsl.nodes import columns_of
+from midas_engine.dsl.nodes import Call, columns_of
 from midas_engine.dsl.spelling import spelled
 from midas_engine.errors import EvaluationError, LimitError
 from midas_engine.evaluator.trials.ledger import TrialLedger
@@ -28,9 +28,10 @@ from midas_engine.proposer import LocalResearcher
 from midas_engine.proposer.factory import screened_by
 from midas_engine.search.archive import Archive, Elite
 from midas_engine.search.evolve import Search, SearchSpace
-from midas_engine.search.grammar import Grammar
+from midas_engine.search.grammar import INTERACTIONS, Grammar
+from midas_engine.search.growth import grown
 from midas_engine.search.measure import Figures
-from midas_engine.search.variation import crossed, mutated
+from midas_engine.search.variation import crossed, mutated, operators_in
 from midas_engine.settings import DslLimits, Settings
 from tests.helpers_llm import block, candidates, learning, plan, scripted
 from tests.helpers_loops import events_of, loop_of
@@ -79,6 +80,88 @@ def test_the_search_asks_nothing_that_mixes_units_or_says_only_a_sign() -> None:
             search.tell([Figures(t, t=6.0, strength=6.0 + len(t) % 5, turnover=0.2, net_high=1.0) for t in batch])
         assert not [t for t in asked if doubts(t)]
         assert [t for t in asked if set(parse(t).columns) == {"close", "volume"}]  # on one scale, not left out
+
+
+def test_a_root_grows_by_every_column_and_operator_each_way_round() -> None:
+    grammar = Grammar(np.random.default_rng(1), COLUMNS, True, 168)
+    root = parse("returns(alpha, 24)").ast
+    nodes = grown(root, grammar)
+    assert {operators_in(n) for n in nodes} == {2}
+    texts = {spelled(n) for n in nodes}
+    assert {"beta >= returns(alpha, 24)", "returns(alpha, 24) >= beta", "sign(returns(alpha, 24))"} <= texts
+    assert {f"ema(returns(alpha, 24), {n})" for n in (6, 24, 96)} <= texts
+    assert {c for n in nodes for c in columns_of(n)} == set(COLUMNS)
+
+
+def test_an_interaction_is_of_two_columns_of_which_one_at_least_is_changed() -> None:
+    grammar = Grammar(np.random.default_rng(1), COLUMNS, True, 168)
+    drawn = [grammar.interaction() for _ in range(60)]
+    assert {n.op for n in drawn if isinstance(n, Call)} == {*INTERACTIONS}
+    assert {operators_in(n) for n in drawn} == {2, 3}
+    assert all(len(columns_of(n)) == 2 for n in drawn)
+    alone = Grammar(np.random.default_rng(1), ["alpha"], False, 168).interaction()
+    assert columns_of(alone) == ("alpha",)
+
+
+def _hidden(search: Search) -> list[str]:
+    """What a search asks of a market where only one exact step beside a root that shows is better."""
+    asked: list[str] = []
+    while not search.done:
+        batch = search.ask()
+        if not batch:
+            break
+        asked += batch
+        found = []
+        for text in batch:
+            t = 20.0 if text == "beta >= returns(alpha, 24)" else 6.0 if "returns(alpha" in text else 1.0
+            found.append(Figures(text, t, t, 0.2, 1.0, sketch=(t - 3.0, len(text) % 7, len(text) % 5)))
+        search.tell(found)
+    return asked
+
+
+def test_where_climbing_ends_the_strongest_roots_are_grown_and_no_batch_is_spent_twice() -> None:
+    archive = Archive()
+    first = _hidden(Search(SearchSpace(COLUMNS), 1, archive, ["returns(alpha, 24)"], budget=4000))
+    assert "beta >= returns(alpha, 24)" in first
+    archive.rounds += 1
+    kept = Archive.from_record(json.loads(json.dumps(archive.record(150))))
+    assert kept.rounds == 1
+    assert set(kept.tried) == set(archive.tried)
+    second = _hidden(Search(SearchSpace(COLUMNS), 1, kept, ["returns(alpha, 24)"], budget=600))
+    assert len(second) == 600
+    assert not {family_text(parse(t).ast) for t in first} & {family_text(parse(t).ast) for t in second}
+
+
+def test_a_later_session_begins_with_every_pair_of_columns_under_every_operator() -> None:
+    archive = Archive()
+    archive.rounds = 1
+    search, asked = Search(SearchSpace(COLUMNS), 1, archive, budget=3000), list[str]()
+    for _ in range(8):
+        asked += search.ask()
+        search.tell([])
+    marks = {family_text(parse(t).ast) for t in asked}
+    wanted = ("ts_corr(alpha, gamma, 24)", "max(alpha, beta)", "beta / gamma", "gamma / beta", "ts_resid(beta, 96)")
+    assert {family_text(parse(t).ast) for t in wanted} <= marks
+
+
+def test_a_damaged_record_was_never_tried_and_a_find_leaves_room_for_what_is_elsewhere() -> None:
+    assert not Archive.from_record({"elites": [], "rounds": 3, "tried": "not base64!"}).tried
+    sketches = ((1.0, -1.0, 0.5), (-0.4, 0.5, 1.8), (0.9, -1.1, 0.6))
+    find, other, part = (
+        _elite(text, q, columns=(text,), sketch=k, operators=1, outermost=o, fate=f)
+        for text, q, k, o, f in (
+            ("alpha", 9.0, sketches[0], "rsi", "passed"), ("beta", 5.0, sketches[1], "ema", ""),
+            ("gamma", 8.0, sketches[2], "sign", ""),
+        )
+    )  # fmt: skip
+    search = Search(SearchSpace(COLUMNS), 1, Archive([find, other, part]))
+    search._later = True
+    grown_in_turn = []
+    while (root := search._root()) is not None:
+        grown_in_turn.append(root.text)
+        search._queue, search._since = [], 5
+        search._grow()
+    assert grown_in_turn == ["alpha", "beta", "gamma"]
 
 
 def test_what_is_refused_by_its_text_is_no_evaluation() -> None:

@@ -102,7 +102,7 @@ class SessionScreen:
         screen = cls(assessor, account, config, error, voice)
         screen._kb = kb
         kept = await record.answer("archive", dict[str, Any], lambda: asyncio.to_thread(screen._read, kb))
-        screen.archive = Archive.from_json(kept.get("elites", ()))
+        screen.archive = Archive.from_record(kept)
         return screen
 
     def _read(self, kb: KnowledgeBase) -> dict[str, Any]:
@@ -180,7 +180,7 @@ class SessionScreen:
         """Write the archive; a disk that refuses is said and stops nothing."""
         if self._kb is None or not len(self.archive):
             return
-        text = json.dumps({"version": 1, "horizon": self.horizon, "elites": self.archive.to_json(KEPT)})
+        text = json.dumps({"version": 1, "horizon": self.horizon, **self.archive.record(KEPT)})
         try:
             await asyncio.to_thread(self._kb.save_text, self._path, text)
         except (MidasError, OSError) as error:

@@ -40,6 +40,7 @@ async def screened(
         if not batch:
             break
         await asyncio.to_thread(search.tell, await screen.figures(batch))
+    screen.archive.rounds += 1
     elites = {signed(elite): elite for elite in search.finalists(FINALISTS)}
     found: list[Proposal] = []
     for finalist in await screen.check(list(elites)):

@@ -1,4 +1,4 @@
-"""A MAP-Elites archive: the best of every kind of feature, by columns read, turnover band and horizon.
+"""A MAP-Elites archive: the best of every kind of feature, by columns read, turnover band, horizon and size.
 
 Mouret and Clune (2015). One best line of descent forgets everything it left; an archive keeps a best of each kind, and
 parents are drawn from all of them. It is plain data and lives in the base, by data set, across sessions.
@@ -6,7 +6,9 @@ parents are drawn from all of them. It is plain data and lives in the base, by d
 
 from __future__ import annotations
 
+import base64
 import math
+import zlib
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +26,9 @@ MENDABLE = frozenset({"trading_cost", "decay_analysis", "regime_robustness"})
 """Gates that a changed window, a smoothing or a condition may answer; the others say that nothing is there."""
 _HALF = 0.5
 LENGTH = 0.1
+ROOT_OPERATORS = 2
+_MOST_TRIED = 100_000
+"""Spellings that are remembered at most, the last ones: 25 sessions, half a megabyte."""
 _NEAR = 0.7
 _SHOWS = 3.0
 
@@ -41,6 +46,9 @@ class Elite:
         drawn: How often it was a parent.
         fate: "" unknown, "passed", or the agents that refused it.
         figure: What the first of them said, with its figure.
+        operators: Of its tree; 0 where it is not known.
+        outermost: The operator that its tree ends in.
+        grown: Every tree one operator larger was asked.
     """
 
     text: str
@@ -57,11 +65,28 @@ class Elite:
     fate: str = ""
     sketch: tuple[float, ...] = ()
     figure: str = ""
+    operators: int = 0
+    outermost: str = ""
+    grown: bool = False
 
     @property
     def cell(self) -> str:
-        """Columns x turnover band x horizon."""
-        return f"{'+'.join(self.columns)}|{band_of(self.turnover)}|{self.horizon}"
+        """Columns x turnover band x horizon; of a root its outermost operator too.
+
+        So a large tree takes no place of a small one, and what changes its sign none of what only ranks the same.
+        """
+        root = f"|{self.outermost}" if self.is_root else ""
+        return f"{'+'.join(self.columns)}|{band_of(self.turnover)}|{self.horizon}{root}"
+
+    @property
+    def is_root(self) -> bool:
+        """Whether it is small enough to be a part of what is there."""
+        return 0 < self.operators <= ROOT_OPERATORS
+
+    @property
+    def strength(self) -> float:
+        """Its quality without what is taken off for its length and for gates that something added may mend."""
+        return (self.quality + LENGTH * self.operators) / _HALF ** len(self.missed)
 
     @property
     def open(self) -> bool:
@@ -89,6 +114,10 @@ class Archive:
     Args:
         elites: From an earlier session.
 
+    Attributes:
+        rounds: Sessions that searched this data before.
+        tried: Marks of the spellings that they asked (`mark_of`), in order.
+
     Example:
         >>> archive = Archive()
         >>> archive.add(Elite("close", ("close",), 1, 3.0, 0.2, 1.0, 0.1, 3.0))
@@ -98,6 +127,8 @@ class Archive:
     """
 
     def __init__(self, elites: Iterable[Elite] = ()) -> None:
+        self.rounds = 0
+        self.tried: dict[int, None] = {}
         self._cells: dict[str, Elite] = {}
         for elite in elites:
             self.add(elite)
@@ -152,9 +183,30 @@ class Archive:
         }
 
     def to_json(self, most: int | None = None) -> list[dict[str, Any]]:
-        """Plain data, the best `most` of them."""
+        """Plain data, the best `most` of them; half of the places are kept for roots."""
         names = [f.name for f in fields(Elite)]
-        return [{name: getattr(e, name) for name in names} for e in self.ranked()[:most]]
+        ranked = self.ranked()
+        roots = [e for e in ranked if e.is_root][: len(ranked) if most is None else most // 2]
+        others = [e for e in ranked if e not in roots][: None if most is None else most - len(roots)]
+        return [{name: getattr(e, name) for name in names} for e in [*others, *roots]]
+
+    def record(self, most: int) -> dict[str, Any]:
+        """What a session leaves to the next: the best, and what need not be asked again."""
+        marks = np.array(list(self.tried)[-_MOST_TRIED:], dtype="<u4")
+        tried = base64.b64encode(marks.tobytes()).decode("ascii")
+        return {"elites": self.to_json(most), "rounds": self.rounds, "tried": tried}
+
+    @classmethod
+    def from_record(cls, kept: Mapping[str, Any]) -> Archive:
+        """From `record`; what is damaged or missing was never tried."""
+        found = cls.from_json(kept.get("elites", ()))
+        try:
+            found.rounds = max(0, int(kept.get("rounds", 0)))
+            marks = np.frombuffer(base64.b64decode(str(kept.get("tried", "")), validate=True), dtype="<u4")
+        except (TypeError, ValueError):
+            return found
+        found.tried = dict.fromkeys(int(m) for m in marks)
+        return found
 
     @classmethod
     def from_json(cls, rows: Iterable[Mapping[str, Any]]) -> Archive:
@@ -167,6 +219,11 @@ class Archive:
             except (TypeError, ValueError, AttributeError):
                 continue  # from another version
         return cls(found)
+
+
+def mark_of(key: str) -> int:
+    """32 bits of a canonical text: one new spelling in 40,000 is taken for one of 100,000 that were tried."""
+    return zlib.crc32(key.encode())
 
 
 def likeness(a: Sequence[float], b: Sequence[float]) -> float:

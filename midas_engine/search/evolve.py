@@ -1,4 +1,9 @@
-"""The search itself: three islands that ask for figures and learn from them, and exchange their elites."""
+"""The search itself: three islands that ask for figures and learn from them, and exchange their elites.
+
+Drawing and climbing come first. Once they find nothing better the strongest small trees are grown by every operator
+and column in turn, for a hill that is climbed at random hides what one exact step beside it would show. A later
+session on the data starts with that, and asks nothing that an earlier one asked.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +16,12 @@ import numpy as np
 from midas_engine.dsl.canonical_form import family_text
 from midas_engine.dsl.doubts import doubts
 from midas_engine.dsl.expression import parse
-from midas_engine.dsl.nodes import Node, columns_of
+from midas_engine.dsl.nodes import Call, Column, Node, columns_of
 from midas_engine.dsl.spelling import spelled
 from midas_engine.errors import ExpressionError
-from midas_engine.search.archive import Archive, Elite, likeness, quality_of
+from midas_engine.search.archive import Archive, Elite, likeness, mark_of, quality_of
 from midas_engine.search.grammar import Grammar
+from midas_engine.search.growth import grown
 from midas_engine.search.measure import Figures, short_of
 from midas_engine.search.variation import MOST_OPERATORS, crossed, mutated, operators_in, typed
 from midas_engine.settings import DslLimits
@@ -32,8 +38,19 @@ TWINS = 0.95
 """Elites more alike than this are one parent."""
 STRONGER = 1.25
 """A likeness of 0.7 to what is there is 0.7 of its strength: what is so much stronger than a find is another one."""
+FURTHER = 1.1
+"""What is so much stronger than a find may be climbed: between a part of what is there and the whole lie such steps."""
+ROOT_T = 4.0
+"""A |t| from which a small tree is grown."""
+PAUSE = 1
+"""Batches of climbing between two roots."""
+ROOT_TWINS = 0.9
+LARGER = 0.85
+"""What a further operator takes off a root's strength: a part of what is there is small before it is strong."""
 FRESH = 0.35
 """Share of a batch that is drawn anew once something shows: the rest of the columns may hold another signal."""
+TOGETHER = 0.5
+"""Share of what a later session draws anew that only two columns together can say."""
 ATOMS = 8
 """One evaluation in so many goes to columns under a single operator, before anything is put together."""
 STEPS = 6
@@ -84,19 +101,22 @@ class Search:
         self.space, self.budget = space, budget
         self.archive = archive if archive is not None else Archive()
         self.evaluated = 0
-        self._rng = np.random.default_rng([seed, 12])
+        self._later = self.archive.rounds > 0 and not climbs
+        self._rng = np.random.default_rng([seed, 12, self.archive.rounds])
         longest = space.limits.window_bars
         self._grammar = Grammar(self._rng, space.columns, space.cross, min(longest, 168))
-        self._keys: set[str] = set()
         self._trees: dict[str, Node] = {}
         self._islands: dict[str, str] = {}
         self._queue: list[tuple[Node | None, str]] = [(self._read(text), "model") for text in seeds]
         atoms = self._grammar.atoms()
         self._queue += [(atom, "grammar") for atom in atoms[: 0 if climbs else budget // ATOMS]]
+        if self._later:
+            columns = [n for c in self._grammar.columns for n in grown(Column(c), self._grammar)]
+            self._queue += [(columns[int(i)], "grammar") for i in self._rng.permutation(len(columns))]
         self._climbs = climbs
         self._batch = max(1, budget // STEPS) if climbs else BATCH
         self._best = 0.0
-        self._quiet = 0
+        self._quiet = self._since = self._grown = 0
         self._closed = [(e.sketch, e.quality) for e in self.archive if not e.open]
         self._judged = [e.sketch for e in self.archive if e.fate]
         for elite in self.archive:
@@ -105,7 +125,8 @@ class Search:
     @property
     def done(self) -> bool:
         """Whether the budget is spent, or climbing has come to an end."""
-        return self.evaluated >= self.budget or (self._best >= SHOWN_T and self._quiet >= QUIET)
+        spent = self._best >= SHOWN_T and self._quiet >= QUIET and not self._queue
+        return self.evaluated >= self.budget or (spent and (self._climbs or self._root() is None))
 
     # -- asking ----------------------------------------------------------------------------------
 
@@ -113,6 +134,7 @@ class Search:
         """The next batch of new trees, as text."""
         wanted = min(self._batch, self.budget - self.evaluated)
         batch: list[str] = []
+        self._grow()
         while self._queue and len(batch) < wanted:
             self._offer(*self._queue.pop(0), batch)
         parents = self._parents()
@@ -126,7 +148,8 @@ class Search:
         draw = self._rng.random()
         fresh = 0.0 if self._climbs else FRESH if self._best >= SHOWN_T else 0.6
         if not parents or draw < fresh:
-            return self._grammar.tree(), "grammar"
+            together = self._later and self._rng.random() < TOGETHER
+            return self._grammar.interaction() if together else self._grammar.tree(), "grammar"
         first = self._drawn(parents)
         if draw < fresh + 0.2 and len(parents) > 1:
             second = self._drawn(parents)
@@ -134,19 +157,46 @@ class Search:
         fine = 0.45 if abs(first.t) >= SHOWN_T else 0.2
         return mutated(self._tree(first.text), self._grammar, fine), first.island
 
+    def _grow(self) -> None:
+        """Queue every tree one operator larger than the next root, when it is time."""
+        self._since += 1
+        if self._queue or self._climbs or self._since <= PAUSE or not (self._later or self._quiet >= QUIET):
+            return
+        root = self._root()
+        if root is not None:
+            self.archive.update(dataclasses.replace(root, grown=True))
+            self._queue += [(n, root.island) for n in grown(self._tree(root.text), self._grammar)]
+            self._since, self._grown = 0, self._grown + 1
+
+    def _root(self) -> Elite | None:
+        """The strongest small tree that was not grown yet, nor any twin of it; a find is one too.
+
+        Twins end in the same operator: `rsi(close, 24)` ranks as `returns(close, 24)` does, but its sign says nothing.
+        Every second root is one of a hill that nobody judged, where there is one: there may be more than one signal.
+        """
+        roots = [e for e in self.archive if e.is_root and abs(e.strength) >= ROOT_T]
+        done = [(e.outermost, e.sketch) for e in roots if e.grown]
+        waiting = []
+        for elite in sorted(roots, key=lambda e: (-e.strength * LARGER**e.operators, e.text)):
+            twins = (other for outermost, other in done if outermost == elite.outermost)
+            if not elite.grown and all(abs(likeness(elite.sketch, other)) < ROOT_TWINS for other in twins):
+                waiting.append(elite)
+        elsewhere = (e for e in waiting if self._grown % 2 and not self._settled(e))
+        return next(elsewhere, waiting[0] if waiting else None)
+
     def _parents(self) -> list[Elite]:
         """The best by expected gain: strong, not yet drawn often, and near a gate that a change can mend."""
         ranked = sorted(self.archive.ranked(), key=lambda e: -_gain(e))
-        return self.archive.diverse(24, [e for e in ranked[:100] if not self._settled(e)], TWINS)
+        return self.archive.diverse(24, [e for e in ranked[:200] if not self._settled(e, FURTHER)], TWINS)
 
-    def _settled(self, elite: Elite) -> bool:
+    def _settled(self, elite: Elite, stronger: float = STRONGER) -> bool:
         """Whether this one or its like is decided: a search starts again where nothing is known yet.
 
         What was refused for something that a change can mend stays a parent: so a model's near miss is climbed here.
         What is far stronger than what was decided is not its like, however much they share.
         """
         return any(
-            abs(likeness(elite.sketch, other)) >= LIKE and elite.quality < STRONGER * quality
+            abs(likeness(elite.sketch, other)) >= LIKE and elite.quality < stronger * quality
             for other, quality in self._closed
         )
 
@@ -170,10 +220,10 @@ class Search:
         if operators_in(node) > MOST_OPERATORS:
             return
         text = spelled(node)
-        key = family_text(node)
-        if key in self._keys:
+        mark = mark_of(family_text(node))
+        if mark in self.archive.tried:
             return
-        self._keys.add(key)
+        self.archive.tried[mark] = None
         try:
             parsed = parse(text, columns=self.space.columns, limits=self.space.limits)
         except ExpressionError:
@@ -212,7 +262,7 @@ class Search:
     def _know(self, text: str) -> None:
         node = self._read(text)
         if node is not None:
-            self._keys.add(family_text(node))
+            self.archive.tried[mark_of(family_text(node))] = None
 
     def _tree(self, text: str) -> Node:
         if text not in self._trees:
@@ -231,6 +281,7 @@ def elite_of(figures: Figures, node: Node, horizon: int, island: str) -> Elite:
     return Elite(
         figures.text, columns_of(node), horizon, figures.t, figures.turnover, figures.net_high, figures.standing,
         quality_of(figures, operators_in(node)), short_of(figures), island, sketch=figures.sketch,
+        operators=operators_in(node), outermost=node.op if isinstance(node, Call) else "",
     )  # fmt: skip
 
 

@@ -23,6 +23,9 @@ _SIZES = (0.14, 0.36, 0.50)
 _DULL = ("neg", "eq", "ne", "not", "and", "or", "lt", "le", "ts_sum", "ts_product", "power", "clip", "cs_scale")
 """Operators that only repeat what others give up to sign or scale, or that scores cannot see."""
 
+INTERACTIONS = ("mul", "ts_corr", "ts_cov")
+"""Operators that say something of two columns of which neither says anything, so that no part of a tree is a root."""
+
 _SCALES_ACROSS = ("cs_rank", "cs_zscore")
 _SCALES_IN_TIME = ("ts_rank", "ts_zscore")
 
@@ -92,10 +95,25 @@ class Grammar:
         operator = self._drawn(self.binary, _PAIRS)
         return Call(operator.name, (left, right), self.literals(operator))
 
+    def operators(self, arity: int) -> list[Operator]:
+        """All of that arity that trees are made of."""
+        return [o for group in (self.unary if arity == 1 else self.binary).values() for o in group]
+
     def atom(self) -> Node:
         """A column, or a column under one operator."""
         leaf: Node = Column(self.columns[int(self.rng.integers(len(self.columns)))])
         return leaf if self.rng.random() < 0.3 else self.wrapped(leaf)
+
+    def interaction(self) -> Node:
+        """Two parts that may say nothing alone under an operator that asks how they go together."""
+        leaves = self.leaves(min(2, len(self.columns)))
+        first, second = leaves[0], leaves[-1]
+        known = {o.name: o for o in self.operators(2)}
+        operator = known[INTERACTIONS[int(self.rng.integers(len(INTERACTIONS)))]]
+        parts: list[Node] = [Column(first), self.wrapped(Column(second))]
+        if self.rng.random() < 0.3:
+            parts[0] = self.wrapped(parts[0])
+        return Call(operator.name, tuple(parts), self.literals(operator))
 
     def atoms(self) -> list[Node]:
         """Every column under every unary operator of time once, in random order: what compositions start from."""
