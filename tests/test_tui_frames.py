@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from textual import events
 from textual.geometry import Region
 from textual.widget import Widget
 
-from helpers_tui import NOW, ScriptedRuntime, metrics, scripted
+from helpers_tui import NOW, ScriptedRuntime, metrics, scripted, settle
 from midas_engine.runtime.timeline import Timeline
 from midas_tui.widgets import time_axis
 from midas_tui.widgets.line_table import LineTable
@@ -72,3 +73,31 @@ async def test_a_table_finds_out_once_a_frame_what_its_lines_stand_on(monkeypatc
         assert len(lines) > 10
         assert whole.times <= 2
         assert table._base is None  # another theme may come before the next
+
+
+async def test_a_key_draws_its_rows_at_once_and_the_rest_of_the_page_after_it() -> None:
+    runtime = ScriptedRuntime()
+    runtime.found = [metrics(f"feature_{i:02d}") for i in range(12)]
+    async with scripted(runtime, size=(160, 45)) as (app, pilot, _):
+        page: Any = app.screen
+        table = page.query_one("#features", LineTable)
+        await settle(pilot)
+        frames: list[tuple[str | None, set[int]]] = []
+        update = page._compositor.update_widgets
+
+        def noted(widgets: set[Any]) -> None:
+            update(widgets)
+            frames.append((table.cursor_key, {region.y for region in page._compositor._dirty_regions}))
+
+        page._compositor.update_widgets = noted
+        waiting = page.query_one("#time")
+        waiting.refresh()
+        page._dirty_widgets.add(waiting)  # as if its frame were due
+        before = table.cursor_key
+        assert not await app.shell.door.lets_in(events.Key("j", None))
+        cursor, lines = frames[0]
+        assert cursor == table.cursor_key != before
+        assert len(lines) == 2, "the row left and the row reached, and nothing else of the page"
+        assert waiting in page._dirty_widgets, "what waited for its frame still does"
+        await settle(pilot)
+        assert any(waiting.region.y in drawn for _, drawn in frames[1:])

@@ -80,17 +80,20 @@ class Meter:
 @asynccontextmanager
 async def terminal(runtime: Any, mode: str = "live") -> AsyncIterator[MidasApp]:
     """The application on a scripted runtime, drawing to the real terminal this process has."""
+    from midas_engine.clock import WallClock
     from midas_tui.app import MidasApp
+    from midas_tui.sweeper import Sweeper
 
-    app = MidasApp(lambda: runtime, mode=mode)
-    running = asyncio.create_task(app.run_async())
-    await app.ready.wait()
-    await asyncio.sleep(1.0)
-    try:
-        yield app
-    finally:
-        app.exit(0)
-        await running
+    with Sweeper(lambda: app.shell.door.idle_seconds(), WallClock()) as sweeper:  # as the program has it
+        app = MidasApp(lambda: runtime, mode=mode, when_ready=sweeper.begin)
+        running = asyncio.create_task(app.run_async())
+        await app.ready.wait()
+        await asyncio.sleep(1.0)
+        try:
+            yield app
+        finally:
+            app.exit(0)
+            await running
 
 
 async def thousand(seconds: float) -> list[Figure]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -27,13 +28,15 @@ async def key_to_paint(
     async with terminal(runtime, "discovery") as app:
         for event in searched("s1"):
             runtime.bus.publish(event)
-        painted: list[float] = []
+        painted: list[tuple[float, str | None]] = []
         display = app._display
 
-        def noted(*args: Any) -> None:
-            display(*args)
-            painted.append(time.perf_counter())
+        def noted(page: Any, frame: Any) -> None:
+            display(page, frame)
+            if frame is not None:
+                painted.append((time.perf_counter(), table.cursor_key))
 
+        table = app.screen.query_one("#tree", LineTable)
         app._display = noted  # type: ignore[method-assign]
         tried = 0
 
@@ -52,24 +55,29 @@ async def key_to_paint(
         for _ in range(300):
             verdict()
         app.shell.bridge.pump()
-        table = app.screen.query_one("#tree", LineTable)
         table.move_to("s1/150")
         await asyncio.sleep(0.5)
-        taken: list[float] = []
+        loop, taken = asyncio.get_running_loop(), list[float]()
         end, turn = time.perf_counter() + seconds, 0
+
+        def press() -> None:
+            """Keys at moments of their own, in the middle of a frame as well."""
+            rng = random.Random(1)
+            while (due := time.perf_counter() + rng.uniform(0.05, 0.15)) < end:
+                time.sleep(max(0.0, due - time.perf_counter()))
+                painted.clear()
+                old = table.cursor_key
+                loop.call_soon_threadsafe(app.post_message, events.Key("k" if len(taken) % 2 else "j", None))
+                while not (seen := [at for at, cursor in tuple(painted) if cursor != old]):
+                    time.sleep(0.001)
+                taken.append(seen[0] - due)
+
+        pressing = asyncio.create_task(asyncio.to_thread(press))
         while time.perf_counter() < end:
             runtime.bus.publish(TokensStreamed(at=NOW, session_id="s1", iteration=2, phase="plan", text=f"word{turn} "))
             if turn % 5 == 0:
                 verdict()
             turn += 1
-            if turn % 10 == 0:
-                old, began = table.cursor_key, time.perf_counter()
-                app.post_message(events.Key("j" if turn % 20 else "k", None))
-                while table.cursor_key == old:  # noqa: ASYNC110
-                    await asyncio.sleep(0.001)
-                moved = time.perf_counter()
-                while not painted or painted[-1] < moved:  # noqa: ASYNC110
-                    await asyncio.sleep(0.001)
-                taken.append(painted[-1] - began)
             await asyncio.sleep(0.01)
+        await pressing
         return len(table.keys), sorted(taken)

@@ -14,6 +14,7 @@ from textual.widgets import Input
 
 from midas_tui.input_gate import made_now
 from midas_tui.modals.dialog import Dialog
+from midas_tui.shell.prompt_frame import draw_focused
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -66,6 +67,7 @@ class InputDoor:
         if isinstance(event, events.Key) and not event.is_forwarded:
             before = self._messages.refusals
             left_over = await self._is_left_over(event)
+            draw_focused(self._app)
             if self._messages.refusals != before:
                 # What was typed behind it was meant for the dialog that did not open: a reason, a name, a y.
                 self._gate.settle()
