@@ -4,8 +4,9 @@
 
 The real program in a real pseudo-terminal plays the synthetic recording at 256 bars a second from the beginning again
 and again, while keys that change nothing (modes, rows, jumps, filters, help, resizes) come at random. Growth is of the
-resident memory from the end of the first fifth, when every mode has been shown, to the end. With `--check` the exit
-code is 1 when it grew by 20 MB or more, or a fault was reported.
+resident memory from the end of the first fifth, when every mode has been shown, to the end; the slope is that of a line
+through every ten seconds of the last half. With `--check` the exit code is 1 when it grew by 20 MB or more, or a fault
+was reported.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import pty
 import random
 import select
 import signal
+import statistics
 import struct
 import sys
 import tempfile
@@ -96,7 +98,8 @@ def main() -> int:
         seat = Seat(kb)
         try:
             seat.look(20.0)
-            began, told, keys, rounds = time.monotonic(), 0.0, 0, 0
+            began, told, seen, keys, rounds = time.monotonic(), 0.0, 0.0, 0, 0
+            samples: list[tuple[float, float]] = []
             start = seat.resident_mb
             while (past := time.monotonic() - began) < seconds:
                 seat.press(rng.choice(KEYS))
@@ -111,6 +114,9 @@ def main() -> int:
                     rounds += 1
                 if past < seconds / 5:
                     start = seat.resident_mb
+                if past - seen > 10:
+                    seen = past
+                    samples.append((past / 3600.0, seat.resident_mb))
                 if past - told > 60:
                     told = past
                     print(f"{past / 60:5.1f} min  {seat.resident_mb:7.1f} MB", flush=True)
@@ -126,6 +132,11 @@ def main() -> int:
     clean, growth = "no fault was reported" in shown, end - start
     print(f"{given.minutes:g} min, {keys} keys, {rounds} times from the beginning, {seat.written / 1e6:.0f} MB written")
     print(f"{start:.1f} MB after the first fifth, {end:.1f} MB at the end, growth {growth:+.1f} MB")
+    half = samples[len(samples) // 2 :]
+    if len(half) > 2:
+        slope = statistics.linear_regression([at for at, _ in half], [mb for _, mb in half]).slope
+        low, high = min(mb for _, mb in half), max(mb for _, mb in half)
+        print(f"{low:.1f} to {high:.1f} MB in the last half, {slope:+.1f} MB an hour")
     print("no fault was reported" if clean else f"faults:\n{shown}")
     return int(given.check and not (clean and growth < GROWTH_MB))
 

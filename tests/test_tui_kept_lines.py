@@ -1,0 +1,73 @@
+"""What left the screen leaves memory: dialogs that were closed, modes that were walked through, one after another."""
+
+from __future__ import annotations
+
+import gc
+import random
+from typing import TYPE_CHECKING, Any
+
+from textual._styles_cache import StylesCache
+from textual.strip import Strip
+from textual.widget import Widget
+
+from helpers_tui import NOW, ScriptedRuntime, metrics, press, scripted, session_events
+from midas_engine import events as ev
+from midas_tui.line_colours import remember_by_colour
+
+if TYPE_CHECKING:
+    from textual.pilot import Pilot
+
+    from midas_tui.app import MidasApp
+
+# What a reader opens and closes; the help, the log and a text of many lines among it.
+WALK = "1?\x1b2?\x1b3?\x1b4?\x1b5?\x1b6!\x1b"
+
+
+def _alive(app: MidasApp) -> tuple[int, int, int]:
+    """Widgets, memories of drawn lines, and drawn lines that nothing but their last owner holds."""
+    for _ in range(2):
+        gc.collect()
+    mine = [o for o in gc.get_objects() if isinstance(o, Widget | StylesCache | Strip)]
+    return tuple(sum(isinstance(o, kind) for o in mine) for kind in (Widget, StylesCache, Strip))  # type: ignore[return-value]
+
+
+async def _walk(app: MidasApp, pilot: Pilot[Any], runtime: ScriptedRuntime, rounds: int, rng: random.Random) -> None:
+    for _ in range(rounds):
+        for key in WALK:
+            for feature in runtime.found:
+                event = ev.FeatureTicked(at=NOW, metrics=metrics(feature.feature, score=rng.random()))
+                runtime.bus.publish(event)
+            app.shell.bridge.pump()
+            app.shell.gate._clock.added += 60.0  # type: ignore[attr-defined]
+            await press(pilot, "escape" if key == "\x1b" else key)
+
+
+async def test_what_was_walked_through_leaves_memory() -> None:
+    runtime = ScriptedRuntime()
+    runtime.found = [metrics(f"feature_{i:02d}") for i in range(12)]
+    rng = random.Random(14)
+    async with scripted(runtime, size=(160, 45)) as (app, pilot, _):
+        for event in session_events():
+            runtime.bus.publish(event)
+        await _walk(app, pilot, runtime, 2, rng)  # every mode is shown once, every cache begun
+        before = _alive(app)
+        await _walk(app, pilot, runtime, 6, rng)
+        after = _alive(app)
+    widgets, lines, strips = (b - a for a, b in zip(before, after, strict=True))
+    assert widgets <= 4, f"{widgets} widgets of closed dialogs stayed"
+    assert lines <= 4, f"the lines of {lines} widgets that are gone stayed"
+    assert strips < before[2] // 4, f"{before[2]} drawn lines, {strips} more"
+
+
+def test_colours_are_remembered_for_all_widgets_at_once() -> None:
+    remember_by_colour()
+    known = StylesCache.__dict__["get_inner_outer"]
+    remember_by_colour()
+    assert StylesCache.__dict__["get_inner_outer"] is known
+    from textual.color import Color
+
+    base, over = Color(10, 20, 30), Color(200, 100, 0, 0.5)
+    first, second = StylesCache(), StylesCache()
+    inner, outer = first.get_inner_outer(base, over)
+    assert second.get_inner_outer(base, over)[0] is inner
+    assert (inner.background, outer.background) == (base + over, base)
