@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from midas_engine.models import FeatureState
 from midas_engine.monitor.figures.chart_history import FIGURES
 from midas_engine.runtime import Runtime
 from midas_engine.runtime import recording as recorded
+from midas_engine.runtime.recorded_bars import FleetStage
 from midas_engine.runtime.timeline import moment, timeline
 from midas_engine.runtime.watchlist import book_of_records
 from midas_engine.settings import Settings, load_settings
@@ -146,3 +148,27 @@ async def test_computing_says_how_far_it_is_and_never_after_it_is_done(tmp_path:
         assert computing == list(range(computing[0], computing[-1] + 1))
     finally:
         await runtime.stop()
+
+
+@pytest.mark.parametrize("mode", ["auto", "time"])
+def test_kernels_are_loaded_with_one_feature_of_each_kind_in_the_mode_of_all(
+    panel: Panel, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    settings = load_settings(file=None, environ={}, flags={"evaluation.mode": mode})
+    records = [
+        replace(r, state=FeatureState.SHADOW if i % 4 == 3 else FeatureState.DEPLOYED)
+        for i, r in enumerate(_records(16))
+    ]
+    ran: list[tuple[int, bool, int]] = []
+    run_bar = FleetStage.run_bar
+
+    def noted(stage: FleetStage, index: int, *, shown: bool) -> Any:
+        ran.append((len(stage.fleet.names), stage.fleet.engine.config.cross, len(stage.fleet.shadow)))
+        return run_bar(stage, index, shown=shown)
+
+    monkeypatch.setattr(FleetStage, "run_bar", noted)
+    prepared = recorded.prepare(panel.slice(-900, None), records, settings, source="x", replay=False)
+    assert len(prepared.book) == 16
+    whole = prepared.stage(settings, WallClock())
+    assert set(ran) == {(2, whole.fleet.engine.config.cross, 1)}
+    assert len(ran) == recorded.KERNEL_BARS

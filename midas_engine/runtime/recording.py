@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from midas_engine.allocator import trim
 from midas_engine.clock import ManualClock
 from midas_engine.events import AlertRaised
 from midas_engine.market.instants import as_utc
@@ -64,15 +66,21 @@ def prepare(
         slippage = (SyntheticMarket(seed).slippage_bps(expected), expected)
     recording = Recording(panel, first, shown, regime_labels(panel), book, problems, slippage)
     load_kernels(recording, settings)
+    trim()  # reading the panel and computing leave 50 MB free between what is in use
     return recording
 
 
 def load_kernels(recording: Recording, settings: Settings) -> None:
-    """Run a few bars for nothing: compiled kernels are loaded (or compiled) here, in a thread, not in the loop."""
+    """Run a few bars for nothing: compiled kernels are loaded (or compiled) here, in a thread, not in the loop.
+
+    One feature of each kind will do: kernels know types, not how many there are. The memory of all of them would be
+    there twice, and a third time packed.
+    """
     if not recording.book:
         return
     clock = ManualClock(recording.times[0])
-    stage = recording.stage(settings, clock)
+    kinds = {(f.across, f.shadow, f.paused, f.reference is None): f for f in recording.book}
+    stage = replace(recording, book=list(kinds.values())).stage(settings, clock)
     for index in range(min(KERNEL_BARS, stage.bars)):
         stage.run_bar(index, shown=True)
     stage.restore(stage.state())
