@@ -125,12 +125,10 @@ class MidasApp(App[int]):
     ) -> None:
         super().__init__()
         self.stylesheet: KeptStylesheet = KeptStylesheet(variables=self.get_css_variables())
-        self._welcome = welcome
-        self._first_mode = mode
+        self._welcome, self._first_mode = welcome, mode
         terminal = settings.terminal if settings is not None else None
         self._make_runtime = make_runtime
-        self._exit_when_ready = exit_when_ready
-        self._when_ready = when_ready
+        self._exit_when_ready, self._when_ready = exit_when_ready, when_ready
         glyphs = choose_glyphs(ascii_only=bool(terminal and terminal.ascii))
         self.shell = make_shell(
             self, glyphs, clock or WallClock(), terminal.refresh_hz if terminal else 4.0, kept or Kept()
@@ -169,6 +167,10 @@ class MidasApp(App[int]):
             "accent": "ansi_bright_magenta", "muted": "ansi_bright_black", "frame": "ansi_bright_black",
         }  # fmt: skip
 
+    def delay_update(self, delay: float = 0.05) -> None:
+        """Hold frames back while a mode is put together; one that was shown before is drawn at once."""
+        super().delay_update(delay if self.shell.navigator.put_together else 1e-3)
+
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Weight in place of colour, where there is none."""
         found = super().get_line_filters()
@@ -194,8 +196,7 @@ class MidasApp(App[int]):
         own, refused = user_themes(folder / "themes" if (folder := config_folder()) is not None else None)
         for theme in (*own, *shipped_themes(self.console.color_system)):  # a name of ours stays ours
             self.register_theme(theme)
-        kept = self.shell.kept
-        wanted = self._theme_wanted
+        kept, wanted = self.shell.kept, self._theme_wanted
         if wanted == PLAIN and kept.text("theme") in self.available_themes:
             wanted = kept.text("theme")
         self.theme = wanted if wanted in self.available_themes else PLAIN

@@ -9,7 +9,7 @@ from textual import events
 from textual.geometry import Region
 from textual.widget import Widget
 
-from helpers_tui import NOW, ScriptedRuntime, metrics, scripted, settle
+from helpers_tui import NOW, ScriptedRuntime, metrics, press, screen_text, scripted, settle
 from midas_engine.runtime.timeline import Timeline
 from midas_tui.widgets import time_axis
 from midas_tui.widgets.line_table import LineTable
@@ -101,3 +101,25 @@ async def test_a_key_draws_its_rows_at_once_and_the_rest_of_the_page_after_it() 
         assert waiting in page._dirty_widgets, "what waited for its frame still does"
         await settle(pilot)
         assert any(waiting.region.y in drawn for _, drawn in frames[1:])
+
+
+async def test_a_mode_that_was_shown_before_is_drawn_without_a_wait() -> None:
+    async with scripted(size=(160, 45)) as (app, pilot, _):
+        held: list[float] = []
+        set_timer = app.set_timer
+
+        def noted(delay: float, *args: Any, **named: Any) -> Any:
+            if named.get("name") == "delay_update":
+                held.append(delay)
+            return set_timer(delay, *args, **named)
+
+        app.set_timer = noted  # type: ignore[method-assign]
+        await press(pilot, "2")
+        await press(pilot, "1")
+        await press(pilot, "2")
+        assert held[0] > 0.0, "made for the first time: its frames would show it half made"
+        assert len(held) == 3
+        assert max(held[1:]) < 0.005
+        assert app._batch_count == 0, "frames are let out again"
+        assert "pipeline" in str(app.current_mode)
+        assert "candidates" in screen_text(app)

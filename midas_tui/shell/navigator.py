@@ -42,6 +42,7 @@ class Navigator:
         self._store = store
         self._link = link
         self._messages = messages
+        self.put_together = True  # the mode that is switched to is made, not only shown again
 
     @property
     def page(self) -> Page | None:
@@ -64,7 +65,11 @@ class Navigator:
     async def mode(self, name: str) -> None:
         """Show a mode."""
         if self.open_page is not None:
-            await self._app.switch_mode(name)
+            await self._switch(name)
+
+    async def _switch(self, name: str) -> None:
+        self.put_together = name not in self._app._screen_stacks
+        await self._app.switch_mode(name)
 
     async def next_mode(self) -> None:
         """Show the mode after this one."""
@@ -140,7 +145,7 @@ class Navigator:
         in_worker(self._app, partial(self._open_card, name), "open", exclusive=True)
 
     async def _open_card(self, name: str) -> None:
-        await self._app.switch_mode("pipeline")
+        await self._switch("pipeline")
         page = self.open_page
         if page is not None:
             page.call_after_refresh(page.show_feature, name)
@@ -153,7 +158,7 @@ class Navigator:
             self._messages.refuse(f"session {session} ran before: midas replay {session} shows it again")
 
     async def _open_session(self, session: str) -> None:
-        await self._app.switch_mode("discovery")
+        await self._switch("discovery")
         page = self.open_page
         if page is not None:
             page.call_after_refresh(page.show_session, session)
@@ -188,7 +193,7 @@ class Navigator:
         in_worker(self._app, partial(self._open_document, path), "open", exclusive=True)
 
     async def _open_document(self, path: str) -> None:
-        await self._app.switch_mode("learnings")
+        await self._switch("learnings")
         page = self.open_page
         if page is not None:
             await page.open_path(path)
