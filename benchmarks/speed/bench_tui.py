@@ -171,6 +171,18 @@ async def session(seconds: float) -> list[Figure]:
     ]
 
 
+async def engine(seconds: float) -> list[Figure]:
+    """Key to paint in Discovery while the engine searches: a real session in processes of its own."""
+    from full_session import beside_an_engine
+
+    with tempfile.TemporaryDirectory() as kb:
+        tried, taken = await beside_an_engine(terminal, kb, seconds)
+    return [
+        Figure(f"key to paint, engine searching, {tried} tried, p50", 1000 * statistics.median(taken), "ms"),
+        Figure("key to paint, engine searching, p99", 1000 * taken[int(0.99 * (len(taken) - 1))], "ms", 50.0),
+    ]
+
+
 async def document(seconds: float) -> list[Figure]:
     """A learning of 200 kB: first screen, whole, longest stall, a section changed."""
     from helpers_tui import ScriptedRuntime
@@ -214,7 +226,8 @@ async def idle(seconds: float) -> list[Figure]:
 
 
 CHILDREN = {
-    "thousand": thousand, "screen": screen, "tokens": tokens, "session": session, "document": document, "idle": idle,
+    "thousand": thousand, "screen": screen, "tokens": tokens, "session": session, "engine": engine,
+    "document": document, "idle": idle,
 }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""A discovery session that fills the terminal, for `bench_tui.py`: how long a key takes to the next frame."""
+"""A discovery session beside somebody at the keys, for `bench_tui.py`: how long a key takes to its frame."""
 
 from __future__ import annotations
 
@@ -12,14 +12,45 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from midas_tui.app import MidasApp
+    from midas_tui.widgets.line_table import LineTable
+
+    Terminals = Callable[..., AbstractAsyncContextManager[MidasApp]]
+
+# Of a session's tree before keys are pressed: its line, a plan, two expressions.
+ROWS = 4
 
 
-async def key_to_paint(
-    terminal: Callable[..., AbstractAsyncContextManager[MidasApp]], seconds: float
-) -> tuple[int, list[float]]:
-    """Rows at the end, and seconds from each key to its frame, sorted: 100 words and 20 verdicts a second, 300 rows."""
+async def timed_keys(app: MidasApp, table: LineTable, end: float) -> list[float]:
+    """Seconds from each key to the frame that moved the cursor, sorted; at moments of their own, in a frame as well."""
     from textual import events
 
+    loop, rng = asyncio.get_running_loop(), random.Random(1)
+    painted: list[tuple[float, str | None]] = []
+    taken: list[float] = []
+    display = app._display
+
+    def noted(page: Any, frame: Any) -> None:
+        display(page, frame)
+        if frame is not None:
+            painted.append((time.perf_counter(), table.cursor_key))
+
+    def press() -> None:
+        while (due := time.perf_counter() + rng.uniform(0.05, 0.15)) < end:
+            time.sleep(max(0.0, due - time.perf_counter()))
+            painted.clear()
+            old, up = table.cursor_key, table.cursor_row > 0 and len(taken) % 2
+            loop.call_soon_threadsafe(app.post_message, events.Key("k" if up else "j", None))
+            while not (seen := [at for at, cursor in tuple(painted) if cursor != old]):
+                time.sleep(0.001)
+            taken.append(seen[0] - due)
+
+    app._display = noted  # type: ignore[method-assign]
+    await asyncio.to_thread(press)
+    return sorted(taken)
+
+
+async def key_to_paint(terminal: Terminals, seconds: float) -> tuple[int, list[float]]:
+    """Rows at the end, and seconds of each key: 100 words and 20 verdicts a second, 300 rows."""
     from helpers_tui import NOW, ScriptedRuntime, searched
     from midas_engine.events import CandidateScored, ExpressionProposed, TokensStreamed
     from midas_tui.widgets.line_table import LineTable
@@ -28,16 +59,7 @@ async def key_to_paint(
     async with terminal(runtime, "discovery") as app:
         for event in searched("s1"):
             runtime.bus.publish(event)
-        painted: list[tuple[float, str | None]] = []
-        display = app._display
-
-        def noted(page: Any, frame: Any) -> None:
-            display(page, frame)
-            if frame is not None:
-                painted.append((time.perf_counter(), table.cursor_key))
-
         table = app.screen.query_one("#tree", LineTable)
-        app._display = noted  # type: ignore[method-assign]
         tried = 0
 
         def verdict() -> None:
@@ -57,27 +79,29 @@ async def key_to_paint(
         app.shell.bridge.pump()
         table.move_to("s1/150")
         await asyncio.sleep(0.5)
-        loop, taken = asyncio.get_running_loop(), list[float]()
         end, turn = time.perf_counter() + seconds, 0
-
-        def press() -> None:
-            """Keys at moments of their own, in the middle of a frame as well."""
-            rng = random.Random(1)
-            while (due := time.perf_counter() + rng.uniform(0.05, 0.15)) < end:
-                time.sleep(max(0.0, due - time.perf_counter()))
-                painted.clear()
-                old = table.cursor_key
-                loop.call_soon_threadsafe(app.post_message, events.Key("k" if len(taken) % 2 else "j", None))
-                while not (seen := [at for at, cursor in tuple(painted) if cursor != old]):
-                    time.sleep(0.001)
-                taken.append(seen[0] - due)
-
-        pressing = asyncio.create_task(asyncio.to_thread(press))
+        pressing = asyncio.create_task(timed_keys(app, table, end))
         while time.perf_counter() < end:
             runtime.bus.publish(TokensStreamed(at=NOW, session_id="s1", iteration=2, phase="plan", text=f"word{turn} "))
             if turn % 5 == 0:
                 verdict()
             turn += 1
             await asyncio.sleep(0.01)
-        await pressing
-        return len(table.keys), sorted(taken)
+        taken = await pressing
+        return len(table.keys), taken
+
+
+async def beside_an_engine(terminal: Terminals, kb: str, seconds: float) -> tuple[int, list[float]]:
+    """Expressions tried, and seconds of each key: a real session on the sample, without a model."""
+    from midas_engine.runtime import Runtime
+    from midas_engine.settings import load_settings
+    from midas_tui.widgets.line_table import LineTable
+
+    runtime = Runtime(load_settings(file=None, environ={}, flags={"kb": kb, "data": "sample"}))
+    async with terminal(runtime, "discovery") as app:
+        await runtime.sessions.start("short-term reversal after volume shocks", "local", iterations=20)
+        table = app.screen.query_one("#tree", LineTable)
+        while len(table.keys) < ROWS:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        taken = await timed_keys(app, table, time.perf_counter() + seconds)
+        return sum(view.tried for view in app.store.sessions.values()), taken
