@@ -50,6 +50,22 @@ def markdown_table(head: Iterable[object], rows: Iterable[Iterable[object]]) -> 
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
+def bytes_text(count: float) -> str:
+    """A size on disk in the unit that suits it.
+
+    Example:
+        >>> bytes_text(0), bytes_text(12_300_000), bytes_text(float("nan"))
+        ('0 B', '12.3 MB', 'an unknown size')
+    """
+    if math.isnan(count):
+        return "an unknown size"
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"
+
+
 def number(value: object, digits: int = 4, *, sign: bool = False, unknown: str = "-") -> str:
     """A figure with fixed decimals; `unknown` where there is none. Unknown is never printed as zero.
 

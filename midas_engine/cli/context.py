@@ -40,7 +40,7 @@ class Shared:
         return load_settings(file=file, flags={"kb": self.kb, "data": self.data, **dotted})
 
     def base_settings(self) -> Settings:
-        """Settings of a verb that uses the base and nothing else, to stop something: it waits for no consent.
+        """Settings of a verb that uses the base alone, to stop something or to look at it: it waits for no consent.
 
         What else `midas.toml` asks consent for is left out and said; and with `--kb` a file that cannot be read at all
         stops no kill.

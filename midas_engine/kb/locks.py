@@ -13,11 +13,14 @@ import os
 import socket
 import sys
 import threading
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
+from midas_engine.alive import is_alive
 from midas_engine.clock import Clock, WallClock
 from midas_engine.errors import KnowledgeBaseError, LockTimeoutError
 from midas_engine.regular import obstacle, open_regular
@@ -66,6 +69,7 @@ class StoreLock:
         self._inside = threading.Lock()
         self._owner: _Owner | None = None
         self._depth = 0
+        self._leaves = False
 
     @contextlib.contextmanager
     def hold(self, timeout: float | None = None) -> Iterator[None]:
@@ -138,6 +142,7 @@ class StoreLock:
             "host": socket.gethostname(),
             "program": _program(),
             "since": self._clock.now().isoformat(timespec="seconds"),
+            "leaves": self._leaves,
         }
         # Only a remark for the loser's message: no fsync, and a full disk must not fail the holder.
         with contextlib.suppress(OSError):
@@ -164,16 +169,76 @@ class StoreLock:
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return "another process"
 
+    def sign_out(self, *, at_end: bool = False) -> None:
+        """Take the remark back, by who holds the lock: one that is left shows that its holder died.
+
+        Args:
+            at_end: Only say in the remark that it will be taken back at the end.
+        """
+        if at_end:
+            self._leaves = True
+            self._sign()
+            return
+        with contextlib.suppress(OSError):
+            self._holder_path.unlink()
+
+    def sign_of_life(self) -> None:
+        """Stamp the remark with this moment; takes no room, so that a full disk does not matter."""
+        with contextlib.suppress(OSError):
+            os.utime(self._holder_path)
+
+    def left_behind(self) -> Remains | None:
+        """What a holder left that died while it held this; None where one lives, or ended in order. Only looks."""
+        if not self.path.exists() or is_alive(self.path, unreadable=True):
+            return None
+        try:
+            handle = open_regular(self._holder_path, os.O_RDONLY)
+            try:
+                note, stamp = json.loads(os.read(handle, 4096)), os.fstat(handle).st_mtime
+            finally:
+                os.close(handle)
+            if note.get("leaves") is not True:
+                return None
+            since = datetime.fromisoformat(note["since"]).astimezone(UTC)
+            about = datetime.fromtimestamp(stamp, UTC)
+            return Remains(
+                str(note["program"])[:60], int(note["pid"]), since, about if stamp > since.timestamp() + 2 else None
+            )
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class Remains:
+    """What is left of a holder that died.
+
+    Attributes:
+        program: What it was.
+        process: Its number.
+        since: When it took the role.
+        about: Its last sign of life; None where it gave none after it began.
+    """
+
+    program: str
+    process: int
+    since: datetime
+    about: datetime | None
+
 
 class Claim:
-    """A role that one process has to itself until it lets go or dies, such as the monitor of a base."""
+    """A role that one process has to itself until it lets go or dies, such as the monitor of a base.
+
+    Who lets go takes its remark along, so that a remark without a lock tells of a death.
+    """
 
     def __init__(self, path: Path, role: str, *, clock: Clock | None = None) -> None:
         self.role = role
         self._lock = StoreLock(path, clock=clock)
         self._stack = contextlib.ExitStack()
+        self._released = False
         try:
             self._stack.enter_context(self._lock.hold(timeout=0))
+            self._lock.sign_out(at_end=True)
         except LockTimeoutError as error:
             raise LockTimeoutError(
                 f"{path.parent} already has a {role}: {self._lock.holder()}",
@@ -181,8 +246,15 @@ class Claim:
             ) from error
 
     def release(self) -> None:
-        """Let another process take the role."""
+        """Let another process take the role; twice is fine."""
+        if not self._released:
+            self._released = True
+            self._lock.sign_out()
         self._stack.close()
+
+    def sign_of_life(self) -> None:
+        """Show that its holder lives; what is shown last is when a dead one was seen last."""
+        self._lock.sign_of_life()
 
     def __enter__(self) -> Claim:
         return self

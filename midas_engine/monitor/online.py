@@ -98,13 +98,13 @@ class OnlineMonitor:
         self.fleet = Fleet(features, promised, options.engine, self.alert_engine, self.kills, policy)
         self.recovery = Recovery(journal)
         self.reports = DailyReports(self.fleet, options.kb, options.promoter, self.bus, self.fault)
-        self._saving = Saving(self.recovery, self.fleet, self.fault)
+        self.saving = Saving(self.recovery, self.fleet, self.fault)
         self._graduating = Graduating(self.fleet, base, journal_of(options.promoter), self.fault)
         self._journal = journal
         self.obedience = Obedience(self, None if base is None or journal is None else BaseFollower(base))
         self.market_context: dict[str, Any] = {}
         self._lock, self._starting = asyncio.Lock(), asyncio.Lock()
-        self._operator = OperatorCommands(self.fleet, self.bus, self.clock, self._lock, self._saving.snapshot)
+        self._operator = OperatorCommands(self.fleet, self.bus, self.clock, self._lock, self.saving.snapshot)
         # the journal is the base's: a second monitor would write over the state of the first
         self._role = Role(None if journal is None else base)
         self._started = False
@@ -144,7 +144,7 @@ class OnlineMonitor:
         self._started = True
         self.load_alert_file()
         wanted = list(self.fleet.names)
-        events = self._saving.come_back(wanted, self.intake.reader.remember)
+        events = self.saving.come_back(wanted, self.intake.reader.remember)
         self._shout_notices()
         # all but the newest bar were published before the stop; its events carry the same ids as then
         self._publish(events)
@@ -158,7 +158,7 @@ class OnlineMonitor:
     async def close(self) -> None:
         """Save the state, stop what runs in the background, and let another monitor watch the base."""
         await self.obedience.end()
-        await self._saving.end()
+        await self.saving.end()
         if self._started:
             await self.save(CLOSING_SECONDS)
         await self.reports.settle()
@@ -241,7 +241,7 @@ class OnlineMonitor:
             at, stream = bar.at, self.fleet.stream
             index = stream.index(at)
             meta, arrays = bar.packed(index, self.fleet.inputs.names, own=own)
-            await self._saving.write_ahead(meta, arrays)
+            await self.saving.write_ahead(meta, arrays)
             self.market_context = bar.context
             arrival = self.fleet.arrive(meta, arrays)
             if arrival.refused:
@@ -262,12 +262,12 @@ class OnlineMonitor:
             events = self.fleet.judge(opened)
             self._publish(events)
             await self._execute_kills()
-            await self._saving.record_shadows(journal_of(self.promoter))
+            await self.saving.record_shadows(journal_of(self.promoter))
             await self._graduating.keep()
             if self.diagnostics is not None:
                 self.diagnostics.consider(events, self.fleet, opened, self.expressions, self.market_context)
             done = tell_bar(self.bus, self.fleet, opened, bar.regime, self.clock.monotonic() - began)
-            await self._saving.after_bar(self._lock)
+            await self.saving.after_bar(self._lock)
             return done
 
     async def obey(self) -> None:
@@ -281,7 +281,7 @@ class OnlineMonitor:
             moves = await self.obedience.moves()
             if moves:
                 self._publish(self.obedience.apply(moves))
-                await self._saving.begin_snapshot()
+                await self.saving.begin_snapshot()
         except (MidasError, OSError) as error:
             self.obedience.failed(error)
 

@@ -242,6 +242,11 @@ class FeedFollower:
         return "" if self._feed is None else str(self._feed.counts)
 
     @property
+    def store_refuses(self) -> bool:
+        """Whether the market store does not take the newest bars."""
+        return self._recorder is not None and bool(self._recorder.trouble)
+
+    @property
     def trouble(self) -> str:
         """Why the live features cannot be relied on now; "" while bars come and the clocks agree."""
         troubles = {} if self._feed is None else self._feed.troubles

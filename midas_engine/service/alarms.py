@@ -86,6 +86,11 @@ class AlarmsFile:
         else:
             self._failing = False
 
+    @property
+    def failing(self) -> bool:
+        """Whether the disk refused the newest line."""
+        return self._failing
+
     def close(self) -> None:
         """Close the file; twice is fine."""
         if self._handle >= 0:

@@ -31,8 +31,16 @@ class _Handler(logging.handlers.RotatingFileHandler):
         os.fchmod(handle, 0o600)
         return os.fdopen(handle, "a", encoding="utf-8")
 
+    failing = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line, and know whether the disk took it."""
+        self.failing = False
+        super().emit(record)
+
     def handleError(self, record: logging.LogRecord) -> None:
         """A full disk under the log stops nobody who watches."""
+        self.failing = True
 
 
 class _Lines(logging.Formatter):
@@ -71,6 +79,11 @@ class ServiceLog:
         record = logging.LogRecord("midas", logging.WARNING, "", 0, "", None, None)
         record.fields = to_dict(event)
         self._handler.handle(record)
+
+    @property
+    def failing(self) -> bool:
+        """Whether the disk refused the newest line."""
+        return self._handler.failing
 
     def close(self) -> None:
         """Close the file."""

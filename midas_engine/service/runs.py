@@ -283,6 +283,11 @@ class RunRecorder:
             self.events += len(batch)
             self.bars += sum(isinstance(event, BarProcessed) for event in batch)
 
+    @property
+    def failing(self) -> bool:
+        """Whether the disk refused the newest events."""
+        return self._failing
+
     def close(self) -> None:
         """Write what waits and how it ended; twice is fine. Blocks."""
         if self._handle < 0:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from midas_engine.service.plan import Plan
 
 RECORD_SECONDS = 0.5
+LIFE_SECONDS = 10.0
 DAY_SECONDS = 86_400.0
 
 
@@ -91,6 +92,8 @@ class Service:
         if self.door is not None:
             await self.door.listen(plan.place.socket)
         supervisor.background(self.vitals.measure_lag(), "loop lag")
+        if self._claim is not None:
+            supervisor.background(self._live(self._claim), "sign of life")
         if self._recorder is not None:
             await asyncio.to_thread(self._recorder.begin, runtime.source, runtime.bar_seconds)
             supervisor.background(self._record(self._recorder), "record")
@@ -132,13 +135,22 @@ class Service:
         plan, bus = self.plan, self.runtime.bus
         self._alarms = AlarmsFile(plan.place.alarms, self._cannot)
         self._untap.append(bus.tap(self._alarms.take))
+        self.vitals.writers["alarms"] = lambda: self._alarms is not None and self._alarms.failing
         if plan.settings.service.record and not plan.quiet:
             most = plan.settings.service.runs_mb * 1_000_000
             self._recorder = RunRecorder(Runs(plan.place.runs), self.runtime.clock, most, self._cannot)
             self._untap.append(bus.tap(self._recorder.take))
+            self.vitals.writers["the run's record"] = lambda: self._recorder is not None and self._recorder.failing
         if plan.settings.service.log_mb and not plan.quiet:
             self._log = ServiceLog(plan.place.log, plan.settings.service.log_mb * 1_000_000)
             self._untap.append(bus.tap(self._log.take))
+            self.vitals.writers["the log"] = lambda: self._log is not None and self._log.failing
+
+    async def _live(self, claim: Claim) -> None:
+        """Show that it lives, until cancelled."""
+        while True:
+            await asyncio.to_thread(claim.sign_of_life)
+            await asyncio.sleep(LIFE_SECONDS)
 
     async def _record(self, recorder: RunRecorder) -> None:
         """Write what gathers, every half second."""

@@ -12,18 +12,44 @@ from midas_engine.errors import MidasError
 from midas_engine.kb.locks import StoreLock
 from midas_engine.service.client import GoneError, reach
 from midas_engine.service.place import FOLDER, ROLE
-from midas_engine.service.vitals import Vital
+from midas_engine.service.vitals import Vital, disk_free
+from midas_engine.text import bytes_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
     from pathlib import Path
 
+    from midas_engine.kb.locks import Remains
     from midas_engine.models import Alert
 
 _KINDS = {"knowledge": "documents", "skills": "documents", "proposer": "documents", "reports": "reports"}
 _KINDS |= {"runs": "runs", FOLDER: "log and alarms"}
 LOOK_SECONDS = 5.0
+# Roles that one process has to itself, and what each is, the widest first.
+_HELD = {ROLE: "the base", "monitor": "the watch of its features", "sender": "what leaves to others"}
+
+
+@dataclass(frozen=True, slots=True)
+class Died:
+    """Who held a base last and died.
+
+    Attributes:
+        remains: What is left of it.
+        held: What it had to itself, in words.
+    """
+
+    remains: Remains
+    held: tuple[str, ...]
+
+    def sentence(self) -> str:
+        """Who, when, and what it held."""
+        r = self.remains
+        when = "at an unknown time" if r.about is None else f"at about {r.about:%Y-%m-%d %H:%M} UTC"
+        return (
+            f"{r.program} (process {r.process}) ended without saying goodbye {when} (killed, or the machine went "
+            f"down): since {r.since:%Y-%m-%d %H:%M} UTC it held {', '.join(self.held)}; the next start goes on there."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +60,15 @@ class Standing:
         vital: How the service is; None where none answers.
         holder: Who holds the base: a program and its process; empty when nobody does.
         alerts: The running alerts of the service.
+        died: Who held it last and died before it could let go; None where nobody did.
+        disk_free_bytes: What the base's disk has left; NaN where that cannot be asked.
     """
 
     vital: Vital | None = None
     holder: str = ""
     alerts: tuple[Alert, ...] = ()
+    died: Died | None = None
+    disk_free_bytes: float = math.nan
 
     def sentence(self, now: datetime) -> str:
         """What runs, since when, and how old the newest bar is."""
@@ -46,7 +76,8 @@ class Standing:
         if v is None:
             if self.holder:
                 return f"The base is held by {self.holder}, which does not answer: how it is, is not known."
-            return "Nothing runs on this base: no feature is watched."
+            nothing = "Nothing runs on this base: no feature is watched."
+            return nothing if self.died is None else f"{self.died.sentence()} {nothing}"
         watched = "its features cannot be read" if v.features is None else _number_of(v.features.get("deployed", 0))
         bar = "no bar has come yet"
         if v.newest is not None and not math.isnan(v.age_seconds):
@@ -71,12 +102,23 @@ def standing_of(base: Path) -> Standing:
 
             vital = client.call("service.look", Vital, seconds=LOOK_SECONDS)
             alerts = client.call("service.alerts", tuple[Alert, ...], seconds=LOOK_SECONDS)
-            return Standing(vital, "", alerts)
+            return Standing(vital, "", alerts, disk_free_bytes=vital.disk_free_bytes)
         except (GoneError, MidasError):
             pass
         finally:
             client.close()
-    return Standing(None, holder_of(base))
+    holder = holder_of(base)
+    return Standing(None, holder, died=None if holder else died_of(base), disk_free_bytes=disk_free(base))
+
+
+def died_of(base: Path) -> Died | None:
+    """Who died while it held a base; None where the last one ended in order. Makes nothing."""
+    found = {role: StoreLock(base / f"{role}.lock").left_behind() for role in _HELD}
+    first = next((remains for remains in found.values() if remains is not None), None)
+    if first is None:
+        return None
+    held = [_HELD[role] for role, remains in found.items() if remains is not None and remains.process == first.process]
+    return Died(first, tuple(held))
 
 
 def holder_of(base: Path) -> str:
@@ -85,14 +127,9 @@ def holder_of(base: Path) -> str:
         lock = base / f"{role}.lock"
         if not lock.exists():
             continue
-        try:
-            with StoreLock(lock).hold(timeout=0):
-                pass
-        except MidasError:
+        # Looked at, not taken: who takes it signs as its holder, over what the last one left.
+        if is_alive(lock, unreadable=True):
             return StoreLock(lock).holder()
-        except PermissionError:  # somebody else's base, or one on a disk that cannot be written
-            if is_alive(lock, unreadable=True):
-                return StoreLock(lock).holder()
     return ""
 
 
@@ -116,15 +153,7 @@ def bytes_by_kind(base: Path) -> dict[str, int]:
 def in_bytes(sizes: Mapping[str, int]) -> str:
     """Sizes on one line, the largest first."""
     shown = sorted(((size, kind) for kind, size in sizes.items() if size), reverse=True)
-    return ", ".join(f"{kind} {_size(size)}" for size, kind in shown) or "nothing"
-
-
-def _size(count: float) -> str:
-    for unit in ("B", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} GB"
+    return ", ".join(f"{kind} {bytes_text(size)}" for size, kind in shown) or "nothing"
 
 
 def _span(seconds: float) -> str:

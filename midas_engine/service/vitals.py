@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+import os
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,16 +13,20 @@ from typing import TYPE_CHECKING
 from midas_engine.errors import MidasError
 from midas_engine.events import BarProcessed
 from midas_engine.models import FeatureState
+from midas_engine.text import bytes_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import datetime
+    from pathlib import Path
 
     from midas_engine.events import Event
     from midas_engine.runtime import Runtime
 
 LAG_SECONDS = 0.25
 LAGS_KEPT = 240  # a minute
+LEAST_FREE_BYTES = 16_000_000
+"""Below this nothing is well: two pieces of a recorded run, or a snapshot of some hundred features."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,8 @@ class Vital:
         kills_pending: Kills whose callback has not returned; None where the kill file cannot be read.
         lag_seconds: Longest hold of the event loop within a minute; NaN before it was measured.
         journal_bytes: Size of the journal and its log; NaN where there is none.
+        disk_free_bytes: What the base's disk has left; NaN where that cannot be asked.
+        unwritten: What is not written any more, because the disk refuses it.
     """
 
     healthy: bool
@@ -57,6 +64,8 @@ class Vital:
     kills_pending: int | None
     lag_seconds: float
     journal_bytes: float
+    disk_free_bytes: float = math.nan
+    unwritten: tuple[str, ...] = ()
 
 
 class Vitals:
@@ -64,12 +73,19 @@ class Vitals:
 
     Args:
         runtime: What is looked at; its bus is tapped.
+
+    Attributes:
+        writers: What is written all the while, and whether the disk refuses it now.
     """
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self.since = runtime.clock.now()
         self.bars = 0
+        self.writers: dict[str, Callable[[], bool]] = {
+            "the monitor's state": self._state_refused,
+            "live bars in the market store": lambda: runtime.feed.store_refuses,
+        }
         self._newest: datetime | None = None
         self._lags: deque[float] = deque(maxlen=LAGS_KEPT)
         runtime.bus.tap(self._take)
@@ -91,7 +107,9 @@ class Vitals:
         """How it is now."""
         runtime = self._runtime
         features, pending, size = await asyncio.to_thread(self._read)
-        why = self._why()
+        free = await asyncio.to_thread(disk_free, self._runtime.settings.kb_path)
+        unwritten = tuple(what for what, refused in self.writers.items() if refused())
+        why = self._why(free, unwritten)
         alerts: dict[str, int] | None = None
         if runtime.watched.stage is not None:
             alerts = {"critical": 0, "warning": 0, "info": 0}
@@ -114,11 +132,21 @@ class Vitals:
             kills_pending=pending,
             lag_seconds=max(self._lags, default=math.nan),
             journal_bytes=size,
+            disk_free_bytes=free,
+            unwritten=unwritten,
         )
 
-    def _why(self) -> str:
+    def _state_refused(self) -> bool:
+        monitor = self._runtime.watched.monitor
+        return monitor is not None and monitor.saving.failing
+
+    def _why(self, free: float, unwritten: tuple[str, ...]) -> str:
         """What keeps it from being healthy: nothing is so by default."""
         runtime = self._runtime
+        if unwritten or free < LEAST_FREE_BYTES:
+            left = "what is free on the disk is not known" if math.isnan(free) else f"{bytes_text(free)} of disk free"
+            lost = f": not written: {', '.join(unwritten)}" if unwritten else ", and soon nothing can be written"
+            return f"{left}{lost}"
         if runtime.phase != "running":
             return runtime.feed.trouble or runtime.phase
         if runtime.troubles():
@@ -154,3 +182,13 @@ def journal_bytes(path: object) -> float:
     with contextlib.suppress(OSError):
         found += os.stat(f"{path}-wal").st_size
     return found
+
+
+def disk_free(base: Path) -> float:
+    """Bytes that this user may still write on the disk of a base; NaN where that cannot be asked."""
+    base = base.absolute()
+    for folder in (base, *base.parents):
+        with contextlib.suppress(OSError):
+            found = os.statvfs(folder)
+            return float(found.f_bavail * found.f_frsize)
+    return math.nan

@@ -10,7 +10,7 @@ import click
 from midas_engine.cli.context import Shared, Verb, pass_shared
 from midas_engine.cli.open_base import open_base, refuse_other
 from midas_engine.cli.output import clean, moment, table
-from midas_engine.text import number
+from midas_engine.text import bytes_text, number
 
 if TYPE_CHECKING:
     from midas_engine.kb import KnowledgeBase
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @pass_shared
 def status(shared: Shared, healthy: bool) -> None:
     """Show what runs on the base, and its pipeline: candidates, shadow, deployed and archived features."""
-    settings = shared.settings()
+    settings = shared.base_settings()
     if healthy:
         _how_it_is(shared, settings)
         return
@@ -65,7 +65,10 @@ def status(shared: Shared, healthy: bool) -> None:
 
     def text() -> str:
         blocks = [f"Knowledge base {clean(settings.kb)}", clean(standing.sentence(base.clock.now()))]
-        blocks += [f"On disk: {in_bytes(sizes)}", *(_column(t, r) for t, r in columns.items())]
+        blocks += [
+            f"On disk: {in_bytes(sizes)}; {bytes_text(standing.disk_free_bytes)} free",
+            *(_column(t, r) for t, r in columns.items()),
+        ]
         if standing.alerts:
             alerts = [[a.id, str(a.severity), a.feature, a.alert_type, clean(a.message)[:60]] for a in standing.alerts]
             blocks.append(f"\nRunning alerts ({len(alerts)}); `midas ack ID`\n{table(alerts)}")

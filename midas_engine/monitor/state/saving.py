@@ -34,6 +34,11 @@ class Saving:
         self._after: asyncio.Task[None] | None = None
         self._lines: asyncio.Future[None] | None = None
 
+    @property
+    def failing(self) -> bool:
+        """Whether bars or snapshots are kept in memory alone."""
+        return self._bars_down or self._snapshot_down
+
     def come_back(self, wanted: list[str], remember: Callable[[Sequence[str]], None]) -> list[Event]:
         """Bring the fleet to where the last run ended; without what was saved, where that cannot be used.
 
