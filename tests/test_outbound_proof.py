@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks.torture import torture_proof
 from midas_engine.errors import DocumentDamagedError
+from midas_engine.events import FaultReported
 from midas_engine.outbound.proof import ProofChain, read_head
 from midas_engine.outbound.verify import Truth, read_heads, verify
 from midas_engine.outbound_settings import OutboundSettings
@@ -52,6 +53,36 @@ async def test_what_a_runtime_commits_a_stranger_verifies(tmp_path: Path, market
     out.write_text(out.read_text().replace('"version":1', '"version":2'))
     told = call_midas(capsys, "verify", str(out), "--head", shown["head"])
     assert (told.code, told.out.splitlines()[0]) == (1, "NOT VERIFIED")
+
+
+async def test_a_head_that_cannot_leave_holds_up_no_commit_and_leaves_when_it_can(
+    tmp_path: Path, market: Panel
+) -> None:
+    desk, well, ill = LiveRuntime(tmp_path, market, bars=650), tmp_path / "well.jsonl", tmp_path / "ill.jsonl"
+    ill.mkdir()  # where the file belongs
+    heads = {"ill": f"file:{ill}", "well": f"file:{well}"}
+    settings = replace(desk.runtime.settings, outbound=OutboundSettings(heads=heads))
+    desk.runtime = Runtime(settings, clock=desk.clock)
+    desk.runtime.bus.tap(desk.seen.append)
+    chain = ProofChain(tmp_path / "kb" / "outbound" / "proof.jsonl")
+
+    def said() -> list[str]:
+        faults = [e.message for e in desk.seen if isinstance(e, FaultReported) and e.where == "proof"]
+        return [text for text in faults if "leave" in text]
+
+    async with desk.runtime:
+        for count in (1, 2, 3):
+            await desk.grow(1)
+            await desk.until(lambda n=count: chain.path.exists() and _bars(chain) == n)  # type: ignore[misc]
+        await desk.until(lambda: bool(said()) and well.exists())
+        assert len(said()) == 1, "once, however often it is tried"
+        assert f"could not leave to {ill}: " in said()[0]
+        assert len(read_heads(well.read_text())) == 1
+        ill.rmdir()
+        await desk.until(lambda: len(said()) == 2)
+        assert said()[1] == f"the head of the proof leaves to {ill} again"
+        found = read_heads(ill.read_text())
+        assert [head.n for head, _ in found] == [sum(1 for _ in chain.entries())], "the newest, which speaks for all"
 
 
 def _bars(chain: ProofChain) -> int:

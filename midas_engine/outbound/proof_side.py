@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,8 +11,8 @@ import numpy as np
 from midas_engine.errors import SettingsError
 from midas_engine.events import FaultReported
 from midas_engine.models import FeatureState
-from midas_engine.outbound.appending import append_whole
 from midas_engine.outbound.proof import FILE, ProofChain, values_digest
+from midas_engine.outbound.proof_heads import HeadFile
 from midas_engine.outbound.signal_sides import Reader
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ class ProofSide(Reader):
     def __init__(self, source: Source, heads: Sequence[Address]) -> None:
         super().__init__("proof", "proof", source)
         self.chain = ProofChain(source.kb.path / FILE)
-        self._heads: list[Path] = []
+        self._heads: list[HeadFile] = []
         self._day = ""
         for address in heads:
             address.take(())
@@ -46,7 +45,7 @@ class ProofSide(Reader):
                 )
             if not path.parent.is_dir():
                 raise SettingsError(f"{address}: there is no folder {path.parent}", hint="make it first")
-            self._heads.append(path)
+            self._heads.append(HeadFile(path, self.chain, source))
 
     def begin(self, log: SignalLog) -> int:
         """Go on behind the last bar that is in the chain."""
@@ -56,13 +55,14 @@ class ProofSide(Reader):
 
     async def hand_over(self, record: dict[str, Any]) -> None:
         """Commit a record: new specs, the label of the bar before, the signals."""
-        if record["bar"] > self.chain.last.get("signals", ""):  # one whose head could not leave comes again
+        if record["bar"] > self.chain.last.get("signals", ""):
             returns = self._returns(record["bar"])
             await self.worker.submit(lambda: self.chain.append(self._entries(record, returns)))
         day = self.clock.now().date().isoformat()
         if day != self._day:
-            await self.worker.submit(self._leave)
             self._day = day
+            for file in self._heads:
+                file.send()
             words = f"the head of the proof is {self.chain.head}"
             event = FaultReported(at=self.clock.now(), where="proof", message=words, severity="info")
             self.source.bus.publish(event)  # into the journal, and to whoever is told what is "info"
@@ -102,12 +102,18 @@ class ProofSide(Reader):
             return None
         return [float(v) for v in panel.values("returns")[row]]
 
-    def _leave(self) -> None:
-        head, at = self.chain.head, max(self.clock.now().isoformat(), self.chain.written)
-        line = json.dumps({"at": at, "n": head.n, "digest": head.digest}).encode() + b"\n"
-        for path in self._heads:
-            append_whole(path, line)
+    async def close(self) -> None:
+        """Stop; it goes on from there."""
+        await super().close()
+        for file in self._heads:
+            await file.close()
 
     def status(self) -> dict[str, Any]:
-        """Its end."""
-        return {"kind": "proof", "head": str(self.chain.head), "failing_since": self.failing_since or None}
+        """Its end, and where it could not leave to."""
+        heads = {str(file.path): file.status() for file in self._heads}
+        return {
+            "kind": "proof",
+            "head": str(self.chain.head),
+            "failing_since": self.failing_since or None,
+            "heads": heads,
+        }
