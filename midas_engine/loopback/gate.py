@@ -6,11 +6,39 @@ import hmac
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Sequence
 
     from midas_engine.loopback.address import Address
 
 MOST_CLIENTS = 16
+
+
+class Waiting:
+    """Connections that have not shown the token yet, oldest first.
+
+    Who is silent costs a place as long as it likes to: where none is left, the oldest of these gives up its own to
+    who comes. A program that means it sends its request with the connection, and is let in at the next turn.
+    """
+
+    def __init__(self) -> None:
+        self._transports: dict[asyncio.WriteTransport, None] = {}
+
+    def add(self, transport: asyncio.WriteTransport) -> None:
+        """One came."""
+        self._transports[transport] = None
+
+    def remove(self, transport: asyncio.WriteTransport) -> None:
+        """One was let in, or went; twice is fine."""
+        self._transports.pop(transport, None)
+
+    def make_place(self) -> asyncio.WriteTransport | None:
+        """Part from the oldest, and say who it was; None where all have shown the token."""
+        oldest = next(iter(self._transports), None)
+        if oldest is not None:
+            self.remove(oldest)
+            oldest.abort()
+        return oldest
 
 
 def refusal(

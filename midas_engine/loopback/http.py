@@ -1,4 +1,7 @@
-"""A small HTTP door on loopback: one request a connection, bounded heads, bounded clients, bounded time."""
+"""A small HTTP door on loopback: one request a connection, bounded heads, bounded clients, bounded time.
+
+Who has not shown the token holds no place against who comes: see `Waiting`.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from midas_engine.loopback.gate import MOST_CLIENTS, refusal
+from midas_engine.loopback.gate import MOST_CLIENTS, Waiting, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -71,7 +74,8 @@ class HttpDoor:
         self._key, self._token, self._answered, self._refused = key, token, answer, refused
         self._server: asyncio.Server | None = None
         self.writers: set[asyncio.StreamWriter] = set()
-        self._served = 0
+        self._served: set[asyncio.WriteTransport] = set()
+        self._waiting = Waiting()
         self.refused_count = 0
 
     async def open(self) -> None:
@@ -97,13 +101,16 @@ class HttpDoor:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.writers.add(writer)
-        served = self._served < MOST_CLIENTS
-        self._served += served
+        transport = writer.transport
+        served = len(self._served) < MOST_CLIENTS or self._makes_place()
+        if served:
+            self._served.add(transport)
+            self._waiting.add(transport)
         try:
             reply = self._refused(503, "too many at once")
             if served:
                 async with asyncio.timeout(READ_SECONDS):
-                    reply = await self._answer(reader)
+                    reply = await self._answer(reader, transport)
             self.refused_count += reply.status >= 400
             writer.write(_written(reply))
             async with asyncio.timeout(READ_SECONDS):
@@ -114,11 +121,18 @@ class HttpDoor:
         except (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             self.refused_count += 1  # it sent no request, or does not read: nothing to say to it
         finally:
-            self._served -= served
+            self._served.discard(transport)
+            self._waiting.remove(transport)
             self.writers.discard(writer)
-            writer.transport.abort()  # what it did not read is not kept for it
+            transport.abort()  # what it did not read is not kept for it
 
-    async def _answer(self, reader: asyncio.StreamReader) -> Reply:
+    def _makes_place(self) -> bool:
+        gone = self._waiting.make_place()
+        if gone is not None:
+            self._served.discard(gone)  # now, not when its task has ended: the place is for who came
+        return gone is not None
+
+    async def _answer(self, reader: asyncio.StreamReader, transport: asyncio.WriteTransport) -> Reply:
         lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         headers: dict[str, list[str]] = {}
         for line in lines[1:]:
@@ -134,6 +148,7 @@ class HttpDoor:
         )
         if why is not None:
             return self._refused(*why)
+        self._waiting.remove(transport)
         words = lines[0].split(" ")
         path = words[1].partition("?")[0] if len(words) == 3 else ""
         single = {name: values[0] for name, values in headers.items() if len(values) == 1}

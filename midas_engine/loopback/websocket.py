@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from midas_engine.errors import SettingsError
-from midas_engine.loopback.gate import MOST_CLIENTS, refusal
+from midas_engine.loopback.gate import MOST_CLIENTS, Waiting, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -48,6 +48,7 @@ class WebSocketListener:
         address: Where it stands, with the port it really has once it is open.
         clients: Who is served now.
         held: Connections there are, those not let in yet among them.
+        waiting: Those not let in yet.
         refused: How many were turned away.
     """
 
@@ -63,7 +64,8 @@ class WebSocketListener:
         self._key, self._token, self._serve, self._bounds = key, token, serve, bounds
         self._server: Server | None = None
         self.clients: set[ServerConnection] = set()
-        self.held = 0
+        self.held: set[Any] = set()
+        self.waiting = Waiting()
         self.refused = 0
 
     async def open(self) -> None:
@@ -82,18 +84,21 @@ class WebSocketListener:
         class Bounded(ServerConnection):
             """One of at most so many connections."""
 
-            counted = False
-
             def connection_made(self, transport: Any) -> None:
-                self.counted = door.held < MOST_CONNECTIONS
-                door.held += self.counted
-                door.refused += not self.counted
-                if not self.counted:
+                full = len(door.held) >= MOST_CONNECTIONS
+                gone = door.waiting.make_place() if full else None
+                door.refused += full  # who came, or who gave up its place
+                if full and gone is None:
                     transport.abort()
+                else:
+                    door.held.discard(gone)
+                    door.held.add(transport)
+                    door.waiting.add(transport)
                 super().connection_made(transport)
 
             def connection_lost(self, exc: Exception | None) -> None:
-                door.held -= self.counted
+                door.held.discard(self.transport)
+                door.waiting.remove(self.transport)
                 super().connection_lost(exc)
 
         try:
@@ -134,6 +139,7 @@ class WebSocketListener:
         if why is None and len(self.clients) >= MOST_CLIENTS:
             why = 503, "too many at once"
         if why is None:
+            self.waiting.remove(connection.transport)
             return None
         self.refused += 1
         return connection.respond(HTTPStatus(why[0]), f"{why[1]}\n")

@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from midas_engine.loopback.gate import Waiting
+
 MOST_CONNECTIONS = 64
 MOST_BODY_BYTES = 1_000_000
 OPEN_SECONDS = 5.0
@@ -19,7 +21,7 @@ def bounded_protocol() -> Any:
     """Uvicorn's own protocol, of which at most so many connections are held: a class for one server."""
     from uvicorn.protocols.http.h11_impl import H11Protocol
 
-    held: set[Any] = set()
+    held, waiting = set[Any](), Waiting()
 
     class Bounded(H11Protocol):
         """A connection that says something soon, and reads what it asked for, or is cut."""
@@ -31,14 +33,19 @@ def bounded_protocol() -> Any:
             """Hold it, or cut it."""
             super().connection_made(transport)
             if len(held) >= MOST_CONNECTIONS:
-                transport.abort()
-                return
-            held.add(self)
+                gone = waiting.make_place()
+                if gone is None:
+                    transport.abort()
+                    return
+                held.discard(gone)
+            held.add(transport)
+            waiting.add(transport)
             self._silent = self.loop.call_later(OPEN_SECONDS, transport.abort)
 
         def connection_lost(self, exc: Exception | None) -> None:
             """Let it go."""
-            held.discard(self)
+            held.discard(self.transport)
+            waiting.remove(self.transport)
             for timer in (self._silent, self._stuck):
                 if timer is not None:
                     timer.cancel()
@@ -48,6 +55,7 @@ def bounded_protocol() -> Any:
             """Bytes are no word: a head that is whole is."""
             super().data_received(data)
             if self.cycle is not None and self._silent is not None:
+                waiting.remove(self.transport)
                 self._silent.cancel()
                 self._silent = None
 
