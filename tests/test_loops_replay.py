@@ -157,6 +157,7 @@ async def test_a_replay_is_equal_by_hash_and_leaves_no_trace(base: Base) -> None
     assert found.steps == len(record.end["marks"])  # type: ignore[index]
     assert isinstance(heard[-1], ev.SessionEnded)
     assert heard[-1].accepted == ("idea_1",)
+    assert heard[-1].learning_path == "", "what it wrote is thrown away"
     assert (base.trials(), len(base.kb.learnings()) - 1, [f.name for f in base.kb.features()]) == before
 
 
@@ -171,8 +172,11 @@ async def test_a_replay_of_other_data_is_refused(base: Base) -> None:
 async def test_a_replay_whose_verdicts_differ_says_where(base: Base) -> None:
     record, given = read_record(base.journal, _session(await base.run()))
     changed = FakeAssessor(lambda expression, part: expression == FOUND, figures={"research": (3.4, 0.031)})
-    found = await replay(record, given, SETTINGS, changed, WallClock())
+    heard: list[ev.Event] = []
+    found = await replay(record, given, SETTINGS, changed, WallClock(), heard.append)
     assert "is not the same (CandidateScored)" in found.difference
+    assert not [e for e in heard if isinstance(e, ev.CandidateScored | ev.LearningWritten | ev.SessionEnded)]
+    assert isinstance(heard[0], ev.SessionStarted)
 
 
 async def test_a_cancelled_session_is_repeated_as_far_as_it_came(base: Base) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 import socket
 import sys
 from typing import TYPE_CHECKING, Any
@@ -150,15 +151,25 @@ async def test_the_operator_judges_what_was_proposed(tmp_path: Path, capsys: pyt
     async with http(desk, {"alice": "a"}) as url, client(url, "a") as alice:
         await told(alice, "evaluate", name="carry", expression=CARRY)
         await told(alice, "propose", name="carry", expression=CARRY)
+        again = await told(alice, "propose", name="crowding", expression="cs_rank(-1 * funding_rate)")
+        assert again["queued"] == "carry", "the same one under another name and spelling"
+        assert re.match(r"it waits since 20.* as carry, proposed by alice", again["answered_from_the_record"])
+        turned = {"mechanism": "crowding", "sign": -1}
+        await told(alice, "propose", name="other", expression="cs_rank(open)", hypothesis=turned)
+        again = await told(alice, "propose", name="more", expression="neg(cs_rank(open))")
+        assert again["queued"] == "other", "what was turned is turned once"
         with pytest.raises(AssertionError, match="already there"):
-            await told(alice, "propose", name="carry", expression=CARRY)
-    (queued,) = waiting(desk._kb)
+            await told(alice, "propose", name="carry", expression="cs_rank(close)")
+    queued, _ = waiting(desk._kb)
     assert (queued.client, queued.expression) == ("alice", CARRY)
     shown = call_midas(capsys, "proposals", "--kb", str(desk._kb.path), "--json")
     assert shown.document["waiting"][0]["name"] == "carry"
     loop = loop_of(tmp_path, QueuedResearcher([queued]), refinements=0)
     ended = (await events_of(loop, FakeAssessor(lambda *_: True)))[-1]
     assert ended.accepted == ("carry",)  # type: ignore[attr-defined]
+    async with http(desk, {"alice": "a"}) as url, client(url, "a") as alice:
+        known = await told(alice, "propose", name="anew", expression=CARRY)
+    assert known == {"queued": "", "answered_from_the_record": "it is the feature carry of the base, candidate"}
     assert call_midas(capsys, "proposals", "--drop", "--kb", str(desk._kb.path)).code == 0
     assert waiting(desk._kb) == []
 
@@ -171,3 +182,47 @@ async def test_a_session_over_stdio(tmp_path: Path) -> None:
         assert await told(agent, "pipeline") == {"features": []}
         schema = await told(agent, "data_schema")
     assert "research part" in schema["market"]
+
+
+@pytest.mark.parametrize(
+    ("tool", "given", "words"),
+    [
+        (
+            "evaluate",
+            {"name": "x"},
+            "evaluate: expression is missing; evaluate takes name (a text), expression (a text)",
+        ),
+        (
+            "evaluate",
+            {"name": "x", "expression": "close", "hold": "long"},
+            "hold is 'long', where a whole number belongs",
+        ),
+        ("evaluate", {"name": "x", "expression": "close", "hypothesis": "up"}, "hypothesis is 'up', where an object"),
+        (
+            "propose",
+            {"name": 3, "expression": ["close"]},
+            "name is 3, where a text belongs; expression is a list, where",
+        ),
+        ("propose", {"name": "x", "expresion": "close"}, "no argument 'expresion'; did you mean expression?"),
+        (
+            "search_memory",
+            {},
+            "search_memory: text is missing; search_memory takes text (a text); if wanted n (a whole",
+        ),
+        ("search_memory", {"text": "x", "n": 1.5}, "n is 1.5, where a whole number belongs"),
+        ("session_log", {"session": None}, "session is null, where a text belongs"),
+        ("data_schema", {"verbose": True}, "data_schema has no argument 'verbose'; data_schema takes no arguments"),
+        ("operators", {"x": 1}, "operators has no argument 'x'"),
+        ("pipeline", {"state": "deployed"}, "pipeline has no argument 'state'"),
+        ("promote", {}, "there is no tool 'promote'; there are: data_schema, operators"),
+    ],
+)
+async def test_arguments_that_cannot_be_are_refused_in_words_of_ours(
+    tmp_path: Path, tool: str, given: dict[str, Any], words: str
+) -> None:
+    async with http(_desk(tmp_path), {"alice": "a"}) as url, client(url, "a") as alice:
+        with pytest.raises(AssertionError) as refused:
+            await told(alice, tool, **given)
+    assert words in str(refused.value)
+    assert "pydantic" not in str(refused.value)
+    assert "http" not in str(refused.value)

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import threading
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -134,3 +134,12 @@ async def test_a_clock_that_is_set_delays_no_message_and_no_brief(tmp_path: Path
         desk.raised("carry", incident="i-1")
         await desk.later()
         assert [m["title"] for m in phone.messages[before:]] == ["Midas: warning", "Midas: the morning brief"]
+
+
+async def test_a_clock_that_is_set_back_over_a_morning_sends_no_brief_twice(tmp_path: Path, phone: Phone) -> None:
+    at = datetime(2026, 1, 2, 8, tzinfo=UTC)
+    for hours in (0, 24, 0, 24, 48):  # two mornings, the first one again, and on from there
+        async with Desk(tmp_path, phone, brief_at="07:00", at=at + timedelta(hours=hours)) as desk:
+            await desk.output.look()
+            await desk.output.rest()
+    assert [m["title"] for m in phone.messages] == ["Midas: the morning brief"] * 3

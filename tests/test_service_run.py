@@ -7,6 +7,7 @@ import json
 import random
 import signal
 import socket
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -133,6 +134,47 @@ async def test_sessions_start_when_they_fall_due_and_one_that_cannot_is_told() -
     assert started[0][1] == "03:00"
     assert len(refused) == 1
     assert "was due and did not start" in refused[0]
+
+
+async def _scheduled(lines: dict[str, str], moves: list[float]) -> list[tuple[str, str]]:
+    """What a schedule starts while two hours pass after each move of the wall clock, in hours."""
+    clock, started = Moved(datetime(2026, 1, 1, 2, 0, tzinfo=UTC)), []
+
+    async def start(goal: str) -> None:
+        started.append((goal, clock.now().strftime("%Y-%m-%d %H:%M")))
+
+    task = asyncio.create_task(Schedule(lines).run(clock, start, lambda message, hint: None))
+    for hours in (0.0, *moves):
+        clock.shift += hours * 3600
+        for _ in range(120):
+            for _ in range(5):
+                await asyncio.sleep(0)
+            clock.advance(60.0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    return started
+
+
+class Moved(ManualClock):
+    """A clock whose wall time is set, while its monotonic one goes on."""
+
+    shift = 0.0
+
+    def now(self) -> datetime:
+        return super().now() + timedelta(seconds=self.shift)
+
+
+async def test_a_session_starts_once_however_the_clock_is_set(desk: Path) -> None:
+    lines = {"momentum": "0 3 * * *"}
+    assert await _scheduled(lines, [-1.5]) == [("momentum", "2026-01-01 03:00")], "set back over it"
+    years = 24 * 365 * 10
+    found = await _scheduled(lines, [years, -years, 21.0])
+    assert [at[:10] for _, at in found] == ["2026-01-01", "2035-12-30", "2026-01-02"], "years ahead, and right again"
+
+
+async def test_two_goals_of_one_minute_are_two_sessions(desk: Path) -> None:
+    found = await _scheduled({"momentum": "0 3 * * *", "carry": "0 3 * * *"}, [])
+    assert sorted(goal for goal, _ in found) == ["carry", "momentum"]
 
 
 def test_an_own_expression_is_watched_without_a_base(desk: Path, tmp_path: Path) -> None:

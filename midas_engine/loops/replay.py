@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from midas_engine.alive import Scratch, is_alive
@@ -109,6 +109,8 @@ async def replay(
 ) -> Repetition:
     """Run a session again from its record, on a base that is thrown away, and compare.
 
+    Nothing is told from the first event on that is not the recorded one; the run ends there.
+
     Args:
         record: What was kept, see `read_record`.
         given: What it was given.
@@ -128,6 +130,7 @@ async def replay(
     stopped = result in ("interrupted", "cancelled") or bool(record.end and record.end.get("cut"))
     expected = _before_the_end(said) if stopped else said
     ended: SessionEnded | None = None
+    differs, checked = False, 0
     with Scratch("replay") as folder:
         loop = await asyncio.to_thread(_loop, folder, record, given, settings, clock)
         stream = loop.stream(
@@ -136,9 +139,15 @@ async def replay(
         async with aclosing(stream) as events:
             async for event in events:
                 digest.add(event)
-                on_event(event)
                 if isinstance(event, SessionEnded):
                     ended = event
+                    event = replace(event, learning_path="")  # it lies in a base that is thrown away
+                fresh, checked = slice(checked, len(digest.marks)), len(digest.marks)
+                if said and not differs and _difference(expected[fresh], digest.marks[fresh], whole=not stopped):
+                    differs = True
+                    loop.cancel()
+                if not differs:
+                    on_event(event)
                 if stopped and said and len(digest.marks) >= len(expected):
                     loop.cancel()
     value = digest.value

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from midas_engine.dsl.expression import parse
 from midas_engine.errors import BudgetError, MidasError, SessionError
+from midas_engine.evaluator.trials.ledger import TrialKey
 from midas_engine.hypothesis import read_hypothesis
 from midas_engine.jsonable import plain
 from midas_engine.loops.assessors import NotesColumns, costs_text
@@ -214,12 +215,37 @@ class Desk:
         }  # fmt: skip
 
     async def propose(self, client: str, proposal: Proposal) -> dict[str, Any]:
-        """Queue an expression for the operator, who alone may spend a look at the sealed part."""
+        """Queue an expression for the operator, who alone may spend a look at the sealed part.
+
+        What waits under another name, or is a feature of the base already, is answered from the record.
+        """
         await self._inputs()
-        clean, _, _ = cleaned(proposal, self._parsed, self._settings.evaluation.target)
-        safe = dataclasses.replace(clean, rationale=redact(clean.rationale)[:2_000])
-        queued = await asyncio.to_thread(put, self._kb, safe, client)
-        return {"queued": queued.name, "then": "the operator judges it with `midas proposals --judge`"}
+        clean = cleaned(proposal, self._parsed, self._settings.evaluation.target)[0]
+        feature = await asyncio.to_thread(self._feature_like, proposal)
+        if feature is not None:
+            state = "archived" if feature.killed else feature.state.value
+            known = f"it is the feature {feature.name} of the base, {state}"
+            return {"queued": "", "answered_from_the_record": known}
+        claim = clean.hypothesis
+        if claim is not None and claim.sign < 0:  # the expression is turned already, and is not when it is judged
+            claim = dataclasses.replace(claim, sign=1)
+        safe = dataclasses.replace(clean, rationale=redact(clean.rationale)[:2_000], hypothesis=claim)
+        queued, waits = await asyncio.to_thread(put, self._kb, safe, client, self._identity)
+        known = f"it waits since {queued.at[:16]} UTC as {queued.name}, proposed by {queued.client}" if waits else ""
+        return {
+            "queued": queued.name,
+            "answered_from_the_record": known,
+            "then": "the operator judges it with `midas proposals --judge`",
+        }
+
+    def _identity(self, proposal: Proposal) -> TrialKey:
+        """What makes two proposals the same one."""
+        target = self._settings.evaluation.target
+        clean, canonical, gate = cleaned(proposal, self._parsed, target)
+        return TrialKey(canonical, self._assessor.snapshot_id, clean.horizon or target, gate, clean.hold)
+
+    def _feature_like(self, proposal: Proposal) -> FeatureRecord | None:
+        return same_feature(self._kb.features(), self._identity(proposal), self._limits)
 
     # -- parts -------------------------------------------------------------------------------------
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from midas_engine.errors import KnowledgeBaseError
+from midas_engine.errors import KnowledgeBaseError, MidasError
 from midas_engine.hypothesis import read_hypothesis
 from midas_engine.kb.names import slugify
 from midas_engine.proposer.protocol import LearningDraft, Plan, Proposal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from midas_engine.kb import KnowledgeBase
     from midas_engine.proposer.protocol import (
         DiagnosisBrief,
@@ -52,14 +55,35 @@ class Queued:
         return Proposal(self.name, self.expression, self.rationale, self.gate, self.hold, claim)
 
 
-def put(kb: KnowledgeBase, proposal: Proposal, client: str) -> Queued:
-    """Queue a proposal.
+def put(
+    kb: KnowledgeBase, proposal: Proposal, client: str, identity: Callable[[Proposal], object]
+) -> tuple[Queued, bool]:
+    """Queue a proposal, unless the same one waits.
+
+    Args:
+        kb: The base.
+        proposal: What is proposed.
+        client: By whom.
+        identity: Equal for two that are the same one, whatever they are called; MidasError for one it cannot read.
+
+    Returns:
+        What waits, and whether it waited before.
 
     Raises:
-        KnowledgeBaseError: Too many wait already, or one of this name does.
+        KnowledgeBaseError: Too many wait already, or another one of this name does.
     """
-    if len(waiting(kb)) >= MAX_WAITING:
-        raise KnowledgeBaseError(f"{MAX_WAITING} proposals wait already", hint="`midas proposals` shows them")
+    with kb.lock():
+        there = waiting(kb)
+        for each in there:
+            with contextlib.suppress(MidasError):  # one of other data, or of another version
+                if identity(each.proposal) == identity(proposal):
+                    return each, True
+        if len(there) >= MAX_WAITING:
+            raise KnowledgeBaseError(f"{MAX_WAITING} proposals wait already", hint="`midas proposals` shows them")
+        return _put(kb, proposal, client), False
+
+
+def _put(kb: KnowledgeBase, proposal: Proposal, client: str) -> Queued:
     claim = {} if proposal.hypothesis is None else asdict(proposal.hypothesis)
     made = Queued(
         proposal.name, proposal.expression, proposal.rationale, proposal.gate, proposal.hold, claim, client,

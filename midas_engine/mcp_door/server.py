@@ -7,6 +7,7 @@ import hmac
 from typing import TYPE_CHECKING, Any
 
 from midas_engine.errors import MidasError, SettingsError
+from midas_engine.mcp_door.arguments import misfit, unknown
 from midas_engine.mcp_door.bounds import bounded_body
 from midas_engine.mcp_door.desk import proposal_of
 
@@ -36,10 +37,29 @@ def build(desk: Desk, client_of: Callable[[Mapping[str, str] | None], str]) -> A
     try:
         from mcp.server.mcpserver import Context, MCPServer
         from mcp.server.mcpserver.exceptions import ToolError
+        from pydantic import ValidationError
     except ImportError as error:
         raise SettingsError("midas mcp needs the package mcp", hint='pip install "midas[mcp]"') from error
 
-    server = MCPServer("midas", instructions=INSTRUCTIONS, log_level="WARNING")
+    class Server(MCPServer):
+        """Says in its own words what is wrong with a call."""
+
+        async def call_tool(self, name: str, arguments: dict[str, Any], context: Any = None) -> Any:
+            tools = {tool.name: tool.input_schema for tool in await self.list_tools()}
+            if name not in tools:
+                raise ToolError(f"there is no tool {name[:40]!r}; there are: {', '.join(tools)}")
+            why = unknown(name, tools[name], arguments)
+            if why:
+                raise ToolError(why)
+            try:
+                return await super().call_tool(name, arguments, context)
+            except ToolError as error:
+                if not isinstance(error.__cause__, ValidationError):
+                    raise
+                places = [str(one["loc"][0]) for one in error.__cause__.errors() if one["loc"]]
+                raise ToolError(misfit(name, tools[name], arguments, places)) from None
+
+    server = Server("midas", instructions=INSTRUCTIONS, log_level="WARNING")
 
     async def done(context: Any, work: Callable[[str], Awaitable[Any]]) -> Any:
         client = client_of(context.headers)
@@ -76,7 +96,7 @@ def build(desk: Desk, client_of: Callable[[Mapping[str, str] | None], str]) -> A
         ctx: Context, name: str, expression: str, rationale: str = "", gate: str = "", hold: int = 0,
         hypothesis: dict[str, Any] | None = None,
     ) -> dict[str, Any]:  # fmt: skip
-        """Queue an expression for the operator. Nothing is judged or promoted by this."""
+        """Queue an expression for the operator; one that waits, or is a feature, is said. Nothing is promoted."""
         made = functools.partial(proposal_of, name, expression, rationale, gate, hold, hypothesis)
         return dict(await done(ctx, lambda client: desk.propose(client, made())))
 

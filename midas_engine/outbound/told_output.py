@@ -8,6 +8,7 @@ import hashlib
 import logging
 import math
 import warnings
+from collections import deque
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,7 @@ MOST_TRIES, FIRST_PAUSE, LONGEST_PAUSE = 10, 5.0, 600.0
 MOST_WAITING, MOST_WORD = 100, 300
 SEND_SECONDS = 20.0
 _MOST_BYTES = 4_000_000
+_MOST_BRIEFS = 400  # days whose brief was sent
 
 
 class Notifier:
@@ -101,7 +103,7 @@ class ToldLog:
         self.waiting: dict[tuple[str, str], tuple[str, str]] = {}
         self.heard: list[Word] = []
         self.told: dict[str, tuple[int, datetime]] = {}
-        self.brief_day = ""
+        self.brief_days: deque[str] = deque(maxlen=_MOST_BRIEFS)
 
     def load(self) -> None:
         """Read what was not sent."""
@@ -132,7 +134,8 @@ class ToldLog:
         ]
         lines += [{"op": "told", "causes": {c: loud}, "at": at.isoformat()} for c, (loud, at) in self.told.items()]
         lines += [heard(word) for word in self.heard]
-        atomic_write(self._path, b"".join(sealed(line) for line in [{"op": "brief", "day": self.brief_day}, *lines]))
+        lines += [{"op": "brief", "day": day} for day in self.brief_days]
+        atomic_write(self._path, b"".join(sealed(line) for line in lines))
 
     def _take(self, line: Mapping[str, Any]) -> None:
         if line["op"] == "message":
@@ -144,7 +147,7 @@ class ToldLog:
         elif line["op"] == "told":
             self._silence(line["causes"], str(line["at"]))
         elif line["op"] == "brief":
-            self.brief_day = str(line["day"])
+            self.brief_days.append(str(line["day"]))
         else:  # sent, given up, dropped
             self.waiting.pop((line["id"], line["to"]), None)
 
@@ -233,11 +236,11 @@ class ToldOutput:
         due = self._gathering.due(now)
         if due is not None:
             await self._post(due)
-        # not "later than": a clock that was ahead for a while costs no brief of the days between
+        # not "later than": a clock that was ahead costs no brief of the days between, one set back sends none twice
         if (
             self._brief_at is not None
             and now.time() >= self._brief_at
-            and self._log.brief_day != now.date().isoformat()
+            and now.date().isoformat() not in self._log.brief_days
         ):
             await self._worker.submit(lambda: self._log.note({"op": "brief", "day": now.date().isoformat()}))
             await self._post(Message("Midas: the morning brief", await self._brief(now)))

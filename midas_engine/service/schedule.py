@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -10,12 +11,14 @@ from typing import TYPE_CHECKING
 from midas_engine.errors import MidasError, SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Collection, Mapping
 
     from midas_engine.clock import Clock
 
 # The longest sleep without a look at the clock: one that was set anew is obeyed within a minute.
 SLICE_SECONDS = 60.0
+_LATE_SECONDS = 3600.0
+_KNOWN = 1000  # instants that were begun: a clock that is set back does not begin them again
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +77,32 @@ class Schedule:
             start: Starts a session for a goal.
             refused: Told (message, hint) of one that could not start.
         """
-        after = clock.now()
-        while (due := self.next(after)) is not None:
-            while (wait := (due.at - clock.now()).total_seconds()) > 0:
-                await clock.sleep(min(wait, SLICE_SECONDS))
-            after = max(due.at, clock.now())
-            try:
-                await start(due.goal)
-            except asyncio.CancelledError:
-                raise
-            except MidasError as error:
-                refused(f"the session {due.goal!r} was due and did not start: {error.message}", error.hint)
+        begun: deque[Due] = deque(maxlen=_KNOWN)
+        before = clock.now()
+        waiting = {goal: self._next(goal, before, begun) for goal in self._lines}
+        while waiting:
+            now = clock.now()
+            if now < before:  # set back, perhaps from years ahead: what is due is judged anew
+                waiting = {goal: self._next(goal, now, begun) for goal in waiting}
+            before = now
+            for due in sorted((d for d in waiting.values() if d.at <= now), key=lambda d: d.at):
+                if (now - due.at).total_seconds() < _LATE_SECONDS:  # else the clock jumped: its own hour may still come
+                    begun.append(due)
+                waiting[due.goal] = self._next(due.goal, now, begun)
+                try:
+                    await start(due.goal)
+                except asyncio.CancelledError:
+                    raise
+                except MidasError as error:
+                    refused(f"the session {due.goal!r} was due and did not start: {error.message}", error.hint)
+            soonest = min(due.at for due in waiting.values())
+            await clock.sleep(max(0.0, min((soonest - clock.now()).total_seconds(), SLICE_SECONDS)))
+
+    def _next(self, goal: str, after: datetime, begun: Collection[Due]) -> Due:
+        """The first instant after `after` at which a goal is due and was not begun yet: a clock may come by twice."""
+        from croniter import croniter
+
+        due = Due(after, goal)
+        while due.at <= after or due in begun:
+            due = Due(croniter(self._lines[goal], due.at).get_next(datetime).astimezone(UTC), goal)
+        return due
