@@ -127,4 +127,8 @@ def test_status_only_looks_and_waits_for_no_consent(
         said = call_midas(capsys, *words, "--kb", str(desk / "kb"))
         assert "Nothing runs on this base" in said.out
         assert "outbound.kills are left out" in said.err
+    looks = ["runs", "learnings", "ledger", "kb check", "kb stats", "kb search carry", "kb kills", "signals"]
+    for words in [*looks, "report --since 2026-01-01"]:
+        said = call_midas(capsys, *words.split(), "--kb", str(desk / "kb"))
+        assert (said.code, "needs your consent" in said.err) == (0, False), f"{words}: {said.err}"
     assert "free\n" in call_midas(capsys, "status", "--kb", str(desk / "kb")).out

@@ -25,7 +25,7 @@ def check(shared: Shared) -> None:
 
     The exit code is 1 when something cannot be used.
     """
-    settings = shared.settings()
+    settings = shared.base_settings()
     problems = open_base(settings, read_only=True).check()
     ok = all(p.severity != "error" for p in problems)
 
@@ -51,7 +51,7 @@ def kills(shared: Shared, rebuild: bool) -> None:
     With --rebuild the kill file is made anew from its own sound lines and the feature files, and the journal's damaged
     copy is left behind: for when a monitor refuses to start because too little is left to know who is killed.
     """
-    base = open_base(shared.settings(), read_only=not rebuild)
+    base = open_base(shared.settings() if rebuild else shared.base_settings(), read_only=not rebuild)
     if rebuild:
         from midas_engine.journal import Journal
         from midas_engine.monitor.kill.records import KillRecords
@@ -89,7 +89,7 @@ def search(shared: Shared, text: str, count: int) -> None:
     from midas_engine.memory.search import everything, words_of
     from midas_engine.memory.search import search as find
 
-    base = open_base(shared.settings(), read_only=True)
+    base = open_base(shared.base_settings(), read_only=True)
     found = find(everything(base.learnings(), base.features(), read_trials(base)), text, count)
 
     def told() -> str:
@@ -117,7 +117,7 @@ def stats(shared: Shared, count: int) -> None:
     from midas_engine.memory.reading import read_trials
     from midas_engine.memory.tries import chances, tried_forms
 
-    base = open_base(shared.settings(), read_only=True)
+    base = open_base(shared.base_settings(), read_only=True)
     trials = read_trials(base)
     rows, forms, calibration = chances(trials), tried_forms(trials)[:count], calibrations(trials)
     lessons = [held for held in (standing(d, trials) for d in base.learnings()) if held.confirmed or held.contradicted]
@@ -168,7 +168,7 @@ def proposals(shared: Shared) -> None:
     from midas_engine.models import FeatureState
     from midas_engine.promoter.proposed import proposed
 
-    base = open_base(shared.settings(), read_only=True)
+    base = open_base(shared.base_settings(), read_only=True)
     records = [*base.features(FeatureState.SHADOW), *base.features(FeatureState.CANDIDATE)]
     found = []
     if os.path.lexists(base.journal_path):

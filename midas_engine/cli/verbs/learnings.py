@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @pass_shared
 def learnings(shared: Shared, count: int, loop: str | None) -> None:
     """Print the most recent learning documents, newest first."""
-    base = open_base(shared.settings(), read_only=True)
+    base = open_base(shared.base_settings(), read_only=True)
     documents = base.learnings(n=count, loop=loop)
     shared.show(documents, lambda: "\n\n".join(_one(d) for d in documents) or "No learnings yet.")
 

@@ -29,7 +29,7 @@ def ledger(shared: Shared, count: int) -> None:
     from midas_engine.evaluator.trials.ledger import TrialLedger
     from midas_engine.evaluator.trials.statement import Statement
 
-    settings = shared.settings()
+    settings = shared.base_settings()
     require_base(settings)
     path = settings.kb_path / "journal.sqlite"
     if not os.path.lexists(path):

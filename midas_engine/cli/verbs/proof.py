@@ -33,7 +33,7 @@ def attest(shared: Shared, out: Path | None) -> None:
     from midas_engine.kb.atomic import atomic_write
     from midas_engine.outbound.proof import FILE, ProofChain, chain_bytes
 
-    base = open_base(shared.settings(), read_only=True)
+    base = open_base(shared.base_settings(), read_only=True)
     chain = ProofChain(base.path / FILE)
     if not os.path.lexists(chain.path):
         hint = "set outbound.heads and watch the base: every bar is committed from then on"

@@ -103,7 +103,7 @@ def _brief(shared: Shared, since: str, out: Path | None) -> None:
     from midas_engine.markdown_page import write_page
     from midas_engine.monitor.daily.brief import brief_since, read_since
 
-    base = open_base(shared.settings(), read_only=True)
+    base = open_base(shared.base_settings(), read_only=True)
     now = base.clock.now()
     begins = read_since(since, now)
     if os.path.lexists(base.journal_path):

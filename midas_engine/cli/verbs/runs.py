@@ -13,7 +13,7 @@ from midas_engine.cli.output import clean, moment, table
 @pass_shared
 def runs(shared: Shared) -> None:
     """List the recorded runs of `midas run`, newest first. `midas-tui --replay run:ID` plays one."""
-    settings = shared.settings()
+    settings = shared.base_settings()
     require_base(settings)
     from midas_engine.service.place import Place
     from midas_engine.service.runs import Runs

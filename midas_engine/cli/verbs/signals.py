@@ -36,7 +36,7 @@ def signals(shared: Shared, since: str | None, follow: bool) -> None:
     """
     from midas_engine.outbound.signal_log import FOLDER, SignalLog
 
-    settings = shared.settings()
+    settings = shared.base_settings()
     refuse_other(settings)
     log = SignalLog(open_base(settings, read_only=True).path / FOLDER)
     after = None if since is None else _after(since)
