@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
+from midas_engine.clock import ManualClock
 from midas_engine.errors import FeedError
 from midas_engine.events import FaultReported
 from midas_engine.market import Panel, SyntheticMarket
 from midas_engine.market.feeds import FileSource, PollingFeed
 from midas_engine.models import FeatureRecord, FeatureState
+from midas_engine.runtime import Runtime
 from midas_engine.runtime.live import LiveWatch
 from midas_engine.runtime.live_stream import history_bars
 from midas_engine.settings import Settings
-from tests.test_runtime_live import Desk, _head
+from tests.test_runtime_live import Desk, LiveRuntime, _head
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -117,3 +120,34 @@ def test_of_long_bars_as_much_history_is_asked_for_as_the_features_look_back() -
     assert history_bars([slow], 3600, Settings()) == 24 * 92
     assert history_bars([slow], 86_400, Settings()) > 318
     assert history_bars([deployed("broken", "ts_mean(")], 86_400, Settings()) == 92
+
+
+class Moved(ManualClock):
+    """A clock whose wall time is set, while its monotonic one goes on."""
+
+    shift = 0.0
+
+    def now(self) -> datetime:
+        return super().now() + timedelta(seconds=self.shift)
+
+
+async def test_a_clock_that_was_set_and_is_right_again_is_not_called_a_feed_that_is_back(
+    tmp_path: Path, market: Panel
+) -> None:
+    desk = LiveRuntime(tmp_path, market, bars=650)
+    desk.clock = Moved(desk.clock.now())
+    desk.runtime = Runtime(desk.runtime.settings, clock=desk.clock)
+    desk.runtime.bus.tap(desk.seen.append)
+
+    def said() -> list[str]:
+        return [e.message for e in desk.seen if isinstance(e, FaultReported) and e.where == "feed"]
+
+    async with desk.runtime:
+        await desk.grow(1)
+        desk.clock.shift = -7200.0
+        await desk.until(lambda: len(said()) == 1)
+        assert "this machine's clock is 2.0 h behind" in said()[0]
+        desk.clock.shift = 0.0
+        await desk.until(lambda: len(said()) == 2)
+        assert said()[1] == "this machine's clock can be trusted again"
+        await desk.grow(1)

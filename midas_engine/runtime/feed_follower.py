@@ -73,7 +73,7 @@ class FeedFollower:
         self._watchdog: FeedWatchdog | None = None
         self._teller: OutageTeller | None = None
         self._recorder: BarRecorder | None = None
-        self._crash = ""
+        self._crash, self._off = "", False
         self.lost: FeedLostError | None = None
 
     async def go_live(self, records: list[FeatureRecord], before_bar: Callable[[], Awaitable[None]]) -> None:
@@ -214,8 +214,10 @@ class FeedFollower:
                 else "it is asked again until it answers; missed bars are fetched then"
             )
             self._note_fault(message, hint, "critical" if clock else "warning")
+            self._off = clock
         else:
-            self._note_fault("the feed is back", "", "info")
+            back = "this machine's clock can be trusted again" if self._off else "the feed is back"
+            self._note_fault(back, "", "info")
 
     def _note_fault(self, message: str, hint: str, severity: str) -> None:
         self._settle_phase()
