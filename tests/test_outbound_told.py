@@ -17,6 +17,8 @@ from midas_engine.kb import KnowledgeBase
 from midas_engine.models import Alert, FeatureRecord, FeatureState, Severity
 from midas_engine.monitor.daily.brief import brief_since, read_since
 from midas_engine.outbound import Source, outputs_of
+from midas_engine.outbound.order import Order
+from midas_engine.outbound.outbox import FOLDER, Outbox
 from midas_engine.outbound.told import GATHER_SECONDS, Gathering, Word, read_hours
 from midas_engine.outbound.told_output import MOST_TRIES, ToldOutput
 from midas_engine.outbound_settings import OutboundSettings
@@ -222,6 +224,7 @@ def test_the_brief_says_what_changed_each_with_its_figures(tmp_path: Path, capsy
         found = brief_since(kb, journal, now - timedelta(hours=1), kb.clock.now())
     texts = [s.text for s in found.sentences]
     assert texts[0].startswith("1 kill(s): carry; the first because: it fell")
+    assert texts[0].endswith("1 of them: nobody outside has taken it, neither a far side nor a callback.")
     assert "2 promoted: carry, trend." in texts
     assert "1 paused: trend." in texts
     assert any("1 of feed" in text for text in texts)
@@ -233,6 +236,33 @@ def test_the_brief_says_what_changed_each_with_its_figures(tmp_path: Path, capsy
     with Journal(kb.journal_path) as journal:
         later = kb.clock.now() + timedelta(seconds=1)
         assert brief_since(kb, journal, later, later).text.endswith("nothing changed that is on record.")
+
+
+@pytest.mark.parametrize(
+    ("state", "words", "needs"),
+    [
+        ("pending", "1 of them: not acknowledged by bot (pending).", "1 needs you"),
+        ("delivered", "1 of them: not acknowledged by bot (delivered).", "1 needs you"),
+        ("acknowledged", "1 of them: acknowledged by bot.", "nothing needs you"),
+    ],
+)
+def test_the_brief_says_whether_a_kill_was_acknowledged(
+    tmp_path: Path, capsys: Any, state: str, words: str, needs: str
+) -> None:
+    kb = KnowledgeBase(tmp_path / "kb")
+    promoter = FeaturePromoter(kb)
+    promoter.save_candidate(FeatureRecord("carry", "close", FeatureState.CANDIDATE))
+    promoter.promote("carry", "test", force=True)
+    promoter.kill("carry", "it fell")
+    promoter.close()
+    (kill,) = kb.kill_file.read().kills.values()
+    box = Outbox(kb.path / FOLDER / "bot.log")
+    box.post(Order(kill.id, 1, "kill", "carry", at=kill.at), kill.at)
+    if state != "pending":
+        box.settle(kill.id, state, kill.at)
+    shown = call_midas(capsys, "report", "--since", "1h", "--kb", str(kb.path)).out
+    assert words in shown
+    assert f"{needs}." in shown
 
 
 def test_a_time_is_read_or_refused() -> None:

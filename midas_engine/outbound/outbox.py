@@ -197,3 +197,14 @@ class Outbox:
         except (KeyError, TypeError, ValueError) as error:
             return f"it lacks something: {error}"
         return ""
+
+
+def answers(base: Path) -> dict[str, dict[str, str]]:
+    """How the newest order about each feature stands, by far side; only what the outboxes of a base hold. Blocking."""
+    found: dict[str, dict[str, str]] = {}
+    for path in sorted((base / FOLDER).glob("*.log")):
+        box = Outbox(path)
+        box.load()
+        for posted in box.posted.values():  # oldest first
+            found.setdefault(posted.order.feature, {})[path.stem] = posted.state
+    return found

@@ -19,6 +19,7 @@ from midas_engine.kb.atomic import atomic_write, read_bytes
 from midas_engine.kb.sealed_lines import append_synced, opened, sealed
 from midas_engine.monitor.daily.brief import brief_since, seen_by
 from midas_engine.monitor.worker import Worker, within
+from midas_engine.outbound.outbox import answers
 from midas_engine.outbound.told import Gathering, Message, Word, word_of
 from midas_engine.redaction import redact
 
@@ -261,7 +262,11 @@ class ToldOutput:
         source, since = self._source, now - timedelta(days=1)
         monitor = source.monitor()
         seen = None if monitor is None else seen_by([monitor.fleet], since, now)
-        return (await asyncio.to_thread(brief_since, source.kb, source.journal(), since, now, seen)).text
+
+        def made() -> str:
+            return brief_since(source.kb, source.journal(), since, now, seen, answers(source.kb.path)).text
+
+        return await asyncio.to_thread(made)
 
     async def _post(self, message: Message) -> None:
         self._number += 1

@@ -53,7 +53,10 @@ class SinceLeft:
         until, monitor = self._clock.now(), self._watched.monitor
         # A large watch's saved state takes gigabytes to read; where it runs here, its days are at hand.
         seen = None if monitor is None else seen_by([monitor.fleet], since, until)
-        return await asyncio.to_thread(brief_since, kb, journal, since, until, seen)
+        from midas_engine.outbound.outbox import answers
+
+        orders = await asyncio.to_thread(answers, kb.path)
+        return await asyncio.to_thread(brief_since, kb, journal, since, until, seen, orders)
 
     def returned(self) -> datetime | None:
         """None: the engine runs here, and was never out of reach."""

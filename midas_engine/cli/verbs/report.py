@@ -102,15 +102,16 @@ def _brief(shared: Shared, since: str, out: Path | None) -> None:
     from midas_engine.journal import Journal
     from midas_engine.markdown_page import write_page
     from midas_engine.monitor.daily.brief import brief_since, read_since
+    from midas_engine.outbound.outbox import answers
 
     base = open_base(shared.base_settings(), read_only=True)
     now = base.clock.now()
     begins = read_since(since, now)
     if os.path.lexists(base.journal_path):
         with Journal(base.journal_path, read_only=True) as journal:
-            found = brief_since(base, journal, begins, now)
+            found = brief_since(base, journal, begins, now, answers=answers(base.path))
     else:
-        found = brief_since(base, None, begins, now)
+        found = brief_since(base, None, begins, now, answers=answers(base.path))
     if out is not None:
         write_page(found.markdown, {}, out)
     shared.show(found, lambda: clean_block(found.text))

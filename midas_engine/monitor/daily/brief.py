@@ -15,7 +15,7 @@ from midas_engine.monitor.daily.saved import saved_fleets
 from midas_engine.text import markdown_cell, number
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from midas_engine.journal import Action, Journal
     from midas_engine.kb import KnowledgeBase
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from midas_engine.monitor.fleet import Fleet
 
     Seen = tuple[dict[str, Day], dict[str, Alert]]
+    Answers = Mapping[str, Mapping[str, str]]
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 _NAMED = 4
@@ -129,7 +130,12 @@ def read_since(text: str, now: datetime) -> datetime:
 
 
 def brief_since(
-    kb: KnowledgeBase, journal: Journal | None, since: datetime, until: datetime, seen: Seen | None = None
+    kb: KnowledgeBase,
+    journal: Journal | None,
+    since: datetime,
+    until: datetime,
+    seen: Seen | None = None,
+    answers: Answers | None = None,
 ) -> Brief:
     """What is on record of the time between two instants. Blocking: call it in a thread.
 
@@ -139,8 +145,9 @@ def brief_since(
         since: Aware, UTC.
         until: As `since`.
         seen: The monitor's days and alerts, from `seen_by` where it runs in this process; None reads the saved ones.
+        answers: How the newest order about each feature stands at each far side; None: there is none.
     """
-    found = [*_kills(kb, since, until)]
+    found = [*_kills(kb, since, until, answers or {})]
     if journal is not None:
         actions = [a for a in journal.actions() if since <= a.at <= until]
         days, alerts = seen or seen_by(saved_fleets(journal), since, until)
@@ -158,7 +165,7 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
-def _kills(kb: KnowledgeBase, since: datetime, until: datetime) -> list[Sentence]:
+def _kills(kb: KnowledgeBase, since: datetime, until: datetime, answers: Answers) -> list[Sentence]:
     state = kb.kill_file.read()
     fell = [k for k in state.kills.values() if since <= datetime.fromisoformat(k.at) <= until]
     found = []
@@ -167,11 +174,18 @@ def _kills(kb: KnowledgeBase, since: datetime, until: datetime) -> list[Sentence
         short = "the kill file is damaged"
         found.append(Sentence(text, {"damage": state.damage}, "critical", group="Stopped", short=short, needs=1))
     if fell:
-        untold = sum(not k.told for k in fell)
-        ids = {k.feature: k.id for k in fell}
+        sides = {k.feature: answers.get(k.feature, {}) for k in fell}
+        done = [f for f, states in sides.items() if states and set(states.values()) == {"acknowledged"}]
+        missing = [k.feature for k in fell if not k.told and k.feature not in done]
+        late = {f"{side} ({state})" for f in missing for side, state in sides[f].items() if state != "acknowledged"}
+        ids, untold = {k.feature: k.id for k in fell}, len(missing)
         text = f"{len(fell)} kill(s): {_listed(ids)}; the first because: {fell[0].reason or 'no reason was given'}."
-        text += f" {untold} of them: the callback has not returned yet." if untold else ""
-        figures = {"kills": len(fell), "ids": ids, "callback_not_returned": untold}
+        if done:
+            text += f" {len(done)} of them: acknowledged by {_listed(sorted({s for f in done for s in sides[f]}))}."
+        if untold:
+            nobody = "nobody outside has taken it, neither a far side nor a callback"
+            text += f" {untold} of them: {f'not acknowledged by {_listed(sorted(late))}' if late else nobody}."
+        figures = {"kills": len(fell), "ids": ids, "acknowledged": len(done), "not_acknowledged": untold}
         short = f"{len(fell)} killed ({_listed(ids)})"
         found.append(Sentence(text, figures, "critical", group="Stopped", short=short, needs=untold))
     return found
