@@ -14,6 +14,7 @@ import midas_engine.service.vitals as vitals
 from midas_engine.events import AlertRaised
 from midas_engine.kb import KnowledgeBase
 from midas_engine.models import Alert, Severity
+from midas_engine.service.metrics import rendered
 from midas_engine.service.service import Service
 from midas_engine.service.standing import standing_of
 from tests.helpers_cli import call_midas
@@ -98,6 +99,7 @@ async def test_a_disk_that_takes_nothing_any_more_is_said_and_nothing_is_well(
         service.runtime.bus.publish(AlertRaised(at=NOON, alert=alert))
         refused = {"alarms", "the run's record", "the log"}
         await until(lambda: _refusing(service) == refused)
+        assert b'midas_unwritten{what="alarms"} 1.0' in rendered(await service.vitals.look())
         quota.set(None)
         said = await asyncio.to_thread(call_midas, capsys, "status", "--healthy", "--kb", kb)
         assert said.code == 1

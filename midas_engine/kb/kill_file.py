@@ -293,3 +293,19 @@ class _State:
         # a kill that the redeploy's writer had not seen yet is newer than what it ended: it holds
         if held is not None and held.id in self.ended:
             del self.kills[feature]
+
+
+def acknowledged(feature: str, answers: Mapping[str, Mapping[str, str]]) -> bool:
+    """Whether every far side that was ordered to stop a feature has said that it did; False where none was."""
+    states = answers.get(feature, {})
+    return bool(states) and set(states.values()) == {"acknowledged"}
+
+
+def unanswered(kills: Iterable[Kill], answers: Mapping[str, Mapping[str, str]]) -> list[Kill]:
+    """Kills that nobody outside has taken so far: no callback returned, and not every far side acknowledged.
+
+    Args:
+        kills: Which.
+        answers: How the newest order about each feature stands, by far side.
+    """
+    return [kill for kill in kills if not kill.told and not acknowledged(kill.feature, answers)]

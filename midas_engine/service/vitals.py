@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 
 from midas_engine.errors import MidasError
 from midas_engine.events import BarProcessed
+from midas_engine.kb.kill_file import unanswered
 from midas_engine.models import FeatureState
+from midas_engine.outbound.outbox import answers
 from midas_engine.text import bytes_text
 
 if TYPE_CHECKING:
@@ -44,7 +46,7 @@ class Vital:
         age_seconds: Time since that bar closed; NaN before the first.
         features: Number by state; None where the base cannot be read.
         alerts: Running alerts by severity; None while nothing is watched.
-        kills_pending: Kills whose callback has not returned; None where the kill file cannot be read.
+        kills_pending: Kills that nobody outside has taken yet; None where the kill file cannot be read.
         lag_seconds: Longest hold of the event loop within a minute; NaN before it was measured.
         journal_bytes: Size of the journal and its log; NaN where there is none.
         disk_free_bytes: What the base's disk has left; NaN where that cannot be asked.
@@ -166,7 +168,7 @@ class Vitals:
         with contextlib.suppress(MidasError, OSError):
             features = {str(state): len(kb.features(state)) for state in FeatureState}
             kills = kb.kill_file.read()
-            pending = None if kills.damage else len(kills.pending)
+            pending = None if kills.damage else len(unanswered(kills.kills.values(), answers(kb.path)))
         return features, pending, journal_bytes(kb.journal_path)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from midas_engine.durations import duration
 from midas_engine.errors import MonitorError, SettingsError
 from midas_engine.events import AlertRaised, AlertResolved, FaultReported, ShadowProposal
+from midas_engine.kb.kill_file import acknowledged, unanswered
 from midas_engine.models import AlertStatus, Severity
 from midas_engine.monitor.daily.saved import saved_fleets
 from midas_engine.text import markdown_cell, number
@@ -175,8 +176,8 @@ def _kills(kb: KnowledgeBase, since: datetime, until: datetime, answers: Answers
         found.append(Sentence(text, {"damage": state.damage}, "critical", group="Stopped", short=short, needs=1))
     if fell:
         sides = {k.feature: answers.get(k.feature, {}) for k in fell}
-        done = [f for f, states in sides.items() if states and set(states.values()) == {"acknowledged"}]
-        missing = [k.feature for k in fell if not k.told and k.feature not in done]
+        done = [f for f in sides if acknowledged(f, answers)]
+        missing = [k.feature for k in unanswered(fell, answers)]
         late = {f"{side} ({state})" for f in missing for side, state in sides[f].items() if state != "acknowledged"}
         ids, untold = {k.feature: k.id for k in fell}, len(missing)
         text = f"{len(fell)} kill(s): {_listed(ids)}; the first because: {fell[0].reason or 'no reason was given'}."
