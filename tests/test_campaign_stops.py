@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -45,6 +47,34 @@ def test_killed_at_the_end_of_a_session_it_leaves_one_learning_of_it(
     assert len(list((base / "knowledge/learnings/offline").glob("*.md"))) == 1
     run_campaign(base)
     assert base_digest(base) == right
+
+
+def test_killed_between_the_last_report_and_its_note_it_has_a_whole_report(
+    tmp_path: Path, right: dict[str, str]
+) -> None:
+    """The note was written first, and a campaign that is done wrote no report: it stood at the last session but one."""
+    base = tmp_path / "kb"
+    command = [sys.executable, "-m", "tests.helpers_campaign", str(base), "between"]
+    assert subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, check=False).returncode == -signal.SIGKILL
+    assert run_campaign(base).finished
+    assert base_digest(base) == right
+
+
+@pytest.mark.skipif(
+    shutil.which("unshare") is None or subprocess.run(["unshare", "-Urm", "true"], check=False).returncode != 0,
+    reason="a disk of one's own cannot be mounted here",
+)
+def test_on_a_full_disk_it_stands_and_goes_on_when_there_is_space(tmp_path: Path, right: dict[str, str]) -> None:
+    """The first disk holds no journal, the others end in the middle. A journal that was cut short at its making was
+    put in its place, and was damaged at the next start."""
+    command = ["unshare", "-Urm", sys.executable, "-m", "tests.helpers_full_disk", str(tmp_path)]
+    sizes = ("240", "300", "420", "700", "20000")
+    done = subprocess.run([*command, *sizes], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    *full, last = done.stdout.splitlines()
+    assert len(full) == len(sizes) - 1
+    for said in full:
+        assert re.search("(No space left on device|disk is full) [|] free some space on the disk and try again", said)
+    assert last == f"finished True {right['whole']}"
 
 
 def test_cancelled_it_leaves_nothing_of_that_when_it_went_on(tmp_path: Path, right: dict[str, str]) -> None:

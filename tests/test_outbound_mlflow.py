@@ -4,24 +4,51 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
 
 from midas_engine import events as ev
+from midas_engine.clock import ManualClock
 from midas_engine.errors import MidasError, SettingsError
 from midas_engine.evaluator import TrialKey, TrialLedger
 from midas_engine.journal import Journal
 from midas_engine.kb import KnowledgeBase
 from midas_engine.models import SessionSummary
-from midas_engine.outbound.mlflow_mirror import Mirrored, mirror
+from midas_engine.outbound.mlflow_mirror import Mirrored, mirror, mirror_told
 from midas_engine.service.service import Service
 from tests.helpers_campaign import PLAN, run_campaign
+from tests.helpers_cli import ROOT
 from tests.helpers_service import make_desk, plan_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+DIES = """
+import os, signal, sys
+from mlflow import MlflowClient
+from midas_engine.kb import KnowledgeBase
+from midas_engine.outbound.mlflow_mirror import mirror
+
+where, address, name, left = sys.argv[1], sys.argv[2], sys.argv[3], [int(sys.argv[4])]
+os.environ["MLFLOW_ALLOW_FILE_STORE"] = "true"
+plain = getattr(MlflowClient, name)
+
+def dies(client, *args, **kwargs):
+    left[0] -= 1
+    if not left[0]:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return plain(client, *args, **kwargs)
+
+setattr(MlflowClient, name, dies)
+mirror(KnowledgeBase(where, read_only=True), address)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +117,93 @@ def test_a_session_that_runs_waits_and_unknown_figures_stay_out(tmp_path: Path) 
     assert runs["session s1"].info.status == "FAILED"
     invalid = next(run for run in runs.values() if run.data.params.get("outcome") == "invalid")
     assert invalid.data.metrics == {}
+
+
+def _whole(folder: Path) -> dict[str, Any]:
+    """All that stands in a store, by what it mirrors; of each figure how often it was written."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=folder.as_uri())
+    return {
+        name: (
+            run.info.status, run.info.end_time, run.data.params,
+            {k: (v, len(client.get_metric_history(run.info.run_id, k))) for k, v in run.data.metrics.items()},
+            {k: v for k, v in run.data.tags.items() if k.startswith("midas.") or k in ("result", "accepted", "goals")},
+        )
+        for name, run in _runs(folder).items()
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("call", "times"), [("log_batch", 1), ("log_batch", 4), ("set_terminated", 2)])
+def test_a_mirror_that_is_killed_is_completed_the_next_time(
+    base: KnowledgeBase, tmp_path: Path, call: str, times: int
+) -> None:
+    """Between making a run and logging its figures, or before it says that the run ended."""
+    torn, right = tmp_path / "torn", tmp_path / "right"
+    command = [sys.executable, "-c", DIES, str(base.path), f"file:{torn}", call, str(times)]
+    assert subprocess.run(command, cwd=ROOT, stderr=subprocess.DEVNULL, check=False).returncode == -signal.SIGKILL
+    assert "RUNNING" in {run.info.status for run in _runs(torn).values()}
+    mirror(base, f"file:{torn}")
+    mirror(base, f"file:{right}")
+    assert _whole(torn) == _whole(right)
+    assert mirror(base, f"file:{torn}") == Mirrored(0, 0, 0)
+    assert _whole(torn) == _whole(right)
+
+
+def test_a_session_that_goes_on_is_written_again(tmp_path: Path) -> None:
+    """One that stood, and was mirrored, ends later: its run says so, and keeps its number."""
+    base, runs = KnowledgeBase(tmp_path / "kb"), tmp_path / "runs"
+    clock = ManualClock(datetime(2026, 1, 1, tzinfo=UTC))
+    with Journal(base.journal_path, clock=clock) as journal, TrialLedger(base.journal_path) as ledger:
+        for result, status in (("interrupted", "FINISHED"), ("success", "FINISHED"), ("error", "FAILED")):
+            ledger.record(TrialKey(f"(rank {result})", "snap"), "s1", outcome="scored", score_t=1.5)
+            journal.record_session(SessionSummary("s1", "goal", "local", clock.now(), status=result))
+            mirror(base, f"file:{runs}")
+            found = _runs(runs)
+            assert found["session s1"].data.tags["result"] == result
+            assert found["session s1"].info.status == status
+            assert found["session s1"].data.metrics["tried"] == len(found) - 1
+            clock.advance(60.0)
+
+
+def test_trials_are_gone_through_once_however_many_sessions_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base, passes = KnowledgeBase(tmp_path / "kb"), [0]
+
+    class Counted(list[Any]):
+        def __iter__(self) -> Iterator[Any]:
+            passes[0] += 1
+            return super().__iter__()
+
+    with TrialLedger(base.journal_path) as ledger:
+        for number in range(12):
+            ledger.record(TrialKey(f"(ts_mean close {number})", "snap"), f"s{number}", outcome="scored", score_t=1.5)
+    plain = TrialLedger.history
+    monkeypatch.setattr(TrialLedger, "history", lambda ledger: Counted(plain(ledger)))
+    assert mirror(base, f"file:{tmp_path / 'runs'}") == Mirrored(0, 12, 12)
+    assert passes[0] == 1
+
+
+def test_a_store_that_is_not_there_stops_no_campaign_and_is_caught_up_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And a package that is broken in any way of its own is said as well."""
+    from midas_engine.cli.app import app
+
+    monkeypatch.setenv("MIDAS_OUTBOUND_MLFLOW", f"file:{tmp_path / 'file' / 'below'}")
+    (tmp_path / "file").write_text("x")
+    plan = tmp_path / "tiny.toml"
+    plan.write_text('name = "tiny"\ngoals = ["carry"]\ncandidates = 8\nscreened = 0\niterations = 1\neach = 2\n')
+    command = ["campaign", str(plan), "--kb", str(tmp_path / "kb"), "--data", "sample", "--workers", "0"]
+    found = CliRunner().invoke(app, command)
+    assert found.exit_code == 0, found.output
+    assert re.search("cannot be written to|no address of MLflow", found.output)
+    monkeypatch.setattr("midas_engine.outbound.mlflow_mirror._client", lambda address: 1 // 0)
+    assert "ZeroDivisionError" in mirror_told(KnowledgeBase(tmp_path / "kb", read_only=True), "file:x")[0]
+    monkeypatch.undo()
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    assert mirror(KnowledgeBase(tmp_path / "kb", read_only=True), f"file:{tmp_path / 'runs'}").campaigns == 1
 
 
 def test_an_address_that_is_none_is_refused_and_one_that_breaks_is_said(base: KnowledgeBase, tmp_path: Path) -> None:

@@ -109,8 +109,8 @@ class Campaign:
                     if done is None:
                         break
                     self.state = dataclasses.replace(self.state, done=(*self.state.done, done))
-                    await asyncio.to_thread(self.state.save, kb)
                     await asyncio.to_thread(write_report, kb, self.state)
+                    await asyncio.to_thread(self.state.save, kb)  # last: who is killed here does both again
                 # Each proposer by itself: where two take turns, one that always fails is never seen twice in a row.
                 failed = failures[done.proposer] = failures[done.proposer] + 1 if done.result == "error" else 0
                 if failed:

@@ -315,6 +315,7 @@ def create_file(path: Path) -> None:
 
     Raises:
         OSError: The folder cannot be written.
+        sqlite3.Error: The disk is full.
     """
     temp = _draft(path)
     try:
@@ -324,6 +325,7 @@ def create_file(path: Path) -> None:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.executescript(f"BEGIN IMMEDIATE;\n{CREATE}\nPRAGMA user_version = {SCHEMA};\nCOMMIT;")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # to close swallows that the disk is full
         _put(temp, path)
     finally:
         for tail in ("", *TAILS):

@@ -1,14 +1,18 @@
 """Campaigns, sessions and verdicts as runs of MLflow: a mirror that is only ever written (extra `mlflow`).
 
 The ledger stays the truth. Nothing that MLflow holds is read back into a verdict; the one question asked of it is which
-runs are there already, so that mirroring twice adds nothing.
+runs are there already, and whether they are whole, so that mirroring twice adds nothing and what a death cut short is
+completed the next time.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import math
 import os
+from collections import defaultdict
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -41,16 +45,31 @@ class Mirrored:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """One run to be."""
+    """One run to be: its words never change, its tags and figures may when what it mirrors goes on."""
 
     id: str
     parent: str
     name: str
     begun: datetime
-    ended: datetime | None
+    ended: datetime
     failed: bool = False
     words: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
     figures: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> str:
+        """campaign, session or verdict."""
+        return self.id.partition(" ")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """A run that MLflow has; `ended` is None until everything of it is written: that it ended is written last."""
+
+    number: str
+    ended: int | None = None
+    figures: Mapping[str, float] = field(default_factory=dict)
 
 
 def mirror(kb: KnowledgeBase, address: str) -> Mirrored:
@@ -66,7 +85,8 @@ def mirror(kb: KnowledgeBase, address: str) -> Mirrored:
     """
     client, entities = _client(address)
     try:
-        return _write(kb, client, entities)
+        with _alone(kb):
+            return _write(kb, client, entities)
     except MidasError:
         raise
     except Exception as error:
@@ -87,7 +107,20 @@ def mirror_told(kb: KnowledgeBase, address: str) -> tuple[str, str]:
         mirror(kb, address)
     except MidasError as error:
         return error.message, error.hint
+    except Exception as error:  # of a package that is installed in part, say
+        return f"MLflow was not written: {type(error).__name__}: {str(error)[:200]}", "`midas mlflow` writes it"
     return "", ""
+
+
+@contextlib.contextmanager
+def _alone(kb: KnowledgeBase) -> Iterator[None]:
+    """One at a time mirrors a base: two would both add what neither finds. The folder itself is the lock."""
+    handle = os.open(kb.path, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _client(address: str) -> tuple[Any, Any]:
@@ -124,35 +157,39 @@ def _write(kb: KnowledgeBase, client: Any, entities: Any) -> Mirrored:
     runs = dict(_there(client, experiment))
     added = {"campaign": 0, "session": 0, "verdict": 0}
     for entry in _entries(kb):
-        if entry.id in runs and not entry.id.startswith("campaign "):
-            continue
-        if entry.id not in runs:
-            tags = {ID: entry.id, "midas.kind": entry.id.partition(" ")[0]}
+        run, at = runs.get(entry.id), _ms(entry.ended)
+        if run is None:
+            tags = {ID: entry.id, "midas.kind": entry.kind}
             if entry.parent in runs:
-                tags[_PARENT] = runs[entry.parent]
+                tags[_PARENT] = runs[entry.parent].number
             made = client.create_run(experiment, start_time=_ms(entry.begun), tags=tags, run_name=entry.name[:200])
-            runs[entry.id] = made.info.run_id
-            added[entry.id.partition(" ")[0]] += 1
-        at = _ms(entry.ended or entry.begun)
+            run = runs[entry.id] = _Run(made.info.run_id)
+            added[entry.kind] += 1
+        elif run.ended == at and entry.kind != "campaign":
+            continue
         client.log_batch(
-            runs[entry.id],
-            metrics=[entities.Metric(k, v, at, 0) for k, v in entry.figures.items()],
-            params=[] if entry.id.startswith("campaign ") else [entities.Param(k, v) for k, v in entry.words.items()],
-            tags=[entities.RunTag(k, v) for k, v in entry.words.items()] if entry.id.startswith("campaign ") else [],
+            run.number,
+            metrics=[entities.Metric(k, v, at, 0) for k, v in entry.figures.items() if run.figures.get(k) != v],
+            params=[entities.Param(k, v) for k, v in entry.words.items()],
+            tags=[entities.RunTag(k, v) for k, v in entry.tags.items()],
         )
-        if entry.ended is not None:
-            client.set_terminated(runs[entry.id], "FAILED" if entry.failed else "FINISHED", end_time=at)
+        client.set_terminated(run.number, "FAILED" if entry.failed else "FINISHED", end_time=at)
     return Mirrored(added["campaign"], added["session"], added["verdict"])
 
 
-def _there(client: Any, experiment: str) -> Iterator[tuple[str, str]]:
-    """The runs that are there, by what they mirror."""
+def _there(client: Any, experiment: str) -> Iterator[tuple[str, _Run]]:
+    """The runs that are there, by what they mirror; one that broke off before it said what it mirrors is ended."""
     token = None
     while True:
         page = client.search_runs([experiment], max_results=_PAGE, page_token=token)
         for run in page:
+            whole = run.info.status != "RUNNING"
             if ID in run.data.tags:
-                yield run.data.tags[ID], run.info.run_id
+                changes = not whole or not run.data.tags[ID].startswith("verdict ")
+                figures = dict(run.data.metrics) if changes else {}
+                yield run.data.tags[ID], _Run(run.info.run_id, run.info.end_time if whole else None, figures)
+            elif not whole:
+                client.set_terminated(run.info.run_id, "KILLED")
         token = page.token
         if not token:
             return
@@ -169,12 +206,15 @@ def _entries(kb: KnowledgeBase) -> Iterator[_Entry]:
         trials = ledger.history()
     campaigns = list(_campaigns(kb))
     belongs = {leg["session"]: f"campaign {about['id']}" for about in campaigns for leg in about["done"]}
+    by_session, by_campaign = defaultdict[str, list["Trial"]](list), defaultdict[str, list["Trial"]](list)
+    for trial in trials:
+        by_session[trial.session].append(trial)
+        by_campaign[belongs.get(trial.session, "")].append(trial)
     for about in campaigns:
-        mine = [t for t in trials if belongs.get(t.session) == f"campaign {about['id']}"]
-        if mine:
-            yield _campaign(about, mine)
-    for session in dict.fromkeys([*rows, *(t.session for t in trials)]):
-        row, mine = rows.get(session), [t for t in trials if t.session == session]
+        if charged := by_campaign.get(f"campaign {about['id']}"):
+            yield _campaign(about, charged)
+    for session in dict.fromkeys([*rows, *by_session]):
+        row, mine = rows.get(session), by_session.get(session, [])
         if row is not None and row.kind == "running":
             continue
         body: Mapping[str, Any] = row.body if row is not None else {}
@@ -183,8 +223,8 @@ def _entries(kb: KnowledgeBase) -> Iterator[_Entry]:
         yield _Entry(
             f"session {session}", belongs.get(session, ""), session, begun, ended,
             failed=row is not None and row.kind == "error",
-            words=_words(
-                goal=body.get("goal", ""), researcher=body.get("researcher", ""),
+            words=_words(goal=body.get("goal", ""), researcher=body.get("researcher", "")),
+            tags=_words(
                 result=row.kind if row is not None else "", accepted=", ".join(body.get("accepted", ())),
             ),
             figures=_finite(
@@ -211,7 +251,7 @@ def _campaign(about: dict[str, Any], trials: list[Trial]) -> _Entry:
     spent = sum(int(leg["screened"]) + int(leg["tried"]) for leg in done)
     return _Entry(
         f"campaign {about['id']}", "", str(about["id"]), _when(trials[0]), _when(trials[-1]),
-        words=_words(goals="; ".join(plan["goals"]), data=plan["data"], seed=plan["seed"]),
+        tags=_words(goals="; ".join(plan["goals"]), data=plan["data"], seed=plan["seed"]),
         figures=_finite(
             candidates=plan["candidates"], spent=spent, sessions=len(done),
             accepted=sum(len(leg["accepted"]) for leg in done),
