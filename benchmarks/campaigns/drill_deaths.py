@@ -217,7 +217,9 @@ def run_block(block: int, options: argparse.Namespace, most: int, wanted: dict[i
         if number not in wanted:
             wanted[number] = reference(number, root / "reference")
         right = wanted[number]
-        kept = None if whole else Kept(panel(), settings_of(root / "none", number, kind, workers), lambda met: None)
+        kept = (
+            None if whole else Kept(panel(), settings_of(root / "none", number, kind, workers), lambda kind, met: None)
+        )
         for k in range(min(most, options.block)):
             if kept is None:
                 dead = killed_writer(number, kind, workers, rng, root / str(k), right.events)

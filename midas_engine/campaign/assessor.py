@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from midas_engine.campaign.progress import SCREENED, TRIED
 from midas_engine.loops.assessors import PanelAssessor
 
 if TYPE_CHECKING:
@@ -22,13 +23,13 @@ class CampaignAssessor(PanelAssessor):
     Args:
         panel: The data.
         settings: Of the sessions.
-        met: Told how many expressions met a return.
+        met: Told how many expressions met a return, and whether they were screened or tried.
 
     Attributes:
         horizon: Target in bars.
     """
 
-    def __init__(self, panel: Panel, settings: Settings, met: Callable[[int], None]) -> None:
+    def __init__(self, panel: Panel, settings: Settings, met: Callable[[str, int], None]) -> None:
         super().__init__(panel, settings)
         self._met = met
         self.horizon = settings.evaluation.target
@@ -54,11 +55,11 @@ class CampaignAssessor(PanelAssessor):
         """See `Assessor.judge`."""
         verdict = await super().judge(proposal, part, trials, thresholds, accepted)
         if part == "research":
-            self._met(1)
+            self._met(TRIED, 1)
         return verdict
 
     async def screen(self, texts: Sequence[str]) -> list[Figures]:
         """See `midas_engine.loops.screening.Screens.screen`."""
         found = await super().screen(texts)
-        self._met(sum(figures.scored for figures in found))
+        self._met(SCREENED, sum(figures.scored for figures in found))
         return found

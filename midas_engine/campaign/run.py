@@ -14,7 +14,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from midas_engine.campaign.assessor import CampaignAssessor
-from midas_engine.campaign.progress import Progress
+from midas_engine.campaign.progress import SCREENED, TRIED, Pace, Progress
 from midas_engine.campaign.report import write_report
 from midas_engine.campaign.state import CampaignState, LegDone
 from midas_engine.campaign.turns import Turns
@@ -74,7 +74,8 @@ class Campaign:
         self._loop: OfflineCompoundLoop | None = None
         self._assessor: CampaignAssessor | None = None
         self._cancelled = False
-        self._begun, self._met, self._met_here = 0.0, 0, 0  # since the start, and in this session
+        self._pace, self._begun, self._told = Pace(), 0.0, 0.0
+        self._here = {SCREENED: 0, TRIED: 0}  # in this session
 
     def cancel(self) -> bool:
         """Stop after what the running session must still write; it goes on where it was when started again."""
@@ -96,7 +97,7 @@ class Campaign:
             SessionError: Sessions of one proposer fail one after the other; says why.
         """
         kb = self._workspace.kb
-        self._begun = self._workspace.clock.monotonic()
+        self._begun = self._told = self._workspace.clock.monotonic()
         kb.check_writable()
         if not self.state.finished:
             await asyncio.to_thread(self._check)
@@ -162,7 +163,7 @@ class Campaign:
         config = self.plan.config(leg, self.state.share(), self.plan.line_trials)
         model = settings.model
         loop.config = dataclasses.replace(config, model=model.model, max_tokens=model.max_tokens)
-        loop.settings, self._leg, self._met_here = settings, leg, 0
+        loop.settings, self._leg, self._here = settings, leg, {SCREENED: 0, TRIED: 0}
         ended: SessionEnded | None = None
         async with aclosing(loop.stream(leg.goal, assessor, record=record)) as events:
             async for event in events:
@@ -204,14 +205,23 @@ class Campaign:
         assert self._leg is not None
         return self._workspace.researcher(self._leg.proposer, settings=self._of(self._leg))
 
-    def _counted(self, met: int) -> None:
+    def _counted(self, kind: str, met: int) -> None:
         assert self._leg is not None
-        self._met, self._met_here = self._met + met, self._met_here + met
-        done = min(self.plan.candidates, self.state.spent + self._met_here)
+        now, here, after = self._workspace.clock.monotonic(), self._here, self.plan.legs[self._leg.number + 1 :]
+        self._pace.took(kind, met, now - self._told, first=not here[kind])
+        self._told, here[kind] = now, here[kind] + met
+        done = min(self.plan.candidates, self.state.spent + sum(here.values()))
+        before = [leg.tried for leg in self.state.done]
+        each = sum(before) / len(before) if before else self.plan.trials
+        tried = round(max(0.0, each - here[TRIED]) + each * len(after))
+        sessions = sum(leg.screens for leg in after)
+        more = sessions or (self._leg.screens and not here[TRIED])
+        screened = max(0, self.plan.candidates - done - tried) if more else 0
+        left = self._pace.left_seconds((screened, sessions), (tried, len(after)))
         self._progress(
             Progress(
-                done, self.plan.candidates, self._met, self._workspace.clock.monotonic() - self._begun,
-                self._leg.number + 1, len(self.plan.legs), len(self.state.accepted),
+                done, self.plan.candidates, self._pace.met, now - self._begun, self._leg.number + 1,
+                len(self.plan.legs), len(self.state.accepted), left,
             )
         )  # fmt: skip
 
