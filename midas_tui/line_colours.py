@@ -16,7 +16,8 @@ def remember_by_colour() -> None:
     Textual 8 remembers them with the lines of the widget that asked. The widgets of the last thousand that were closed
     stay alive so, with all that they drew: 50 MB after some hundred dialogs.
     """
-    found = StylesCache.__dict__["get_inner_outer"]
-    if hasattr(found, "cache_info"):  # bound to whoever asks; neither ours nor one that belongs to the class
+    found = StylesCache.__dict__.get("get_inner_outer")
+    # Bound to whoever asks; neither ours nor one that belongs to the class.
+    if found is not None and hasattr(found, "cache_info"):
         by_colour = lru_cache(_PAIRS)(partial(found.__wrapped__, StylesCache))
         StylesCache.get_inner_outer = staticmethod(by_colour)  # type: ignore[method-assign,assignment]
