@@ -10,6 +10,7 @@ from textual.geometry import Region
 from textual.widget import Widget
 
 from helpers_tui import NOW, ScriptedRuntime, metrics, press, screen_text, scripted, settle
+from midas_engine.events import FeatureTicked
 from midas_engine.runtime.timeline import Timeline
 from midas_tui.widgets import time_axis
 from midas_tui.widgets.line_table import LineTable
@@ -123,3 +124,28 @@ async def test_a_mode_that_was_shown_before_is_drawn_without_a_wait() -> None:
         assert app._batch_count == 0, "frames are let out again"
         assert "pipeline" in str(app.current_mode)
         assert "candidates" in screen_text(app)
+
+
+async def test_the_first_frame_of_a_mode_shown_again_holds_what_came_meanwhile() -> None:
+    runtime = ScriptedRuntime()
+    runtime.found = [metrics(f"feature_{i:02d}") for i in range(5)]
+    async with scripted(runtime, size=(160, 45)) as (app, pilot, _):
+        frames: list[tuple[str | None, str]] = []
+        display = app._display
+
+        def noted(page: Any, frame: Any) -> None:
+            if frame is not None:
+                frames.append((app.current_mode, screen_text(app)))
+            display(page, frame)
+
+        app._display = noted  # type: ignore[method-assign]
+        for turn in range(3):
+            await press(pilot, "2")
+            runtime.found.append(metrics(f"newcomer_{turn}"))
+            runtime.bus.publish(FeatureTicked(at=NOW, metrics=runtime.found[-1]))
+            app.shell.bridge.pump()
+            frames.clear()
+            await press(pilot, "1")
+            shown = [text for mode, text in frames if mode == "live"]
+            assert shown
+            assert all(f"newcomer_{turn}" in text for text in shown)
