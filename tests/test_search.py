@@ -26,11 +26,12 @@ from midas_engine.loops.worker import PanelJudge
 from midas_engine.market import Panel
 from midas_engine.proposer import LocalResearcher
 from midas_engine.proposer.factory import screened_by
+from midas_engine.proposer.screened import signed
 from midas_engine.search.archive import Archive, Elite
 from midas_engine.search.evolve import Search, SearchSpace
 from midas_engine.search.grammar import INTERACTIONS, Grammar
 from midas_engine.search.growth import grown
-from midas_engine.search.measure import Figures
+from midas_engine.search.measure import Figures, Finalist
 from midas_engine.search.variation import crossed, mutated, operators_in
 from midas_engine.settings import DslLimits, Settings
 from tests.helpers_llm import block, candidates, learning, plan, scripted
@@ -91,6 +92,8 @@ def test_a_root_grows_by_every_column_and_operator_each_way_round() -> None:
     assert {"beta >= returns(alpha, 24)", "returns(alpha, 24) >= beta", "sign(returns(alpha, 24))"} <= texts
     assert {f"ema(returns(alpha, 24), {n})" for n in (6, 24, 96)} <= texts
     assert {c for n in nodes for c in columns_of(n)} == set(COLUMNS)
+    pair = {spelled(n) for n in grown(parse("obv(alpha, beta, 24)").ast, grammar)}
+    assert {"obv(rsi(alpha, 6), beta, 24)", "obv(alpha, ema(beta, 96), 24)", "sign(obv(alpha, beta, 24))"} <= pair
 
 
 def test_an_interaction_is_of_two_columns_of_which_one_at_least_is_changed() -> None:
@@ -213,6 +216,27 @@ async def test_a_session_finds_what_no_template_spells_and_charges_one_family(
     archive = Archive.from_json(json.loads(kept[0].read_text(encoding="utf-8"))["elites"])
     assert any(e.fate == "passed" for e in archive)
     assert archive.examples()["elites"]
+
+
+async def test_the_whole_is_proposed_before_a_part_whose_t_is_higher(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = PanelJudge.family
+
+    def favours_the_last(judge: PanelJudge, texts: Sequence[str], level: float) -> list[Finalist]:
+        found = plain(judge, texts, level)
+        return [dataclasses.replace(f, t=4.0 + i, p=1e-4) for i, f in enumerate(found)]
+
+    monkeypatch.setattr(PanelJudge, "family", favours_the_last)
+    loop = loop_of(tmp_path, LocalResearcher(5), settings=SETTINGS, screened=240)
+    events = await events_of(loop, PanelAssessor(planted_panel(0.7), SETTINGS), "anything that predicts")
+    proposed = [e.expression for e in events if isinstance(e, ev.ExpressionProposed) and "screened" in e.name]
+    (kept,) = (loop.kb.path / "knowledge" / "archive").glob("*.json")
+    known = Archive.from_json(json.loads(kept.read_text(encoding="utf-8"))["elites"])
+    quality = {signed(e): e.quality for e in known}
+    ordered = [quality[text] for text in proposed if text in quality]
+    assert len(ordered) > 1
+    assert ordered == sorted(ordered, reverse=True)
 
 
 async def test_the_next_session_starts_from_the_archive_and_looks_elsewhere(tmp_path: Path) -> None:

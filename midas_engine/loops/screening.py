@@ -102,7 +102,7 @@ class SessionScreen:
         screen = cls(assessor, account, config, error, voice)
         screen._kb = kb
         kept = await record.answer("archive", dict[str, Any], lambda: asyncio.to_thread(screen._read, kb))
-        screen.archive = Archive.from_record(kept)
+        screen.archive = await asyncio.to_thread(Archive.from_record, kept)
         return screen
 
     def _read(self, kb: KnowledgeBase) -> dict[str, Any]:

@@ -43,7 +43,9 @@ async def screened(
     screen.archive.rounds += 1
     elites = {signed(elite): elite for elite in search.finalists(FINALISTS)}
     found: list[Proposal] = []
-    for finalist in await screen.check(list(elites)):
+    # By strength, not by t: a part of what is there, accepted before the whole, has the whole refused as its like.
+    place = {text: i for i, text in enumerate(elites)}
+    for finalist in sorted(await screen.check(list(elites)), key=lambda f: place[f.text]):
         elite = elites[finalist.text]
         if finalist.p > screen.tested:
             told = f"t {finalist.t:+.1f} on bars it was not picked on, p {finalist.p:.2g}"

@@ -187,7 +187,8 @@ class Archive:
         names = [f.name for f in fields(Elite)]
         ranked = self.ranked()
         roots = [e for e in ranked if e.is_root][: len(ranked) if most is None else most // 2]
-        others = [e for e in ranked if e not in roots][: None if most is None else most - len(roots)]
+        small = {e.text for e in roots}
+        others = [e for e in ranked if e.text not in small][: None if most is None else most - len(roots)]
         return [{name: getattr(e, name) for name in names} for e in [*others, *roots]]
 
     def record(self, most: int) -> dict[str, Any]:

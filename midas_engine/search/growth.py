@@ -1,15 +1,16 @@
 """Every tree one operator larger than a root: what a beam over sizes asks, where drawing at random would ask some.
 
 A tree of three operators has roots of one and two that show a part of what it says. A root is joined with every
-column under every binary operator, in both orders where they differ, and put under every unary one.
+column under every binary operator, in both orders where they differ, and each of its parts put under every unary one.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from midas_engine.dsl.nodes import Call, Column, Node
+from midas_engine.dsl.nodes import Call, Column, Node, walk
 from midas_engine.dsl.registry import Kind, Operator
+from midas_engine.search.variation import replaced
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +24,7 @@ _SYMMETRIC = frozenset({"add", "sub", "mul", "max", "min", "ts_cov", "ts_corr"})
 
 
 def grown(root: Node, grammar: Grammar) -> list[Node]:
-    """The root joined with every column, and under every unary operator; joins come first.
+    """The root joined with every column, and with each of its parts under every unary operator; joins come first.
 
     Example:
         >>> import numpy as np
@@ -41,8 +42,9 @@ def grown(root: Node, grammar: Grammar) -> list[Node]:
         for operator in grammar.operators(2):
             pairs = [(root, other)] if operator.name in _SYMMETRIC else [(root, other), (other, root)]
             found += [Call(operator.name, pair, p) for p in literals(operator, grammar) for pair in pairs]
-    for operator in grammar.operators(1):
-        found += [Call(operator.name, (root,), p) for p in literals(operator, grammar)]
+    for part in walk(root):
+        for operator in grammar.operators(1):
+            found += [replaced(root, part, Call(operator.name, (part,), p)) for p in literals(operator, grammar)]
     return found
 
 
