@@ -59,6 +59,10 @@ def wakes_of_dask() -> dict[str, float]:
     return {name: float(callback.callback_time) for name, callback in callbacks.items() if callback.is_running()}
 
 
+def niceness() -> int:
+    return os.nice(0)
+
+
 def meet(shop: Shop, folder: str, number: int) -> int:
     """Ends once the other of two such tasks runs as well."""
     (Path(folder) / str(number)).touch()

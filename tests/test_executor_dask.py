@@ -71,6 +71,20 @@ def test_a_worker_lets_tasks_compute_and_what_is_mapped_counts_against_no_limit(
         assert executor.submit(work.allocate, 1).result(60) == 125_000
 
 
+def test_a_worker_that_stays_is_slowed_once_however_many_runs_it_serves() -> None:
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, host="127.0.0.1", protocol="tcp://", dashboard_address="127.0.0.1:0",
+        silence_logs=50,
+    ) as cluster:  # fmt: skip
+        seen = list[int]()
+        with distributed.Client(cluster) as client:
+            for _ in range(2):
+                with DaskExecutor(1, scheduler=Scheduler(cluster.scheduler_address)) as executor:
+                    executor.submit(work.process).result(60)
+                seen += client.run(work.niceness).values()  # in its loop, where it is settled
+    assert seen[0] == seen[1]
+
+
 def test_a_worker_that_dies_before_it_has_its_workshop_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     executor = DaskExecutor(1, Workshop(work.Shop, ("hello",)))
     plain, killed = distributed.Client.register_plugin, list[int]()

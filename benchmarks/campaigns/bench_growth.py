@@ -109,10 +109,12 @@ def told_ratio(over: list[float], under: list[float]) -> str:
     return f"{np.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f}, {len(ratios)} rounds)"
 
 
-def measure_campaign(sizes: tuple[int, ...], seed: int) -> None:
+def measure_campaign(sizes: tuple[int, ...], seed: int, repeats: int) -> None:
+    """Sizes in turn, round after round. What is paid once a campaign is told apart from what each candidate costs."""
     panel = SyntheticMarket(seed, bars=2400, symbols=12).panel()
-    first: dict[int, float] = {}
-    for size in (min(sizes), *sizes):  # the first one warms what is compiled, and is not told
+    spent: dict[int, list[float]] = {size: [] for size in sizes}
+    met: dict[int, int] = {}
+    for size in (min(sizes), *sizes * repeats):  # the first one warms what is compiled, and is not counted
         settings = Settings(evaluation=EvaluationSettings(workers=0))
         plan = CampaignPlan("growth", ("anything that predicts",), size, seed=seed)
         with tempfile.TemporaryDirectory() as folder:
@@ -121,18 +123,26 @@ def measure_campaign(sizes: tuple[int, ...], seed: int) -> None:
                 campaign = Campaign(workspace, plan, panel=panel)
                 begun, load = cpu(), os.getloadavg()[0]
                 state = asyncio.run(campaign.run())
-                spent = cpu() - begun
-        if not first:
-            first[0] = 0.0
+                seconds = cpu() - begun
+        if not met:
+            met[0] = 0
             continue
-        first[size] = 1e3 * spent / state.spent
+        met[size] = state.spent
+        spent[size].append(seconds)
         print(
             f"{size:,} candidates: {state.spent:,} met a return in {len(state.done)} sessions; "
-            f"{first[size]:.2f} ms of CPU a candidate; first verdict {campaign.first_verdict:.1f} s, load {load:.0f}",
+            f"{1e3 * seconds / state.spent:.2f} ms of CPU a candidate; first verdict {campaign.first_verdict:.1f} s, "
+            f"load {load:.0f}",
             flush=True,
         )
-    small, large = first[min(sizes)], first[max(sizes)]
-    print(f"a candidate at {max(sizes):,} costs {large / small:.3f} of one at {min(sizes):,}")
+    small, large = min(sizes), max(sizes)
+    each = {size: [1e3 * seconds / met[size] for seconds in spent[size]] for size in (small, large)}
+    for size, costs in each.items():
+        print(f"{size:,}: median {np.median(costs):.2f} ms a candidate ({min(costs):.2f} to {max(costs):.2f})")
+    print(f"a candidate at {large:,} over one at {small:,}: {told_ratio(each[large], each[small])}")
+    more = [(b - a) / (met[large] - met[small]) for a, b in zip(spent[small], spent[large], strict=True)]
+    once = [a - met[small] * m for a, m in zip(spent[small], more, strict=True)]
+    print(f"each one beyond {small:,}: {1e3 * np.median(more):.2f} ms; paid once a campaign: {np.median(once):.2f} s")
 
 
 def own_memory(judge: PanelJudge) -> tuple[float, float]:
@@ -200,7 +210,7 @@ def main() -> None:
     if options.what == "executor":
         measure_executor(options.tasks, options.busy, options.repeats)
     elif options.what == "campaign":
-        measure_campaign(tuple(options.sizes), options.seed)
+        measure_campaign(tuple(options.sizes), options.seed, options.repeats)
     else:
         shapes = [tuple(int(n) for n in shape.split("x")) for shape in options.shapes]
         measure_panel([(s, b) for s, b in shapes], options.seed)

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import traceback
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from midas_engine.allocator import give_back
@@ -54,12 +55,18 @@ def serve(connection: Connection[Any, Any], workshop: Workshop | None, memory_mb
 
 def settle(memory_mb: int) -> None:
     """Be a polite process: give way to a terminal that must stay quick, and hold no more memory than is in use."""
-    with_nice = getattr(os, "nice", None)
-    if with_nice is not None:
-        with_nice(_NICENESS)
+    _give_way()
     give_back()
     if memory_mb > 0:
         limit_memory(memory_mb)
+
+
+@cache
+def _give_way() -> None:
+    """Once a process: a worker of a cluster that stays is settled for run after run, and each would slow it further."""
+    with_nice = getattr(os, "nice", None)
+    if with_nice is not None:
+        with_nice(_NICENESS)
 
 
 def limit_memory(memory_mb: int) -> None:
