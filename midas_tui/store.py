@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 SPARK_POINTS = 60
 Places = dict[str, tuple[str, bool]]
 """State of each feature, and whether it is paused."""
+# The rule of the sequential test.
+CALLS = "detector"
 FAULTS = 500
 
 __all__ = ["STREAM_LINES", "Past", "Places", "SessionView", "Store", "TrialRow"]
@@ -109,6 +111,11 @@ class Store:
     def open_alerts(self) -> list[Alert]:
         """Running episodes, loudest and newest first."""
         return loudest_first(self.alerts.values())
+
+    @property
+    def called(self) -> frozenset[str]:
+        """Features whose sequential test called their death, and did not take it back; the test has begun anew."""
+        return frozenset(a.feature for a in self.alerts.values() if a.active and a.rule == CALLS)
 
     @property
     def open_incidents(self) -> list[Alert]:

@@ -195,9 +195,9 @@ STEPS: tuple[Step, ...] = (
     ),
     Step(
         "kill",
-        "The diagnosis stands in 4 Learnings. Stop {victim}: find it in the pipeline, say why, type its name. A kill "
-        "is the one thing that cannot be undone.",
-        "2  l  K",
+        "The diagnosis stands in 4 Learnings. Stop {victim}: put the cursor on it among the deployed (h and l change "
+        "the column), say why, type its name. A kill is the one thing that cannot be undone.",
+        "2  K",
         Tour.killed,
     ),
     Step(

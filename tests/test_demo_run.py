@@ -93,6 +93,11 @@ def test_the_same_seed_gives_the_same_report(twice: tuple[DemoResult, DemoResult
     assert text.startswith("# Midas demo report\n")
     assert not re.search(r"\b(nan|None|inf)\b", text)
     assert str(home) not in text
+    assert "[F" not in text, "a mark whose list is not on the page"
+    for part in ("research", "sealed"):  # no figure of a part without its error
+        figures = re.findall(rf"^\| {part} \| (.*?) \| .*? \| (.*?) \|", text, re.M)
+        assert figures
+        assert all("±" in figure for row in figures for figure in row)
     assert all(len(line) > 0 or line == "" for line in text.splitlines())
 
 

@@ -177,6 +177,19 @@ def test_what_does_not_fit_is_left_out_by_whole_phrases_and_what_needs_somebody_
         assert found.phrases[-1].text in said
 
 
+def test_a_call_keeps_what_it_says_and_loses_its_figure_first() -> None:
+    died = alert(
+        "volume_reversal", "detector", message="the sequential test calls its death: the evidence reached 9.08"
+    )
+    found = sentence(Standing(metrics=EIGHT, incidents=[died, alert("f1", "detector")]))
+    assert found.text == (
+        "8 of 8 healthy. volume_reversal: the sequential test calls its death: the evidence reached 9.08 (and 1 more); "
+        "2 need you."
+    ).replace("volume", "Volume")
+    assert found.within(84) == "Volume_reversal: the sequential test calls its death (and 1 more); 2 need you."
+    assert found.within(70) == "Volume_reversal: the sequential test calls its death; 2 need you."
+
+
 async def test_a_narrow_screen_asks_before_it_counts() -> None:
     async with scripted(size=(80, 24)) as (app, pilot, _):
         await pilot.pause()

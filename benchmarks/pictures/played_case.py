@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from midas_tui.tour import STEPS
@@ -42,6 +43,8 @@ def play(terminal: Terminal) -> Iterator[str]:
         terminal.send("y")
     _reach(terminal, "live", "alarm")
     _type(terminal, "1")
+    terminal.drain(READABLE)
+    _still(terminal)
     yield "4-live"
     _reach(terminal, "alarm")
     _point_at(terminal, _named(terminal))
@@ -52,12 +55,12 @@ def play(terminal: Terminal) -> Iterator[str]:
     _type(terminal, "4")
     terminal.drain(READABLE)
     yield "6-diagnosis"
-    _type(terminal, "2l")
-    _point_at(terminal, victim)
+    _type(terminal, "2")
+    _point_at(terminal, victim, columns="hhll")
     _type(terminal, "K")
     terminal.until("c copies the command line", LONG)
     terminal.drain(READABLE)
-    terminal.send("\tits sign turned\t")
+    terminal.send("\tits test called it dead\t")
     terminal.send(victim)
     terminal.drain(1.0)
     yield "7-kill"
@@ -77,6 +80,15 @@ def _reach(terminal: Terminal, *titles: str) -> None:
     terminal.drain(1.5)
 
 
+def _still(terminal: Terminal) -> None:
+    """Time passes: wait for the end of a frame."""
+    for _ in range(200):
+        before = len(terminal.raw)
+        terminal.read(0.15)
+        if len(terminal.raw) == before:
+            return
+
+
 def _type(terminal: Terminal, keys: str) -> None:
     for key in keys:
         terminal.send(key)
@@ -84,36 +96,55 @@ def _type(terminal: Terminal, keys: str) -> None:
 
 
 def _row(terminal: Terminal) -> str:
-    """The row under the cursor of the pane that has the focus."""
-    return next((line for line in terminal.text.split("\n") if "\u25b8" in line), "")
+    """The row under the cursor of the list that has the focus, from its sign on: that one is bold."""
+    for y in range(terminal.lines):
+        line = terminal.screen.buffer[y]
+        for x in range(terminal.columns):
+            if line[x].data == "\u25b8" and any(line[at].bold for at in range(x + 1, min(x + 9, terminal.columns))):
+                return "".join(line[at].data for at in range(x + 1, min(x + 50, terminal.columns)))
+    return ""
+
+
+def _rows(terminal: Terminal) -> list[str]:
+    """Every row of the list that has the focus, from its top; the cursor ends on the last."""
+    for key in "kj":
+        rows = [_row(terminal)]
+        while len(rows) < MOST_ROWS:
+            _type(terminal, key)
+            if _row(terminal) == rows[-1]:
+                break
+            rows.append(_row(terminal))
+    return rows
+
+
+def _go_to(terminal: Terminal, rows: list[str], place: int) -> None:
+    _type(terminal, "k" * (len(rows) - 1 - place))
 
 
 def _point_at_best(terminal: Terminal) -> None:
     """The candidate the card names: its name may be cut in the list, and its t is the highest."""
-    best, place = float("-inf"), 0
-    seen: list[str] = []
-    for row in range(MOST_ROWS):
-        line = _row(terminal)
-        if line in seen:
-            break
-        seen.append(line)
-        figures = [word for word in line.split() if word[:1] in "+-" and word[1:2].isdigit()]
-        t = float(figures[0]) if figures else float("-inf")
-        if t > best:
-            best, place = t, row
-        _type(terminal, "j")
-    _type(terminal, "gg" + "j" * place)
+
+    def t(row: str) -> float:
+        figures = [word for word in row.split() if word[:1] in "+-" and word[1:2].isdigit()]
+        return float(figures[0]) if figures else float("-inf")
+
+    rows = _rows(terminal)
+    _go_to(terminal, rows, max(range(len(rows)), key=lambda place: t(rows[place])))
+
+
+def _point_at(terminal: Terminal, name: str, columns: str = "") -> None:
+    """Put the cursor on a feature, in the list that has the focus or one that these keys lead to."""
+    for key in ("", *columns):
+        _type(terminal, key)
+        rows = _rows(terminal)
+        found = [place for place, row in enumerate(rows) if name[:12] in row]
+        if found:
+            _go_to(terminal, rows, found[0])
+            return
+    raise AssertionError(f"{name} is in no list:\n{terminal.text}")
 
 
 def _named(terminal: Terminal) -> str:
     """The feature the card says was called dead."""
-    words = " ".join(line[-48:].strip("\u2502 ") for line in terminal.text.split("\n")).split()
-    return words[words.index("called") - 2] if "called" in words else ""
-
-
-def _point_at(terminal: Terminal, name: str) -> None:
-    for _ in range(MOST_ROWS):
-        if name[:12] in _row(terminal):
-            return
-        _type(terminal, "j")
-    raise AssertionError(f"{name} is not in the list:\n{terminal.text}")
+    found = re.search(r"(\w+) is called dead", " ".join(line[-48:] for line in terminal.text.split("\n")))
+    return found[1] if found else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING
 
 from midas_engine.demo.world import GOAL, likeness
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from midas_engine.market.synthetic import PlantedFeature
     from midas_engine.models import FeatureMetrics, FeatureRecord
     from midas_engine.settings import Settings
+
+_FIGURE_MARK = re.compile(r" ?\[F\d+\]")
 
 
 def render(result: DemoResult, world: World, settings: Settings) -> str:
@@ -115,22 +118,28 @@ def _discovery(result: DemoResult, world: World, settings: Settings) -> Iterator
 
 
 def _candidate(record: FeatureRecord, world: World) -> Iterator[str]:
-    m = record.metrics
     yield f"### {record.name}\n"
     yield f"`{record.expression}`\n"
-    rows = [
-        [part, _number(m.get(f"{prefix}rank_ic"), 4, sign=True), _number(m.get(f"{prefix}score_t"), 2, sign=True),
-         _number(m.get(f"{prefix}net_bps"), 2, sign=True), str(m.get(f"{prefix}bars_scored", ""))]
-        for part, prefix in (("research", ""), ("sealed", "sealed_"))
-        if f"{prefix}score_t" in m
-    ]  # fmt: skip
-    yield _table(("part", "rank IC", "t", "after costs, bps a bar", "bars"), rows)
+    yield candidate_figures(record)
     promise = record.expected_score
     if promise is not None:
         yield f"Promised score for live bars, shrunk by 0.7: {promise:+.4f}.\n"
     values = world.values(record.expression)
     alike = [f"{f.name} {likeness(values, world.values(f.expression)):+.2f}" for f in world.planted]
     yield f"Rank correlation with what was planted: {', '.join(alike)}.\n"
+
+
+def candidate_figures(record: FeatureRecord) -> str:
+    """The figures of its parts, each with its standard error, as a table."""
+    m = record.metrics
+    rows = [
+        [part, _with_error(m.get(f"{prefix}rank_ic"), m.get(f"{prefix}rank_ic_se"), 4),
+         _number(m.get(f"{prefix}score_t"), 2, sign=True),
+         _with_error(m.get(f"{prefix}net_bps"), m.get(f"{prefix}net_se"), 2), str(m.get(f"{prefix}bars_scored", ""))]
+        for part, prefix in (("research", ""), ("sealed", "sealed_"))
+        if f"{prefix}score_t" in m
+    ]  # fmt: skip
+    return _table(("part", "rank IC ± s.e.", "t", "after costs ± s.e., bps a bar", "bars"), rows)
 
 
 # -- life ----------------------------------------------------------------------------------------
@@ -172,9 +181,11 @@ def _life(result: DemoResult, world: World) -> Iterator[str]:
     if story.diagnoses:
         yield "### Diagnoses\n"
         rows = [
-            [d.feature, _words(d.cause), f"{d.confidence:.0%}", markdown_cell(d.root_cause)] for d in story.diagnoses
+            [d.feature, _words(d.cause), f"{d.confidence:.0%}", unnumbered(markdown_cell(d.root_cause))]
+            for d in story.diagnoses
         ]
         yield _table(("feature", "cause", "chance", "explanation"), rows)
+        yield "The figures of each, with where they come from, stand in `knowledge/learnings/online` of the base.\n"
 
 
 def _happened(story: Story, world: World) -> Iterator[str]:
@@ -246,6 +257,21 @@ def _words(name: str) -> str:
 def _evidence(m: FeatureMetrics) -> str:
     share = share_of_gate(m)
     return "n/a" if math.isnan(share) else f"{share:.0%}"
+
+
+def unnumbered(text: str) -> str:
+    """An explanation without the numbers of its figures ("[F12]"): their list stands in the diagnosis, not here.
+
+    Example:
+        >>> unnumbered("slippage is 2.09 x [F12]; age of the break is 130 bars [F3].")
+        'slippage is 2.09 x; age of the break is 130 bars.'
+    """
+    return _FIGURE_MARK.sub("", text)
+
+
+def _with_error(value: object, error: object, digits: int) -> str:
+    told = _number(value, digits, sign=True)
+    return told if told == "n/a" else f"{told} ± {_number(error, digits)}"
 
 
 def _day(world: World, bar: int) -> str:

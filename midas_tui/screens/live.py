@@ -71,7 +71,8 @@ class LiveScreen(ModeScreen):
         self.sort = 0
         self.descending = False
         self.window = 0
-        self._lazy: dict[str, LazyRow] = {}
+        self._lazy: dict[str, tuple[FeatureMetrics, bool, LazyRow]] = {}
+        self._called: frozenset[str] = frozenset()
         self._detail: tuple[object, ...] = ()
         self.of_feature = False
         self._drawn_time: tuple[object, ...] = ()
@@ -93,7 +94,7 @@ class LiveScreen(ModeScreen):
 
     def flush(self, topics: set[str]) -> None:
         """Redraw what changed."""
-        if topics & {"all", "metrics", "bar", "pipeline", "phase"}:
+        if topics & {"all", "metrics", "bar", "pipeline", "phase"} or self.store.called != self._called:
             self._flush_features()
         if topics & {"all", "alerts"}:
             self._flush_alerts()
@@ -138,6 +139,7 @@ class LiveScreen(ModeScreen):
     def _flush_features(self) -> None:
         table = self.query_one("#features", LineTable)
         metrics = self.store.metrics
+        self._called = self.store.called
         shown = [m for m in metrics.values() if not self.needle or self.needle in m.feature.lower()]
         shown.sort(key=ORDER[SORTS[self.sort]], reverse=self.descending)
         rows = self._with_unwatched([(m.feature, self._row(m)) for m in shown], shown)
@@ -190,14 +192,16 @@ class LiveScreen(ModeScreen):
 
     def _row(self, m: FeatureMetrics) -> LazyRow:
         """The row of these figures; the same one while they are the same."""
-        row = self._lazy.get(m.feature)
-        if row is None or row.token is not m:
-            row = self._lazy[m.feature] = LazyRow(m, lambda: self._cells(m))
-        return row
+        called = m.feature in self._called
+        kept = self._lazy.get(m.feature)
+        if kept is None or kept[0] is not m or kept[1] != called:
+            kept = self._lazy[m.feature] = (m, called, LazyRow((m, called), lambda: self._cells(m)))
+        return kept[2]
 
     def _cells(self, m: FeatureMetrics) -> dict[str, Cell]:
         spark = self.store.sparks.get(m.feature, ())
-        return feature_cells(m, spark, self.shell.glyphs, shadow=self.store.is_shadow(m.feature))
+        shadow, called = self.store.is_shadow(m.feature), m.feature in self._called
+        return feature_cells(m, spark, self.shell.glyphs, shadow=shadow, called=called)
 
     def action_column(self, by: int) -> None:
         """Choose a column; `?` says what it means."""

@@ -12,6 +12,7 @@ from textual.widgets import Static
 from midas_tui.formats import kind_words, number, with_error
 from midas_tui.legend import promise
 from midas_tui.screens.card import PROPOSAL_ROLES, CardWriter
+from midas_tui.store import CALLS
 from midas_tui.theme import role_of
 from midas_tui.widgets.chart import Chart, Gate
 
@@ -113,7 +114,8 @@ def facts(
     rows.append(("status", state, role_of(m.status)))
     for alert in alerts[:2]:
         role = {"critical": "crit", "warning": "warn"}.get(alert.severity, "muted")
-        rows.append(("episode", f"{kind_words(alert.alert_type)} {alert.count} bars, {alert.status.value}", role))
+        bars = f"{alert.count} {'bar' if alert.count == 1 else 'bars'}"
+        rows.append(("episode", f"{kind_words(alert.alert_type)} {bars}, {alert.status.value}", role))
     if kill_reason:
         rows.append(("kill proposed", kill_reason, "crit"))
     if record is not None and record.lineage:
@@ -122,7 +124,10 @@ def facts(
         rows.append(("promise", promise(m), "muted"))
     else:
         rows.append(("score", f"{number(m.score, 4)} now, {m.expected_score:+.4f} promised", ""))
-        rows.append(("death", promise(m), evidence_role(m.decay_log_s, m.decay_threshold)))
+        if any(alert.rule == CALLS for alert in alerts):
+            rows.append(("death", f"called; its test began anew: {promise(m)}", "crit"))
+        else:
+            rows.append(("death", promise(m), evidence_role(m.decay_log_s, m.decay_threshold)))
         rows.append(("harm", f"evidence {number(m.kill_log_e, 1)}, proposes a kill at {threshold}", ""))
     if forward is not None and (record is None or record.state.value == "shadow"):
         kind = "forward" if forward.forward else "in hindsight"

@@ -70,7 +70,9 @@ SORT_HEADINGS = {
 }  # fmt: skip
 
 
-def feature_cells(m: FeatureMetrics, spark: Sequence[float], glyphs: Glyphs, *, shadow: bool) -> dict[str, Cell]:
+def feature_cells(
+    m: FeatureMetrics, spark: Sequence[float], glyphs: Glyphs, *, shadow: bool, called: bool = False
+) -> dict[str, Cell]:
     """The cells of `FEATURE_COLUMNS`.
 
     Args:
@@ -78,18 +80,22 @@ def feature_cells(m: FeatureMetrics, spark: Sequence[float], glyphs: Glyphs, *, 
         spark: The 5-day IC over the last bars.
         glyphs: Signs the terminal can show.
         shadow: It runs in shadow.
+        called: Its test called its death and runs anew: the bar stays full until that is taken back.
     """
     # The ratio of two ICs starts nothing: a secondary mark, never red. The test's evidence is the loud one.
     ratio_role = "warn" if math.isfinite(m.ic_ratio) and m.ic_ratio < IC_WARNING else "muted"
     slip_role = graded(-m.slippage_ratio, -SLIPPAGE_WARNING, -SLIPPAGE_CRITICAL)
     share = share_of_gate(m)
     told = f"{evidence_bar(share, EVIDENCE_CELLS, glyphs)} {min(share, 9.99):>5.0%}" if math.isfinite(share) else ""
+    evidence = (told, evidence_role(m.decay_log_s, m.decay_threshold)) if told else ("no promise", "muted")
+    if called:
+        evidence = (f"{evidence_bar(1.0, EVIDENCE_CELLS - 1, glyphs)} called", "crit")
     name_role = "muted" if shadow or m.status in ("paused", "killed") else ""
     notice = f"{days(m.days_to_detect_drop)}/{days(m.days_to_detect_flip)}".replace("d", "") + "d"
     return {
         "sign": (glyphs.status(m.status), role_of(m.status)),
         "name": (m.feature + (" (shadow)" if shadow else ""), name_role),
-        "evidence": (told, evidence_role(m.decay_log_s, m.decay_threshold)) if told else ("no promise", "muted"),
+        "evidence": evidence,
         "ic5d": (with_error(m.ic_5d), ""),
         "ic30d": (with_error(m.ic_30d), ""),
         "ratio": (number(m.ic_ratio, 2, signed=False), ratio_role),
