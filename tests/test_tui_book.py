@@ -13,6 +13,7 @@ from midas_engine.book.build import NOTHING
 from midas_engine.book.figures import BookFigures
 from midas_engine.errors import DataError
 from midas_tui.screens.book import BookScreen
+from midas_tui.widgets.line_table import LineTable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -106,3 +107,18 @@ async def test_in_a_recording_the_book_is_the_one_that_the_sentence_speaks_of(tm
 async def _sentence(pilot: Pilot[None], app: Any) -> str:
     await settle(pilot)
     return str(app.screen.query_one("#sentence").render())
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 32), (160, 45), (240, 60)], ids=str)
+async def test_no_line_of_the_whole_is_empty_while_members_are_scrolled(size: tuple[int, int]) -> None:
+    runtime = ScriptedRuntime()
+    member = runtime.whole.members[0]
+    many = tuple(dataclasses.replace(member, name=f"member_{i:02d}") for i in range(40))
+    runtime.whole = dataclasses.replace(runtime.whole, members=many)
+    async with scripted(runtime, size=size, mode="book") as (app, pilot, _):
+        await until(pilot, lambda: "member_00" in screen_text(app))
+        await settle(pilot)
+        members, figures = (app.screen.query_one(name, LineTable) for name in ("#members", "#figures"))
+        assert members.max_scroll_y > 0
+        assert figures.content_size.height <= max(3, len(figures.keys))
+        assert members.size.height >= size[1] / 4

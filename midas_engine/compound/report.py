@@ -16,6 +16,8 @@ from midas_engine.html_page import BAD, GOOD, LINES, SOFT
 from midas_engine.jsonable import plain
 
 if TYPE_CHECKING:
+    from matplotlib.axis import Axis
+
     from midas_engine.compound.figures import Compounding
 
 WORDS = {
@@ -24,7 +26,7 @@ WORDS = {
     "retrieved": "lessons that speak to the goal (the default)",
     "shuffled": "lessons of other markets",
 }
-_COLOURS = dict(zip(ARMS, (SOFT, LINES[4], GOOD, BAD), strict=True))
+_COLOURS = dict(zip(ARMS, (SOFT, LINES[1], GOOD, BAD), strict=True))
 _INK = "#2b2d42"
 
 
@@ -103,6 +105,16 @@ def write_report(found: Compounding, folder: str | Path) -> Path:
     return report
 
 
+def plain_numbers(axis: Axis) -> None:
+    """An axis of powers that says 500 and 2,000, not ten to the third alone."""
+    from matplotlib import ticker
+
+    untyped: Any = ticker  # its classes have no types
+    axis.set_major_locator(untyped.LogLocator(base=10.0, subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter(untyped.FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    axis.set_minor_formatter(untyped.NullFormatter())
+
+
 def curve_png(found: Compounding) -> bytes:
     """Evaluations per true feature by session number, with 95 % intervals."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -123,6 +135,7 @@ def curve_png(found: Compounding) -> bytes:
             color=_COLOURS[arm], label=f"{arm}: {WORDS[arm]}",
         )  # fmt: skip
     axes.set_yscale("log")
+    plain_numbers(axes.yaxis)
     axes.set_xlabel("session", fontsize=8)
     axes.set_ylabel("evaluations per true feature", fontsize=8, color=_INK)
     axes.set_title(f"What a true feature costs, {len(found.pairs)} pairs", fontsize=10)

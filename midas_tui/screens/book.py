@@ -35,6 +35,8 @@ MEMBERS = (
 FIGURES = (Column("name", "", 16, right=False), Column("value", "the whole book, 90 %", 40, right=False, grow=True,
                                                        cut_end=True))  # fmt: skip
 
+# Lines of the page that are neither: status, sentence, transport, hints.
+BARS = 4
 WHAT_TO_DO = (
     ("Nothing deployed", "the book is made of deployed features"),
     ("Find some", "3 then r starts a session; midas discover GOAL"),
@@ -49,7 +51,7 @@ class BookScreen(ModeScreen):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("r", "measure", "measure again", id="book.measure")]
     CSS = """
     BookScreen #members { height: 1fr; }
-    BookScreen #figures { height: 2fr; max-height: 20; }
+    BookScreen #figures { height: 2fr; }
     """
 
     def __init__(self) -> None:
@@ -78,10 +80,21 @@ class BookScreen(ModeScreen):
         if self.runtime is not None and self.runtime.mode == "REPLAY":
             if topics & {"all", "bar", "metrics"}:
                 self._draw_paper()
+            self._share_room()
             return
         if topics & {"all", "pipeline"} and self.runtime is not None:
             in_worker(self, partial(self._measure, again=False), "book", exclusive=True)
         self._draw()
+        self._share_room()
+
+    def _share_room(self) -> None:
+        """Members take what they need, the whole what is left; where both are too much, the whole what it needs."""
+        members, figures = self.query_one("#members", LineTable), self.query_one("#figures", LineTable)
+        frame = 2 if self.has_class("-tall") else 1
+        above, below = max(1, len(members.keys)) + 1 + frame, max(3, len(figures.keys)) + frame
+        fits = above + below <= self.size.height - BARS
+        members.styles.max_height = above if fits and self.maximized is not members else None
+        figures.styles.max_height = None if fits or self.maximized is figures else below
 
     async def _measure(self, *, again: bool) -> None:
         if self.runtime is None:
@@ -94,6 +107,7 @@ class BookScreen(ModeScreen):
             self._book = None
             self.query_one("#members", LineTable).say_when_empty(f"the book is unknown: {error}")
         self._draw()
+        self._share_room()
 
     def _draw_paper(self) -> None:
         """In a recording: the book that the sentence on top speaks of, told at every bar."""

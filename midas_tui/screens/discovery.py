@@ -99,7 +99,7 @@ class DiscoveryScreen(ModeScreen):
             with Container(id="right"):
                 with ScrollPane(id="detail", classes="pane"):
                     yield Scorecard(glyphs=glyphs, id="scorecard")
-                yield StreamView(empty="the researcher's words appear here", id="stream", classes="pane")
+                yield StreamView(empty="the researcher speaks here", id="stream", classes="pane")
 
     def first_focus(self) -> Widget:
         """The tree."""
