@@ -24,6 +24,7 @@ from helpers_tui import (
 )
 from midas_engine.events import CandidateScored
 from midas_tui.modals.ask import AskModal
+from midas_tui.modals.choose import ChooseModal
 from midas_tui.modals.feature import FeatureModal
 from midas_tui.screens.base import ModeScreen
 from midas_tui.widgets.bars import FooterLine, ReplayBar
@@ -50,7 +51,27 @@ async def click(pilot: Any, x: int, y: int) -> None:
     await settle(pilot)
 
 
-@pytest.mark.parametrize("size", [SIZES[0], SIZES[-1]], ids=lambda s: f"{s[0]}x{s[1]}")
+@pytest.mark.parametrize("size", [*SIZES, (240, 60), (60, 16)], ids=lambda s: f"{s[0]}x{s[1]}")
+async def test_every_cell_of_a_choice_selects_the_one_that_is_drawn_there(size: tuple[int, int]) -> None:
+    """More choices than the dialog shows, at its top and scrolled to its end."""
+    async with scripted(size=size) as (app, pilot, _):
+        modal = ChooseModal("which", [(f"key{i}", f"choice number {i:02d}") for i in range(24)])
+        app.push_screen(modal)
+        await readable(pilot, ChooseModal)
+        table = modal.query_one("#choices", LineTable)
+        for edge in (-1, 1):
+            table.action_edge(edge)
+            await pilot.pause()
+            region = table.content_region
+            assert region.bottom <= size[1]
+            for y in range(region.y, region.bottom):
+                drawn = screen_text(app).split("\n")[y].split("choice number ")[1][:2]
+                await click(pilot, region.x + y * 7 % (region.width - 2), y)
+                assert table.cursor_key == f"key{int(drawn)}", (edge, y, screen_text(app))
+                assert modal.is_current, "one click chooses nothing"
+
+
+@pytest.mark.parametrize("size", [*SIZES, (240, 60)], ids=lambda s: f"{s[0]}x{s[1]}")
 @pytest.mark.parametrize("mode", MODES)
 async def test_every_cell_selects_the_row_that_is_drawn_there(mode: str, size: tuple[int, int]) -> None:
     runtime = ScriptedRuntime()

@@ -38,7 +38,9 @@ def play(terminal: Terminal) -> Iterator[str]:
     terminal.drain(READABLE)
     yield "3-promote"
     if "all the same" in terminal.text:  # something is against it: it is said why it is done
-        terminal.send("\tfor the case\r")
+        for text in ("\t", "for the case", "\r"):
+            terminal.send(text)
+            terminal.drain(1.0)
     else:
         terminal.send("y")
     _reach(terminal, "live", "alarm")
@@ -47,9 +49,9 @@ def play(terminal: Terminal) -> Iterator[str]:
     _still(terminal)
     yield "4-live"
     _reach(terminal, "alarm")
-    _point_at(terminal, _named(terminal))
-    yield "5-alarm"
     victim = _named(terminal)
+    _point_at(terminal, victim)
+    yield "5-alarm"
     _type(terminal, "D")
     _reach(terminal, "kill")
     _type(terminal, "4")
@@ -60,9 +62,9 @@ def play(terminal: Terminal) -> Iterator[str]:
     _type(terminal, "K")
     terminal.until("c copies the command line", LONG)
     terminal.drain(READABLE)
-    terminal.send("\tits test called it dead\t")
-    terminal.send(victim)
-    terminal.drain(1.0)
+    for text in ("\t", "its test called it dead", "\t", victim):
+        terminal.send(text)
+        terminal.drain(1.0)
     yield "7-kill"
     terminal.send("\r")
     _reach(terminal, "go on", "the truth")
@@ -130,6 +132,58 @@ def _point_at_best(terminal: Terminal) -> None:
 
     rows = _rows(terminal)
     _go_to(terminal, rows, max(range(len(rows)), key=lambda place: t(rows[place])))
+
+
+def _point_at(terminal: Terminal, name: str, columns: str = "") -> None:
+    """Put the cursor on a feature, in the list that has the focus or one that these keys lead to."""
+    for key in ("", *columns):
+        _type(terminal, key)
+        rows = _rows(terminal)
+        found = [place for place, row in enumerate(rows) if name[:12] in row]
+        if found:
+            _go_to(terminal, rows, found[0])
+            return
+    raise AssertionError(f"{name} is in no list:\n{terminal.text}")
+
+
+def _named(terminal: Terminal) -> str:
+    """The feature the card says was called dead."""
+    found = re.search(r"(\w+)\s+is\s+called\s+dead", _card(terminal))
+    if found is None:
+        raise AssertionError(f"the card names no feature:\n{terminal.text}")
+    return found[1]
+
+
+def _card(terminal: Terminal) -> str:
+    """What the card says: it is the rightmost text of its lines."""
+    lines = [[part.strip() for part in line.split("\u2502")] for line in terminal.text.split("\n")]
+    return " ".join(next((part for part in reversed(parts) if len(part) > 2), "") for parts in lines)
+
+
+def _point_at(terminal: Terminal, name: str, columns: str = "") -> None:
+    """Put the cursor on a feature, in the list that has the focus or one that these keys lead to."""
+    for key in ("", *columns):
+        _type(terminal, key)
+        rows = _rows(terminal)
+        found = [place for place, row in enumerate(rows) if name[:12] in row]
+        if found:
+            _go_to(terminal, rows, found[0])
+            return
+    raise AssertionError(f"{name} is in no list:\n{terminal.text}")
+
+
+def _named(terminal: Terminal) -> str:
+    """The feature the card says was called dead."""
+    found = re.search(r"(\w+)\s+is\s+called\s+dead", _card(terminal))
+    if found is None:
+        raise AssertionError(f"the card names no feature:\n{terminal.text}")
+    return found[1]
+
+
+def _card(terminal: Terminal) -> str:
+    """What the card says: the words between the last two bars of each line."""
+    lines = [line.rsplit("\u2502", 2) for line in terminal.text.split("\n")]
+    return " ".join(parts[1].strip() for parts in lines if len(parts) == 3)
 
 
 def _point_at(terminal: Terminal, name: str, columns: str = "") -> None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from textual.content import Content
     from textual.suggester import Suggester
 
+# Choices seen at once; the others are scrolled to.
+MOST_SHOWN = 16
 _FRAME = """
     {0} {{ align: center middle; }}
     {0} > Vertical {{ width: 72; max-width: 95%; height: auto; max-height: 95%; border: round $accent;
@@ -31,9 +33,7 @@ class ChooseModal(Dialog[str]):
     """Choose one of a few; dismisses with its key, "" for none."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "none", "cancel", id="choose.cancel")]
-    DEFAULT_CSS = (
-        _FRAME.format("ChooseModal") + "ChooseModal LineTable { height: auto; max-height: 16; min-height: 3; }"
-    )
+    DEFAULT_CSS = _FRAME.format("ChooseModal") + "ChooseModal LineTable { height: auto; min-height: 3; }"
 
     def __init__(self, title: str, choices: Sequence[tuple[str, str]]) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class ChooseModal(Dialog[str]):
             box.border_title = plain(self._title)
             box.border_subtitle = "enter choose   esc cancel"
             table = LineTable([Column("text", "", 20, right=False, grow=True)], header=False, id="choices")
-            table.styles.height = min(16, max(3, len(self._choices)))
+            table.styles.height = min(MOST_SHOWN, max(3, len(self._choices)))
             yield table
 
     def on_mount(self) -> None:
@@ -54,6 +54,10 @@ class ChooseModal(Dialog[str]):
         table = self.query_one("#choices", LineTable)
         table.set_rows([(key, {"text": (text, "")}) for key, text in self._choices])
         table.focus()
+
+    def on_resize(self) -> None:
+        """The list ends where the screen does, frame included."""
+        self.query_one("#choices", LineTable).styles.max_height = max(3, min(MOST_SHOWN, self.size.height - 3))
 
     def on_line_table_opened(self, event: LineTable.Opened) -> None:
         """Chosen."""
