@@ -27,6 +27,7 @@ def play(terminal: Terminal) -> Iterator[str]:
     _reach(terminal, "find something")
     yield "1-find"
     _type(terminal, "3r")
+    terminal.until("promoted here", LONG)  # the form has said what a session could find
     terminal.drain(READABLE)
     terminal.send("\r")
     _reach(terminal, "promote")
