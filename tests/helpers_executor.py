@@ -59,6 +59,13 @@ def wakes_of_dask() -> dict[str, float]:
     return {name: float(callback.callback_time) for name, callback in callbacks.items() if callback.is_running()}
 
 
+def load_blas() -> float:
+    """What uses the linear algebra of scipy, loaded in the task."""
+    import scipy.linalg
+
+    return float(scipy.linalg.norm(np.ones((4, 4))))
+
+
 def niceness() -> int:
     return os.nice(0)
 

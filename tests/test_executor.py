@@ -98,6 +98,21 @@ def test_a_task_that_takes_too_long_costs_its_worker(pool: ProcessExecutor) -> N
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit on a process's own data is Linux's")
+def test_a_worker_with_little_memory_loads_or_says_so() -> None:
+    """The linear algebra of scipy, loaded under the limit, asked for its first buffers without end."""
+    for megabytes in (100, 120, 150):
+        with ProcessExecutor(1, memory_mb=megabytes) as executor:
+            future = executor.submit(work.load_blas)
+            try:
+                assert future.result(30) == 4.0
+            except MemoryError:
+                continue
+            except TimeoutError:
+                executor.close()
+                pytest.fail(f"it hangs with {megabytes} MB")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit on a process's own data is Linux's")
 def test_memory_beyond_the_limit_is_an_error_of_its_task() -> None:
     with ProcessExecutor(1, memory_mb=400) as executor:
         with pytest.raises(MemoryError):

@@ -78,6 +78,10 @@ def limit_memory(memory_mb: int) -> None:
     with contextlib.suppress(ImportError, ValueError, OSError, AttributeError):
         import resource
 
+        # OpenBLAS asks for its first buffers when it is loaded, and again and again without end where it gets none.
+        import scipy.linalg
+        import scipy.special  # noqa: F401
+
         size = memory_mb * 1_000_000
         resource.setrlimit(resource.RLIMIT_DATA, (size, size))
 
