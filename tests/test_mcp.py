@@ -203,7 +203,7 @@ async def test_a_session_over_stdio(tmp_path: Path) -> None:
             {"name": 3, "expression": ["close"]},
             "name is 3, where a text belongs; expression is a list, where",
         ),
-        ("propose", {"name": "x", "expresion": "close"}, "no argument 'expresion'; did you mean expression?"),
+        ("propose", {"name": "x", "expressions": "close"}, "no argument 'expressions'; did you mean expression?"),
         (
             "search_memory",
             {},
