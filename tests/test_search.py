@@ -139,7 +139,7 @@ def test_a_later_session_begins_with_every_pair_of_columns_under_every_operator(
     archive = Archive()
     archive.rounds = 1
     search, asked = Search(SearchSpace(COLUMNS), 1, archive, budget=3000), list[str]()
-    for _ in range(8):
+    for _ in range(20):  # beside the sweep
         asked += search.ask()
         search.tell([])
     marks = {family_text(parse(t).ast) for t in asked}

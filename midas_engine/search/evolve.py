@@ -2,7 +2,8 @@
 
 Drawing and climbing come first. Once they find nothing better the strongest small trees are grown by every operator
 and column in turn, for a hill that is climbed at random hides what one exact step beside it would show. A later
-session on the data starts with that, and asks nothing that an earlier one asked.
+session on the data starts with that, sweeps what nothing small leads to beside it (`sweep`), and asks nothing that an
+earlier one asked.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from midas_engine.search.archive import Archive, Elite, likeness, mark_of, quali
 from midas_engine.search.grammar import Grammar
 from midas_engine.search.growth import grown
 from midas_engine.search.measure import Figures, short_of
+from midas_engine.search.sweep import swept
 from midas_engine.search.variation import MOST_OPERATORS, crossed, mutated, operators_in, typed
 from midas_engine.settings import DslLimits
 
@@ -51,6 +53,8 @@ FRESH = 0.35
 """Share of a batch that is drawn anew once something shows: the rest of the columns may hold another signal."""
 TOGETHER = 0.5
 """Share of what a later session draws anew that only two columns together can say."""
+SWEPT = 0.6
+"""Share of a later session's batches that the sweep of pairs takes, until all of it was asked."""
 ATOMS = 8
 """One evaluation in so many goes to columns under a single operator, before anything is put together."""
 STEPS = 6
@@ -113,6 +117,9 @@ class Search:
         if self._later:
             columns = [n for c in self._grammar.columns for n in grown(Column(c), self._grammar)]
             self._queue += [(columns[int(i)], "grammar") for i in self._rng.permutation(len(columns))]
+        order = np.random.default_rng([seed, 13])
+        self._sweep = swept(self._grammar, order) if self._later else iter(())
+        self._sweeping = self._later
         self._climbs = climbs
         self._batch = max(1, budget // STEPS) if climbs else BATCH
         self._best = 0.0
@@ -125,7 +132,7 @@ class Search:
     @property
     def done(self) -> bool:
         """Whether the budget is spent, or climbing has come to an end."""
-        spent = self._best >= SHOWN_T and self._quiet >= QUIET and not self._queue
+        spent = self._best >= SHOWN_T and self._quiet >= QUIET and not (self._queue or self._sweeping)
         return self.evaluated >= self.budget or (spent and (self._climbs or self._root() is None))
 
     # -- asking ----------------------------------------------------------------------------------
@@ -135,6 +142,10 @@ class Search:
         wanted = min(self._batch, self.budget - self.evaluated)
         batch: list[str] = []
         self._grow()
+        while self._sweeping and len(batch) < wanted * SWEPT:
+            node = next(self._sweep, None)
+            self._sweeping = node is not None
+            self._offer(node, "grammar", batch)
         while self._queue and len(batch) < wanted:
             self._offer(*self._queue.pop(0), batch)
         parents = self._parents()

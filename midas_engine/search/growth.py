@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 STEPS = (6, 24, 96)
 """Windows a factor of four apart: every other one is within a factor of two of one of them, and is climbed to."""
-_SYMMETRIC = frozenset({"add", "sub", "mul", "max", "min", "ts_cov", "ts_corr"})
+SYMMETRIC = frozenset({"add", "sub", "mul", "max", "min", "ts_cov", "ts_corr"})
 """Operators whose arguments may change places without a change of what is said, up to its sign."""
 
 
@@ -40,7 +40,7 @@ def grown(root: Node, grammar: Grammar) -> list[Node]:
         if other == root:
             continue
         for operator in grammar.operators(2):
-            pairs = [(root, other)] if operator.name in _SYMMETRIC else [(root, other), (other, root)]
+            pairs = [(root, other)] if operator.name in SYMMETRIC else [(root, other), (other, root)]
             found += [Call(operator.name, pair, p) for p in literals(operator, grammar) for pair in pairs]
     for part in walk(root):
         for operator in grammar.operators(1):
