@@ -15,7 +15,7 @@ import pytest
 
 from helpers_patience import PATIENCE_SECONDS
 from helpers_pty import Terminal
-from helpers_tui import ScriptedRuntime
+from helpers_tui import ScriptedRuntime, fill_base
 from midas_engine.service.standing import holder_of
 from midas_engine.settings import load_settings
 from midas_tui.app import MidasApp
@@ -179,5 +179,24 @@ def test_ctrl_z_gives_the_shell_back(base: Path) -> None:
         assert terminal.raw.count(LEFT_ALTERNATE) > before
         os.kill(terminal.pid, signal.SIGCONT)
         terminal.drain(0.5)
+        terminal.send("\x11")
+        assert terminal.wait() == 0
+
+
+def test_reason_tab_and_name_written_without_a_pause_all_arrive(tmp_path: Path) -> None:
+    """A fast typist, a slow link and a paste of the terminal's write them in one: the second line was left empty."""
+    kb = fill_base(tmp_path / "kb").path
+    with Terminal(["--kb", str(kb), "--data", "sample-1m", "--mode", "pipeline"]) as terminal:
+        terminal.until(lambda text: "momentum_24h" in text or "carry_slow" in text)
+        terminal.press_until("l", "momentum_24h")
+        terminal.send("K")
+        terminal.until("type momentum_24h to confirm")
+        terminal.drain(0.6)  # somebody reads
+        terminal.send("\tno longer works\tmomentum_24h")
+        terminal.until(lambda text: "no longer works" in text and "type momentum_24h" not in text)
+        assert (kb / "knowledge/features/deployed/momentum_24h.md").is_file()
+        terminal.send("\r")
+        terminal.until(lambda text: not (kb / "knowledge/features/deployed/momentum_24h.md").exists())
+        assert "no longer works" in (kb / "knowledge/features/archived/momentum_24h.md").read_text(encoding="utf-8")
         terminal.send("\x11")
         assert terminal.wait() == 0

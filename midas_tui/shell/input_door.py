@@ -115,9 +115,13 @@ class InputDoor:
                 # On a busy machine an escape is read in one with the key behind it, and is no escape then: what was
                 # typed with them was meant for what that key should have opened.
                 self._gate.settle()
-        if isinstance(line, Input) and app.focused is not line:
+        if isinstance(line, Input) and app.focused is not line and not self._next_line(screen):
             self._gate.settle()  # a line was left: what was typed with that was text
         return False
+
+    def _next_line(self, screen: Screen[Any]) -> bool:
+        """Whether the key went on to another line of the same dialog: what follows is text for that one."""
+        return self._app.screen is screen and isinstance(self._app.focused, Input)
 
 
 def _takes(widget: object, event: events.Key) -> bool:
