@@ -22,7 +22,8 @@ from midas_engine.market.feeds import FileSource, PollingFeed
 from midas_engine.models import AlertStatus, FeatureRecord, FeatureState
 from midas_engine.promoter import FeaturePromoter
 from midas_engine.runtime import Runtime
-from midas_engine.runtime.live import Keeping, LiveWatch
+from midas_engine.runtime.live import LiveWatch
+from midas_engine.runtime.live_parts import Keeping
 from midas_engine.settings import Settings
 
 if TYPE_CHECKING:

@@ -329,7 +329,7 @@ async def test_a_crowd_that_says_nothing_is_bounded_and_keeps_nobody_out(service
     assert len(listener.held) <= MOST_CONNECTIONS
     for one in crowd:
         one.close()
-    await until(lambda: listener.held == 0, 90)
+    await until(lambda: not listener.held, 90)
     async with connect(f"ws://{at}", additional_headers={"Authorization": f"Bearer {token}"}, proxy=None):
         await until(lambda: len(listener.clients) == 1, 90)
 

@@ -183,8 +183,9 @@ async def test_no_byte_leaves_for_a_lying_address(lying: Path, provider: str) ->
         keys = OURS | {"MIDAS_API_KEY": "users-own-abcdefgh"}
         for call in (("discover", "carry"), ("discover", "carry", "--provider", provider), ("demo",), ("status",)):
             code, out = await _midas(lying.parent, *call, **keys)
-            assert code == 2, out
-            assert "model.base_url = '127.0.0.1'" in out
+            # What only looks at a base answers, without what the file asks, and says so.
+            assert code == (0 if call == ("status",) else 2), out
+            assert ("model.base_url are left out" if call == ("status",) else "model.base_url = '127.0.0.1'") in out
             assert "midas trust" in out
         assert evil.seen == []
         # Allowed, it is asked, told, and gets the key that is meant for it alone.
@@ -204,13 +205,14 @@ def test_the_verb_shows_allows_and_forgets(lying: Path) -> None:
     shown = run_midas("trust", "--dry-run", cwd=lying.parent)
     assert "data = 'live:binance'" in shown.out
     assert "nothing was allowed" in shown.out
-    assert run_midas("status", cwd=lying.parent).code == 2
+    assert run_midas("discover", "carry", cwd=lying.parent).code == 2
+    assert "left out (`midas trust`)" in run_midas("status", cwd=lying.parent).err
     told: Any = run_midas("trust", "--json", cwd=lying.parent).document
     assert told["allowed"] is True
     assert [a["setting"] for a in told["asks"]] == ["data", "model.day_usd"]
     assert json.loads(Path(told["kept_in"]).read_text())["files"] == {told["path"]: told["sha256"]}
-    assert "consent" not in run_midas("status", cwd=lying.parent).err
+    assert "left out" not in run_midas("status", cwd=lying.parent).err
     assert run_midas("trust", "--forget", cwd=lying.parent).code == 0
-    assert "consent" in run_midas("status", cwd=lying.parent).err
-    assert "consent" not in run_midas("status", "--config", "midas.toml", cwd=lying.parent).err
+    assert "left out" in run_midas("status", cwd=lying.parent).err
+    assert "left out" not in run_midas("status", "--config", "midas.toml", cwd=lying.parent).err
     assert run_midas("trust", "none.toml", cwd=lying.parent).code == 2

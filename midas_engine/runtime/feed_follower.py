@@ -148,7 +148,8 @@ class FeedFollower:
         return OutageTeller(store, journal, publish=self._bus.publish, fault=fault)
 
     def _live_watch(self, feed: PollingFeed, before_bar: Callable[[], Awaitable[None]], *, writing: bool) -> LiveWatch:
-        from midas_engine.runtime.live import NOTHING_KEPT, Keeping, LiveWatch
+        from midas_engine.runtime.live import LiveWatch
+        from midas_engine.runtime.live_parts import NOTHING_KEPT, AroundBars, Keeping
 
         base = self._base
         live = LiveWatch(
@@ -158,8 +159,7 @@ class FeedFollower:
             clock=feed.clock,
             keeping=Keeping(base.kb, base.journal, base.promoter) if writing else NOTHING_KEPT,
             diagnostics=self._diagnosing.agent,
-            on_panel=self._take_panel,
-            before_bar=before_bar,
+            around=AroundBars(before_bar, self._take_panel),
             alone=base.alone,
         )
         live.shards.on_change = self._settle_phase

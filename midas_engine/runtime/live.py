@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import functools
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from midas_engine.models import FeatureState
 from midas_engine.monitor import OnlineMonitor
 from midas_engine.monitor.shards.shards import Shards
 from midas_engine.runtime.column_watch import ColumnWatch
+from midas_engine.runtime.live_parts import NOTHING_AROUND, NOTHING_KEPT, AroundBars, Keeping
 from midas_engine.runtime.live_state import StateOf
 from midas_engine.runtime.live_stream import (
     Watchable,
@@ -34,14 +34,13 @@ from midas_engine.runtime.live_stream import (
 from midas_engine.runtime.shard_watch import ShardWatch
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
     from midas_engine.bus import EventBus
     from midas_engine.clock import Clock
     from midas_engine.dsl import StreamEngine
-    from midas_engine.journal import Journal
     from midas_engine.kb import KnowledgeBase
     from midas_engine.market.feeds import ClosedBar, PollingFeed
     from midas_engine.market.panel import Panel
@@ -49,26 +48,7 @@ if TYPE_CHECKING:
     from midas_engine.monitor.alerts.engine import AlertEngine
     from midas_engine.monitor.diagnosis.agent import DiagnoseAgent
     from midas_engine.monitor.fleet import Fleet
-    from midas_engine.promoter import FeaturePromoter
     from midas_engine.settings import Settings
-
-
-@dataclass(frozen=True, slots=True)
-class Keeping:
-    """Where a live watch keeps what it sees; without any of it, in memory.
-
-    Attributes:
-        kb: For learnings and reports.
-        journal: For the monitor's state.
-        promoter: Archives what is killed.
-    """
-
-    kb: KnowledgeBase | None = None
-    journal: Journal | None = None
-    promoter: FeaturePromoter | None = None
-
-
-NOTHING_KEPT = Keeping()
 
 
 class LiveWatch:
@@ -84,9 +64,7 @@ class LiveWatch:
         clock: Time of the monitor; the feed's own where the wall clock may jump.
         keeping: Where what is seen is kept.
         diagnostics: Explains critical alarms.
-        on_panel: Called with the market, history and all, after every bar.
-        before_bar: Awaited before every bar: whoever follows the base brings the book up to it with `rebook`. (Kills
-            are followed by the monitor itself, between bars too.)
+        around: What is done before and after every bar.
         alone: Nothing is watched but what is given: what cannot be computed is refused, not told.
     """
 
@@ -99,14 +77,12 @@ class LiveWatch:
         clock: Clock,
         keeping: Keeping = NOTHING_KEPT,
         diagnostics: DiagnoseAgent | None = None,
-        on_panel: Callable[[Panel], None] | None = None,
-        before_bar: Callable[[], Awaitable[None]] | None = None,
+        around: AroundBars = NOTHING_AROUND,
         alone: bool = False,
     ) -> None:
         self._feed, self._settings, self._bus, self._clock, self._alone = feed, settings, bus, clock, alone
         self._keeping, self._diagnostics = keeping, diagnostics
-        self._on_panel = on_panel or (lambda _: None)
-        self._before_bar = before_bar
+        self._around = around
         self._monitor: OnlineMonitor | None = None
         self._mode = MODES[0]
         self._stream: StreamEngine | Shards | None = None
@@ -314,8 +290,8 @@ class LiveWatch:
 
     async def _take_once(self, bar: ClosedBar) -> None:
         """Take `bar` wholly or not at all: of one that fails half-way nothing is kept; it waits for the next try."""
-        if self._before_bar is not None:
-            await self._before_bar()
+        if self._around.before is not None:
+            await self._around.before()
         async with self._turn:
             before, self._untaken = self.panel, bar
             try:
@@ -342,7 +318,8 @@ class LiveWatch:
         fills = self.fills() or None
         self.columns.saw(panel, self.fleet)
         await self.monitor.process_bar(bar.at, values, panel.values("returns")[-1], fills, regime)
-        self._on_panel(panel)
+        if self._around.after is not None:
+            self._around.after(panel)
 
     async def rebook(self, records: Sequence[FeatureRecord]) -> None:
         """Watch `records` from the next bar on: those that stay keep all they have seen."""

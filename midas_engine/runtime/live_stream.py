@@ -102,9 +102,9 @@ def history_bars(records: Sequence[FeatureRecord], bar_seconds: int, settings: S
     Example:
         >>> from midas_engine.models import FeatureRecord, FeatureState
         >>> from midas_engine.settings import Settings
-        >>> slow = FeatureRecord("slow", "ts_mean(close, 160)", FeatureState.DEPLOYED)
-        >>> history_bars([slow], 3600, Settings()), history_bars([slow], 86_400, Settings()) > 160
-        (2208, True)
+        >>> slow = FeatureRecord("slow", "ts_mean(close, 120)", FeatureState.DEPLOYED)
+        >>> history_bars([slow], 3600, Settings()), history_bars([slow], 86_400, Settings())
+        (2208, 120)
     """
     limits, lookback = settings.dsl.at(bar_seconds), 0
     for record in records:
