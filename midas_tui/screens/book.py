@@ -93,8 +93,9 @@ class BookScreen(ModeScreen):
         frame = 2 if self.has_class("-tall") else 1
         above, below = max(1, len(members.keys)) + 1 + frame, max(3, len(figures.keys)) + frame
         fits = above + below <= self.size.height - BARS
-        members.styles.max_height = above if fits and self.maximized is not members else None
-        figures.styles.max_height = None if fits or self.maximized is figures else below
+        # A share of the page would leave members out beside empty lines, and a limit gives nothing back to them.
+        members.styles.height = above if fits and self.maximized is not members else None
+        figures.styles.height = ("1fr" if fits else below) if self.maximized is not figures else None
 
     async def _measure(self, *, again: bool) -> None:
         if self.runtime is None:
