@@ -122,13 +122,3 @@ async def test_no_line_of_the_whole_is_empty_while_members_are_scrolled(size: tu
         assert members.max_scroll_y > 0
         assert figures.content_size.height <= max(3, len(figures.keys))
         assert members.size.height >= size[1] / 4
-
-
-async def test_no_member_is_scrolled_away_beside_empty_lines() -> None:
-    runtime = ScriptedRuntime()
-    member = runtime.whole.members[0]
-    eight = tuple(dataclasses.replace(member, name=f"member_{i}") for i in range(8))
-    runtime.whole = dataclasses.replace(runtime.whole, members=eight)
-    async with scripted(runtime, size=(80, 24), mode="book") as (app, pilot, _):
-        await until(pilot, lambda: all(f"member_{i}" in screen_text(app) for i in range(8)), "all eight at once")
-        assert app.screen.query_one("#members", LineTable).max_scroll_y == 0
