@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import signal
@@ -110,6 +111,20 @@ def allocate(megabytes: int) -> float:
 
 def fail(word: str) -> None:
     raise KeyError(word)
+
+
+def fail_parsing() -> None:
+    raise SyntaxError("expected ':'")
+
+
+def fail_full() -> None:
+    """The error of a parser that got no memory, in a process that has none left."""
+    held = []
+    for size in (8_000_000, 1_000_000):
+        with contextlib.suppress(MemoryError):
+            while True:
+                held.append(np.ones(size // 8))
+    fail_parsing()
 
 
 def give_lambda() -> object:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _LEAVING_SECONDS = 1.0
 _SHOPS: dict[str, _Shop] = {}
-_REFUSED: dict[str, str] = {}
+_REFUSED: dict[str, WorkersGoneError] = {}
 
 
 class _Shop:
@@ -62,10 +62,17 @@ class DaskWorkshop(WorkerPlugin):
         """Called by the cluster in every worker."""
         if difference := differs(self._program):
             # Said at its first task: what is raised here only the log of a worker that comes later would tell.
-            _REFUSED[self._token] = f"the worker {worker.address} has {difference}"
+            _REFUSED[self._token] = WorkersGoneError(
+                f"the worker {worker.address} has {difference}: it may compute other figures",
+                hint="install the same there, or end that worker; nothing was computed on it",
+            )
             return
-        if not _SHOPS:
-            settle(self._memory_mb)
+        try:
+            if not _SHOPS:
+                settle(self._memory_mb)
+        except WorkersGoneError as error:
+            _REFUSED[self._token] = error
+            return
         _SHOPS[self._token] = _Shop(self._workshop)
 
     def teardown(self, worker: Any) -> None:
@@ -83,10 +90,7 @@ def do_task(token: str, task: Task) -> Any:
     shop = _SHOPS.get(token)
     if shop is None:
         if token in _REFUSED:
-            raise WorkersGoneError(
-                f"{_REFUSED[token]}: it may compute other figures",
-                hint="install the same there, or end that worker; nothing was computed on it",
-            )
+            raise _REFUSED[token]
         raise WorkersGoneError("this worker has no workshop of that name", hint="the run it was of has ended")
     made = shop.made()
     extra, shop.warm = 0.0 if shop.warm else FIRST_TASK_SECONDS, True
