@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from helpers_tui import ScriptedRuntime, press, running, screen_text, scripted, settle, until, write_market
+from helpers_tui import ScriptedRuntime, metrics, press, running, screen_text, scripted, settle, until, write_market
 from midas_engine.book.build import NOTHING
 from midas_engine.book.figures import BookFigures
 from midas_engine.errors import DataError
@@ -122,3 +122,37 @@ async def test_no_line_of_the_whole_is_empty_while_members_are_scrolled(size: tu
         assert members.max_scroll_y > 0
         assert figures.content_size.height <= max(3, len(figures.keys))
         assert members.size.height >= size[1] / 4
+
+
+def _heights(app: Any) -> tuple[int, int]:
+    members, figures = (app.screen.query_one(name, LineTable) for name in ("#members", "#figures"))
+    return members.size.height, figures.size.height
+
+
+@pytest.mark.parametrize("pane", ["#members", "#figures"])
+@pytest.mark.parametrize("size", [(120, 32), (160, 45)], ids=str)
+async def test_a_pane_over_the_whole_screen_gives_back_the_same_room_by_either_key(
+    size: tuple[int, int], pane: str
+) -> None:
+    async with scripted(ScriptedRuntime(), size=size, mode="book") as (app, pilot, _):
+        await app.workers.wait_for_complete()
+        await settle(pilot)
+        app.screen.query_one(pane).focus()
+        before = _heights(app)
+        for back in ("f", "escape"):
+            await press(pilot, "f")
+            await settle(pilot)
+            assert app.screen.query_one(pane).outer_size.height == size[1]
+            await press(pilot, back)
+            await settle(pilot)
+            assert _heights(app) == before, f"by {back}"
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 32), (160, 45)], ids=str)
+async def test_every_member_of_a_recordings_book_stands_on_the_screen(size: tuple[int, int]) -> None:
+    runtime = ScriptedRuntime()
+    runtime.mode = "REPLAY"
+    runtime.found = [metrics(f"member_{i}") for i in range(8)]
+    async with scripted(runtime, size=size, mode="book") as (app, pilot, _):
+        await until(pilot, lambda: all(f"member_{i}" in screen_text(app) for i in range(8)), "all eight at once")
+        assert app.screen.query_one("#members", LineTable).max_scroll_y == 0

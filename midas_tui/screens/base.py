@@ -132,6 +132,10 @@ class ModeScreen(Page):
         self.query_one("#too-small", Static).update(Content(small))
         self.call_after_refresh(self.refresh_all)
 
+    def watch_maximized(self) -> None:
+        """A pane that takes the screen or gives it back, by whatever key, changes the room of every other."""
+        self.refresh_all()  # called for the first time before there are panes
+
     def on_screen_resume(self) -> None:
         """Shown again: repaint once with everything missed."""
         self.refresh_all()

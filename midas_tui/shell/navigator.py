@@ -95,8 +95,6 @@ class Navigator:
             screen.minimize()
         elif focused is not None:
             screen.maximize(focused, container=False)
-        if self.open_page is not None:
-            self.open_page.refresh_all()
 
     def toggle_header(self) -> None:
         """Hide or show the status line."""
