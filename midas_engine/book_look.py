@@ -15,6 +15,7 @@ from midas_engine.hypothesis import Hypothesis
 from midas_engine.kb.names import split_version
 from midas_engine.models import Estimate, FeatureState
 from midas_engine.promoter.measured import ECONOMIC
+from midas_engine.text import p_text
 
 if TYPE_CHECKING:
     from midas_engine.evaluator.trials.holdout import HoldoutLook
@@ -61,7 +62,7 @@ class BookLook:
         again = ", answered from the ledger" if look.repeated else ""
         fate = "held" if look.passed else f"did not hold ({', '.join(look.vetoes) or 'its score'})"
         return (
-            f"sealed look {look.number} for the book{again}: {fate}; score p {look.p:.2g}, needed {look.line:.2g}; "
+            f"sealed look {look.number} for the book{again}: {fate}; score p {p_text(look.p)}, needed {look.line:.2g}; "
             f"marginal net {span(self.worth)}" + (" bps/yr" if span(self.worth) != UNKNOWN else "")
         )
 

@@ -80,6 +80,22 @@ def number(value: object, digits: int = 4, *, sign: bool = False, unknown: str =
     return f"{value:{'+' if sign else ''}.{digits}f}"
 
 
+# Candidates saved earlier hold eight decimals: a smaller p stands there as zero.
+KEPT_P = 5e-9
+
+
+def p_text(p: object, *, unknown: str = "-", least: float = 1e-300) -> str:
+    """A p-value to two figures. No p is zero: one that was too small to be held is below `least`.
+
+    Example:
+        >>> p_text(0.03124), p_text(4.2e-11), p_text(0.0), p_text(float("nan")), p_text(0.0, least=KEPT_P)
+        ('0.031', '4.2e-11', '<1e-300', '-', '<5e-09')
+    """
+    if isinstance(p, bool) or not isinstance(p, int | float) or math.isnan(p):
+        return unknown
+    return f"{p:.2g}" if p > 0.0 else f"<{least:g}"
+
+
 def nearest(name: object, known: Iterable[str], *, cutoff: float = 0.6) -> str:
     """The known name most like `name`; empty when none is near."""
     import difflib

@@ -12,10 +12,11 @@ from midas_engine.errors import EvaluationError, KnowledgeBaseError, ReadOnlyErr
 from midas_engine.evaluator import TrialLedger
 from midas_engine.kb import KnowledgeBase
 from midas_engine.loops import OfflineCompoundLoop, OfflineLoopConfig
+from midas_engine.loops.records import flat_figures
 from midas_engine.promoter import FeaturePromoter
 from midas_engine.stats.graduation import look_line
 from midas_engine.stats.online_fdr import LordPlusPlus
-from tests.helpers_loops import FakeAssessor, FixedResearcher, events_of, kinds, loop_of
+from tests.helpers_loops import FakeAssessor, FixedResearcher, events_of, kinds, loop_of, verdict
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -296,6 +297,11 @@ class _Later(FakeAssessor):
         if part == "sealed" and found.evaluation.score_t < 1:
             return dataclasses.replace(found, evaluation=dataclasses.replace(found.evaluation, score_p=0.4))
         return found
+
+
+@pytest.mark.parametrize("p", [0.25, 1e-6, 3.2e-17])
+def test_a_small_p_is_kept_as_one(p: float) -> None:
+    assert flat_figures(verdict("research", True, t=8.3, ic=0.02, p=p))["score_p"] == pytest.approx(p, rel=1e-4)
 
 
 async def test_what_could_not_be_looked_at_is_not_confirmed(tmp_path: Path) -> None:

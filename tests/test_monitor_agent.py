@@ -98,6 +98,8 @@ async def test_a_critical_episode_is_explained_and_written() -> None:
     assert "Only the operator" in base.texts[result.report_path.replace(".md", "-kill.md")]
     (learning,) = base.learnings
     assert (learning.loop, learning.feature, learning.result) == ("online", "a", "true_decay")
+    assert learning.pattern_identified == "true decay"
+    assert "_decay" not in base.texts[result.report_path.replace(".md", "-kill.md")]
     assert learning.metrics["F20"] == pytest.approx(0.3)
     alert = _raised(fleet)[0].alert
     assert alert.diagnosis.startswith("true_decay (")

@@ -58,3 +58,19 @@ def test_it_works_where_a_loop_runs_already() -> None:
         return ExpressionProposer(LocalResearcher(1)).plan(_context())
 
     assert asyncio.run(notebook()).hypothesis
+
+
+def test_the_line_of_a_result_says_errors_and_what_is_unknown() -> None:
+    known = TrialResult(
+        1, "carry", "cs_rank(funding_rate)", score_t=3.456, line_t=2.9, rank_ic=0.02167, rank_ic_se=0.00491,
+        turnover=0.031, net_bps=-0.054, net_se=0.031, passed=True,
+    )  # fmt: skip
+    assert known.line == (
+        "cs_rank(funding_rate): t +3.46 (line 2.90), IC +0.0217 +- 0.0049, turnover 0.03, "
+        "net -0.05 +- 0.03 bps a bar: passed"
+    )
+    bare = TrialResult(1, "carry", "cs_rank(funding_rate)", net_bps=1.0, failed_agents=("trading_cost",))
+    assert bare.line == (
+        "cs_rank(funding_rate): t unknown (line unknown), IC unknown, turnover unknown, "
+        "net +1.00 +- unknown bps a bar: failed trading_cost"
+    )

@@ -42,7 +42,7 @@ def test_a_card_says_value_error_and_gate_of_each_part_and_cuts_no_label(width: 
     for said in ("+0.0310 ±0.0040", "+0.62 ±0.21 bps a bar, pays", "3,237 bars, 20.9 independent", "look 3 held"):
         assert said in sealed
     assert "5 of 6; missed trading_cost" in text
-    assert ("p of the score 0.000144" in text) == whole
+    assert ("p of the score 0.00014" in text) == whole
     assert ("half-life 4,096 h" in text) == whole
     assert ("more figures" in text) != whole
     labels = [line for line in lines if "confirmation p of the score" in line]
@@ -68,3 +68,10 @@ def test_unknown_is_no_figure() -> None:
     text = card_content(record(metrics={"rank_ic": math.nan, "net_bps": None, "score_t": True}), whole=True).plain
     assert "research" not in text
     assert "nan" not in text.lower()
+
+
+def test_a_p_too_small_for_eight_decimals_is_not_zero() -> None:
+    text = card_content(record(metrics={"rank_ic": 0.02, "score_p": 0.0, "confirmation_score_p": 3e-12}), whole=True)
+    said = re.sub(r"\s+", " ", text.plain)
+    assert "p of the score <5e-09" in said
+    assert "confirmation p of the score 3e-12" in said

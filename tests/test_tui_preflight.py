@@ -33,7 +33,7 @@ def kb(tmp_path: Path) -> Path:
     promoter = FeaturePromoter(KnowledgeBase(tmp_path / "kb"))
     promoter.save_candidate(record("carry", expression=LIVE, expected_score=0.02, breadth=5.0))
     promoter.promote("carry", "it is live", force=True)
-    more = {"sealed_level": 0.004, "sealed_look": 3}
+    more = {"sealed_level": 0.004, "sealed_look": 3, "rank_ic": 0.0217, "rank_ic_se": 0.0049, "score_p": 0.0}
     promoter.save_candidate(record("slow_carry", expression=NEAR, expected_score=0.02, breadth=5.0, metrics=more))
     promoter.close()
     return tmp_path / "kb"
@@ -52,6 +52,13 @@ async def opened(pilot: Pilot[Any]) -> str:
     await readable(pilot, AskModal)
     await until(pilot, lambda: not app.screen.deaf)  # type: ignore[attr-defined]
     return "\n".join(line for line, _ in app.screen.question.body)  # type: ignore[attr-defined]
+
+
+async def test_what_was_saved_is_said_in_the_words_of_its_card(kb: Path, market: Path) -> None:
+    async with running(kb, market, mode="pipeline", size=(160, 45)) as (_, pilot):
+        (saved,) = [line for line in (await opened(pilot)).split("\n") if line.startswith("saved, research:")]
+        assert "rank IC +0.0217 ±0.0049" in saved
+        assert not re.search(r" p |_| 0,", saved)
 
 
 async def test_every_line_of_the_pre_flight_stands_in_the_dialog_and_unmet_ones_need_a_reason(

@@ -8,6 +8,8 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from helpers_tui import NOW, ScriptedRuntime, fill_base, metrics, press, running, scripted, until, write_market
 from midas_engine import events as ev
 from midas_tui.widgets.line_table import LineTable
@@ -15,8 +17,6 @@ from midas_tui.widgets.line_table import LineTable
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    import pytest
 
 HELD_SECONDS = 0.05
 
@@ -137,3 +137,13 @@ async def test_a_replay_at_full_speed_leaves_the_loop_to_others(
             await until(pilot, lambda: replay.position > 100)
             await replay.pause()
         assert callbacks[0][0] < HELD_SECONDS, callbacks[:3]
+
+
+@pytest.mark.parametrize("seconds", [0.0, -0.5], ids=["no time", "less than none"])
+async def test_a_timer_without_time_rings_and_holds_nothing_up(seconds: float) -> None:
+    async with scripted() as (app, pilot, _):
+        rung: list[str] = []
+        app.set_timer(seconds, lambda: rung.append("once"))
+        ticking = app.set_interval(seconds, lambda: rung.append("again"))
+        await until(pilot, lambda: "once" in rung and rung.count("again") > 2, "they ring")
+        ticking.stop()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from midas_engine.dsl.expression import parse
 from midas_engine.loops.assessors import PanelAssessor
 from midas_engine.proposer.protocol import DiagnosisDraft, LearningDraft, Plan, Proposal
+from midas_engine.text import p_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -81,7 +82,7 @@ def keep_accepted(result: BankResult, panel: Panel, workspace: Workspace) -> tup
     """
     rationale = f"bank {result.bank.name}, survived a family of {result.trials} with adjusted p"
     rows = (*result.accepted, *result.unpaid)
-    proposals = [Proposal(row.name, row.expression, f"{rationale} {row.adjusted_p:.2g}") for row in rows]
+    proposals = [Proposal(row.name, row.expression, f"{rationale} {p_text(row.adjusted_p)}") for row in rows]
     if not proposals:
         return ()
     worth = {row.canonical: max(1, math.ceil(row.worth)) for row in rows}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from midas_engine.cli.output import clean, paint, table, verdict
 from midas_engine.evaluator.reports.said_first import said_first
-from midas_engine.text import number
+from midas_engine.text import number, p_text
 
 if TYPE_CHECKING:
     from midas_engine.models import AgentVerdict, Estimate, EvaluationResult, MultiAgentResult
@@ -49,7 +49,7 @@ def _headline(e: EvaluationResult) -> list[list[str]]:
         ["rank IC", *estimate(e.rank_ic)],
         ["IC (Pearson)", *estimate(e.ic)],
         ["score per bar", *estimate(e.score)],
-        ["score t", number(e.score_t, 2, sign=True), "", f"p = {number(e.score_p, 4)}"],
+        ["score t", number(e.score_t, 2, sign=True), "", f"p = {p_text(e.score_p)}"],
         ["IR, annual", *estimate(e.ir, 2)],
         ["half-life, hours", *half_life],
         ["marginal IC", *estimate(e.marginal_ic)[:2], f"t = {number(e.marginal_t, 2)}"],
@@ -164,7 +164,7 @@ def _regimes(e: EvaluationResult) -> str:
     if not rows:
         return ""
     head = ("", "score", "± se", "90 % interval", "bars")
-    return f"By regime (equal across regimes: p = {number(e.regime_q_p, 3)})\n{table(rows, head, right='lrllr')}"
+    return f"By regime (equal across regimes: p = {p_text(e.regime_q_p)})\n{table(rows, head, right='lrllr')}"
 
 
 def _conclusion(result: MultiAgentResult) -> str:

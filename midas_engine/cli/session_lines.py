@@ -104,7 +104,8 @@ class Narrator:
     @_tell.register
     def _(self, event: ev.DiagnosisFinished) -> None:
         if event.result is not None:
-            self._line(f"{event.at:%Y-%m-%d %H:%M}  diagnosis  {clean(event.feature)}: {clean(event.result.cause)}")
+            cause = clean(event.result.cause).replace("_", " ")
+            self._line(f"{event.at:%Y-%m-%d %H:%M}  diagnosis  {clean(event.feature)}: {cause}")
 
     @_tell.register
     def _(self, event: ev.KillProposed) -> None:

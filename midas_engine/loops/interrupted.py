@@ -120,6 +120,10 @@ def _result(trial: Trial) -> TrialResult:
         score_t=_number(trial.score_t),
         rank_ic=_number(kept.get("rank_ic")),
         line_t=_number(kept.get("line_t")),
+        turnover=_number(kept.get("turnover")),
+        net_bps=_number(kept.get("net_bps")),
+        rank_ic_se=_number(kept.get("rank_ic_se")),
+        net_se=_number(kept.get("net_se")),
         composite=float(kept.get("composite") or 0.0),
         failed_agents=tuple(str(name) for name in kept.get("failed", ())),
     )

@@ -113,6 +113,8 @@ def known_trial(
         composite=float(kept.get("composite") or 0.0),
         turnover=_number(kept.get("turnover")),
         net_bps=_number(kept.get("net_bps")),
+        rank_ic_se=_number(kept.get("rank_ic_se")),
+        net_se=_number(kept.get("net_se")),
         failed_agents=failed,
         verdicts=tuple(_verdict_line(row) for row in kept.get("agents", ())),
         suggestions=tuple(str(text) for text in kept.get("suggestions", ())),

@@ -71,6 +71,8 @@ def trial_result(iteration: int, proposal: Proposal, result: MultiAgentResult) -
         composite=result.composite_score,
         turnover=e.turnover,
         net_bps=e.net_bps,
+        rank_ic_se=e.rank_ic.se,
+        net_se=net_error(result),
         failed_agents=result.failed_agents,
         verdicts=verdicts,
         suggestions=result.suggestions,
@@ -100,7 +102,7 @@ def flat_figures(result: MultiAgentResult, prefix: str = "") -> dict[str, Any]:
         "half_life_hours": e.half_life_hours.value,
         "turnover": e.turnover,
         "net_bps": e.net_bps,
-        "net_se": float((e.extra.get("net") or {}).get("se", math.nan)),
+        "net_se": net_error(result),
         "effective_ic": e.effective_ic,
         "max_correlation": e.max_correlation,
         "marginal_ic": e.marginal_ic.value,
@@ -108,7 +110,17 @@ def flat_figures(result: MultiAgentResult, prefix: str = "") -> dict[str, Any]:
         "effective_breadth": e.effective_breadth,
         "bars_scored": e.bars_scored,
     }
-    return {prefix + k: round(v, 8) for k, v in figures.items() if isinstance(v, int) or math.isfinite(v)}
+    return {prefix + k: _kept(v) for k, v in figures.items() if isinstance(v, int) or math.isfinite(v)}
+
+
+def _kept(value: float) -> float:
+    """Eight decimals, of what is smaller as many figures: a p of 1e-12 is not zero."""
+    return round(value, 8) if isinstance(value, int) or abs(value) >= 1e-4 else float(f"{value:.5g}")
+
+
+def net_error(result: MultiAgentResult) -> float:
+    """Standard error of the net return, in bps a bar; NaN where it is not known."""
+    return float((result.evaluation.extra.get("net") or {}).get("se", math.nan))
 
 
 def look_figures(look: HoldoutLook) -> dict[str, Any]:

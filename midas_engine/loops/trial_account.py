@@ -9,6 +9,8 @@ import math
 import re
 from typing import TYPE_CHECKING, Any
 
+from midas_engine.loops.records import net_error
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
@@ -75,6 +77,7 @@ class TrialAccount:
             "composite": verdict.composite_score, "failed": list(verdict.failed_agents),
             "statistical": verdict.statistical_pass, "missed": _missed(verdict),
             "nearest": e.most_correlated, "rank_ic_se": e.rank_ic.se, "turnover": e.turnover, "net_bps": e.net_bps,
+            "net_se": net_error(verdict),
             "agents": [[v.agent, v.passed, round(v.score, 4), v.summary[:200]] for v in verdict.verdicts],
             "suggestions": [text[:200] for text in verdict.suggestions[:8]], **self.about,
         }  # fmt: skip

@@ -16,7 +16,7 @@ from midas_engine.evaluator.trials.sealed_evidence import changed_since_look, se
 from midas_engine.stats.graduation import CONFIRMED, GraduationBank, forward_alone, look_line
 from midas_engine.stats.hac import hac_lag, hac_mean
 from midas_engine.stats.normal import Z90
-from midas_engine.text import number
+from midas_engine.text import number, p_text
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -124,7 +124,7 @@ def _short(record: FeatureRecord, journal: Journal | None) -> str:
     if found is None or found.graduated:
         return ""
     evidence = found.look.evidence
-    line = f"short of the lifetime's line: sealed p {evidence.p:.3g}, needed {look_line(evidence.level):.2g}"
+    line = f"short of the lifetime's line: sealed p {p_text(evidence.p)}, needed {look_line(evidence.level):.2g}"
     if not evidence.sound:
         return f"{line}; too weak to go on in shadow"
     return f"{line}; {_where(record.state)}{found.words}"

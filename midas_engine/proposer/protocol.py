@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from midas_engine.hypothesis import Hypothesis
 from midas_engine.proposer.recall import Recall
 from midas_engine.settings import DslLimits
+from midas_engine.text import number
 
 if TYPE_CHECKING:
     from midas_engine.hypothesis import Hypothesis
@@ -71,6 +73,8 @@ class TrialResult:
     composite: float = 0.0
     turnover: float = float("nan")
     net_bps: float = float("nan")
+    rank_ic_se: float = float("nan")
+    net_se: float = float("nan")
     failed_agents: tuple[str, ...] = ()
     verdicts: tuple[str, ...] = ()
     suggestions: tuple[str, ...] = ()
@@ -86,9 +90,18 @@ class TrialResult:
         fate = "passed" if self.passed else "failed " + ", ".join(self.failed_agents)
         fate += f" (tried before, {self.known})" if self.known else ""
         return (
-            f"{self.expression}: t {self.score_t:+.2f} (line {self.line_t:.2f}), IC {self.rank_ic:+.4f}, "
-            f"turnover {self.turnover:.2f}, net {self.net_bps:+.2f} bps: {fate}"
+            f"{self.expression}: t {_known(self.score_t)} (line {number(self.line_t, 2, unknown='unknown')}), "
+            f"IC {_known(self.rank_ic, 4, self.rank_ic_se)}, turnover {number(self.turnover, 2, unknown='unknown')}, "
+            f"net {_known(self.net_bps, 2, self.net_se, unit=' bps a bar')}: {fate}"
         )
+
+
+def _known(value: float, digits: int = 2, error: float | None = None, *, unit: str = "") -> str:
+    """A signed figure with its error, each said to be unknown where it is."""
+    if math.isnan(value):
+        return "unknown"
+    beside = "" if error is None else f" +- {number(error, digits, unknown='unknown')}"
+    return f"{number(value, digits, sign=True)}{beside}{unit}"
 
 
 class Screening(Protocol):

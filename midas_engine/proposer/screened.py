@@ -12,6 +12,7 @@ from midas_engine.proposer.families import FAMILIES
 from midas_engine.proposer.protocol import Proposal
 from midas_engine.proposer.rewrites import negated
 from midas_engine.search.evolve import Search, SearchSpace
+from midas_engine.text import p_text
 
 if TYPE_CHECKING:
     from midas_engine.proposer.protocol import OnText, ResearchContext, Screening
@@ -48,12 +49,12 @@ async def screened(
     for finalist in sorted(await screen.check(list(elites)), key=lambda f: place[f.text]):
         elite = elites[finalist.text]
         if finalist.p > screen.tested:
-            told = f"t {finalist.t:+.1f} on bars it was not picked on, p {finalist.p:.2g}"
+            told = f"t {finalist.t:+.1f} on bars it was not picked on, p {p_text(finalist.p)}"
             screen.archive.update(dataclasses.replace(elite, fate="the check slice", figure=told))
         elif len(found) < screen.slots:
             why = (
                 f"screened t {abs(elite.t):.1f}, on bars it was not picked on {finalist.t:+.1f} "
-                f"(p {finalist.p:.2g} for the whole family)"
+                f"(p {p_text(finalist.p)} for the whole family)"
             )
             found.append(Proposal(name("screened_" + "_".join(elite.columns)), finalist.text, why))
     await screen.keep()

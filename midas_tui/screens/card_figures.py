@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from midas_engine.text import KEPT_P, p_text
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -115,6 +117,8 @@ def rest(metrics: Mapping[str, Any]) -> Iterator[Line]:
         label = f"{title} {said}".strip()
         if isinstance(value, bool):
             yield label, "yes" if value else "no", "" if value else "warn"
+        elif key.endswith("_p"):
+            yield label, p_text(value, unknown="--", least=KEPT_P), ""
         elif isinstance(value, int | float):
             yield label, f"{three(float(value))} {unit}".strip(), ""
         else:

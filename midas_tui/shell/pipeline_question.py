@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from midas_tui.formats import evidence_bar, pad
 from midas_tui.modals.ask import Question
+from midas_tui.screens.card_figures import blocks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -128,8 +129,9 @@ class PipelineQuestions:
                 (f"live: {m.status}, ic 5d {m.ic_5d.value:+.3f} ±{m.ic_5d.se:.3f}, {m.pnl_1d_bps:+.1f} bps/d", "muted")
             )
         elif record is not None and record.metrics:
-            figures = [f"{k.replace('_', ' ')} {v:.4g}" for k, v in record.metrics.items() if isinstance(v, float)][:4]
-            words.append((f"saved: {', '.join(figures)}", "muted"))
+            for title, lines in blocks(record.metrics):
+                figures = ", ".join(f"{label} {value}" for label, value, _ in lines)
+                words.append((f"saved, {title}: {figures}", "muted"))
         forward = runtime.queries.forward(name) if self._store.is_shadow(name) else None
         if forward is not None:
             kind = "forward" if forward.forward else "in hindsight"

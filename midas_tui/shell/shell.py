@@ -26,6 +26,7 @@ from midas_tui.shell.since_left import SinceLeft
 from midas_tui.shell.title import Title
 from midas_tui.shell.undo import Undo
 from midas_tui.store import Store
+from midas_tui.timers import always_ring
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -100,6 +101,7 @@ def make_shell(app: App[Any], glyphs: Glyphs, clock: Clock, refresh_hz: float, k
         refresh_hz: Redraws a second, at most.
         kept: What is remembered.
     """
+    always_ring()
     store, gate, history = Store(), InputGate(clock), History()
     messages = Messages(app)
     link = EngineLink(app, store, messages)

@@ -9,6 +9,7 @@ _TOLD = ("result", "state", "version", "research_goal", "feature", "cause", "cre
 _LED_BY = ("Pattern identified", "What worked", "What failed", "Recommendation")
 SENTENCES = 3
 _SENTENCE = re.compile(r"^.{0,400}?[.!?](?=\s|$)")
+_NAME = re.compile(r"[a-z]+(?:_[a-z]+)+\.")
 _PLAIN = re.compile(r"^[-*#>|`\s]+")
 
 
@@ -63,6 +64,8 @@ def lead(body: str) -> str:
 def _first(text: str) -> str:
     found = _SENTENCE.match(text)
     said = found[0] if found else text[:400].rstrip(",;: ") + "."
+    if _NAME.fullmatch(said):  # learnings of earlier versions name a cause by its identifier
+        said = said.replace("_", " ")
     return said[:1].upper() + said[1:]
 
 

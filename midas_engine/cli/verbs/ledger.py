@@ -10,7 +10,7 @@ import click
 from midas_engine.cli.context import Shared, Verb, pass_shared
 from midas_engine.cli.open_base import require_base
 from midas_engine.cli.output import clean, paint, table
-from midas_engine.text import number
+from midas_engine.text import number, p_text
 
 if TYPE_CHECKING:
     from midas_engine.evaluator.trials.statement import Statement
@@ -108,7 +108,7 @@ def _text(found: Statement, count: int) -> str:
                 look.at[:16].replace("T", " "),
                 clean(look.name)[:40],
                 number(look.score_t, 2, sign=True),
-                f"{look.p:.2g}",
+                p_text(look.p),
                 f"{look.level:.2g}",
                 "held" if look.held else "did not hold",
             ]

@@ -18,7 +18,7 @@ from midas_engine.evaluator.gates.plugin_agents import plugin_agents
 from midas_engine.evaluator.gates.thresholds import OWN_AGENTS
 from midas_engine.models import AgentVerdict, EvaluationResult, GateCheck
 from midas_engine.stats.normal import Z90
-from midas_engine.text import number
+from midas_engine.text import number, p_text
 
 Line = Mapping[str, Any]
 Agent = Callable[[EvaluationResult, Line, float], AgentVerdict]
@@ -344,7 +344,7 @@ def regime_robustness(result: EvaluationResult, line: Line, _: float) -> AgentVe
         f"IC from {min(values):.4f} to {max(values):.4f} over {len(figures)} regimes, worst t {worst_t:.2f} in {worst}"
     )
     if result.regime_q_p < line["min_regime_q_p"]:
-        words += f"; they differ (Cochran's Q, p {result.regime_q_p:.2g})"
+        words += f"; they differ (Cochran's Q, p {p_text(result.regime_q_p)})"
     return _verdict("regime_robustness", result, gates, (worst_t - least) / 4.0, words, tips)
 
 

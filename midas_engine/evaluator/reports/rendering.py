@@ -9,7 +9,7 @@ from typing import Any
 from midas_engine.evaluator.reports.said_first import said_first
 from midas_engine.jsonable import plain
 from midas_engine.models import Estimate, EvaluationResult, GateCheck, MultiAgentResult
-from midas_engine.text import number
+from midas_engine.text import number, p_text
 
 
 def _interval(e: Estimate, digits: int = 4) -> str:
@@ -27,7 +27,7 @@ def _rows(r: EvaluationResult) -> list[tuple[str, str, str]]:
         with_error("rank IC", r.rank_ic),
         with_error("Pearson IC", r.ic),
         with_error("score (mean u)", r.score),
-        ("score t / one-sided p", number(r.score_t, 2), f"p {r.score_p:.2g}" if r.score_p == r.score_p else ""),
+        ("score t / one-sided p", number(r.score_t, 2), f"p {p_text(r.score_p)}" if r.score_p == r.score_p else ""),
         with_error("information ratio", r.ir, 2),
         with_error("half-life, hours", r.half_life_hours, 1)
         if r.half_life_known
@@ -45,7 +45,7 @@ def _rows(r: EvaluationResult) -> list[tuple[str, str, str]]:
         with_error("in-sample score", r.is_ic),
         with_error("out-of-sample score", r.oos_ic),
         ("IS / OOS", number(r.overfit_ratio, 2), f"z {number(r.overfit_z, 2)}"),
-        ("regime homogeneity p", number(r.regime_q_p, 3), ""),
+        ("regime homogeneity p", p_text(r.regime_q_p), ""),
         ("effective breadth", number(r.effective_breadth, 2), ""),
         ("composite score", number(r.composite_score, 3), "ranks candidates; never accepts one"),
         ("smallest detectable IC", number(r.smallest_detectable_ic), "80 % power at the session line"),

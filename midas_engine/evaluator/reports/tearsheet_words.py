@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from midas_engine.stats.normal import Z90
-from midas_engine.text import number
+from midas_engine.text import number, p_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -98,7 +98,10 @@ def groups(evaluation: Mapping[str, Any], *, deployed: bool = True) -> Iterator[
     named = {key for _, keys in GROUPS for key, _, _ in keys}
     other = tuple((key, key.replace("_", " "), "") for key in evaluation if key not in named)
     for heading, keys in (*GROUPS, ("Else", other)):
-        told = [(name, _shown(evaluation.get(key)), unit) for key, name, unit in keys]
+        told = [
+            (name, p_text(evaluation.get(key), unknown="") if key.endswith("_p") else _shown(evaluation.get(key)), unit)
+            for key, name, unit in keys
+        ]
         rows = [
             (name, shown if shown == "unknown" else f"{shown} {unit}".strip()) for name, shown, unit in told if shown
         ]

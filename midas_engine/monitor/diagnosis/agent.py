@@ -18,7 +18,7 @@ from midas_engine.events import (
 )
 from midas_engine.models import Severity
 from midas_engine.monitor.diagnosis.classify import classify
-from midas_engine.monitor.diagnosis.documents import save_papers
+from midas_engine.monitor.diagnosis.documents import CAUSE_WORDS, save_papers
 from midas_engine.monitor.diagnosis.explain import assemble, local_draft, make_brief
 from midas_engine.monitor.diagnosis.limits import DiagnosisLimits
 from midas_engine.monitor.diagnosis.snapshot import Snapshot, take_snapshot
@@ -293,7 +293,7 @@ class DiagnoseAgent:
     def _tell(self, result: DiagnoseResult) -> None:
         publish = self._bus.publish
         if result.learning_path:
-            title = f"{result.feature}: {result.cause}"
+            title = f"{result.feature}: {CAUSE_WORDS[result.cause]}"
             publish(LearningWritten(at=result.at, path=result.learning_path, title=title, loop="online"))
         if result.kill_proposed:
             self.proposals[result.feature] = result.kill_reason

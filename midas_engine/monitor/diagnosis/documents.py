@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from midas_engine.monitor.protocols import DocumentStore
 
 FOLDER = "reports/diagnoses"
-_TITLES = {
+CAUSE_WORDS = {
     "data_fault": "a fault of the data",
     "cost": "the cost of trading",
     "crowding": "crowding",
@@ -51,9 +51,9 @@ def diagnosis_text(result: DiagnoseResult, snapshot: Snapshot) -> str:
     """The report in Markdown."""
     asked = "the operator asked" if snapshot.alert is None else f"alert {result.alert_id}: {snapshot.alert.message}"
     parts = [
-        f"# {_line(result.feature)}: {_TITLES[result.cause]}",
+        f"# {_line(result.feature)}: {CAUSE_WORDS[result.cause]}",
         (
-            f"- bar: {result.at:%Y-%m-%d %H:%M} UTC\n- cause by the tests: {result.cause}, chance "
+            f"- bar: {result.at:%Y-%m-%d %H:%M} UTC\n- cause by the tests: {CAUSE_WORDS[result.cause]}, chance "
             f"{result.confidence:.0%}\n- why now: {_line(asked)}\n- explained by: {_line(result.researcher)}"
         ),
     ]
@@ -93,7 +93,7 @@ def _fix_body(result: DiagnoseResult) -> str:
 def _kill_text(result: DiagnoseResult) -> str:
     return (
         f"# Kill proposed for {_line(result.feature)}\n\n{_prose(result.kill_reason)}\n\n"
-        f"- cause by the tests: {result.cause}, chance {result.confidence:.0%}\n"
+        f"- cause by the tests: {CAUSE_WORDS[result.cause]}, chance {result.confidence:.0%}\n"
         f"- proposed by: {_line(result.researcher)}\n\n"
         "This is a proposal. Only the operator or the detector can stop a feature.\n"
     )
@@ -102,12 +102,12 @@ def _kill_text(result: DiagnoseResult) -> str:
 def _learning(result: DiagnoseResult, snapshot: Snapshot, report: str) -> LearningDocument:
     wrong = _prose(result.root_cause)
     return LearningDocument(
-        title=f"{_line(result.feature)}: {_TITLES[result.cause]}",
+        title=f"{_line(result.feature)}: {CAUSE_WORDS[result.cause]}",
         loop="online",
         result=result.cause,
         created_at=result.at,
         research_goal=f"why {_line(result.feature)} lost what it was deployed for",
-        pattern_identified=result.cause,
+        pattern_identified=CAUSE_WORDS[result.cause],
         what_failed=wrong,
         recommendation=_prose(result.learning),
         regime=snapshot.regime,

@@ -21,6 +21,7 @@ from midas_engine.loops.trial_account import TrialAccount
 from midas_engine.market.forward import forward_returns
 from midas_engine.market.regimes import regime_labels
 from midas_engine.models import FeatureState
+from midas_engine.monitor.diagnosis.documents import CAUSE_WORDS
 from midas_engine.monitor.diagnosis.variants import variants
 from midas_engine.stats.causal_score import causal_scores
 
@@ -257,7 +258,7 @@ class PanelMender:
         if best.reference is not None:
             metrics["reference_bars"] = best.reference.variance_bars
             changes |= {"expected_score": best.reference.score, "breadth": 1.0 / best.reference.variance}
-        reason = f"{result.cause} of {snapshot.feature}: {result.fix_reason}"[:900]
+        reason = f"{CAUSE_WORDS[result.cause]} of {snapshot.feature}: {result.fix_reason}"[:900]
         return self._promoter.propose_version(snapshot.feature, best.expression, reason, **changes)
 
 
