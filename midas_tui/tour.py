@@ -78,9 +78,13 @@ class Tour:
             self.step.begin(self)
         return True
 
-    def card(self) -> Content:
-        """What the card says."""
+    def card(self, *, brief: bool = False) -> Content:
+        """What the card says; `brief` in a sentence or two, below the keys."""
         step = self.step
+        if brief:
+            head = f"{self.place + 1} of {len(STEPS)}  {step.title}"
+            said = step.brief.format(found=self.found or "it", victim=self.victim or "it")
+            return Content.assemble((head, "$accent"), (f"   {step.keys}" if step.keys else "", "$ok"), f"\n{said}")
         head = f"{self.place + 1} of {len(STEPS)}  {step.title}\n"
         text = step.text.format(found=self.found or "it", victim=self.victim or "it")
         return Content.assemble((head, "$accent"), text, (f"\n{step.keys}" if step.keys else "", "$ok"))
@@ -142,6 +146,7 @@ class Step:
 
     Attributes:
         title: In a word or two.
+        brief: The text where there is little room.
         text: What is seen, and what to do; `{found}` and `{victim}` are features.
         keys: The keys it names.
         done: Whether it is done.
@@ -149,6 +154,7 @@ class Step:
     """
 
     title: str
+    brief: str
     text: str
     keys: str
     done: Callable[[Tour], bool]
@@ -158,6 +164,7 @@ class Step:
 STEPS: tuple[Step, ...] = (
     Step(
         "find something",
+        "A made-up market, so the truth is known. Search for 'funding carry': the example that enter alone takes.",
         "This market is made up, so that the truth is known. Something in it can be found, and two features that are "
         f"live already will die. Start a search for {GOAL!r}: it is the example that enter alone takes.",
         "3  r  enter",
@@ -165,6 +172,7 @@ STEPS: tuple[Step, ...] = (
     ),
     Step(
         "watch it search",
+        "Each try raises the line that t must pass. What passes is looked at on sealed bars. A minute at most.",
         "It proposes, measures and learns. Each try raises the line that t must pass. What passes is looked at once on "
         "bars that were sealed. This takes a minute at most.",
         "",
@@ -172,6 +180,7 @@ STEPS: tuple[Step, ...] = (
     ),
     Step(
         "promote",
+        "It found {found}. Put the cursor on it and ask to promote it: the dialog says what is against it.",
         "It found {found}. Put the cursor on it and ask to promote it: the dialog measures it on today's data and says "
         "what speaks against it, what it is worth to the book, and how soon its death would be noticed.",
         "2  p  y",
@@ -179,6 +188,7 @@ STEPS: tuple[Step, ...] = (
     ),
     Step(
         "live",
+        "{found} is live, on paper, beside two older ones. Time stops when a test calls one dead.",
         "{found} is live, on paper, beside two older features. Days pass in seconds now; the sentence on top says what "
         "matters. Time stops when a test calls something dead.",
         "1",
@@ -187,6 +197,7 @@ STEPS: tuple[Step, ...] = (
     ),
     Step(
         "alarm",
+        "{victim} is called dead: its evidence bar is full. Put the cursor on it and ask for a diagnosis.",
         "{victim} is called dead. Its evidence bar is full; the axis below shows when. Put the cursor on it and ask "
         "for a diagnosis.",
         "1  D",
@@ -195,6 +206,7 @@ STEPS: tuple[Step, ...] = (
     ),
     Step(
         "kill",
+        "The diagnosis is in 4 Learnings. On {victim} among the deployed (h and l): say why, type its name.",
         "The diagnosis stands in 4 Learnings. Stop {victim}: put the cursor on it among the deployed (h and l change "
         "the column), say why, type its name. A kill is the one thing that cannot be undone.",
         "2  K",
@@ -203,12 +215,14 @@ STEPS: tuple[Step, ...] = (
     Step(
         "go on",
         "It is out of the book; the rest goes on. Watch what the others do.",
+        "It is out of the book; the rest goes on. Watch what the others do.",
         "1",
         Tour.second,
         lambda tour: tour.played.play(),
     ),
     Step(
         "the truth",
+        "That was the whole life of a feature. Yours: midas-tui --kb ./midas-kb, or midas data fetch.",
         "That was the whole life of a feature. Your own begins with midas-tui --kb ./midas-kb on the sample, or with "
         "midas data fetch for a venue's history.",
         "q",

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import itertools
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from helpers_kb import record
 from helpers_tui import NOW, SteppedClock, alert, press, readable, screen_text, scripted, settle, until
@@ -24,7 +27,6 @@ from midas_tui.widgets.tour_card import TourCard
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pytest
     from textual.pilot import Pilot
 
 # Measuring, catching up and living take seconds each on a busy machine.
@@ -161,3 +163,27 @@ async def test_time_stops_once_for_each_feature_that_is_called(tmp_path: Path, m
     assert set(runtime.called) == {"a"}
     await runtime._play()
     assert set(runtime.called) == {"a", "b"}
+
+
+@pytest.mark.parametrize("size", [(60, 16), (80, 24)], ids=str)
+async def test_on_a_small_screen_the_card_has_lines_of_its_own(size: tuple[int, int]) -> None:
+    from helpers_tui import ScriptedRuntime
+    from midas_tui.tour import Tour
+
+    runtime: Any = ScriptedRuntime()
+    runtime.called, runtime.playing, runtime.over = {"vwap_zscore_mean_rev": 3}, False, False
+    async with scripted(runtime, size=size) as (app, pilot, _):
+        tour = app.shell.guide.tour = Tour(app.store, lambda *_: None, runtime, runtime)
+        tour.found = "a_feature_with_a_name_of_forty_characters"
+        for tour.place, mode in itertools.product(range(len(STEPS)), "123456"):
+            await press(pilot, mode)
+            app.shell.navigator.redraw()
+            await settle(pilot)
+            page = app.screen
+            card = page.query_one(TourCard)
+            assert 2 <= card.region.height <= 4
+            assert f"{tour.place + 1} of {len(STEPS)}" in screen_text(app)
+            shown = [pane for pane in page.query(".pane") if pane.display and pane.region.area]
+            assert shown
+            assert not any(pane.region.overlaps(card.region) for pane in shown), mode
+            assert page.query_one("#footer").region.bottom == size[1]

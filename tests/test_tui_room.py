@@ -6,8 +6,21 @@ import dataclasses
 from typing import Any
 
 import pytest
+from textual.widget import Widget
 
-from helpers_tui import ScriptedRuntime, press, screen_text, scripted, searched, session_events, settle
+from helpers_tui import (
+    NOW,
+    ScriptedRuntime,
+    alert,
+    metrics,
+    press,
+    screen_text,
+    scripted,
+    searched,
+    session_events,
+    settle,
+)
+from midas_engine import events as ev
 from midas_engine.models import PipelineSummary
 from midas_tui.formats import cells
 from midas_tui.widgets.columns import Column, layout
@@ -126,3 +139,38 @@ async def test_a_dialog_is_as_high_as_its_text_until_the_screen_ends(
             assert box.height <= size[1]
             if body.max_scroll_y > 0:
                 assert box.height >= 0.9 * size[1] - 1, f"{count} lines are scrolled where there is room"
+
+
+@pytest.mark.parametrize("size", [(60, 16), (80, 24), (100, 24), (120, 32), (160, 45), (240, 60)], ids=str)
+@pytest.mark.parametrize("rows", [1, 5, 60])
+async def test_no_pane_reaches_below_the_page_and_the_row_under_the_cursor_is_seen(
+    size: tuple[int, int], rows: int
+) -> None:
+    runtime = ScriptedRuntime()
+    runtime.found = [metrics(f"feature_{i:02d}") for i in range(rows)]
+    member = runtime.whole.members[0]
+    many = tuple(dataclasses.replace(member, name=f"member_{i:02d}") for i in range(rows))
+    runtime.whole = dataclasses.replace(runtime.whole, members=many)
+    async with scripted(runtime, size=size) as (app, pilot, _):
+        for i in range(rows):
+            runtime.bus.publish(ev.AlertRaised(at=NOW, alert=alert(f"feature_{i:02d}")))
+        for event in (*session_events(), *searched()):
+            runtime.bus.publish(event)
+        for key in MODES:
+            await press(pilot, key)
+            app.shell.bridge.pump()
+            await app.workers.wait_for_complete()
+            await settle(pilot)
+            for pane in app.screen.query(".pane"):
+                if not pane.display or not pane.region.area:
+                    continue
+                assert isinstance(pane.parent, Widget)
+                assert pane.region in pane.parent.region, f"{app.current_mode} {pane.id}"
+                if isinstance(pane, LineTable) and pane.keys:
+                    pane.focus()
+                    await press(pilot, "G")
+                    await settle(pilot)
+                    lines = range(app.screen.size.height)
+                    line = pane.content_region.y + pane._header + pane.cursor_row - pane.scroll_offset.y
+                    assert line in lines, f"{app.current_mode} {pane.id}: the cursor is on line {line}"
+                    assert line < pane.content_region.bottom

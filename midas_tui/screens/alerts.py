@@ -51,7 +51,7 @@ class AlertsScreen(ModeScreen):
     ]
     CSS = """
     AlertsScreen #alert-detail { height: auto; min-height: 6; max-height: 14; padding: 0 1; }
-    AlertsScreen.-short #alert-detail { max-height: 9; }
+    AlertsScreen.-short #alert-detail { max-height: 40%; }
     """
 
     def __init__(self) -> None:

@@ -80,10 +80,10 @@ class ModeScreen(Page):
         yield SentenceLine(id="sentence")
         yield from self.compose_body()
         yield FilterLine(id="filter")
+        yield TourCard()
         yield ReplayBar(id="replay")
         yield FooterLine(id="footer")
         yield Static("", id="too-small", markup=False)
-        yield TourCard()
 
     def compose_body(self) -> ComposeResult:
         """The mode's own panes."""
@@ -154,7 +154,8 @@ class ModeScreen(Page):
         self._update_status()
         self._say()
         self._update_replay()
-        self.query_one(TourCard).say(self.shell.guide.card)
+        card = self.query_one(TourCard)
+        card.say(self.shell.guide.card(brief=card.strip))
         self.flush(topics)
         if topics & {"all", "pipeline", "session", "alerts"}:
             self.update_hints()

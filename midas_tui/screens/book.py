@@ -15,6 +15,7 @@ from midas_tui.screens.paper_book import member_lines, whole_lines
 from midas_tui.widgets.columns import REST
 from midas_tui.widgets.line_table import Cell, Column, LineTable
 from midas_tui.widgets.titles import entitle
+from midas_tui.widgets.tour_card import TourCard
 from midas_tui.workers import in_worker
 
 if TYPE_CHECKING:
@@ -92,7 +93,10 @@ class BookScreen(ModeScreen):
         members, figures = self.query_one("#members", LineTable), self.query_one("#figures", LineTable)
         frame = 2 if self.has_class("-tall") else 1
         above, below = max(1, len(members.keys)) + 1 + frame, max(3, len(figures.keys)) + frame
-        fits = above + below <= self.size.height - BARS
+        room = self.size.height - BARS - self.query_one(TourCard).lines
+        fits = above + below <= room
+        if not fits:  # on the smallest page members keep a third of it
+            below = min(below, room - min(above, room // 3))
         # A share of the page would leave members out beside empty lines, and a limit gives nothing back to them.
         members.styles.height = above if fits and self.maximized is not members else None
         figures.styles.height = ("1fr" if fits else below) if self.maximized is not figures else None

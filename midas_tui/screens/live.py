@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from midas_engine.models import Alert, FeatureMetrics
 
 WINDOWS = ((10, "10 d"), (30, "30 d"), (3, "3 d"))
+# Frame, heading and one alert.
+LEAST_FEED_LINES = 3
 RESOLVED_SHOWN = 50
 
 
@@ -63,7 +65,7 @@ class LiveScreen(ModeScreen):
     LiveScreen.-vast #detail { width: 72; }
     LiveScreen.-normal.-tall #detail, LiveScreen.-wide #detail { display: block; }
     LiveScreen.-short #features { height: 12fr; }
-    LiveScreen.-short #alerts { min-height: 3; }
+    LiveScreen.-short #alerts { min-height: 0; }
     """
 
     def __init__(self) -> None:
@@ -154,9 +156,11 @@ class LiveScreen(ModeScreen):
         below = "  ".join(t for t in (book, f"sort: {order}") if t) if framed else ""
         missing = f", {self.store.unwatched} not watched" if self.store.unwatched else ""
         entitle(table, self.chip(f"features {len(shown)}/{len(metrics)}{missing}", words), below)
-        # The table takes what its rows need, the feed what is left.
-        whole = self.maximized is table
-        table.styles.max_height = None if whole else max(6, len(rows) + (3 if framed else 2))
+        # The table takes what its rows need, the feed what is left. On a short page its least height is kept here:
+        # where one pane's most and the other's least are met at once, Textual gives the second one the whole page.
+        asked = max(6, len(rows) + (3 if framed else 2))
+        most = asked if framed else min(asked, self.query_one("#live-left").size.height - LEAST_FEED_LINES)
+        table.styles.max_height = None if self.maximized is table else max(LEAST_FEED_LINES, most)
 
     def _with_unwatched(self, rows: list[tuple[str, Row]], shown: Sequence[FeatureMetrics]) -> list[tuple[str, Row]]:
         """Live features that nobody watches stand behind what is loud, those that left today at the end."""

@@ -48,7 +48,6 @@ class Guide:
         if self.tour is not None and self.tour.look():
             self._navigator.redraw()
 
-    @property
-    def card(self) -> Content | None:
-        """What the card says; None where nothing is played."""
-        return self.tour.card() if self.tour is not None else None
+    def card(self, *, brief: bool) -> Content | None:
+        """What the card says, in a sentence or two when `brief`; None where nothing is played."""
+        return self.tour.card(brief=brief) if self.tour is not None else None
