@@ -132,6 +132,13 @@ class ModeScreen(Page):
         self.query_one("#too-small", Static).update(Content(small))
         self.call_after_refresh(self.refresh_all)
 
+    @property
+    def room(self) -> int:
+        """Lines that the panes share, whether one of them has them all just now or not."""
+        bars = (StatusBar, SentenceLine, FilterLine, ReplayBar, FooterLine)
+        taken = sum(widget.display for widget in self.children if isinstance(widget, bars))
+        return self.size.height - taken - self.query_one(TourCard).lines
+
     def watch_maximized(self) -> None:
         """A pane that takes the screen or gives it back, by whatever key, changes the room of every other."""
         self.refresh_all()  # called for the first time before there are panes

@@ -15,7 +15,6 @@ from midas_tui.screens.paper_book import member_lines, whole_lines
 from midas_tui.widgets.columns import REST
 from midas_tui.widgets.line_table import Cell, Column, LineTable
 from midas_tui.widgets.titles import entitle
-from midas_tui.widgets.tour_card import TourCard
 from midas_tui.workers import in_worker
 
 if TYPE_CHECKING:
@@ -36,8 +35,6 @@ MEMBERS = (
 FIGURES = (Column("name", "", 16, right=False), Column("value", "the whole book, 90 %", 40, right=False, grow=True,
                                                        cut_end=True))  # fmt: skip
 
-# Lines of the page that are neither: status, sentence, transport, hints.
-BARS = 4
 WHAT_TO_DO = (
     ("Nothing deployed", "the book is made of deployed features"),
     ("Find some", "3 then r starts a session; midas discover GOAL"),
@@ -93,7 +90,7 @@ class BookScreen(ModeScreen):
         members, figures = self.query_one("#members", LineTable), self.query_one("#figures", LineTable)
         frame = 2 if self.has_class("-tall") else 1
         above, below = max(1, len(members.keys)) + 1 + frame, max(3, len(figures.keys)) + frame
-        room = self.size.height - BARS - self.query_one(TourCard).lines
+        room = self.room
         fits = above + below <= room
         if not fits:  # on the smallest page members keep a third of it
             below = min(below, room - min(above, room // 3))

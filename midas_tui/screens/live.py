@@ -159,7 +159,7 @@ class LiveScreen(ModeScreen):
         # The table takes what its rows need, the feed what is left. On a short page its least height is kept here:
         # where one pane's most and the other's least are met at once, Textual gives the second one the whole page.
         asked = max(6, len(rows) + (3 if framed else 2))
-        most = asked if framed else min(asked, self.query_one("#live-left").size.height - LEAST_FEED_LINES)
+        most = asked if framed else min(asked, self.room - LEAST_FEED_LINES)
         table.styles.max_height = None if self.maximized is table else max(LEAST_FEED_LINES, most)
 
     def _with_unwatched(self, rows: list[tuple[str, Row]], shown: Sequence[FeatureMetrics]) -> list[tuple[str, Row]]:
