@@ -20,9 +20,12 @@ from midas_engine.search.grammar import Grammar
 from midas_engine.search.measure import Figures
 from midas_engine.search.sweep import structures, swept
 from midas_engine.search.variation import operators_in
+from midas_engine.settings import DslLimits
 
 PAIR = ("alpha", "beta")
-BUDGET = 1200
+BUDGET = 2400
+SHORT = 12
+"""Longest window where all of a sweep is asked: fewer windows, fewer sessions."""
 ORDER = """
 import numpy as np
 from midas_engine.dsl.spelling import spelled
@@ -40,8 +43,9 @@ def _grammar(seed: int = 1, columns: tuple[str, ...] = PAIR, longest: int = 168)
 def _sessions(count: int, columns: tuple[str, ...] = PAIR) -> list[list[str]]:
     """What each session of a base asks of data without a signal, the archive written and read between them."""
     asked, archive = [], Archive()
+    space = SearchSpace(columns, limits=DslLimits(lookback=f"{SHORT}b"))
     for seed in range(count):
-        search, texts = Search(SearchSpace(columns), seed, archive, budget=BUDGET), list[str]()
+        search, texts = Search(space, seed, archive, budget=BUDGET), list[str]()
         while not search.done:
             batch = search.ask()
             if not batch:
@@ -55,8 +59,8 @@ def _sessions(count: int, columns: tuple[str, ...] = PAIR) -> list[list[str]]:
     return asked
 
 
-def _promised(columns: tuple[str, ...] = PAIR) -> set[str]:
-    nodes = swept(_grammar(1, columns), np.random.default_rng(1))
+def _promised(columns: tuple[str, ...] = PAIR, longest: int = 168) -> set[str]:
+    nodes = swept(_grammar(1, columns, longest), np.random.default_rng(1))
     return {family_text(n) for n in nodes}
 
 
@@ -66,10 +70,11 @@ def test_every_structure_comes_once_before_any_comes_again_and_every_window_in_t
     nodes = list(swept(grammar, np.random.default_rng(3)))
     texts = [spelled(n) for n in nodes]
     assert len(set(texts)) == len(texts) == sum(s.size for s in found)
-    first = {spelled(s.at(i)) for i, s in enumerate(found)}
-    assert set(texts[: len(found)]) == first
+    first = [spelled(s.at(i)) for i, s in enumerate(found) if not s.repeats({})]
+    assert set(texts[: len(first)]) == set(first)
+    assert len(first) > len(found) // 2
     assert {operators_in(n) for n in nodes} == {2}
-    assert {columns_of(n) for n in nodes} == {PAIR}
+    assert {columns_of(n) for n in nodes} == {PAIR, PAIR[:1], PAIR[1:]}
 
 
 def test_a_sweep_puts_each_column_under_every_operator_beside_every_other_and_each_way_round() -> None:
@@ -91,23 +96,49 @@ def test_a_sweep_puts_each_column_under_every_operator_beside_every_other_and_ea
     assert over == {o.name for o in grammar.operators(1) if any(p.kind == "window" for p in o.literals)}
 
 
+def test_every_column_comes_under_every_operator_under_every_one_of_time() -> None:
+    grammar = _grammar()
+    nodes = swept(grammar, np.random.default_rng(3))
+    chains = {(n.op, n.args[0].op, columns_of(n)) for n in nodes if isinstance(n, Call) and isinstance(n.args[0], Call)}
+    unary = grammar.operators(1)
+    over = [o.name for o in unary if any(p.kind == "window" for p in o.literals)]
+    assert {"ts_argmin", "ts_rsquare"} < set(over)
+    assert {(o, i.name, (c,)) for o in over for i in unary for c in PAIR} <= chains
+
+
+def test_what_says_nearly_the_same_waits_for_the_first_of_its_kin_and_all_is_asked_in_the_end() -> None:
+    grammar = _grammar(1, ("alpha", "beta", "gamma"))
+    kin = {"alpha": "alpha", "beta": "alpha", "gamma": "gamma"}
+    nodes = list(swept(grammar, np.random.default_rng(3), kin))
+    assert {spelled(n) for n in nodes} == {spelled(n) for n in swept(grammar, np.random.default_rng(3))}
+    first = sum(not st.repeats(kin) for st in structures(grammar))
+    late = [columns_of(n) in {("beta",), ("beta", "gamma")} for n in nodes]
+    assert not any(late[:first])
+    assert any(late[first:])
+    pairs = {columns_of(n) for n in nodes[:first]}
+    assert ("alpha", "beta") in pairs  # what lies between two that move alike nothing else says
+    same = [isinstance(n, Call) and isinstance(n.args[0], Call) and n.args[0].op == "ema" for n in nodes]
+    assert not any(same[:first])
+    assert any(same[first:])
+
+
 def test_a_difference_is_only_of_one_unit_and_windows_end_where_the_data_do() -> None:
     columns = ("open", "high", "volume")
     nodes = list(swept(_grammar(1, columns, 48), np.random.default_rng(3)))
-    inside = {spelled(n.args[0]) for n in nodes if isinstance(n, Call) and len(n.args) == 1}
+    inside = {spelled(n.args[0]) for n in nodes if isinstance(n, Call) and len(n.args) == 1 == len(columns_of(n)) - 1}
     assert inside == {"open - high", "open / high", "open / volume", "high / volume"}
     windows = {p for n in nodes if isinstance(n, Call) and n.op == "ts_corr" for p in n.params}
-    assert windows == {12, 24, 48}
+    assert windows == {5, 12, 24, 48}
 
 
 def test_over_the_sessions_of_a_base_all_of_it_is_asked_and_nothing_twice() -> None:
-    asked = _sessions(5)
+    asked = _sessions(6)
     marks = [[family_text(parse(t).ast) for t in texts] for texts in asked]
     every = [m for session in marks for m in session]
     assert len(set(every)) == len(every)
     assert all(len(texts) <= BUDGET for texts in asked)
-    promised = _promised()
-    shares = [len(promised & {m for session in marks[: n + 1] for m in session}) for n in range(5)]
+    promised = _promised(longest=SHORT)
+    shares = [len(promised & {m for session in marks[: n + 1] for m in session}) for n in range(6)]
     assert shares == sorted(shares)
     assert shares[0] < shares[1] < shares[2]
     assert shares[-1] == len(promised)

@@ -117,6 +117,7 @@ class Archive:
     Attributes:
         rounds: Sessions that searched this data before.
         tried: Marks of the spellings that they asked (`mark_of`), in order.
+        kin: Of each column the first one that moves as it does, which may be itself; empty where nobody asked.
 
     Example:
         >>> archive = Archive()
@@ -129,6 +130,7 @@ class Archive:
     def __init__(self, elites: Iterable[Elite] = ()) -> None:
         self.rounds = 0
         self.tried: dict[int, None] = {}
+        self.kin: dict[str, str] = {}
         self._cells: dict[str, Elite] = {}
         for elite in elites:
             self.add(elite)
@@ -195,12 +197,15 @@ class Archive:
         """What a session leaves to the next: the best, and what need not be asked again."""
         marks = np.array(list(self.tried)[-_MOST_TRIED:], dtype="<u4")
         tried = base64.b64encode(marks.tobytes()).decode("ascii")
-        return {"elites": self.to_json(most), "rounds": self.rounds, "tried": tried}
+        return {"elites": self.to_json(most), "rounds": self.rounds, "tried": tried, "kin": dict(self.kin)}
 
     @classmethod
     def from_record(cls, kept: Mapping[str, Any]) -> Archive:
         """From `record`; what is damaged or missing was never tried."""
         found = cls.from_json(kept.get("elites", ()))
+        kin = kept.get("kin")
+        if isinstance(kin, dict):
+            found.kin = {str(column): str(first) for column, first in kin.items()}
         try:
             found.rounds = max(0, int(kept.get("rounds", 0)))
             marks = np.frombuffer(base64.b64decode(str(kept.get("tried", "")), validate=True), dtype="<u4")

@@ -3,7 +3,8 @@
 Drawing and climbing come first. Once they find nothing better the strongest small trees are grown by every operator
 and column in turn, for a hill that is climbed at random hides what one exact step beside it would show. A later
 session on the data starts with that, sweeps what nothing small leads to beside it (`sweep`), and asks nothing that an
-earlier one asked.
+earlier one asked. What shows is climbed by its windows, step by step (`hills`): a later session begins with what hardly
+does, for there the sweep's windows are far apart.
 """
 
 from __future__ import annotations
@@ -18,11 +19,13 @@ from midas_engine.dsl.canonical_form import family_text
 from midas_engine.dsl.doubts import doubts
 from midas_engine.dsl.expression import parse
 from midas_engine.dsl.nodes import Call, Column, Node, columns_of
+from midas_engine.dsl.registry import OPERATORS
 from midas_engine.dsl.spelling import spelled
 from midas_engine.errors import ExpressionError
 from midas_engine.search.archive import Archive, Elite, likeness, mark_of, quality_of
 from midas_engine.search.grammar import Grammar
 from midas_engine.search.growth import grown
+from midas_engine.search.hills import Hills
 from midas_engine.search.measure import Figures, short_of
 from midas_engine.search.sweep import swept
 from midas_engine.search.variation import MOST_OPERATORS, crossed, mutated, operators_in, typed
@@ -55,6 +58,15 @@ TOGETHER = 0.5
 """Share of what a later session draws anew that only two columns together can say."""
 SWEPT = 0.6
 """Share of a later session's batches that the sweep of pairs takes, until all of it was asked."""
+CLIMBED = 0.25
+"""Share of a batch that goes to the steps of hills."""
+FAINT_T = 2.5
+"""A |t| from which a later session climbs a hill: noise has it once in eighty trees, a signal at windows far from its
+own too."""
+KIN = 0.8
+"""Columns whose scores over a day are so much alike are kin: what one says in a pair, the other nearly says."""
+DAY = 24
+_SCORED = "ts_zscore"
 ATOMS = 8
 """One evaluation in so many goes to columns under a single operator, before anything is put together."""
 STEPS = 6
@@ -111,14 +123,20 @@ class Search:
         self._grammar = Grammar(self._rng, space.columns, space.cross, min(longest, 168))
         self._trees: dict[str, Node] = {}
         self._islands: dict[str, str] = {}
-        self._queue: list[tuple[Node | None, str]] = [(self._read(text), "model") for text in seeds]
+        self._days = {} if climbs else {spelled(n): c for c, n in self._scored_columns(min(DAY, longest))}
+        self._day_sketches: dict[str, tuple[float, ...]] = {}
+        self._queue: list[tuple[Node | None, str]] = [(self._read(text), "grammar") for text in self._days]
+        self._queue += [(self._read(text), "model") for text in seeds]
         atoms = self._grammar.atoms()
         self._queue += [(atom, "grammar") for atom in atoms[: 0 if climbs else budget // ATOMS]]
         if self._later:
             columns = [n for c in self._grammar.columns for n in grown(Column(c), self._grammar)]
             self._queue += [(columns[int(i)], "grammar") for i in self._rng.permutation(len(columns))]
         order = np.random.default_rng([seed, 13])
-        self._sweep = swept(self._grammar, order) if self._later else iter(())
+        self._sweep = swept(self._grammar, order, self.archive.kin) if self._later else iter(())
+        self._hills = Hills(self._grammar.windows[-1], self.archive.kin)
+        self._origins: dict[str, float] = {}
+        self._swept: set[str] = set()
         self._sweeping = self._later
         self._climbs = climbs
         self._batch = max(1, budget // STEPS) if climbs else BATCH
@@ -132,7 +150,8 @@ class Search:
     @property
     def done(self) -> bool:
         """Whether the budget is spent, or climbing has come to an end."""
-        spent = self._best >= SHOWN_T and self._quiet >= QUIET and not (self._queue or self._sweeping)
+        waiting = self._queue or self._sweeping or self._hills
+        spent = self._best >= SHOWN_T and self._quiet >= QUIET and not waiting
         return self.evaluated >= self.budget or (spent and (self._climbs or self._root() is None))
 
     # -- asking ----------------------------------------------------------------------------------
@@ -142,10 +161,13 @@ class Search:
         wanted = min(self._batch, self.budget - self.evaluated)
         batch: list[str] = []
         self._grow()
-        while self._sweeping and len(batch) < wanted * SWEPT:
+        self._climb(round(wanted * CLIMBED), batch)
+        climbed = len(batch)
+        while self._sweeping and len(batch) < climbed + round(wanted * SWEPT):
             node = next(self._sweep, None)
             self._sweeping = node is not None
-            self._offer(node, "grammar", batch)
+            if self._offer(node, "grammar", batch):
+                self._swept.add(batch[-1])
         while self._queue and len(batch) < wanted:
             self._offer(*self._queue.pop(0), batch)
         parents = self._parents()
@@ -154,6 +176,13 @@ class Search:
                 break
             self._offer(*self._made(parents), batch)
         return batch
+
+    def _climb(self, most: int, batch: list[str]) -> None:
+        """The next steps of hills."""
+        while self._hills and len(batch) < most:
+            node, strength = self._hills.step()
+            if self._offer(node, "grammar", batch):
+                self._origins[batch[-1]] = strength
 
     def _made(self, parents: list[Elite]) -> tuple[Node | None, str]:
         draw = self._rng.random()
@@ -224,26 +253,28 @@ class Search:
         self.archive.update(chosen)
         return chosen
 
-    def _offer(self, node: Node | None, island: str, batch: list[str]) -> None:
+    def _offer(self, node: Node | None, island: str, batch: list[str]) -> bool:
+        """Into the batch, unless it is none, was asked before or means nothing; says whether it went."""
         if node is None or not columns_of(node):
-            return
+            return False
         node = typed(node, self._grammar)
         if operators_in(node) > MOST_OPERATORS:
-            return
+            return False
         text = spelled(node)
         mark = mark_of(family_text(node))
         if mark in self.archive.tried:
-            return
+            return False
         self.archive.tried[mark] = None
         try:
             parsed = parse(text, columns=self.space.columns, limits=self.space.limits)
         except ExpressionError:
-            return
+            return False
         if doubts(parsed):
-            return
+            return False
         self._trees[text] = node
         self._islands[text] = island
         batch.append(text)
+        return True
 
     # -- learning --------------------------------------------------------------------------------
 
@@ -256,17 +287,42 @@ class Search:
                 continue
             node = self._trees[figures.text]
             elite = elite_of(figures, node, self.space.horizon, self._islands[figures.text])
-            self.archive.add(elite)
+            self._heard(node, elite, abs(figures.strength), self.archive.add(elite))
             if elite.quality > self._best * 1.01:
                 self._best, better = elite.quality, True
         kept = {e.text for e in self.archive}
         self._trees = {text: node for text, node in self._trees.items() if text in kept}
         self._quiet = 0 if better else self._quiet + 1
 
+    def _heard(self, node: Node, elite: Elite, strength: float, best: bool) -> None:
+        """Climb on from a tree that shows; note how a column moves.
+
+        Where a hill is drawn from there are many trees near it: of those only the best of a cell is climbed, and
+        nothing that is decided. A tree of the sweep is climbed all the same: a faint part of a find may lead to the
+        whole, and its steps are few.
+        """
+        origin = self._origins.pop(elite.text, 0.0)
+        stepped = origin > 0.0 or elite.text in self._swept
+        self._swept.discard(elite.text)
+        shows = strength >= (FAINT_T if self._later else ROOT_T) and not self._climbs
+        if shows and (stepped or (best and not self._settled(elite, FURTHER))):
+            self._hills.climb(node, strength, origin)
+        column = self._days.get(elite.text)
+        if column is not None:
+            kin = (c for c, other in self._day_sketches.items() if likeness(elite.sketch, other) >= KIN)
+            self.archive.kin[column] = first = next(kin, column)
+            if first == column:
+                self._day_sketches[column] = elite.sketch
+
     def finalists(self, count: int) -> list[Elite]:
         """The best that differ and would miss no gate that the slice can tell."""
         open_ends = [e for e in self.archive.ranked() if not e.missed and not self._settled(e) and not self._told(e)]
         return self.archive.diverse(count, open_ends, LIKE)
+
+    def _scored_columns(self, bars: int) -> list[tuple[str, Node]]:
+        """Each column beside its own last day: what of them moves alike."""
+        low = max(bars, int(OPERATORS[_SCORED].literals[0].low))
+        return [(c, Call(_SCORED, (Column(c),), (low,))) for c in self._grammar.columns]
 
     # -- reading ---------------------------------------------------------------------------------
 

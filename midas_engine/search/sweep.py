@@ -1,8 +1,9 @@
 """Every pair of columns that may say nothing alone, one of them changed: what no small tree leads to.
 
 `ts_corr` of a column and a changed one shows only whole: no part of it is a root, so that nothing grows into it and a
-draw meets it by luck. The sweep goes through all of them, and through every operator of time over what one column has
-more of than another. It takes several sessions, each going on where the marks of what was asked end.
+draw meets it by luck. The sweep goes through all of them, through every operator of time over what one column has
+more of than another, and through every one over a changed column. It takes many sessions, each going on where the marks
+of what was asked end. Where two columns move alike, what one of them says the other all but says: it comes later.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from midas_engine.dsl.units import mixed_calls
 from midas_engine.search.growth import SYMMETRIC
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import numpy as np
 
@@ -24,16 +25,31 @@ if TYPE_CHECKING:
 
 INNER = (6, 24, 96)
 """Windows of what is put under another operator."""
-OUTER = (12, 24, 48, 96)
+OUTER = (5, 12, 24, 48, 96)
 """Windows of the operator that a tree ends in: a factor of two from one that is there, two thirds of it are lost."""
+STRIDE = 7
+"""Windows between two passes: far apart on both ladders, and no divisor of how many there are."""
+LATER = 2
+"""Passes over the first of every kin before one over what says nearly the same."""
+MEANS = ("ts_mean", "ema", "ts_decay_linear", "ts_median")
+CHANGES = ("delta", "returns")
+"""Operators that move alike under another one; the first speaks for the others. It is climbed to them."""
+_SAME = {*MEANS[1:], *CHANGES[1:], "ts_quantile", "bbands_pct", "log", "abs", "sign"}
+"""The others, a quantile at its middle, a band that is a z-score, and what changes no order of positive columns."""
 _CONTRASTS = ("sub", "div")
 _PRODUCT = "mul"
 
 _Params = tuple[int | float, ...]
 
 
-def swept(grammar: Grammar, rng: np.random.Generator) -> Iterator[Node]:
+def swept(grammar: Grammar, rng: np.random.Generator, kin: Mapping[str, str] | None = None) -> Iterator[Node]:
     """All of the sweep: every structure once, then every one again with other windows, each pass in drawn order.
+
+    Args:
+        grammar: What trees are made of.
+        rng: Draws the order.
+        kin: Of each column the first one that moves as it does; what says nearly the same as another tree is asked
+            when the others were asked `LATER` times.
 
     Example:
         >>> import numpy as np
@@ -45,13 +61,14 @@ def swept(grammar: Grammar, rng: np.random.Generator) -> Iterator[Node]:
         True
     """
     found = structures(grammar)
-    passes = max((s.size for s in found), default=0)
+    late = [LATER if s.repeats(kin or {}) else 0 for s in found]
+    passes = max((s.size for s in found), default=0) + LATER
     for turn in range(passes):
-        for place in rng.permutation(len(found)):
-            structure = found[int(place)]
-            if turn < structure.size:
+        for place in map(int, rng.permutation(len(found))):
+            structure = found[place]
+            if 0 <= turn - late[place] < structure.size:
                 # Its place says where it begins, whatever the seed: every pass mixes windows, none repeats a pass.
-                yield structure.at(int(place) + turn)
+                yield structure.at(place + STRIDE * (turn - late[place]))
 
 
 class Structure:
@@ -60,7 +77,7 @@ class Structure:
     Args:
         outer: The operator that they end in.
         inner: What is put under it: an operator of the first column, or of both.
-        columns: Of the tree; the second one stands beside the first, or with it under `inner`.
+        columns: Of the tree; a second one stands beside the first, or with it under `inner`.
         windows: Parameters of both.
         turned: The changed column comes second.
     """
@@ -73,13 +90,23 @@ class Structure:
         self._outer, self._inner, self._columns, self._turned = outer, inner, columns, turned
         self._windows, self.size = windows, len(windows)
 
+    def repeats(self, kin: Mapping[str, str]) -> bool:
+        """Whether another tree says nearly the same: its inner operator, or a column, moves as an earlier one does.
+
+        What two columns that move alike have between them nothing else says.
+        """
+        if self._inner in _SAME:
+            return True
+        first = [kin.get(c, c) for c in self._columns]
+        return len(set(first)) == len(first) and tuple(first) != self._columns
+
     def at(self, place: int) -> Node:
         """The tree with its next windows, round and round."""
         inner, outer = self._windows[place % self.size]
         leaves = tuple(Column(c) for c in self._columns)
         if self._inner in _CONTRASTS:
             return Call(self._outer, (Call(self._inner, leaves, inner),), outer)
-        args = (Call(self._inner, leaves[:1], inner), leaves[1])
+        args: tuple[Node, ...] = (Call(self._inner, leaves[:1], inner), *leaves[1:])
         return Call(self._outer, args[::-1] if self._turned else args, outer)
 
 
@@ -95,6 +122,9 @@ def structures(grammar: Grammar) -> list[Structure]:
         ways = (False,) if join.name in SYMMETRIC else (False, True)
         found += [Structure(join.name, inner.name, pair, windows, turned) for turned in ways]
     over = [o for o in unary if _windowed(o)]
+    for column, inner, outer in product(grammar.columns, unary, over):
+        windows = list(product(inside[inner.name], outside[outer.name]))
+        found.append(Structure(outer.name, inner.name, (column,), windows, False))
     for pair, contrast, outer in product(combinations(grammar.columns, 2), _CONTRASTS, over):
         one: list[tuple[_Params, _Params]] = [((), p) for p in outside[outer.name]]
         if not mixed_calls(Call(contrast, tuple(Column(c) for c in pair))):  # a ratio says it where units differ

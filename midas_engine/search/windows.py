@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _NEAR = (0.67, 1.5)
+STEPS = (0.5, 2.0)
+"""Windows of a factor of two still share enough to show which way is up."""
+FINE = (0.71, 1.41)
 
 
 def window_places(node: Node) -> int:
@@ -35,6 +38,23 @@ def neighbours(node: Node, place: int, longest: int) -> list[Node]:
     """`node` with its window number `place` a third shorter and half as long again."""
     call, index = windows_of(node)[place]
     return _with(node, place, (min(longest, round(int(call.params[index]) * factor)) for factor in _NEAR))
+
+
+def stepped(node: Node, longest: int, factors: Iterable[float]) -> list[Node]:
+    """`node` with each of its windows in turn shorter or longer by every factor.
+
+    Example:
+        >>> from midas_engine.dsl.expression import parse
+        >>> from midas_engine.dsl.spelling import spelled
+        >>> [spelled(n) for n in stepped(parse("ema(close, 24)").ast, 168, STEPS)]
+        ['ema(close, 12)', 'ema(close, 48)']
+    """
+    found: list[Node] = []
+    for place, (call, index) in enumerate(windows_of(node)):
+        now = int(call.params[index])
+        moved = (min(longest, now + round(now * (f - 1.0)) or now + (1 if f > 1.0 else -1)) for f in factors)
+        found += _with(node, place, moved)
+    return found
 
 
 def _with(node: Node, place: int, windows: Iterable[int]) -> list[Node]:
