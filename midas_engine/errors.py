@@ -36,6 +36,7 @@
         * `ModelTruncatedError`  the reply ended early; it is never parsed
             * `ModelLengthError` cut by the token limit: a larger one may do
             * `ModelRefusedError` the model or its filter would not answer
+            * `ModelUnfinishedError` it stopped for a reason that ends no reply
         * `BudgetError`          the call, token or cost budget is spent
     * `FeedError`
         * `FeedLostError`        the feed failed too often in a row and is given up
@@ -299,6 +300,10 @@ class ModelLengthError(ModelTruncatedError):
 
 class ModelRefusedError(ModelTruncatedError):
     """The model, or a filter before it, would not answer this question."""
+
+
+class ModelUnfinishedError(ModelTruncatedError):
+    """The reply stopped for a reason that ends none, such as a call of a tool that was never offered."""
 
 
 class BudgetError(ModelError):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from midas_engine.llm.streaming import Ended, StreamingClient
+from midas_engine.llm.reply_pieces import chunks_of, counted, text_of
+from midas_engine.llm.streaming import CHARACTERS_A_TOKEN, Ended, StreamingClient
 
 if TYPE_CHECKING:
     from midas_engine.llm.client import ModelRequest
@@ -43,17 +44,25 @@ class AnthropicClient(StreamingClient):
             stream=True,
             **more,
         )
-        reason, tokens_in, tokens_out, kept = "", 0, 0, 0
-        async for event in stream:
-            if event.type == "message_start":
-                usage = event.message.usage
-                kept = usage.cache_read_input_tokens or 0
-                tokens_in = usage.input_tokens + kept + (usage.cache_creation_input_tokens or 0)
-            elif event.type == "content_block_delta" and event.delta.type == "text_delta":
+        reason, asked, answered = "", None, None
+        async for event in chunks_of(stream, self.provider):
+            kind = getattr(event, "type", "")
+            if kind == "message_start":
+                asked = getattr(event.message, "usage", None)
+            elif kind == "content_block_delta" and event.delta.type == "text_delta":
                 await said.add(event.delta.text)
-            elif event.type == "message_delta":
+            elif kind == "message_delta":
                 reason = event.delta.stop_reason or reason
-                tokens_out = event.usage.output_tokens
+                answered = getattr(event, "usage", None)
+            elif kind == "message":  # all in one piece
+                await said.add(text_of(event.content))
+                reason, asked = event.stop_reason or "", getattr(event, "usage", None)
+                answered = asked
+        # An endpoint that counts no tokens is charged four characters a token.
+        kept = counted(asked, "cache_read_input_tokens", 0)
+        tokens_in = counted(asked, "input_tokens", (len(request.system) + len(request.prompt)) // CHARACTERS_A_TOKEN)
+        tokens_in += kept + counted(asked, "cache_creation_input_tokens", 0)
+        tokens_out = counted(answered, "output_tokens", len(said.text) // CHARACTERS_A_TOKEN)
         return Ended(reason, reason == "end_turn", reason == "max_tokens", tokens_in, tokens_out, kept)
 
 

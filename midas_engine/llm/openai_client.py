@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from midas_engine.llm.chat_chunks import CUTS, ENDS, chunks_of, counted, text_of
+from midas_engine.llm.reply_pieces import CUTS, ENDS, broke_off, chunks_of, counted, text_of
 from midas_engine.llm.streaming import Ended, StreamingClient
 
 if TYPE_CHECKING:
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from midas_engine.llm.streaming import Said
 
 DEFAULT_MODEL = "gpt-5.4-mini"
+_ENDINGS = ("response.completed", "response.incomplete", "response.failed")
 
 
 class OpenAIClient(StreamingClient):
@@ -46,7 +47,9 @@ class OpenAIClient(StreamingClient):
         reason, usage = "", None
         async for chunk in chunks_of(stream, self.provider):
             usage = getattr(chunk, "usage", None) or usage
-            for choice in (getattr(chunk, "choices", None) or ())[:1]:
+            for choice in getattr(chunk, "choices", None) or ():
+                if getattr(choice, "index", None):  # another answer, which nobody asked for
+                    continue
                 delta = getattr(choice, "delta", None) or getattr(choice, "message", None)
                 if text := text_of(getattr(delta, "content", None)):
                     await said.add(text)
@@ -71,18 +74,22 @@ class OpenAIClient(StreamingClient):
             **more,
         )  # fmt: skip
         reason, usage = "", None
-        async for event in stream:
-            if event.type == "response.output_text.delta":
+        async for event in chunks_of(stream, self.provider):
+            kind = getattr(event, "type", "")
+            if kind == "response.output_text.delta":
                 await said.add(event.delta)
-            elif event.type == "response.refusal.delta":
+            elif kind == "response.refusal.delta":
                 reason = "refusal"
-            elif event.type in ("response.completed", "response.incomplete", "response.failed"):
-                usage = event.response.usage
-                details = event.response.incomplete_details
-                ended = event.type.rpartition(".")[2]
-                reason = reason or (details.reason if details is not None and details.reason else ended)
-            elif event.type == "error":
-                reason = reason or "failed"
+            elif kind == "error":
+                raise broke_off(self.provider, event)
+            elif kind in _ENDINGS or getattr(event, "object", "") == "response":
+                whole = getattr(event, "response", event)
+                if whole is event:
+                    await said.add("".join(text_of(getattr(part, "content", None)) for part in whole.output))
+                if (ended := str(whole.status or kind.rpartition(".")[2])) == "failed":
+                    raise broke_off(self.provider, getattr(whole, "error", None))
+                usage, details = getattr(whole, "usage", None), getattr(whole, "incomplete_details", None)
+                reason = reason or getattr(details, "reason", None) or ended
         tokens_in = counted(usage, "input_tokens", len(request.prompt) // 4)
         tokens_out = counted(usage, "output_tokens", len(said.text) // 4)
         kept = counted(getattr(usage, "input_tokens_details", None), "cached_tokens", 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from midas_engine.errors import ModelError, ModelLengthError, ModelOutageError, ModelStallError
+from midas_engine.errors import ModelError, ModelLengthError, ModelOutageError, ModelStallError, ModelUnfinishedError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -35,6 +35,7 @@ async def ask_patiently(
     | an outage, a broken stream, a full quota | asked again after each of `OUTAGE_WAITS` |
     | the token limit cut the reply | asked once more with a larger limit |
     | the call did not end in its time | asked once more |
+    | the reply stopped for a reason that ends none: a call of a tool that there is not | asked once more |
     | a refusal, and everything else | raised |
 
     Raises:
@@ -42,7 +43,7 @@ async def ask_patiently(
         ModelError: The last try failed too.
     """
     waits = list(OUTAGE_WAITS)
-    may_lengthen = may_stall = True
+    may_lengthen = may_stall = may_end = True
     while True:
         budget.reserve()
         try:
@@ -54,6 +55,9 @@ async def ask_patiently(
                 longest = min(request.max_tokens * LONGER, MOST_TOKENS)
                 request = dataclasses.replace(request, max_tokens=longest, longer=LONGER)
                 on_text(f"\n({error.message}; asking once more, for at most {request.max_tokens:,} tokens)\n")
+            elif isinstance(error, ModelUnfinishedError) and may_end:
+                may_end = False
+                on_text(f"\n({error.message}; asking once more)\n")
             elif isinstance(error, ModelStallError) and may_stall:
                 may_stall = False
                 on_text(f"\n({error.message}; asking once more)\n")

@@ -15,12 +15,14 @@ from midas_engine.errors import (
     ModelSetupError,
     ModelStallError,
     ModelTruncatedError,
+    ModelUnfinishedError,
 )
 from midas_engine.llm.asking import Asking
 from midas_engine.llm.budget import listed_price
 from midas_engine.llm.client import ModelReply, ModelRequest, OnText
 from midas_engine.llm.endpoint import sending_only
-from midas_engine.llm.guard import Circuit, guarded, take_turns
+from midas_engine.llm.guard import Circuit, asked_wait, guarded, take_turns
+from midas_engine.llm.reply_pieces import FAULTS
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -114,7 +116,10 @@ class StreamingClient(ABC):
 
     def connect(self, sdk: ModuleType) -> Any:
         """The SDK's own client, which sends the key to this endpoint alone."""
-        hooks = {"request": [sending_only(self.endpoint, self.key_header)]}
+        hooks = {
+            "request": [sending_only(self.endpoint, self.key_header)],
+            "response": [waiting_outside(self._clock, self._deadline / 4)],
+        }
         return getattr(sdk, self.sdk_client)(
             api_key=self.endpoint.key.reveal() or "none",
             base_url=self.endpoint.url,
@@ -158,6 +163,7 @@ class StreamingClient(ABC):
                 deadline_seconds=self._deadline,
                 sdk_error=getattr(sdk, self.sdk_error),
                 transport=httpx2.HTTPError,
+                now=self._clock.now,
             )
         except ModelError as error:
             # What the reply itself is at fault for says nothing of the provider's health.
@@ -201,8 +207,13 @@ class StreamingClient(ABC):
             raise ModelRefusedError(
                 f"{self.provider} would not answer: it gave the reason {ended.reason!r}", hint="word the goal otherwise"
             )
+        if ended.reason in FAULTS:
+            raise ModelOutageError(
+                f"{self.provider} broke its reply off: it gave the reason {ended.reason!r}",
+                hint="nothing of it was used",
+            )
         if not ended.well:
-            raise ModelTruncatedError(
+            raise ModelUnfinishedError(
                 f"the reply of {self.provider} ended early: it gave the reason {ended.reason!r}",
                 hint="nothing of it was used",
             )
@@ -228,6 +239,19 @@ class StreamingClient(ABC):
         """Let go of connections."""
         if self._client is not None:
             await self._client.close()
+
+
+def waiting_outside(clock: Clock, longest: float) -> Any:
+    """A hook for the transport: a longer wait that a provider asks for is not slept unseen in the call's own time.
+
+    It is told, and waited for between two calls.
+    """
+
+    async def look(response: Any) -> None:
+        if response.status_code >= 400 and asked_wait(response.headers, clock.now()) > longest:
+            response.headers["x-should-retry"] = "false"
+
+    return look
 
 
 def _of_schema(error: Exception) -> bool:

@@ -1,4 +1,4 @@
-"""What endpoints of chat completions send: the words and shapes that each has of its own, or all in one piece."""
+"""What endpoints send: the words and shapes that each has of its own, in a stream or all in one piece."""
 
 from __future__ import annotations
 
@@ -16,6 +16,13 @@ ENDS = frozenset({"stop", "end_turn", "stop_sequence", "eos", "eos_token", "end"
 """What endpoints call a reply that ended by itself, in small letters."""
 CUTS = frozenset({"length", "max_tokens", "max_output_tokens", "max_length", "model_length"})
 """What they call one that met the token limit."""
+FAULTS = frozenset(
+    {"failed", "error", "abort", "aborted", "cancelled", "overloaded", "insufficient_system_resource", "network_error",
+     "server_error", "internal_error"}
+)  # fmt: skip
+"""What they call one that a fault of their own ended: the same question may be answered later."""
+MOST_COUNTED = 100_000_000
+"""Tokens that a count may say: no context is near it, and a budget is not emptied by a slip."""
 _MOST_BYTES = 8 * MAX_REPLY
 
 
@@ -27,7 +34,7 @@ class _Plain:
 
 
 async def chunks_of(stream: Any, provider: str) -> AsyncIterator[Any]:
-    """The chunks of a reply; an endpoint that streams nothing gives the whole one as its only chunk.
+    """The pieces of a reply; an endpoint that streams nothing gives the whole one as its only piece.
 
     Raises:
         ModelOutageError: What came in one piece is no reply.
@@ -63,6 +70,13 @@ def _one(text: str | bytes, provider: str) -> _Plain:
     return whole
 
 
+def broke_off(provider: str, fault: Any) -> ModelOutageError:
+    """The error of a stream that its endpoint ended with a fault of its own, in the words of `fault.message`."""
+    told = getattr(fault, "message", None)
+    words = f": {redact(' '.join(told[:2_000].split()))[:200]}" if isinstance(told, str) and told.strip() else ""
+    return ModelOutageError(f"{provider} broke its reply off with an error{words}", hint="nothing of it was used")
+
+
 def text_of(content: Any) -> str:
     """The text of a piece: itself, or that of its parts where it comes in parts; none where there is none."""
     if isinstance(content, str):
@@ -76,4 +90,4 @@ def text_of(content: Any) -> str:
 def counted(usage: Any, name: str, estimate: int) -> int:
     """A count of tokens as the endpoint gives it; the estimate where it gives none, or something that is no count."""
     value = getattr(usage, name, None)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else estimate
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_COUNTED else estimate
