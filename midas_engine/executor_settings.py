@@ -20,6 +20,8 @@ class ExecutorSettings:
         key_file: That certificate's key.
         cache_mb: Megabytes that a worker keeps to use again, half of them values and half ranks of returns; at most a
             quarter of `memory_mb` where that is set.
+        opening_seconds: Seconds that a worker may take from its start until its data is open; one that takes longer
+            hangs, and is replaced.
     """
 
     kind: str = "processes"
@@ -29,6 +31,7 @@ class ExecutorSettings:
     cert_file: str = ""
     key_file: str = ""
     cache_mb: int = 96
+    opening_seconds: float = 300.0
 
     @property
     def cache_bytes(self) -> int:

@@ -21,6 +21,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "evaluation.memory": (0.0, 1.0),
     "executor.memory_mb": (0, 10_000_000),
     "executor.cache_mb": (0, 1_000_000),
+    "executor.opening_seconds": (1, 86_400),
     "model.max_tokens": (1, 1_000_000),
     "model.session_calls": (0, 100_000),
     "model.session_usd": (0, 100_000),

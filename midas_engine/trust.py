@@ -98,6 +98,7 @@ SETTINGS: dict[str, Danger | None] = {
     "executor.kind": None,
     "executor.memory_mb": None,
     "executor.cache_mb": None,
+    "executor.opening_seconds": None,
     "executor.scheduler": Danger("sends your data's whereabouts and your search to another machine", _never),
     "executor.ca_file": Danger("says which scheduler is trusted", _never),
     "executor.cert_file": Danger("reads outside of this folder", _never),

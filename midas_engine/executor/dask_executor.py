@@ -13,11 +13,24 @@ from typing import TYPE_CHECKING, Any
 
 from midas_engine.clock import WallClock
 from midas_engine.errors import SettingsError, WorkersGoneError
-from midas_engine.executor.task import TRIES, Task, TaskExecutor, Workshop, ended, stillborn, worker_lost
+from midas_engine.executor.task import (
+    OPENING_SECONDS,
+    TRIES,
+    Task,
+    TaskExecutor,
+    Workshop,
+    ended,
+    stillborn,
+    worker_lost,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+_CONNECTING = 60.0
+"""Seconds that a scheduler elsewhere may take to answer at first; Dask itself gives up before, where nobody listens."""
+_PARTING = 10.0
+"""Seconds that somebody may take to hear that a run has ended; who hangs hears it never."""
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
@@ -70,6 +83,7 @@ class DaskExecutor(TaskExecutor):
         workshop: What each worker makes before its first task.
         memory_mb: Megabytes of its own data that each worker made here may have; 0: no limit.
         scheduler: The cluster that runs already; None makes one.
+        opening_seconds: What each may take to make its workshop, and all of them to be told of it.
         patience: Seconds that a cluster may be without any worker before its tasks are given up.
 
     Raises:
@@ -83,6 +97,7 @@ class DaskExecutor(TaskExecutor):
         *,
         memory_mb: int = 0,
         scheduler: Scheduler | None = None,
+        opening_seconds: float = OPENING_SECONDS,
         patience: float = 60.0,
     ) -> None:
         try:
@@ -99,14 +114,14 @@ class DaskExecutor(TaskExecutor):
         self._token = f"midas-{secrets.token_hex(8)}"
         from midas_engine.executor.on_dask import DaskWorkshop, do_task
 
-        self._do, self._workshop = do_task, DaskWorkshop(self._token, workshop, memory_mb)
+        self._do, self._workshop = do_task, DaskWorkshop(self._token, workshop, memory_mb, opening_seconds)
         self._numbers = itertools.count()
         self._lock = threading.Lock()
         self._client: Any = None
         self._cluster: Any = None
         self._left: set[Future[Any]] = set()
         self._no_more = False
-        self._patience, self._over = patience, threading.Event()
+        self._patience, self._over, self._opening_seconds = patience, threading.Event(), opening_seconds
         self._lost: WorkersGoneError | None = None
 
     @property
@@ -124,7 +139,7 @@ class DaskExecutor(TaskExecutor):
             if self._lost is not None:
                 raise self._lost
             if self._client is None:
-                self._connect()
+                self._begin()
             key = f"{self._token}-{next(self._numbers)}"
             try:
                 there = self._client.submit(self._do, self._token, task, key=key, pure=False)
@@ -154,7 +169,30 @@ class DaskExecutor(TaskExecutor):
         with self._lock:
             self._left.discard(future)
 
-    def _connect(self) -> None:
+    def _begin(self) -> None:
+        """Have a cluster whose workers know what they are to do, or say what does not answer.
+
+        A process that hangs takes a connection and never answers; what asks it is left behind.
+        """
+        connecting = self._opening_seconds if self._scheduler is None else min(_CONNECTING, self._opening_seconds)
+        client = _within(connecting, self._connect)
+        if client is None:
+            raise self._silent(connecting)
+        self._client = client
+        if _within(self._opening_seconds, self._register) is None:
+            raise WorkersGoneError(
+                f"the workers of the scheduler {self._address} were not ready within {self._opening_seconds:g} s",
+                hint="end the one that does not answer; slow ones need a larger executor.opening_seconds",
+            )
+        threading.Thread(target=self._watch, args=(client,), name="midas-dask-watch", daemon=True).start()
+
+    def _silent(self, seconds: float) -> WorkersGoneError:
+        return WorkersGoneError(
+            f"the scheduler {self._address} has not answered for {seconds:g} s",
+            hint="does it hang? End it, start it and its workers again; then start this again",
+        )
+
+    def _connect(self) -> Any:
         import dask
 
         distributed, known = self._distributed, self._scheduler
@@ -183,53 +221,57 @@ class DaskExecutor(TaskExecutor):
                     scheduler_kwargs={"allowed_failures": TRIES - 1},
                     silence_logs=logging.CRITICAL,
                 )
-            self._client = distributed.Client(self._cluster, security=security, set_as_default=False)
-        else:
-            security = None
-            if known.address.startswith("tls://"):
-                security = distributed.Security(
-                    tls_ca_file=known.ca_file,
-                    tls_client_cert=known.cert_file,
-                    tls_client_key=known.key_file,
-                    require_encryption=True,
-                )
-            try:
-                self._client = distributed.Client(known.address, security=security, set_as_default=False)
-            except (OSError, ValueError) as error:
-                raise WorkersGoneError(
-                    f"the scheduler {known.address} does not answer: {error}"[:500],
-                    hint="is it running, and is executor.scheduler its address?",
-                ) from error
-        self._register()
-        threading.Thread(target=self._watch, args=(self._client,), name="midas-dask-watch", daemon=True).start()
+            return distributed.Client(self._cluster, security=security, set_as_default=False)
+        security = None
+        if known.address.startswith("tls://"):
+            security = distributed.Security(
+                tls_ca_file=known.ca_file,
+                tls_client_cert=known.cert_file,
+                tls_client_key=known.key_file,
+                require_encryption=True,
+            )
+        try:
+            return distributed.Client(known.address, security=security, set_as_default=False)
+        except (OSError, ValueError) as error:
+            raise WorkersGoneError(
+                f"the scheduler {known.address} does not answer: {error}"[:500],
+                hint="is it running, and is executor.scheduler its address?",
+            ) from error
 
-    def _register(self) -> None:
+    def _register(self) -> bool:
         """Put the workshop on every worker; one that dies meanwhile comes back and is asked again."""
-        for last in (False,) * (TRIES - 1) + (True,):
+        for _ in range(TRIES):
             try:
                 self._client.register_plugin(self._workshop, name=self._token)
-                return
+                return True
             except OSError as error:  # the line to a worker broke
-                if last:
-                    raise stillborn(TRIES) from error
+                broken = error
             except Exception as error:
                 raise WorkersGoneError(
                     f"the workers cannot take what they are to do: {type(error).__name__}: {error}"[:500],
                     hint="is the same Midas installed there?",
                 ) from error
+        raise stillborn(TRIES) from broken
 
     def _watch(self, client: Any) -> None:
         """Give the tasks up that nobody will ever do: a cluster without workers, a scheduler that is not there."""
         clock = WallClock()
-        seen = clock.monotonic()
+        seen = answered = clock.monotonic()
         while not self._over.wait(min(1.0, self._patience)):
-            with contextlib.suppress(Exception):
-                if client.status == "running" and client.scheduler_info()["workers"]:
-                    seen = clock.monotonic()
+            with contextlib.suppress(Exception):  # one that hangs takes the question and never answers it
+                there = client.sync(client.scheduler.identity, n_workers=1, callback_timeout=self._patience)
+                answered = clock.monotonic()
+                if there["workers"]:
+                    seen = answered
             with self._lock:
                 left = tuple(self._left)
-            if left and clock.monotonic() - seen > self._patience:
-                gone = self._went_away() if client.status != "running" else self._nobody()
+            now = clock.monotonic()
+            if left and now - seen > self._patience:
+                gone = self._nobody()
+                if client.status != "running":
+                    gone = self._went_away()
+                elif now - answered > self._patience:
+                    gone = self._silent(self._patience)
                 self._lost = gone
                 _fail(left, gone)
 
@@ -271,11 +313,31 @@ class DaskExecutor(TaskExecutor):
         if client is not None:
             if cluster is None and client.status == "running":
                 with contextlib.suppress(Exception):
-                    client.unregister_worker_plugin(self._token)
-            client.close()
+                    _within(_PARTING, lambda: client.unregister_worker_plugin(self._token))
+            with contextlib.suppress(TimeoutError):
+                _within(_PARTING, client.close)
         _fail(left, ended())
         if cluster is not None:
-            cluster.close()
+            _within(_PARTING, cluster.close)
+
+
+def _within(seconds: float, ask: Callable[[], Any]) -> Any:
+    """What `ask` gives or raises; None when it did neither in time, and is left behind."""
+    future: Future[Any] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(ask())
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=run, name="midas-dask-ask", daemon=True).start()
+    try:
+        return future.result(seconds)
+    except TimeoutError:
+        if future.done():  # it is what was raised
+            raise
+        return None
 
 
 def _fail(futures: Iterable[Future[Any]], error: Exception) -> None:

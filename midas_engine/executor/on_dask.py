@@ -13,7 +13,7 @@ from midas_engine.errors import WorkersGoneError
 from midas_engine.executor.inside import settle
 from midas_engine.executor.process_executor import FIRST_TASK_SECONDS
 from midas_engine.executor.program import differs, program
-from midas_engine.executor.task import NOTHING, Task, Workshop, took_too_long, unfit
+from midas_engine.executor.task import NOTHING, Task, Workshop, never_open, took_too_long, unfit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,21 +26,21 @@ _REFUSED: dict[str, WorkersGoneError] = {}
 class _Shop:
     """A workshop of this process: made at its first task, once for all its threads."""
 
-    def __init__(self, workshop: Workshop | None) -> None:
-        self._workshop = workshop
+    def __init__(self, workshop: Workshop | None, opening_seconds: float) -> None:
+        self._workshop, self.opening_seconds = workshop, opening_seconds
         self._lock = threading.Lock()
         self._made: Any = None
-        self._open = self.warm = False
+        self.open = self.warm = False
 
     def made(self) -> Any:
-        """What tasks take."""
+        """What tasks take; made by the first that asks."""
         with self._lock:
-            if not self._open:
+            if not self.open:
                 try:
                     self._made = NOTHING if self._workshop is None else self._workshop.open()
                 except Exception as error:
                     raise unfit(error) from error
-                self._open = True
+                self.open = True
             return self._made
 
 
@@ -51,11 +51,12 @@ class DaskWorkshop(WorkerPlugin):
         token: Tells it from other workshops of the cluster.
         workshop: What is made.
         memory_mb: As of the executor.
+        opening_seconds: Likewise.
     """
 
-    def __init__(self, token: str, workshop: Workshop | None, memory_mb: int) -> None:
+    def __init__(self, token: str, workshop: Workshop | None, memory_mb: int, opening_seconds: float) -> None:
         self.name = self._token = token
-        self._workshop, self._memory_mb = workshop, memory_mb
+        self._workshop, self._memory_mb, self._opening_seconds = workshop, memory_mb, opening_seconds
         self._program = program()
 
     def setup(self, worker: Any) -> None:
@@ -73,7 +74,7 @@ class DaskWorkshop(WorkerPlugin):
         except WorkersGoneError as error:
             _REFUSED[self._token] = error
             return
-        _SHOPS[self._token] = _Shop(self._workshop)
+        _SHOPS[self._token] = _Shop(self._workshop, self._opening_seconds)
 
     def teardown(self, worker: Any) -> None:
         """Called by the cluster when the workshop is not needed any more."""
@@ -86,29 +87,35 @@ def do_task(token: str, task: Task) -> Any:
 
     Raises:
         TimeLimitError: Its time is over. What it does cannot be stopped, so this process ends a moment later.
+        WorkersGoneError: This process cannot have the workshop, or not in its time, and then ends likewise.
     """
     shop = _SHOPS.get(token)
     if shop is None:
         if token in _REFUSED:
             raise _REFUSED[token]
         raise WorkersGoneError("this worker has no workshop of that name", hint="the run it was of has ended")
-    made = shop.made()
+    seconds = shop.opening_seconds
+    made = shop.made() if shop.open else _in_time(shop.made, seconds, never_open(seconds))
     extra, shop.warm = 0.0 if shop.warm else FIRST_TASK_SECONDS, True
-    if math.isinf(task.seconds):
-        return task.run(made)
+    return _in_time(lambda: task.run(made), task.seconds + extra, took_too_long(task.title, task.seconds))
+
+
+def _in_time(work: Callable[[], Any], seconds: float, late: Exception) -> Any:
+    if math.isinf(seconds):
+        return work()
     outcome: list[Callable[[], Any]] = []
-    thread = threading.Thread(target=_do, args=(task, made, outcome), name="midas-task", daemon=True)
+    thread = threading.Thread(target=_do, args=(work, outcome), name="midas-task", daemon=True)
     thread.start()
-    thread.join(task.seconds + extra)
+    thread.join(seconds)
     if not outcome:
         threading.Timer(_LEAVING_SECONDS, os._exit, (1,)).start()
-        raise took_too_long(task.title, task.seconds)
+        raise late
     return outcome[0]()
 
 
-def _do(task: Task, made: Any, outcome: list[Callable[[], Any]]) -> None:
+def _do(work: Callable[[], Any], outcome: list[Callable[[], Any]]) -> None:
     try:
-        value = task.run(made)
+        value = work()
     except BaseException as error:
         outcome.append(_Raises(error))
     else:

@@ -29,14 +29,15 @@ def open_executor(settings: Settings, workshop: Workshop | None = None, workers:
     chosen = settings.executor
     count = settings.evaluation.workers if workers is None else workers
     if count == 0 or chosen.kind == "threads":
-        return ThreadExecutor(max(1, count), workshop)
+        return ThreadExecutor(max(1, count), workshop, opening_seconds=chosen.opening_seconds)
     if chosen.kind == "dask":
         from midas_engine.executor.dask_executor import DaskExecutor, Scheduler
 
         there = Scheduler(chosen.scheduler, chosen.ca_file, chosen.cert_file, chosen.key_file)
         known = there if chosen.scheduler else None
-        return DaskExecutor(count, workshop, memory_mb=chosen.memory_mb, scheduler=known)
-    return ProcessExecutor(count, workshop, memory_mb=chosen.memory_mb)
+        seconds = chosen.opening_seconds
+        return DaskExecutor(count, workshop, memory_mb=chosen.memory_mb, scheduler=known, opening_seconds=seconds)
+    return ProcessExecutor(count, workshop, memory_mb=chosen.memory_mb, opening_seconds=chosen.opening_seconds)
 
 
 def worker_count() -> int:

@@ -18,13 +18,16 @@ from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any
 
 from midas_engine.clock import Clock, WallClock
+from midas_engine.errors import WorkersGoneError
 from midas_engine.executor import inside
 from midas_engine.executor.task import (
+    OPENING_SECONDS,
     TRIES,
     Task,
     TaskExecutor,
     Workshop,
     ended,
+    never_open,
     stillborn,
     took_too_long,
     unfit,
@@ -34,6 +37,8 @@ from midas_engine.executor.task import (
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from multiprocessing.context import SpawnProcess
+
+    from midas_engine.errors import WorkersGoneError
 
 FIRST_TASK_SECONDS = 60.0
 """What a worker's first task may take beyond its time: it waits for code that is compiled and for caches."""
@@ -77,6 +82,7 @@ class ProcessExecutor(TaskExecutor):
         memory_mb: Megabytes of its own data that each may have; an allocation beyond that is a `MemoryError` of its
             task. 0: no limit.
         tries: Workers that one task may cost.
+        opening_seconds: What each may take from its start until its workshop is made.
         clock: Measures what a task takes.
     """
 
@@ -87,11 +93,13 @@ class ProcessExecutor(TaskExecutor):
         *,
         memory_mb: int = 0,
         tries: int = TRIES,
+        opening_seconds: float = OPENING_SECONDS,
         clock: Clock | None = None,
     ) -> None:
         self.workers = workers
         self._workshop, self._memory_mb, self._tries = workshop, memory_mb, tries
         self._clock: Clock = clock or WallClock()
+        self._opening_seconds = opening_seconds
         self._context = get_context("spawn")
         self._numbers = itertools.count()
         self._lock = threading.Lock()
@@ -205,7 +213,7 @@ class ProcessExecutor(TaskExecutor):
             process.start()
         finally:
             theirs.close()
-        self._hands.append(_Hand(process, ours))
+        self._hands.append(_Hand(process, ours, until=self._clock.monotonic() + self._opening_seconds))
 
     def _listen(self) -> None:
         soonest = min((h.until for h in self._hands), default=float("inf"))
@@ -221,10 +229,8 @@ class ProcessExecutor(TaskExecutor):
                 self._hear(hand)
             elif hand.process.sentinel in heard:
                 self._bury(hand)
-            elif hand.job is not None and self._clock.monotonic() >= hand.until:
-                job, hand.job = hand.job, None
-                _settle(job, took_too_long(job.task.title, job.task.seconds))
-                self._part(hand)
+            elif self._clock.monotonic() >= hand.until:
+                self._end(hand)
 
     def _hear(self, hand: _Hand) -> None:
         try:
@@ -235,7 +241,7 @@ class ProcessExecutor(TaskExecutor):
         except Exception as error:  # what it sent cannot be read here
             word, number, value = inside.FAILED, -1, error
         if word == inside.READY:
-            hand.ready, self._stillborn = True, 0
+            hand.ready, hand.until, self._stillborn = True, float("inf"), 0
         elif word == inside.UNFIT:
             self._part(hand)
             self._give_up(unfit(value))
@@ -255,10 +261,23 @@ class ProcessExecutor(TaskExecutor):
                 with self._lock:
                     heapq.heappush(self._waiting, job)
         elif not hand.ready:
-            self._stillborn += 1
-            if self._stillborn >= self._tries:
-                self._give_up(stillborn(self._stillborn))
-                self._stillborn = 0
+            self._could_not_begin(stillborn(self._tries))
+
+    def _end(self, hand: _Hand) -> None:
+        """A worker's time is over: that of its task, or that for being ready for one."""
+        job, hand.job = hand.job, None
+        self._part(hand)
+        if job is not None:
+            _settle(job, took_too_long(job.task.title, job.task.seconds))
+        else:
+            self._could_not_begin(never_open(self._opening_seconds, f"each of {self._tries} workers in a row"))
+
+    def _could_not_begin(self, error: WorkersGoneError) -> None:
+        """Another is hired in its place, unless so many before it came to the same end."""
+        self._stillborn += 1
+        if self._stillborn >= self._tries:
+            self._give_up(error)
+            self._stillborn = 0
 
     def _part(self, hand: _Hand) -> None:
         self._hands.remove(hand)

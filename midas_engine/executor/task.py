@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 TRIES = 3
 """Workers that a task may cost before it is called the fault: one may fall to chance, three in a row do not."""
+OPENING_SECONDS = 300.0
+"""What a worker may take from its start until its workshop is made: 19 GB are read in that from a slow shared disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,15 @@ def stillborn(count: int) -> WorkersGoneError:
     return WorkersGoneError(
         f"{count} workers in a row died before they could begin",
         hint="they may have run out of memory: fewer workers, or a smaller panel",
+    )
+
+
+def never_open(seconds: float, who: str = "a worker") -> WorkersGoneError:
+    """What is said when what a worker opens first never opens."""
+    return WorkersGoneError(
+        f"{who} did not open its data within {seconds:g} s",
+        hint="does the disk or the share that it is on answer? Data that takes longer to read needs a larger "
+        "executor.opening_seconds",
     )
 
 

@@ -8,10 +8,21 @@ import threading
 from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from midas_engine.executor.task import NOTHING, Task, TaskExecutor, Workshop, took_too_long, unfit
+from midas_engine.executor.task import (
+    NOTHING,
+    OPENING_SECONDS,
+    Task,
+    TaskExecutor,
+    Workshop,
+    never_open,
+    took_too_long,
+    unfit,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    from midas_engine.errors import WorkersGoneError
 
 
 class ThreadExecutor(TaskExecutor):
@@ -20,6 +31,7 @@ class ThreadExecutor(TaskExecutor):
     Args:
         workers: Threads.
         workshop: What each makes before its first task.
+        opening_seconds: What that may take; whose takes longer does nothing any more, and no other may stand in.
 
     Example:
         >>> with ThreadExecutor(2) as executor:
@@ -27,8 +39,14 @@ class ThreadExecutor(TaskExecutor):
         [1, 2, 3]
     """
 
-    def __init__(self, workers: int = 1, workshop: Workshop | None = None) -> None:
+    def __init__(
+        self, workers: int = 1, workshop: Workshop | None = None, *, opening_seconds: float = OPENING_SECONDS
+    ) -> None:
         self.workers = workers
+        self._opening_seconds = opening_seconds
+        self._lock = threading.Lock()
+        self._left: set[Future[Any]] = set()
+        self._lost: WorkersGoneError | None = None
         self._workshop = workshop
         self._own = threading.local()
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="midas-worker")
@@ -36,15 +54,24 @@ class ThreadExecutor(TaskExecutor):
     def start(self, task: Task) -> Future[Any]:
         """See `TaskExecutor.start`."""
         future: Future[Any] = Future()
-        self._pool.submit(self._do, task, future)
+        with self._lock:
+            if self._lost is not None:
+                raise self._lost
+            self._pool.submit(self._do, task, future)
+            self._left.add(future)
+        future.add_done_callback(self._forget)
         return future
+
+    def _forget(self, future: Future[Any]) -> None:
+        with self._lock:
+            self._left.discard(future)
 
     def _do(self, task: Task, future: Future[Any]) -> None:
         if not future.set_running_or_notify_cancel():
             return
         try:
             made = self._made()
-            with _timer(task, future):
+            with _timer(task.seconds, lambda: _settle(future.set_exception, took_too_long(task.title, task.seconds))):
                 value = task.run(made)
         except BaseException as error:
             _settle(future.set_exception, error)
@@ -56,10 +83,19 @@ class ThreadExecutor(TaskExecutor):
             return NOTHING
         if not hasattr(self._own, "made"):
             try:
-                self._own.made = self._workshop.open()
+                with _timer(self._opening_seconds, self._never_open):
+                    self._own.made = self._workshop.open()
             except Exception as error:
                 raise unfit(error) from error
         return self._own.made
+
+    def _never_open(self) -> None:
+        """A thread hangs while it opens what all of them open: what waits behind it would wait for ever."""
+        with self._lock:
+            self._lost, left = never_open(self._opening_seconds), tuple(self._left)
+        for future in left:
+            if future.running() or future.set_running_or_notify_cancel():
+                _settle(future.set_exception, self._lost)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """See `concurrent.futures.Executor.shutdown`."""
@@ -71,12 +107,12 @@ class ThreadExecutor(TaskExecutor):
 
 
 @contextlib.contextmanager
-def _timer(task: Task, future: Future[Any]) -> Any:
-    if math.isinf(task.seconds):
+def _timer(seconds: float, late: Callable[[], None]) -> Iterator[None]:
+    """Have `late` called if what is done inside takes longer."""
+    if math.isinf(seconds):
         yield
         return
-    late = took_too_long(task.title, task.seconds)
-    timer = threading.Timer(task.seconds, _settle, (future.set_exception, late))
+    timer = threading.Timer(seconds, late)
     timer.daemon = True
     timer.start()
     try:
