@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from textual.css.stylesheet import Stylesheet
 
-from midas_tui.line_colours import remember_by_colour
+from midas_tui.drawn_lines import let_lines_go
 
 if TYPE_CHECKING:
     from textual.screen import Screen
@@ -24,7 +24,7 @@ class KeptStylesheet(Stylesheet):
     """
 
     def __init__(self, *, variables: dict[str, str] | None = None) -> None:
-        remember_by_colour()
+        let_lines_go()
         super().__init__(variables=variables)
         self._parse_cache.grow(_KEPT_PIECES)
 

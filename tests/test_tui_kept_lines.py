@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import gc
 import random
+import weakref
 from typing import TYPE_CHECKING, Any
 
+import pytest
+from rich.segment import Segment
 from textual._styles_cache import StylesCache
 from textual.strip import Strip
 from textual.widget import Widget
 
 from helpers_tui import NOW, ScriptedRuntime, metrics, press, scripted, session_events
 from midas_engine import events as ev
-from midas_tui.line_colours import remember_by_colour
+from midas_tui.drawn_lines import let_lines_go
 
 if TYPE_CHECKING:
     from textual.pilot import Pilot
@@ -60,9 +63,9 @@ async def test_what_was_walked_through_leaves_memory() -> None:
 
 
 def test_colours_are_remembered_for_all_widgets_at_once() -> None:
-    remember_by_colour()
+    let_lines_go()
     known = StylesCache.__dict__["get_inner_outer"]
-    remember_by_colour()
+    let_lines_go()
     assert StylesCache.__dict__["get_inner_outer"] is known
     from textual.color import Color
 
@@ -71,3 +74,39 @@ def test_colours_are_remembered_for_all_widgets_at_once() -> None:
     inner, outer = first.get_inner_outer(base, over)
     assert second.get_inner_outer(base, over)[0] is inner
     assert (inner.background, outer.background) == (base + over, base)
+
+
+@pytest.mark.parametrize("cut", ["divide", "crop_extend", "crop", "adjust_cell_length"])
+def test_a_line_cut_to_its_own_length_is_gone_with_its_last_owner(cut: str) -> None:
+    let_lines_go()
+
+    class Line(Strip):  # one that tells when it goes
+        __slots__ = ("__weakref__",)
+
+    line = Line([Segment("twelve cells")], 12)
+    gone = weakref.ref(line)
+    match cut:
+        case "divide":
+            assert line.divide([12]) == [line]
+        case "crop_extend":
+            assert line.crop_extend(0, 12, None) is line
+        case "crop":
+            assert line.crop(0, 12) is line
+        case "adjust_cell_length":
+            assert line.adjust_cell_length(12) is line
+    gc.disable()
+    try:
+        del line
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+def test_a_line_is_cut_to_another_length_as_before() -> None:
+    let_lines_go()
+    line = Strip([Segment("twelve cells")], 12)
+    assert [part.text for part in line.divide([6, 12])] == ["twelve", " cells"]
+    assert [part.text for part in line.divide([6])] == ["twelve"]
+    assert line.crop_extend(7, 12, None).text == "cells"
+    assert line.crop_extend(0, 14, None).text == "twelve cells  "
+    assert line.crop_extend(0, 6, None).text == "twelve"

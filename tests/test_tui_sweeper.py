@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from midas_engine.clock import ManualClock
-from midas_tui.sweeper import EVERY_SECONDS, LATEST_SECONDS, QUIET_SECONDS, TRIM_SECONDS, Sweeper
+from midas_tui.sweeper import (
+    EVERY_SECONDS,
+    LATEST_SECONDS,
+    QUIET_SECONDS,
+    SHORT_FROM_SECONDS,
+    SHORT_PAUSE_SECONDS,
+    TRIM_SECONDS,
+    Sweeper,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,8 +69,15 @@ def test_the_next_sweep_waits_for_its_time_and_for_a_pause(desk: Desk) -> None:
 
 
 def test_who_never_pauses_waits_once_in_a_long_time(desk: Desk) -> None:
-    swept = [desk.wait(60.0, 0.1) for _ in range(int(2 * LATEST_SECONDS / 60.0))]
+    swept = [desk.wait(20.0, 0.1) for _ in range(int(2 * LATEST_SECONDS / 20.0))]
     assert swept.count(True) == 2
+
+
+def test_a_sweep_that_is_late_takes_the_first_moment_between_two_keys(desk: Desk) -> None:
+    assert not desk.wait(SHORT_FROM_SECONDS - 1.0, QUIET_SECONDS / 2)
+    assert not desk.wait(1.0, SHORT_PAUSE_SECONDS / 2)
+    assert desk.wait(1.0, SHORT_PAUSE_SECONDS)
+    assert not desk.wait(EVERY_SECONDS - 1.0, QUIET_SECONDS)
 
 
 def test_free_memory_goes_back_every_minute_whoever_types(desk: Desk) -> None:
