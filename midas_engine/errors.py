@@ -307,7 +307,13 @@ class ModelUnfinishedError(ModelTruncatedError):
 
 
 class BudgetError(ModelError):
-    """The call, token or cost budget is spent."""
+    """The call, token or cost budget is spent.
+
+    Attributes:
+        of_day: It is the day's, which others spend from too: a replay does not meet it again.
+    """
+
+    of_day = False
 
 
 class FeedError(MidasError):

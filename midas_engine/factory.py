@@ -77,7 +77,7 @@ class Midas:
         from midas_engine.proposer import make_researcher
         from midas_engine.workspace import Workspace
 
-        self._client = None if llm_client is None else given_client(llm_client)
+        self._client = None if llm_client is None else given_client(llm_client, settings.model)
         if self._client is None:
             make_researcher(settings, api_key=api_key)  # a missing key is said before anything is made
         self.settings = settings

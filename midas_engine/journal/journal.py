@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from midas_engine.models import ModelUsage, SessionSummary
 
 TRANSCRIPTS = "transcript:%"  # rows of the same table that cost nothing, see `journal.transcript`
+FAILED = "transcript:failed"  # but for these: a call that failed may have been charged
 MAX_STATE_BYTES = 200_000_000
 
 
@@ -155,9 +156,10 @@ class Journal:
         self.tables.append("model_calls", [entry])
 
     def model_spend(self, *, since: datetime, until: datetime | None = None) -> tuple[int, float]:
-        """Model calls and US dollars since an instant."""
-        rows = self.tables.rows("model_calls", since=since, until=until, unlike=TRANSCRIPTS)
-        return len(rows), sum(float(row.body.get("cost_usd") or 0.0) for row in rows)
+        """Model calls that were answered, and US dollars, those of calls that failed too, since an instant."""
+        answered = self.tables.rows("model_calls", since=since, until=until, unlike=TRANSCRIPTS)
+        failed = self.tables.rows("model_calls", since=since, until=until, kinds=(FAILED,))
+        return len(answered), sum(float(row.body.get("cost_usd") or 0.0) for row in (*answered, *failed))
 
     def record_shadow(self, feature: str, at: datetime, body: Mapping[str, Any]) -> bool:
         """Append to the forward record of a feature in shadow; one entry per feature and bar."""

@@ -78,6 +78,8 @@ class Budget:
 
     Attributes:
         day_spent_usd: Spent today before this session (from the journal).
+        again_usd: Of what this session spent, what calls cost that a record gave again: they are paid for already, and
+            where that was today, `day_spent_usd` holds them.
     """
 
     session_calls: int
@@ -86,6 +88,7 @@ class Budget:
     day_spent_usd: float = 0.0
     calls: int = 0
     spent_usd: float = 0.0
+    again_usd: float = 0.0
 
     @classmethod
     def from_settings(cls, settings: ModelSettings, day_spent_usd: float = 0.0) -> Budget:
@@ -104,12 +107,15 @@ class Budget:
             )
         if self.spent_usd >= self.session_usd > 0 or (self.session_usd == 0 and self.spent_usd > 0):
             raise BudgetError(f"the session's budget of ${self.session_usd:g} is spent", hint="raise model.session_usd")
-        if self.day_spent_usd + self.spent_usd >= self.day_usd:
-            raise BudgetError(
+        if self.day_spent_usd + self.spent_usd - self.again_usd >= self.day_usd:
+            error = BudgetError(
                 f"the day's budget of ${self.day_usd:g} is spent", hint="raise model.day_usd, or wait a day"
             )
+            error.of_day = True
+            raise error
         self.calls += 1
 
-    def charge(self, cost_usd: float) -> None:
-        """Add what a call cost."""
+    def charge(self, cost_usd: float, *, again: bool = False) -> None:
+        """Add what a call cost; `again`: a record gave it, the session's budget counts it as the first time."""
         self.spent_usd += cost_usd
+        self.again_usd += cost_usd if again else 0.0

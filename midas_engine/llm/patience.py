@@ -49,7 +49,7 @@ async def ask_patiently(
         try:
             reply = await complete(request, on_text)
         except ModelError as error:
-            budget.charge(error.cost_usd)
+            budget.charge(error.cost_usd, again=error.recorded)
             if isinstance(error, ModelLengthError) and may_lengthen and request.max_tokens < MOST_TOKENS:
                 may_lengthen = False
                 longest = min(request.max_tokens * LONGER, MOST_TOKENS)
@@ -69,5 +69,5 @@ async def ask_patiently(
             else:
                 raise
         else:
-            budget.charge(reply.cost_usd)
+            budget.charge(reply.cost_usd, again=reply.cached)
             return reply

@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any, Protocol
 
 from midas_engine import errors
-from midas_engine.errors import ModelError, SessionError
+from midas_engine.errors import MidasError, ModelError, SessionError
 from midas_engine.journal.transcript import text_hash
 from midas_engine.llm.client import ModelReply
 from midas_engine.redaction import redact
@@ -96,7 +96,7 @@ class RecordedClient:
             "model": self.model,
         }  # fmt: skip
         try:
-            reply = await inner.complete(request, hear)
+            reply = await _named(inner, request, hear)
         except ModelError as error:
             partial = redact("".join(heard)[:MAX_PARTIAL])
             await self._record.keep("failed", asked | _told(error) | {"reply": partial})
@@ -118,6 +118,27 @@ class RecordedClient:
         """Close who is asked."""
         if self._inner is not None:
             await self._inner.close()
+
+
+async def _named(inner: ModelClient, request: ModelRequest, hear: OnText) -> ModelReply:
+    """A reply of `inner`; what a client of somebody's own raises or gives besides is a model's failure too.
+
+    A failure that is in no record would not be repeated by it.
+    """
+    try:
+        reply: Any = await inner.complete(request, hear)
+        if not isinstance(reply, ModelReply) or not isinstance(reply.text, str):
+            given = reply.text if isinstance(reply, ModelReply) else reply
+            raise TypeError(f"it gave {type(given).__name__} for a reply")
+    except MidasError:
+        raise
+    except Exception as error:
+        raise ModelError(
+            f"{inner.provider} failed: {type(error).__name__}: {redact(str(error)[:2_000])[:200]}"
+        ) from error
+    else:
+        found: ModelReply = reply
+        return found
 
 
 def _question_hash(request: ModelRequest) -> str:

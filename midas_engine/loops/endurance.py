@@ -84,7 +84,8 @@ class Endurance:
         try:
             async with scope:
                 found = await call()
-        except BudgetError:
+        except BudgetError as error:
+            self.over = self.over or error.of_day
             raise
         except Exception as error:
             if isinstance(error, ModelSetupError) and not self._went_well:

@@ -355,6 +355,7 @@ class Session:
         try:
             return await self._researcher.learn(self._context(), outcome, self._voice.say)
         except Exception as error:
+            self._endurance.over |= isinstance(error, BudgetError) and error.of_day
             told = error.message if isinstance(error, MidasError) else f"{type(error).__name__}: {error}"
             self._voice.say(f"\n(no learning in the researcher's words: {told})\n")
             return None

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from midas_engine.daemon_thread import call_in_thread
 from midas_engine.errors import AdapterError, MidasError, SessionError
-from midas_engine.loops.threads import call_in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
