@@ -1,22 +1,26 @@
-"""`Estimate`: a number with its error, which compares, converts and formats like the number."""
+"""`Estimate`: a number that carries its error."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
+@dataclass(frozen=True, slots=True, eq=False)
+class Estimate(float):
     """A number with its error: point value, standard error and 90 % interval (NaN where unknown).
 
-    It stands where a number does: `float(x)`, `x >= 0.02`, `f"{x:.4f}"`. Two of them are equal when all of their fields
-    are; with a number it is compared by its value. Without a format it shows its error too.
+    It is a float: arithmetic, comparisons, formats, JSON, arrays and tables take it as its value, and what is computed
+    from it is a plain number. Two of them are equal when all of their fields are; one that is not a number equals
+    nothing. Without a format it shows its error too.
 
     Example:
         >>> x = Estimate(0.0312, 0.004)
-        >>> x >= 0.02, float(x), f"{x:.3f}", round(x, 2), max(x, 0.01)
-        (True, 0.0312, '0.031', 0.03, Estimate(value=0.0312, se=0.004, low=nan, high=nan))
+        >>> x >= 0.02, x == 0.0312, x + 1, f"{x:.3f}", round(x, 2), max(x, 0.01)
+        (True, True, 1.0312, '0.031', 0.03, Estimate(value=0.0312, se=0.004, low=nan, high=nan))
+        >>> x == Estimate(0.0312, 0.005)
+        False
     """
 
     value: float
@@ -24,60 +28,29 @@ class Estimate:
     low: float = math.nan
     high: float = math.nan
 
-    def __float__(self) -> float:
-        return float(self.value)
+    def __new__(cls, value: float = math.nan, *_: float, **__: float) -> Estimate:
+        """The float of it; the fields beside follow."""
+        return float.__new__(cls, value)
+
+    def __eq__(self, other: object) -> bool:
+        same = float.__eq__(self, other)
+        return same and _fields(self)[1:] == _fields(other)[1:] if isinstance(other, Estimate) else same
+
+    def __ne__(self, other: object) -> bool:
+        equal = self.__eq__(other)
+        return equal if equal is NotImplemented else not equal
+
+    __hash__ = float.__hash__
 
     def __format__(self, spec: str) -> str:
-        return format(float(self.value), spec) if spec else str(self)
+        return format(float(self), spec) if spec else str(self)
 
-    def __round__(self, digits: int | None = None) -> float:
-        return round(float(self.value), digits or 0) if digits is not None else round(float(self.value))
-
-    def __abs__(self) -> float:
-        return abs(float(self.value))
-
-    def __lt__(self, other: object) -> bool:
-        return NotImplemented if (found := _number(other)) is None else bool(self.value < found)
-
-    def __le__(self, other: object) -> bool:
-        return NotImplemented if (found := _number(other)) is None else bool(self.value <= found)
-
-    def __gt__(self, other: object) -> bool:
-        return NotImplemented if (found := _number(other)) is None else bool(self.value > found)
-
-    def __ge__(self, other: object) -> bool:
-        return NotImplemented if (found := _number(other)) is None else bool(self.value >= found)
-
-    def __add__(self, other: object) -> float:
-        return NotImplemented if (found := _number(other)) is None else self.value + found
-
-    __radd__ = __add__
-
-    def __sub__(self, other: object) -> float:
-        return NotImplemented if (found := _number(other)) is None else self.value - found
-
-    def __rsub__(self, other: object) -> float:
-        return NotImplemented if (found := _number(other)) is None else found - self.value
-
-    def __mul__(self, other: object) -> float:
-        return NotImplemented if (found := _number(other)) is None else self.value * found
-
-    __rmul__ = __mul__
-
-    def __truediv__(self, other: object) -> float:
-        return NotImplemented if (found := _number(other)) is None else self.value / found
-
-    def __rtruediv__(self, other: object) -> float:
-        return NotImplemented if (found := _number(other)) is None else found / self.value
-
-    def __neg__(self) -> float:
-        return -float(self.value)
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Estimate, _fields(self)
 
 
-def _number(other: object) -> float | None:
-    if isinstance(other, Estimate):
-        return other.value
-    return float(other) if isinstance(other, int | float) or type(other).__module__ == "numpy" else None  # type: ignore[arg-type]
+def _fields(of: Estimate) -> tuple[float, float, float, float]:
+    return of.value, of.se, of.low, of.high
 
 
 NO_ESTIMATE = Estimate(math.nan)

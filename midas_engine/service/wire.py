@@ -52,11 +52,11 @@ def encoded(value: Any) -> Any:
         return _fields(value)
     if isinstance(value, bool | int | str) and not isinstance(value, Enum):
         return value
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else None if math.isnan(value) else str(float(value))
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):  # an estimate is a float too
         _NAMES_OF[exact] = tuple(f.name for f in dataclasses.fields(value))
         return _fields(value)
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None if math.isnan(value) else str(float(value))
     if isinstance(value, abc.Mapping):
         return {str(k): encoded(v) for k, v in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
