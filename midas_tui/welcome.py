@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 WELCOME = (
-    ("demo", "play a case: find, promote, live, alarm, kill, and the truth (2 minutes)"),
+    ("demo", "play a case: find, promote, alarm, kill, and the truth (2 minutes)"),
     ("sample", "look around on the bundled sample: real perpetuals, recorded"),
     ("data", "get real bars: fetch a venue's history, or import files"),
     ("live", "watch live bars"),

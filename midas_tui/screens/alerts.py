@@ -148,9 +148,9 @@ class AlertsScreen(ModeScreen):
         was = f" now, was {alert.worst}" if alert.worst not in (None, alert.severity) else ""
         card.row("rule", f"{kind_words(alert.rule or alert.alert_type)}, {alert.severity}{was}")
         card.row("value", gate if math.isfinite(alert.value) else "no figure: a condition")
-        card.row(
-            "episode", f"{alert.count} bars, {clock_time(alert.raised_at)} to {clock_time(alert.last_seen_at)}{ended}"
-        )
+        lasted = f"{alert.count} bar{'s' * (alert.count != 1)}"
+        span = f"{clock_time(alert.raised_at)} to {clock_time(alert.last_seen_at)}"
+        card.row("episode", f"{lasted}, {span}{ended}")
         members = self._members(alert)
         if len(members) > 1:
             told = ", ".join(f"{a.feature} {number(a.value, 2, signed=False)}" for a in members)

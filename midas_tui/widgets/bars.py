@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from textual.content import Content
 from textual.message import Message
 
-from midas_tui.formats import clock_time, elide
+from midas_tui.formats import cells, clock_time, elide
 from midas_tui.sanitise import clean
 from midas_tui.widgets.pressable import Part, Pressable
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from midas_tui.theme import Glyphs
 
 WIDE = 100
+# Cells of the data's name in the status line: what is left, between these.
+LEAST_SOURCE, MOST_SOURCE = 12, 32
 KEYS = "  space play  ,. step  -+ speed  [] alert  @ go to  0 restart"
 
 
@@ -92,11 +94,9 @@ class StatusBar(Line):
         criticals, warnings = s.counts
         at = clock_time(s.at) if not wide or s.at is None else s.at.strftime("%Y-%m-%d %H:%M")
         note = f" {clean(s.note, newlines=False)} "
-        source = elide(clean(s.source, newlines=False), 32 if wide else 12, glyphs.ellipsis)
         parts: list[Part] = [
             (" midas " if wide else "", "accent", ""),
             (f" {s.badge} ", "crit" if s.alarm else "ok" if s.badge == "LIVE" else "warn", ""),
-            (f" {source} " if source else "", "muted", ""),
             (note if s.loud else "", "warn", ""),
             (f" {at} ", "", ""),
             (f" {'regime ' if wide else ''}{s.regime or '--'} ", "", ""),
@@ -107,6 +107,9 @@ class StatusBar(Line):
             (f" !{s.faults} " if s.faults else "", "crit" if s.alarm else "warn", "log"),
             ("" if s.loud else note, "muted", ""),
         ]
+        free = self.size.width - sum(cells(text) for text, _, _ in parts) - 2
+        source = elide(clean(s.source, newlines=False), max(LEAST_SOURCE, min(free, MOST_SOURCE)), glyphs.ellipsis)
+        parts.insert(2, (f" {source} " if source else "", "muted", ""))
         self.place(parts)
         self.show(styled(*((text, role) for text, role, _ in parts)))
 

@@ -5,6 +5,7 @@ DataTable re-renders every visible row when one cell changes (25 % of a core at 
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.segment import Segment
@@ -258,9 +259,7 @@ class LineTable(TrueBar, Sorted, can_focus=True, inherit_bindings=False):
             return self._header_strip(width, base)
         index = y - self._header + self.scroll_offset.y
         if index >= len(self._order):
-            if not self._order and y == self._header:
-                return Strip([Segment(f" {self._empty}"[:width].ljust(width), base + self._role("muted"))], width)
-            return Strip.blank(width, base)
+            return self._empty_strip(y - self._header, width, base)
         key = self._order[index]
         strip = self._strips.get(key)
         if strip is None:
@@ -272,6 +271,12 @@ class LineTable(TrueBar, Sorted, can_focus=True, inherit_bindings=False):
             segments[0] = Segment(self._glyphs.cursor, segments[0].style)
             strip = Strip(segments, width)
         return strip
+
+    def _empty_strip(self, line: int, width: int, base: Style) -> Strip:
+        """A line of the sentence that stands where there is no row."""
+        said = [] if self._order else wrap(clean(self._empty, newlines=False), max(1, width - 2))
+        text = elide(said[line], max(1, width - 1), self._glyphs.ellipsis, end=True) if line < len(said) else ""
+        return Strip([Segment(pad(f" {text}"[:width], width), base + self._role("muted"))], width)
 
     def _header_strip(self, width: int, base: Style) -> Strip:
         style = base + self._role("header")

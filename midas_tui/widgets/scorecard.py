@@ -44,7 +44,7 @@ def _session(view: SessionView) -> Parts:
             ("asks", begun.destination),
             ("data", begun.data),
             ("regime", begun.regime),
-            ("horizon", f"{begun.horizon} bars" if begun.horizon else ""),
+            ("horizon", f"{begun.horizon} bar{'s' * (begun.horizon != 1)}" if begun.horizon else ""),
             ("plans", _plans(begun)),
             ("repeats", begun.replays),
         ]
