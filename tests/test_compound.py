@@ -86,6 +86,12 @@ def test_the_report_holds_its_curve_and_every_figure(tmp_path: Path) -> None:
     assert figures["arms"]["retrieved"]["true"] == [5.0] * 5
     assert headline(found) in report.read_text()
     assert "](curve.png)" in report.read_text()
+    said = report.read_text().split("\n")
+    tables = [i for i, line in enumerate(said) if line.startswith("| memory")]
+    assert tables
+    for table in tables:  # each under a heading of its own, with a sentence that says what it counts
+        assert said[table - 4].startswith("## ")
+        assert said[table - 2].endswith(".")
 
 
 def test_a_family_keeps_its_form_and_changes_its_windows() -> None:

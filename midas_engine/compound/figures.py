@@ -123,7 +123,8 @@ class Compounding:
         found = [
             (f"session {last}, retrieved over off: {end.words}, at most {TARGET:g} with 1 outside",
              end.value <= TARGET and end.high < 1.0),
-            (f"last {LAST} sessions together: {end3.words}", end3.value <= TARGET and end3.high < 1.0),
+            (f"last {LAST} sessions together: {end3.words}, at most {TARGET:g} with 1 outside",
+             end3.value <= TARGET and end3.high < 1.0),
             (f"lessons of other markets gain nothing: {other.words} holds 1 or lies above", other.high >= 1.0),
         ]  # fmt: skip
         if gone:

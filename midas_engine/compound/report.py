@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from midas_engine.compound.figures import LAST
 from midas_engine.compound.plan import ARMS
 from midas_engine.html_page import BAD, GOOD, LINES, SOFT
 from midas_engine.jsonable import plain
@@ -176,22 +177,25 @@ def _markdown(found: Compounding) -> str:
     plan = found.plan
     lines = ["# Does memory make the next session cheaper?", "", f"**{headline(found)}**", ""]
     lines += ["![Evaluations per distinct true feature, by session](curve.png)", "", _CAPTION, ""]
-    lines += ["Evaluations per distinct true feature, by session, over all pairs:", ""]
+    lines += ["## What a true feature costs, session by session", ""]
+    lines += ["Evaluations per distinct true feature, over all pairs; their intervals are those of the picture.", ""]
     lines += [
-        f"| memory | {' | '.join(map(str, range(1, plan.sessions + 1)))} |",
+        f"| memory, session | {' | '.join(map(str, range(1, plan.sessions + 1)))} |",
         "| --- |" + " ---: |" * plan.sessions,
     ]
     lines += [f"| {' | '.join(row)} |" for row in _rows(found)]
-    lines += ["", "Evaluations per distinct true feature, over those without memory (95 %, resampled over pairs):", ""]
+    lines += ["", "## Beside no memory", ""]
+    lines += ["Evaluations per distinct true feature over those without memory, 95 % intervals, pairs resampled.", ""]
     lines += [
-        f"| memory | session {plan.sessions} | last sessions together | used at the end |",
+        f"| memory | session {plan.sessions} | last {LAST} sessions together | used at the end |",
         "| --- | --- | --- | --- |",
     ]
     lines += [
         f"| {arm}: {WORDS[arm]} | {found.at_end(arm).words} | {found.over_last(arm).words} | {found.factor(arm):.0%} |"
         for arm in ARMS[1:]
     ]
-    lines += ["", *(f"* {'met' if met else '**missed**'}: {words}" for words, met in found.verdicts())]
+    lines += ["", "## Does it do what it should", ""]
+    lines += [*(f"* {'met' if met else '**missed**'}: {words}" for words, met in found.verdicts())]
     lines += ["", "## How it was measured", "", *_notes(found), "", _METHOD]
     return "\n".join(lines) + "\n"
 
