@@ -143,3 +143,7 @@ def hanging_shop(folder: str, times: int) -> Shop:
         (marks / f"hung-{before}").touch()
         time.sleep(3600)
     return Shop("open at last")
+
+
+def process_to_load() -> None:
+    """What a worker that begins early loads in these tests: nothing."""

@@ -217,7 +217,7 @@ class Campaign:
         sessions = sum(leg.screens for leg in after)
         more = sessions or (self._leg.screens and not here[TRIED])
         screened = max(0, self.plan.candidates - done - tried) if more else 0
-        left = self._pace.left_seconds((screened, sessions), (tried, len(after)))
+        left = self._pace.left((screened, sessions), (tried, len(after)))
         self._progress(
             Progress(
                 done, self.plan.candidates, self._pace.met, now - self._begun, self._leg.number + 1,

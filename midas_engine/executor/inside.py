@@ -15,6 +15,7 @@ from midas_engine.executor.parent import end_with_parent
 from midas_engine.executor.task import NOTHING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from multiprocessing.connection import Connection
 
     from midas_engine.executor.task import Task, Workshop
@@ -34,9 +35,34 @@ def serve(connection: Connection[Any, Any], workshop: Workshop | None, memory_mb
         workshop: Made first; None for none.
         memory_mb: Megabytes of its own data that the process may have; 0: no limit.
     """
+    _belong()
+    _serve(connection, workshop, memory_mb)
+
+
+def wait_for_work(connection: Connection[Any, Any], load: Callable[[], None]) -> None:
+    """The main function of a worker that begins before it is known what it will open.
+
+    Args:
+        connection: The workshop comes first; then as in `serve`.
+        load: Called before that.
+    """
+    _belong()
+    with contextlib.suppress(Exception):  # what fails here fails again where it is needed, and is told there
+        load()
+    try:
+        workshop = connection.recv()
+    except (EOFError, OSError):
+        return
+    _serve(connection, workshop, 0)
+
+
+def _belong() -> None:
     with contextlib.suppress(ValueError):
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is asked, and ends its workers itself
     end_with_parent()
+
+
+def _serve(connection: Connection[Any, Any], workshop: Workshop | None, memory_mb: int) -> None:
     try:
         settle(memory_mb)
         made: Any = NOTHING if workshop is None else workshop.open()

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from midas_engine.clock import Clock, WallClock
 from midas_engine.errors import WorkersGoneError
-from midas_engine.executor import inside
+from midas_engine.executor import inside, spare
 from midas_engine.executor.task import (
     OPENING_SECONDS,
     TRIES,
@@ -205,6 +205,10 @@ class ProcessExecutor(TaskExecutor):
             hand.job, hand.until = job, self._clock.monotonic() + job.task.seconds + extra
 
     def _hire(self) -> None:
+        until = self._clock.monotonic() + self._opening_seconds
+        if (begun := spare.take(self._workshop, self._memory_mb)) is not None:
+            self._hands.append(_Hand(*begun, until=until))
+            return
         ours, theirs = self._context.Pipe()
         process = self._context.Process(
             target=inside.serve, args=(theirs, self._workshop, self._memory_mb), name="midas-worker", daemon=True
@@ -213,7 +217,7 @@ class ProcessExecutor(TaskExecutor):
             process.start()
         finally:
             theirs.close()
-        self._hands.append(_Hand(process, ours, until=self._clock.monotonic() + self._opening_seconds))
+        self._hands.append(_Hand(process, ours, until=until))
 
     def _listen(self) -> None:
         soonest = min((h.until for h in self._hands), default=float("inf"))

@@ -173,6 +173,18 @@ class PanelJudge:
         )
 
 
+def load() -> None:
+    """Load what a first verdict needs, in a worker that does not know its panel yet: one is given on a tiny market."""
+    from midas_engine.evaluator import DEFAULT_THRESHOLDS
+    from midas_engine.market import SyntheticMarket
+    from midas_engine.proposer.protocol import Proposal
+    from midas_engine.settings import Settings
+
+    judge = PanelJudge(SyntheticMarket(1, bars=1200, symbols=12).panel(), Settings(), {})
+    judge.power(10, 0.05, DEFAULT_THRESHOLDS)
+    judge.judge(Proposal("load", "-cs_zscore(funding_rate)"), "research", 10, DEFAULT_THRESHOLDS)
+
+
 def open_judge(shared: SharedPanel, settings: Settings, existing: Mapping[str, str]) -> PanelJudge:
     """What a worker makes before its first task."""
     judge = PanelJudge(shared.open(), settings, existing)

@@ -48,6 +48,8 @@ def campaign(shared: Shared, typed: CampaignOptions) -> None:
     from midas_engine.campaign import read_campaign
     from midas_engine.campaign.report import text, to_dict
     from midas_engine.executor import worker_count
+    from midas_engine.executor.spare import prepare
+    from midas_engine.loops.worker import load
 
     plan = read_campaign(typed.file)
     settings = shared.settings(
@@ -56,6 +58,8 @@ def campaign(shared: Shared, typed: CampaignOptions) -> None:
     )
     if shared.data:
         plan = dataclasses.replace(plan, data=shared.data)
+    if not settings.read_only:
+        prepare(settings, load)  # its loading and ours take as long as each other
     state, code = asyncio.run(_run(shared, settings, plan))
     mirror_if_set(shared, settings)
     if not code:
