@@ -109,13 +109,21 @@ def read_hypothesis(fields: Mapping[str, Any]) -> Hypothesis:
         raise EvaluationError("'columns' must be a list of column names")
     return Hypothesis(
         mechanism=" ".join(mechanism.split())[:MAX_WORDS],
-        sign=_whole(fields, "sign", -1, 1) or 1,
+        sign=_sign(fields.get("sign")),
         horizon=_whole(fields, "horizon", 0, MOST_HORIZON),
         holding=_whole(fields, "holding", 0, MOST_HOLDING),
         columns=tuple(c.strip()[:80] for c in columns[:MAX_COLUMNS] if c.strip()),
         turnover=_number(fields, "turnover", 0, 4),
         confidence=_number(fields, "confidence", 0, 1),
     )
+
+
+def _sign(value: Any) -> int:
+    if value is None:
+        return 1
+    if isinstance(value, bool) or value not in (-1, 1):
+        raise EvaluationError(f"'sign' must be 1 or -1, not {value!r:.40}")
+    return int(value)
 
 
 def _number(fields: Mapping[str, Any], name: str, low: float, high: float) -> float | None:

@@ -198,6 +198,15 @@ async def test_a_session_over_stdio(tmp_path: Path) -> None:
             "hold is 'long', where a whole number belongs",
         ),
         ("evaluate", {"name": "x", "expression": "close", "hypothesis": "up"}, "hypothesis is 'up', where an object"),
+        ("evaluate", {"name": "x", "expression": "close", "hold": True}, "hold is true, where a whole number belongs"),
+        ("evaluate", {"name": "x", "expression": "close", "hold": -1}, "hold must be from 0 to 10,000 bars, not -1"),
+        ("propose", {"name": "x", "expression": "close", "hold": 10**9}, "bars, not 1,000,000,000"),
+        (
+            "evaluate",
+            {"name": "x", "expression": "close", "hypothesis": {"horizon_bars": 24}},
+            "a hypothesis has no field 'horizon_bars' (did you mean 'horizon'?)",
+        ),
+        ("evaluate", {"name": "x", "expression": "close", "hypothesis": {"sign": 0}}, "'sign' must be 1 or -1, not 0"),
         (
             "propose",
             {"name": 3, "expression": ["close"]},

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from midas_engine.settings import DslLimits
 
 MOST_QUOTED = 200
+MOST_HOLD = 10_000
 
 
 def computable(
@@ -66,7 +67,7 @@ def cleaned(proposal: Proposal, parsed: Callable[[str], Expression], target: int
     built += f" (written as {one_line(proposal.expression)[:MOST_QUOTED]})" if borrowed else ""
     if said.sign < 0:
         whole = parsed(negated(whole.standalone))
-    hold = max(0, min(proposal.hold or said.holding, 10_000))
+    hold = max(0, min(proposal.hold or said.holding, MOST_HOLD))
     if gated is None and hold == (said.horizon or target):
         hold = 0  # as long as the horizon: the same trial as one that does not say it
     read = tuple(sorted({*whole.columns, *(gated.columns if gated else ())}))

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from midas_engine.dsl.expression import parse
-from midas_engine.errors import BudgetError, MidasError, SessionError
+from midas_engine.errors import BudgetError, EvaluationError, MidasError, SessionError
 from midas_engine.evaluator.trials.ledger import TrialKey
-from midas_engine.hypothesis import read_hypothesis
+from midas_engine.hypothesis import Hypothesis, read_hypothesis
 from midas_engine.jsonable import plain
 from midas_engine.loops.assessors import NotesColumns, costs_text
-from midas_engine.loops.expressions import cleaned, computable
+from midas_engine.loops.expressions import MOST_HOLD, cleaned, computable
 from midas_engine.loops.inputs import gather
 from midas_engine.loops.known import known_trial, rules_mark, same_feature
 from midas_engine.loops.records import trial_result
@@ -26,6 +26,7 @@ from midas_engine.memory.tries import chances, memory_lines, tried_forms
 from midas_engine.proposer.prompts import operators_text
 from midas_engine.proposer.protocol import Proposal
 from midas_engine.redaction import redact
+from midas_engine.text import did_you_mean
 
 if TYPE_CHECKING:
     from midas_engine.dsl.expression import Expression
@@ -282,9 +283,17 @@ def proposal_of(
 ) -> Proposal:
     """A proposal from a tool's arguments, each within its bounds.
 
+    What would be left out or changed is refused: the trial is charged for good.
+
     Raises:
-        EvaluationError: The hypothesis cannot be read.
+        EvaluationError: The hypothesis cannot be read, or the hold cannot be.
     """
+    if not 0 <= hold <= MOST_HOLD:
+        raise EvaluationError(f"hold must be from 0 to {MOST_HOLD:,} bars, not {hold:,}")
+    known = [field.name for field in dataclasses.fields(Hypothesis) if field.name != "against"]
+    if odd := [name for name in hypothesis or () if name not in known]:
+        hint = did_you_mean(odd[0], known)
+        raise EvaluationError(f"a hypothesis has no field {odd[0][:40]!r}", hint=hint)
     claim = read_hypothesis(hypothesis) if hypothesis else None
     return Proposal(name[:200], expression[:8_000], rationale[:2_000], gate[:8_000], hold, claim)
 

@@ -49,6 +49,9 @@ def build(desk: Desk, client_of: Callable[[Mapping[str, str] | None], str]) -> A
             if name not in tools:
                 raise ToolError(f"there is no tool {name[:40]!r}; there are: {', '.join(tools)}")
             why = unknown(name, tools[name], arguments)
+            switches = [argument for argument, value in arguments.items() if isinstance(value, bool)]
+            if not why and switches:  # no tool takes one; true would be read as 1
+                why = misfit(name, tools[name], arguments, switches)
             if why:
                 raise ToolError(why)
             try:
