@@ -232,6 +232,23 @@ def test_the_verbs_search_count_and_revoke(base: Base, capsys: pytest.CaptureFix
     assert reason.read_text() == "revoked: other fees then\n"
 
 
+def test_a_learning_is_revoked_by_any_path_to_it(
+    base: Base, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kb = ("--kb", str(base.kb.path))
+    monkeypatch.chdir(base.kb.path.parent)
+    for write in ("{0}", "./{0}", "{1}/{0}", "./{1}/{0}", "{2}/{0}", "{1}/knowledge/../{0}"):
+        path = write.format(base.lesson(f"Winners go on {write}").path, base.kb.path.name, base.kb.path)
+        assert call_midas(capsys, "kb", "revoke", path, "--reason", "old", *kb).code == 0, path
+    assert base.kb.learnings() == []
+    outside = base.kb.path.parent / "knowledge" / "learnings" / "offline" / "x.md"
+    outside.parent.mkdir(parents=True)
+    outside.write_text("mine")
+    for path in (str(outside), "../knowledge/learnings/offline/x.md", "knowledge/learnings/offline/../../../../etc/x"):
+        assert call_midas(capsys, "kb", "revoke", path, "--reason", "old", *kb).code != 0
+    assert outside.read_text() == "mine"
+
+
 def test_what_cannot_be_revoked_or_looked_for_is_said_in_words(base: Base, capsys: pytest.CaptureFixture[str]) -> None:
     lesson = base.lesson("Winners go on")
     kb = ("--kb", str(base.kb.path))

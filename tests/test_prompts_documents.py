@@ -56,6 +56,44 @@ def test_an_unknown_place_is_refused_by_name(place: str) -> None:
     assert place.strip() in caught.value.message
 
 
+@pytest.mark.parametrize("text", ["{{goal", "{{go\nal", "{{goal} }", "{{" + "x" * 500 + "}}", "{{goal}} {{"])
+def test_a_place_that_does_not_end_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match="begins a place in line 2 that does not end"):
+        fill("first\n" + text, {"goal": "x"}, "plan")
+    assert fill('{"a": {{goal}}} {{{goal}}} { {', {"goal": "x"}) == '{"a": x} {x} { {'
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"", "proposer/prompts/plan.md is empty"),
+        (b" \n\t\n", "proposer/prompts/plan.md is empty"),
+        (b"Pl\xe4n {{goal}}", "proposer/prompts/plan.md: byte 2 is not UTF-8"),
+        (b"Plan \0 {{goal}}", "proposer/prompts/plan.md: character 5 is NUL"),
+        (b"Plan {{go\nals}}", "proposer/prompts/plan.md has the place"),
+    ],
+)
+async def test_a_template_that_says_nothing_or_cannot_be_read_is_named(tmp_path: Path, data: bytes, said: str) -> None:
+    researcher = scripted(plan())
+    loop = loop_of(tmp_path, researcher)
+    (loop.kb.path / "proposer/prompts/plan.md").write_bytes(data)
+    ended = (await events_of(loop, FakeAssessor()))[-1]
+    assert isinstance(ended, ev.SessionEnded)
+    assert said in ended.reason
+    assert researcher._client.requests == []  # type: ignore[attr-defined]
+
+
+async def test_a_market_of_thousands_of_columns_fits_a_prompt(tmp_path: Path) -> None:
+    class Wide(FakeAssessor):
+        columns = (*(f"a_rather_long_name_of_a_column_{i:05d}" for i in range(5_000)), "close")
+
+    researcher = scripted(plan(), candidates(BAD), NO_MORE, learning())
+    ended = (await events_of(loop_of(tmp_path, researcher), Wide()))[-1]
+    assert isinstance(ended, ev.SessionEnded)
+    assert (ended.result, ended.tried) == ("failed", 1)
+    assert "more left out)" in researcher._client.requests[0].prompt  # type: ignore[attr-defined]
+
+
 def test_a_value_is_never_expanded_again() -> None:
     assert fill("{{goal}}", {"goal": "{{ nothing }}"}) == "{{ nothing }}"
 

@@ -7,6 +7,7 @@ The original system's documents (`**Field:** value` lines) are read too.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -61,6 +62,15 @@ def heading(body: str) -> str:
             if title:
                 return title[:200]
     return ""
+
+
+@contextlib.contextmanager
+def named_after(path: str) -> Iterator[None]:
+    """What is wrong with a document names it."""
+    try:
+        yield
+    except DocumentDamagedError as error:
+        raise DocumentDamagedError(f"{path}: {error.message}", hint=error.hint) from error
 
 
 def decode(data: bytes) -> str:

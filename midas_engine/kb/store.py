@@ -24,7 +24,7 @@ from midas_engine.kb.catalogue import Catalogue, DocumentInfo
 from midas_engine.kb.documents import feature_text
 from midas_engine.kb.features import FeatureShelf, feature_path
 from midas_engine.kb.files import FileTree, make_root
-from midas_engine.kb.frontmatter import decode, parse
+from midas_engine.kb.frontmatter import decode, named_after, parse
 from midas_engine.kb.kill_file import NAME as KILLS
 from midas_engine.kb.kill_file import KillFile
 from midas_engine.kb.locks import DEFAULT_TIMEOUT, Claim, StoreLock
@@ -197,7 +197,8 @@ class KnowledgeBase:
         """
         path = f"proposer/prompts/{check_name(name, what='prompt')}.md"
         try:
-            return decode(seeding.as_today(path, self._tree.read(path)))
+            with named_after(path):
+                return decode(seeding.as_today(path, self._tree.read(path)))
         except FileNotFoundError:
             seeds = seeding.written_seeds()
             if path not in seeds:
@@ -343,7 +344,8 @@ class KnowledgeBase:
             DocumentDamagedError: It is no UTF-8 text, too large, a link or a special file.
         """
         try:
-            return decode(self._tree.read(check_relative(self.relative(path))))
+            with named_after(path):
+                return decode(self._tree.read(check_relative(self.relative(path))))
         except FileNotFoundError as error:
             raise KnowledgeBaseError(f"there is no document {path}", hint="`midas status` shows the base") from error
 

@@ -122,9 +122,10 @@ def constant_parts(filled: str, values: Mapping[str, str]) -> tuple[int, ...]:
 
 
 def _columns(context: ResearchContext) -> str:
+    # Those that fill a prompt are no use in it: an expression of another one is scored all the same.
+    names = ", ".join(within(context.columns, MAX_COLUMNS, newest=False).split("\n"))
     if not context.column_notes:
-        return ", ".join(context.columns)
-    names = ", ".join(context.columns)
+        return names
     return names + "\n" + within((f"- {name}: {note}" for name, note in context.column_notes.items()), MAX_COLUMNS)
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from midas_engine.models import LearningDocument
 
 _PLACE = re.compile(r"\{\{\s{0,20}([a-z_]{1,60})\s{0,20}\}\}")
-_ANY_PLACE = re.compile(r"\{\{([^{}\n]{0,200})\}\}")
+_ANY_PLACE = re.compile(r"\{\{(?!\{)([^{}]{0,200})(\}\}|)")
 MAX_QUOTED = 2_000
 MAX_LEARNINGS = 6
 # What one prompt may hold in characters, about a quarter of that in tokens; every place has a share of it.
@@ -53,17 +53,23 @@ def fill(template: str, values: Mapping[str, str], name: str = "") -> str:
 
 
 def check_places(template: str, known: Iterable[str], name: str = "") -> None:
-    """Refuse a template with a place that nothing fills.
+    """Refuse a template with a place that nothing fills, and one that says nothing.
 
     Raises:
         SettingsError: Names the template, the place, its line, and the nearest one that exists.
     """
     names = set(known)
+    where = f"the prompt template {name}" if name else "the prompt template"
+    if not template.strip():
+        raise SettingsError(f"{where} is empty", hint="remove the file to take the program's own")
     for match in _ANY_PLACE.finditer(template):
-        place = match[1].strip()
+        place, line = match[1].strip(), template.count("\n", 0, match.start()) + 1
+        if not match[2]:
+            raise SettingsError(
+                f"{where} begins a place in line {line} that does not end: {{{{{' '.join(place.split())[:60]}",
+                hint="write {{name}}, on one line",
+            )
         if place not in names:
-            line = template.count("\n", 0, match.start()) + 1
-            where = f"the prompt template {name}" if name else "the prompt template"
             raise SettingsError(
                 f"{where} has the place {{{{{place[:60]}}}}} in line {line}, which nothing fills",
                 hint=did_you_mean(place, sorted(names)),

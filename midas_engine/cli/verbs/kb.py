@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import click
 
 from midas_engine.cli.context import LazyGroup, Shared, Verb, pass_shared
@@ -150,7 +153,9 @@ def revoke(shared: Shared, path: str, reason: str) -> None:
     if not reason.strip():
         raise NameRefusedError("revoke needs a reason", hint='say why, such as --reason "it was of wrong data"')
     base = open_base(shared.settings(), read_only=False)
-    where = base.revoke_learning(path, reason=f"revoked: {reason}")
+    here, root = Path(path).resolve(), base.path.resolve()  # as a shell completes it from where one is
+    named = here.relative_to(root).as_posix() if here.is_file() and here.is_relative_to(root) else path
+    where = base.revoke_learning(os.path.normpath(named), reason=f"revoked: {reason}")
     shared.show({"path": path, "now": where, "reason": reason}, lambda: f"revoked: it lies in {clean(where)} now")
 
 
@@ -162,8 +167,6 @@ def proposals(shared: Shared) -> None:
     A feature that fell short at its sealed look is proposed once sealed and forward evidence together cross the line;
     one that costs alone stand against may be promoted to the book. Nothing moves by itself.
     """
-    import os
-
     from midas_engine.journal import Journal
     from midas_engine.models import FeatureState
     from midas_engine.promoter.proposed import proposed
