@@ -96,6 +96,18 @@ def p_text(p: object, *, unknown: str = "-", least: float = 1e-300) -> str:
     return f"{p:.2g}" if p > 0.0 else f"<{least:g}"
 
 
+def with_capital(text: str) -> str:
+    """`text` as a sentence begins: a word gets its capital; an expression, a name or an option stays what it is.
+
+    Example:
+        >>> with_capital("tried: 33"), with_capital("ts_cov(volume, 24): t 9"), with_capital("carry_168 is gone")
+        ('Tried: 33', 'ts_cov(volume, 24): t 9', 'carry_168 is gone')
+    """
+    word = text.split(maxsplit=1)[0].rstrip(".,:;!?") if text.strip() else ""
+    parts = word.replace("'", "-").split("-")
+    return text[:1].upper() + text[1:] if all(part.isalpha() for part in parts) else text
+
+
 def nearest(name: object, known: Iterable[str], *, cutoff: float = 0.6) -> str:
     """The known name most like `name`; empty when none is near."""
     import difflib

@@ -8,7 +8,7 @@ from midas_engine.book.build import book_of
 from midas_engine.book.rows import HEAD, member_rows, summary_rows
 from midas_engine.errors import MidasError
 from midas_engine.models import FeatureState
-from midas_engine.text import markdown_cell, markdown_table
+from midas_engine.text import markdown_cell, markdown_table, with_capital
 
 if TYPE_CHECKING:
     from midas_engine.book.figures import BookFigures
@@ -22,7 +22,7 @@ _HEADING = "## Book\n\n"
 def section(book: BookFigures) -> str:
     """Members, weights, marginal net with error, turnover, capacity, net, drawdown and days to notice, in Markdown."""
     if book.empty:
-        words = [note[:1].upper() + note[1:] + "." for note in book.notes]
+        words = [with_capital(note) + "." for note in book.notes]
         return _HEADING + "\n".join(map(markdown_cell, words)) + "\n"
     first, last = (end.replace("T", " ") for end in (book.first, book.last))
     about = (

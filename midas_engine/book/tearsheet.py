@@ -10,7 +10,7 @@ import numpy as np
 from midas_engine.book.rows import PAGE_HEAD, member_rows, summary_rows
 from midas_engine.errors import DataError
 from midas_engine.html_page import INK, LINES, SOFT, dated, document, picture, png, table
-from midas_engine.text import markdown_table, number
+from midas_engine.text import markdown_table, number, with_capital
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,7 +62,7 @@ def remarks(book: BookFigures) -> list[str]:
     """Notes and what is left out, one sentence each."""
     return [
         *(f"Not in the book: {name}: {why}" for name, why in book.left_out),
-        *(note[:1].upper() + note[1:] + "." for note in book.notes),
+        *(with_capital(note) + "." for note in book.notes),
     ]
 
 

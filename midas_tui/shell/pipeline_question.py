@@ -57,6 +57,11 @@ def short_figure(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000.0 else f"{value:.3g}"
 
 
+def _gate_words(gate: str) -> str:
+    words = ({"ic": "IC", "ir": "IR", "oos": "later"}.get(word, word) for word in gate.split("_"))
+    return " ".join(words)
+
+
 class PipelineQuestions:
     """Words previews for the operator.
 
@@ -109,13 +114,13 @@ class PipelineQuestions:
         """The research figures on today's data: value, error, gate; those that fail first."""
         words = [(line, "") for line in (preview.worth, *preview.effects) if line]
         words += [(f"today, {preview.data}:", "muted")] if preview.figures else []
-        label = max((len(f.gate) for f in preview.figures), default=0)
+        label = max((len(_gate_words(f.gate)) for f in preview.figures), default=0)
         for f in sorted(preview.figures, key=lambda f: f.passed):
             error = f" ±{f.error:.2g}" if math.isfinite(f.error) else ""
             value = short_figure(f.value)
             sign = self._glyphs.ok if f.passed else self._glyphs.killed
             bar = evidence_bar(gate_share(f), BAR_CELLS, self._glyphs)
-            gate = pad(f.gate.replace("_", " "), label)
+            gate = pad(_gate_words(f.gate), label)
             line = f"{sign} {gate} {value + error:<16} {bar} {f.comparison} {f.threshold:.3g}"
             words.append((line, "" if f.passed else "crit"))
         return words

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from midas_engine.text import with_capital
+
 _TOLD = ("result", "state", "version", "research_goal", "feature", "cause", "created_at")
 # What a session's or a diagnosis' learning says first, in the order in which a reader asks.
 _LED_BY = ("Pattern identified", "What worked", "What failed", "Recommendation")
@@ -66,7 +68,7 @@ def _first(text: str) -> str:
     said = found[0] if found else text[:400].rstrip(",;: ") + "."
     if _NAME.fullmatch(said):  # learnings of earlier versions name a cause by its identifier
         said = said.replace("_", " ")
-    return said[:1].upper() + said[1:]
+    return with_capital(said)
 
 
 def in_reading_order(text: str, *, fold: bool) -> tuple[str, str]:

@@ -10,6 +10,7 @@ import click
 from midas_engine.cli.context import Shared, Verb, pass_shared
 from midas_engine.cli.open_base import open_base
 from midas_engine.cli.output import clean, table
+from midas_engine.text import with_capital
 
 if TYPE_CHECKING:
     from midas_engine.book.figures import BookFigures
@@ -102,7 +103,7 @@ def _text(found: BookFigures, tearsheet: Path | None) -> str:
             table(summary_rows(found)),
         ]
     lines += [f"Not in the book: {clean(name)}: {clean(why)}" for name, why in found.left_out]
-    lines += [clean(note[:1].upper() + note[1:]) + "." for note in found.notes]
+    lines += [clean(with_capital(note)) + "." for note in found.notes]
     if found.digest:
         lines.append(f"Weights {found.digest[:16]}: midas book --weights --json")
     if tearsheet is not None:

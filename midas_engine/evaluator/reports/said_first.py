@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from midas_engine.text import number
+from midas_engine.text import number, with_capital
 
 if TYPE_CHECKING:
     from midas_engine.models import EvaluationResult, MultiAgentResult
@@ -20,7 +20,7 @@ def said_first(result: MultiAgentResult) -> list[str]:
     line = {key: gates.get(key.partition("_")[2], math.nan) for key in ("min_moving_share", "max_standing_variance")}
     bet = bet_on_symbols(result.evaluation, line) if "moving_share" in gates or "comparable" in gates else ""
     if bet:
-        lines.append(bet[0].upper() + bet[1:])
+        lines.append(with_capital(bet))
     return [*lines, *opposite_signs(result.evaluation)]
 
 

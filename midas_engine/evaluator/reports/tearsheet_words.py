@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from midas_engine.stats.normal import Z90
-from midas_engine.text import number, p_text
+from midas_engine.text import number, p_text, with_capital
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -132,8 +132,8 @@ def reasons(text: str) -> Iterator[tuple[str, list[str]]]:
     """
     lines = [line.strip() for line in text.splitlines()[1:]]
     gates = [_in_words(line) for line in lines if ", needs " in line]
-    tips = [_capital(line.removeprefix("- ")) for line in lines if line.startswith("- ")]
-    facts = [_capital(line) for line in lines if ", needs " not in line and not line.startswith("- ")]
+    tips = [with_capital(line.removeprefix("- ")) for line in lines if line.startswith("- ")]
+    facts = [with_capital(line) for line in lines if ", needs " not in line and not line.startswith("- ")]
     for heading, found in (("Refused by", gates), ("What the figures say", facts), ("What would help", tips)):
         if found:
             yield heading, found
@@ -145,10 +145,6 @@ def _in_words(line: str) -> str:
     gate, _, more = rest.partition(" ")
     named = {key: name for _, keys in GROUPS for key, name, _ in keys}
     return f"{check.replace('_', ' ')}: {named.get(gate, gate.replace('_', ' '))} {more}"
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def _shown(value: Any) -> str:
