@@ -129,3 +129,13 @@ async def test_on_a_real_runtime_an_answer_reaches_the_engine_and_back(tmp_path:
         await readable(pilot)
         await press(pilot, "enter")
         await until(pilot, lambda: app.store.alerts[open_.id].status == "snoozed")
+
+
+async def test_the_cause_of_a_diagnosis_is_said_in_words_and_its_report_by_its_path() -> None:
+    async with scripted(size=(160, 45), mode="alerts") as (app, pilot, runtime):
+        report = "reports/diagnoses/2026-01-19T1200-low_vol_72-abc123.md"
+        raised = alert("low_vol_72", diagnosis=f"regime_shift (79%): {report}")
+        runtime.bus.publish(AlertRaised(at=NOW, alert=raised))
+        app.shell.bridge.pump()
+        app.screen.query_one("#history", LineTable).move_to(raised.id)
+        await until(pilot, lambda: f"regime shift (79%): {report}" in screen_text(app))

@@ -71,7 +71,7 @@ async def test_every_line_of_the_pre_flight_stands_in_the_dialog_and_unmet_ones_
             r"something is against it: without a reason of yours it is refused",
             r"not met: today [a-z ]+ .*needs [<>]=? ",  # a gate, its value today and what it needs
             r"today, .*market\.parquet: \d{4}-\d\d-\d\d to \d{4}-\d\d-\d\d, its research part",
-            rf". rank ic +{figure} ±{figure} +.* >=? {figure}",  # value, error, distance as a bar, gate
+            rf". rank IC +{figure} ±{figure} +.* >=? {figure}",  # value, error, distance as a bar, gate
             rf"largest correlation with the book {figure}, with carry",
             rf"marginal net to the book {figure} bps/yr \[.*\], on research|marginal net to the book unknown",
             rf"its own death would be noticed in {figure} days, a flip in {figure}",

@@ -84,6 +84,7 @@ def test_marks_stand_on_the_axis_of_whom_they_speak_and_what_is_older_is_left_ou
     said = alert("bad", raised_at=at + timedelta(hours=3), diagnosis="it flipped", last_seen_at=at + timedelta(hours=5))
     marks = marks_of([said], [record], {"bad": (at + timedelta(hours=4), "flipped")})
     marks.append(Mark(at - timedelta(days=90), "kill", "good", "long ago"))
+    marks.append(Mark(at + timedelta(days=90), "promotion", "good", "by today's clock, on recorded bars"))
     assert [(m.kind, m.feature) for m in timeline(engine, "", marks).marks] == [
         ("promotion", "good"), ("alert", "bad"), ("kill", "bad"), ("diagnosis", "bad"),
     ]  # fmt: skip

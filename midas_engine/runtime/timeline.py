@@ -72,8 +72,11 @@ def timeline(engine: MonitorEngine, name: str, marks: Iterable[Mark]) -> Timelin
         earned = book_returns(ring.figure("net_bps", places), ring.figure("share", places))
     level, fallen = _level(earned)
     times = tuple(all_utc(ring.at[places]))
-    first = times[0] if times else None
-    kept = sorted((m for m in marks if first is not None and m.at >= first and name in ("", m.feature)), key=_when)
+    kept: list[Mark] = []
+    if times:
+        # What was done by today's clock to recorded bars belongs nowhere on their axis.
+        until = times[-1] + timedelta(seconds=max(2 * engine.config.bar_seconds, DAY_SECONDS))
+        kept = sorted((m for m in marks if times[0] <= m.at <= until and name in ("", m.feature)), key=_when)
     labels = tuple(REGIMES[code] for code in ring.regime[places])
     return Timeline(name, times, tuple(level.tolist()), tuple(fallen.tolist()), labels, tuple(kept))
 

@@ -157,7 +157,9 @@ class AlertsScreen(ModeScreen):
             card.row("incident", f"{len(members)} features since {clock_time(alert.raised_at)}: {told}")
             card.row("", "one acknowledgement, one diagnosis; i shows them apart", "muted")
         card.row("state", state)
-        card.row("diagnosis", alert.diagnosis or "none yet: D asks for one", "" if alert.diagnosis else "muted")
+        cause, told, where = alert.diagnosis.partition(" (")  # the cause's identifier, what it rests on, its report
+        said = cause.replace("_", " ") + told + where if told else cause
+        card.row("diagnosis", said or "none yet: D asks for one", "" if said else "muted")
         live = self.store.metrics.get(alert.feature)
         if live is not None and live.expected_score is not None:
             notice = f"a drop in {days(live.days_to_detect_drop)}, a flip in {days(live.days_to_detect_flip)}"
