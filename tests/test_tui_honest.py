@@ -11,7 +11,21 @@ import pytest
 
 from helpers_cli import ROOT, run_midas
 from helpers_kb import record
-from helpers_tui import PATIENCE_SECONDS, press, readable, running, screen_text, type_text, until
+from helpers_tui import (
+    NOW,
+    PATIENCE_SECONDS,
+    ScriptedRuntime,
+    metrics,
+    press,
+    readable,
+    running,
+    screen_text,
+    scripted,
+    settle,
+    type_text,
+    until,
+)
+from midas_engine import events as ev
 from midas_engine.kb import KnowledgeBase
 from midas_engine.promoter import FeaturePromoter
 from midas_tui.modals.ask import AskModal
@@ -228,3 +242,17 @@ async def test_a_kill_with_the_keys_calls_the_callback_of_a_monitor_in_another_p
     finally:
         with contextlib.suppress(ProcessLookupError):
             monitor.kill()
+
+
+async def test_while_nothing_is_watched_yet_nothing_is_said_of_no_feature() -> None:
+    runtime = ScriptedRuntime()
+    runtime.found = []
+    async with scripted(runtime, size=(160, 45)) as (app, pilot, _):
+        await settle(pilot)
+        text = screen_text(app)
+        assert "of the way to" not in text, "a book of features that are not on the screen"
+        for said in ("not enough bars yet", "no promise was measured", "no fills here"):
+            assert said not in text
+        runtime.bus.publish(ev.FeatureTicked(at=NOW, metrics=metrics("vwap_zscore_mean_rev")))
+        app.shell.bridge.pump()
+        await until(pilot, lambda: all(said in screen_text(app) for said in ("not enough bars yet", "of the way to")))

@@ -188,7 +188,7 @@ class LiveScreen(ModeScreen):
 
     def _portfolio(self) -> str:
         found = self.runtime.queries.portfolio() if self.runtime is not None else None
-        if found is None or not math.isfinite(found.log_s):
+        if found is None or not math.isfinite(found.log_s) or not self.store.metrics:
             return ""
         if found.log_s >= found.threshold:
             return f"all {found.features} together: the test CALLS"
@@ -267,6 +267,8 @@ class LiveScreen(ModeScreen):
         if data is not None:
             end = bisect_right(data.at, past.at) if past is not None else len(data.at)
             detail.show_charts(metrics, data, self._bars(), end)
+        else:
+            detail.show_no_bars()
         detail.show_facts(self._facts(metrics))
 
     def _bars(self) -> int:

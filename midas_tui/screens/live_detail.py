@@ -63,6 +63,7 @@ class FeatureDetail(Vertical):
 
     def show_charts(self, m: FeatureMetrics, data: ChartData, bars: int, end: int | None = None) -> None:
         """Draw the last `bars` bars of the chosen feature, before bar `end` where it is given."""
+        self._show_frames()
         series = {name: values[:end][-bars:] for name, values in data.series.items()}
         gates = [Gate(0.0, "muted")]
         if math.isfinite(m.ic_30d.value) and m.ic_30d.value > 0:
@@ -80,10 +81,20 @@ class FeatureDetail(Vertical):
             slip if math.isfinite(m.slippage_ratio) else "",
         )
 
+    def show_no_bars(self) -> None:
+        """The feature has no bars yet: each chart says so."""
+        self._show_frames()
+        for chart in self.query(Chart):
+            chart.show((), (), "")
+
+    def _show_frames(self) -> None:
+        for chart in self.query(Chart):
+            chart.display = True
+
     def clear(self, words: str = "") -> None:
         """No feature is watched here: no chart, and at most the reason."""
         for chart in self.query(Chart):
-            chart.show((), (), "")
+            chart.display = False  # why it has no line would be said of no feature
         self.show_facts(Content(words))
 
     @property
