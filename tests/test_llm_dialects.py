@@ -18,6 +18,7 @@ from midas_engine.proposer.schemas import SCHEMAS
 from midas_engine.providers import inferred
 from midas_engine.settings import ModelSettings, load_settings
 from tests.helpers_llm import ASK, client
+from tests.helpers_raw_server import JSON, answering, http
 from tests.helpers_servers import Dialect, serving
 
 if TYPE_CHECKING:
@@ -59,6 +60,37 @@ async def test_an_old_dialect_is_asked_by_its_parameter_names_and_costs_nothing(
     assert "response_format" in first
     assert "response_format" not in second
     assert second["max_tokens"] == ASK.max_tokens
+
+
+@pytest.mark.parametrize(
+    ("refused", "kept"),
+    [
+        (("stream_options",), {"max_tokens"}),
+        (("max_tokens",), {"max_completion_tokens", "stream_options"}),
+        (("max_tokens", "stream_options", "response_format"), {"max_completion_tokens"}),
+        (("max_completion_tokens", "stream_options"), {"max_tokens"}),
+    ],
+)
+async def test_a_parameter_that_is_refused_by_name_is_left_out_or_renamed_for_good(
+    refused: tuple[str, ...], kept: set[str]
+) -> None:
+    known = {"max_tokens", "max_completion_tokens", "stream_options", "response_format"}
+    async with serving(Dialect(REPLY, refused=refused)) as server:
+        model = make_client(_settings(server.url, options={"*.structured": "yes" if len(refused) > 2 else "no"}))
+        for _ in range(2):
+            assert (await model.complete(FORMED)).text == REPLY
+        await model.close()
+    assert [known & set(body) for body in server.bodies[-2:]] == [kept, kept]  # the second call asked at once
+    assert len(server.bodies) == 2 + len([name for name in refused if name != "max_completion_tokens"])
+
+
+async def test_a_limit_that_is_too_large_is_not_renamed() -> None:
+    async with answering(http('{"error": {"message": "max_tokens is too large"}}', JSON, "400 Bad Request")) as server:
+        model = make_client(_settings(f"{server.url}/v1"))
+        with pytest.raises(ModelError, match="too large"):
+            await model.complete(ASK)
+        await model.close()
+    assert ["max_tokens" in body for body in server.bodies] == [True]
 
 
 async def test_an_odd_dialect_by_options_of_the_model() -> None:

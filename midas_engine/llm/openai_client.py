@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from midas_engine.llm.reply_pieces import CUTS, ENDS, broke_off, chunks_of, counted, text_of
@@ -12,6 +13,17 @@ if TYPE_CHECKING:
     from midas_engine.llm.streaming import Said
 
 DEFAULT_MODEL = "gpt-5.4-mini"
+_LIMITS = ("max_completion_tokens", "max_tokens")
+_UNKNOWN = (
+    "unknown",
+    "unsupported",
+    "not supported",
+    "unrecognized",
+    "unexpected",
+    "not permitted",
+    "extra",
+    "invalid param",
+)
 _ENDINGS = ("response.completed", "response.incomplete", "response.failed")
 
 
@@ -20,6 +32,25 @@ class OpenAIClient(StreamingClient):
 
     package, sdk_error, sdk_client = "openai", "OpenAIError", "AsyncOpenAI"
     key_header, default_model = "authorization", DEFAULT_MODEL
+    _renamed = False
+
+    def adapt(self, told: str, asked: ModelRequest) -> bool:
+        """See `StreamingClient.adapt`: token counts, and the limit's name, which endpoints differ in."""
+        if super().adapt(told, asked):
+            return True
+        options = self.asking.options
+        if options.api == "responses" or not any(word in told for word in _UNKNOWN):
+            return False
+        limit = options.tokens_parameter or _LIMITS[0]
+        if "stream_options" in told and options.usage != "no":
+            options = dataclasses.replace(options, usage="no")
+        elif limit in told and limit in _LIMITS and not self._renamed:
+            self._renamed = True
+            options = dataclasses.replace(options, tokens_parameter=_LIMITS[1 - _LIMITS.index(limit)])
+        else:
+            return False
+        self.asking = dataclasses.replace(self.asking, options=options)
+        return True
 
     async def stream(self, client: Any, request: ModelRequest, said: Said) -> Ended:
         """One call."""

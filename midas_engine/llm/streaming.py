@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 # What OpenAI, Anthropic and those who speak like them call a reply that was withheld.
 REFUSALS = frozenset({"content_filter", "refusal", "safety", "sensitive"})
 CHARACTERS_A_TOKEN = 4
+_SCHEMA_WORDS = ("response_format", "json_schema", "output_config", "schema", "text.format")
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,16 +225,25 @@ class StreamingClient(ABC):
         return self.asking.limit(request, self.model)
 
     async def _asked(self, request: ModelRequest, said: Said) -> Ended:
-        """One call; an endpoint that takes no schema is asked without one from then on."""
-        if request.schema is None or self._plain:
-            return await self.stream(self._client, dataclasses.replace(request, schema=None), said)
-        try:
-            return await self.stream(self._client, request, said)
-        except Exception as error:
-            if getattr(error, "status_code", None) not in (400, 404, 422) or not _of_schema(error):
-                raise
-            self._plain = True
-            return await self.stream(self._client, dataclasses.replace(request, schema=None), said)
+        """One call; who refuses a parameter by name is asked without it, or by its other name, for good."""
+        while True:
+            asked = dataclasses.replace(request, schema=None) if self._plain else request
+            try:
+                return await self.stream(self._client, asked, said)
+            except Exception as error:
+                refused = getattr(error, "status_code", None) in (400, 404, 422)
+                if not refused or not self.adapt(str(error)[:20_000].lower(), asked):
+                    raise
+
+    def adapt(self, told: str, asked: ModelRequest) -> bool:
+        """Ask otherwise from now on, as the words of a refusal (small letters) want it; False: there is no other way.
+
+        Every change is made once.
+        """
+        if asked.schema is None or not any(word in told for word in _SCHEMA_WORDS):
+            return False
+        self._plain = True
+        return True
 
     async def close(self) -> None:
         """Let go of connections."""
@@ -252,9 +262,3 @@ def waiting_outside(clock: Clock, longest: float) -> Any:
             response.headers["x-should-retry"] = "false"
 
     return look
-
-
-def _of_schema(error: Exception) -> bool:
-    """Whether an endpoint's refusal speaks of the schema."""
-    told = str(error)[:20_000].lower()
-    return any(word in told for word in ("response_format", "json_schema", "output_config", "schema", "text.format"))
