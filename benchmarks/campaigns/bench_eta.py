@@ -3,14 +3,17 @@
     python benchmarks/campaigns/bench_eta.py record --seeds 301-312 --out traces   campaigns of many shapes
     python benchmarks/campaigns/bench_eta.py judge traces/*.json                   what was said on the way
 
-An error is (predicted end - end) / end. What each campaign is (bars, symbols, workers, goals, horizons, candidates) is
-drawn by its seed; a trace holds what the pace was told and asked, so that another way to predict is judged on the same.
+By the clock, and in processor time of the campaign and its workers: a clock that stands while others have the
+processors, for nobody foresees what they will do. An error is (predicted end - end) / end. What each campaign is (bars,
+symbols, workers, goals, horizons, candidates) is drawn by its seed; a trace holds what the pace was told and asked, so
+that another way to predict is judged on the same.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import statistics
@@ -20,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import psutil
 
 from midas_engine.campaign import Campaign, CampaignPlan
 from midas_engine.campaign.progress import SCREENED, TRIED, Left, Pace
@@ -65,12 +69,23 @@ class Mean:
 class Recorder(Pace):
     """A pace that keeps what it is told and asked."""
 
+    campaign: Campaign | None = None
     rows: list[list[Any]] = field(default_factory=list)
+    spent: dict[int, float] = field(default_factory=dict)
+
+    def cpu(self) -> float:
+        """Processor time of this process and of every worker that lives or lived."""
+        pool = None if self.campaign is None or self.campaign._assessor is None else self.campaign._assessor._pool
+        for number in (os.getpid(), *getattr(pool, "processes", ())):
+            with contextlib.suppress(psutil.Error):
+                times = psutil.Process(number).cpu_times()
+                self.spent[number] = times.user + times.system
+        return sum(self.spent.values())
 
     def took(self, kind: str, met: int, seconds: float, *, first: bool = False) -> None:
         """See `Pace.took`."""
         Pace.took(self, kind, met, seconds, first=first)
-        self.rows.append([kind, met, seconds, first])
+        self.rows.append([kind, met, seconds, self.cpu(), first])
 
     def left(self, screened: tuple[int, int], tried: tuple[int, int]) -> Left | None:
         """See `Pace.left`."""
@@ -97,21 +112,25 @@ def record(seed: int, out: Path) -> None:
         workspace = Workspace(Settings(kb=f"{folder}/kb", evaluation=EvaluationSettings(workers=workers)))
         begun = clock.monotonic()
         campaign = Campaign(workspace, plan, panel=panel)
-        campaign._pace = pace
+        campaign._pace, pace.campaign, before = pace, campaign, pace.cpu()
         state = asyncio.run(campaign.run())
         took = clock.monotonic() - begun
         workspace.close()
+    cpu = [0.0, *(row[3] - before for row in pace.rows)]
+    for row, now, last in zip(pace.rows, cpu[1:], cpu, strict=False):
+        row[3] = now - last
     load = os.getloadavg()[0]
     shape = f"{plan.candidates} candidates, {len(plan.legs)} sessions, {bars} x {symbols}, {workers} workers"
     print(f"seed {seed}: {shape}: {took:.0f} s, {state.spent} met, load {load:.1f}", flush=True)
-    body = {"seed": seed, "shape": shape, "took": took, "load": load, "rows": pace.rows}
+    body = {"seed": seed, "shape": shape, "took": took, "cpu": cpu[-1], "load": load, "rows": pace.rows}
     (out / f"eta-{seed}.json").write_text(json.dumps(body))
 
 
-def replay(trace: dict[str, Any], make: Callable[[], Pace | Mean]) -> list[tuple[float, Left | None]]:
+def replay(trace: dict[str, Any], make: Callable[[], Pace | Mean], clock: str) -> list[tuple[float, Left | None]]:
     """What `make` would have said, and when."""
     pace, at, said = make(), 0.0, []
-    for kind, met, seconds, first, screened, tried in trace["rows"]:
+    for kind, met, wall, cpu, first, screened, tried in trace["rows"]:
+        seconds = cpu if clock == "cpu" else wall
         at += seconds
         pace.took(kind, met, seconds, first=first)
         said.append((at, pace.left(tuple(screened), tuple(tried))))
@@ -120,26 +139,25 @@ def replay(trace: dict[str, Any], make: Callable[[], Pace | Mean]) -> list[tuple
 
 def judge(paths: list[Path]) -> None:
     traces = [json.loads(path.read_text()) for path in paths]
-    for name, make in (("the mean of all", Mean), ("as it is", Pace)):
-        inside = list[bool]()
-        for share in SHARES:
-            errors = list[float]()
-            for trace in traces:
-                before = [s for s in replay(trace, make) if s[0] <= share * trace["took"]]
-                if before and (left := before[-1][1]) is not None:
-                    errors.append((before[-1][0] + left.seconds) / trace["took"] - 1.0)
-                    inside.append(left.least <= trace["took"] - before[-1][0] <= left.most)
-            if not errors:
-                print(f"{name}, at {share:.0%}: nothing said")
-                continue
-            size = sorted(abs(e) for e in errors)
-            within, middle = sum(e <= 0.25 for e in size), statistics.median(size)
-            print(
-                f"{name}, at {share:.0%}: said by {len(size)} of {len(traces)}, error median {middle:.0%},"
-                f" worst {max(errors, key=abs):+.0%}, within 25 %: {within}"
-            )
-        if make is Pace:
-            print(f"the end lay between the two that were shown: {sum(inside)} of {len(inside)}")
+    for clock, words in (("took", "by the clock"), ("cpu", "in processor time")):
+        for name, make in (("the mean of all", Mean), ("as it is", Pace)):
+            inside = list[bool]()
+            for share in SHARES:
+                errors = list[float]()
+                for trace in traces:
+                    end = trace[clock]
+                    before = [s for s in replay(trace, make, clock) if s[0] <= share * end]
+                    if before and (left := before[-1][1]) is not None:
+                        errors.append((before[-1][0] + left.seconds) / end - 1.0)
+                        inside.append(left.least <= end - before[-1][0] <= left.most)
+                said = f"{words}, {name}, at {share:.0%}: said by {len(errors)} of {len(traces)}"
+                if errors:
+                    size = sorted(abs(e) for e in errors)
+                    said += f", error median {statistics.median(size):.0%}, worst {max(errors, key=abs):+.0%}"
+                    said += f", within 25 %: {sum(e <= 0.25 for e in size)}"
+                print(said)
+            if make is Pace:
+                print(f"{words}, the end lay between the two that were shown: {sum(inside)} of {len(inside)}")
 
 
 def main() -> None:

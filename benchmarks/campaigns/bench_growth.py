@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from midas_engine.campaign import Campaign, CampaignPlan
+from midas_engine.campaign.progress import Pace
 from midas_engine.dsl.spelling import spelled
 from midas_engine.evaluator import DEFAULT_THRESHOLDS
 from midas_engine.executor import DaskExecutor, ProcessExecutor, Workshop
@@ -109,11 +110,27 @@ def told_ratio(over: list[float], under: list[float]) -> str:
     return f"{np.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f}, {len(ratios)} rounds)"
 
 
+class Kinds(Pace):
+    """A pace that adds up processor time by what was done: a session begins, screens, tries."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cpu, self.count, self._last = dict[str, float](), dict[str, int](), cpu()
+
+    def took(self, kind: str, met: int, seconds: float, *, first: bool = False) -> None:
+        """See `Pace.took`; the first of a kind in its session pays for the beginning, and is counted there."""
+        now, key = cpu(), f"beginning to be {kind}" if first else kind
+        self.cpu[key] = self.cpu.get(key, 0.0) + now - self._last
+        self.count[key] = self.count.get(key, 0) + (1 if first else met)
+        self._last = now
+
+
 def measure_campaign(sizes: tuple[int, ...], seed: int, repeats: int) -> None:
     """Sizes in turn, round after round. What is paid once a campaign is told apart from what each candidate costs."""
     panel = SyntheticMarket(seed, bars=2400, symbols=12).panel()
     spent: dict[int, list[float]] = {size: [] for size in sizes}
     met: dict[int, int] = {}
+    kinds: dict[int, list[Kinds]] = {size: [] for size in sizes}
     for size in (min(sizes), *sizes * repeats):  # the first one warms what is compiled, and is not counted
         settings = Settings(evaluation=EvaluationSettings(workers=0))
         plan = CampaignPlan("growth", ("anything that predicts",), size, seed=seed)
@@ -121,6 +138,7 @@ def measure_campaign(sizes: tuple[int, ...], seed: int, repeats: int) -> None:
             workspace = Workspace(dataclasses.replace(settings, kb=f"{folder}/kb"))
             with closing(workspace):
                 campaign = Campaign(workspace, plan, panel=panel)
+                campaign._pace = pace = Kinds()
                 begun, load = cpu(), os.getloadavg()[0]
                 state = asyncio.run(campaign.run())
                 seconds = cpu() - begun
@@ -129,6 +147,7 @@ def measure_campaign(sizes: tuple[int, ...], seed: int, repeats: int) -> None:
             continue
         met[size] = state.spent
         spent[size].append(seconds)
+        kinds[size].append(pace)
         print(
             f"{size:,} candidates: {state.spent:,} met a return in {len(state.done)} sessions; "
             f"{1e3 * seconds / state.spent:.2f} ms of CPU a candidate; first verdict {campaign.first_verdict:.1f} s, "
@@ -140,6 +159,10 @@ def measure_campaign(sizes: tuple[int, ...], seed: int, repeats: int) -> None:
     for size, costs in each.items():
         print(f"{size:,}: median {np.median(costs):.2f} ms a candidate ({min(costs):.2f} to {max(costs):.2f})")
     print(f"a candidate at {large:,} over one at {small:,}: {told_ratio(each[large], each[small])}")
+    for kind in kinds[small][0].cpu:
+        cost = {size: [1e3 * k.cpu[kind] / k.count[kind] for k in kinds[size]] for size in (small, large)}
+        words = " against ".join(f"{np.median(cost[size]):.2f} ms at {size:,}" for size in (large, small))
+        print(f"{kind}: {words}: {told_ratio(cost[large], cost[small])}")
     more = [(b - a) / (met[large] - met[small]) for a, b in zip(spent[small], spent[large], strict=True)]
     once = [a - met[small] * m for a, m in zip(spent[small], more, strict=True)]
     print(f"each one beyond {small:,}: {1e3 * np.median(more):.2f} ms; paid once a campaign: {np.median(once):.2f} s")
