@@ -17,11 +17,23 @@ def disk(place: Path, kilobytes: int, how: str = "") -> None:
     subprocess.run(command, check=True)
 
 
+def mirrored(base: Path, place: Path) -> str:
+    """What the mirror of a base on that disk says."""
+    from midas_engine.kb import KnowledgeBase
+    from midas_engine.outbound.mlflow_mirror import mirror_told
+
+    return mirror_told(KnowledgeBase(base, read_only=True), f"file:{place / 'runs'}")[0] or "written"
+
+
 if __name__ == "__main__":
-    place = Path(sys.argv[1])
+    place, given = Path(sys.argv[1]), sys.argv[2:]
+    base = None if given[0].isdigit() else Path(given.pop(0))
     disk(place, 300)
-    for size in map(int, sys.argv[2:]):
+    for size in map(int, given):
         disk(place, size, "remount,")
+        if base is not None:
+            print(mirrored(base, place))
+            continue
         try:
             print("finished", run_campaign(place / "kb").finished, base_digest(place / "kb")["whole"])
         except MidasError as error:

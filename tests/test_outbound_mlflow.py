@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import re
+import shutil
 import signal
+import socket
 import subprocess
 import sys
+import threading
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -224,6 +228,88 @@ def test_the_command_writes_and_a_set_address_is_written_at_the_end(base: Knowle
     assert found.exit_code == 0, found.output
     assert "written: 1 campaigns, " in found.output
     assert CliRunner().invoke(app, ["mlflow", "--kb", str(base.path)]).exit_code != 0
+
+
+def test_a_server_that_hangs_or_drips_is_given_up(base: KnowledgeBase, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes the question and says nothing, or a byte now and then: no line breaks, and the campaign never ended."""
+    monkeypatch.setattr("midas_engine.outbound.mlflow_mirror.SILENCE_SECONDS", 1.0)
+    over, taken = threading.Event(), list[socket.socket]()
+
+    def drip(line: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            line.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 9999\r\n\r\n")
+            while not over.wait(0.1):
+                line.sendall(b" ")
+
+    def serve(door: socket.socket, drips: bool) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                taken.append(door.accept()[0])
+                if drips:
+                    threading.Thread(target=drip, args=(taken[-1],), daemon=True).start()
+
+    for drips in (False, True):
+        with socket.create_server(("127.0.0.1", 0)) as door:
+            threading.Thread(target=serve, args=(door, drips), daemon=True).start()
+            where = f"http://127.0.0.1:{door.getsockname()[1]}"
+            said, hint = mirror_told(base, where)
+            assert said == "MLflow at http://127.0.0.1 has not answered for 1 s"
+            assert "written the next time" in hint
+    over.set()
+    for line in taken:
+        line.close()
+
+
+@pytest.mark.skipif(
+    shutil.which("unshare") is None or subprocess.run(["unshare", "-Urm", "true"], check=False).returncode != 0,
+    reason="a disk of one's own cannot be mounted here",
+)
+def test_on_a_full_disk_it_says_which_and_is_whole_when_there_is_space(base: KnowledgeBase, tmp_path: Path) -> None:
+    """What was cut short there could be read by nobody any more, and every later mirror failed at it."""
+    command = ["unshare", "-Urm", sys.executable, "-m", "tests.helpers_full_disk", str(tmp_path), str(base.path)]
+    done = subprocess.run(
+        [*command, "60", "1040", "1200", "8000"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    *full, last = done.stdout.splitlines()
+    assert len(full) == 3
+    for said in full:
+        assert re.match(rf"the disk of {tmp_path}/runs is full: [0-9]+ KB are free, and the mirror", said)
+    assert last == "written"
+
+
+def test_words_that_were_cut_short_are_written_anew(base: KnowledgeBase, tmp_path: Path) -> None:
+    where = tmp_path / "runs"
+    mirror(base, f"file:{where}")
+    before = len(_runs(where))
+    whole = next(where.glob("*/*/params/snapshot"))
+    whole.write_text("")
+    about = whole.parents[1] / "meta.yaml"
+    about.write_text(re.sub("end_time: .*", "end_time: null", about.read_text()).replace("status: 3", "status: 1"))
+    mirror(base, f"file:{where}")
+    assert len(_runs(where)) == before
+    assert all(run.data.params["snapshot"] for key, run in _runs(where).items() if key.startswith("verdict"))
+    about.write_text("")
+    with pytest.raises(MidasError, match="cannot be written to") as told:
+        mirror(base, f"file:{where}")
+    assert f"remove {about.parent}" in told.value.hint
+
+
+def test_one_that_another_process_mirrors_is_waited_for_and_not_without_end(
+    base: KnowledgeBase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("midas_engine.outbound.mlflow_mirror.SILENCE_SECONDS", 0.3)
+    lock = "import fcntl, os, sys; fcntl.flock(os.open(sys.argv[1], os.O_RDONLY), fcntl.LOCK_EX)"
+    code = f"{lock}; print(flush=True); input()"
+    command = [sys.executable, "-c", code, str(base.path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        with pytest.raises(MidasError, match="another process mirrors this base"):
+            mirror(base, f"file:{tmp_path / 'runs'}")
+        other.communicate(b"\n")
+    monkeypatch.undo()
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    assert mirror(base, f"file:{tmp_path / 'runs'}").campaigns == 1
 
 
 async def test_a_session_inside_a_service_is_mirrored_at_its_end(tmp_path: Path) -> None:

@@ -12,17 +12,20 @@ import fcntl
 import json
 import math
 import os
+import threading
 from collections import defaultdict
+from concurrent.futures import Future, wait
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from midas_engine.clock import WallClock
 from midas_engine.errors import MidasError, SettingsError
+from midas_engine.outbound.mlflow_folder import check_room, folder_of, torn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from midas_engine.evaluator.trials.ledger import Trial
     from midas_engine.kb import KnowledgeBase
@@ -30,6 +33,9 @@ if TYPE_CHECKING:
 ID = "midas.id"
 _PARENT = "mlflow.parentRunId"
 _FIGURES = ("rank_ic", "rank_ic_se", "line_t", "composite", "turnover", "net_bps", "trials", "evaluated", "level")
+SILENCE_SECONDS = 60.0
+"""What one step may take: a run that is written, a page of a thousand that is read."""
+_AGAIN_SECONDS = 0.1
 _MOST_TEXT = 5000
 _PAGE = 1000
 
@@ -84,15 +90,24 @@ def mirror(kb: KnowledgeBase, address: str) -> Mirrored:
         MidasError: It cannot be written to; nothing of the base is lost by that.
     """
     client, entities = _client(address)
+    folder = folder_of(address)
+
+    def write(step: Callable[[], None]) -> Mirrored:
+        def go_on() -> None:
+            step()
+            check_room(folder)
+
+        return _write(kb, client, entities, go_on)
+
     try:
         with _alone(kb):
-            return _write(kb, client, entities)
+            return _while_it_answers(write, address)
     except MidasError:
         raise
     except Exception as error:
         raise MidasError(
             f"MLflow at {_told(address)} cannot be written to: {type(error).__name__}: {str(error)[:200]}",
-            hint="what is missing there is written the next time (`midas mlflow`)",
+            hint=torn(folder) or "what is missing there is written the next time (`midas mlflow`)",
         ) from error
 
 
@@ -115,12 +130,58 @@ def mirror_told(kb: KnowledgeBase, address: str) -> tuple[str, str]:
 @contextlib.contextmanager
 def _alone(kb: KnowledgeBase) -> Iterator[None]:
     """One at a time mirrors a base: two would both add what neither finds. The folder itself is the lock."""
-    handle = os.open(kb.path, os.O_RDONLY)
+    handle, clock = os.open(kb.path, os.O_RDONLY), WallClock()
+    until = clock.monotonic() + SILENCE_SECONDS
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        while not _taken(handle):
+            if clock.monotonic() > until:
+                raise MidasError(
+                    "another process mirrors this base to MLflow, and has not come to its end",
+                    hint="what is missing there is written the next time (`midas mlflow`)",
+                )
+            threading.Event().wait(_AGAIN_SECONDS)
         yield
     finally:
         os.close(handle)
+
+
+def _taken(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _while_it_answers(write: Callable[[Callable[[], None]], Mirrored], address: str) -> Mirrored:
+    """`write`, given up when it takes no step for a minute: who sends a byte now and then breaks no line.
+
+    What hangs is left behind, and writes nothing any more should it come back.
+    """
+    done, clock = Future[Mirrored](), WallClock()
+    heard, gone = [clock.monotonic()], threading.Event()
+
+    def step() -> None:
+        if gone.is_set():
+            raise MidasError("it was given up")
+        heard[0] = clock.monotonic()
+
+    def run() -> None:
+        try:
+            done.set_result(write(step))
+        except BaseException as error:
+            done.set_exception(error)
+
+    threading.Thread(target=run, name="midas-mlflow", daemon=True).start()
+    while clock.monotonic() - heard[0] < SILENCE_SECONDS:
+        wait([done], _AGAIN_SECONDS)
+        if done.done():
+            return done.result()
+    gone.set()
+    raise MidasError(
+        f"MLflow at {_told(address)} has not answered for {SILENCE_SECONDS:g} s",
+        hint="what is missing there is written the next time (`midas mlflow`)",
+    )
 
 
 def _client(address: str) -> tuple[Any, Any]:
@@ -128,9 +189,8 @@ def _client(address: str) -> tuple[Any, Any]:
         raise SettingsError(
             "there is no MLflow address", hint="set outbound.mlflow, or give one: `midas mlflow file:PATH`"
         )
-    uri = address
-    if address.startswith("file:") and not address.startswith("file://"):
-        uri = Path(address[5:]).expanduser().resolve().as_uri()
+    folder = folder_of(address)
+    uri = address if folder is None or address.startswith("file://") else folder.as_uri()
     if uri.startswith("file:"):
         os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # a folder that the user named; it is only appended to
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # nothing leaves but to that address
@@ -146,41 +206,63 @@ def _client(address: str) -> tuple[Any, Any]:
     except Exception as error:
         raise SettingsError(
             f"{_told(address)} is no address of MLflow: {str(error)[:200]}",
-            hint="file:PATH, https://HOST or sqlite:///FILE",
+            hint="file:PATH or https://HOST; sqlite:///FILE where the whole of MLflow is installed",
         ) from error
 
 
-def _write(kb: KnowledgeBase, client: Any, entities: Any) -> Mirrored:
+def _write(kb: KnowledgeBase, client: Any, entities: Any, step: Callable[[], None]) -> Mirrored:
+    step()
     name = f"midas {kb.path.resolve().name}"
     known = client.get_experiment_by_name(name)
     experiment = client.create_experiment(name) if known is None else known.experiment_id
-    runs = dict(_there(client, experiment))
+    runs = dict(_there(client, experiment, step))
+    step()
+    found = frozenset(runs)
     added = {"campaign": 0, "session": 0, "verdict": 0}
     for entry in _entries(kb):
         run, at = runs.get(entry.id), _ms(entry.ended)
         if run is None:
-            tags = {ID: entry.id, "midas.kind": entry.kind}
-            if entry.parent in runs:
-                tags[_PARENT] = runs[entry.parent].number
-            made = client.create_run(experiment, start_time=_ms(entry.begun), tags=tags, run_name=entry.name[:200])
-            run = runs[entry.id] = _Run(made.info.run_id)
+            run = runs[entry.id] = _begun(client, experiment, entry, runs)
             added[entry.kind] += 1
         elif run.ended == at and entry.kind != "campaign":
             continue
-        client.log_batch(
-            run.number,
-            metrics=[entities.Metric(k, v, at, 0) for k, v in entry.figures.items() if run.figures.get(k) != v],
-            params=[entities.Param(k, v) for k, v in entry.words.items()],
-            tags=[entities.RunTag(k, v) for k, v in entry.tags.items()],
-        )
-        client.set_terminated(run.number, "FAILED" if entry.failed else "FINISHED", end_time=at)
+        try:
+            _fill(client, entities, run, entry)
+        except Exception:
+            if run.ended is not None or entry.id not in found:
+                raise
+            # Words that were cut short, by a disk that was full, say, can never be put right: it is begun anew.
+            client.delete_run(run.number)
+            run = runs[entry.id] = _begun(client, experiment, entry, runs)
+            _fill(client, entities, run, entry)
+        step()
     return Mirrored(added["campaign"], added["session"], added["verdict"])
 
 
-def _there(client: Any, experiment: str) -> Iterator[tuple[str, _Run]]:
+def _begun(client: Any, experiment: str, entry: _Entry, runs: Mapping[str, _Run]) -> _Run:
+    tags = {ID: entry.id, "midas.kind": entry.kind}
+    if entry.parent in runs:
+        tags[_PARENT] = runs[entry.parent].number
+    made = client.create_run(experiment, start_time=_ms(entry.begun), tags=tags, run_name=entry.name[:200])
+    return _Run(made.info.run_id)
+
+
+def _fill(client: Any, entities: Any, run: _Run, entry: _Entry) -> None:
+    at = _ms(entry.ended)
+    client.log_batch(
+        run.number,
+        metrics=[entities.Metric(k, v, at, 0) for k, v in entry.figures.items() if run.figures.get(k) != v],
+        params=[entities.Param(k, v) for k, v in entry.words.items()],
+        tags=[entities.RunTag(k, v) for k, v in entry.tags.items()],
+    )
+    client.set_terminated(run.number, "FAILED" if entry.failed else "FINISHED", end_time=at)
+
+
+def _there(client: Any, experiment: str, step: Callable[[], None]) -> Iterator[tuple[str, _Run]]:
     """The runs that are there, by what they mirror; one that broke off before it said what it mirrors is ended."""
     token = None
     while True:
+        step()
         page = client.search_runs([experiment], max_results=_PAGE, page_token=token)
         for run in page:
             whole = run.info.status != "RUNNING"

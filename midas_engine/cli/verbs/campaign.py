@@ -61,10 +61,10 @@ def campaign(shared: Shared, typed: CampaignOptions) -> None:
     if not settings.read_only:
         prepare(settings, load)  # its loading and ours take as long as each other
     state, code = asyncio.run(_run(shared, settings, plan))
-    mirror_if_set(shared, settings)
     if not code:
         shared.show(to_dict(state), lambda: text(state))
-    else:
+    mirror_if_set(shared, settings)  # last: a mirror that hangs keeps nobody from the report
+    if code:
         shared.note(f"stopped after {len(state.done)} of {len(plan.legs)} sessions; the same command goes on from here")
         raise click.exceptions.Exit(code)
 
