@@ -12,6 +12,8 @@ from midas_engine.errors import SettingsError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+FEWEST_THOUGHTS = 1_024
+"""Tokens for thoughts that Anthropic takes at least."""
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 _CHOICES = {
     "effort": EFFORTS,
@@ -129,10 +131,12 @@ def _checked(found: Mapping[str, str], model: str) -> ModelOptions:
             raise SettingsError(
                 f"model.options of {model!r}: {option} = {value!r}", hint="one of " + ", ".join(_CHOICES[option])
             )
-        whole = value.isdecimal() and 1 <= int(value) <= 1_000_000
+        fewest = FEWEST_THOUGHTS if option == "thinking" else 1
+        whole = value.isdecimal() and fewest <= int(value) <= 1_000_000
         if (option == "max_tokens" or (option == "thinking" and value not in ("off", "adaptive"))) and not whole:
             raise SettingsError(
-                f"model.options of {model!r}: {option} = {value!r}", hint="a whole number of tokens, from 1 to 1000000"
+                f"model.options of {model!r}: {option} = {value!r}",
+                hint=f"a whole number of tokens, from {fewest} to 1000000",
             )
         values[option] = int(value) if option == "max_tokens" else value
     return ModelOptions(**values)  # type: ignore[arg-type]

@@ -93,6 +93,18 @@ async def test_a_limit_that_is_too_large_is_not_renamed() -> None:
     assert ["max_tokens" in body for body in server.bodies] == [True]
 
 
+@pytest.mark.parametrize("options", [{}, {"*.max_tokens": "3000"}, {"*.max_tokens": "20000"}])
+@pytest.mark.parametrize("model", ["claude-haiku-4-5", "claude-sonnet-5-5"])
+async def test_thoughts_leave_room_for_the_reply(llmock: LLMock, model: str, options: dict[str, str]) -> None:
+    for thinking in ("1024", "4000", "16000"):
+        llmock.reply("well")
+        asked = client("anthropic", model=model, options=options | {"*.thinking": thinking})
+        await asked.complete(ASK)
+        await asked.close()
+        body = llmock.last_request.body
+        assert body["max_tokens"] >= body["thinking"]["budget_tokens"] + ASK.max_tokens
+
+
 async def test_an_odd_dialect_by_options_of_the_model() -> None:
     options = {"tiny.tokens_parameter": "num_predict", "tiny.usage": "no", "tiny-7b.max_tokens": "900"}
     async with serving(dataclasses.replace(ODD, bodies=[])) as server:
@@ -238,6 +250,7 @@ def test_an_exact_name_comes_before_one_that_it_begins_with(tmp_path: Path) -> N
     ['[model.prices]\n"m" = "cheap"', '[model.prices]\n"m" = [1]', '[model.prices]\n"m" = [-1, 2]',
      '[model.prices]\n"m" = ["nan", 2]', '[model.options."m"]\neffort = "great"', '[model.options."m"]\nspeed = "fast"',
      '[model.options."m"]\nmax_tokens = "0"', '[model.options."m"]\nthinking = "much"',
+     '[model.options."m"]\nthinking = "1000"',
      '[model.options]\neffort = "low"'],
 )  # fmt: skip
 def test_what_no_model_could_have_is_refused_by_name(tmp_path: Path, text: str) -> None:

@@ -41,10 +41,13 @@ class Asking:
 
     def limit(self, request: ModelRequest, model: str) -> int:
         """The token limit that is sent: the caller's and what thoughts may take, or the model's own."""
-        if self.options.max_tokens:
-            return self.options.max_tokens * request.longer
+        thoughts = int(self.options.thinking) if self.options.thinking.isdecimal() else 0
+        if self.options.max_tokens:  # with what thoughts may take: a limit that they fill is refused
+            own = self.options.max_tokens * request.longer
+            return own if own > thoughts else thoughts + request.max_tokens
         thinks = model.startswith(_THINK) and self.options.thinking != "off" and self.options.effort != "none"
-        return request.max_tokens + (THINKING_ALLOWANCE if thinks else 0)
+        thinks = thinks or self.options.thinking == "adaptive"
+        return request.max_tokens + (thoughts or (THINKING_ALLOWANCE if thinks else 0))
 
 
 def asking_of(settings: ModelSettings, model: str, endpoint: Endpoint) -> Asking:
