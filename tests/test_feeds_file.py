@@ -132,3 +132,31 @@ async def test_other_bars_than_at_the_start_are_refused(tmp_path: Path) -> None:
     write(5)
     with pytest.raises(FeedError, match="has bars of 300 s now; it had 3600 s"):
         await source.candles("AAA", 0)
+
+
+async def test_a_folder_of_a_collectors_own_files_is_followed(tmp_path: Path) -> None:
+    """One file a symbol, one that begins later, one that is caught while it is written: it named `panel.parquet`."""
+    folder = tmp_path / "bars"
+    folder.mkdir()
+    with pytest.raises(FeedError, match="no data file in .*bars") as told:
+        await FileSource(folder).symbols()
+    assert "is the collector running?" in told.value.hint
+
+    def write(symbol: str, hours: range, more: str = "") -> None:
+        rows = "".join(f"{FIRST + np.timedelta64(h, 'h')},{100 + h}.25\n" for h in hours)
+        (folder / f"{symbol}.csv").write_text("timestamp,close\n" + rows + more)
+
+    for symbol in ("AAAUSDT", "BBBUSDT"):
+        write(symbol, range(12))
+    source = FileSource(folder)
+    assert tuple(await source.symbols()) == ("AAAUSDT", "BBBUSDT")
+    write("AAAUSDT", range(13))
+    assert [c.values["close"] for c in await source.candles("AAAUSDT", 0)][-1] == 112.25
+    assert len(await source.candles("BBBUSDT", 0)) == 12
+    write("BBBUSDT", range(12), "2025-03-01T12:00:00,11")
+    with pytest.raises(FeedError, match=r"BBBUSDT\.csv is being written"):
+        await source.candles("BBBUSDT", 0)
+    write("BBBUSDT", range(13))
+    assert len(await source.candles("BBBUSDT", 0)) == 13
+    (folder / "AAAUSDT.csv").unlink()
+    assert tuple(await source.symbols()) == ("BBBUSDT",)

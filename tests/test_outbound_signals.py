@@ -22,6 +22,7 @@ from midas_engine.outbound.signing import signature
 from midas_engine.outbound_settings import OutboundSettings
 from midas_engine.runtime import Runtime
 from midas_engine.runtime.live import LiveWatch
+from midas_engine.service.vitals import Vitals
 from tests.helpers_cli import call_midas
 from tests.helpers_outbound import SECRET, Fresh, LoopbackServer, signal_body, signal_log, source_of, until
 from tests.helpers_venue import EagerClock
@@ -76,6 +77,23 @@ async def test_every_bar_goes_out_once_with_the_values_of_research_over_a_restar
     beyond = call_midas(capsys, "signals", "--since", "99", "--kb", str(tmp_path / "kb"))
     assert (beyond.code, beyond.out) == (0, "")
     assert "nothing is on record after 99: the newest is 5" in beyond.err
+
+
+async def test_a_record_that_is_not_written_is_among_what_the_disk_refuses(tmp_path: Path, market: Panel) -> None:
+    desk, out = LiveRuntime(tmp_path, market, bars=650), tmp_path / "signals.jsonl"
+    settings = replace(desk.runtime.settings, outbound=OutboundSettings(signals={"file": f"file:{out}"}))
+    desk.runtime = Runtime(settings, clock=desk.clock)
+    desk.runtime.bus.tap(desk.seen.append)
+    async with desk.runtime:
+        outputs, record = desk.runtime.leaving.outputs, tmp_path / "kb" / FOLDER
+        await desk.grow(1)
+        await desk.until(lambda: len(lines(out)) == 1)
+        assert outputs.unwritten() == ()
+        record.rename(tmp_path / "aside")
+        record.write_text("in its place")
+        await desk.grow(1)
+        await desk.until(lambda: outputs.unwritten() == ("the record of signals",))
+        assert "the record of signals" in (await Vitals(desk.runtime).look()).unwritten
 
 
 async def test_a_bar_that_a_crash_kept_off_the_record_is_computed_later_and_none_is_missing(

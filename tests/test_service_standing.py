@@ -110,6 +110,11 @@ async def test_a_disk_that_takes_nothing_any_more_is_said_and_nothing_is_well(
         short = await service.vitals.look()
         assert not short.healthy
         assert "of disk free, and soon nothing can be written" in short.why
+        quota.set(10)
+        service.runtime.bus.publish(AlertRaised(at=NOON, alert=Alert(**{**_fields(alert), "id": "a-3"})))
+        await until(lambda: _refusing(service) == refused)
+    with KnowledgeBase(desk / "kb").claim("service"):
+        pass  # its end on a full disk gave the base back; what the log had not written raised there
 
 
 def _refusing(service: Service) -> set[str]:

@@ -54,6 +54,11 @@ class Delivery:
         self._rng = random.Random()
         self.failing = ""
 
+    @property
+    def unwritten(self) -> bool:
+        """Whether the disk refuses its outbox now."""
+        return bool(self._disk)
+
     async def post(self, orders: list[Order]) -> None:
         """Take orders in and send them. A disk that refuses is told and keeps no order back: the kill file has them."""
         now = self._clock.now().isoformat()

@@ -113,6 +113,7 @@ class FillInput:
         self._given: list[str] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self.taken, self.refused = 0, 0
+        self._unwritten = False
 
     async def start(self) -> None:
         """Read what was taken, and listen."""
@@ -166,7 +167,9 @@ class FillInput:
                 "slippage_bps": realised,
                 "expected_bps": expected,
             }
+            self._unwritten = True
             await self._worker.submit(lambda: self._log.take(line))
+            self._unwritten = False
             self.taken += 1
             return ""
 
@@ -215,3 +218,7 @@ class FillInput:
         """Counts, and how each source stands."""
         sides = {one.name: one.status() for one in self._sources}
         return {"taken": self.taken, "refused": self.refused, "waiting": len(self._log.waiting), "sides": sides}
+
+    def unwritten(self) -> tuple[str, ...]:
+        """See `Output.unwritten`: fills that come again while their record is not written."""
+        return ("fills",) if self._unwritten else ()

@@ -176,6 +176,10 @@ class KillOutput:
         """How every destination stands."""
         return {d.address.name: standing(d.outbox, d.address.kind) for d in self.deliveries}
 
+    def unwritten(self) -> tuple[str, ...]:
+        """See `Output.unwritten`: what is sent all the same, and sent again by who comes after."""
+        return tuple(f"the outbox of {d.address.name}" for d in self.deliveries if d.unwritten)
+
 
 def standing(box: Outbox, kind: str) -> dict[str, Any]:
     """How an outbox stands, for `midas kills` and `midas status`."""

@@ -63,6 +63,10 @@ class Output(Protocol):
         """How it stands, as JSON types."""
         ...
 
+    def unwritten(self) -> tuple[str, ...]:
+        """What of its own record the disk refuses now, in words."""
+        ...
+
 
 class Outputs:
     """The outputs of one engine. One process sends for a base.
@@ -108,3 +112,7 @@ class Outputs:
     def status(self) -> dict[str, Any]:
         """How each stands, by its name."""
         return {output.name: output.status() for output in self._started}
+
+    def unwritten(self) -> tuple[str, ...]:
+        """What of their records the disk refuses now, in words."""
+        return tuple(what for output in self._started for what in output.unwritten())

@@ -219,6 +219,10 @@ class SignalOutput:
         sides = {side.name: side.status() for side in self._sides}
         return {"sequence": self.log.sequence, "bar": self.log.bar, "failing": self._failing, "sides": sides}
 
+    def unwritten(self) -> tuple[str, ...]:
+        """See `Output.unwritten`: bars that are computed again once the disk takes them."""
+        return ("the record of signals",) if self._failing else ()
+
 
 def _state(fleet: Any, name: str) -> str:
     if name in fleet.killed:

@@ -314,3 +314,7 @@ class ToldOutput:
     def status(self) -> dict[str, Any]:
         """What waits, was sent, was given up."""
         return {"waiting": len(self._log.waiting), "sent": self.sent, "given_up": self.given_up}
+
+    def unwritten(self) -> tuple[str, ...]:
+        """See `Output.unwritten`."""
+        return ("messages",) if self._failing else ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import logging.handlers
@@ -86,9 +87,10 @@ class ServiceLog:
         return self._handler.failing
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file; what a full disk kept from it is given up."""
         logging.getLogger().removeHandler(self._handler)
-        self._handler.close()
+        with contextlib.suppress(OSError):
+            self._handler.close()
 
 
 def _as_path(name: str) -> Path:

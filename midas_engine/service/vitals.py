@@ -111,6 +111,7 @@ class Vitals:
         features, pending, size = await asyncio.to_thread(self._read)
         free = await asyncio.to_thread(disk_free, self._runtime.settings.kb_path)
         unwritten = tuple(what for what, refused in self.writers.items() if refused())
+        unwritten += runtime.leaving.outputs.unwritten()
         why = self._why(free, unwritten)
         alerts: dict[str, int] | None = None
         if runtime.watched.stage is not None:

@@ -1,4 +1,4 @@
-"""`FileSource`: a panel file that your own collector keeps writing to; its new rows are the new bars."""
+"""`FileSource`: a file, or a folder of files, that your own collector keeps writing to; new rows are the new bars."""
 
 from __future__ import annotations
 
@@ -19,11 +19,16 @@ if TYPE_CHECKING:
     from midas_engine.market.panel import Panel
 
 PAGE = 5000
-Stamp = tuple[int, int, int, int]
+_PACKED = frozenset((".parquet", ".feather", ".zip", ".gz", ".zst", ".bz2", ".xz"))
+"""Their last byte says nothing of whether they are whole."""
+Stamp = tuple[tuple[Path, int, int, int, int], ...]
+"""Of every file that is read: when it was written and changed, its size, which it is."""
 
 
 class FileSource:
-    """Bars of a Parquet or CSV file, or of a folder made by `midas data import`, read again whenever it changes.
+    """Bars of a Parquet or CSV file, or of a folder, read again as a whole whenever anything in it changes.
+
+    A folder is one that `midas data import` made, or one of files as a collector keeps them: one a symbol, one a day.
 
     Args:
         path: The file or folder. The writer should replace it in one step (write beside it, then rename); a file
@@ -94,29 +99,43 @@ class FileSource:
         return self._panel
 
     def _stamp(self) -> Stamp:
-        try:
-            status = self._file.stat()
-        except OSError as error:
-            raise FeedError(
-                f"{self._file} cannot be read: {error.strerror}", hint="is the collector running?"
-            ) from error
-        if not stat.S_ISREG(status.st_mode):
-            raise FeedError(f"{self._path} cannot be read: it is no file", hint="is the collector running?")
-        return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
+        found = []
+        for file in self._files():
+            try:
+                status = file.stat()
+            except OSError as error:
+                raise FeedError(f"{file} cannot be read: {error.strerror}", hint="is the collector running?") from error
+            if not stat.S_ISREG(status.st_mode):
+                raise FeedError(f"{file} cannot be read: it is no file", hint="is the collector running?")
+            found.append((file, status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino))
+        return tuple(found)
 
-    @property
-    def _file(self) -> Path:
-        return self._path / "panel.parquet" if self._path.is_dir() else self._path
+    def _files(self) -> list[Path]:
+        if not self._path.is_dir():
+            return [self._path]
+        if (whole := self._path / "panel.parquet").is_file():
+            return [whole]
+        from midas_engine.market.importers.files import find_files
+
+        try:
+            return find_files(self._path)
+        except MidasError as error:
+            raise FeedError(error.message, hint=f"{error.hint}; is the collector running?") from error
 
     def _whole(self, stamp: Stamp) -> None:
         """Refuse a text whose last line is not ended, unless it has stayed so: its last number may be half there."""
-        if self._file.suffix.lower() == ".parquet" or stamp == self._torn:
+        if stamp == self._torn:
             return
-        with as_feed_error(self.name, "its bars"), self._file.open("rb") as file:
-            file.seek(max(0, stamp[2] - 1))
-            if file.read(1) not in (b"\n", b"\r"):
-                self._torn = stamp
-                raise FeedError(f"{self._path} is being written", hint="it is read again in a moment")
+        known = frozenset(self._seen or ())
+        for one in stamp:
+            file, size = one[0], one[3]
+            if one in known or file.suffix.lower() in _PACKED:
+                continue
+            with as_feed_error(self.name, "its bars"), file.open("rb") as opened:
+                opened.seek(max(0, size - 1))
+                if opened.read(1) not in (b"\n", b"\r"):
+                    self._torn = stamp
+                    raise FeedError(f"{file} is being written", hint="it is read again in a moment")
 
     def _load(self) -> Panel:
         from midas_engine.market.sources import load_panel
