@@ -47,7 +47,7 @@ def play(terminal: Terminal) -> Iterator[str]:
     _reach(terminal, "live", "alarm")
     _type(terminal, "1")
     terminal.drain(READABLE)
-    _still(terminal)
+    still(terminal)
     yield "4-live"
     _reach(terminal, "alarm")
     victim = _named(terminal)
@@ -83,7 +83,7 @@ def _reach(terminal: Terminal, *titles: str) -> None:
     terminal.drain(1.5)
 
 
-def _still(terminal: Terminal) -> None:
+def still(terminal: Terminal) -> None:
     """Time passes: wait for the end of a frame."""
     for _ in range(200):
         before = len(terminal.raw)

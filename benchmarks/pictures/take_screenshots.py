@@ -7,8 +7,8 @@
 
 Without arguments: Live mode at 80x24 and 160x45, replaying the bundled sample. With `--modes` every mode at two sizes
 into `demo_artifacts/pictures`: Live and Alerts on that replay, the others on a copy of the demo's base, its candidates
-promoted; in Discovery a session on the sample. With `--case` the played case, a picture a step, into
-`demo_artifacts/pictures/case`. Needs the extra `dev`.
+promoted; in Discovery a session on the sample. With `--case` the played case, once, at the largest size: a picture a
+step and size, into `demo_artifacts/pictures/case`. Needs the extra `dev`.
 """
 
 from __future__ import annotations
@@ -169,16 +169,20 @@ def main() -> int:
     p.add_argument("--case", action="store_true", help="the played case, a picture a step")
     given = p.parse_args()
     if given.case:
-        from played_case import play
+        from played_case import READABLE, play, still
 
         folder = given.out / "pictures" / "case"
         folder.mkdir(parents=True, exist_ok=True)
-        for size in given.size or ["80x24", "160x45"]:
-            columns, lines = (int(part) for part in size.split("x"))
-            with Terminal(["--demo"], columns=columns, lines=lines) as terminal:
-                for name in play(terminal):
-                    draw(terminal.screen, folder / f"{name}-{size}.png")
-                    print(f"{name}-{size}", flush=True)
+        sizes = [tuple(int(part) for part in size.split("x")) for size in given.size or ["80x24", "160x45"]]
+        played = max(sizes)
+        with Terminal(["--demo"], columns=played[0], lines=played[1]) as terminal:
+            for name in play(terminal):
+                for columns, lines in sorted(sizes):  # the one it is played at comes last
+                    terminal.resize(columns, lines)
+                    terminal.drain(READABLE)
+                    still(terminal)
+                    draw(terminal.screen, folder / f"{name}-{columns}x{lines}.png")
+                    print(f"{name}-{columns}x{lines}", flush=True)
         return 0
     if given.modes:
         folder = given.out / "pictures"

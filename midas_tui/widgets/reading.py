@@ -7,6 +7,7 @@ import re
 from midas_engine.text import with_capital
 
 _TOLD = ("result", "state", "version", "research_goal", "feature", "cause", "created_at")
+_NAMED = ("result", "cause", "state")
 # What a session's or a diagnosis' learning says first, in the order in which a reader asks.
 _LED_BY = ("Pattern identified", "What worked", "What failed", "Recommendation")
 SENTENCES = 3
@@ -25,7 +26,12 @@ def front_matter_split(text: str) -> tuple[str, str]:
 
 
 def folded(matter: str) -> str:
-    """Front matter as one line: what a reader asks for, and how many fields there are."""
+    r"""Front matter as one line: what a reader asks for, and how many fields there are.
+
+    Example:
+        >>> folded("result: regime_shift\nfeature: low_vol_72")
+        '*result regime shift; feature low_vol_72  (2 fields: v shows them)*'
+    """
     fields: dict[str, str] = {}
     for line in matter.split("\n"):
         name, colon, value = line.partition(":")
@@ -33,6 +39,8 @@ def folded(matter: str) -> str:
             fields[name] = value.strip().strip("'\"")[:80]
     known = len(fields)
     fields["created_at"] = fields.get("created_at", "")[:10]
+    for name in _NAMED:  # outcomes and causes are kept by their identifiers
+        fields[name] = fields.get(name, "").replace("_", " ")
     told = [f"{name.replace('_', ' ')} {fields[name]}" for name in _TOLD if fields.get(name)]
     return f"*{'; '.join(told)}{'  ' if told else ''}({known} fields: v shows them)*"
 
