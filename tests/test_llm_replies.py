@@ -53,6 +53,23 @@ def test_what_is_no_answer_is_refused_by_name(text: str, said: str) -> None:
         parse_reply(text, KILL)
 
 
+@pytest.mark.parametrize(
+    "quoted", ["```", "a ``` b", "\n```json\n{}\n```\n", 'say "```"', "``` " * 15, "\\```", '\\"```']
+)
+@pytest.mark.parametrize("close", ["\n```", "```", "\n```\nwords\n```python\nclose\n```"])
+def test_ticks_inside_of_a_text_close_no_block(quoted: str, close: str) -> None:
+    told = GOOD | {"root_cause": quoted}
+    for form in (json.dumps(told), json.dumps(told, indent=1)):
+        assert parse_reply(f"Words.\n```json\n{form}{close}\nMore.", KILL) == told
+
+
+def test_a_text_that_does_not_end_hides_no_other_block() -> None:
+    good = fenced(json.dumps(GOOD))
+    with pytest.raises(ModelReplyError, match="2 fenced blocks"):
+        parse_reply('```json\n{"root_cause": "x\n```\n' + good, KILL)
+    assert parse_reply('```\nsay "x\n```\n' + good, KILL) == GOOD
+
+
 @pytest.mark.parametrize("value", ["false", "no", "yes, but", 0, 1, None, [], {}, "true"])
 def test_only_a_real_boolean_is_one(value: Any) -> None:
     with pytest.raises(ModelReplyError, match="'kill' must be bool"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from midas_engine.errors import ModelReplyError
@@ -17,7 +18,9 @@ MAX_FENCES = 1_000
 MAX_OPENED = 4_000  # brackets, those inside of texts too; building more holds up the loop
 MAX_WHOLE = 2**53  # beyond it a whole number is none to other programs
 MAX_NUMBER = 1e300
+MOST_QUOTED = 16  # fences that one text of a reply may quote: the search stays linear
 _TICKS = "```"
+_ESCAPED = re.compile(r"\\.")
 _THOUGHT = "</think>"  # what stands before it a model said to itself
 _FENCE_LINE = 80  # characters of an opening line that are looked at: the search stays linear
 
@@ -92,12 +95,29 @@ def _fenced(text: str) -> Iterator[tuple[bool, str]]:
         foreign = label.isalnum() and text[max(0, start - 1) : start] in ("", "\n")
         if label not in ("", "json", "JSON") and not foreign:
             continue
-        close = text.find(_TICKS, end + 1)
+        close = _closing(text, end + 1)
         if close < 0:
             return
         at = close + len(_TICKS)
         if label in ("", "json", "JSON"):
             yield bool(label), text[end + 1 : close]
+
+
+def _closing(text: str, begin: int) -> int:
+    """Where the fence of a block closes; ticks inside of a JSON text, which a rationale may quote, close none."""
+    first = close = text.find(_TICKS, begin)
+    if not text[begin:first].lstrip().startswith(("{", "[")):
+        return first
+    inside = False
+    for _ in range(MOST_QUOTED):
+        if close < 0:
+            break
+        inside ^= _ESCAPED.sub("", text[begin:close]).count('"') % 2 == 1
+        if not inside:
+            return close
+        begin = close + len(_TICKS)
+        close = text.find(_TICKS, begin)
+    return first
 
 
 def _load(block: str) -> Any:
