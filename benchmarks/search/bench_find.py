@@ -1,14 +1,15 @@
 """Does a default session without a key find a signal that no template, seed file or test spells?
 
-    python benchmarks/search/bench_find.py --seed 1000 --markets 30 [--ic 0.06 | --ic 0] [--sessions N] [--out FILE]
-        [--seconds N]
+    python benchmarks/search/bench_find.py --seed 1000 --markets 30 [--ic 0.06 | --ic 0] [--sessions N] [--within N]
+        [--out FILE] [--seconds N]
 
 Each market is one of `midas_engine.compound.markets`: 20 symbols, 8,760 hourly bars, ten columns, one formula of up
 to three operators on two columns. Found: a feature that passed every gate on the research part correlates at least
 0.7 with the planted one (normal scores across symbols). `--ic 0` plants nothing and counts what is let through. Seeds
 below 1000 were used to tune the search; those from 1000 on were not looked at before it was done. CPU time is of the
 session alone, in one thread; what drew the market is not counted. With `--sessions` above one a miss is followed by
-further sessions in the same base, each with a seed of its own, and CPU time and evaluations add up. With `--out`
+further sessions in the same base, each with a seed of its own, and CPU time and evaluations add up; none begins once
+a market has had `--within` CPU-seconds, and what is found later than that is no find. With `--out`
 every market's outcome is kept and a second run goes on where the first ended (`--seconds` ends one).
 """
 
@@ -18,6 +19,7 @@ import argparse
 import asyncio
 import dataclasses
 import json
+import math
 import tempfile
 import time
 from pathlib import Path
@@ -84,8 +86,16 @@ async def searched(panel: Panel, settings: Settings, screened: int, base: Path |
     return Searched(significant, passed, found, evaluated, round(seconds, 1))
 
 
-def sessions(seed: int, ic: float, screened: int, most: int) -> dict[str, Any]:
-    """Default sessions on the market of a seed, `most` of them or until one finds what was planted."""
+def sessions(seed: int, ic: float, screened: int, most: int, within: float = math.inf) -> dict[str, Any]:
+    """Default sessions on the market of a seed, `most` of them or until one finds what was planted.
+
+    Args:
+        seed: Of the market.
+        ic: Of what is planted; 0: nothing.
+        screened: Raw expressions a session.
+        most: Sessions.
+        within: CPU-seconds after which none begins.
+    """
     settings = Settings()
     settings = dataclasses.replace(settings, evaluation=dataclasses.replace(settings.evaluation, workers=0))
     market = planted(seed, settings, ic=ic)
@@ -95,7 +105,7 @@ def sessions(seed: int, ic: float, screened: int, most: int) -> dict[str, Any]:
         "evaluations": 0, "sessions": 0,
     }  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
-        while row["sessions"] < most and row["like"] < LIKE:
+        while row["sessions"] < most and row["seconds"] < within and row["like"] < LIKE:
             chosen = dataclasses.replace(settings, seed=settings.seed + row["sessions"])
             found = asyncio.run(searched(market.panel, chosen, screened, Path(folder) / "kb"))
             like = [abs(correlation(ranked(engine.values(x)), market.values)) for x in found.passed] if ic else []
@@ -113,6 +123,7 @@ def main() -> None:
     parser.add_argument("--ic", type=float, default=0.06)
     parser.add_argument("--screened", type=int, default=Settings().evaluation.screened)
     parser.add_argument("--sessions", type=int, default=1, help="sessions on a market at most, until one finds it")
+    parser.add_argument("--within", type=float, default=1800.0, help="CPU-seconds in which a market may be found")
     parser.add_argument("--seconds", type=float, default=1e9)
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
@@ -122,13 +133,17 @@ def main() -> None:
         if str(seed) not in kept:
             if time.process_time() - began > given.seconds:
                 break
-            kept[str(seed)] = sessions(seed, given.ic, given.screened, given.sessions)
+            kept[str(seed)] = sessions(seed, given.ic, given.screened, given.sessions, given.within)
             print(json.dumps(kept[str(seed)]), flush=True)
             if given.out:
                 given.out.write_text(json.dumps(kept))
     rows = [kept[str(s)] for s in range(given.seed, given.seed + given.markets) if str(s) in kept]
     seconds = sorted(r["seconds"] for r in rows)
-    named = {f"found, like {LIKE:g} or more": lambda r: r["like"] >= LIKE} if given.ic else {}
+    named = (
+        {f"found, like {LIKE:g} or more": lambda r: r["like"] >= LIKE and r["seconds"] <= given.within}
+        if given.ic
+        else {}
+    )
     if given.ic and given.sessions > 1:
         named["found in the first session"] = lambda r: r["like"] >= LIKE and r["sessions"] == 1
     named |= {"let through research": lambda r: r["passed"] > 0, "accepted": lambda r: r["accepted"] > 0}
