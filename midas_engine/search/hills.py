@@ -1,7 +1,7 @@
 """Every hill climbed by its windows, the highest first, from where it hardly shows.
 
-A pair of windows three steps from those that are there leaves a fifth of a signal: a |t| that one tree of noise in a
-hundred has. Asking all windows of all structures would cost fifty times as much as asking what lies beside these.
+Windows at twice or half of those that are there leave a half to a fifth of a signal: a |t| that one tree of noise in
+a hundred has. To ask what lies beside those costs a fraction of asking every window of every structure.
 """
 
 from __future__ import annotations
