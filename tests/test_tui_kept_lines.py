@@ -12,8 +12,9 @@ from rich.segment import Segment
 from textual._styles_cache import StylesCache
 from textual.strip import Strip
 from textual.widget import Widget
+from textual.widgets._toast import Toast, ToastHolder
 
-from helpers_tui import NOW, ScriptedRuntime, metrics, press, scripted, session_events
+from helpers_tui import NOW, ScriptedRuntime, metrics, press, scripted, session_events, settle
 from midas_engine import events as ev
 from midas_tui.drawn_lines import let_lines_go
 
@@ -110,3 +111,16 @@ def test_a_line_is_cut_to_another_length_as_before() -> None:
     assert line.crop_extend(7, 12, None).text == "cells"
     assert line.crop_extend(0, 14, None).text == "twelve cells  "
     assert line.crop_extend(0, 6, None).text == "twelve"
+
+
+async def test_a_message_that_another_one_replaced_leaves_the_page_whole() -> None:
+    async with scripted(ScriptedRuntime(), size=(160, 45), notifications=True) as (app, pilot, _):
+        for turn in range(20):
+            app.shell.messages.say(f"message {turn}", key="criticals" if turn % 2 else "")
+            await settle(pilot)
+        assert [n.message for n in app._notifications] == ["message 18", "message 19"]
+        assert len(app.screen.query(ToastHolder)) == len(app.screen.query(Toast)) == 2
+        app._notifications.clear()
+        app._refresh_notifications()
+        await settle(pilot)
+        assert not app.screen.query(ToastHolder)
