@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from textual.command import CommandPalette
 
 from helpers_tui import NOW, ScriptedRuntime, fill_base, metrics, press, running, scripted, until, write_market
 from midas_engine import events as ev
@@ -147,3 +148,19 @@ async def test_a_timer_without_time_rings_and_holds_nothing_up(seconds: float) -
         ticking = app.set_interval(seconds, lambda: rung.append("again"))
         await until(pilot, lambda: "once" in rung and rung.count("again") > 2, "they ring")
         ticking.stop()
+
+
+@pytest.mark.parametrize("countdown", ["_no_matches_timer", "_busy_timer"])
+async def test_a_palette_that_is_closed_while_it_counts_down_ends_nothing(countdown: str) -> None:
+    async with scripted() as (app, pilot, _):
+        await press(pilot, ":")
+        await until(pilot, lambda: isinstance(app.screen, CommandPalette))
+        palette: Any = app.screen
+        palette._start_no_matches_countdown("zzz")
+        palette._start_busy_countdown()
+        ring = getattr(palette, countdown)._callback.args[0]  # what its time leads to, a moment too late
+        palette.app.pop_screen()
+        await until(pilot, lambda: not palette.query("*"), "it is taken down")
+        ring()
+        await press(pilot, "2")
+        assert app.current_mode == "pipeline"

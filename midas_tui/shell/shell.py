@@ -26,7 +26,7 @@ from midas_tui.shell.since_left import SinceLeft
 from midas_tui.shell.title import Title
 from midas_tui.shell.undo import Undo
 from midas_tui.store import Store
-from midas_tui.timers import always_ring
+from midas_tui.timers import always_ring, keep_palette_whole
 from midas_tui.toasts import let_toasts_go
 
 if TYPE_CHECKING:
@@ -103,6 +103,7 @@ def make_shell(app: App[Any], glyphs: Glyphs, clock: Clock, refresh_hz: float, k
         kept: What is remembered.
     """
     always_ring()
+    keep_palette_whole()
     let_toasts_go()
     store, gate, history = Store(), InputGate(clock), History()
     messages = Messages(app)
