@@ -102,6 +102,11 @@ def test_a_plan_says_what_is_wrong_with_it(tmp_path: Path) -> None:
     assert plan.horizons == (1, 8)
     assert plan.id == read_campaign(path).id
     assert dataclasses.replace(plan, seed=8).id != plan.id
+    for strange in ("a\\nb", "a\\u0000b", "\\u202e evil", "\\u0007"):
+        for text in (f'name = "{strange}"\ngoals = ["a"]', f'name = "x"\ngoals = ["{strange}"]'):
+            assert "has a character that cannot be shown" in refused(f"{text}\ncandidates = 500\n")
+    assert "a name of more than 100" in refused(f'name = "{"x" * 101}"\ngoals = ["a"]\ncandidates = 500\n')
+    assert len(refused(f'name = "x"\ngoals = "{"x" * 5000}"\ncandidates = 500\n')) < 400
     assert "candidates is missing" in refused('name = "x"\ngoals = ["a"]\n')
     assert "goals" in refused(fine + "goal = 3\n")  # names the nearest
     assert "goals is a list" in refused('name = "x"\ngoals = "a"\ncandidates = 10\n')

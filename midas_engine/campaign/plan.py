@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import reprlib
 import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 MOST_CANDIDATES = 100_000
 _MOST_BYTES = 64_000
 _MOST_GOAL = 500
+_MOST_NAME = 100
 _MOST_LEGS = 2_000
 
 
@@ -81,19 +83,36 @@ class CampaignPlan:
         ):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-                raise SettingsError(f"campaign: {name} = {value!r}", hint=f"a whole number from {low:,} to {high:,}")
+                raise SettingsError(
+                    f"campaign: {name} = {reprlib.repr(value)}", hint=f"a whole number from {low:,} to {high:,}"
+                )
         for name, kind in (("goals", str), ("proposers", str), ("horizons", int)):
             values = getattr(self, name)
             plain = [v.strip() if isinstance(v, str) else v for v in values]  # what a session is told
             fine = bool(plain) and all(isinstance(v, kind) and not isinstance(v, bool) and v for v in plain)
             if not fine or len(set(plain)) != len(plain):
-                raise SettingsError(f"campaign: {name} = {list(values)!r}", hint="a list, none of them empty or twice")
+                raise SettingsError(
+                    f"campaign: {name} = {reprlib.repr(list(values))}", hint="a list, none of them empty or twice"
+                )
+        for name, texts in (("name", (self.name,)), ("data", (self.data,)), ("goals", self.goals)):
+            strange = [text for text in texts if not text.isprintable()]
+            if strange:
+                raise SettingsError(
+                    f"campaign: {name} has a character that cannot be shown: {reprlib.repr(strange[0])}",
+                    hint="one line of plain text: it stands in reports and in every session's record",
+                )
+        if len(self.name) > _MOST_NAME:
+            raise SettingsError(f"campaign: a name of more than {_MOST_NAME} characters", hint="a few words are enough")
         if any(len(goal.strip()) > _MOST_GOAL for goal in self.goals):
             raise SettingsError(f"campaign: a goal of more than {_MOST_GOAL} characters", hint="a sentence is enough")
         if not all(1 <= h <= 10_000 for h in self.horizons):
-            raise SettingsError(f"campaign: horizons = {list(self.horizons)}", hint="bars ahead, from 1 to 10,000")
+            raise SettingsError(
+                f"campaign: horizons = {reprlib.repr(list(self.horizons))}", hint="bars ahead, from 1 to 10,000"
+            )
         if not self.name.strip() or not any(c.isalnum() for c in self.name):
-            raise SettingsError(f"campaign: name = {self.name!r}", hint="a few letters that tell it from others")
+            raise SettingsError(
+                f"campaign: name = {reprlib.repr(self.name)}", hint="a few letters that tell it from others"
+            )
         self.legs  # noqa: B018 - a budget that does not reach is told now
 
     @property
@@ -212,5 +231,5 @@ def _taken(path: Path, key: str, value: Any) -> Any:
     else:
         fine, words = isinstance(value, int) and not isinstance(value, bool), "a whole number"
     if not fine:
-        raise SettingsError(f"{path}: {key} = {value!r}", hint=f"{key} is {words}")
+        raise SettingsError(f"{path}: {key} = {reprlib.repr(value)}", hint=f"{key} is {words}")
     return tuple(value) if isinstance(value, list) else value

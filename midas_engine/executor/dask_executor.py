@@ -222,6 +222,8 @@ class DaskExecutor(TaskExecutor):
                     silence_logs=logging.CRITICAL,
                 )
             return distributed.Client(self._cluster, security=security, set_as_default=False)
+        # What goes wrong is said by who asked; pages of Dask's own calls before that hide it.
+        logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
         security = None
         if known.address.startswith("tls://"):
             security = distributed.Security(
