@@ -74,6 +74,7 @@ def test_on_a_full_disk_it_stands_and_goes_on_when_there_is_space(tmp_path: Path
     assert len(full) == len(sizes) - 1
     for said in full:
         assert re.search("(No space left on device|disk is full) [|] free some space on the disk and try again", said)
+        assert str(tmp_path) in said.partition(" | ")[0]
     assert last == f"finished True {right['whole']}"
 
 

@@ -61,7 +61,7 @@ def test_a_worker_lets_tasks_compute_and_what_is_mapped_counts_against_no_limit(
     """Heaps were given back at every small array, a clock ticked 50 times a second, and a panel larger than the limit
     got its workers killed one after the other."""
     np.save(tmp_path / "panel.npy", np.ones(40_000_000))
-    with DaskExecutor(1, Workshop(work.Mapped, (str(tmp_path / "panel.npy"),)), memory_mb=300, patience=5) as executor:
+    with DaskExecutor(1, Workshop(work.Mapped, (str(tmp_path / "panel.npy"),)), memory_mb=300, patience=60) as executor:
         totals = [executor.submit(work.Mapped.total) for _ in range(2)]
         assert [total.result(60) for total in totals] == [40_000_000.0] * 2
     with DaskExecutor(1, memory_mb=300) as executor:

@@ -107,10 +107,12 @@ def _in_time(work: Callable[[], Any], seconds: float, late: Exception) -> Any:
     thread = threading.Thread(target=_do, args=(work, outcome), name="midas-task", daemon=True)
     thread.start()
     thread.join(seconds)
-    if not outcome:
-        threading.Timer(_LEAVING_SECONDS, os._exit, (1,)).start()
+    if outcome:
+        return outcome[0]()
+    threading.Timer(_LEAVING_SECONDS, os._exit, (1,)).start()
+    if thread.is_alive():
         raise late
-    return outcome[0]()
+    raise MemoryError("the worker's memory is full: a thread of it could not run")
 
 
 def _do(work: Callable[[], Any], outcome: list[Callable[[], Any]]) -> None:

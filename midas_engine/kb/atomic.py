@@ -52,7 +52,7 @@ def atomic_write(path: Path, data: bytes, *, replace: bool = True) -> None:
         raise
     except OSError as error:
         _forget(temp)
-        raise disk_error(error, f"{path.name} was not written") from error
+        raise disk_error(error, f"{path} was not written") from error
     except BaseException:
         _forget(temp)
         raise
@@ -107,7 +107,7 @@ def durable_unlink(path: Path) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise disk_error(error, f"{path.name} was not removed") from error
+        raise disk_error(error, f"{path} was not removed") from error
     sync_folder(path.parent)
 
 

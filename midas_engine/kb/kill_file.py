@@ -196,7 +196,7 @@ class KillFile:
         except FileNotFoundError:
             return ""
         except OSError as error:
-            raise disk_error(error, f"{self.path.name} cannot be set aside") from error
+            raise disk_error(error, f"{self.path} cannot be set aside") from error
         sync_folder(self.path.parent)
         return wreck.name
 
@@ -215,7 +215,7 @@ class KillFile:
                 self.make()
             except OSError as error:
                 if error.errno not in _NOT_A_FILE:
-                    raise disk_error(error, f"{self.path.name} was not written") from error
+                    raise disk_error(error, f"{self.path} was not written") from error
                 self.set_aside()  # a pipe, a link or a folder: no place for a kill
         raise KnowledgeBaseError(f"{self.path.name} is replaced all the time", hint="find out by whom")
 

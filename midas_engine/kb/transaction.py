@@ -148,7 +148,7 @@ class Transactions:
             order = f"{max((int(n[:6]) for n in os.listdir(self._spool) if n[:6].isdigit()), default=0) + 1:06d}"
             os.rename(self._pending, self._spool / f"{order}-{change.id}.json")
         except OSError as error:
-            raise disk_error(error, "the change is made but not closed") from error
+            raise disk_error(error, f"the change is made but not closed: {self._spool}") from error
         sync_folder(self._spool)
         sync_folder(self._folder)
 

@@ -149,7 +149,7 @@ class Outbox:
                     with contextlib.suppress(FileExistsError):
                         atomic_write(self.path, self._content(), replace=False)
         except OSError as error:
-            raise disk_error(error, f"{self.path.name} was not written") from error
+            raise disk_error(error, f"{self.path} was not written") from error
         raise KnowledgeBaseError(f"{self.path.name} is replaced all the time", hint="find out by whom")
 
     def _rewrite(self) -> None:
