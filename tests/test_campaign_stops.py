@@ -78,6 +78,25 @@ def test_on_a_full_disk_it_stands_and_goes_on_when_there_is_space(tmp_path: Path
     assert last == f"finished True {right['whole']}"
 
 
+def test_a_plan_that_was_changed_half_way_is_said_to_be_another_campaign(tmp_path: Path) -> None:
+    """It began anew without a word, and who had stopped it thought that it went on."""
+    base, started, notes = tmp_path / "kb", list["Campaign"](), list[str]()
+
+    def tell(event: Event) -> None:
+        if type(event).__name__ == "SessionEnded":
+            started[0].cancel()
+
+    assert len(run_campaign(base, tell=tell, started=started).done) == 1
+    other = dataclasses.replace(PLAN, candidates=61)
+    run_campaign(base, plan=other, notes=notes.append)
+    assert f"another campaign than {PLAN.id}, which stands at 1 of {len(PLAN.legs)} sessions" in notes[0]
+    assert "(candidates was 60)" in notes[0]
+    notes.clear()
+    run_campaign(base, notes=notes.append)
+    run_campaign(base, plan=dataclasses.replace(PLAN, candidates=62), notes=notes.append)
+    assert not [line for line in notes if "another campaign than" in line]
+
+
 def test_cancelled_it_leaves_nothing_of_that_when_it_went_on(tmp_path: Path, right: dict[str, str]) -> None:
     base, started, seen = tmp_path / "kb", list["Campaign"](), list["Event"]()
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from midas_engine.campaign.assessor import CampaignAssessor
 from midas_engine.campaign.progress import SCREENED, TRIED, Pace, Progress
 from midas_engine.campaign.report import write_report
-from midas_engine.campaign.state import CampaignState, LegDone
+from midas_engine.campaign.state import CampaignState, LegDone, under_another_plan
 from midas_engine.campaign.turns import Turns
 from midas_engine.errors import EvaluationError, SessionError, SessionInterruptedError
 from midas_engine.events import CandidateScored, SessionEnded
@@ -101,6 +101,8 @@ class Campaign:
         kb.check_writable()
         if not self.state.finished:
             await asyncio.to_thread(self._check)
+        if not self.state.done and (other := await asyncio.to_thread(under_another_plan, kb, self.plan)):
+            self._notes(other)
         turns = await asyncio.to_thread(Turns, kb.path / LOCKS, self.plan.id)
         try:
             failures = dict.fromkeys(self.plan.proposers, 0)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
+import reprlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from midas_engine.errors import DocumentDamagedError, KnowledgeBaseError
+from midas_engine.errors import DocumentDamagedError, KnowledgeBaseError, MidasError
 
 if TYPE_CHECKING:
     from midas_engine.campaign.plan import CampaignPlan
@@ -109,3 +111,22 @@ class CampaignState:
                 hint="remove it: the campaign starts again, and what was charged is answered from the record",
             ) from error
         return cls(plan, done)
+
+
+def under_another_plan(kb: KnowledgeBase, plan: CampaignPlan) -> str:
+    """A campaign of this name that stands half-way under another plan, in a line; empty where there is none."""
+    for path in sorted((kb.path / FOLDER).glob(f"{plan.id[:-9]}-????????.json")):
+        if path.stem == plan.id:
+            continue
+        with contextlib.suppress(MidasError, ValueError, KeyError, TypeError):  # a damaged note is named elsewhere
+            body: dict[str, Any] = json.loads(kb.read_text(f"{FOLDER}/{path.name}"))
+            now = json.loads(json.dumps(dataclasses.asdict(plan)))
+            differs = [f"{k} was {reprlib.repr(body['plan'][k])}" for k in now if body["plan"][k] != now[k]]
+            before: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in body["plan"].items()}
+            legs, done = len(type(plan)(**before).legs), len(body["done"])
+            if done < legs and body["plan"]["name"] == plan.name:
+                return (
+                    f"this plan is another campaign than {path.stem}, which stands at {done} of {legs} sessions "
+                    f"({'; '.join(differs)}); with its plan as it was, that one goes on"
+                )
+    return ""
