@@ -21,6 +21,7 @@ _WORDS = (
 # Below this no verb that judges gets to its end, and the libraries abort the process or spin for ever instead of
 # failing (measured on 2 cores: scipy's linear algebra hangs at 380 to 420 MB, the compiler aborts at 900 MB).
 LEAST_BYTES = 960_000_000
+SHORTAGE_HINT = "give fewer symbols, columns or bars, lower evaluation.workers, or raise executor.memory_mb if set"
 
 
 def require_room() -> None:

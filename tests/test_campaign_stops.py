@@ -133,6 +133,29 @@ def test_when_nobody_computes_any_more_nothing_is_concluded_from_that(
     assert base_digest(base) == right
 
 
+def test_a_lack_of_memory_ends_no_session_for_good(
+    tmp_path: Path, right: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A session whose screening found no memory broke off and was never tried again, with more memory either."""
+    base, plain = tmp_path / "kb", ThreadExecutor.start
+    shortages = {
+        "a batch of raw expressions": RuntimeError("can't start new thread"),
+        "what could be promoted": MemoryError("Unable to allocate 9 GiB"),
+    }
+
+    def start(executor: ThreadExecutor, task: Task) -> Future[object]:
+        if (error := shortages.pop(task.name, None)) is not None:
+            raise error
+        return plain(executor, task)
+
+    monkeypatch.setattr(ThreadExecutor, "start", start)
+    while shortages:
+        with pytest.raises(SessionInterruptedError, match="stands where it was: there is not enough memory"):
+            run_campaign(base)
+    assert run_campaign(base).finished
+    assert base_digest(base) == right
+
+
 def test_what_a_later_session_could_not_have_is_refused_before_the_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,6 +20,7 @@ from midas_engine.loops.worker import PanelJudge, open_judge
 from midas_engine.market.provenance import unproven
 from midas_engine.market.shared_panel import SharedPanel
 from midas_engine.models import NO_ESTIMATE
+from midas_engine.shortage import SHORTAGE_HINT, is_shortage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
 Promise = tuple[float | None, float, float]
 T = TypeVar("T")
-SHORTAGE_HINT = "give fewer symbols, columns or bars, or lower evaluation.workers"
 
 
 class Assessor(Protocol):
@@ -238,15 +238,19 @@ class PanelAssessor:
             ) from error
         except TimeLimitError as error:
             raise EvaluationError(error.message, hint="simplify it, or raise evaluation.candidate_seconds") from error
-        except MemoryError as error:
-            raise EvaluationError(
-                f"there is not enough memory to judge {name}: {error or 'an allocation failed'}; {self._size}"[:500],
-                hint=SHORTAGE_HINT,
-            ) from error
         except WorkerLostError as error:
             raise EvaluationError(
                 f"every worker died while it judged {name}",
                 hint=f"it may have run out of memory ({self._size}); the session goes on. {SHORTAGE_HINT}",
+            ) from error
+        except Exception as error:
+            if not is_shortage(error):
+                raise
+            # Of a candidate it is a verdict on its size; of the session's own figures it says nothing of the goal.
+            kind = EvaluationError if call in (PanelJudge.judge, PanelJudge.promise) else SessionInterruptedError
+            raise kind(
+                f"there is not enough memory to judge {name}: {error or 'an allocation failed'}; {self._size}"[:500],
+                hint=SHORTAGE_HINT,
             ) from error
 
     async def worth(self, record: FeatureRecord, kb: KnowledgeBase) -> Estimate:

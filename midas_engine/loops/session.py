@@ -46,7 +46,7 @@ from midas_engine.proposer.protocol import (
     ResearchContext,
     TrialResult,
 )
-from midas_engine.shortage import is_shortage
+from midas_engine.shortage import SHORTAGE_HINT, is_shortage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -116,8 +116,8 @@ class Session:
             result, reason = "error", f"{error.message}" + (f" ({error.hint})" if error.hint else "")
         except Exception as error:
             result, reason = "error", f"{type(error).__name__}: {error}"
-            if is_shortage(error):
-                reason = f"there is not enough memory ({reason}): give fewer symbols, columns or bars"
+            if is_shortage(error):  # with more memory it goes on from here
+                result, reason = INTERRUPTED, f"there is not enough memory ({reason}): {SHORTAGE_HINT}"
         self._voice.begin("learn")
         draft: LearningDraft | None = None
         with contextlib.suppress(asyncio.CancelledError):  # then the program's own figures are the learning

@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from midas_engine.errors import MidasError
+from midas_engine.errors import MidasError, SessionInterruptedError
 from midas_engine.proposer.families import FAMILIES
 from midas_engine.proposer.protocol import Proposal
 from midas_engine.proposer.rewrites import negated
@@ -89,6 +89,8 @@ async def tried(
         return []
     try:
         return await step(context, context.screen, seed, name, on_text)
+    except SessionInterruptedError:
+        raise  # nobody computes, or nothing fits: that says nothing of what would have been found
     except MidasError as error:
         on_text(f"(screening ended: {error.message})\n")
         await context.screen.check([])  # what was scored until then is charged all the same
