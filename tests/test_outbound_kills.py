@@ -29,13 +29,10 @@ from tests.helpers_cli import ROOT, call_midas, run_midas
 from tests.helpers_monitor import START
 from tests.helpers_outbound import SECRET, FarSide, source_of
 from tests.test_cli_monitor_feed import write as write_bars
-from tests.test_outbound_disk import Quota, quota
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-__all__ = ["quota"]
 
 
 @pytest.fixture
@@ -176,27 +173,6 @@ async def test_a_damaged_outbox_is_set_aside_and_sent_again_and_obeyed_once(tmp_
             box.write_bytes(box.read_bytes().replace(b"carry", b"merry"))
     assert far.effects == [(key, "kill", "carry")]
     assert list(box.parent.glob("desk.log.damaged-*"))
-
-
-async def test_an_outbox_that_a_disk_does_not_take_is_said_until_it_does(
-    tmp_path: Path, far: FarSide, quota: Quota
-) -> None:
-    source = source_of(tmp_path / "kb")
-    outputs = outputs_of(settings_for(f"webhook:{far.server.url}"), source)
-    await outputs.start()
-    key = kill(source, "carry")
-    await until(lambda: states(outputs) == {key: "acknowledged"})
-    (output,) = outputs.outputs
-    assert isinstance(output, KillOutput)
-    order = output.deliveries[0].outbox.posted[key].order
-    assert outputs.unwritten() == ()
-    quota.set(10)
-    await output.deliveries[0].post([replace(order, key="second", feature="trend")])
-    assert outputs.unwritten() == ("the outbox of desk",)
-    quota.set(None)
-    await output.deliveries[0].post([replace(order, key="third", feature="trend")])
-    assert outputs.unwritten() == ()
-    await outputs.close()
 
 
 async def test_one_process_sends(tmp_path: Path, far: FarSide) -> None:
