@@ -45,7 +45,8 @@ class Seat:
         self._stream = pyte.ByteStream(self.screen)
         self.pid, self._terminal = pty.fork()
         if self.pid == 0:
-            environment = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm-256color"}
+            state = str(Path(kb) / "state")  # what it remembers is not what this machine's user chose
+            environment = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm-256color", "XDG_STATE_HOME": state}
             os.chdir(ROOT)
             command = [sys.executable, "-m", "midas_tui", "--replay", "synthetic", "--speed", "256", "--kb", kb]
             os.execve(sys.executable, command, environment)
@@ -69,6 +70,15 @@ class Seat:
     def press(self, keys: str) -> None:
         """Type."""
         os.write(self._terminal, keys.encode())
+
+    def awaited(self, words: str, seconds: float = 60.0) -> str:
+        """The screen once it says so, or as it is after so long: beside a busy machine a page takes its time."""
+        end = time.monotonic() + seconds
+        while True:
+            self.look(1.0)
+            shown = "\n".join(line.rstrip() for line in self.screen.display)
+            if words in shown or time.monotonic() > end:
+                return shown
 
     @property
     def resident_mb(self) -> float:
@@ -125,8 +135,7 @@ def main() -> int:
             seat.press("\x1b\x1b\x1b")
             seat.look(1.0)
             seat.press("!")
-            seat.look(3.0)
-            shown = "\n".join(line.rstrip() for line in seat.screen.display)
+            shown = seat.awaited("fault")
         finally:
             seat.close()
     clean, growth = "no fault was reported" in shown, end - start
