@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import random
+import time
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets._toast import Toast, ToastHolder
 
-from helpers_tui import NOW, ScriptedRuntime, metrics, press, scripted, session_events, settle
+from helpers_tui import NOW, ScriptedRuntime, metrics, press, screen_text, scripted, session_events, settle
 from midas_engine import events as ev
 from midas_tui.drawn_lines import let_lines_go
 
@@ -124,3 +125,29 @@ async def test_a_message_that_another_one_replaced_leaves_the_page_whole() -> No
         app._refresh_notifications()
         await settle(pilot)
         assert not app.screen.query(ToastHolder)
+
+
+async def test_a_message_stands_its_time_from_when_it_was_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with scripted(size=(160, 45), notifications=True) as (app, pilot, _):
+        clock: Any = app.gate._clock
+        app.shell.messages.say("the disk is full", bad=True)
+        # The loop is held for a minute before the next frame, by the time of day as well.
+        clock.added += 60.0
+        monkeypatch.setattr("textual.notifications.time", lambda: time.time() + 60.0)
+        await settle(pilot)
+        for passed, there in ((0.0, True), (7.9, True), (0.2, False)):
+            clock.added += passed
+            for toast in app.screen.query(Toast):
+                toast._expire()  # its timer rings
+            await settle(pilot)
+            assert ("the disk is full" in screen_text(app)) == there == bool(app._notifications)
+
+
+async def test_a_click_takes_a_message_away_at_once() -> None:
+    async with scripted(size=(160, 45), notifications=True) as (app, pilot, _):
+        app.shell.messages.say("the disk is full", bad=True)
+        await settle(pilot)
+        await pilot.click(Toast)
+        await settle(pilot)
+        assert "the disk is full" not in screen_text(app)
+        assert not app._notifications

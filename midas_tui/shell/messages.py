@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from textual.notifications import Notification
-
 from midas_tui.sanitise import clean
+from midas_tui.toasts import TimedMessage
 
 if TYPE_CHECKING:
     from textual.app import App
+
+    from midas_engine.clock import Clock
 
 # Messages at once; a terminal below TALL lines has one line for them.
 MESSAGES = 2
@@ -21,14 +22,16 @@ class Messages:
 
     Args:
         app: The application that draws them.
+        clock: Measures how long they have stood there.
 
     Attributes:
         refusals: How many messages so far said that something is refused, has nothing to act on, or went wrong.
     """
 
-    def __init__(self, app: App[Any]) -> None:
+    def __init__(self, app: App[Any], clock: Clock) -> None:
         self._app = app
-        self._said: dict[str, Notification] = {}
+        self._clock = clock
+        self._said: dict[str, TimedMessage] = {}
         self.refusals = 0
 
     def refuse(self, text: str, *, key: str = "") -> None:
@@ -40,7 +43,7 @@ class Messages:
         """A toast; its text is data. It takes the place of an earlier one of the same `key` (its text, when empty)."""
         app, text = self._app, clean(text)
         self.refusals += bad
-        note = Notification(text, severity="error" if bad else "information", timeout=8 if bad else 4)
+        note = TimedMessage(text, "error" if bad else "information", 8.0 if bad else 4.0, self._clock)
         self._said.pop(key or text, None)
         room = MESSAGES if app.size.height >= TALL else 1
         standing = [(k, n) for k, n in self._said.items() if n in app._notifications]

@@ -106,7 +106,7 @@ def make_shell(app: App[Any], glyphs: Glyphs, clock: Clock, refresh_hz: float, k
     keep_palette_whole()
     let_toasts_go()
     store, gate, history = Store(), InputGate(clock), History()
-    messages = Messages(app)
+    messages = Messages(app, clock)
     link = EngineLink(app, store, messages)
     navigator = Navigator(app, store, link, messages)
     since_left = SinceLeft(app, gate, link, messages)
