@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 import midas_engine.compound.run as running
-from midas_engine.compound import Compounding, CompoundPlan, compound
+from midas_engine.compound import Compounding, CompoundPlan, compound, drawing
 from midas_engine.compound.campaign import run_campaign
 from midas_engine.compound.drawing import with_new_windows
+from midas_engine.compound.markets import Truth
 from midas_engine.compound.plan import ARMS, Campaign, Market, Pair, SessionFigures
 from midas_engine.compound.report import headline, text, write_report
 from midas_engine.errors import EvaluationError, MidasError, SettingsError
@@ -99,6 +100,14 @@ def test_a_family_keeps_its_form_and_changes_its_windows() -> None:
     drawn = {with_new_windows("ts_corr(ema(volume, 5), close, 24)", rng) for _ in range(5)}
     assert len(drawn) == 5
     assert len({skeleton(form_of(t)) for t in drawn}) == 1
+
+
+def test_a_false_lesson_is_false_at_the_windows_that_a_session_asks_it_at(monkeypatch: Any) -> None:
+    world = CompoundPlan(bars=1200).world
+    truth = Truth(Settings(), world, 3)
+    drawn = iter(["returns(close, 2)", "ts_argmin(trades, 31)"])  # the first is 0.1 the planted one, and it at 120
+    monkeypatch.setattr(drawing, "draw_formula", lambda *_: next(drawn))
+    assert drawing._false(truth, ["returns(close, 120)"], np.random.default_rng(1)) == "ts_argmin(trades, 31)"
 
 
 @pytest.mark.parametrize("wrong", [{"pairs": 1}, {"sessions": 1}, {"ic": 0.0}, {"surprise": 1.5}, {"themes": 9}])

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from midas_engine import events as ev
+from midas_engine.clock import ManualClock
 from midas_engine.dsl.expression import canonical, parse
 from midas_engine.dsl.spelling import spelled
-from midas_engine.evaluator.trials.ledger import Trial
+from midas_engine.evaluator.trials.ledger import Trial, TrialKey, TrialLedger
 from midas_engine.loops import OfflineLoopConfig, PanelAssessor
 from midas_engine.loops.inputs import gather
+from midas_engine.memory.evidence import evidence, read_evidence
 from midas_engine.memory.lessons import standing
 from midas_engine.memory.reading import read_trials
-from midas_engine.memory.recall import LEAST_FACTOR, evidence, payoff, recall
+from midas_engine.memory.recall import LEAST_FACTOR, payoff, recall
 from midas_engine.memory.remember import retrieved
 from midas_engine.memory.search import speaking
 from midas_engine.memory.untriable import only_triable, untriable
@@ -66,9 +68,9 @@ def test_a_lessons_form_carries_the_data_sets_it_worked_on() -> None:
     ]
     good = _lesson(session_id="good", expressions=("beta", "alpha / ts_mean(alpha, 3)"))
     later = _lesson(session_id="later", expressions=("alpha / ts_mean(alpha, 24)",))
-    (form,) = recall([good, later], trials).forms
+    (form,) = recall([good, later], evidence(trials)).forms
     assert (form.text, form.worked, form.tried) == ("alpha / ts_mean(alpha, 24)", 2, 3)
-    (claim,) = recall([_lesson(expressions=("gamma",), what_worked="gamma")], trials).forms
+    (claim,) = recall([_lesson(expressions=("gamma",), what_worked="gamma")], evidence(trials)).forms
     assert (claim.text, claim.worked, claim.tried) == ("gamma", 0, 0)
     assert recall([_lesson(result="failed", expressions=("gamma",))], trials).forms == ()
 
@@ -194,9 +196,47 @@ def test_a_try_of_the_other_sign_speaks_against_a_bare_claim() -> None:
     assert not standing(claim, evidence(turned[:1])).retired
     held = standing(claim, evidence(turned))
     assert held.retired
-    assert (held.confirmed, held.against) == ((), 2)
+    assert (held.confirmed, len(held.contradicted)) == ((), 2)
     passed = dataclasses.replace(_trial("-(alpha - cs_rank(beta))", 6.0, data="c", hour=3), accepted=True)
     assert standing(claim, evidence([turned[0], passed])).retired
+
+
+def test_many_spellings_on_one_data_set_speak_once() -> None:
+    lesson = _lesson(session_id="own", expressions=("ts_mean(alpha, 3)",))
+    own = _trial("ts_mean(alpha, 3)", 6.0, accepted=True, session="own")
+    rows = [(f"ts_mean(alpha, {n})", 0.05 * n, 0.9) for n in (3, 6, 9, 12)]
+    once = [own, _family(*rows, data="two", hour=2)]
+    held = standing(lesson, evidence(once))
+    assert (held.confirmed, held.contradicted, held.retired) == ((), (2,), False)
+    more = [_family(*rows, data=d, hour=h) for h, d in ((3, "three"), (4, "four"))]
+    assert standing(lesson, evidence([*once, *more])).retired
+    among = [own, *(_family(*rows, ("ts_mean(alpha, 24)", 2.5, 0.02), data=d, hour=h) for h, d in ((2, "a"), (3, "b")))]
+    assert standing(lesson, evidence(among)).confirmed == (2, 3)
+
+
+def test_halves_that_disagree_on_the_sign_speak_against_a_claim() -> None:
+    claim = _lesson(expressions=("alpha - cs_rank(beta)",), what_worked="alpha - cs_rank(beta)")
+    turned = _family(("-(alpha - cs_rank(beta))", -2.6, 0.99))
+    assert standing(claim, evidence([turned])).contradicted == (1,)
+    written = _trial("-(alpha - cs_rank(beta))", -2.6, hour=2, data="two")  # turned by whoever wrote it
+    assert standing(claim, evidence([written])).confirmed == (2,)
+
+
+def test_what_did_not_hold_at_its_sealed_look_worked_nowhere(tmp_path: Path) -> None:
+    kb = loop_of(tmp_path, LocalResearcher(1)).kb
+    text, clock = "ts_mean(alpha, 3)", ManualClock(START)
+    with TrialLedger(kb.journal_path, clock=clock) as ledger:
+        for session, passed in (("held", True), ("luck", False)):
+            key = TrialKey(canonical(text), f"data {session}")
+            clock.advance(60)
+            ledger.record(key, session, score_t=3.6, p=1e-4, accepted=True)
+            ledger.add_look(key.digest, session, {"passed": passed})
+    known = read_evidence(kb)
+    assert [(t.session, t.accepted) for t in known] == [("held", True), ("luck", False)]
+    (form,) = recall([_lesson(session_id="held", expressions=(text,))], known).forms
+    assert (form.worked, form.tried) == (1, 2)
+    assert recall([_lesson(session_id="luck", expressions=(text,))], known).forms == ()
+    assert [t.accepted for t in read_trials(kb)] == [True] * 2  # the record itself says what research said
 
 
 def test_a_lesson_speaks_to_what_sets_a_goal_apart_and_to_every_open_goal() -> None:

@@ -89,7 +89,10 @@ def with_new_windows(formula: str, rng: np.random.Generator) -> str:
 
 
 def _false(truth: Truth, formulas: list[str], rng: np.random.Generator) -> str:
-    """An expression that has nothing to do with what is planted."""
+    """An expression that has nothing to do with what is planted, at its windows or at any others.
+
+    A session asks a lesson at the windows of its own market: what is like a planted signal there is no false lesson.
+    """
     engine = FeatureEngine(truth.empty, cache_bytes=0)
     planted = [ranked(engine.values(f)) for f in dict.fromkeys(formulas)]
     while True:
@@ -98,9 +101,11 @@ def _false(truth: Truth, formulas: list[str], rng: np.random.Generator) -> str:
             z = ranked(engine.values(text))
             if doubts(text) or truth.nominal(text) or (z != 0.0).mean() < 0.5:
                 continue
+            spellings = dict.fromkeys([text, *(with_new_windows(text, rng) for _ in range(TRIES))])
+            found = [ranked(engine.values(other)) for other in spellings]
         except MidasError:
             continue
-        if all(abs(correlation(z, other)) < _UNLIKE for other in planted):
+        if all(abs(correlation(one, other)) < _UNLIKE for one in found for other in planted):
             return text
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from midas_engine.errors import MidasError
+from midas_engine.memory.evidence import FAMILY
 from midas_engine.memory.families import asked_families, family_of, form_of, skeleton
 from midas_engine.proposer.rewrites import negated
 
@@ -29,14 +31,13 @@ STANDS_OUT_T = 4.0
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A lesson and its evidence.
+    """A lesson and its evidence. A data set speaks once, however many spellings were tried on it.
 
     Attributes:
         works: It says that something works; else that something does not.
         evidence: Trials that it was drawn from (their numbers in the ledger).
-        confirmed: Later trials that speak for it.
-        contradicted: Later trials that speak against it.
-        against: Data sets of those.
+        confirmed: Of each later data set that speaks for it, the trial that does.
+        contradicted: Of each that speaks against it, the trial that comes nearest to speaking for it.
         waited: Data sets on which it was tried later while it neither passed nor stood out on any; 0 once it did.
     """
 
@@ -46,7 +47,6 @@ class Standing:
     evidence: tuple[int, ...]
     confirmed: tuple[int, ...]
     contradicted: tuple[int, ...]
-    against: int = 0
     waited: int = 0
 
     @property
@@ -57,7 +57,7 @@ class Standing:
         three without one on which it passed or stood out: luck looks like a t of two.
         """
         if not self.evidence and self.works:
-            plainly = self.against >= CLAIM_RETIRED_AT and not self.confirmed
+            plainly = len(self.contradicted) >= CLAIM_RETIRED_AT and not self.confirmed
             if plainly or self.waited >= CLAIM_TRIED_AT:
                 return True
         return len(self.contradicted) >= RETIRED_AT and len(self.contradicted) > 2 * len(self.confirmed)
@@ -68,7 +68,7 @@ class Standing:
         against = ", ".join(map(str, self.contradicted[:6])) or "none"
         claim = "that this works" if self.works else "that this does not work"
         return (
-            f"it says {claim}; {len(self.confirmed)} later trials speak for it and {len(self.contradicted)} against "
+            f"it says {claim}; {len(self.confirmed)} later data sets speak for it and {len(self.contradicted)} against "
             f"(trials {against})"
         )
 
@@ -94,20 +94,36 @@ def standing(document: LearningDocument, trials: Sequence[Trial]) -> Standing:
         signs |= {skeleton(form_of(text)): 1.0 for text in document.expressions}
     families = set() if signs else set(asked_families(f"{document.title} {document.research_goal}"))
     at = document.created_at.isoformat()
-    later = [
-        (t, sign * float(t.score_t), t.accepted and sign > 0) for t in trials
-        if t.outcome == "scored" and t.score_t is not None and t.at > at and t.session != document.session_id
-        and (sign := signs.get(skeleton(t.canonical), 1.0 if family_of(t.canonical) in families else 0.0))
-    ]  # fmt: skip
-    good = tuple(t.seq for t, score, passes in later if passes or score >= SPEAKS_FOR_T)
-    bad = tuple(t.seq for t, score, passes in later if not passes and score < SPEAKS_AGAINST_T)
-    passing = tuple(t.seq for t, _, passes in later if passes)
+    later: dict[str, list[tuple[float, bool, int]]] = defaultdict(list)
+    for t in trials:
+        if t.outcome == "scored" and t.score_t is not None and t.at > at and t.session != document.session_id:
+            sign = signs.get(skeleton(t.canonical), 1.0 if family_of(t.canonical) in families else 0.0)
+            if sign:
+                later[t.snapshot].append((_score(t, sign), t.accepted and sign > 0, t.seq))
+    good, bad, passing, stood = [], [], [], False
+    for tries in later.values():
+        best, _, seq = max(tries)
+        passes = [seq for _, passed, seq in tries if passed]
+        stood = stood or bool(passes) or best >= STANDS_OUT_T
+        passing += passes[:1]
+        if passes or best >= SPEAKS_FOR_T:
+            good.append((passes or [seq])[0])
+        elif best < SPEAKS_AGAINST_T:
+            bad.append(seq)
     confirmed, contradicted = (good, bad) if works else (bad, passing)
-    against = len({t.snapshot for t, *_ in later if t.seq in contradicted})
-    stood = passing or any(score >= STANDS_OUT_T for _, score, _ in later)
-    waited = 0 if stood else len({t.snapshot for t, *_ in later})
+    waited = 0 if stood else len(later)
     evidence = tuple(t.seq for t in own)
-    return Standing(document.path, document.title, works, evidence, confirmed, contradicted, against, waited)
+    return Standing(document.path, document.title, works, evidence, tuple(confirmed), tuple(contradicted), waited)
+
+
+def _score(trial: Trial, sign: float) -> float:
+    """What a try says of the claim.
+
+    A finalist that was turned was turned by the screening slice: what the check slice says in the claimed sign is half
+    of the data against the other half, and speaks for nothing.
+    """
+    score = sign * float(trial.score_t or 0.0)
+    return min(score, 0.0) if sign < 0.0 and trial.summary.get(FAMILY) else score
 
 
 def retire(kb: KnowledgeBase, documents: Sequence[LearningDocument], trials: Sequence[Trial]) -> dict[str, str]:

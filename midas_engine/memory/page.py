@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 FORMS = 30
 
 
-def memory_page(trials: Sequence[Trial], learnings: Sequence[LearningDocument]) -> str:
-    """The figures of `midas kb stats` as Markdown, what they say first."""
+def memory_page(trials: Sequence[Trial], learnings: Sequence[LearningDocument], known: Sequence[Trial]) -> str:
+    """The figures of `midas kb stats` as Markdown, what they say first; `known` is what lessons are held against."""
     if not trials:
         return "# What tries taught\n\nNothing was tried yet. A session, or `midas evaluate`, writes the first row.\n"
     rows, forms, made = chances(trials), tried_forms(trials), calibrations(trials)
@@ -51,7 +51,7 @@ def memory_page(trials: Sequence[Trial], learnings: Sequence[LearningDocument]) 
                    [(c.proposer, c.family, str(c.claims), number(c.stated, 2), number(c.signs, 2),
                      number(c.brier_sign, 3), number(c.brier_horizon, 3)) for c in made]),
         ]  # fmt: skip
-    held = [h for h in (standing(d, trials) for d in learnings) if h.confirmed or h.contradicted]
+    held = [h for h in (standing(d, known) for d in learnings) if h.confirmed or h.contradicted]
     if held:
         parts += ["## Lessons that later tries met", "\n".join(f"- {h.title}: {h.reason}" for h in held)]
     return "\n\n".join(parts) + "\n"

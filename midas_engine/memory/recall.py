@@ -7,7 +7,6 @@ session uses as much of it as that: nothing is believed for having been written.
 
 from __future__ import annotations
 
-import dataclasses
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
@@ -27,41 +26,16 @@ LEAST_FACTOR = 0.25
 """Memory that never held is still asked for one form a session: a market may come where it holds."""
 
 
-def evidence(trials: Iterable[Trial]) -> list[Trial]:
-    """The trials, and beside a screened family the finalists that did not hold: what did not is a try of its form.
-
-    So is a form of memory that had no figures on this data: it said nothing here.
-    """
-    found: list[Trial] = []
-    for trial in trials:
-        found.append(trial)
-        if trial.outcome != "screened":
-            continue
-        level = float(trial.summary.get("level") or 0.0)
-        silent = [(text, 0.0, 1.0) for text in trial.summary.get("silent") or ()]
-        for row in (*(trial.summary.get("finalists") or ()), *silent):
-            text, t, p = (*row, None, None, None)[:3]
-            if isinstance(text, str) and isinstance(t, int | float) and isinstance(p, int | float) and p > level:
-                found.append(
-                    dataclasses.replace(
-                        trial, canonical=form_of(text), outcome="scored", score_t=float(t), p=float(p), accepted=False,
-                        summary={"missed": [["p of the family", p, "<=", level]]},
-                    )
-                )  # fmt: skip
-    return found
-
-
 def recall(lessons: Sequence[LearningDocument], trials: Sequence[Trial]) -> Recall:
     """What these lessons claim.
 
     Args:
         lessons: Those chosen for a session, the nearest first.
-        trials: Of the base, as the ledger has them.
+        trials: Of the base, as `evidence` reads them.
     """
-    every = evidence(trials)
     by_session: dict[str, list[Trial]] = defaultdict(list)
     by_form: dict[str, list[Trial]] = defaultdict(list)
-    for trial in every:
+    for trial in trials:
         if trial.outcome == "scored" and not trial.gate:
             by_session[trial.session].append(trial)
             by_form[skeleton(trial.canonical)].append(trial)

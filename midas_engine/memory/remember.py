@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from midas_engine.memory.evidence import read_evidence
 from midas_engine.memory.lessons import retire
 from midas_engine.memory.reading import read_trials
-from midas_engine.memory.recall import evidence, recall
+from midas_engine.memory.recall import recall
 from midas_engine.memory.search import related, speaking
 from midas_engine.memory.tries import memory_lines
 from midas_engine.models import LearningDocument  # noqa: TC001  (read from its record by these types)
@@ -60,9 +61,10 @@ def nothing(kb: KnowledgeBase, goal: str) -> Remembered:
 
 def _of(kb: KnowledgeBase, goal: str, chosen: list[LearningDocument], *, only_speaking: bool = False) -> Remembered:
     trials: list[Trial] = read_trials(kb)
-    gone = retire(kb, chosen, evidence(trials))
+    known = read_evidence(kb)
+    gone = retire(kb, chosen, known)
     stand = tuple(d for d in chosen if d.path not in gone)[:LESSONS]
     told = tuple(f"{path}: {why}" for path, why in gone.items())
     # A prompt may read what is about something else; what is tried first must speak to the goal.
     claims = speaking(stand, goal) if only_speaking else stand
-    return Remembered(stand, memory_lines(trials, goal), told, recall(claims, trials))
+    return Remembered(stand, memory_lines(trials, goal), told, recall(claims, known))

@@ -72,11 +72,14 @@ class Documents:
         return await asyncio.to_thread(self._memory)
 
     def _memory(self) -> str:
+        from midas_engine.memory.evidence import read_evidence
         from midas_engine.memory.page import memory_page
         from midas_engine.memory.reading import read_trials
 
         kb = self._base.kb
-        return memory_page(read_trials(kb), kb.learnings()) if kb.path.is_dir() else memory_page([], [])
+        if not kb.path.is_dir():
+            return memory_page([], [], [])
+        return memory_page(read_trials(kb), kb.learnings(), read_evidence(kb))
 
     async def revoke(self, path: str, reason: str) -> str:
         """Set a learning aside, so that no later prompt quotes it; says where it lies now."""

@@ -116,6 +116,7 @@ def stats(shared: Shared, count: int) -> None:
     is the mean squared distance of a stated chance and what came; 0.25 is what a coin's would be.
     """
     from midas_engine.memory.calibration import calibrations
+    from midas_engine.memory.evidence import read_evidence
     from midas_engine.memory.lessons import standing
     from midas_engine.memory.reading import read_trials
     from midas_engine.memory.tries import chances, tried_forms
@@ -123,7 +124,8 @@ def stats(shared: Shared, count: int) -> None:
     base = open_base(shared.base_settings(), read_only=True)
     trials = read_trials(base)
     rows, forms, calibration = chances(trials), tried_forms(trials)[:count], calibrations(trials)
-    lessons = [held for held in (standing(d, trials) for d in base.learnings()) if held.confirmed or held.contradicted]
+    known = read_evidence(base)
+    lessons = [held for held in (standing(d, known) for d in base.learnings()) if held.confirmed or held.contradicted]
 
     def told() -> str:
         if not trials:
