@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -32,6 +33,7 @@ from midas_tui.widgets.line_table import LineTable
 from midas_tui.widgets.sorting import sort_key
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
 SIZES = [(160, 45), (120, 32), (80, 24)]
@@ -71,9 +73,9 @@ async def test_every_cell_of_a_choice_selects_the_one_that_is_drawn_there(size: 
                 assert modal.is_current, "one click chooses nothing"
 
 
-@pytest.mark.parametrize("size", [*SIZES, (240, 60)], ids=lambda s: f"{s[0]}x{s[1]}")
-@pytest.mark.parametrize("mode", MODES)
-async def test_every_cell_selects_the_row_that_is_drawn_there(mode: str, size: tuple[int, int]) -> None:
+@asynccontextmanager
+async def full(mode: str, size: tuple[int, int]) -> AsyncIterator[tuple[Any, Any]]:
+    """A mode whose tables have more rows than lines."""
     runtime = ScriptedRuntime()
     runtime.found += [metrics(f"feature_{i:03d}") for i in range(30)]
     async with scripted(runtime, mode=mode, size=size) as (app, pilot, _):
@@ -82,30 +84,102 @@ async def test_every_cell_selects_the_row_that_is_drawn_there(mode: str, size: t
         app.shell.bridge.pump()
         await until(pilot, lambda: all(w.is_finished for w in app.workers))
         await settle(pilot)
-        tables = [t for t in app.screen.query(LineTable) if t.region.area and t.keys]
-        assert tables
-        for table in tables:
-            await press(pilot, "G") if table.has_focus else None  # a scrolled table as well
-            for y in range(table.content_region.y, table.content_region.bottom):
-                region = table.content_region
-                right = region.right - int(table.show_vertical_scrollbar)
-                # Each line by another of its cells, so that both edges and all columns have their turn.
-                for x in {region.x, right - 1} if y == region.y else {region.x + y * 7 % (right - region.x)}:
-                    before = screen_text(app).split("\n")[y].ljust(size[0])[region.x + 1 : right]
-                    heading = table._header and y == region.y
-                    old = table.cursor_key
-                    await click(pilot, x, y)
-                    line = screen_text(app).split("\n")[y].ljust(size[0])[region.x : right]
-                    if heading:
-                        assert table.cursor_key in table.keys
-                        await click(pilot, x, y)
-                        await click(pilot, x, y)
-                    elif before.strip() and not before.strip().startswith("…"):
-                        assert line[0] == "▸", (table.id, x, y, screen_text(app))
-                        assert line[1:].rstrip() == before.rstrip(), (table.id, x, y)
-                    else:
-                        assert table.cursor_key == old, "an empty line selects nothing"
-                        break
+        yield app, pilot
+
+
+async def click_every_line(pilot: Any, table: LineTable) -> int:
+    """Click every line of a table and look that the cursor stands where the mouse is; how many rows there were."""
+    app, rows, first = pilot.app, 0, table.content_region.y
+    for y in range(first, table.content_region.bottom):
+        region = table.content_region
+        if y >= region.bottom:  # shorter since the last click
+            break
+        right = region.right - int(table.show_vertical_scrollbar)
+        # Each line by another of its cells, so that both edges and all columns have their turn.
+        for x in {region.x, right - 1} if y == region.y else {region.x + y * 7 % (right - region.x)}:
+            before = screen_text(app).split("\n")[y].ljust(app.size.width)[region.x + 1 : right]
+            heading = table._header and y == region.y
+            old = table.cursor_key
+            await click(pilot, x, y)
+            # What a row means may be said below the table, which is shorter then and has scrolled to the row.
+            now = table.content_region
+            lines = [line.ljust(app.size.width)[region.x : right] for line in screen_text(app).split("\n")]
+            line = next((line for line in lines[now.y : now.bottom] if line[0] == "▸"), "")
+            if heading:
+                assert table.cursor_key in table.keys
+                await click(pilot, x, y)
+                await click(pilot, x, y)
+            elif before.strip() and not before.strip().startswith("…"):
+                assert line[1:].rstrip() == before.rstrip(), (table.id, x, y, screen_text(app))
+                assert now != region or lines[y] == line, (table.id, x, y, screen_text(app))
+                rows += 1
+            else:
+                assert table.cursor_key == old, "an empty line selects nothing"
+                return rows
+    return rows
+
+
+async def click_every_table(pilot: Any) -> None:
+    """All of a page that are shown, the focused one scrolled to its end."""
+    tables = [t for t in pilot.app.screen.query(LineTable) if t.region.area and t.keys]
+    assert tables
+    for table in tables:
+        await press(pilot, "G") if table.has_focus else None
+        assert await click_every_line(pilot, table) or not table.has_focus
+
+
+@pytest.mark.parametrize("size", [*SIZES, (240, 60), (60, 16)], ids=lambda s: f"{s[0]}x{s[1]}")
+@pytest.mark.parametrize("mode", MODES)
+async def test_every_cell_selects_the_row_that_is_drawn_there(mode: str, size: tuple[int, int]) -> None:
+    async with full(mode, size) as (_, pilot):
+        await click_every_table(pilot)
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_every_cell_of_a_pane_that_was_filtered_resized_and_maximised_selects_what_is_drawn_there(
+    mode: str,
+) -> None:
+    async with full(mode, (160, 45)) as (app, pilot):
+        await press(pilot, "G")
+        for size in [(80, 24), (100, 31), (240, 60), (60, 16), (139, 33)]:
+            await pilot.resize_terminal(*size)
+            await settle(pilot)
+            await click_every_table(pilot)
+        pane = next(t for t in app.screen.query(LineTable) if t.region.area and t.keys)
+        pane.focus()
+        await press(pilot, "f")
+        assert await click_every_line(pilot, pane)
+        await press(pilot, "f", "slash", "e", "enter")
+        await click_every_table(pilot) if pane.keys else None
+
+
+@pytest.mark.parametrize("size", [*SIZES, (60, 16)], ids=lambda s: f"{s[0]}x{s[1]}")
+async def test_every_cell_of_the_help_selects_the_line_that_is_drawn_there(size: tuple[int, int]) -> None:
+    async with scripted(size=size) as (app, pilot, _):
+        await press(pilot, "?")
+        await readable(pilot)
+        table = app.screen.query_one(LineTable)
+        for edge in (-1, 1):
+            table.action_edge(edge)
+            await settle(pilot)
+            assert await click_every_line(pilot, table) > 1
+
+
+async def test_a_click_selects_what_was_drawn_when_the_rows_have_moved_since() -> None:
+    async with scripted(size=(120, 32)) as (app, pilot, _):
+        table = app.screen.query_one("#features", LineTable)
+        rows = [(key, table._rows[key]) for key in table.keys]
+        for new in (rows[::-1], rows, rows[1:]):
+            await settle(pilot)
+            x, y = table.content_region.x + 5, table.content_region.y + 1
+            drawn = screen_text(app).split("\n")[y][table.content_region.x + 3 :].split()[0]
+            table.set_rows(rows[2:])
+            table.set_rows(new)
+            assert table.keys[0] != drawn
+            old = table.cursor_key
+            # Made before the next frame.
+            table.on_click(events.Click(table, 5, 2, 0, 0, 1, False, False, False, x, y))
+            assert table.cursor_key == (drawn if drawn in table.keys else old), "the row that was seen, or none"
 
 
 async def test_a_border_selects_nothing() -> None:

@@ -121,9 +121,7 @@ class LineTable(TrueBar, Sorted, can_focus=True, inherit_bindings=False):
         self._empty = empty
         self._glyphs = glyphs
         self._with_header = header
-        self._order: list[str] = []
         self._index: dict[str, int] = {}
-        self._rows: dict[str, Row] = {}
         self._strips: dict[str, Strip] = {}
         self._layout: tuple[int, tuple[tuple[Column, int], ...]] = (-1, ())
         self._styles: dict[str, Style] = {}
@@ -169,6 +167,7 @@ class LineTable(TrueBar, Sorted, can_focus=True, inherit_bindings=False):
         seen = set(order[self.scroll_offset.y : self.scroll_offset.y + self.size.height])
         wider = self._look_at([key for key in dirty if key in seen])
         if changed:
+            self._moves()
             self._order = order
             self._index = {key: place for place, key in enumerate(order)}
             for key in self._strips.keys() - self._rows.keys():
@@ -355,11 +354,6 @@ class LineTable(TrueBar, Sorted, can_focus=True, inherit_bindings=False):
                 self.app.gate.hold(self.screen)
             self.post_message(self.Opened(self, self.cursor_key))
 
-    def row_at(self, y: int) -> str | None:
-        """Key of the row drawn on line `y` of the content; None for the heading and below the last row."""
-        index = y - self._header + self.scroll_offset.y
-        return self._order[index] if y >= self._header and 0 <= index < len(self._order) else None
-
     def column_at(self, x: int) -> str | None:
         """Key of the column at cell `x`; its space belongs to it."""
         left = 1
@@ -379,7 +373,7 @@ class LineTable(TrueBar, Sorted, can_focus=True, inherit_bindings=False):
             if column is not None:
                 self.post_message(self.HeaderClicked(self, column))
             return
-        key = self.row_at(place.y)
+        key = self.row_on(place.y - self._header)
         if key is not None:
             twice = key == self.cursor_key and event.chain >= 2
             self.cursor_key = key

@@ -1,4 +1,4 @@
-"""The order a heading gives its table: figures by their value, words by their letters, unknown last."""
+"""The order of a table's rows: as a heading gives it (figures by value, words by letters), and as last drawn."""
 
 from __future__ import annotations
 
@@ -52,6 +52,27 @@ class Sorted(ScrollView):
     _given: Sequence[tuple[str, Row]] = ()
     _sort: tuple[str, bool] | None = None
     _shown_sort: tuple[str, bool] | None = None
+
+    def __init__(self, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._order: list[str] = []
+        self._rows: dict[str, Row] = {}
+        self._drawn: tuple[list[str], int] | None = None
+
+    def _moves(self) -> None:
+        """The rows are about to change places: until the next frame the screen shows them where they were."""
+        if self._drawn is None:
+            self._drawn = self._order, self.scroll_offset.y
+            self.call_after_refresh(self._forget_places)
+
+    def _forget_places(self) -> None:
+        self._drawn = None
+
+    def row_on(self, line: int) -> str | None:
+        """Key of the row that the last frame drew on a line below the heading; None where none was, or it has gone."""
+        order, top = self._drawn or (self._order, self.scroll_offset.y)
+        key = order[line + top] if 0 <= line + top < len(order) else None
+        return key if key in self._rows else None
 
     def set_rows(self, rows: Sequence[tuple[str, Row]]) -> None:
         """Show these rows."""
