@@ -17,7 +17,7 @@ from midas_engine.proposer import LearningDraft, Plan, Proposal
 from midas_engine.settings import EvaluationSettings, Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
     from pathlib import Path
 
     from midas_engine.events import Event
@@ -78,7 +78,7 @@ class FakeAssessor:
         self.closed = 0
         self.existing: dict[str, str] = {}
 
-    async def start(self, existing: Mapping[str, str]) -> None:
+    async def start(self, existing: Mapping[str, str], waiting: Collection[str] = ()) -> None:
         self.existing = dict(existing)
 
     async def judge(

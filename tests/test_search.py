@@ -162,7 +162,7 @@ def test_a_damaged_record_was_never_tried_and_a_find_leaves_room_for_what_is_els
     grown_in_turn = []
     while (root := search._root()) is not None:
         grown_in_turn.append(root.text)
-        search._queue, search._since = [], 5
+        search._steps, search._since, search._turn = [], 5, 1  # the next turn is a root's
         search._grow()
     assert grown_in_turn == ["alpha", "beta", "gamma"]
 

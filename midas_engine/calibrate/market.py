@@ -83,7 +83,11 @@ class Replay:
             existing={n: v[rows] for n, v in self._existing.items()},
             regimes=market.regimes[self.target.order][rows],
             funding=None if market.funding is None else market.funding[self.target.order][rows],
-            options=replace(ScoringOptions.from_settings(market.settings, part), mode=mode_name(market.cross)),
+            options=replace(
+                ScoringOptions.from_settings(market.settings, part),
+                mode=mode_name(market.cross),
+                waiting=frozenset(self._existing) - set(market.existing),
+            ),
             scale=np.ascontiguousarray(self.target.scale[rows]),
             rows=rows,
             panel_bars=panel.T,

@@ -16,7 +16,7 @@ from midas_engine.evaluator import TrialLedger
 from midas_engine.events import CandidateAccepted, SessionEnded
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from midas_engine.calibrate.market import Replay
@@ -80,7 +80,7 @@ class ReplayAssessor:
         self.snapshot_id = panel.snapshot_id
         self.bar_seconds = float(panel.bar_seconds)
 
-    async def start(self, existing: Mapping[str, str]) -> None:
+    async def start(self, existing: Mapping[str, str], waiting: Collection[str] = ()) -> None:
         """Nothing to start."""
 
     async def judge(

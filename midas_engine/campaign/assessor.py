@@ -8,7 +8,7 @@ from midas_engine.campaign.progress import SCREENED, TRIED
 from midas_engine.loops.assessors import PanelAssessor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from midas_engine.market.panel import Panel
     from midas_engine.models import MultiAgentResult
@@ -33,14 +33,15 @@ class CampaignAssessor(PanelAssessor):
         super().__init__(panel, settings)
         self._met = met
         self.horizon = settings.evaluation.target
-        self._beside: dict[str, str] | None = None
+        self._beside: tuple[dict[str, str], frozenset[str]] | None = None
 
-    async def start(self, existing: Mapping[str, str]) -> None:
+    async def start(self, existing: Mapping[str, str], waiting: Collection[str] = ()) -> None:
         """See `Assessor.start`; the workers of the session before go on where they can."""
-        if self._beside != dict(existing):
+        beside = (dict(existing), frozenset(waiting))
+        if self._beside != beside:
             await super().close()
-            await super().start(existing)
-            self._beside = dict(existing)
+            await super().start(existing, waiting)
+            self._beside = beside
 
     async def close(self) -> None:
         """The end of a session is not the end of the workers; see `end`."""

@@ -23,7 +23,7 @@ from midas_engine.models import NO_ESTIMATE
 from midas_engine.shortage import SHORTAGE_HINT, is_shortage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from midas_engine.executor import TaskExecutor
     from midas_engine.kb import KnowledgeBase
@@ -56,8 +56,8 @@ class Assessor(Protocol):
     snapshot_id: str
     bar_seconds: float
 
-    async def start(self, existing: Mapping[str, str]) -> None:
-        """Get ready; `existing` are the deployed features by name."""
+    async def start(self, existing: Mapping[str, str], waiting: Collection[str] = ()) -> None:
+        """Get ready; `existing` are the features to differ from, of which those named in `waiting` are not deployed."""
         ...
 
     async def judge(
@@ -163,6 +163,7 @@ class PanelAssessor:
         self.bar_seconds = float(panel.bar_seconds)
         self._size = panel_size("the session", panel.T, panel.S, len(panel.fields))
         self._existing: dict[str, str] = {}
+        self._waiting: frozenset[str] = frozenset()
         self._pool: TaskExecutor | None = None
         self._scratch: Scratch | None = None
         self._turns: asyncio.Semaphore | None = None
@@ -175,11 +176,11 @@ class PanelAssessor:
         """See `KnowsProof.unproven`."""
         return unproven(self._panel.provenance, columns)
 
-    async def start(self, existing: Mapping[str, str]) -> None:
+    async def start(self, existing: Mapping[str, str], waiting: Collection[str] = ()) -> None:
         """Share the panel; the workers start with the first candidate."""
-        self._existing = dict(existing)
+        self._existing, self._waiting = dict(existing), frozenset(waiting)
         if self._settings.evaluation.workers == 0:
-            local = await asyncio.to_thread(PanelJudge, self._panel, self._settings, self._existing)
+            local = await asyncio.to_thread(PanelJudge, self._panel, self._settings, self._existing, self._waiting)
             self._pool = open_executor(self._settings, Workshop(lambda: local))
             return
         self._pool = await asyncio.to_thread(self._share)
@@ -188,7 +189,7 @@ class PanelAssessor:
         self._scratch = Scratch("panel")
         settings = self._settings
         shared = SharedPanel.write(self._panel, self._scratch.path, source=settings.data, store=settings.store)
-        return open_executor(settings, Workshop(open_judge, (shared, settings, self._existing)))
+        return open_executor(settings, Workshop(open_judge, (shared, settings, self._existing, self._waiting)))
 
     async def judge(
         self, proposal: Proposal, part: str, trials: int, thresholds: Mapping[str, Any], accepted: Mapping[str, str]

@@ -154,7 +154,7 @@ class Session:
         if given.recall.forms and given.recall.told:
             self._voice.say(given.recall.told + "\n")
         self._existing = self._computable(given.existing)
-        await self._assessor.start(self._computable(given.beside) | self._existing)
+        await self._assessor.start(self._computable(given.beside) | self._existing, tuple(given.beside))
         # A user's engine says only now which columns it has. What does not parse reaches no prompt either.
         self._existing = self._computable(self._existing)
         snapshot = await record.answer("data", str, self._snapshot)

@@ -14,7 +14,7 @@ from midas_engine.daemon_thread import call_in_thread
 from midas_engine.errors import AdapterError, MidasError, SessionError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from numpy.typing import NDArray
 
@@ -63,14 +63,16 @@ class AdapterAssessor:
         self._parts: Any = None
         self._returns: dict[str, Any] = {}
         self._texts: dict[str, str] = {}
+        self._waiting: frozenset[str] = frozenset()
         self._hung = 0
 
-    async def start(self, existing: Mapping[str, str]) -> None:
+    async def start(self, existing: Mapping[str, str], waiting: Collection[str] = ()) -> None:
         """Call the user's function once and check what it gives.
 
         Raises:
             AdapterError: It broke its contract; says how.
         """
+        self._waiting = frozenset(waiting)
         await call_in_thread(self._start, dict(existing), name="midas-data-fn")
 
     def _start(self, existing: dict[str, str]) -> None:
@@ -130,7 +132,9 @@ class AdapterAssessor:
             frame,
             self._spread,
             options=ScoringOptions(
-                costs=None if self._spread is not None else self._settings.costs, mode=mode_name(self.cross)
+                costs=None if self._spread is not None else self._settings.costs,
+                mode=mode_name(self.cross),
+                waiting=self._waiting,
             ),
         )
 
@@ -175,6 +179,7 @@ class AdapterAssessor:
         if fresh:
             # A find must differ from the session's other finds as it must from the live book.
             self._texts |= fresh
+            self._waiting |= set(fresh)
             self._build_evaluator()
         context, grid = self._evaluator.context(self._part(part), self._data.regime_labels)
         values = self._matrix(grid, proposal.expression)

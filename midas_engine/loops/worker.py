@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from midas_engine.errors import EvaluationError, MidasError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from midas_engine.evaluator import EvaluationContext
     from midas_engine.market.panel import Panel
@@ -26,7 +27,9 @@ class PanelJudge:
     screening slice, what of values and ranks fits into `executor.cache_mb`, and no page of the mapped panel.
     """
 
-    def __init__(self, panel: Panel, settings: Settings, existing: Mapping[str, str]) -> None:
+    def __init__(
+        self, panel: Panel, settings: Settings, existing: Mapping[str, str], waiting: Collection[str] = ()
+    ) -> None:
         from midas_engine.dsl import ExpressionAuditor, FeatureEngine
         from midas_engine.dsl.cache import ValueCache
         from midas_engine.dsl.leaks.expressions import excerpt
@@ -42,6 +45,7 @@ class PanelJudge:
         self.parts = split_panel(panel, settings, settings.evaluation.target)
         self._given, self._found = dict(existing), dict[str, str]()
         self._texts = dict(existing)
+        self._waiting = frozenset(waiting)
         self._regimes = regime_labels(panel)
         self._contexts: dict[str, EvaluationContext] = {}
         self._screen: Screen | None = None
@@ -85,7 +89,9 @@ class PanelJudge:
             existing=self._existing(),
             regimes=self._regimes,
             rows=rows,
-            options=ScoringOptions.from_settings(self.settings, part, self.ranks),
+            options=replace(
+                ScoringOptions.from_settings(self.settings, part, self.ranks), waiting=self._waiting | set(self._found)
+            ),
         )
         self.panel.let_go()
         return made
@@ -185,8 +191,10 @@ def load() -> None:
     judge.judge(Proposal("load", "-cs_zscore(funding_rate)"), "research", 10, DEFAULT_THRESHOLDS)
 
 
-def open_judge(shared: SharedPanel, settings: Settings, existing: Mapping[str, str]) -> PanelJudge:
+def open_judge(
+    shared: SharedPanel, settings: Settings, existing: Mapping[str, str], waiting: Collection[str] = ()
+) -> PanelJudge:
     """What a worker makes before its first task."""
-    judge = PanelJudge(shared.open(), settings, existing)
+    judge = PanelJudge(shared.open(), settings, existing, waiting)
     judge.context("research")
     return judge

@@ -262,7 +262,8 @@ class Desk:
         """Start whoever judges; reading needs nobody."""
         if not self._started:
             both = {**given.beside, **given.existing}
-            await self._assessor.start(computable(both, self._assessor.columns, self._limits, _quiet))
+            known = computable(both, self._assessor.columns, self._limits, _quiet)
+            await self._assessor.start(known, tuple(given.beside))
             self._started = True
 
     @property

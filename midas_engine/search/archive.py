@@ -49,6 +49,7 @@ class Elite:
         operators: Of its tree; 0 where it is not known.
         outermost: The operator that its tree ends in.
         grown: Every tree one operator larger was asked.
+        exchanged: Every tree one exchange away was asked.
     """
 
     text: str
@@ -68,6 +69,7 @@ class Elite:
     operators: int = 0
     outermost: str = ""
     grown: bool = False
+    exchanged: bool = False
 
     @property
     def cell(self) -> str:

@@ -4,7 +4,7 @@ Drawing and climbing come first. Once they find nothing better the strongest sma
 and column in turn, for a hill that is climbed at random hides what one exact step beside it would show. A later
 session on the data starts with that, sweeps what nothing small leads to beside it (`sweep`), and asks nothing that an
 earlier one asked. What shows is climbed by its windows, step by step (`hills`): a later session begins with what hardly
-does, for there the sweep's windows are far apart.
+does, for there the sweep's windows are far apart. Of the tops that this leads to every part is exchanged (`exchange`).
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from midas_engine.dsl.registry import OPERATORS
 from midas_engine.dsl.spelling import spelled
 from midas_engine.errors import ExpressionError
 from midas_engine.search.archive import Archive, Elite, likeness, mark_of, quality_of
+from midas_engine.search.exchange import exchanged
 from midas_engine.search.grammar import Grammar
 from midas_engine.search.growth import grown
 from midas_engine.search.hills import Hills
@@ -47,6 +48,8 @@ FURTHER = 1.1
 """What is so much stronger than a find may be climbed: between a part of what is there and the whole lie such steps."""
 ROOT_T = 4.0
 """A |t| from which a small tree is grown."""
+TOP_T = 5.0
+"""A |t| from which every part of a tree is exchanged."""
 PAUSE = 1
 """Batches of climbing between two roots."""
 ROOT_TWINS = 0.9
@@ -56,8 +59,12 @@ FRESH = 0.35
 """Share of a batch that is drawn anew once something shows: the rest of the columns may hold another signal."""
 TOGETHER = 0.5
 """Share of what a later session draws anew that only two columns together can say."""
+STEPPED = 0.45
+"""Share of a later session's batch that goes to what is one step from a root or a top: what shows comes first."""
 SWEPT = 0.6
 """Share of a later session's batches that the sweep of pairs takes, until all of it was asked."""
+SWEPT_BESIDE = 0.3
+"""The same while there are steps to take."""
 CLIMBED = 0.25
 """Share of a batch that goes to the steps of hills."""
 FAINT_T = 2.5
@@ -127,6 +134,7 @@ class Search:
         self._day_sketches: dict[str, tuple[float, ...]] = {}
         self._queue: list[tuple[Node | None, str]] = [(self._read(text), "grammar") for text in self._days]
         self._queue += [(self._read(text), "model") for text in seeds]
+        self._steps: list[tuple[Node | None, str]] = []
         atoms = self._grammar.atoms()
         self._queue += [(atom, "grammar") for atom in atoms[: 0 if climbs else budget // ATOMS]]
         if self._later:
@@ -141,7 +149,7 @@ class Search:
         self._climbs = climbs
         self._batch = max(1, budget // STEPS) if climbs else BATCH
         self._best = 0.0
-        self._quiet = self._since = self._grown = 0
+        self._quiet = self._since = self._grown = self._turn = 0
         self._closed = [(e.sketch, e.quality) for e in self.archive if not e.open]
         self._judged = [e.sketch for e in self.archive if e.fate]
         for elite in self.archive:
@@ -150,9 +158,11 @@ class Search:
     @property
     def done(self) -> bool:
         """Whether the budget is spent, or climbing has come to an end."""
-        waiting = self._queue or self._sweeping or self._hills
+        waiting = self._queue or self._steps or self._sweeping or self._hills
         spent = self._best >= SHOWN_T and self._quiet >= QUIET and not waiting
-        return self.evaluated >= self.budget or (spent and (self._climbs or self._root() is None))
+        return self.evaluated >= self.budget or (
+            spent and (self._climbs or (self._root() is None and self._top() is None))
+        )
 
     # -- asking ----------------------------------------------------------------------------------
 
@@ -162,20 +172,26 @@ class Search:
         batch: list[str] = []
         self._grow()
         self._climb(round(wanted * CLIMBED), batch)
-        climbed = len(batch)
-        while self._sweeping and len(batch) < climbed + round(wanted * SWEPT):
+        share = SWEPT_BESIDE if self._steps else SWEPT
+        self._draw(self._steps, min(wanted, len(batch) + round(wanted * STEPPED)) if self._later else wanted, batch)
+        most = min(wanted, len(batch) + round(wanted * share))
+        while self._sweeping and len(batch) < most:
             node = next(self._sweep, None)
             self._sweeping = node is not None
             if self._offer(node, "grammar", batch):
                 self._swept.add(batch[-1])
-        while self._queue and len(batch) < wanted:
-            self._offer(*self._queue.pop(0), batch)
+        rest = wanted - len(batch)
+        self._draw(self._queue, wanted - rest // 2 if self._later else wanted, batch)
         parents = self._parents()
         for _ in range(40 * BATCH):
             if len(batch) >= wanted:
                 break
             self._offer(*self._made(parents), batch)
         return batch
+
+    def _draw(self, queue: list[tuple[Node | None, str]], most: int, batch: list[str]) -> None:
+        while queue and len(batch) < most:
+            self._offer(*queue.pop(0), batch)
 
     def _climb(self, most: int, batch: list[str]) -> None:
         """The next steps of hills."""
@@ -198,14 +214,19 @@ class Search:
         return mutated(self._tree(first.text), self._grammar, fine), first.island
 
     def _grow(self) -> None:
-        """Queue every tree one operator larger than the next root, when it is time."""
+        """Queue every tree one operator larger than the next root, or one exchange from the next top, in turn."""
         self._since += 1
-        if self._queue or self._climbs or self._since <= PAUSE or not (self._later or self._quiet >= QUIET):
+        if self._steps or self._climbs or self._since <= PAUSE or not (self._later or self._quiet >= QUIET):
             return
-        root = self._root()
-        if root is not None:
+        self._turn += 1
+        top = self._top() if self._turn % 2 else None
+        if top is not None:
+            self.archive.update(dataclasses.replace(top, exchanged=True))
+            self._steps += [(n, top.island) for n in exchanged(self._tree(top.text), self._grammar)]
+            self._since = 0
+        elif (root := self._root()) is not None:
             self.archive.update(dataclasses.replace(root, grown=True))
-            self._queue += [(n, root.island) for n in grown(self._tree(root.text), self._grammar)]
+            self._steps += [(n, root.island) for n in grown(self._tree(root.text), self._grammar)]
             self._since, self._grown = 0, self._grown + 1
 
     def _root(self) -> Elite | None:
@@ -223,6 +244,19 @@ class Search:
                 waiting.append(elite)
         elsewhere = (e for e in waiting if self._grown % 2 and not self._settled(e))
         return next(elsewhere, waiting[0] if waiting else None)
+
+    def _top(self) -> Elite | None:
+        """The strongest of what shows of which no part was exchanged, nor any of its like that is as strong."""
+        tops = [e for e in self.archive if abs(e.strength) >= TOP_T]
+        done = [(e.sketch, e.strength) for e in tops if e.exchanged]
+        waiting = sorted(
+            (e for e in tops if not e.exchanged), key=lambda e: (-e.strength * LARGER**e.operators, e.text)
+        )
+        for elite in waiting:
+            like = (known for other, known in done if abs(likeness(elite.sketch, other)) >= ROOT_TWINS)
+            if all(elite.strength > FURTHER * known for known in like):
+                return elite
+        return None
 
     def _parents(self) -> list[Elite]:
         """The best by expected gain: strong, not yet drawn often, and near a gate that a change can mend."""

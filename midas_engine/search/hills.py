@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from midas_engine.dsl.nodes import Call, Column, Node, walk
 from midas_engine.search.sweep import CHANGES, MEANS
 from midas_engine.search.variation import replaced
-from midas_engine.search.windows import FINE, STEPS, stepped
+from midas_engine.search.windows import FINE, STEPS, stepped, turned
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 BETTER = 1.05
 """A step up is so much stronger than where it began: less is the same hill, whose steps were asked."""
 SHOWS = 4.0
-"""A |t| from which steps are fine, and twins of columns and operators are asked: below it they only follow noise."""
+"""A |t| from which steps are fine and of two windows at a time, and twins of columns and operators are asked: below it
+they only follow noise."""
 
 
 class Hills:
@@ -54,6 +55,7 @@ class Hills:
         factors = (*STEPS, *FINE) if strength >= SHOWS else STEPS
         found = stepped(node, self._longest, factors)
         if strength >= SHOWS:
+            found += turned(node, self._longest, FINE)
             found += self._twins(node)
         for step in found:
             self._count += 1

@@ -10,7 +10,7 @@ from midas_engine.search.grammar import WINDOWS
 from midas_engine.search.variation import replaced
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 _NEAR = (0.67, 1.5)
 STEPS = (0.5, 2.0)
@@ -40,7 +40,7 @@ def neighbours(node: Node, place: int, longest: int) -> list[Node]:
     return _with(node, place, (min(longest, round(int(call.params[index]) * factor)) for factor in _NEAR))
 
 
-def stepped(node: Node, longest: int, factors: Iterable[float]) -> list[Node]:
+def stepped(node: Node, longest: int, factors: Sequence[float]) -> list[Node]:
     """`node` with each of its windows in turn shorter or longer by every factor.
 
     Example:
@@ -49,12 +49,35 @@ def stepped(node: Node, longest: int, factors: Iterable[float]) -> list[Node]:
         >>> [spelled(n) for n in stepped(parse("ema(close, 24)").ast, 168, STEPS)]
         ['ema(close, 12)', 'ema(close, 48)']
     """
+    places = range(len(windows_of(node)))
+    return [n for place in places for n in _stepped_at(node, place, longest, factors)]
+
+
+def turned(node: Node, longest: int, factors: Sequence[float]) -> list[Node]:
+    """`node` with two of its windows at a time moved, each by every factor.
+
+    Where two windows together say which bars are read the hill is a ridge across both: `delay(ts_corr(a, b, 33), 24)`
+    reads nearly what a window of 23 at a delay of 34 does, and either step alone leads down from it.
+
+    Example:
+        >>> from midas_engine.dsl.expression import parse
+        >>> from midas_engine.dsl.spelling import spelled
+        >>> [spelled(n) for n in turned(parse("delay(ema(a, 20), 10)").ast, 168, (0.5, 2.0))][:2]
+        ['delay(ema(a, 10), 5)', 'delay(ema(a, 40), 5)']
+    """
     found: list[Node] = []
-    for place, (call, index) in enumerate(windows_of(node)):
-        now = int(call.params[index])
-        moved = (min(longest, now + round(now * (f - 1.0)) or now + (1 if f > 1.0 else -1)) for f in factors)
-        found += _with(node, place, moved)
+    for first in range(len(windows_of(node))):
+        for changed in _stepped_at(node, first, longest, factors):
+            for second in range(first + 1, len(windows_of(node))):
+                found += _stepped_at(changed, second, longest, factors)
     return found
+
+
+def _stepped_at(node: Node, place: int, longest: int, factors: Iterable[float]) -> list[Node]:
+    call, index = windows_of(node)[place]
+    now = int(call.params[index])
+    moved = (min(longest, now + round(now * (f - 1.0)) or now + (1 if f > 1.0 else -1)) for f in factors)
+    return _with(node, place, moved)
 
 
 def _with(node: Node, place: int, windows: Iterable[int]) -> list[Node]:

@@ -68,6 +68,7 @@ class EvaluationContext:
         regime_names: Labels; `regime_codes` [T] indexes them, -1 unknown.
         volume: Makes `dollar_volume` when it is asked for; None when it is unknown.
         snapshot_id: The data set in the trial ledger: its content hash, or its identity in a store.
+        waiting: Names among the existing features that are candidates: nobody trades them yet.
         funding_known: Share of the cells whose funding is known (the rest counts as nothing), and symbols without any.
         embargo_bars: Bars left out between folds, at most a tenth of one; None: two days.
     """
@@ -91,6 +92,7 @@ class EvaluationContext:
     snapshot_id: str = ""
     funding_known: tuple[float, tuple[str, ...]] = (1.0, ())
     horizon_names: dict[int, str] = field(default_factory=dict)
+    waiting: frozenset[str] = frozenset()
     _existing: dict[str, Floats] = field(default_factory=dict)
     _cache: dict[str, Any] = field(default_factory=dict)
     _masked: ByteCache = field(default_factory=ByteCache)
@@ -151,6 +153,7 @@ class EvaluationContext:
             cross=is_cross(arrays[chosen], options.mode),
             part=options.part,
             embargo_bars=options.embargo_bars,
+            waiting=options.waiting,
             _masked=ByteCache() if options.ranks is None else options.ranks,
             funding=None if funding is None else np.nan_to_num(owned(funding)),
             regime_names=names,

@@ -20,6 +20,7 @@ class ScoringOptions:
         part: "research", "sealed" or "forward": which part of the history the data are.
         embargo_bars: Bars left out between folds, at most a tenth of one; None: two days.
         ranks: Where ranks of returns are kept, when several contexts are to share one budget; None: its own.
+        waiting: Names among the existing features that are candidates: nobody trades them yet.
         mode: "time", "cross-section", or "auto": a cross-section where half of the bars have ten symbols.
 
     Example:
@@ -33,6 +34,7 @@ class ScoringOptions:
     embargo_bars: int | None = None
     mode: str = "auto"
     ranks: ByteCache | None = None
+    waiting: frozenset[str] = frozenset()
 
     @classmethod
     def from_settings(

@@ -164,12 +164,21 @@ def _net_by_regime(net: Floats, lag: int, context: EvaluationContext, widening: 
 
 @dataclass(frozen=True, slots=True)
 class Diversification:
-    """What the feature shares with the deployed ones, and what it adds."""
+    """What the feature shares with the deployed ones, and what it adds.
+
+    Attributes:
+        max_correlation: The largest absolute rank correlation.
+        most_correlated: With which one.
+        marginal: IC of what they do not explain.
+        marginal_t: Its t.
+        held_correlation: The largest with one that is traded, and not only a candidate; NaN without any.
+    """
 
     max_correlation: float
     most_correlated: str
     marginal: Estimate
     marginal_t: float
+    held_correlation: float = math.nan
 
 
 def diversification(candidate: Candidate, context: EvaluationContext) -> Diversification | None:
@@ -181,9 +190,12 @@ def diversification(candidate: Candidate, context: EvaluationContext) -> Diversi
     size = np.where(np.isnan(found), -1.0, np.abs(found))
     best = int(np.argmax(size))
     largest = float(size[best]) if size[best] >= 0 else math.nan
+    traded = [s for n, s in zip(deployed.names, size, strict=True) if n not in context.waiting]
+    held = float(max(traded, default=-1.0))
+    held = held if held >= 0 else math.nan
     rest = deployed.residual(candidate.bars.z_f, mask_key(candidate.bars.z_f))
     if np.isnan(rest).all():
-        return Diversification(largest, deployed.names[best], estimate(0.0, math.nan), 0.0)
+        return Diversification(largest, deployed.names[best], estimate(0.0, math.nan), 0.0, held)
     order = sort_rows(rest)
     key = mask_key(rest)
     scores = context.score(rest, order, key, candidate.horizon)
@@ -191,7 +203,7 @@ def diversification(candidate: Candidate, context: EvaluationContext) -> Diversi
     steady = persistence(scores.z_f, context.cross) if candidate.horizon > 1 else 0.0
     score = score_figures(scores, candidate.horizon, steady, context.cross)
     marginal = estimate(*hac_mean(series, hac_lag(candidate.horizon))[:2], score.widening)
-    return Diversification(largest, deployed.names[best], marginal, score.t)
+    return Diversification(largest, deployed.names[best], marginal, score.t, held)
 
 
 @dataclass(frozen=True, slots=True)

@@ -184,6 +184,7 @@ def result_of(
             "sigma_bps": context.sigma_bps(target),
             "hours_per_bar": context.hours_per_bar,
             "deployed": len(context.deployed.names),
+            **({"held_correlation": mixed.held_correlation} if context.waiting else {}),
             "worst_bars": _worst_bars(bars.u, context),
             "gross": asdict(book.gross),
             "net": asdict(book.net),

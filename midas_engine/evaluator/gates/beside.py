@@ -1,0 +1,27 @@
+"""Whether a feature adds so much to candidates like it that their likeness says nothing against it."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from midas_engine.models import EvaluationResult
+
+
+def proven_beside(result: EvaluationResult, line: Mapping[str, Any], line_t: float) -> bool:
+    """Whether what the others do not explain passes by itself, and nothing that is traded is too much like it.
+
+    A part of what is there is often found before the whole. The whole is like it, and stronger: refused for that, the
+    weaker one would stand in its way for good, though nobody trades it. On the research part the rest of it has to
+    pass the line that any feature has to, so that noise on top of a candidate passes no more often than noise alone;
+    on the sealed part, where it comes as one that did, it has to pass what the gate asks of the rest.
+    """
+    held = result.extra.get("held_correlation")
+    if held is None:  # all of them are traded
+        return False
+    apart = math.isnan(held) or held <= line["max_correlation"]
+    needed = max(line["min_marginal_t"], line_t if result.extra.get("part") == "research" else 0.0)
+    return bool(apart and result.marginal_ic.value > line["min_marginal_ic"] and result.marginal_t >= needed)
