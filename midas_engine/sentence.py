@@ -50,7 +50,7 @@ class Money:
     @property
     def told(self) -> str:
         """A loss in words."""
-        return f"the book lost {-self.net_bps:.0f} ± {self.se_bps:.0f} bps net on paper in {self.days} days"
+        return f"the book lost {-self.net_bps:,.0f} ± {self.se_bps:,.0f} bps net on paper in {self.days} days"
 
     @property
     def loses(self) -> bool:

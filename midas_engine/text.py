@@ -67,17 +67,17 @@ def bytes_text(count: float) -> str:
 
 
 def number(value: object, digits: int = 4, *, sign: bool = False, unknown: str = "-") -> str:
-    """A figure with fixed decimals; `unknown` where there is none. Unknown is never printed as zero.
+    """A figure with fixed decimals, thousands apart; `unknown` where there is none: that is never printed as zero.
 
     Example:
-        >>> number(0.03125, 3), number(float("nan")), number(2, 1, sign=True), number(float("inf"))
-        ('0.031', '-', '+2.0', 'inf')
+        >>> number(0.03125, 3), number(float("nan")), number(2, 1, sign=True), number(float("inf")), number(-7242.4, 0)
+        ('0.031', '-', '+2.0', 'inf', '-7,242')
     """
     if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
         return unknown
     if math.isinf(value):
         return "inf" if value > 0 else "-inf"
-    return f"{value:{'+' if sign else ''}.{digits}f}"
+    return f"{value:{'+' if sign else ''},.{digits}f}"
 
 
 # Candidates saved earlier hold eight decimals: a smaller p stands there as zero.

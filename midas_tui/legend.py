@@ -29,7 +29,7 @@ WORDS: tuple[tuple[str, str], ...] = (
     ("killed", "Stopped for good. Only a new promotion by name brings it back."),
     ("evidence of harm", ("The test whose gate proposes a kill: it grows only while the feature loses more than "
                          "nothing, whatever it promised.")),
-    ("regime", "HIGH_VOL or LOW_VOL: whether the market moves more than its own usual."),
+    ("regime", "LOW_VOL, MID_VOL or HIGH_VOL: whether the market moves less or more than its own usual."),
     ("x12", "An alert held for 12 bars."),
     ("zz 15:00", "Snoozed: silent until 15:00."),
     ("incident", "At least three features that one rule speaks of at once. They have one cause, and one answer."),

@@ -206,6 +206,9 @@ def metrics(name: str, at: datetime = NOW, **changes: Any) -> FeatureMetrics:
     return FeatureMetrics(feature=name, at=at, **(values | changes))
 
 
+RULES = {"ic_decay": "ic_ratio", "execution_slippage": "slippage", "regime_shift": "regime"}
+
+
 def alert(name: str, rule: str = "ic_decay", hours: int = 3, **changes: Any) -> Alert:
     """A running critical episode."""
     values: dict[str, Any] = {
@@ -220,7 +223,7 @@ def alert(name: str, rule: str = "ic_decay", hours: int = 3, **changes: Any) -> 
         "value": 0.43,
         "threshold": 0.5,
         "unit": "ratio",
-        "rule": rule,
+        "rule": RULES.get(rule, rule),
     }
     return Alert(**(values | changes))
 
@@ -238,9 +241,10 @@ def scene() -> tuple[list[FeatureMetrics], list[Alert], PipelineSummary]:
     resolved = AlertStatus.RESOLVED
     alerts = [
         alert("vwap_zscore_mean_rev"),
-        alert("ob_imbalance_5m", "execution_slippage", severity=Severity.WARNING, message="slippage is 1.7x"),
+        alert("ob_imbalance_5m", "execution_slippage", severity=Severity.WARNING, value=1.7, threshold=1.5,
+              message="slippage is 1.70x what was expected, above 1.50x"),
         alert("funding_skew_8h", "drawdown", 30, status=AlertStatus.ACKNOWLEDGED, severity=Severity.WARNING,
-              message="one-day contribution is -61.0 bps", acknowledged_by="operator"),
+              message="one-day contribution is -61.0 bps", value=-61.0, threshold=-50.0, acknowledged_by="operator"),
         alert("low_volatility", "regime_shift", 90, status=resolved, resolved_at=NOW, severity=Severity.WARNING,
               message="the IC in HIGH_VOL is below its own", diagnosis="reports/diagnoses/low_volatility.md"),
     ]  # fmt: skip

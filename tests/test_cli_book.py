@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -99,6 +100,11 @@ def test_a_tear_sheet_asks_nobody(book: BookFigures) -> None:
     assert "http" not in text
     assert "<script" not in text
     assert "funding_carry" in markdown(book)
+    headed = r"(?:<h2>[^<]+</h2>)<table>(?:<thead>)"
+    assert len(re.findall(headed, text)) == text.count("<table>") > 0, "each table says what it is, and so its columns"
+    tables = [part for part in markdown(book).split("\n\n") if part.startswith("|")]
+    heads = [line for line in markdown(book).split("\n") if line.startswith("## ")]
+    assert len(tables) == len(heads)
 
 
 def test_neutral_books_hold_as_much_long_as_short(settings: Settings, panel: Panel) -> None:

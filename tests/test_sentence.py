@@ -61,7 +61,7 @@ def test_a_book_that_loses_is_said_though_no_test_calls() -> None:
     lost = Money(-2329.0, 310.0, 30)
     found = sentence(Standing(metrics=EIGHT, money=lost))
     assert found.text == (
-        "8 of 8 healthy. The book lost 2329 ± 310 bps net on paper in 30 days; "
+        "8 of 8 healthy. The book lost 2,329 ± 310 bps net on paper in 30 days; "
         "nearest to its alarm is f7, 77% of the way."
     )
     assert found.level == "warning"

@@ -7,9 +7,23 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from helpers_tui import NOW, alert, press, readable, running, screen_text, scripted, settle, toasts, until, write_market
+from helpers_tui import (
+    NOW,
+    ScriptedRuntime,
+    alert,
+    press,
+    readable,
+    running,
+    screen_text,
+    scripted,
+    settle,
+    toasts,
+    until,
+    write_market,
+)
 from midas_engine.events import AlertRaised
 from midas_engine.models import AlertStatus, Severity
+from midas_engine.monitor.alerts.rules import DETECTOR, FLEET_RULES, all_rules
 from midas_tui.modals.choose import ChooseModal
 from midas_tui.widgets.line_table import LineTable
 
@@ -139,3 +153,32 @@ async def test_the_cause_of_a_diagnosis_is_said_in_words_and_its_report_by_its_p
         app.shell.bridge.pump()
         app.screen.query_one("#history", LineTable).move_to(raised.id)
         await until(pilot, lambda: f"regime shift (79%): {report}" in screen_text(app))
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 32)], ids=lambda s: f"{s[0]}x{s[1]}")
+async def test_a_reason_is_never_cut_where_its_rule_has_a_short_one(size: tuple[int, int]) -> None:
+    named = {rule.name: rule for rule in (*all_rules(), *FLEET_RULES, DETECTOR)}
+    runtime = ScriptedRuntime()
+    runtime.found = runtime.found[:1]
+    runtime.running = [
+        dataclasses.replace(
+            alert(f"feature_of_{n:02d}", rule.alert_type),
+            rule=name,
+            message=rule.text.format(value=0.43, threshold=0.5, feature="x"),
+            status=AlertStatus.RESOLVED if n % 2 else AlertStatus.OPEN,
+        )
+        for n, (name, rule) in enumerate(named.items())
+    ]
+    async with scripted(runtime, size=size, mode="alerts") as (app, pilot, _):
+        table = app.screen.query_one("#history", LineTable)
+        await until(pilot, lambda: len(table.keys) == len(named))
+        for n, rule in enumerate(named.values()):
+            row = next(line for line in all_lines(table) if f"feature_of_{n:02d}" in line)
+            whole, short = rule.text.format(value=0.43, threshold=0.5, feature="x"), rule.short.format(value=0.43)
+            assert whole in row or short in row, row
+
+
+def all_lines(table: LineTable) -> list[str]:
+    """Every row as it is drawn, also those out of sight."""
+    base = table.rich_style
+    return [table._row_strip(key, table.size.width, base).text for key in table.keys]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,7 +12,9 @@ import pytest
 from helpers_tui import ScriptedRuntime, metrics, press, running, screen_text, scripted, settle, until, write_market
 from midas_engine.book.build import NOTHING
 from midas_engine.book.figures import BookFigures
+from midas_engine.book.tearsheet import markdown
 from midas_engine.errors import DataError
+from midas_engine.models import Estimate
 from midas_tui.screens.book import BookScreen
 from midas_tui.widgets.line_table import LineTable
 
@@ -93,9 +96,9 @@ async def test_in_a_recording_the_book_is_the_one_that_the_sentence_speaks_of(tm
         money = app.store.earned.money
         assert money is not None
         text = screen_text(app)
-        assert f"{money.net_bps:+.0f} ± {money.se_bps:.0f} bps in {money.days} days" in text
+        assert f"{money.net_bps:+,.0f} ± {money.se_bps:,.0f} bps in {money.days} days" in text
         if money.loses:
-            assert f"book lost {-money.net_bps:.0f} ± {money.se_bps:.0f} bps" in text
+            assert f"book lost {-money.net_bps:,.0f} ± {money.se_bps:,.0f} bps" in text
         shares = [line for line in text.split("\n") if "33.3%" in line]
         assert len(shares) == 3
         assert all("[" in line for line in shares), "each with what it earned by itself, and its interval"
@@ -156,3 +159,16 @@ async def test_every_member_of_a_recordings_book_stands_on_the_screen(size: tupl
     async with scripted(runtime, size=size, mode="book") as (app, pilot, _):
         await until(pilot, lambda: all(f"member_{i}" in screen_text(app) for i in range(8)), "all eight at once")
         assert app.screen.query_one("#members", LineTable).max_scroll_y == 0
+
+
+async def test_no_figure_of_money_runs_its_thousands_together() -> None:
+    runtime = ScriptedRuntime()
+    big = Estimate(25069.4, 2500.0, 20912.2, 29226.6)
+    member = dataclasses.replace(runtime.whole.members[0], marginal=big, alone=big)
+    runtime.whole = dataclasses.replace(runtime.whole, net=big, equal=big, drawdown_bps=12367.1, members=(member,))
+    text = await shown(runtime, (160, 45))
+    assert "+25,069 [+20,912, +29,227]" in text
+    figures = text.partition("Measured on")[0].partition("member")[2]
+    assert not re.findall(r"(?<![\d-])[+-]?\d{4,}(?![\d-])", re.sub(r"\d{4}-\d\d-\d\d", "", figures))
+    sheet = markdown(runtime.whole)
+    assert "+25,069 [+20,912, +29,227]" in sheet

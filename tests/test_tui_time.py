@@ -227,3 +227,31 @@ def test_what_the_sentence_says_was_earned_is_where_the_chart_ends_at_every_bar(
     engine.history_ring.load(state)  # a replay goes back
     _told(engine, "", book.at(engine))
     assert BookMoney().at(_engine(96)) is None, "below five days"
+
+
+async def test_a_page_of_32_lines_shows_money_where_its_table_leaves_room() -> None:
+    runtime = ScriptedRuntime()
+    async with scripted(runtime, size=(120, 32)) as (app, pilot, _):
+        axis = app.screen.query_one(TimeAxis)
+        await until(pilot, lambda: axis.display and "bps in" in screen_text(app))
+        text = screen_text(app)
+        assert "events" in text
+        assert text.count("01-19 12:00") >= 4, "and four alerts below it"
+        axis.focus()
+        runtime.found = [dataclasses.replace(runtime.found[0], feature=f"feature_{i:02d}") for i in range(20)]
+        app.store.reset_live([], {m.feature: m for m in runtime.found})
+        app.screen.refresh_all()
+        await until(pilot, lambda: not axis.display)
+        assert app.focused is not None
+        assert app.focused.id == "features", "the focus is never where nothing is"
+
+
+async def test_the_axis_says_what_its_shades_and_letters_are() -> None:
+    async with scripted(ScriptedRuntime(), size=(160, 45)) as (app, pilot, _):
+        await until(pilot, lambda: "P promotion" in screen_text(app))
+        text = screen_text(app)
+        for word in ("K kill", "A alert", "LOW_VOL", "HIGH_VOL", "to 01-19 12:00", "at worst"):
+            assert word in text, word
+        told = dict(app.screen.explained()[0])
+        assert "K kill" in told["events, over time"]
+        assert "HIGH_VOL" in told["regime, over time"]

@@ -72,7 +72,7 @@ def summary_rows(book: BookFigures) -> list[tuple[str, str]]:
     turnover = f"{book.turnover:.3f} of capital a day{netting}" if math.isfinite(book.turnover) else UNKNOWN
     fall = UNKNOWN
     if math.isfinite(book.drawdown_bps):
-        fall = f"{book.drawdown_bps:.1f} bps, {book.drawdown_from[:10]} to {book.drawdown_to[:10]}"
+        fall = f"{number(book.drawdown_bps, 1)} bps, {book.drawdown_from[:10]} to {book.drawdown_to[:10]}"
     held = sum(abs(x) for x in book.holdings.values())
     days = f"{book.days_to_notice:.0f} days" if math.isfinite(book.days_to_notice) else UNKNOWN
     charged = "costs and funding" if book.funding_known else "costs; funding unknown"

@@ -72,11 +72,14 @@ def markdown(book: BookFigures) -> str:
     expressions = [(m.name, str(m.version), m.expression) for m in book.members]
     if not book.empty:
         parts += [
+            "## Its members\n",
             markdown_table(PAGE_HEAD, member_rows(book)),
+            "## The whole book\n",
             markdown_table(("figure", "value, 90 % interval"), summary_rows(book)),
-            markdown_table(("member", "version", "expression"), expressions),
             "## Net by month\n",
-            markdown_table(("month", "net bps of capital"), months(book)),
+            markdown_table(("month", "net, bps of capital"), months(book)),
+            "## What they are\n",
+            markdown_table(("member", "version", "expression"), expressions),
             f"Weights digest {book.digest}\n",
         ]
     parts += [f"- {x}" for x in remarks(book)]
@@ -89,7 +92,7 @@ def months(book: BookFigures) -> list[tuple[str, str]]:
     for at, net in zip(book.path.at, book.path.net_bps, strict=True):
         last[at[:7]] = net
     steps = np.diff(np.array([0.0, *last.values()]))
-    return [(month, f"{step:+.1f}") for month, step in zip(last, steps, strict=True)]
+    return [(month, number(step, 1, sign=True)) for month, step in zip(last, steps, strict=True)]
 
 
 def page(book: BookFigures) -> str:
@@ -99,8 +102,10 @@ def page(book: BookFigures) -> str:
     if not book.empty:
         expressions = [(m.name, f"{m.version}", m.expression) for m in book.members]
         body += [
+            "<h2>Its members</h2>",
             table(PAGE_HEAD, member_rows(book)),
-            table((), summary_rows(book)),
+            "<h2>The whole book</h2>",
+            table(("figure", "value, 90 % interval"), summary_rows(book)),
             f"<div class=plots>{picture('net equity', png(_equity, book), EQUITY)}",
             f"{picture('weights', png(_weights, book), WEIGHTS)}</div>",
             "<h2>Net by month</h2>",

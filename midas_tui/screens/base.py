@@ -182,6 +182,7 @@ class ModeScreen(Page):
             counts=store.counts,
             note=note,
             loud=loud,
+            known=bool(store.metrics) or store.phase[0] not in ("starting", "warming"),
         )
         self.query_one("#status", StatusBar).update_status(status, self.shell.glyphs)
 

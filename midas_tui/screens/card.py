@@ -129,7 +129,9 @@ def _live(card: CardWriter, m: FeatureMetrics, forward: ForwardRecord | None, *,
         kind = "forward" if forward.forward else "in hindsight"
         label = "shadow record" if shadow else "record"
         card.row(label, f"score {forward.score:+.4f} ±{forward.se:.4f}, t {forward.t:+.1f}")
-        card.row("", f"{forward.bars} bars {kind} since {clock_time(forward.since)}, {forward.pnl_bps:+.1f} bps")
+        card.row(
+            "", f"{forward.bars:,} bars {kind} since {clock_time(forward.since)}, {number(forward.pnl_bps, 1)} bps"
+        )
         if forward.graduation:
             label = f"{forward.proposed} proposed" if forward.proposed else "graduates"
             card.row(label, forward.graduation, PROPOSAL_ROLES.get(forward.proposed, ""))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_right
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,7 +13,15 @@ from midas_tui.legend import column_meaning
 from midas_tui.modals.feature import FeatureModal
 from midas_tui.screens.base import ModeScreen
 from midas_tui.screens.live_detail import FeatureDetail, facts
-from midas_tui.screens.live_rows import FEATURE_COLUMNS, ORDER, SEVERITY, SORT_HEADINGS, SORTS, feature_cells
+from midas_tui.screens.live_rows import (
+    FEATURE_COLUMNS,
+    ORDER,
+    SEVERITY,
+    SORT_HEADINGS,
+    SORTS,
+    feature_cells,
+    portfolio_words,
+)
 from midas_tui.widgets.alert_rows import ALERT_COLUMNS, alert_row, copied_alert
 from midas_tui.widgets.line_table import Cell, LazyRow, LineTable, Row
 from midas_tui.widgets.time_axis import TimeAxis
@@ -31,8 +38,8 @@ if TYPE_CHECKING:
     from midas_engine.models import Alert, FeatureMetrics
 
 WINDOWS = ((10, "10 d"), (30, "30 d"), (3, "3 d"))
-# Frame, heading and one alert.
-LEAST_FEED_LINES = 3
+# The feed with one alert, and with four; the axis with a chart of at least three lines.
+LEAST_FEED_LINES, FEED_LINES, AXIS_LINES = 3, 7, 10
 RESOLVED_SHOWN = 50
 
 
@@ -58,7 +65,7 @@ class LiveScreen(ModeScreen):
     LiveScreen #features { height: 3fr; }
     LiveScreen #alerts { height: 1fr; min-height: 5; }
     LiveScreen #time { height: 2fr; min-height: 10; max-height: 24; display: none; }
-    LiveScreen.-high #time { display: block; }
+    LiveScreen.-high #time, LiveScreen.-money #time { display: block; }
     LiveScreen #detail { width: 46; display: none; }
     LiveScreen.-normal #detail { width: 42; }
     LiveScreen.-wide #detail { width: 48; }
@@ -122,8 +129,8 @@ class LiveScreen(ModeScreen):
             return
         self._drawn_time = drawn
         axis.show_time(self.runtime.queries.timeline(name, pipeline))
-        whole = f"{name}, by itself" if name else "the book, all that count"
-        entitle(axis, f"{whole}, on paper, net of costs", "m book or feature, left and right go back in time")
+        title = axis.heading(f"{name}, by itself" if name else "the book, all that count")
+        entitle(axis, title, "m book or feature, left and right go back in time")
 
     def on_time_axis_moved(self, event: TimeAxis.Moved) -> None:
         """Every pane goes to that moment, unless the cursor has left it meanwhile."""
@@ -150,7 +157,7 @@ class LiveScreen(ModeScreen):
         table.show_sort(heading, falling=falling != self.descending)
         table.say_when_empty(self._empty())
         order = SORTS[self.sort] + (" reversed" if self.descending else "")
-        book = self._portfolio()
+        book = portfolio_words(self.runtime.queries.portfolio() if self.runtime is not None and metrics else None)
         framed = self.has_class("-tall")
         words = "" if framed else "  ".join(("", f"sort {order}", book))
         below = "  ".join(t for t in (book, f"sort: {order}") if t) if framed else ""
@@ -161,6 +168,20 @@ class LiveScreen(ModeScreen):
         asked = max(6, len(rows) + (3 if framed else 2))
         most = asked if framed else min(asked, self.room - LEAST_FEED_LINES)
         table.styles.max_height = None if self.maximized is table else max(LEAST_FEED_LINES, most)
+        self._give_money_room(table, asked)
+
+    def _give_money_room(self, table: LineTable, asked: int) -> None:
+        """A high page always shows money over time; one of 32 lines where its table leaves room for it."""
+        axis, spare = self.query_one("#time", TimeAxis), self.room - asked - FEED_LINES
+        was = axis.display
+        self.set_class(self.has_class("-tall") and not self.has_class("-high") and spare >= AXIS_LINES, "-money")
+        # Lines, no shares of the page: the feed beside a pane that has its most would be given all of it.
+        given = self.has_class("-money") and self.maximized is None
+        axis.styles.height, table.styles.height = (spare, asked) if given else (None, None)
+        if was and axis.has_focus and not axis.display:
+            table.focus()
+        elif axis.display != was:
+            self.call_after_refresh(self._flush_time)
 
     def _with_unwatched(self, rows: list[tuple[str, Row]], shown: Sequence[FeatureMetrics]) -> list[tuple[str, Row]]:
         """Live features that nobody watches stand behind what is loud, those that left today at the end."""
@@ -186,14 +207,6 @@ class LiveScreen(ModeScreen):
             return "nothing is live: 2 shows the candidates, p promotes one, b lets it run in shadow"
         return "nothing is live: 3 then r discovers candidates; midas-tui --replay shows a market"
 
-    def _portfolio(self) -> str:
-        found = self.runtime.queries.portfolio() if self.runtime is not None else None
-        if found is None or not math.isfinite(found.log_s) or not self.store.metrics:
-            return ""
-        if found.log_s >= found.threshold:
-            return f"all {found.features} together: the test CALLS"
-        return f'all {found.features} together: {max(0.0, found.log_s / found.threshold):.0%} of the way to "dead"'
-
     def _row(self, m: FeatureMetrics) -> LazyRow:
         """The row of these figures; the same one while they are the same."""
         called = m.feature in self._called
@@ -217,6 +230,7 @@ class LiveScreen(ModeScreen):
         m = self.store.metrics.get(self.chosen or "")
         told = [(c.title or "sign", column_meaning(c.key, m)) for c in FEATURE_COLUMNS]
         chosen = next((c.title or "sign" for c in FEATURE_COLUMNS if c.key == table.chosen_column), "")
+        told += zip(("regime, over time", "events, over time"), self.query_one("#time", TimeAxis).legend(), strict=True)
         return [(word, text) for word, text in told if text], chosen
 
     @property

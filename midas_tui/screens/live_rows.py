@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from midas_engine.models import FeatureMetrics
+    from midas_tui.runtime_protocol import Portfolio
     from midas_tui.theme import Glyphs
 
 EVIDENCE_CELLS = 11
@@ -68,6 +69,15 @@ SORT_HEADINGS = {
     "severity": ("sign", True), "name": ("name", False), "evidence": ("evidence", True), "ic5d": ("ic5d", True),
     "ratio": ("ratio", False), "slip": ("slip", True), "bps": ("bps", False),
 }  # fmt: skip
+
+
+def portfolio_words(found: Portfolio | None) -> str:
+    """How far the evidence is that all features together are dead; empty where that is not known."""
+    if found is None or not math.isfinite(found.log_s):
+        return ""
+    if found.log_s >= found.threshold:
+        return f"all {found.features} together: the test CALLS"
+    return f'all {found.features} together: {max(0.0, found.log_s / found.threshold):.0%} of the way to "dead"'
 
 
 def feature_cells(

@@ -49,12 +49,14 @@ def whole_lines(money: Money | None, members: int) -> Rows:
     if money is not None:
         low, high = money.net_bps - Z90 * money.se_bps, money.net_bps + Z90 * money.se_bps
         word = "a loss beyond chance" if money.loses else "more than chance gives" if low > 0.0 else "undecided"
-        earned = f"{money.net_bps:+.0f} ± {money.se_bps:.0f} bps in {money.days} days [{low:+.0f}, {high:+.0f}]: {word}"
+        earned = (
+            f"{money.net_bps:+,.0f} ± {money.se_bps:,.0f} bps in {money.days} days [{low:+,.0f}, {high:+,.0f}]: {word}"
+        )
     told = (
         ("Net, on paper", earned),
         ("a year of that", span(_yearly(money), 0) + (" bps" if money is not None else "")),
         ("What it is", f"{members} features at equal shares, after costs, up to this bar"),
-        ("Yours", "not in a recording: without --replay this page has it"),
+        ("Your own book", "is not in a recording: midas-tui without --replay shows it here"),
     )
     return [(name, {"name": (name, "muted"), "value": (value, "")}) for name, value in told]
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from midas_engine.events import AlertRaised, to_dict
 from midas_tui.formats import clock_time, kind_words, number
-from midas_tui.widgets.columns import Cell, Column, LazyRow
+from midas_tui.widgets.columns import Cell, Column, LazyRow, briefly
 
 if TYPE_CHECKING:
     from midas_engine.models import Alert
@@ -31,11 +31,14 @@ def alert_row(alert: Alert, glyphs: Glyphs) -> LazyRow:
 
 def alert_cells(alert: Alert, glyphs: Glyphs) -> dict[str, Cell]:
     """The cells of `ALERT_COLUMNS`."""
+    from midas_engine.monitor.alerts.rules import in_short  # the first frame does not wait for the engine
+
     role = {"critical": "crit", "warning": "warn"}.get(alert.severity, "muted")
     sign = {"critical": glyphs.critical, "warning": glyphs.warning}.get(alert.severity, glyphs.ok)
     quiet = alert.status in ("acknowledged", "snoozed", "resolved")
     state = "acked" if alert.status == "acknowledged" else alert.status.value
     message = f"{alert.closed}: {alert.message}" if alert.closed else alert.message
+    short = alert.message.partition(": ")[0] if alert.id == alert.incident else in_short(alert)
     if alert.snoozed_until is not None and alert.status == "snoozed":
         state = f"zz {clock_time(alert.snoozed_until, date=False)}"
     return {
@@ -45,6 +48,7 @@ def alert_cells(alert: Alert, glyphs: Glyphs) -> dict[str, Cell]:
         "feature": (alert.feature, ""),
         "gate": (f"{_short(alert.value)} / {_short(alert.threshold)}", "muted" if quiet else role),
         "message": (message, "muted" if quiet else ""),
+        briefly("message"): (alert.closed or short or message, "muted" if quiet else ""),
         "count": (f"x{alert.count}", "muted"),
         "state": (state, "muted" if quiet else ""),
     }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from textual.content import Content
 from textual.message import Message
 
-from midas_tui.formats import cells, clock_time, elide
+from midas_tui.formats import NOTHING, cells, clock_time, elide
 from midas_tui.sanitise import clean
 from midas_tui.widgets.pressable import Part, Pressable
 
@@ -68,6 +68,7 @@ class Status:
         unwatched: Live features that nobody watches here.
         faults: What is wrong now and what went wrong since the drawer was opened; `alarm` when the badge says it.
         note: What goes on, in a few words; `loud` when the reader must see it.
+        known: Whether features and alerts were counted yet; nothing is zero before.
     """
 
     badge: str
@@ -81,6 +82,7 @@ class Status:
     unwatched: int = 0
     faults: int = 0
     alarm: bool = False
+    known: bool = True
 
 
 class StatusBar(Line):
@@ -91,7 +93,7 @@ class StatusBar(Line):
     def update_status(self, s: Status, glyphs: Glyphs) -> None:
         """Draw the newest state."""
         wide = self.size.width >= WIDE
-        criticals, warnings = s.counts
+        features, criticals, warnings = (f"{n}" if s.known else NOTHING for n in (s.features, *s.counts))
         at = clock_time(s.at) if not wide or s.at is None else s.at.strftime("%Y-%m-%d %H:%M")
         note = f" {clean(s.note, newlines=False)} "
         parts: list[Part] = [
@@ -100,13 +102,15 @@ class StatusBar(Line):
             (note if s.loud else "", "warn", ""),
             (f" {at} ", "", ""),
             (f" {'regime ' if wide else ''}{s.regime or '--'} ", "", ""),
-            (f" {s.features} {'features' if wide else 'feats'}{',' if s.unwatched else ' '}", "", ""),
+            (f" {features} {'features' if wide else 'feats'}{',' if s.unwatched else ' '}", "", ""),
             (f" {s.unwatched} not watched " if s.unwatched else "", "warn", ""),
-            (f" {glyphs.critical}{criticals}", "crit" if criticals else "muted", "alerts"),
-            (f" {glyphs.warning}{warnings} ", "warn" if warnings else "muted", "alerts"),
+            (f" {glyphs.critical}{criticals}", "crit" if any(s.counts[:1]) else "muted", "alerts"),
+            (f" {glyphs.warning}{warnings} ", "warn" if any(s.counts[1:]) else "muted", "alerts"),
             (f" !{s.faults} " if s.faults else "", "crit" if s.alarm else "warn", "log"),
             ("" if s.loud else note, "muted", ""),
         ]
+        if not s.loud and sum(cells(text) for text, _, _ in parts) > self.size.width:
+            parts[-1] = ("", "", "")  # whole or not at all: half of it says something else
         free = self.size.width - sum(cells(text) for text, _, _ in parts) - 2
         source = elide(clean(s.source, newlines=False), max(LEAST_SOURCE, min(free, MOST_SOURCE)), glyphs.ellipsis)
         parts.insert(2, (f" {source} " if source else "", "muted", ""))

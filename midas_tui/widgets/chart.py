@@ -149,6 +149,7 @@ class Chart(Widget):
             gate_here = gates.get(y)
             value = gate_here.value if gate_here else high if y == 0 else low if y == rows - 1 else None
             label = "" if value is None else number(value, self._digits)
+            label = label if len(label) < SCALE_CELLS else label.replace(",", "")
             parts = [(pad(label, SCALE_CELLS - 1, right=True) + " ", gate_here.role if gate_here else "muted")]
             # One segment a run, not one a cell: it is what is written to the terminal.
             parts += [("".join(t for t, _ in run), role) for role, run in groupby(row, key=lambda cell: cell[1])]

@@ -47,6 +47,23 @@ class Column:
     cut_end: bool = False
 
 
+def briefly(key: str) -> str:
+    """Key of the cell that stands in a column's place where its own is too wide."""
+    return f"{key}, briefly"
+
+
+def cell_within(row: Mapping[str, Cell], key: str, room: int) -> Cell:
+    """The cell of a column, or the brief one where that has no room; blank where the row has none.
+
+    Example:
+        >>> row = {"what": ("the evidence reached 9.08", ""), briefly("what"): ("9.08", "")}
+        >>> cell_within(row, "what", 30)[0], cell_within(row, "what", 8)[0], cell_within(row, "when", 8)[0]
+        ('the evidence reached 9.08', '9.08', '')
+    """
+    cell = row.get(key, ("", ""))
+    return cell if cells(cell[0]) <= room else row.get(briefly(key), cell)
+
+
 class LazyRow:
     """A row whose cells are made only when it is drawn: a table of a thousand rows shows forty.
 

@@ -20,7 +20,7 @@ from midas_tui.formats import cells, elide, pad
 from midas_tui.input_gate import Gated
 from midas_tui.sanitise import clean
 from midas_tui.theme import UNICODE, Glyphs
-from midas_tui.widgets.columns import REST, Cell, Column, LazyRow, Needs, Row, layout, least_of
+from midas_tui.widgets.columns import REST, Cell, Column, LazyRow, Needs, Row, cell_within, layout, least_of
 from midas_tui.widgets.scrolling import TrueBar
 from midas_tui.widgets.sorting import Sorted, sorted_rows
 
@@ -297,7 +297,7 @@ class LineTable(TrueBar, Sorted, can_focus=True, inherit_bindings=False):
         used = 1
         for column, room in self.visible_columns(width):
             if column.key in row or REST not in row:
-                text, role = row.get(column.key, ("", ""))
+                text, role = cell_within(row, column.key, room)
             else:  # a sentence in place of all columns that follow
                 text, role = row[REST]
                 column, room = _SENTENCE, max(1, width - used - 1)

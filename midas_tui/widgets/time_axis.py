@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 # Rows below the equity: drawdown, regime, what happened, when.
 BELOW = 4
 FAST_CELLS = 10
+# Between the words of the first line and the legend at its end.
+LEGEND_SPACE = 6
 SIGNS = {"kill": "K", "alert": "A", "diagnosis": "D", "promotion": "P", "demotion": "d", "warning": "w"}
 ROLES = {"kill": "crit", "alert": "crit", "warning": "warn", "diagnosis": "second", "promotion": "line"}
 LOUDEST = tuple(SIGNS)
@@ -84,10 +86,25 @@ class TimeAxis(Chart, can_focus=True, inherit_bindings=False):
             return ""
         place = self.cursor if self.cursor is not None else len(found.at) - 1
         net, fallen = found.net_bps[place], found.drawdown_bps[place]
-        when = f"at {clock_time(found.at[place])}" if self.cursor is not None else f"in {self._days(found):.0f} days"
-        words = f"{number(net, 0)} bps {when}, drawdown {number(fallen, 0)}"
+        at = clock_time(found.at[place])
+        when = f"at {at}" if self.cursor is not None else f"in {self._days(found):.0f} days to {at}"
+        words = f"{number(net, 0)} bps {when}, {_below(fallen)}"
         here = self._events_at(place) if self.cursor is not None else []
-        return f"{words}   {'; '.join(here)}" if here else words
+        return f"{words}   {'; '.join(here)}" if here else f"{words}, {number(self._deepest(found), 0)} at worst"
+
+    @staticmethod
+    def _deepest(found: Timeline) -> float:
+        return min((v for v in found.drawdown_bps if math.isfinite(v)), default=math.nan)
+
+    def legend(self) -> tuple[str, str]:
+        """What the shades of the regimes are, and the letters of what happened: those that are drawn."""
+        found, glyphs = self._time, self._glyphs
+        if found is None:
+            return "", ""
+        shades = {"LOW_VOL": glyphs.light_block, "MID_VOL": glyphs.alert_block, "HIGH_VOL": glyphs.full_block}
+        there = [f"{shade} {name}" for name, shade in shades.items() if name in found.regimes]
+        kinds = {mark.kind for mark in found.marks}
+        return "  ".join(there), "  ".join(f"{sign} {kind}" for kind, sign in SIGNS.items() if kind in kinds)
 
     @staticmethod
     def _days(found: Timeline) -> float:
@@ -101,6 +118,12 @@ class TimeAxis(Chart, can_focus=True, inherit_bindings=False):
         cell = self._cell(place)
         told = [f"{m.kind} {m.feature}: {m.text}" for m in self._time.marks if self._cell(self._place(m.at)) == cell]
         return told[-2:]
+
+    def heading(self, whole: str) -> str:
+        """The pane's title: whose money it is, and what the shades of the regimes are where there is room."""
+        words, shades = f"{whole}, on paper, net of costs", self.legend()[0]
+        longer = f"{words}   regime {shades}"
+        return longer if shades and len(longer) + 4 <= self.size.width else words
 
     # -- the axis: bars to cells and back ---------------------------------------------------------
 
@@ -133,6 +156,10 @@ class TimeAxis(Chart, can_focus=True, inherit_bindings=False):
         if self.has_class("-empty") or self._time is None or height < BELOW + 3:
             return super()._draw(width, height)
         lines = super()._draw(width, height - BELOW)
+        letters = self.legend()[1]
+        if letters and len(self._note) + len(letters) + LEGEND_SPACE <= width:
+            room = width - len(self._note) - 2
+            lines[0] = self._text([(f" {self._note}{pad(letters, room, right=True)} ", "muted")], width)
         for row in (self._drawdown(), self._regimes(), self._marks(), self._times()):
             label, cells = row
             parts = [(pad(label, SCALE_CELLS - 1, right=True) + " ", "muted")]
@@ -155,14 +182,14 @@ class TimeAxis(Chart, can_focus=True, inherit_bindings=False):
         cells = [(" ", "muted")] * plot
         if found is None:
             return "", cells
-        deepest = min((v for v in found.drawdown_bps if math.isfinite(v)), default=0.0)
+        deepest = self._deepest(found)
         top = len(self._glyphs.spark) - 1
         for cell, bars in enumerate(self._stretches()):
             known = [v for v in (found.drawdown_bps[b] for b in bars) if math.isfinite(v)]
             if known and deepest < 0.0 and min(known) < 0.0:
                 depth = min(known) / deepest
                 cells[cell] = (self._glyphs.spark[round(depth * top)], "warn" if depth > 0.5 else "muted")
-        return f"dd {number(deepest, 0)}", cells
+        return "dd", cells
 
     def _stretches(self) -> list[range]:
         """The bars drawn in each cell of the plot."""
@@ -272,6 +299,11 @@ class TimeAxis(Chart, can_focus=True, inherit_bindings=False):
         place = event.get_content_offset(self)
         if place is not None and place.x >= SCALE_CELLS:
             self._go(place.x - SCALE_CELLS)
+
+
+def _below(fallen: float) -> str:
+    """How far it is below its best."""
+    return "at its best" if fallen == 0.0 else f"drawdown {number(fallen, 0)}"
 
 
 def _last_bar(cell: int, across: int, points: int, start: int, bars: int) -> int:

@@ -9,7 +9,7 @@ import statistics
 from typing import TYPE_CHECKING
 
 from midas_engine.models import AlertStatus, Severity
-from midas_engine.monitor.alerts.rules import DETECTOR, all_rules
+from midas_engine.monitor.alerts.rules import in_short
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -74,10 +74,9 @@ def incidents(alerts: Iterable[Alert], watched: int = 0) -> list[Alert]:
 
 def _folded(group: Sequence[Alert], watched: int) -> Alert:
     worst = max(group, key=lambda alert: _LOUDNESS.index(alert.severity))
-    rule = next((rule for rule in (*all_rules(), DETECTOR) if rule.name == worst.rule), None)
     known = [alert.value for alert in group if math.isfinite(alert.value)]
     value = statistics.median(known) if known else math.nan
-    words = rule.short.format(value=value) if rule is not None and rule.short else worst.message
+    words = in_short(dataclasses.replace(worst, value=value)) or worst.message
     wide = ", market-wide" if watched and 2 * len(group) > watched else ""
     loud = [alert for alert in group if alert.status is AlertStatus.OPEN]
     return dataclasses.replace(

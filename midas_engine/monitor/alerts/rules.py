@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from midas_engine.models import Alert
     from midas_engine.monitor.alerts.thresholds import AlertThresholds
     from midas_engine.plugins import Plugin
 
@@ -49,7 +50,8 @@ class Rule:
         enter_bars: Bars before the episode opens; None takes the thresholds' own.
         lowest: Severity of level 1.
         highest: Severity of level 2. A figure without a stated false-alarm rate is a warning at most.
-        short: A few words with the field value, for many features at once; empty takes the message of the worst.
+        short: A few words with the field value, for many features at once and for narrow columns; empty takes the
+            message, of many that of the worst.
     """
 
     name: str
@@ -149,7 +151,7 @@ _OWN: tuple[Rule, ...] = (
         _ratio,
         lambda t, level: t.ic_ratio_critical if level >= 2 else t.ic_ratio_warning,
         "5-day IC is {value:.2f} of the 30-day IC, below {threshold:.2f}",
-        short="5-day IC {value:.2f} of the 30-day IC",
+        short="IC 5d {value:.2f} of 30d",
         highest=Severity.WARNING,
     ),
     Rule(
@@ -170,7 +172,7 @@ _OWN: tuple[Rule, ...] = (
         _drawdown,
         lambda t, level: t.drawdown_bps,
         "one-day contribution is {value:.1f} bps, below {threshold:.0f} bps",
-        short="one-day contribution {value:.0f} bps",
+        short="{value:+.0f} bps in a day",
     ),
     Rule(
         "correlation",
@@ -180,7 +182,7 @@ _OWN: tuple[Rule, ...] = (
         _correlated,
         lambda t, level: t.correlation,
         "correlation with another live feature rose to {value:.2f}, above {threshold:.2f}",
-        short="correlation {value:.2f} with another",
+        short="as another, {value:.2f}",
     ),
     Rule(
         "regime",
@@ -190,7 +192,7 @@ _OWN: tuple[Rule, ...] = (
         _regime,
         lambda t, level: 0.0,
         "the feature works against you in the current regime: score {value:.3f}",
-        short="against you in this regime",
+        short="works against you",
     ),
     Rule(
         "missing",
@@ -201,7 +203,7 @@ _OWN: tuple[Rule, ...] = (
         lambda t, level: float(t.missing_bars),
         "no value for {value:.0f} bars",
         enter_bars=1,
-        short="no value for {value:.0f} bars",
+        short="no value {value:.0f} bars",
     ),
     Rule(
         "frozen",
@@ -212,7 +214,7 @@ _OWN: tuple[Rule, ...] = (
         lambda t, level: float(t.frozen_bars),
         "the same value for {value:.0f} bars",
         enter_bars=1,
-        short="the same values for {value:.0f} bars",
+        short="frozen for {value:.0f} bars",
     ),
     Rule(
         "stuck",
@@ -222,7 +224,7 @@ _OWN: tuple[Rule, ...] = (
         _stuck,
         lambda t, level: t.stuck_share,
         "the values of {value:.0%} of the symbols have not moved for a day",
-        short="{value:.0%} of the symbols have not moved",
+        short="{value:.0%} symbols stuck",
     ),
     Rule(
         "sparse",
@@ -232,7 +234,7 @@ _OWN: tuple[Rule, ...] = (
         _sparse,
         lambda t, level: t.coverage,
         "only {value:.0%} of the values came in the last five days",
-        short="only {value:.0%} of the values came",
+        short="only {value:.0%} of values",
     ),
     Rule(
         "implausible",
@@ -243,7 +245,7 @@ _OWN: tuple[Rule, ...] = (
         lambda t, level: LEAK_IC,
         "the IC of {value:+.2f} is what research calls a leak: the returns are of the past, or the feature sees them",
         enter_bars=24,
-        short="IC {value:+.2f}, a leak or returns of the past",
+        short="IC {value:+.2f}, a leak?",
     ),
     Rule(
         "uncalibrated",
@@ -268,6 +270,7 @@ FLEET_RULES: tuple[Rule, ...] = (
         lambda t, level: float("nan"),
         "no usable return came for {value:.0f} bars: nothing is scored",
         enter_bars=1,
+        short="no return {value:.0f} bars",
     ),
     Rule(
         "silence",
@@ -278,6 +281,7 @@ FLEET_RULES: tuple[Rule, ...] = (
         lambda t, level: float("nan"),
         "no feature has had a value for {value:.0f} bars: nothing is scored",
         enter_bars=1,
+        short="no value {value:.0f} bars",
     ),
 )
 
@@ -308,8 +312,22 @@ DETECTOR = Rule(
     lambda t, level: float("nan"),
     "the sequential test calls its death: the evidence reached {threshold:.2f}",
     enter_bars=1,
-    short="the sequential test calls them decayed",
+    short="called dead",
 )
+
+
+def in_short(alert: Alert) -> str:
+    """What an alert says, in a few words; empty where its rule has none.
+
+    Example:
+        >>> from datetime import datetime
+        >>> from midas_engine.models import Alert
+        >>> at = datetime(2025, 1, 1)
+        >>> in_short(Alert("a", "carry", "ic_decay", Severity.WARNING, "...", at, at, value=0.64, rule="ic_ratio"))
+        'IC 5d 0.64 of 30d'
+    """
+    rule = next((rule for rule in (*all_rules(), *FLEET_RULES, DETECTOR) if rule.name == alert.rule), None)
+    return rule.short.format(value=alert.value) if rule is not None and rule.short else ""
 
 
 def grades(columns: Columns, thresholds: AlertThresholds) -> NDArray[np.int8]:
