@@ -7,7 +7,10 @@ is measured by `ServedClock`; a bound on work, by `time.thread_time`.
 from __future__ import annotations
 
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from textual.pilot import Pilot
 
 PATIENCE_SECONDS = 90.0
 """Well below pytest's own limit, so that a wait says what it waited for."""
@@ -42,3 +45,26 @@ class ServedClock:
     def __exit__(self, *_: Any) -> None:
         self._over.set()
         self._thread.join()
+
+
+def let_pilots_wait() -> None:
+    """Have Textual's pilot wait for an answer in served seconds; a second call changes nothing.
+
+    Its own 30 s are the wall's: a terminal that was given half a second of them has failed nothing.
+    """
+    from textual.pilot import Pilot, WaitForScreenTimeout
+
+    found = Pilot._wait_for_screen
+    if found.__name__ == "served_wait":
+        return
+
+    async def served_wait(self: Pilot[Any], timeout: float = 30.0) -> bool:
+        with ServedClock() as served:
+            while True:
+                try:
+                    return await found(self, timeout)
+                except WaitForScreenTimeout:
+                    if served.seconds >= timeout / 2:
+                        raise
+
+    Pilot._wait_for_screen = served_wait  # type: ignore[method-assign]

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from helpers_kb import record
-from helpers_patience import PATIENCE_SECONDS
+from helpers_patience import PATIENCE_SECONDS, let_pilots_wait
 from helpers_tui_base import FEATURES as FEATURES
 from helpers_tui_base import fill_base as fill_base
 from helpers_tui_base import write_market as write_market
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from midas_engine.clock import Clock
     from midas_engine.runtime import Runtime
 
+let_pilots_wait()
 READING_SECONDS = 60.0
 SETTLE_SECONDS = 2.0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import subprocess
 import sys
@@ -74,3 +75,37 @@ def test_seconds_in_which_the_machine_stood_still_do_not_count() -> None:
     child.send_signal(signal.SIGCONT)
     said, _ = child.communicate("\n", timeout=110)
     assert float(said) > 0.45
+
+
+@pytest.mark.parametrize("given", [False, True], ids=["starved", "given its time"])
+async def test_a_pilot_waits_as_long_as_the_machine_gives_nothing(given: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Found as a timeout in a sweep of bursts: 0.4 of its 30 s had been served, and nothing was stuck."""
+    from textual.pilot import WaitForScreenTimeout
+
+    import helpers_patience
+    from helpers_tui import scripted
+
+    class Slow:
+        """A machine that serves nothing in the first tries, or everything."""
+
+        seconds = 0.0
+
+        def __enter__(self) -> Slow:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            tries.append(self.seconds)
+
+    tries: list[float] = []
+    async with scripted() as (app, pilot, _):
+        held = asyncio.Event()
+        app.screen.call_later(held.wait)  # a widget that does not answer
+        monkeypatch.setattr(helpers_patience, "ServedClock", Slow)
+        Slow.seconds = 1.0 if given else 0.0
+        if given:
+            with pytest.raises(WaitForScreenTimeout):
+                await pilot._wait_for_screen(0.05)
+            held.set()
+        else:
+            asyncio.get_running_loop().call_later(0.2, held.set)
+            assert await pilot._wait_for_screen(0.05)

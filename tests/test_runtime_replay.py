@@ -198,3 +198,37 @@ async def test_speeds_have_ends(recording: Recording) -> None:
     for _ in range(20):
         replay.slower()
     assert replay.speed == SPEEDS[0]
+
+
+@pytest.mark.parametrize(("bar_seconds", "given"), [(0.001, 0.5), (0.005, 0.3), (0.05, 0.1)])
+async def test_a_machine_that_cannot_keep_up_gives_others_their_turn(
+    recording: Recording, bar_seconds: float, given: float
+) -> None:
+    """A key goes through several hands: one turn of the loop between two bars, and it waits for a bar at each."""
+
+    class Busy(ManualClock):
+        rests: list[float] = []
+
+        async def sleep(self, seconds: float) -> None:
+            self.rests.append(seconds)
+            self.advance(seconds)
+            await asyncio.sleep(0)
+
+    pace = Busy(START)
+    replay, _, stage = await control(recording, pace)
+    run_bar = stage.run_bar
+
+    def costly(index: int, *, shown: bool) -> list[Event]:
+        pace.advance(bar_seconds)
+        found: list[Event] = run_bar(index, shown=shown)
+        return found
+
+    stage.run_bar = costly
+    replay.set_speed(256.0)
+    pace.rests.clear()
+    began = pace.monotonic()
+    replay.play()
+    await replay._task  # type: ignore[misc]
+    assert min(pace.rests) > 0.0
+    assert sum(pace.rests) / (pace.monotonic() - began) > given
+    assert replay.position == replay.total

@@ -6,12 +6,16 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from textual import events
+from textual._compositor import Compositor
+from textual.content import Content
 from textual.geometry import Region
 from textual.widget import Widget
+from textual.widgets import Static
 
 from helpers_tui import NOW, ScriptedRuntime, metrics, press, screen_text, scripted, settle
 from midas_engine.events import FeatureTicked
 from midas_engine.runtime.timeline import Timeline
+from midas_tui.screens.live_detail import FeatureDetail
 from midas_tui.widgets import time_axis
 from midas_tui.widgets.line_table import LineTable
 from midas_tui.widgets.time_axis import TimeAxis
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
     import pytest
 
 BARS = 720
+ALL_KINDS = {"-tiny", "-narrow", "-normal", "-wide", "-flat", "-short", "-tall", "-high", "-vast"}
 
 
 def _axis() -> Timeline:
@@ -149,3 +154,39 @@ async def test_the_first_frame_of_a_mode_shown_again_holds_what_came_meanwhile()
             shown = [text for mode, text in frames if mode == "live"]
             assert shown
             assert all(f"newcomer_{turn}" in text for text in shown)
+
+
+async def test_the_first_frame_of_another_size_is_laid_out_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Laid out and drawn as for the old size, styled anew, then laid out and drawn again: a third of a resize."""
+    async with scripted(size=(160, 45)) as (app, pilot, _):
+        for name in ("1", "2", "3", "4", "5", "6"):
+            await press(pilot, name)
+            for size, kinds in (((80, 24), {"-narrow", "-short"}), ((240, 60), {"-wide", "-tall", "-high", "-vast"})):
+                drawn: list[set[str]] = []
+                draw = app.screen._compositor_refresh
+
+                def noted(draw: Any = draw, drawn: list[set[str]] = drawn) -> None:
+                    drawn.append({c for c in app.screen.classes if c in ALL_KINDS})
+                    draw()
+
+                monkeypatch.setattr(app.screen, "_compositor_refresh", noted)
+                await pilot.resize_terminal(*size)
+                await settle(pilot)
+                monkeypatch.setattr(app.screen, "_compositor_refresh", draw)
+                assert drawn[0] == kinds, (name, size)
+
+
+async def test_words_that_take_as_many_lines_lay_nothing_out_and_more_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    reflow = Compositor.reflow
+    async with scripted(size=(160, 45)) as (app, pilot, _):
+        detail = app.screen.query_one(FeatureDetail)
+        words = detail.query_one("#facts", Static)
+        for text, lines in (("one\ntwo", 2), ("three\nfour", 2), ("five", 1), ("six " * 100, 9)):
+            laid = Asked()
+            monkeypatch.setattr(Compositor, "reflow", laid.counting(reflow))
+            before = words.size.height
+            detail.show_facts(Content(text))
+            await settle(pilot)
+            assert text.split()[0] in screen_text(app)
+            assert words.size.height == lines if lines < 9 else words.size.height > 4
+            assert bool(laid.times) == (words.size.height != before)

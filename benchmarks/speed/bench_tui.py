@@ -160,15 +160,23 @@ async def tokens(seconds: float) -> list[Figure]:
         return [*figures, Figure("100 tokens/s: words lost", float(lost), "", 0.0)]
 
 
+def key_figures(beside: str, taken: list[tuple[float, float]]) -> list[Figure]:
+    """Of keys pressed beside something: by the clock, and what of it the loop computed, which no load makes longer."""
+    walls, computing = ([1000 * v for v in sorted(column)] for column in zip(*taken, strict=True))
+    last = int(0.99 * (len(taken) - 1))
+    return [
+        Figure(f"key to paint, {beside}, {len(taken)} keys: p50", statistics.median(walls), "ms"),
+        Figure(f"key to paint, {beside}: p99", walls[last], "ms", 50.0),
+        Figure(f"key to paint, {beside}: p99 of the loop computing", computing[last], "ms"),
+    ]
+
+
 async def session(seconds: float) -> list[Figure]:
     """Key to paint in Discovery under a session that fills it."""
     from full_session import key_to_paint
 
     rows, taken = await key_to_paint(terminal, seconds)
-    return [
-        Figure(f"key to paint, session of {rows} rows, p50", 1000 * statistics.median(taken), "ms"),
-        Figure("key to paint, saturating session, p99", 1000 * taken[int(0.99 * (len(taken) - 1))], "ms", 50.0),
-    ]
+    return key_figures(f"session of {rows} rows", taken)
 
 
 async def engine(seconds: float) -> list[Figure]:
@@ -177,10 +185,16 @@ async def engine(seconds: float) -> list[Figure]:
 
     with tempfile.TemporaryDirectory() as kb:
         tried, taken = await beside_an_engine(terminal, kb, seconds)
-    return [
-        Figure(f"key to paint, engine searching, {tried} tried, p50", 1000 * statistics.median(taken), "ms"),
-        Figure("key to paint, engine searching, p99", 1000 * taken[int(0.99 * (len(taken) - 1))], "ms", 50.0),
-    ]
+    return key_figures(f"engine searching, {tried} tried", taken)
+
+
+async def playing(seconds: float) -> list[Figure]:
+    """Key to paint in Live while the engine, in the same process, shows a recording as fast as it can be asked to."""
+    from full_session import beside_a_recording
+
+    with tempfile.TemporaryDirectory() as kb:
+        bars, taken = await beside_a_recording(terminal, kb, seconds)
+    return key_figures(f"replay at {bars:.0f} bars/s", taken)
 
 
 async def document(seconds: float) -> list[Figure]:
@@ -227,7 +241,7 @@ async def idle(seconds: float) -> list[Figure]:
 
 CHILDREN = {
     "thousand": thousand, "screen": screen, "tokens": tokens, "session": session, "engine": engine,
-    "document": document, "idle": idle,
+    "playing": playing, "document": document, "idle": idle,
 }  # fmt: skip
 
 

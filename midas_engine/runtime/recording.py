@@ -30,8 +30,8 @@ REPLAY_HOURS = 24 * 60
 # The synthetic market breaks at three quarters of its year: its replay begins a little before.
 SYNTHETIC_REPLAY_HOURS = 24 * 100
 KERNEL_BARS = 30
-SCAN_BURST_SECONDS = 0.006
-SCAN_REST_SECONDS = 0.012
+SCAN_BURST_SECONDS = 0.003
+SCAN_REST_SECONDS = 0.006
 
 
 def prepare(

@@ -29,6 +29,9 @@ CHECKPOINT_BYTES = 16_000_000
 STEPS_SHOWN = 24
 # Seconds a burst of bars may hold the event loop before it lets others run.
 BURST_SECONDS = 0.012
+# Seconds in turn for bars and for others, where a recording plays faster than the machine can: a key passes several
+# hands on its way to a frame, and would wait for a bar at each.
+TURN_SECONDS = 0.006
 SPEEDS: tuple[float, ...] = (0.5, 1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
@@ -200,10 +203,13 @@ class ReplayControl:
         self.set_speed(next((s for s in reversed(SPEEDS) if s < self.speed), SPEEDS[0]))
 
     async def _play(self) -> None:
-        due = self._pace.monotonic()
+        due = rested = self._pace.monotonic()
         while self._next < len(self._times):
             due += 1.0 / self.speed
-            await self._pace.sleep(max(0.0, due - self._pace.monotonic()))
+            wait = due - (now := self._pace.monotonic())
+            if wait > 0.0 or now - rested > TURN_SECONDS:
+                await self._pace.sleep(wait if wait > 0.0 else TURN_SECONDS)
+                rested = self._pace.monotonic()
             async with self._busy:
                 await self._run_until(self._next + 1, shown=True)
                 self._announce()
@@ -217,7 +223,7 @@ class ReplayControl:
         while self._next < target:
             if self._next % self._apart == 0 and self._next not in self._states:
                 # Places to go back to are half as large so, and what they cost is a hundredth of the bars between.
-                self._states[self._next] = zlib.compress(self._stage.state(), 1)
+                self._states[self._next] = await asyncio.to_thread(zlib.compress, self._stage.state(), 1)
                 bisect.insort(self._marks, self._next)
                 self._thin_out()
             index = self._next

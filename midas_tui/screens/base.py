@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from textual import events
     from textual.app import ComposeResult
     from textual.widget import Widget
 
@@ -124,10 +125,14 @@ class ModeScreen(Page):
             if table.id and (table.order or kept.text(f"{self.mode_name}.order of {table.id}")):
                 kept.keep(f"{self.mode_name}.order of {table.id}", table.order)
 
-    def on_resize(self) -> None:
+    def on_resize(self, event: events.Resize) -> None:
         """The bars say more on a wide screen; below the least size one line says what is needed."""
-        self.set_class(self.size.height >= HIGH_LINES, "-high")
-        self.set_class(self.size.width >= VAST_COLUMNS, "-vast")
+        # All at once, and before Textual lays out and draws: it does both by the old ones and then again.
+        kinds = ((event.size.width, self.HORIZONTAL_BREAKPOINTS), (event.size.height, self.VERTICAL_BREAKPOINTS))
+        fitting = {max((least, name) for least, name in points if least <= size)[1] for size, points in kinds}
+        classes = {name: name in fitting for _, points in kinds for _, name in points}
+        high, vast = event.size.height >= HIGH_LINES, event.size.width >= VAST_COLUMNS
+        self.update_classes({**classes, "-high": high, "-vast": vast}, animate=False)
         small = f"{self.size.width} x {self.size.height}: Midas needs at least {LEAST_COLUMNS} x {LEAST_LINES}"
         self.query_one("#too-small", Static).update(Content(small))
         self.call_after_refresh(self.refresh_all)

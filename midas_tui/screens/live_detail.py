@@ -103,8 +103,10 @@ class FeatureDetail(Vertical):
         return self.query_one("#facts").content_size.width or DIALOG_CELLS
 
     def show_facts(self, content: Content) -> None:
-        """Draw the words."""
-        self.query_one("#facts", Static).update(content)
+        """Draw the words; the page is laid out anew when they take more or fewer lines."""
+        words = self.query_one("#facts", Static)
+        width, height = words.content_size
+        words.update(content, layout=not width or content.get_height(words.styles.get_rules(), width) != height)
 
 
 def facts(

@@ -97,13 +97,13 @@ class Chart(Widget):
     def notify_style_update(self) -> None:
         """Colours changed."""
         self._key = None
+        self._styles.clear()  # each is asked for a hundred times in one drawing, and takes its time
         super().notify_style_update()
 
     def render_line(self, y: int) -> Strip:
         """One line of the cached drawing."""
         key = (self.size.width, self.size.height)
         if self._key != key:
-            self._styles.clear()  # each is asked for a hundred times in one drawing, and takes its time
             self._lines = self._draw(*key)
             self._key = key
         return self._lines[y] if y < len(self._lines) else Strip.blank(self.size.width, self.rich_style)
