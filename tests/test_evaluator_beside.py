@@ -41,7 +41,11 @@ def test_a_whole_is_let_past_a_part_that_waits_and_not_past_one_that_is_traded()
     assert "diversification" not in waits.failed_agents
     gate = next(g for v in waits.verdicts for g in v.gates if g.name == "max_correlation")
     assert gate.passed
-    assert gate.value > gate.threshold  # the figure is told as it is
+    assert gate.value > gate.threshold  # the figure is told as it is, with why it passes
+    assert (
+        gate.detail
+        == f"part, which nobody trades: what it does not explain has a t of {waits.evaluation.marginal_t:.1f}"
+    )
 
 
 @pytest.mark.parametrize("held", [LIMIT + 0.01, LIMIT])

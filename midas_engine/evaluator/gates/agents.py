@@ -13,7 +13,7 @@ from typing import Any
 
 from scipy.special import ndtr, ndtri
 
-from midas_engine.evaluator.gates.beside import proven_beside
+from midas_engine.evaluator.gates.beside import apart
 from midas_engine.evaluator.gates.later_part import later_part_proves
 from midas_engine.evaluator.gates.plugin_agents import plugin_agents
 from midas_engine.evaluator.gates.thresholds import OWN_AGENTS
@@ -263,7 +263,7 @@ def diversification(result: EvaluationResult, line: Line, line_t: float) -> Agen
     """Whether it is new, and adds to what is deployed; a weaker candidate does not stand in its way."""
     near = check("max_correlation", result.max_correlation, "<=", line["max_correlation"], result.most_correlated)
     gates = [
-        replace(near, passed=near.passed or proven_beside(result, line, line_t)),
+        apart(near, result, line, line_t),
         check("marginal_ic", result.marginal_ic.value, ">", line["min_marginal_ic"], "after the deployed features"),
         check("marginal_t", result.marginal_t, ">=", line["min_marginal_t"]),
     ]

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from midas_engine.models import EvaluationResult
+    from midas_engine.models import EvaluationResult, GateCheck
+
+
+def apart(near: GateCheck, result: EvaluationResult, line: Mapping[str, Any], line_t: float) -> GateCheck:
+    """The gate of the largest correlation, passed too where what it is like waits and its rest is proven; says so."""
+    if near.passed or not proven_beside(result, line, line_t):
+        return near
+    words = f"{near.detail}, which nobody trades: what it does not explain has a t of {result.marginal_t:.1f}"
+    return replace(near, passed=True, detail=words)
 
 
 def proven_beside(result: EvaluationResult, line: Mapping[str, Any], line_t: float) -> bool:
