@@ -144,6 +144,13 @@ def test_wrong_usage_is_explained(args: list[str], expected: str, capsys: Any) -
         assert in_json.document["error"]["type"] == "UsageError"
 
 
+def test_a_page_that_was_typed_without_quotes_is_not_repeated(capsys: Any) -> None:
+    ran = call_midas(capsys, "kb", "search", *["word"] * 3_000)
+    assert ran.code == 2
+    assert "unexpected extra argument" in ran.err
+    assert len(ran.err) < 600
+
+
 def test_shared_options_work_before_and_after_the_verb(capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Shared] = []
 

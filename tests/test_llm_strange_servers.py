@@ -95,8 +95,13 @@ async def test_a_count_that_can_be_none_empties_no_budget(api: str, count: Any) 
     assert reply.tokens_out == ESTIMATED[1]
 
 
+UNTOLD = ("text/plain", "text/plain; charset=utf-8", "text/html", "application/octet-stream", "")
+"""What gateways call a reply that is a good one."""
+
+
+@pytest.mark.parametrize("kind", [JSON, *UNTOLD])
 @pytest.mark.parametrize("api", APIS)
-async def test_an_endpoint_that_streams_nothing_is_understood(api: str) -> None:
+async def test_an_endpoint_that_streams_nothing_is_understood(api: str, kind: str) -> None:
     part = {"type": "text", "text": TEXT}
     whole = {
         "chat": {"choices": [{"index": 0, "message": {"content": TEXT}, "finish_reason": "stop"}]},
@@ -104,14 +109,33 @@ async def test_an_endpoint_that_streams_nothing_is_understood(api: str) -> None:
                      "stop_reason": "end_turn", "usage": {"input_tokens": 7, "output_tokens": 8}},
         "responses": response(TEXT)[1]["response"],
     }[api]  # fmt: skip
-    reply, _, heard = await _ask(api, http(json.dumps(whole), JSON))
-    assert reply.text == TEXT == heard
+    for indent in (None, 1):
+        reply, _, heard = await _ask(api, http(json.dumps(whole, indent=indent), kind))
+        assert reply.text == TEXT == heard
+
+
+@pytest.mark.parametrize("kind", [JSON, *UNTOLD])
+@pytest.mark.parametrize("api", APIS)
+async def test_a_stream_that_is_called_otherwise_is_understood(api: str, kind: str) -> None:
+    reply, _, _ = await _ask(api, _good(api).replace(b"text/event-stream", kind.encode(), 1))
+    assert reply.text == TEXT
 
 
 @pytest.mark.parametrize("api", APIS)
-async def test_a_stream_that_is_called_json_is_understood(api: str) -> None:
-    reply, _, _ = await _ask(api, _good(api).replace(b"text/event-stream", b"application/json", 1))
-    assert reply.text == TEXT
+async def test_a_stream_of_an_object_a_line_is_understood(api: str) -> None:
+    told = {
+        "chat": chunks([said(TEXT)], [said(None, "stop")]), "messages": message(TEXT), "responses": response(TEXT),
+    }  # fmt: skip
+    lines = "\n".join(json.dumps(event) for event in told[api])
+    assert (await _ask(api, http(lines, "application/x-ndjson")))[0].text == TEXT
+
+
+@pytest.mark.parametrize("kind", UNTOLD)
+@pytest.mark.parametrize("api", APIS)
+async def test_a_page_in_the_place_of_a_reply_is_said_to_be_none(api: str, kind: str) -> None:
+    reply, slept, heard = await _ask(api, http("<html>log in</html>", kind), _good(api), patiently=True)
+    assert (reply.text, slept) == (TEXT, [5.0])
+    assert "is no JSON" in heard
 
 
 async def test_another_answer_than_the_first_is_left_alone() -> None:

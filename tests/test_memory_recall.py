@@ -19,14 +19,16 @@ from midas_engine.memory.evidence import evidence, read_evidence
 from midas_engine.memory.lessons import standing
 from midas_engine.memory.reading import read_trials
 from midas_engine.memory.recall import LEAST_FACTOR, payoff, recall
-from midas_engine.memory.remember import retrieved
+from midas_engine.memory.remember import LESSONS, retrieved
 from midas_engine.memory.search import speaking
 from midas_engine.memory.untriable import only_triable, untriable
 from midas_engine.models import LearningDocument
 from midas_engine.proposer import LocalResearcher
 from midas_engine.proposer.protocol import ResearchContext
 from midas_engine.proposer.recall import Recall, Recalled
-from midas_engine.proposer.recalled import MOST_FORMS, _drawn
+from midas_engine.proposer.recalled import MOST_FORMS, MOST_SHARE, _drawn, recalled
+from midas_engine.search.archive import Archive
+from midas_engine.search.measure import Figures, Finalist
 from midas_engine.search.windows import ladder, neighbours, window_places
 from midas_engine.settings import EvaluationSettings, Settings
 from tests.helpers_loops import events_of, loop_of
@@ -76,7 +78,8 @@ def test_a_lessons_form_carries_the_data_sets_it_worked_on() -> None:
 
 
 @pytest.mark.parametrize(
-    ("held", "asked", "factor"), [(0, 0, 1.0), (1, 1, 1.0), (0, 1, 2 / 3), (0, 3, 0.4), (0, 30, LEAST_FACTOR)]
+    ("held", "asked", "factor"),
+    [(0, 0, 1.0), (1, 1, 1.0), (0, 3, 1.0), (1, 9, 10 / 11), (0, 8, 0.5), (0, 30, LEAST_FACTOR)],
 )
 def test_memory_that_does_not_hold_is_turned_down_and_it_is_said(held: int, asked: int, factor: float) -> None:
     rows = [_family(recalled=4, held=int(k < held), hour=k + 1) for k in range(asked)]
@@ -95,6 +98,42 @@ def test_forms_of_this_data_and_of_other_columns_are_not_recalled_and_few_where_
     assert len(_drawn(_context(*forms, here, foreign), 1)) == MOST_FORMS
     assert not {here, foreign} & set(_drawn(_context(*forms, here, foreign), 1))
     assert len(_drawn(_context(*forms, factor=0.3), 1)) == 1
+
+
+class _Asked:
+    """A screen that says the same of everything and hears how much of the level it is asked for."""
+
+    budget, slots, horizon, tested = 600, 4, 1, 0.01
+
+    def __init__(self) -> None:
+        self.archive, self.shares = Archive(), []
+
+    async def figures(self, texts: Any) -> list[Figures]:
+        return [Figures(text, 3.0, 3.0) for text in texts]
+
+    async def check(self, texts: Any, share: float = 0.0, recalled: int = 0, silent: Any = ()) -> list[Finalist]:
+        self.shares.append(share)
+        return []
+
+    async def keep(self) -> None: ...
+
+
+async def test_what_held_everywhere_gets_more_of_the_level_than_a_claim() -> None:
+    screen: Any = _Asked()
+    for worked, tried in ((0, 0), (1, 3), (1, 1), (40, 40)):
+        form = Recalled("ts_mean(alpha, 3)", "a", worked, tried)
+        await recalled(_context(form), screen, 1, str, lambda _: None)
+    assert screen.shares == pytest.approx([0.25, 0.3, 0.5, MOST_SHARE])
+
+
+def test_lessons_that_found_nothing_take_no_place_of_one_that_did(tmp_path: Path) -> None:
+    kb = loop_of(tmp_path, LocalResearcher(1)).kb
+    for n in range(12):
+        kb.save_learning(_lesson(title=f"carry {n}", research_goal="carry", result="failed", what_failed=f"it {n}"))
+    kb.save_learning(_lesson(title="carry", research_goal="carry", expressions=("alpha",), what_worked="alpha " * 300))
+    past = retrieved(kb, "carry")
+    assert [form.text for form in past.recall.forms] == ["alpha"]
+    assert len(past.learnings) == LESSONS
 
 
 def test_a_size_that_is_refused_by_name_takes_no_place() -> None:

@@ -131,7 +131,7 @@ def _version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     invoke_without_command=True,
     epilog="Exit codes: 0 done, 1 the check says no, 2 usage or settings, 3 data, 4 expression, 5 evaluation, "
     "6 knowledge base, 7 pipeline, 8 model, 9 session or monitor, 70 a fault in Midas, 71 not enough memory, "
-    "74 files, 130 interrupted, 141 the reader of the output went away, 143 terminated.",
+    "74 files, 129 its terminal closed, 130 interrupted, 141 the reader of the output went away, 143 terminated.",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.option(

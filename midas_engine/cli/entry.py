@@ -9,7 +9,7 @@
 | 70 | a fault in Midas |
 | 71 | not enough memory, processes or threads |
 | 74 | a file could not be read or written |
-| 130, 143 | interrupted, terminated |
+| 129, 130, 143 | its terminal closed, interrupted, terminated |
 | 141 | the reader of the output went away |
 """
 
@@ -35,6 +35,8 @@ EXIT_MEMORY = 71
 EXIT_FILE = 74
 EXIT_INTERRUPTED = 130
 EXIT_PIPE = 141
+MOST_TOLD = 400
+"""Characters of a usage error."""
 
 
 def run(argv: list[str] | None = None) -> int:
@@ -134,7 +136,10 @@ def _aborted(stop: click.Abort, shared: Shared) -> int:
 def _usage(error: click.ClickException, shared: Shared) -> int:
     ctx = getattr(error, "ctx", None)
     where = ctx.command_path if ctx is not None else "midas"
-    return _say(shared, "UsageError", error.format_message(), f"try: {where} --help", error.exit_code)
+    told = error.format_message()
+    if len(told) > MOST_TOLD:  # it may quote a whole page that was typed without quotes
+        told = f"{told[:MOST_TOLD]}..."
+    return _say(shared, "UsageError", told, f"try: {where} --help", error.exit_code)
 
 
 def _refusal(error: MidasError, shared: Shared) -> int:

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while something long runs: the first asks it to end well, a second one ends it."""
+"""Ctrl-C, SIGTERM or a closing terminal while something long runs: the first asks it to end well, a second ends it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
+CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 
 
 @contextmanager
@@ -37,7 +37,9 @@ def cancelling(cancel: Callable[[], bool]) -> Iterator[list[int]]:
         if (len(came) > 1 or not cancel()) and task is not None:
             task.cancel()
 
-    for number in CODES:
+    # Under `nohup` the closing terminal is ignored, and stays so.
+    heard = [number for number in CODES if signal.getsignal(number) is not signal.SIG_IGN]
+    for number in heard:
         loop.add_signal_handler(number, stop, number)
     try:
         yield came
@@ -46,5 +48,5 @@ def cancelling(cancel: Callable[[], bool]) -> Iterator[list[int]]:
             raise
         raise click.exceptions.Exit(came[0]) from None
     finally:
-        for number in CODES:
+        for number in heard:
             loop.remove_signal_handler(number)

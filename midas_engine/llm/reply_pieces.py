@@ -36,11 +36,13 @@ class _Plain:
 async def chunks_of(stream: Any, provider: str) -> AsyncIterator[Any]:
     """The pieces of a reply; an endpoint that streams nothing gives the whole one as its only piece.
 
+    What is not called a stream is told by its bytes: a gateway calls a good reply `text/plain`, or nothing at all.
+
     Raises:
         ModelOutageError: What came in one piece is no reply.
     """
-    kind = str(stream.response.headers.get("content-type", "")).lower()
-    if "json" not in kind or "stream" in kind:
+    kind = str(stream.response.headers.get("content-type", "")).lower().partition(";")[0]
+    if "stream" in kind and "octet-stream" not in kind:
         async for chunk in stream:
             yield chunk
         return
@@ -53,6 +55,11 @@ async def chunks_of(stream: Any, provider: str) -> AsyncIterator[Any]:
         for line in body.decode("utf-8", "replace").splitlines():
             if (data := line.removeprefix("data:").strip()) and line.startswith("data:") and data != "[DONE]":
                 yield _one(data, provider)
+        return
+    lines = body.split(b"\n")
+    if len(lines) > 1 and lines[0].rstrip().endswith(b"}"):  # an object a line
+        for one in filter(bytes.strip, map(bytes, lines)):
+            yield _one(one, provider)
         return
     yield _one(bytes(body), provider)
 

@@ -21,6 +21,7 @@ _BY_COLUMN = (
 _SPREADS = {"ts_std", "ts_skew", "ts_kurt", "bbands_pct", "atr", "ts_rsquare"}
 
 
+@lru_cache(maxsize=8192)
 def skeleton(form: str) -> str:
     """A canonical form without its numbers: windows and constants do not make another idea.
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 CLAIMS = 3
 """Expressions of a lesson without trials that are taken for what it claims."""
 MOST_READ = 50
+WORTH = 0.2
+"""Chance that recalled forms hold from which all of them are asked: a hit saves a whole search, and all of them, with
+the climb of what shows, cost a seventh of one at most."""
 LEAST_FACTOR = 0.25
 """Memory that never held is still asked for one form a session: a market may come where it holds."""
 
@@ -81,12 +84,11 @@ def _recalled(spelt: Mapping[str, str], canonical: str, trials: Sequence[Trial],
 def payoff(trials: Iterable[Trial]) -> tuple[float, str]:
     """The factor that a base's record gives to its memory, and the words for it.
 
-    Twice the chance that recalled forms hold, one in two before any session: a hit saves a whole search, a miss costs
-    a few dozen of its evaluations.
+    The chance that recalled forms hold (one in two before any session) over `WORTH`, from which they are worth it.
     """
     asked = [t.summary for t in trials if t.outcome == "screened" and t.summary.get("recalled")]
     held = sum(bool(row.get("held")) for row in asked)
-    factor = min(1.0, max(LEAST_FACTOR, 2.0 * (1 + held) / (2 + len(asked))))
+    factor = min(1.0, max(LEAST_FACTOR, (1 + held) / (2 + len(asked)) / WORTH))
     if factor == 1.0:
         return 1.0, ""
     return factor, (

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from midas_engine.kb import KnowledgeBase
 
 LESSONS = 6
+"""Lessons that a prompt has."""
+ASKED = 4 * LESSONS
+"""Lessons whose forms may be recalled: those that found nothing take no place of those that did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,7 @@ Memory = Callable[["KnowledgeBase", str], Remembered]
 
 def retrieved(kb: KnowledgeBase, goal: str) -> Remembered:
     """The lessons that speak to the goal: the default."""
-    return _of(kb, goal, related(kb.learnings(), goal, 2 * LESSONS), only_speaking=True)
+    return _of(kb, goal, related(kb.learnings(), goal, ASKED), only_speaking=True)
 
 
 def recent(kb: KnowledgeBase, goal: str) -> Remembered:
@@ -63,8 +66,8 @@ def _of(kb: KnowledgeBase, goal: str, chosen: list[LearningDocument], *, only_sp
     trials: list[Trial] = read_trials(kb)
     known = read_evidence(kb)
     gone = retire(kb, chosen, known)
-    stand = tuple(d for d in chosen if d.path not in gone)[:LESSONS]
+    stand = [d for d in chosen if d.path not in gone]
     told = tuple(f"{path}: {why}" for path, why in gone.items())
     # A prompt may read what is about something else; what is tried first must speak to the goal.
-    claims = speaking(stand, goal) if only_speaking else stand
-    return Remembered(stand, memory_lines(trials, goal), told, recall(claims, known))
+    claims = speaking(stand, goal) if only_speaking else stand[:LESSONS]
+    return Remembered(tuple(stand[:LESSONS]), memory_lines(trials, goal), told, recall(claims, known))

@@ -31,8 +31,8 @@ CLAIM_TRIES = 3
 """Data sets on which a claim without evidence is tested before it takes its chance among the others."""
 MOST_FORMS = 4
 """Forms that a session recalls at most."""
-SHARE = 0.3
-"""Of the level for families: the recalled ones are few, and searched over their windows only."""
+MOST_SHARE = 0.6
+"""Of the level for families goes at most to what is recalled: what is searched afterwards needs some of it."""
 SHOWS_T = 4.0
 """A |t| on the screening slice from which a recalled form is climbed: some dozen windows of noise do not reach it."""
 CLIMB = 0.1
@@ -77,7 +77,9 @@ async def recalled(
     for elite in climbed:
         screen.archive.add(elite)
     found = []
-    for finalist in await screen.check(list(told), SHARE, len(chosen), silent):
+    # The level goes where the chance is: what held on every data set so far needs less to be believed than a claim.
+    share = min(MOST_SHARE, max(_chance(form) for form in chosen))
+    for finalist in await screen.check(list(told), share, len(chosen), silent):
         if finalist.p <= screen.tested:
             why = f"{told[finalist.text]}; here t {finalist.t:+.1f} on bars that it was not fitted on"
             columns = columns_of(parse(finalist.text).ast)
@@ -102,6 +104,11 @@ def _drawn(context: ResearchContext, seed: int) -> list[Recalled]:
     first = claims[:1]
     chosen = [*first, *(form for _, form in draws if form not in first)]
     return chosen[: max(1, round(MOST_FORMS * context.recall.factor))]
+
+
+def _chance(form: Recalled) -> float:
+    """That it holds here, by the data sets it was tried on."""
+    return (PASSES + form.worked) / (PASSES + FAILURES + form.tried)
 
 
 def _fits(text: str, context: ResearchContext) -> bool:
