@@ -26,8 +26,11 @@ from midas_engine.models import SessionSummary
 from midas_tui.keys import live_keys
 from midas_tui.modals.ask import AskModal
 from midas_tui.modals.session_form import SessionForm
+from midas_tui.session_view import SessionView
+from midas_tui.theme import UNICODE
 from midas_tui.widgets.line_table import LineTable
 from midas_tui.widgets.stream_view import StreamView
+from midas_tui.widgets.trial_map import map_lines
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -321,3 +324,15 @@ async def test_read_only_refuses_a_session(tmp_path: Path) -> None:
         await press(pilot, "r")
         await until(pilot, lambda: any("read-only" in t for t in toasts(app)))
         assert app.store.sessions == {}
+
+
+def test_a_session_that_was_not_read_yet_spent_nothing_for_all_one_knows() -> None:
+    view = SessionView("s", "carry", told=4, earlier=True)
+    text = "\n".join("".join(part for part, _ in line) for line in map_lines(view, 60, 8, UNICODE))
+    assert "not read yet" in text
+    assert "4 tried" in text
+    assert text.count("unknown") == 3
+    for claim in ("nothing scored", "no model was asked", "was not opened", "0 tried"):
+        assert claim not in text
+    view.apply(ev.SessionStarted(at=NOW, session_id="s", goal="carry", researcher="local"))
+    assert "no model was asked" in "".join(part for line in map_lines(view, 60, 8, UNICODE) for part, _ in line)

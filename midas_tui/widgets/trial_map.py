@@ -80,6 +80,12 @@ def _gate(ends: tuple[float, float, float], width: int) -> int:
 
 
 WAITS = "nothing scored yet: everything tried leaves a mark here, what passes stands right of the line"
+UNREAD = "not read yet: unfold the session to see what it tried"
+
+
+def _unread(view: SessionView) -> bool:
+    """Only its line in the list is known: what it tried, spent and looked at is not zero."""
+    return view.earlier and view.started is None and not view.trials
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +117,8 @@ def _dots(
 ) -> list[Part]:
     """One line: the higher a mark, the more stand there."""
     if not scored:
-        return [(WAITS if len(WAITS) <= width else WAITS.partition(":")[0], "muted")]
+        words = UNREAD if _unread(view) else WAITS
+        return [(words if len(words) <= width else words.partition(":")[0], "muted")]
     cells = _cells(view, scored, ends, width)
     found: list[Part] = []
     for cell, count in enumerate(cells.counts):
@@ -198,6 +205,9 @@ def _row(label: str, share: float, words: str, glyphs: Glyphs) -> list[Part]:
 
 def _left(view: SessionView, glyphs: Glyphs) -> list[list[Part]]:
     """A line each: trials, money with calls, time, looks. The bar is what is left of it."""
+    if _unread(view):
+        known = {"trials": f"{view.told} tried", "money": "unknown", "time": "unknown", "looks": "unknown"}
+        return [_row(label, math.nan, words, glyphs) for label, words in known.items()]
     tried, planned = _trials(view)
     begun = view.started
     left = f"{max(0, planned - tried)} of {planned} left" if planned else f"{tried} tried"
