@@ -138,6 +138,37 @@ async def test_a_page_in_the_place_of_a_reply_is_said_to_be_none(api: str, kind:
     assert "is no JSON" in heard
 
 
+_DEEP = "[" * 100_000
+_NO_TEXT = {
+    "chat": [*chunks([{"index": 0, "delta": {"content": None}}]), {"choices": [{"delta": {"content": {"a": 1}}}]}],
+    "messages": [{"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": 5}}],
+    "responses": [{"type": "response.output_text.delta", "delta": None}, {"type": "response.output_text.delta"}],
+}
+
+
+@pytest.mark.parametrize("api", APIS)
+async def test_what_no_text_can_be_is_a_fault_of_the_endpoint(api: str) -> None:
+    whole = _good(api).partition(b"\r\n\r\n")[2]
+    odd = [events(event).encode() + whole for event in _NO_TEXT[api]]
+    for body in (*odd, f"data: {_DEEP}\n\n".encode() + whole):
+        reply, _, _ = await _ask(api, http(body), _good(api), patiently=True)
+        assert reply.text == TEXT
+
+
+@pytest.mark.parametrize("api", APIS)
+async def test_half_a_character_waits_for_its_other_half(api: str) -> None:
+    halves = ("up \ud83d", "\ude80 and \ud83d alone", "\ud83d")
+    told = {
+        "chat": chunks(*([said(half)] for half in halves), [said(None, "stop")]),
+        "messages": [*message(halves[0])[:3], *(message(half)[2] for half in halves[1:]), *message("")[3:]],
+        "responses": [*(response(half)[0] for half in halves), response("")[1]],
+    }[api]  # fmt: skip
+    reply, _, heard = await _ask(api, http(events(*told)))
+    assert reply.text == heard
+    assert reply.text.startswith("up \U0001f680 and ")
+    assert reply.text.encode()
+
+
 async def test_another_answer_than_the_first_is_left_alone() -> None:
     told = chunks([said("other", index=1)], [said(TEXT), said("other", index=1)], [said(None, "stop")])
     assert (await _ask("chat", http(events(*told))))[0].text == TEXT

@@ -38,7 +38,8 @@ def cancelling(cancel: Callable[[], bool]) -> Iterator[list[int]]:
             task.cancel()
 
     # Under `nohup` the closing terminal is ignored, and stays so.
-    heard = [number for number in CODES if signal.getsignal(number) is not signal.SIG_IGN]
+    ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    heard = [number for number in CODES if number is not signal.SIGHUP or not ignored]
     for number in heard:
         loop.add_signal_handler(number, stop, number)
     try:

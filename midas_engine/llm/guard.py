@@ -101,7 +101,7 @@ async def guarded(
             wait = asked_wait(getattr(getattr(error, "response", None), "headers", {}), now())
             named.rest_seconds = wait if wait <= MOST_REST_SECONDS else 0.0
         raise named from _told(error)
-    except (TypeError, AttributeError, LookupError) as error:
+    except (TypeError, AttributeError, LookupError, RecursionError) as error:
         raise ModelOutageError(
             f"{provider} answered in a form that is not its API's ({type(error).__name__})",
             hint="nothing of it was used; is the address that of the API that was set?",

@@ -61,13 +61,24 @@ class Said:
         self._provider, self._on_text = provider, on_text
         self._pieces: list[str] = []
         self._size = 0
+        self._half = ""
 
     async def add(self, piece: str) -> None:
         """Take a piece, hand it on, and let the loop go round.
 
+        Half a character (a surrogate, which no file takes) waits for the piece with its other half; alone it is `?`.
+
         Raises:
+            TypeError: It is no text.
             ModelTruncatedError: More has come than a reply may hold.
         """
+        if not isinstance(piece, str):
+            raise TypeError("a piece of the reply is no text")
+        piece, self._half = self._half + piece, ""
+        if piece[-1:] and "\ud800" <= piece[-1] <= "\udbff":
+            piece, self._half = piece[:-1], piece[-1]
+        if not piece.isascii():
+            piece = piece.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
         self._pieces.append(piece)
         self._size += len(piece)
         if self._on_text is not None:
