@@ -119,6 +119,7 @@ def drawn(
     # Figure objects without pyplot: no global state, so pages can be drawn in threads.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import ScalarFormatter, StrMethodFormatter
 
     figure = Figure(figsize=size, dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
@@ -126,6 +127,8 @@ def drawn(
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=8)
     draw(axes, figures)
+    if isinstance(axes.yaxis.get_major_formatter(), ScalarFormatter) and max(map(abs, axes.get_ylim())) >= 1000.0:
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     stream = io.BytesIO()
     figure.savefig(stream, format="png", metadata={"Software": None}, transparent=not alone)
     return stream.getvalue()

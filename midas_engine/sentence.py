@@ -254,21 +254,24 @@ def _most_important(now: Standing, open_: Sequence[Alert], loud: Sequence[Alert]
         more = f" (and {len(now.proposals) - 1} more)" if len(now.proposals) > 1 else ""
         return [Phrase(f"stop {name}{more}?", 0, " "), Phrase(one_line(now.proposals[name]), 3)]
     if loud:
-        return _told(loud, 0)
+        return _told(loud, 0, now.metrics)
     if now.unwatched:
         return [Phrase(f"nobody watches {now.unwatched} live {'feature' if now.unwatched == 1 else 'features'}", 1)]
     if open_:
-        return _told(open_, 3)
+        return _told(open_, 3, now.metrics)
     blind = [m.feature for m in now.metrics if m.status == "uncalibrated"]
     if blind:
         return [Phrase(f"nothing would notice the death of {_names(blind)}: no score was promised", 1)]
     return [Phrase(_nearest(now.metrics), 3)]
 
 
-def _told(alerts: Sequence[Alert], rank: int) -> list[Phrase]:
-    """The first of them: what it says, and behind a colon why; how many there are beside it."""
+def _told(alerts: Sequence[Alert], rank: int, metrics: Sequence[FeatureMetrics]) -> list[Phrase]:
+    """The first of them: what it says, and behind a colon why; until when, if not now; how many are beside it."""
     what, _, why = one_line(alerts[0].message).partition(": ")
     told = [Phrase(f"{alerts[0].feature}: {what}", rank), Phrase(why, 3, before=": ")]
+    last, newest = alerts[0].last_seen_at, max((m.at for m in metrics), default=None)
+    if newest is not None and last < newest:  # it runs until it was clear for long enough: its figure is not today's
+        told.append(Phrase(f"last on {last:%m-%d %H:%M}", rank, before=", "))
     more = Phrase(f"(and {len(alerts) - 1} more)", 2, before=" ") if len(alerts) > 1 else Phrase("")
     return [phrase for phrase in (*told, more) if phrase.text]
 

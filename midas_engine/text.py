@@ -72,12 +72,14 @@ def number(value: object, digits: int = 4, *, sign: bool = False, unknown: str =
     Example:
         >>> number(0.03125, 3), number(float("nan")), number(2, 1, sign=True), number(float("inf")), number(-7242.4, 0)
         ('0.031', '-', '+2.0', 'inf', '-7,242')
+        >>> number(-0.0001, 3, sign=True)  # no zero is below zero
+        '+0.000'
     """
     if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
         return unknown
     if math.isinf(value):
         return "inf" if value > 0 else "-inf"
-    return f"{value:{'+' if sign else ''},.{digits}f}"
+    return f"{value:{'+' if sign else ''}z,.{digits}f}"
 
 
 # Candidates saved earlier hold eight decimals: a smaller p stands there as zero.

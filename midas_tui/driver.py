@@ -7,29 +7,39 @@ it the engine, which holds the base. Here what nobody can read is dropped, and t
 from __future__ import annotations
 
 import signal
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from textual.drivers.linux_driver import LinuxDriver
+
+from midas_tui.in_ascii import in_ascii
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from textual.driver import Driver
 
+    from midas_tui.shell.shell import HasShell
+
 GONE = 128 + signal.SIGHUP
 """The exit code of a program whose terminal went away."""
 
 
 class _Written:
-    """A terminal to write to; `gone` is called at every write that fails, and the text is dropped."""
+    """A terminal to write to; `gone` is called at every write that fails, and the text is dropped.
 
-    def __init__(self, file: IO[str], gone: Callable[[], object]) -> None:
-        self._file, self._gone = file, gone
+    Args:
+        file: Where it is written.
+        gone: Called where that fails.
+        plain: Whether it shows nothing beyond ASCII.
+    """
+
+    def __init__(self, file: IO[str], gone: Callable[[], object], *, plain: bool) -> None:
+        self._file, self._gone, self._plain = file, gone, plain
 
     def write(self, text: str) -> int:
         """Write."""
         try:
-            return self._file.write(text)
+            return self._file.write(in_ascii(text) if self._plain else text)
         except OSError:
             self._gone()
             return len(text)
@@ -52,7 +62,9 @@ class TerminalDriver(LinuxDriver):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._file = _Written(self._file, self._leave)
+        # Frames and signs are drawn by many; what reaches such a terminal passes here.
+        plain = bool(cast("HasShell", self._app).shell.glyphs.ascii)
+        self._file = _Written(self._file, self._leave, plain=plain)
         self._left = False
 
     def run_input_thread(self) -> None:

@@ -34,8 +34,8 @@ def with_error(estimate: Estimate, digits: int = 3) -> str:
     if not math.isfinite(estimate.value):
         return NOTHING
     if not math.isfinite(estimate.se):
-        return f"{estimate.value:+.{digits}f}±?"
-    return f"{estimate.value:+.{digits}f}±{f'{estimate.se:.{digits}f}'.removeprefix('0')}"
+        return f"{estimate.value:+z.{digits}f}±?"
+    return f"{estimate.value:+z.{digits}f}±{f'{estimate.se:.{digits}f}'.removeprefix('0')}"
 
 
 def days(value: float) -> str:

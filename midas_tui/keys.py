@@ -31,6 +31,14 @@ WORDS = {
 }
 
 
+# Actions of Textual's own, as they are called here.
+OURS = {
+    "app.focus_next": "next pane",
+    "app.focus_previous": "previous pane",
+    "screen.copy_text": "copy the text marked by the mouse",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class LiveKey:
     """One binding that is live on a screen.
@@ -75,8 +83,8 @@ def live_keys(screen: Screen[Any]) -> Iterator[LiveKey]:
         binding, node = active.binding, active.node
         yield LiveKey(
             " ".join(keys),
-            what,
-            _scope(node),
+            OURS.get(action, what),
+            "everywhere" if action in OURS else _scope(node),
             binding.id or "",
             action,
             node,

@@ -31,6 +31,7 @@ WORDS: tuple[tuple[str, str], ...] = (
                          "nothing, whatever it promised.")),
     ("regime", "LOW_VOL, MID_VOL or HIGH_VOL: whether the market moves less or more than its own usual."),
     ("x12", "An alert held for 12 bars."),
+    ("bar 12 ms", "What Midas took to work through the newest bar."),
     ("zz 15:00", "Snoozed: silent until 15:00."),
     ("incident", "At least three features that one rule speaks of at once. They have one cause, and one answer."),
     ("looks, budget", "Every opening of sealed data spends some of a lifetime's chance of a false discovery."),

@@ -215,6 +215,18 @@ def test_paused_and_killed_features_keep_quiet() -> None:
     assert {e.alert.feature for e in events} == {"a"}
 
 
+def test_what_was_killed_has_no_alert_that_runs_for_ever() -> None:
+    bars = Bars(AlertEngine())
+    bars.run(3, slippage_ratio=DEAR, decayed=("a", "b"))
+    assert {a.feature for a in bars.engine.alerts()} >= {"a", "b"}
+    events = bars.engine.stopped(frozenset({"a", "elsewhere"}), bar_time(3))
+    told = {(e.alert.feature, e.alert.closed, e.alert.status.value) for e in events if isinstance(e, AlertResolved)}
+    assert told == {("a", "killed", "resolved")}
+    left = {a.feature for a in bars.engine.alerts()}
+    assert "b" in left
+    assert "a" not in left
+
+
 def test_hundreds_of_features_fold_into_one_fleet_alert_and_criticals_never_do() -> None:
     names = [f"f{i}" for i in range(500)]
     bars = Bars(AlertEngine({"max_open": 50}), names)

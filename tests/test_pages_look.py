@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 
 from midas_engine.evaluator.reports.tearsheet_words import groups, reasons
-from midas_engine.html_page import BAD, GOOD, INK, LINES, SOFT, STYLE, table
+from midas_engine.html_page import BAD, GOOD, INK, LINES, SOFT, STYLE, drawn, table
 
 WORDS = ("ink", "good", "bad", "quiet")
 
@@ -98,3 +99,18 @@ def test_why_it_was_refused_is_told_in_words() -> None:
         "What the figures say": ["Weakest regime: HIGH_VOL (t 0.77)"],
         "What would help": ["Turnover 0.82 a bar is above 0.8: use longer windows"],
     }
+
+
+def test_the_ticks_of_money_have_their_thousands_apart() -> None:
+    kept: list[Any] = []
+
+    def draw(axes: Any, figures: list[float]) -> None:
+        axes.plot(figures)
+        kept.append(axes)
+
+    drawn(draw, [0.0, 9000.0])
+    drawn(draw, [0.0, 0.04])
+    assert [axes.yaxis.get_major_formatter()(value, 0) for axes, value in zip(kept, (9000.0, 0.02), strict=True)] == [
+        "9,000",
+        "0.020",
+    ]

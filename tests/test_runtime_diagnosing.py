@@ -52,6 +52,9 @@ def test_the_synthetic_replay_shows_a_decay_a_flip_and_a_slippage_shock(recordin
     assert {stage.fleet.status(stage.fleet.names.index(n)) for n in killed} == {"killed"}
     diagnosed = [a for a in stage.alerts.alerts(include_resolved=True) if a.rule == "detector"]
     assert all(a.diagnosis for a in diagnosed)
+    # Nobody can answer for what is stopped: it was counted, and asked for, to the end of the recording.
+    assert {a.closed for a in diagnosed if a.feature in killed} == {"killed"}
+    assert not [a for a in stage.alerts.alerts() if a.feature in killed]
 
 
 def test_a_recording_that_is_rewound_tells_the_same_again(recording: Recording) -> None:

@@ -194,3 +194,12 @@ async def test_a_narrow_screen_asks_before_it_counts() -> None:
     async with scripted(size=(80, 24)) as (app, pilot, _):
         await pilot.pause()
         assert screen_text(app).split("\n")[1] == " ▲ 1 of 5 healthy. Stop vwap_zscore_mean_rev? 1 needs you."
+
+
+def test_a_figure_of_an_earlier_bar_is_said_with_its_bar() -> None:
+    """An alert runs for a day after its condition ended: its figure beside today's would be a contradiction."""
+    fallen = alert("f1", severity=Severity.WARNING, message="5-day IC is 0.47 of the 30-day IC, below 0.70")
+    now = [dataclasses.replace(m, at=NOW + timedelta(hours=4)) for m in EIGHT]
+    said = sentence(Standing(metrics=now, incidents=[fallen])).text
+    assert f"below 0.70, last on {NOW:%m-%d %H:%M}" in said
+    assert "last on" not in sentence(Standing(metrics=EIGHT, incidents=[fallen])).text

@@ -45,9 +45,13 @@ async def test_an_earlier_session_is_remembered_run_again_repeated_continued_and
         for name, status in (("old", "cancelled"), ("older", "success"))
     )
     async with scripted(runtime, mode="discovery", size=(120, 32)) as (app, pilot, _):
-        await until(pilot, lambda: "goal of old: cancelled, 7 tried, 1 saved" in screen_text(app))
+        await until(pilot, lambda: "cancelled, 7 tried, 1 saved" in screen_text(app))
         table = app.screen.query_one("#tree", LineTable)
         assert table.keys == ("old", "older")
+        # The one under the cursor is read: its map never says zero of what was tried.
+        await until(pilot, lambda: "looks, 1 held" in screen_text(app))
+        assert "0 tried" not in screen_text(app)
+        assert "nothing yet" not in screen_text(app)
         # Unfolding reads its tree; keys and palette act on the session under the cursor, and say why they cannot.
         table.move_to("old")
         await press(pilot, "l")

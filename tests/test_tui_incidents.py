@@ -8,10 +8,22 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from helpers_tui import NOW, ScriptedRuntime, alert, press, screen_text, scripted, session_events, settle
-from midas_engine.models import Severity
+from helpers_tui import (
+    NOW,
+    ScriptedRuntime,
+    alert,
+    press,
+    readable,
+    screen_text,
+    scripted,
+    session_events,
+    settle,
+    toasts,
+)
+from midas_engine.models import PipelineSummary, Severity
 from midas_tui.alert_filter import AlertFilter
 from midas_tui.formats import dot_strip
+from midas_tui.modals.choose import TextModal
 from midas_tui.theme import UNICODE
 from midas_tui.widgets.document_view import DocumentView
 from midas_tui.widgets.line_table import LineTable
@@ -49,6 +61,27 @@ async def test_an_incident_is_one_line_with_one_acknowledgement_and_one_diagnosi
         assert sorted(c[1] for c in runtime.calls if c[0] == "acknowledge") == [a.id for a in SHOCK]
         await press(pilot, "i")
         assert len(table.keys) == 5
+
+
+async def test_what_is_under_the_cursor_is_described_in_alerts_too_and_in_a_recording() -> None:
+    runtime = Shocked()
+    runtime.running.append(alert("gone", "slippage"))
+    runtime.running.append(alert("vwap_zscore_mean_rev", "drawdown", incident="i-alone"))
+    async with scripted(runtime, size=(160, 45), mode="alerts") as (app, pilot, _):
+        table = app.screen.query_one("#history", LineTable)
+        table.move_to("vwap_zscore_mean_rev-drawdown")
+        await press(pilot, "I")
+        await readable(pilot, TextModal)
+        assert "promised score" in screen_text(app), "every alert belongs to an incident of its own"
+        await press(pilot, "escape")
+        app.store.set_pipeline(PipelineSummary((), (), (), ()))  # what a recording has
+        await press(pilot, "I")
+        await readable(pilot, TextModal)
+        assert "evidence" in screen_text(app)
+        await press(pilot, "escape")
+        table.move_to("gone-slippage")
+        await press(pilot, "I")
+        assert any("gone is neither in the pipeline nor watched any more" in t for t in toasts(app))
 
 
 async def test_the_filter_knows_fields_and_says_when_nothing_matches() -> None:
@@ -100,10 +133,14 @@ async def test_a_learning_opens_on_its_title_and_folds_what_a_machine_needs() ->
         view = app.screen.query_one(DocumentView)
         lines = [strip.text.strip() for strip in view._lines if strip.text.strip()]
         assert lines[0] == "Reversal dies in calm markets"
-        assert "result success" in lines[1]
+        assert lines[1].startswith("success  (2 fields")
         assert not any(line.startswith("title:") for line in lines)
         view.focus()
         await press(pilot, "v")
         await app.workers.wait_for_complete()
         assert any("title: Reversal" in strip.text for strip in view._lines)
+    told = folded(
+        "result: regime_shift\nresearch_goal: why carry lost it\nfeature: carry\ncreated_at: 2025-10-15T11:00"
+    )
+    assert told == "*regime shift; of carry; written 2025-10-15  (4 fields: v shows them)*"
     assert folded("title: x\nseal: 12") == "*(2 fields: v shows them)*"

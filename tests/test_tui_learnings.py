@@ -39,7 +39,7 @@ async def test_the_newest_learning_is_open_at_once_with_its_contents() -> None:
     async with scripted(mode="learnings", size=(160, 45)) as (app, pilot, _):
         await until(pilot, lambda: "Twelve were tried" in screen_text(app))
         text = screen_text(app)
-        assert "result success" in text
+        assert "success  (2 fields: v shows them)" in text
         assert "title: Reversal" not in text, "folded"
         assert "What failed" in text.split("contents")[1]
         assert "[[midas-dsl]]" in text.split("related")[1]
@@ -133,7 +133,7 @@ async def test_a_base_is_searched_walked_both_ways_and_a_learning_is_revoked(tmp
         assert "speak of trend" in str(tree.border_title)
         lines = [strip.text.strip() for strip in document(app)._lines if strip.text.strip()]
         assert lines[0] == "Winners go on"
-        assert "result" in lines[1]
+        assert lines[1].startswith("success; goal: ")
         assert any(line.startswith("Trends last.") for line in lines[2:4]), "title, result, sentences"
         await press(pilot, "escape")
         assert "knowledge base" in str(tree.border_title)

@@ -160,6 +160,18 @@ def test_no_color_is_obeyed(base: Path) -> None:
     assert all(max(c) - min(c) <= 1 for c in colours), colours  # grey at most
 
 
+def test_ascii_sends_no_byte_beyond_it(base: Path) -> None:
+    """Frames are drawn by Textual and signs by many: what counts is what reaches the terminal, in every mode."""
+    args = ["--replay", "synthetic", "--paused", "--ascii", "--kb", str(base)]
+    with Terminal(args, columns=120, lines=32) as terminal:
+        terminal.until("funding_carry")
+        for key in "234561?":
+            terminal.send(key)
+            terminal.drain(0.7)
+        assert "+- " in terminal.text
+        assert {chr(byte) for byte in terminal.raw if byte > 126} == set()
+
+
 def test_a_locale_without_unicode_gets_ascii(base: Path) -> None:
     environ = {"LANG": "C", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     with Terminal(["--kb", str(base), "--data", "sample-1m"], environ=environ) as terminal:

@@ -79,9 +79,9 @@ def summary_rows(book: BookFigures) -> list[tuple[str, str]]:
     return [
         ("Net, measured", _unless(span(book.net), f" bps a year, after {charged}")),
         ("Sharpe, measured", span(book.measured_sharpe, 2)),
-        ("equal weights", f"net {span(book.equal)}, Sharpe {span(book.equal_sharpe, 2)}"),
+        ("At equal weights", f"net {span(book.equal)}, Sharpe {span(book.equal_sharpe, 2)}"),
         ("Sharpe, expected", _unless(span(book.forecast.sharpe, 2), ", shrunk for selection")),
-        ("next year's", year(book)),
+        ("Sharpe next year", year(book)),
         ("Drawdown", fall),
         ("Turnover", turnover),
         ("Gross", f"{number(book.gross, 3, unknown=UNKNOWN)} on average, {held:.3f} now, at most 1"),

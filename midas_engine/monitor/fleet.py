@@ -223,7 +223,8 @@ class Fleet:
         killed = self.killed
         decayed = [n for n in dict.fromkeys(self._decayed) if n not in killed]
         silent = float(engine.presence.missing.min()) if self.names else 0.0
-        events = self.inputs.news(at, self.stream.index(at)) + self.alerts.update(
+        events = [*self.inputs.news(at, self.stream.index(at)), *self.alerts.stopped(killed, at)]
+        events += self.alerts.update(
             at,
             self.names,
             columns,

@@ -27,7 +27,11 @@ if TYPE_CHECKING:
     from midas_engine.models import Alert
 
 
-EMPTY = "no alert was raised: they begin when a gate of 2 Pipeline's deployed features is crossed"
+EMPTY = "no alert was raised: one begins when a feature that is watched crosses one of its gates"
+
+
+# Units that are no word of the field's, as they are said.
+UNITS = {"ln S": "evidence of its test (ln S)", "ratio": "as a ratio", "score": "causal score"}
 
 
 class DetailScroll(ScrollKeys, VerticalScroll):
@@ -136,7 +140,9 @@ class AlertsScreen(ModeScreen):
             detail.update("")
             return
         entitle(self.query_one("#alert-detail"), alert.feature)
-        gate = f"{number(alert.value, 3)} against {number(alert.threshold, 2, signed=False)} {alert.unit}"
+        digits = 3 if abs(alert.value) < 1.0 else 2 if abs(alert.value) < 10.0 else 1
+        gate = f"{number(alert.value, digits)} against {number(alert.threshold, digits, signed=False)}"
+        gate += f", {UNITS.get(alert.unit, alert.unit)}" if alert.unit else ""
         state = alert.status.value + (f" by {alert.acknowledged_by}" if alert.acknowledged_by else "")
         if alert.snoozed_until is not None and alert.status == "snoozed":
             state += f" until {clock_time(alert.snoozed_until)}"

@@ -325,9 +325,9 @@ class ModeScreen(Page):
         """The feature or the session of the row under the cursor."""
         focused = self.focused
         key = (focused.cursor_key if isinstance(focused, LineTable) else None) or ""
-        alert = self.store.alert(key)
-        name = alert.feature if alert is not None and not alert.incident else key
-        if self.store.record(name) is not None or name in self.store.metrics:
+        alert = self.store.alerts.get(next(iter(self.store.members(key)), ""))  # of an incident its loudest
+        name = alert.feature if alert is not None else key
+        if alert is not None or self.store.record(name) is not None or name in self.store.metrics:
             return f"feature:{name}"
         return f"session:{key}" if key in self.store.sessions else ""
 

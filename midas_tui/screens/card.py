@@ -54,7 +54,7 @@ class CardWriter:
 
 
 def wrapped(text: str, width: int) -> list[str]:
-    """`text` in pieces of at most `width` characters, cut at spaces and commas where there are any.
+    """`text` in pieces of at most `width` characters, cut at spaces, commas and brackets where there are any.
 
     Example:
         >>> wrapped("trading_cost,diversification", 16)
@@ -63,6 +63,7 @@ def wrapped(text: str, width: int) -> list[str]:
     pieces: list[str] = []
     while len(text) > width:
         cut = max(text.rfind(" ", 1, width + 1), text.rfind(",", 1, width) + 1)
+        cut = cut if cut > width // 3 else text.rfind("(", 1, width) + 1
         cut = cut if cut > width // 3 else width
         pieces.append(text[:cut].rstrip(" "))
         text = text[cut:].lstrip(" ")

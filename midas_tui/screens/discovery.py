@@ -257,6 +257,8 @@ class DiscoveryScreen(ModeScreen):
     def on_line_table_highlighted(self, event: LineTable.Highlighted) -> None:
         """Another session or another expression."""
         super().on_line_table_highlighted(event)
+        if self.view is not None:
+            self.shell.sessions.recall(self.view)  # of an earlier one only its line in the list is known
         self._flush_session()
 
     def on_line_table_opened(self, event: LineTable.Opened) -> None:

@@ -98,7 +98,9 @@ def feature_cells(
     share = share_of_gate(m)
     told = f"{evidence_bar(share, EVIDENCE_CELLS, glyphs)} {min(share, 9.99):>5.0%}" if math.isfinite(share) else ""
     evidence = (told, evidence_role(m.decay_log_s, m.decay_threshold)) if told else ("no promise", "muted")
-    if called:
+    if m.status == "killed":
+        evidence = ("killed", "muted")
+    elif called:
         evidence = (f"{evidence_bar(1.0, EVIDENCE_CELLS - 1, glyphs)} called", "crit")
     name_role = "muted" if shadow or m.status in ("paused", "killed") else ""
     notice = f"{days(m.days_to_detect_drop)}/{days(m.days_to_detect_flip)}".replace("d", "") + "d"

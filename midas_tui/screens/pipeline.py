@@ -91,7 +91,7 @@ class PipelineScreen(ModeScreen):
     CSS = """
     PipelineScreen #tabs { display: none; }
     PipelineScreen LineTable { width: 1fr; }
-    PipelineScreen #card { width: 1fr; min-width: 44; padding: 0 1; }
+    PipelineScreen #card { width: 1fr; min-width: 44; padding: 0 1; scrollbar-gutter: stable; }
     PipelineScreen.-wide #card { width: 46fr; min-width: 46; }
     PipelineScreen.-vast #card { width: 60fr; }
     PipelineScreen.-narrow #tabs { display: block; }

@@ -69,16 +69,24 @@ class Overlays:
     def describe(self) -> None:
         """The card of the feature under the cursor."""
         from midas_tui.screens.card import card_content
+        from midas_tui.screens.live_detail import facts
 
         screen, runtime = self._app.screen, self._link.runtime
         kind, _, name = screen.subject().partition(":") if isinstance(screen, Page) else ("", "", "")
-        record = self._store.record(name)
-        if kind != "feature" or record is None or runtime is None:
-            self._messages.refuse(f"the pipeline has no card of {name}" if kind == "feature" else "no feature is here")
+        record, live = self._store.record(name), self._store.metrics.get(name)
+        if kind != "feature" or runtime is None:
+            self._messages.refuse("no feature is here")
             return
         width = min(66, self._app.size.width - 8)
         forward = runtime.queries.forward(name)
-        self.show_text(name, card_content(record, self._store.metrics.get(name), forward, width=width, whole=True))
+        if record is not None:
+            self.show_text(name, card_content(record, live, forward, width=width, whole=True))
+        elif live is not None:  # watched in a recording only: the pipeline has no card of it
+            alerts = [a for a in self._store.open_alerts if a.feature == name]
+            kill = runtime.queries.kill_proposals().get(name, "")
+            self.show_text(name, facts(live, None, alerts, forward, kill, width=width))
+        else:
+            self._messages.refuse(f"{name} is neither in the pipeline nor watched any more: nothing is known of it")
 
     def log(self) -> None:
         """Faults and queues."""

@@ -57,6 +57,17 @@ def short_figure(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000.0 else f"{value:.3g}"
 
 
+def _without_folder(data: str) -> str:
+    """What was looked at, a file by its name.
+
+    Example:
+        >>> _without_folder("/data/perps/market.parquet: 2025-01-01 to 2025-09-13"), _without_folder("sample: 2026")
+        ('market.parquet: 2025-01-01 to 2025-09-13', 'sample: 2026')
+    """
+    name, colon, days = data.partition(": ")
+    return f"{name.rpartition('/')[2]}{colon}{days}"
+
+
 def _gate_words(gate: str) -> str:
     words = ({"ic": "IC", "ir": "IR", "oos": "later"}.get(word, word) for word in gate.split("_"))
     return " ".join(words)
@@ -113,7 +124,10 @@ class PipelineQuestions:
     def _todays_words(self, preview: Preview) -> Words:
         """The research figures on today's data: value, error, gate; those that fail first."""
         words = [(line, "") for line in (preview.worth, *preview.effects) if line]
-        words += [(f"today, {preview.data}:", "muted")] if preview.figures else []
+        if preview.figures:
+            met, every = sum(f.passed for f in preview.figures), len(preview.figures)
+            words.insert(0, (f"{met} of {every} gates are met on today's data", "ok" if met == every else "crit"))
+            words.append((f"today, {_without_folder(preview.data)}:", "muted"))
         label = max((len(_gate_words(f.gate)) for f in preview.figures), default=0)
         for f in sorted(preview.figures, key=lambda f: f.passed):
             error = f" ±{f.error:.2g}" if math.isfinite(f.error) else ""

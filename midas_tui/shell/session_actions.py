@@ -45,6 +45,7 @@ class SessionActions:
         self._link = link
         self._messages = messages
         self._remembered = False
+        self._asked: set[str] = set()
         self.example = EXAMPLE
 
     # -- start -------------------------------------------------------------------------------------
@@ -185,13 +186,15 @@ class SessionActions:
     def recall(self, view: SessionView) -> None:
         """Read what is kept of an earlier session: its tree."""
         runtime = self._link.runtime
-        if runtime is not None and view.earlier and not view.trials:
+        if runtime is not None and view.earlier and not view.trials and view.session_id not in self._asked:
+            self._asked.add(view.session_id)
             in_worker(self._app, partial(self._recall, runtime, view), "recall", exclusive=False)
 
     async def _recall(self, runtime: RuntimePort, view: SessionView) -> None:
         try:
             self._store.recall(view, await runtime.sessions.recall(view.session_id))
         except Exception as error:
+            self._asked.discard(view.session_id)
             self._link.failed(error)
 
 

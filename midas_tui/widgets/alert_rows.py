@@ -48,10 +48,14 @@ def alert_cells(alert: Alert, glyphs: Glyphs) -> dict[str, Cell]:
         "feature": (alert.feature, ""),
         "gate": (f"{_short(alert.value)} / {_short(alert.threshold)}", "muted" if quiet else role),
         "message": (message, "muted" if quiet else ""),
-        briefly("message"): (alert.closed or short or message, "muted" if quiet else ""),
+        briefly("message"): (_first(alert.closed, short) or message, "muted" if quiet else ""),
         "count": (f"x{alert.count}", "muted"),
         "state": (state, "muted" if quiet else ""),
     }
+
+
+def _first(closed: str, short: str) -> str:
+    return f"{closed}: {short}" if closed and short else closed or short
 
 
 def _short(value: float) -> str:

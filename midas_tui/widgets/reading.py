@@ -6,7 +6,11 @@ import re
 
 from midas_engine.text import with_capital
 
-_TOLD = ("result", "state", "version", "research_goal", "feature", "cause", "created_at")
+_TOLD = ("result", "state", "version", "feature", "research_goal", "cause", "created_at")
+_SAID_AS = {
+    "result": "", "state": "", "version": "version", "research_goal": "goal:", "feature": "of", "cause": "cause:",
+    "created_at": "written",
+}  # fmt: skip
 _NAMED = ("result", "cause", "state")
 # What a session's or a diagnosis' learning says first, in the order in which a reader asks.
 _LED_BY = ("Pattern identified", "What worked", "What failed", "Recommendation")
@@ -30,7 +34,7 @@ def folded(matter: str) -> str:
 
     Example:
         >>> folded("result: regime_shift\nfeature: low_vol_72")
-        '*result regime shift; feature low_vol_72  (2 fields: v shows them)*'
+        '*regime shift; of low_vol_72  (2 fields: v shows them)*'
     """
     fields: dict[str, str] = {}
     for line in matter.split("\n"):
@@ -41,7 +45,9 @@ def folded(matter: str) -> str:
     fields["created_at"] = fields.get("created_at", "")[:10]
     for name in _NAMED:  # outcomes and causes are kept by their identifiers
         fields[name] = fields.get(name, "").replace("_", " ")
-    told = [f"{name.replace('_', ' ')} {fields[name]}" for name in _TOLD if fields.get(name)]
+    if fields.get("feature"):  # a diagnosis: its goal says the feature and the result once more
+        fields["research_goal"] = ""
+    told = [f"{_SAID_AS[name]} {fields[name]}".lstrip() for name in _TOLD if fields.get(name)]
     return f"*{'; '.join(told)}{'  ' if told else ''}({known} fields: v shows them)*"
 
 

@@ -48,7 +48,10 @@ def _session(view: SessionView) -> Parts:
             ("plans", _plans(begun)),
             ("repeats", begun.replays),
         ]
-    facts += [("saved", ", ".join(view.accepted) or "nothing yet"), ("learning", view.learning)]
+    facts += [
+        ("saved", ", ".join(view.accepted) or ("nothing yet" if view.running else "nothing")),
+        ("learning", view.learning),
+    ]
     for name, value in facts:
         if value:
             parts += [(f"{name:<11}", "$muted"), f"{clean(value, newlines=False)}\n"]

@@ -80,7 +80,7 @@ def _gate(ends: tuple[float, float, float], width: int) -> int:
 
 
 WAITS = "nothing scored yet: everything tried leaves a mark here, what passes stands right of the line"
-UNREAD = "not read yet: unfold the session to see what it tried"
+UNREAD = "not read yet: what it tried is on its way"
 
 
 def _unread(view: SessionView) -> bool:

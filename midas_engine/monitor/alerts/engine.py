@@ -19,7 +19,7 @@ from midas_engine.monitor.alerts.thresholds import AlertThresholds, merge_thresh
 from midas_engine.stats.sequential_rows import select_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 KEPT_RESOLVED = 2000
 FLEET = "*"
-LEFT = "left the watch"
+LEFT, KILLED = "left the watch", "killed"
 FLEET_KEY = (FLEET, FLEET)
 
 
@@ -258,12 +258,17 @@ class AlertEngine:
                 return [AlertUpdated(at=at, alert=self.resolved[place])]
         return []
 
-    def forget(self, name: str, at: datetime) -> list[Event]:
-        """Resolve every episode of a feature that is no longer monitored."""
+    def forget(self, name: str, at: datetime, why: str = LEFT) -> list[Event]:
+        """Resolve every episode of a feature that is monitored no longer, or was killed."""
         gone = [key for key in self.episodes if key[0] == name]
-        resolved = [self.episodes.pop(key).resolve(at, LEFT) for key in gone]
+        resolved = [self.episodes.pop(key).resolve(at, why) for key in gone]
         self.resolved.extend(resolved)
         return [AlertResolved(at=at, alert=alert) for alert in resolved]
+
+    def stopped(self, names: Collection[str], at: datetime) -> list[Event]:
+        """Resolve every episode of features that were killed: nothing of them changes any more."""
+        gone = sorted({owner for owner, _ in self.episodes}.intersection(names))
+        return [event for name in gone for event in self.forget(name, at, KILLED)]
 
     # -- restart ---------------------------------------------------------------------------------
 

@@ -182,7 +182,7 @@ _OWN: tuple[Rule, ...] = (
         _correlated,
         lambda t, level: t.correlation,
         "correlation with another live feature rose to {value:.2f}, above {threshold:.2f}",
-        short="as another, {value:.2f}",
+        short="correlated {value:.2f}",
     ),
     Rule(
         "regime",
