@@ -98,6 +98,11 @@ async def test_the_case_is_played_to_the_truth_by_the_keys_of_its_card(tmp_path:
         assert "Planted: funding_carry (lives)" in told
         assert "carry is 100% the planted funding_carry" in told
         assert "noticed after" in told
+        assert "bps net of costs" in told, "and what it cost"
+        # What was done by hand stands on the axis where the market stood, not beyond its end.
+        axis = runtime.queries.timeline("", app.store.pipeline)
+        assert {"promotion", "kill", "alert"} <= {mark.kind for mark in axis.marks}
+        assert all(axis.at[0] <= mark.at <= runtime.now() for mark in axis.marks)
         assert tour.step is STEPS[-1]
 
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from datetime import timedelta
+import math
+from bisect import bisect_right
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from midas_engine.clock import ManualClock
@@ -17,12 +19,14 @@ from midas_engine.events import AlertRaised, BarProcessed, FeatureTicked
 from midas_engine.market.instants import as_utc
 from midas_engine.models import Severity
 from midas_engine.runtime.pipeline import Pipeline
+from midas_engine.runtime.queries import Queries
 from midas_engine.runtime.recorded_bars import FleetStage, Recording
 from midas_engine.runtime.recording import WARM_HOURS, load_kernels
 from midas_engine.runtime.runtime import Runtime
 from midas_engine.runtime.sessions import Sessions
 from midas_engine.runtime.watch import RECORDING_HINT, Watch
 from midas_engine.runtime.watchlist import book_of_records
+from midas_engine.text import number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,11 +34,14 @@ if TYPE_CHECKING:
 
     from midas_engine.clock import Clock
     from midas_engine.market import Panel
-    from midas_engine.models import FeatureRecord
+    from midas_engine.models import FeatureRecord, PipelineSummary
+    from midas_engine.runtime.timeline import Mark
     from midas_engine.settings import Settings
 
 BARS_A_STEP, STEP_SECONDS = 6, 0.1
 CATCH_UP_BURST = 24
+# What an operator did: told by the wall's clock, which nobody of the case lives by.
+BY_HAND = frozenset({"promotion", "demotion", "kill"})
 
 
 class PlayedWatch(Watch):
@@ -43,10 +50,12 @@ class PlayedWatch(Watch):
     Attributes:
         world: The market and its truth; None before it is made.
         position: First bar that has not happened.
+        moments: When by the wall's clock the market stood where, in order.
     """
 
     world: World | None = None
     position: int = 0
+    moments: list[tuple[datetime, datetime]]
 
     async def _build(self, panel: Panel, records: list[FeatureRecord]) -> None:
         world, watched = self.world, self._watched
@@ -83,8 +92,13 @@ class PlayedWatch(Watch):
         """The clock stands where the last bar closed, and nobody sees a later one."""
         world, watched = self.world, self._watched
         if world is not None:
-            watched.clock = ManualClock(world.opens(self.position - 1) + timedelta(seconds=world.panel.bar_seconds))
+            self._set_clock(world)
             watched.panel = world.panel.slice(None, self.position)
+
+    def _set_clock(self, world: World) -> None:
+        now = world.opens(self.position - 1) + timedelta(seconds=world.panel.bar_seconds)
+        self._watched.clock = ManualClock(now)
+        self.moments.append((self._supervisor.clock.now(), now))
 
     async def next_bars(self, count: int) -> list[AlertRaised]:
         """As `pass_bars`, once what is watched is not being built: the old watch must call nothing meanwhile."""
@@ -108,9 +122,27 @@ class PlayedWatch(Watch):
             calls += [e for e in events if isinstance(e, AlertRaised) and e.alert.rule == "detector"]
             if calls:
                 break
-        watched = self._watched
-        watched.clock = ManualClock(world.opens(self.position - 1) + timedelta(seconds=world.panel.bar_seconds))
+        self._set_clock(world)
         return calls
+
+
+class PlayedQueries(Queries):
+    """Tells of what was done by hand at the moment where the market stood, not at the wall's.
+
+    Attributes:
+        moments: As the watch has them.
+    """
+
+    moments: Sequence[tuple[datetime, datetime]] = ()
+
+    def _marks(self, summary: PipelineSummary | None) -> list[Mark]:
+        found = super()._marks(summary)
+        return [m if m.kind not in BY_HAND else dataclasses.replace(m, at=self._then(m.at)) for m in found]
+
+    def _then(self, at: datetime) -> datetime:
+        """Where the market stood at a moment of the wall's clock."""
+        place = bisect_right(self.moments, at, key=lambda pair: pair[0])
+        return self.moments[max(0, place - 1)][1] if self.moments else at
 
 
 class PlayedSessions(Sessions):
@@ -133,6 +165,7 @@ class PlayedRuntime(Runtime):
 
     Attributes:
         called: When the sequential test called each feature, by name.
+        lost_bps: What each made from its death to that call, net of costs; NaN where it is not kept.
         bars_a_step: How many bars pass in a tenth of a second.
     """
 
@@ -154,9 +187,15 @@ class PlayedRuntime(Runtime):
         self.watch: PlayedWatch = PlayedWatch(
             own, self.base, self.watched, self.supervisor, self.feed, speed=1.0, play=False
         )
+        self.watch.moments = []
+        self.queries: PlayedQueries = PlayedQueries(
+            self.watched, self.base, self.supervisor, proposed=self.diagnosing.proposals
+        )
+        self.queries.moments = self.watch.moments
         self.pipeline = Pipeline(self.base, self.watched, self.supervisor, watch_again=self.watch.again)
         self.sessions = PlayedSessions(own, self.base, self.watched, self.supervisor)
         self.called: dict[str, int] = {}
+        self.lost_bps: dict[str, float] = {}
         self.bars_a_step = BARS_A_STEP
         self._waited: set[str] = set()
         self._player: asyncio.Task[None] | None = None
@@ -205,7 +244,9 @@ class PlayedRuntime(Runtime):
         while not self.over:
             calls = await self.watch.next_bars(self.bars_a_step)
             for call in calls:
-                self.called.setdefault(call.alert.feature, self.watch.position - 1)
+                name = call.alert.feature
+                if name not in self.called:
+                    self.called[name], self.lost_bps[name] = self.watch.position - 1, self._since_its_death(name)
             # Until a kill has reached the watch, it may call what is killed once more: that is nothing to wait for.
             new = {c.alert.feature for c in calls if c.alert.severity is Severity.CRITICAL} - self._waited
             self._waited |= new
@@ -213,6 +254,16 @@ class PlayedRuntime(Runtime):
                 break
             await self.supervisor.clock.sleep(STEP_SECONDS)
         self.watch.stand()
+
+    def _since_its_death(self, name: str) -> float:
+        world, found = self.watch.world, self.queries.timeline(name)
+        planted = next((f for f in world.mortal() if f.name == name), None) if world is not None else None
+        if world is None or found is None or planted is None:
+            return math.nan
+        died = as_utc(world.panel.timestamps[planted.changes_at or 0])
+        known = [(at, net) for at, net in zip(found.at, found.net_bps, strict=True) if math.isfinite(net)]
+        before, after = [net for at, net in known if at < died], [net for at, net in known if at >= died]
+        return after[-1] - before[-1] if before and after else math.nan
 
     # -- the truth ---------------------------------------------------------------------------------
 
@@ -238,7 +289,9 @@ class PlayedRuntime(Runtime):
             elif bar < changed:
                 lines.append(f"{what}; it was called before that: a false alarm.")
             else:
-                lines.append(f"{what}; noticed after {(bar - changed) * hours / 24.0:.1f} days.")
+                net = self.lost_bps.get(planted.name, math.nan)
+                cost = f", in which it made {number(net, 0, sign=True)} bps net of costs" if math.isfinite(net) else ""
+                lines.append(f"{what}; noticed after {(bar - changed) * hours / 24.0:.1f} days{cost}.")
         false = [n for n in self.called if n not in {f.name for f in world.mortal()}]
         lines.append(f"False alarms: {', '.join(sorted(false)) or 'none'}.")
         return tuple(lines)
