@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -91,9 +92,8 @@ async def test_a_resolved_alert_cannot_be_acknowledged_and_enter_opens_its_diagn
 
 async def test_the_detail_says_value_gate_episode_and_what_would_be_noticed() -> None:
     async with scripted(mode="alerts", size=(160, 45)) as (app, pilot, _):
-        await press(pilot, "j", "j")
         text = screen_text(app)
-        assert "+0.430 against 0.50 ratio" in text
+        assert "+0.430 against 0.500, as a ratio" in text
         assert "4 bars, 01-19 09:00 to 01-19 12:00" in text
         assert "a drop in 42d, a flip in 18d, 1.0 false alarms a year" in text
 
@@ -182,3 +182,13 @@ def all_lines(table: LineTable) -> list[str]:
     """Every row as it is drawn, also those out of sight."""
     base = table.rich_style
     return [table._row_strip(key, table.size.width, base).text for key in table.keys]
+
+
+async def test_what_runs_stands_loudest_first_in_the_history_as_in_live() -> None:
+    runtime = ScriptedRuntime()
+    warned = alert("newer", "slippage", severity=Severity.WARNING, last_seen_at=NOW)
+    called = alert("older", "detector", last_seen_at=NOW - timedelta(days=9))
+    ended = alert("ended", "detector", status=AlertStatus.RESOLVED, last_seen_at=NOW)
+    runtime.running = [ended, warned, called]
+    async with scripted(runtime, size=(120, 32), mode="alerts") as (app, _pilot, _):
+        assert app.screen.query_one("#history", LineTable).keys == (called.id, warned.id, ended.id)

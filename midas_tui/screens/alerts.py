@@ -79,7 +79,7 @@ class AlertsScreen(ModeScreen):
         """Redraw what changed."""
         if topics & {"all", "alerts"}:
             table = self.query_one("#history", LineTable)
-            rows = sorted(self.store.alerts.values(), key=lambda a: (not a.active, -a.last_seen_at.timestamp(), a.id))
+            rows = [*self.store.open_alerts, *self.store.resolved_alerts]  # what is loud first, as Live has it
             wanted = AlertFilter(self.needle, self._now())
             rows = [a for a in rows if (a.active or not self.open_only) and wanted.passes(a)]
             rows = rows if self.apart else self.store.as_incidents(rows)
