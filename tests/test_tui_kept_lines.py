@@ -6,10 +6,13 @@ import gc
 import random
 import time
 import weakref
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from rich.console import Console
 from rich.segment import Segment
+from rich.style import Style
 from textual._styles_cache import StylesCache
 from textual.strip import Strip
 from textual.widget import Widget
@@ -151,3 +154,30 @@ async def test_a_click_takes_a_message_away_at_once() -> None:
         await settle(pilot)
         assert "the disk is full" not in screen_text(app)
         assert not app._notifications
+
+
+def test_a_line_makes_a_memory_only_when_something_is_put_into_it() -> None:
+    let_lines_go()
+    line = Strip([Segment("twelve "), Segment("cells", Style(bold=True))], 12)
+
+    def made() -> set[str]:
+        """The slots that hold something, asked without asking for them."""
+        slots = {name: Strip.__dict__[name] for name in Strip.__slots__}
+        found = set()
+        for name, slot in slots.items():
+            with suppress(AttributeError):
+                slot.__get__(line)
+                found.add(name)
+        return found
+
+    assert made() == {"_segments", "_cell_length"}
+    assert line.crop(2, 6) is line.crop(2, 6)
+    assert made() == {"_segments", "_cell_length", "_crop_cache"}
+    assert line._crop_cache._maxsize == 16
+    styled, bold = line.apply_style(Style(italic=True)), Style(bold=True, italic=True)
+    assert [s.style for s in styled] == [Style(italic=True), bold]
+    assert styled is line.apply_style(Style(italic=True))
+    assert line.render(Console()) == line.render(Console())
+    assert not line.link_ids - {""}
+    with pytest.raises(AttributeError, match="colour"):
+        line.colour  # type: ignore[attr-defined]  # noqa: B018
