@@ -116,8 +116,10 @@ async def beside_an_engine(terminal: Terminals, kb: str, seconds: float) -> tupl
         return sum(view.tried for view in app.store.sessions.values()), taken
 
 
-async def beside_a_recording(terminal: Terminals, kb: str, seconds: float) -> tuple[float, list[tuple[float, float]]]:
-    """Bars shown a second, and seconds of each key in Live: the synthetic recording at 256 bars a second."""
+async def beside_a_recording(
+    terminal: Terminals, kb: str, seconds: float
+) -> tuple[float, list[tuple[float, float]], list[float]]:
+    """The synthetic recording in Live at 256 bars a second: bars shown a second, keys, and what each frame computed."""
     from midas_engine.runtime import Runtime
     from midas_engine.settings import load_settings
     from midas_tui.widgets.line_table import LineTable
@@ -125,8 +127,17 @@ async def beside_a_recording(terminal: Terminals, kb: str, seconds: float) -> tu
     settings = load_settings(file=None, environ={}, flags={"kb": kb})
     runtime = Runtime(settings, replay="synthetic", speed=256.0, play=True)
     async with terminal(runtime, "live") as app:
-        replay, shown = runtime.replay, 0
+        replay: Any = runtime.replay
+        shown = 0
         table = app.screen.query_one("#features", LineTable)
+        draw, frames = app.screen._on_timer_update, []
+
+        def timed() -> None:
+            began = time.thread_time()
+            draw()
+            frames.append(time.thread_time() - began)
+
+        app.screen._update_timer._callback = timed
         before, end = replay.position, time.perf_counter() + seconds
         pressing = asyncio.create_task(timed_keys(app, table, end))
         while not pressing.done():
@@ -136,4 +147,4 @@ async def beside_a_recording(terminal: Terminals, kb: str, seconds: float) -> tu
                 await replay.restart()
                 replay.play()
                 before = replay.position
-        return shown / seconds, await pressing
+        return shown / seconds, await pressing, frames
