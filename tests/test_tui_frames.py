@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pytest
 from textual import events
 from textual._compositor import Compositor
 from textual.content import Content
@@ -19,9 +20,6 @@ from midas_tui.screens.live_detail import FeatureDetail
 from midas_tui.widgets import time_axis
 from midas_tui.widgets.line_table import LineTable
 from midas_tui.widgets.time_axis import TimeAxis
-
-if TYPE_CHECKING:
-    import pytest
 
 BARS = 720
 ALL_KINDS = {"-tiny", "-narrow", "-normal", "-wide", "-flat", "-short", "-tall", "-high", "-vast"}
@@ -190,3 +188,20 @@ async def test_words_that_take_as_many_lines_lay_nothing_out_and_more_do(monkeyp
             assert text.split()[0] in screen_text(app)
             assert words.size.height == lines if lines < 9 else words.size.height > 4
             assert bool(laid.times) == (words.size.height != before)
+
+
+@pytest.mark.parametrize("size", [(160, 45), (120, 32), (80, 24)], ids=lambda s: f"{s[0]}x{s[1]}")
+async def test_figures_that_change_lay_nothing_out(size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime = ScriptedRuntime()
+    runtime.found = [metrics(f"feature_{i:04d}") for i in range(100)]
+    async with scripted(runtime, size=size) as (app, pilot, _):
+        app.shell.bridge.pump()
+        await settle(pilot)
+        laid = Asked()
+        monkeypatch.setattr(Compositor, "reflow", laid.counting(Compositor.reflow))
+        for turn in range(5):
+            runtime.bus.publish(FeatureTicked(at=NOW, metrics=metrics("feature_0003", pnl_1d_bps=10.0 + turn)))
+            app.shell.bridge.pump()
+            await settle(pilot)
+        assert "feature_0003" in screen_text(app)
+        assert laid.times == 0

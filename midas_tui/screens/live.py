@@ -25,7 +25,7 @@ from midas_tui.screens.live_rows import (
 from midas_tui.widgets.alert_rows import ALERT_COLUMNS, alert_row, copied_alert
 from midas_tui.widgets.line_table import Cell, LazyRow, LineTable, Row
 from midas_tui.widgets.time_axis import TimeAxis
-from midas_tui.widgets.titles import entitle
+from midas_tui.widgets.titles import entitle, give_lines
 from midas_tui.widgets.watch_rows import left_rows, unwatched_rows, words_of
 
 if TYPE_CHECKING:
@@ -166,8 +166,8 @@ class LiveScreen(ModeScreen):
         # The table takes what its rows need, the feed what is left. On a short page its least height is kept here:
         # where one pane's most and the other's least are met at once, Textual gives the second one the whole page.
         asked = max(6, len(rows) + (3 if framed else 2))
-        most = asked if framed else min(asked, self.room - LEAST_FEED_LINES)
-        table.styles.max_height = None if self.maximized is table else max(LEAST_FEED_LINES, most)
+        most = max(LEAST_FEED_LINES, asked if framed else min(asked, self.room - LEAST_FEED_LINES))
+        give_lines(table, None if self.maximized is table else most, most=True)
         self._give_money_room(table, asked)
 
     def _give_money_room(self, table: LineTable, asked: int) -> None:
@@ -175,9 +175,9 @@ class LiveScreen(ModeScreen):
         axis, spare = self.query_one("#time", TimeAxis), self.room - asked - FEED_LINES
         was = axis.display
         self.set_class(self.has_class("-tall") and not self.has_class("-high") and spare >= AXIS_LINES, "-money")
-        # Lines, no shares of the page: the feed beside a pane that has its most would be given all of it.
-        given = self.has_class("-money") and self.maximized is None
-        axis.styles.height, table.styles.height = (spare, asked) if given else (None, None)
+        given = self.has_class("-money") and self.maximized is None  # in lines: by shares the feed would have it all
+        give_lines(axis, spare if given else None)
+        give_lines(table, asked if given else None)
         if was and axis.has_focus and not axis.display:
             table.focus()
         elif axis.display != was:

@@ -20,3 +20,14 @@ def entitle(widget: Widget, title: str, subtitle: str = "") -> None:
     _SHOWN[widget] = (title, subtitle)
     widget.border_title = plain(title)
     widget.border_subtitle = plain(subtitle)
+
+
+def give_lines(pane: Widget, lines: int | None, *, most: bool = False) -> None:
+    """Give a pane a height, or (`most`) the most it may have; None for that of its style.
+
+    Only a change lays the page out anew: Textual does it for every None.
+    """
+    rule = "max_height" if most else "height"
+    now = getattr(pane.styles.inline, rule)
+    if (None if now is None else now.value) != lines:
+        setattr(pane.styles, rule, lines)
