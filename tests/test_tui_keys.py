@@ -184,7 +184,7 @@ async def test_copy_gives_the_row_and_its_json() -> None:
         await press(pilot, "2", "l", "y")
         assert app.clipboard == "-cs_zscore(close / vwap)"
         await press(pilot, "5", "Y")
-        assert json.loads(app.clipboard)["alert_type"] == "drawdown"
+        assert json.loads(app.clipboard)["alert_type"] == "ic_decay"
         await press(pilot, "4")
         await until(pilot, lambda: app.screen.query_one("#document").path)  # type: ignore[attr-defined]
         await press(pilot, "y")
