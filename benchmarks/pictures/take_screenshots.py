@@ -120,6 +120,10 @@ def take(size: str, keys: str, args: list[str], path: Path, seconds: float) -> N
     columns, lines = (int(part) for part in size.split("x"))
     with Terminal(args, columns=columns, lines=lines) as terminal:
         terminal.until(lambda text: "feat" in text and not re.search("(?i)starting|warming", text), 60.0)
+        if keys:  # what happened since somebody left is shown first, and takes the keys
+            terminal.drain(2.0)
+            terminal.send("\x1b")
+            terminal.drain(1.0)
         for key in keys.encode().decode("unicode_escape"):
             if key == "\r":
                 terminal.drain(3.0)  # a dialog takes no answer before it can be read

@@ -89,13 +89,15 @@ class DiscoveryScreen(ModeScreen):
             with Container(id="left"):
                 with Container(id="map", classes="pane"):
                     yield TrialMap(glyphs=glyphs, id="trial-map")
-                yield LineTable(
+                tree = LineTable(
                     TREE_COLUMNS,
                     empty="r starts a session (no key needed)",
                     glyphs=glyphs,
                     id="tree",
                     classes="pane",
                 )
+                tree.keeps_cursor_seen = False  # a session that starts comes above, and is what one looks for
+                yield tree
             with Container(id="right"):
                 with ScrollPane(id="detail", classes="pane"):
                     yield Scorecard(glyphs=glyphs, id="scorecard")

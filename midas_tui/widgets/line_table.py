@@ -157,7 +157,7 @@ class LineTable(TrueBar, Sorted, can_focus=True, inherit_bindings=False):
         self._given = rows
         if self._sort is not None:
             rows = sorted_rows(rows, self._sort[0], down=self._sort[1])
-        old_row = self.cursor_row
+        old_row, seen_before = self.cursor_row, self._sees(self.cursor_row)
         order = [key for key, _ in rows]
         changed = order != self._order
         dirty = [key for key, row in rows if self._rows.get(key) != row]
@@ -175,6 +175,8 @@ class LineTable(TrueBar, Sorted, can_focus=True, inherit_bindings=False):
             self.virtual_size = Size(self.size.width, len(order) + self._header)
         if self.cursor_key not in self._rows:
             self.cursor_key = order[min(old_row, len(order) - 1)] if order else None
+        elif self.keeps_cursor_seen and changed and seen_before and not self._sees(self.cursor_row):
+            self._keep_cursor_seen()
         if changed or wider:
             self.refresh()
         else:
@@ -331,10 +333,11 @@ class LineTable(TrueBar, Sorted, can_focus=True, inherit_bindings=False):
     def move_to(self, key: str) -> None:
         """Put the cursor on `key` if it is there."""
         if key in self._rows:
-            self.cursor_key = key
+            self._chosen, self.cursor_key = True, key
 
     def action_cursor(self, by: int) -> None:
         """Move the cursor."""
+        self._chosen = True
         if self._order:
             self.cursor_key = self._order[max(0, min(len(self._order) - 1, self.cursor_row + by))]
 
@@ -344,6 +347,7 @@ class LineTable(TrueBar, Sorted, can_focus=True, inherit_bindings=False):
 
     def action_edge(self, where: int) -> None:
         """First or last row."""
+        self._chosen = where > 0
         if self._order:
             self.cursor_key = self._order[0 if where < 0 else -1]
 
@@ -376,7 +380,7 @@ class LineTable(TrueBar, Sorted, can_focus=True, inherit_bindings=False):
         key = self.row_on(place.y - self._header)
         if key is not None:
             twice = key == self.cursor_key and event.chain >= 2
-            self.cursor_key = key
+            self._chosen, self.cursor_key = True, key
             if twice:
                 self.action_open()
 

@@ -48,7 +48,9 @@ def sorted_rows(rows: Sequence[tuple[str, Row]], column: str, *, down: bool) -> 
 class Sorted(ScrollView):
     """What a table whose headings give an order keeps of it; the table itself draws."""
 
+    keeps_cursor_seen = True
     _columns: Sequence[Column]
+    cursor_key: str | None
     _given: Sequence[tuple[str, Row]] = ()
     _sort: tuple[str, bool] | None = None
     _shown_sort: tuple[str, bool] | None = None
@@ -58,6 +60,7 @@ class Sorted(ScrollView):
         self._order: list[str] = []
         self._rows: dict[str, Row] = {}
         self._drawn: tuple[list[str], int] | None = None
+        self._chosen = False
 
     def _moves(self) -> None:
         """The rows are about to change places: until the next frame the screen shows them where they were."""
@@ -73,6 +76,26 @@ class Sorted(ScrollView):
         order, top = self._drawn or (self._order, self.scroll_offset.y)
         key = order[line + top] if 0 <= line + top < len(order) else None
         return key if key in self._rows else None
+
+    @property
+    def _header(self) -> int:
+        raise NotImplementedError
+
+    def _show_cursor(self) -> None:
+        raise NotImplementedError
+
+    def _sees(self, row: int) -> bool:
+        return 0 <= row - self.scroll_offset.y < max(1, self.size.height - self._header)
+
+    def _keep_cursor_seen(self) -> None:
+        """New rows pushed the cursor out of view: go with the row that somebody chose, else stay with what is on top.
+
+        A feed is read from its top. What nobody chose is left where it goes, so that the newest stay on the screen.
+        """
+        if self._chosen:
+            self._show_cursor()
+        elif self._order:
+            self.cursor_key = self._order[0]
 
     def set_rows(self, rows: Sequence[tuple[str, Row]]) -> None:
         """Show these rows."""
