@@ -127,7 +127,7 @@ def drawn(
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=8)
     draw(axes, figures)
-    if isinstance(axes.yaxis.get_major_formatter(), ScalarFormatter) and max(map(abs, axes.get_ylim())) >= 1000.0:
+    if isinstance(axes.yaxis.get_major_formatter(), ScalarFormatter) and 1000.0 <= max(map(abs, axes.get_ylim())) < 1e9:
         axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     stream = io.BytesIO()
     figure.savefig(stream, format="png", metadata={"Software": None}, transparent=not alone)

@@ -98,6 +98,7 @@ def test_an_interrupted_session_still_leaves_its_learning(tmp_path: Path, number
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # one that is ignored (nohup) stays ignored
     )
     assert process.stdout is not None
     for line in process.stdout:

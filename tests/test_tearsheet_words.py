@@ -60,7 +60,8 @@ def test_every_figure_stands_in_a_group_in_words_with_its_unit() -> None:
 
 def test_the_book_begins_with_what_it_earned() -> None:
     book = scripted_book()
-    assert first_sentence(book).startswith("1 of 2 members hold weight; net of costs +812 [154, 1470] bps a year: more")
+    earned = "1 of 2 members hold weight; net of costs +812 [154, 1,470] bps a year: more"
+    assert first_sentence(book).startswith(earned)
     assert first_sentence(replace(book, net=Estimate(-9.0, 1.0, -11.0, -7.0))).endswith("a loss beyond chance.")
     assert first_sentence(replace(book, members=())).startswith("The book is empty")
     assert first_sentence(book) in markdown(book)

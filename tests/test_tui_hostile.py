@@ -118,7 +118,7 @@ def test_the_bytes_of_the_real_program_hold_only_its_own_sequences(tmp_path: Pat
     evil = ALL.replace("\x00", "")
     file.write_text(file.read_text() + f"\n{evil}\nthe end of it\n", encoding="utf-8")
     with Terminal(["--kb", str(kb.path), "--data", "sample-1m", "--mode", "learnings"]) as terminal:
-        terminal.until("research goal x")  # the document is open
+        terminal.until("goal: x")  # the document is open
         terminal.send("\t")
         # A long document is laid out in pieces: who presses before the last one stands stops short, and presses again.
         terminal.press_until("\x04", "the end of it")
