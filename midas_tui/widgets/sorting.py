@@ -85,7 +85,8 @@ class Sorted(ScrollView):
         raise NotImplementedError
 
     def _sees(self, row: int) -> bool:
-        return 0 <= row - self.scroll_offset.y < max(1, self.size.height - self._header)
+        room = self.size.height - self._header
+        return room <= 0 or 0 <= row - self.scroll_offset.y < room  # before the first layout nothing is out of view
 
     def _keep_cursor_seen(self) -> None:
         """New rows pushed the cursor out of view: go with the row that somebody chose, else stay with what is on top.
