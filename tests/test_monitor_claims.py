@@ -27,6 +27,19 @@ def test_claims_are_cut_into_sentences_and_judged() -> None:
     assert split_claims("One [F1].  Two [F2]!\nThree") == ["One [F1].", "Two [F2]!", "Three"]
 
 
+def test_thousands_may_stand_apart_in_a_claim() -> None:
+    figures = [Figure("F9", "net", -1234.4, "bps")]
+    good = (
+        "it lost 1,234 bps [F9]",
+        "it made -1,234.4 bps [F9]",
+        "it lost 1234 bps [F9]",
+        "in 2025, 1,234 bps went [F9]",
+    )
+    assert check_claims(good, figures) == (good, ())
+    for wrong in ("it lost 1,235 bps [F9]", "it lost 234 bps [F9]", "it lost 12,341 bps [F9]"):
+        assert check_claims([wrong], figures)[0] == ()
+
+
 def test_a_recording_diagnoses_and_kills_at_once() -> None:
     fleet = make_fleet()
     at = fleet.last_bar

@@ -91,6 +91,23 @@ async def test_an_earlier_session_is_remembered_run_again_repeated_continued_and
         await until(pilot, lambda: runtime.calls[-1] == ("cancel", "new"))
 
 
+async def test_the_last_expression_is_followed_when_it_comes_with_the_end() -> None:
+    async with scripted(mode="discovery", size=(160, 45)) as (app, pilot, runtime):
+        table, rest = app.screen.query_one("#tree", LineTable), [*searched("one"), *session_end("one")]
+        last = next(n for n in reversed(range(len(rest))) if isinstance(rest[n], ev.ExpressionProposed))
+        for events in (rest[:last], rest[last:]):
+            for event in events:
+                runtime.bus.publish(event)
+            app.shell.bridge.pump()
+            await settle(pilot)
+        assert table.cursor_key == table.keys[-1]
+        await press(pilot, "up")  # from there on the cursor is the reader's
+        above = table.cursor_key
+        app.screen.refresh_all()  # type: ignore[attr-defined]
+        await settle(pilot)
+        assert table.cursor_key == above
+
+
 def hear(app: MidasApp, runtime: Any, *sessions: str) -> None:
     for session in sessions:
         for event in searched(session):

@@ -253,6 +253,8 @@ async def test_headings_of_every_table_sort() -> None:
 def test_cells_sort_by_value_and_unknown_comes_last() -> None:
     cells = ["--", "x9", "+0.012±.021", "-61.0", "x12", "open", "", "7/13.5", "1.20x"]
     assert sorted(cells, key=sort_key) == ["-61.0", "+0.012±.021", "1.20x", "7/13.5", "x9", "x12", "open", "--", ""]
+    apart = ["+16,232 [+12,229, +20,235]", "-7,242", "+9.5", "1,234,567.5±2.0", "999"]
+    assert sorted(apart, key=sort_key) == ["-7,242", "+9.5", "999", "+16,232 [+12,229, +20,235]", "1,234,567.5±2.0"]
     assert sorted(["01-19 12:00", "01-02 09:00"], key=sort_key) == ["01-02 09:00", "01-19 12:00"]
 
 

@@ -7,13 +7,12 @@ every other one, each column for every other one, and for its join with every ot
 
 from __future__ import annotations
 
-from itertools import chain, zip_longest
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from midas_engine.dsl.nodes import Call, Column, Node, walk
-from midas_engine.dsl.registry import OPERATORS, Kind, Operator
-from midas_engine.search.growth import SYMMETRIC
-from midas_engine.search.variation import operators_in, replaced
+from midas_engine.search.growth import both_orders, literals
+from midas_engine.search.variation import operators_in, replaced, window_params
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,59 +38,28 @@ def exchanged(top: Node, grammar: Grammar) -> list[Node]:
         >>> {"delay(a, 48)", "ts_mean(b, 48)", "ts_mean(a * b, 48)", "delay(a, 12)", "a"} <= set(texts)
         True
     """
-    ways: list[list[Node]] = []
-    joins = [o for o in grammar.operators(2) if not _windows(o)] if operators_in(top) < LARGEST else []
+    found: list[Node] = []
+    joins = [o for o in grammar.operators(2) if not o.literals] if operators_in(top) < LARGEST else []
     for part in walk(top):
         if isinstance(part, Column):
             others = [Column(c) for c in grammar.columns if c != part.name]
-            ways.append([replaced(top, part, other) for other in others])
-            ways.append(
-                [replaced(top, part, Call(o.name, pair)) for other in others for o, pair in _joined(part, other, joins)]
-            )
+            found += [replaced(top, part, other) for other in others]
+            joined = [Call(o.name, pair) for c in others for o in joins for pair in both_orders(o, (part, c))]
+            found += [replaced(top, part, call) for call in joined]
         elif isinstance(part, Call):
-            ways.append([replaced(top, part, arg) for arg in part.args])
-            ways += [list(way) for way in zip_longest(*_exchanges(top, part, grammar))]
-    near = [[n for n in way if n is not None] for way in ways]
-    return list(chain.from_iterable(near))
+            found += [replaced(top, part, arg) for arg in part.args]
+            # Every operator once before any comes again at another window.
+            turns = zip_longest(*([replaced(top, part, call) for call in same] for same in _instead(part, grammar)))
+            found += [node for turn in turns for node in turn if node is not None]
+    return found
 
 
-def _joined(part: Column, other: Column, joins: list[Operator]) -> Iterator[tuple[Operator, tuple[Node, ...]]]:
-    for operator in joins:
-        if operator.literals:
-            continue
-        yield operator, (part, other)
-        if operator.name not in SYMMETRIC:
-            yield operator, (other, part)
-
-
-def _exchanges(top: Node, part: Call, grammar: Grammar) -> Iterator[list[Node]]:
-    """Of every other operator the trees that end there in it."""
-    if len(part.args) > 2:
-        return
-    window = next((int(part.params[i]) for i in _windows(OPERATORS[part.op])), 0)
-    for operator in grammar.operators(len(part.args)):
-        if operator.name == part.op:
-            continue
-        orders = [part.args]
-        if len(part.args) == 2 and operator.name not in SYMMETRIC:
-            orders.append(part.args[::-1])
-        yield [
-            replaced(top, part, Call(operator.name, args, params))
-            for params in _params(operator, window, grammar)
-            for args in orders
-        ]
-
-
-def _params(operator: Operator, window: int, grammar: Grammar) -> list[tuple[int | float, ...]]:
-    drawn = grammar.literals(operator)
-    places = _windows(operator)
-    if len(places) != 1 or not window:
-        return [drawn]
-    (place,) = places
-    low, longest = int(operator.literals[place].low), grammar.windows[-1]
-    windows = dict.fromkeys(min(max(round(window * f), low), longest) for f in FACTORS)
-    return [(*drawn[:place], w, *drawn[place + 1 :]) for w in windows]
-
-
-def _windows(operator: Operator) -> list[int]:
-    return [i for i, p in enumerate(operator.literals) if p.kind is Kind.WINDOW]
+def _instead(part: Call, grammar: Grammar) -> Iterator[list[Call]]:
+    """Of every other operator of its arity the calls that may stand in its place."""
+    window = next((int(part.params[place]) for place in window_params(part)), 0)
+    steps = [round(window * factor) for factor in FACTORS]
+    for operator in grammar.operators(len(part.args)) if len(part.args) <= 2 else ():
+        if operator.name != part.op:
+            params = list(literals(operator, grammar, steps)) if window else [grammar.literals(operator)]
+            orders = both_orders(operator, part.args)
+            yield [Call(operator.name, args, p) for p in params for args in orders]

@@ -13,7 +13,7 @@ from midas_engine.dsl.registry import Kind, Operator
 from midas_engine.search.variation import replaced
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from midas_engine.search.grammar import Grammar
 
@@ -40,7 +40,7 @@ def grown(root: Node, grammar: Grammar) -> list[Node]:
         if other == root:
             continue
         for operator in grammar.operators(2):
-            pairs = [(root, other)] if operator.name in SYMMETRIC else [(root, other), (other, root)]
+            pairs = both_orders(operator, (root, other))
             found += [Call(operator.name, pair, p) for p in literals(operator, grammar) for pair in pairs]
     for part in walk(root):
         for operator in grammar.operators(1):
@@ -48,7 +48,12 @@ def grown(root: Node, grammar: Grammar) -> list[Node]:
     return found
 
 
-def literals(operator: Operator, grammar: Grammar) -> Iterator[tuple[int | float, ...]]:
+def both_orders(operator: Operator, args: tuple[Node, ...]) -> list[tuple[Node, ...]]:
+    """The arguments, and turned round where that says something else."""
+    return [args] if len(args) < 2 or operator.name in SYMMETRIC else [args, args[::-1]]
+
+
+def literals(operator: Operator, grammar: Grammar, steps: Sequence[int] = STEPS) -> Iterator[tuple[int | float, ...]]:
     """Its parameters at each of the steps that the data allows; what is no window stays as it comes."""
     drawn = grammar.literals(operator)
     places = [i for i, p in enumerate(operator.literals) if p.kind is Kind.WINDOW]
@@ -57,5 +62,5 @@ def literals(operator: Operator, grammar: Grammar) -> Iterator[tuple[int | float
         return
     (place,) = places
     low, longest = int(operator.literals[place].low), grammar.windows[-1]
-    for window in dict.fromkeys(min(max(step, low), longest) for step in STEPS):
+    for window in dict.fromkeys(min(max(step, low), longest) for step in steps):
         yield (*drawn[:place], window, *drawn[place + 1 :])

@@ -34,7 +34,7 @@ def mutated(node: Node, grammar: Grammar, fine: float = 0.3) -> Node:
     structure stands.
     """
     rng = grammar.rng
-    windows = [n for n in walk(node) if isinstance(n, Call) and _window_places(n)]
+    windows = [n for n in walk(node) if isinstance(n, Call) and window_params(n)]
     if windows and rng.random() < fine:
         return with_window(node, windows[int(rng.integers(len(windows)))], grammar)
     calls = [n for n in walk(node) if isinstance(n, Call)]
@@ -91,7 +91,7 @@ def typed(node: Node, grammar: Grammar) -> Node:
 def with_window(node: Node, call: Call, grammar: Grammar) -> Node:
     """`node` with one window of `call` moved."""
     rng = grammar.rng
-    places = _window_places(call)
+    places = window_params(call)
     place = places[int(rng.integers(len(places)))]
     low = int(max(1, OPERATORS[call.op].literals[place].low))
     factor = (0.5, 2.0, 0.75, 1.33, 0.25, 4.0)[int(rng.choice(6, p=(0.25, 0.25, 0.15, 0.15, 0.1, 0.1)))]
@@ -120,5 +120,6 @@ def replaced(node: Node, old: Node, new: Node) -> Node:
     return visit(node)
 
 
-def _window_places(call: Call) -> list[int]:
+def window_params(call: Call) -> list[int]:
+    """Which of its parameters are windows."""
     return [i for i, p in enumerate(OPERATORS[call.op].literals) if p.kind is Kind.WINDOW]

@@ -134,12 +134,14 @@ class DiscoveryScreen(ModeScreen):
         self._by_key = {node.key: node for node in nodes}
         self._drawn = {node.key: self._row(node) for node in nodes}
         table.set_rows([(key, row) for key, (_, row) in self._drawn.items()])
-        if running is not None:
-            newest = next(reversed(running.trials.values()), None)
-            tail = trial_key(running, newest) if newest is not None else running.session_id
-            if running.session_id != self._followed:
-                # A new session takes the eye once; after that the cursor is the reader's.
-                self._followed, at_tail = running.session_id, True
+        if running is not None and running.session_id != self._followed:
+            # A new session takes the eye once; after that the cursor is the reader's.
+            self._followed, at_tail = running.session_id, True
+        # Its last expression may come with its end.
+        followed = self.store.sessions.get(self._followed)
+        if followed is not None:
+            newest = next(reversed(followed.trials.values()), None)
+            tail = trial_key(followed, newest) if newest is not None else followed.session_id
             if at_tail:
                 table.move_to(tail)
             self._tail = tail

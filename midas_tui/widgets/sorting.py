@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from midas_tui.widgets.columns import Column, Row
 
-# A figure as cells show it: a sign, digits, then its error, its gate or its unit; a count as x12.
-_FIGURE = re.compile(r"x?([+-]?(?:\d+(?:\.\d*)?|\.\d+))(?:[±/%dx ].*)?")
+# A figure as cells show it: a sign, digits with thousands apart, then its error, its gate or its unit; a count as x12.
+_FIGURE = re.compile(r"x?([+-]?(?:\d+(?:,\d{3})*(?:\.\d*)?|\.\d+))(?:[±/%dx ].*)?")
 _UNKNOWN = ("", "-", "--")
 
 
@@ -30,7 +30,7 @@ def sort_key(text: str) -> tuple[int, float, str]:
     if text in _UNKNOWN:
         return 2, 0.0, ""
     found = _FIGURE.fullmatch(text)
-    return (0, float(found[1]), "") if found else (1, 0.0, text.casefold())
+    return (0, float(found[1].replace(",", "")), "") if found else (1, 0.0, text.casefold())
 
 
 def _text(row: Row, column: str) -> str:

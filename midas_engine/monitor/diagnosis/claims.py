@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _CITED = re.compile(r"\bF\d{1,3}\b")
 # a number that states a measurement: with decimals, a per cent or a unit of the figures; "5 days" and names are not
-_NUMBER = re.compile(r"(?<![\w.@])([-+]?\d+(?:\.\d+)?)(\s?%|\s?bps\b|\s?x\b)?(?![\w.]*\d)")
+_NUMBER = re.compile(r"(?<![\w.,@])([-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?)(\s?%|\s?bps\b|\s?x\b)?(?![\w.]*\d)")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
 MAX_CLAIM = 600
 
@@ -73,7 +73,7 @@ def check_claims(claims: Iterable[str], figures: Iterable[Figure]) -> tuple[tupl
 
 def _agrees(text: str, unit: str, figure: Figure) -> bool:
     """The number is the figure's value, rounded as it is written, or a number of the figure's own note."""
-    stated, digits = float(text), len(text.partition(".")[2])
+    stated, digits = float(text.replace(",", "")), len(text.partition(".")[2])
     value = figure.value * 100 if unit == "%" else figure.value
     slack = 0.5000001 * 10.0**-digits
     signed = text[0] in "+-"
