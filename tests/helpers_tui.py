@@ -101,7 +101,7 @@ async def running(
     app = MidasApp(make, settings, mode=mode, clock=SteppedClock())
     async with app.run_test(size=size) as pilot:
         await asyncio.wait_for(app.ready.wait(), PATIENCE_SECONDS)
-        await pilot.pause()
+        await settle(pilot)
         yield app, pilot
 
 
@@ -342,5 +342,5 @@ async def scripted(
     app = MidasApp(lambda: runtime, settings, mode=mode, clock=SteppedClock())
     async with app.run_test(size=size, notifications=notifications) as pilot:
         await asyncio.wait_for(app.ready.wait(), PATIENCE_SECONDS)
-        await pilot.pause()
+        await settle(pilot)
         yield app, pilot, runtime

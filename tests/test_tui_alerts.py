@@ -92,8 +92,8 @@ async def test_a_resolved_alert_cannot_be_acknowledged_and_enter_opens_its_diagn
 
 async def test_the_detail_says_value_gate_episode_and_what_would_be_noticed() -> None:
     async with scripted(mode="alerts", size=(160, 45)) as (app, pilot, _):
+        await until(pilot, lambda: "+0.430 against 0.500, as a ratio" in screen_text(app))
         text = screen_text(app)
-        assert "+0.430 against 0.500, as a ratio" in text
         assert "4 bars, 01-19 09:00 to 01-19 12:00" in text
         assert "a drop in 42d, a flip in 18d, 1.0 false alarms a year" in text
 
