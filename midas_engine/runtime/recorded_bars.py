@@ -9,7 +9,7 @@ import numpy as np
 
 from midas_engine.bus import EventBus
 from midas_engine.evaluator.context.scored_as import watched_across
-from midas_engine.events import BarProcessed, FeatureTicked, KillProposed
+from midas_engine.events import AlertRaised, BarProcessed, FeatureTicked, KillProposed
 from midas_engine.market.instants import all_utc
 from midas_engine.monitor.alerts.engine import AlertEngine
 from midas_engine.monitor.diagnosis.recorded import follow_up
@@ -61,10 +61,16 @@ class Recording:
         return all_utc(self.panel.timestamps[self.first :])
 
     def stage(
-        self, settings: Settings, clock: Clock, thresholds: dict[str, Any] | None = None, *, kills: bool = False
+        self,
+        settings: Settings,
+        clock: Clock,
+        thresholds: dict[str, Any] | None = None,
+        *,
+        kills: bool = False,
+        diagnoses: bool = True,
     ) -> FleetStage:
         """A fresh run over the recording; with `kills` what is condemned is stopped in it."""
-        return FleetStage(self, settings, clock, alert_thresholds=thresholds, kills=kills)
+        return FleetStage(self, settings, clock, alert_thresholds=thresholds, kills=kills, diagnoses=diagnoses)
 
 
 class FleetStage:
@@ -79,6 +85,7 @@ class FleetStage:
         clock: Engine time.
         alert_thresholds: Overrides of single thresholds.
         kills: Carry kills out in the recording; False leaves them proposals.
+        diagnoses: Diagnose new critical episodes; a scan for bars with alerts needs none (2 ms each).
     """
 
     def __init__(
@@ -89,8 +96,9 @@ class FleetStage:
         *,
         alert_thresholds: Mapping[str, Any] | None = None,
         kills: bool = False,
+        diagnoses: bool = True,
     ) -> None:
-        self._kills = kills
+        self._kills, self._diagnoses = kills, diagnoses
         panel, first, book = recording.panel, recording.first, recording.book
         self.expressions = {f.name: f.expression for f in book}
         self._panel, self._first, self._times, self._regimes = panel, first, recording.times, recording.regimes
@@ -141,10 +149,10 @@ class FleetStage:
         for pair in arrival.pairs:
             fleet.score(pair)
         events = fleet.judge(at)
-        condemned = [] if self._kills else [e for e in events if isinstance(e, KillProposed)]
-        events += follow_up(
-            fleet, [e for e in events if e not in condemned], at, self.expressions, tuple(self._panel.fields)
-        )
+        followed = [e for e in events if self._kills or not isinstance(e, KillProposed)]
+        if not self._diagnoses:
+            followed = [e for e in followed if not isinstance(e, AlertRaised)]
+        events += follow_up(fleet, followed, at, self.expressions, tuple(self._panel.fields))
         if shown:
             events.extend(FeatureTicked(at=at, metrics=m) for m in fleet.ticks(at, TICKS_PER_BAR))
             warnings, criticals = fleet.count_alerts()

@@ -109,7 +109,7 @@ async def scan_alerts(
     recording: Recording, settings: Settings, pace: Clock, found: Callable[[Sequence[int]], None]
 ) -> None:
     """Run ahead of the screen, in small slices, to learn at which bars alerts will be raised."""
-    stage = recording.stage(settings, pace, kills=True)
+    stage = recording.stage(settings, pace, kills=True, diagnoses=False)
     bars: list[int] = []
     began = pace.monotonic()
     for index in range(stage.bars):
