@@ -55,10 +55,33 @@ def _lesson(**more: Any) -> LearningDocument:
     return LearningDocument(more.pop("title", "a lesson"), "offline", more.pop("result", "success"), START, **more)
 
 
-def test_a_finalist_that_did_not_hold_is_a_try_of_its_form() -> None:
+def test_a_finalist_is_a_try_of_its_form_whether_it_held_or_not() -> None:
     found = evidence([_family(("ts_mean(alpha, 3)", 0.2, 0.4), ("beta", 5.0, 0.001), ("odd", None, None))])
-    assert [(t.outcome, t.score_t) for t in found] == [("screened", 0.0), ("scored", 0.2)]
-    assert not found[1].accepted
+    tries = [(t.outcome, t.score_t, t.p, t.accepted) for t in found]
+    assert tries == [
+        ("screened", 0.0, 0.5, False), ("scored", 0.2, 0.4, False), ("scored", 5.0, 0.001, False),
+        ("scored", 0.0, 1.0, False),
+    ]  # fmt: skip
+    judged = _trial("beta", 6.0, accepted=True, session="f1", hour=2)
+    assert [t.p for t in evidence([_family(("beta", 5.0, 0.001)), judged])] == [0.5, 0.5], "its verdict says more"
+
+
+def test_a_finalist_that_held_and_was_not_judged_speaks_for_its_claim_or_against_it() -> None:
+    claim = _lesson(expressions=("alpha - cs_rank(beta)",), what_worked="alpha - cs_rank(beta)")
+    turned = [_family(("-(alpha - cs_rank(beta))", 3.1, 0.002), data=d, hour=h) for h, d in ((1, "a"), (2, "b"))]
+    assert standing(claim, evidence(turned)).contradicted == (1, 2), "others before it took the places"
+    assert standing(claim, evidence(turned)).retired
+    held = standing(claim, evidence([_family(("alpha - cs_rank(beta)", 3.1, 0.002))]))
+    assert (held.confirmed, held.retired) == ((1,), False)
+
+
+def test_what_held_and_was_not_judged_is_no_failure_of_its_form() -> None:
+    trials = [
+        _trial("ts_mean(alpha, 3)", 6.0, accepted=True, session="good"),
+        _family(("ts_mean(alpha, 6)", 4.0, 0.001), data="two", hour=2),
+    ]
+    (form,) = recall([_lesson(session_id="good", expressions=("ts_mean(alpha, 3)",))], evidence(trials)).forms
+    assert (form.worked, form.tried) == (1, 1)
 
 
 def test_a_lessons_form_carries_the_data_sets_it_worked_on() -> None:
@@ -149,6 +172,19 @@ def test_what_worked_comes_before_what_failed_and_a_bare_claim_is_tested_three_t
     assert first.count(good) >= 18
     claims = [Recalled("gamma", "c", 0, n) for n in range(4)]
     assert [_drawn(_context(good, claim), 1)[0] == claim for claim in claims] == [True, True, True, False]
+
+
+def test_two_bare_claims_are_tested_at_once_each_of_another_lesson_and_the_rest_is_what_worked() -> None:
+    worked = [Recalled(f"ts_mean(alpha, {n})", f"f{n}", 9, 9) for n in range(2, 6)]
+    claims = [
+        Recalled(text, text, lesson=lesson)
+        for text, lesson in (("gamma", "one"), ("gamma - beta", "one"), ("beta", "two"), ("neg(beta)", "three"))
+    ]
+    chosen = _drawn(_context(*worked, *claims), 1)
+    assert chosen[:2] == [claims[0], claims[2]]
+    assert set(chosen[2:]) <= set(worked)
+    assert len(chosen) == MOST_FORMS
+    assert _drawn(_context(*worked, *claims, factor=0.25), 1) == [claims[0]]
 
 
 def test_a_bare_claim_is_retired_after_two_data_sets_speak_against_it() -> None:

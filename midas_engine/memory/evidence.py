@@ -1,12 +1,14 @@
 """What the ledger says of a form, read for memory: what did not hold is a try of its form too.
 
 A finalist that a screened family refused, a form of memory that had no figures here, and what passed a research part
-and did not hold at its sealed look: none of them worked on that data, and a lesson that says so is no true one.
+and did not hold at its sealed look: none of them worked on that data, and a lesson that says so is no true one. A
+finalist that held and was not judged, because others before it took the places, was tried all the same.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import TYPE_CHECKING
 
 from midas_engine.memory.families import form_of
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 FAMILY = "of a family"
 """Mark of a try that is a finalist: its sign is the one that the screening slice had."""
+HELD = "held unjudged"
+"""Mark of a finalist that held and met no gate: it speaks for a claim or against it, and neither passed nor failed."""
 
 
 def evidence(trials: Iterable[Trial], unheld: Collection[str] = ()) -> list[Trial]:
@@ -28,6 +32,8 @@ def evidence(trials: Iterable[Trial], unheld: Collection[str] = ()) -> list[Tria
         trials: As the ledger has them.
         unheld: Keys of those that did not hold at their sealed look.
     """
+    trials = list(trials)
+    judged = {(t.snapshot, t.canonical) for t in trials if t.outcome == "scored" and not t.gate}
     found: list[Trial] = []
     for trial in trials:
         found.append(dataclasses.replace(trial, accepted=False) if trial.key in unheld else trial)
@@ -37,15 +43,24 @@ def evidence(trials: Iterable[Trial], unheld: Collection[str] = ()) -> list[Tria
         silent = [(text, 0.0, 1.0) for text in trial.summary.get("silent") or ()]
         for row in (*(trial.summary.get("finalists") or ()), *silent):
             text, t, p = (*row, None, None, None)[:3]
-            if isinstance(text, str) and isinstance(t, int | float) and isinstance(p, int | float) and p > level:
-                about = {FAMILY: True, "missed": [["p of the family", p, "<=", level]]}
-                found.append(
-                    dataclasses.replace(
-                        trial, canonical=form_of(text), outcome="scored", score_t=float(t), p=float(p), accepted=False,
-                        summary=about,
-                    )
-                )  # fmt: skip
+            if not isinstance(text, str):
+                continue
+            t, p = (t, p) if _number(t) and _number(p) else (0.0, 1.0)  # without figures on the check slice
+            form, held = form_of(text), p <= level
+            if held and (trial.snapshot, form) in judged:
+                continue  # its verdict says more
+            about = {HELD: True} if held else {"missed": [["p of the family", p, "<=", level]]}
+            found.append(
+                dataclasses.replace(
+                    trial, canonical=form, outcome="scored", score_t=float(t), p=float(p), accepted=False,
+                    summary={FAMILY: True, **about},
+                )
+            )  # fmt: skip
     return found
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def read_evidence(kb: KnowledgeBase) -> list[Trial]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from midas_engine.memory.evidence import HELD
 from midas_engine.memory.families import form_of, reads, skeleton
 from midas_engine.proposer.recall import Recall, Recalled
 
@@ -39,7 +40,7 @@ def recall(lessons: Sequence[LearningDocument], trials: Sequence[Trial]) -> Reca
     by_session: dict[str, list[Trial]] = defaultdict(list)
     by_form: dict[str, list[Trial]] = defaultdict(list)
     for trial in trials:
-        if trial.outcome == "scored" and not trial.gate:
+        if trial.outcome == "scored" and not trial.gate and not trial.summary.get(HELD):
             by_session[trial.session].append(trial)
             by_form[skeleton(trial.canonical)].append(trial)
     spelt = {form_of(text): text for lesson in lessons for text in lesson.expressions}

@@ -100,10 +100,11 @@ def _drawn(context: ResearchContext, seed: int) -> list[Recalled]:
             claims.append(form)
         draws.append((float(rng.beta(PASSES + form.worked, FAILURES + max(0, form.tried - form.worked))), form))
     draws.sort(key=lambda drawn: -drawn[0])
-    # A claim without evidence is tested before it is believed or forgotten, one a session.
-    first = claims[:1]
+    places = max(1, round(MOST_FORMS * context.recall.factor))
+    # A claim without evidence is tested before it is believed or forgotten, one a lesson, in half of the places.
+    first = list({form.lesson: form for form in reversed(claims)}.values())[::-1][: max(1, places // 2)]
     chosen = [*first, *(form for _, form in draws if form not in first)]
-    return chosen[: max(1, round(MOST_FORMS * context.recall.factor))]
+    return chosen[:places]
 
 
 def _chance(form: Recalled) -> float:
