@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from midas_engine.loops.config import OfflineLoopConfig  # noqa: TC001  (read from its record by these types)
+from midas_engine.loops.likeness import LIKENESS, Beside
 from midas_engine.memory.reading import read_trials
 from midas_engine.memory.remember import Memory, Remembered, retrieved
 from midas_engine.models import FeatureState, LearningDocument
@@ -103,6 +104,7 @@ def gather(
     waiting = [r for s in (FeatureState.CANDIDATE, FeatureState.SHADOW) for r in kb.features(s)]
     candidates = {r.name: r.expression for r in waiting}
     waiting.sort(key=lambda r: (r.created_at.timestamp() if r.created_at else 0.0, r.name))
+    beside = {r.name: r.expression for r in waiting[-BESIDE:] if r.name not in existing}
     prompts = {name: kb.prompt(name) for name in PROMPTS} if model is not None else {}
     for name, text in prompts.items():
         check_places(text, PLACES[name], f"{kb.path.name}/proposer/prompts/{name}.md")
@@ -114,17 +116,20 @@ def gather(
     return SessionInputs(
         goal=goal, regime=regime, existing=dict(existing), named=candidates | dict(existing), thresholds=thresholds,
         problem=problem, skills=kb.skills(), learnings=past.learnings, memory=past.lines, retired=past.retired,
-        recall=past.recall, tried=_tried(kb) if used > 0.0 else {}, prompts=prompts, config=config,
+        recall=past.recall, tried=_tried(kb, Beside(existing, beside)) if used > 0.0 else {}, prompts=prompts,
+        config=config,
         settings=kept | {"data": settings.data, "seed": settings.seed, "target": settings.target},
         researcher={"provider": model[0], "model": model[1]} if model is not None else {},
-        beside={r.name: r.expression for r in waiting[-BESIDE:] if r.name not in existing},
+        beside=beside,
     )  # fmt: skip
 
 
-def _tried(kb: KnowledgeBase) -> dict[str, tuple[str, ...]]:
+def _tried(kb: KnowledgeBase, beside: Beside) -> dict[str, tuple[str, ...]]:
     """The newest canonical forms that were scored, by data set: there they are answered from the record."""
     found: dict[str, list[str]] = {}
-    for trial in read_trials(kb)[-TRIED:]:
-        if trial.outcome == "scored":
+    newest = {trial.key: trial for trial in read_trials(kb)[-TRIED:]}
+    for trial in newest.values():
+        alike = tuple(trial.summary.get("failed", ())) == LIKENESS
+        if trial.outcome == "scored" and not (alike and not beside.refuses(trial.summary)):
             found.setdefault(trial.snapshot, []).append(trial.canonical)
     return {snapshot: tuple(forms) for snapshot, forms in found.items()}

@@ -72,7 +72,7 @@ def _end(kb: KnowledgeBase, journal: Journal, row: Row, clock: Clock) -> str:
     from midas_engine.evaluator.trials.ledger import TrialLedger
 
     with TrialLedger(journal.path, read_only=True) as ledger:
-        results = [_result(trial) for trial in ledger.history(row.key)]
+        results = [_result(trial) for trial in ledger.history(row.key, again=True)]
     accepted = tuple(r.name for r in kb.features() if r.session_id == row.key)
     written = next((d for d in kb.learnings(loop="offline") if d.session_id == row.key), None)
     if written is not None:  # it died after its learning, or whoever ended it did

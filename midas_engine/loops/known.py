@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import math
 from dataclasses import dataclass
@@ -12,12 +13,16 @@ from midas_engine.dsl.expression import parse
 from midas_engine.errors import ExpressionError
 from midas_engine.events import AgentRow
 from midas_engine.journal.transcript import text_hash
+from midas_engine.loops.likeness import LIKENESS
 from midas_engine.proposer.protocol import TrialResult
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from midas_engine.evaluator.trials.ledger import Trial, TrialKey
+    from midas_engine.kb import KnowledgeBase
+    from midas_engine.loops.likeness import Beside
+    from midas_engine.loops.trial_account import TrialAccount
     from midas_engine.models import FeatureRecord
     from midas_engine.proposer.protocol import Proposal
     from midas_engine.settings import DslLimits, Settings
@@ -40,6 +45,38 @@ class KnownTrial:
     trials: int = 1
     agents: tuple[AgentRow, ...] = ()
     feature: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """Where a proposal is looked up before it is judged.
+
+    Attributes:
+        kb: The base.
+        account: Of whoever asks.
+        rules: What verdicts are judged by now.
+        beside: What it would be judged beside.
+        limits: Of expressions.
+        alone: Whoever asks saves nothing, and hears of its own trials too.
+    """
+
+    kb: KnowledgeBase
+    account: TrialAccount
+    rules: str
+    beside: Beside
+    limits: DslLimits
+    alone: bool = False
+
+    async def known(self, proposal: Proposal, key: TrialKey, iteration: int) -> KnownTrial | None:
+        """The answer of the record; None when it has none: a verdict that says nothing any more will be replaced."""
+        trial = await self.account.earlier(key, own=self.alone)
+        if trial is None:
+            return None
+        feature = same_feature(await asyncio.to_thread(self.kb.features), key, self.limits)
+        found = known_trial(trial, proposal, iteration, self.rules, self.beside, feature, unsaved=self.alone)
+        if found is None:
+            self.account.judge_again(trial)
+        return found
 
 
 def rules_mark(settings: Settings, thresholds: Mapping[str, Any]) -> str:
@@ -81,16 +118,16 @@ def known_trial(
     proposal: Proposal,
     iteration: int,
     rules: str,
-    beside: Collection[str],
+    beside: Beside,
     feature: FeatureRecord | None,
     *,
     unsaved: bool = False,
 ) -> KnownTrial | None:
     """`trial` as an answer to `proposal`; None when it does not answer it.
 
-    It does not when it was never scored, when it was judged by other rules, when what it was too close to is gone, or
-    when it passed and nothing in the base is of it: its session ended before it was saved. With `unsaved` that answers
-    too, for who saves nothing.
+    It does not when it was never scored, when it was judged by other rules, when it was refused for its likeness alone
+    and what it was like is gone or not traded any more, or when it passed and nothing in the base is of it: its session
+    ended before it was saved. With `unsaved` that answers too, for who saves nothing.
     """
     kept = trial.summary
     if trial.outcome != "scored" or kept.get("rules") != rules:
@@ -98,8 +135,7 @@ def known_trial(
     failed = tuple(str(name) for name in kept.get("failed", ()))
     if trial.accepted and feature is None and not unsaved:
         return None
-    nearest = str(kept.get("nearest") or "")
-    if feature is None and "diversification" in failed and nearest and nearest not in beside:
+    if feature is None and failed == LIKENESS and not beside.refuses(kept):
         return None
     state = "" if feature is None else f"{feature.name} ({feature.state.value})"
     result = TrialResult(

@@ -26,7 +26,8 @@ from midas_engine.loops.for_book import only_costs
 from midas_engine.loops.inputs import SessionInputs, gather
 from midas_engine.loops.interrupted import RESULT as INTERRUPTED
 from midas_engine.loops.interrupted import drop_earlier
-from midas_engine.loops.known import KnownTrial, known_trial, rules_mark, same_feature
+from midas_engine.loops.known import KnownTrial, Lookup, rules_mark
+from midas_engine.loops.likeness import Beside
 from midas_engine.loops.power_text import power_text
 from midas_engine.loops.records import SessionEnd, learning_document, refusal_words, trial_result
 from midas_engine.loops.research_context import fixed_context
@@ -256,7 +257,7 @@ class Session:
             await self._refuse(proposal, error.message, "failed")
             return None
         # Charged first: nobody hears a verdict that was not paid for.
-        await self._account.charge(key, verdict, proposal.hypothesis)
+        await self._account.charge(key, verdict, proposal.hypothesis, self._beside)
         result = trial_result(self._voice.iteration, proposal, verdict)
         self.results.append(result)
         self._verdicts[key] = (result, verdict)
@@ -279,14 +280,14 @@ class Session:
 
     async def _looked_up(self, proposal: Proposal, key: TrialKey) -> KnownTrial | None:
         assert self._account is not None
+        lookup = Lookup(self._loop.kb, self._account, self._rules, self._beside, self._limits)
+        return await lookup.known(proposal, key, self._voice.iteration)
+
+    @property
+    def _beside(self) -> Beside:
+        """What a find must differ from."""
         assert self._given is not None
-        trial = await self._account.earlier(key)
-        if trial is None:
-            return None
-        records = await asyncio.to_thread(self._loop.kb.features)
-        feature = await asyncio.to_thread(same_feature, records, key, self._limits)
-        beside = {**self._given.beside, **(self._existing or {}), **self._found}
-        return known_trial(trial, proposal, self._voice.iteration, self._rules, beside, feature)
+        return Beside(self._existing or {}, {**self._given.beside, **self._found})
 
     @property
     def _trials(self) -> int:

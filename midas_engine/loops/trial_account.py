@@ -9,6 +9,7 @@ import math
 import re
 from typing import TYPE_CHECKING, Any
 
+from midas_engine.loops.likeness import LIKENESS
 from midas_engine.loops.records import net_error
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from midas_engine.evaluator.trials.holdout import HoldoutLook
     from midas_engine.evaluator.trials.ledger import Trial, TrialKey, TrialLedger
     from midas_engine.hypothesis import Hypothesis
+    from midas_engine.loops.likeness import Beside
     from midas_engine.models import MultiAgentResult
     from midas_engine.proposer.protocol import Proposal
     from midas_engine.search.measure import Finalist
@@ -45,6 +47,7 @@ class TrialAccount:
         self._snapshot, self._horizon = snapshot, horizon
         self._owned = owned
         self.about: dict[str, Any] = {}
+        self._replaced: dict[str, int] = {}
 
     @classmethod
     async def open(
@@ -69,8 +72,21 @@ class TrialAccount:
 
         return TrialKey(canonical, self._snapshot, horizon or self._horizon, gate, hold)
 
-    async def charge(self, key: TrialKey, verdict: MultiAgentResult, claim: Hypothesis | None = None) -> bool:
-        """Charge a scored trial, with what it claimed; False when the same one was paid for before."""
+    async def charge(
+        self,
+        key: TrialKey,
+        verdict: MultiAgentResult,
+        claim: Hypothesis | None = None,
+        beside: Beside | None = None,
+    ) -> bool:
+        """Charge a scored trial, with what it claimed; False when the same one was paid for before.
+
+        Args:
+            key: What was tried.
+            verdict: What came of it.
+            claim: What its proposer said of it.
+            beside: What it was judged beside: kept where nothing but its likeness speaks against it.
+        """
         e = verdict.evaluation
         summary = {
             "name": e.feature_name, "rank_ic": e.rank_ic.value, "line_t": verdict.line_t, "trials": verdict.trials,
@@ -83,13 +99,16 @@ class TrialAccount:
         }  # fmt: skip
         if e.half_life_known and math.isfinite(e.half_life_hours.value):
             summary["half_life_bars"] = e.half_life_hours.value / float(e.extra.get("hours_per_bar") or 1.0)
+        if beside is not None and verdict.failed_agents == LIKENESS:
+            summary["beside"] = beside.kept(e.most_correlated)
         if claim is not None:
             summary["hypothesis"] = dataclasses.asdict(claim)
         if added := _plugins_in(key, verdict):
             summary["plugins"] = added
         return await self._record(
-            key, score_t=e.score_t, p=e.score_p, accepted=verdict.overall_pass, summary=summary, outcome="scored"
-        )
+            key, score_t=e.score_t, p=e.score_p, accepted=verdict.overall_pass, summary=summary, outcome="scored",
+            instead_of=self._replaced.pop(key.digest, 0),
+        )  # fmt: skip
 
     async def charge_family(
         self, finalists: Sequence[Finalist], evaluated: int, level: float, about: Mapping[str, Any] | None = None
@@ -108,6 +127,10 @@ class TrialAccount:
         """The trial of this identity that another session paid for (or this one, with `own`); None without one."""
         found = await asyncio.to_thread(self._ledger.find, key)
         return found if found is not None and (own or found.session != self._session) else None
+
+    def judge_again(self, trial: Trial) -> None:
+        """The verdict of this trial on record says nothing any more: the one that comes next takes its place."""
+        self._replaced[trial.key] = trial.seq
 
     async def used(self) -> int:
         """Trials that this session paid for."""

@@ -16,7 +16,8 @@ from midas_engine.jsonable import plain
 from midas_engine.loops.assessors import NotesColumns, costs_text
 from midas_engine.loops.expressions import MOST_HOLD, cleaned, computable
 from midas_engine.loops.inputs import gather
-from midas_engine.loops.known import known_trial, rules_mark, same_feature
+from midas_engine.loops.known import Lookup, rules_mark, same_feature
+from midas_engine.loops.likeness import Beside
 from midas_engine.loops.records import trial_result
 from midas_engine.loops.trial_account import TrialAccount
 from midas_engine.mcp_door.queue import put
@@ -77,8 +78,8 @@ class Desk:
         self.caps = caps
         self._calls: dict[str, int] = {}
         self._given: SessionInputs | None = None
-        self._started = False
-        self._starting = asyncio.Lock()
+        self._judged_beside: tuple[dict[str, str], tuple[str, ...]] | None = None
+        self._reading = asyncio.Lock()
         self._judging = asyncio.Lock()
 
     # -- bounds ------------------------------------------------------------------------------------
@@ -165,8 +166,8 @@ class Desk:
             BudgetError: The client's trials of this day are used.
             MidasError: The expression is refused, or cannot be scored.
         """
-        given = await self._inputs()
         async with self._judging:
+            given = await self._inputs()
             await self._ready(given)
             account = await TrialAccount.open(
                 self._kb.journal_path, self._session(client), self._assessor.snapshot_id,
@@ -189,19 +190,17 @@ class Desk:
         key = account.key(canonical, gate, clean.hold, clean.horizon)
         rules = rules_mark(self._settings, given.thresholds)
         account.about = {"rules": rules, "proposer": f"mcp:{client}"}
-        trial = await account.earlier(key, own=True)
-        if trial is not None:
-            feature = same_feature(await asyncio.to_thread(self._kb.features), key, self._limits)
-            beside = {**given.beside, **given.existing}
-            known = known_trial(trial, clean, 0, rules, beside, feature, unsaved=True)
-            if known is not None:
-                return self._told(known.result, canonical, used, known=known.result.known)
+        beside = Beside(given.existing, given.beside)
+        lookup = Lookup(self._kb, account, rules, beside, self._limits, alone=True)
+        known = await lookup.known(clean, key, 0)
+        if known is not None:
+            return self._told(known.result, canonical, used, known=known.result.known)
         try:
             verdict = await self._assessor.judge(clean, "research", self.caps.trials, given.thresholds, {})
         except MidasError as error:
             await account.charge_unscored(clean, error.message, "failed")
             raise
-        charged = await account.charge(key, verdict, clean.hypothesis)
+        charged = await account.charge(key, verdict, clean.hypothesis, beside)
         return self._told(trial_result(0, clean, verdict), canonical, used + charged)
 
     def _told(self, result: TrialResult, canonical: str, used: int, known: str = "") -> dict[str, Any]:
@@ -251,20 +250,24 @@ class Desk:
     # -- parts -------------------------------------------------------------------------------------
 
     async def _inputs(self) -> SessionInputs:
-        async with self._starting:
-            if self._given is None:
-                self._given = await asyncio.to_thread(
-                    gather, self._kb, self._settings, self._config, "", "", None, None
-                )
-            return self._given
+        """The base as it is now: while the door is open, features are promoted and killed, and gates are moved."""
+        async with self._reading:
+            config = dataclasses.replace(self._config, use_learnings=False)  # memory is asked by itself
+            given = await asyncio.to_thread(gather, self._kb, self._settings, config, "", "", None, None)
+            self._given = given
+            return given
 
     async def _ready(self, given: SessionInputs) -> None:
-        """Start whoever judges; reading needs nobody."""
-        if not self._started:
-            both = {**given.beside, **given.existing}
-            known = computable(both, self._assessor.columns, self._limits, _quiet)
-            await self._assessor.start(known, tuple(given.beside))
-            self._started = True
+        """Start whoever judges, beside the features of now; reading needs nobody."""
+        both = {**given.beside, **given.existing}
+        known = computable(both, self._assessor.columns, self._limits, _quiet)
+        beside = (known, tuple(given.beside))
+        if beside != self._judged_beside:
+            if self._judged_beside is not None:
+                self._judged_beside = None
+                await self._assessor.close()
+            await self._assessor.start(*beside)
+            self._judged_beside = beside
 
     @property
     def _limits(self) -> Any:

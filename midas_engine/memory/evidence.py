@@ -74,4 +74,4 @@ def read_evidence(kb: KnowledgeBase) -> list[Trial]:
         return []
     with TrialLedger(kb.journal_path, read_only=True) as ledger:
         unheld = {str(look["key"]) for look in ledger.looks() if not look["passed"]}
-        return evidence(ledger.history(), unheld)
+        return evidence(ledger.history(again=True), unheld)

@@ -10,10 +10,10 @@ if TYPE_CHECKING:
 
 
 def read_trials(kb: KnowledgeBase) -> list[Trial]:
-    """Every trial of the base's ledger, in order; none where it has no journal yet. Blocking."""
+    """Every trial of the base's ledger, each verdict of one that was judged again; none without a journal. Blocking."""
     from midas_engine.evaluator.trials.ledger import TrialLedger
 
     if not kb.journal_path.is_file():
         return []
     with TrialLedger(kb.journal_path, read_only=True) as ledger:
-        return ledger.history()
+        return ledger.history(again=True)

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
     from midas_engine.models import EvaluationResult, GateCheck
 
+RULE = "a whole beside its waiting part"
+"""What this gate does, in words: where it changes they change, and what it refused before is judged again."""
+
 
 def apart(near: GateCheck, result: EvaluationResult, line: Mapping[str, Any], line_t: float) -> GateCheck:
     """The gate of the largest correlation, passed too where what it is like waits and its rest is proven; says so."""

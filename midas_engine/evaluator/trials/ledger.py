@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _COLUMNS = "seq, at, session, key, body, previous, checksum"
+_AGAIN = "#"
+"""Between the digest of a trial that was judged again and the number of the row whose verdict was replaced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ class Trial:
     Attributes:
         outcome: "scored", "invalid" (refused before scoring) or "failed" (could not be scored).
         repeated: It was there already; nothing was charged.
+        key: Digest of what was tried, also of a trial that was judged again.
         summary: Whatever the caller stored with it, as JSON gives it back.
     """
 
@@ -138,13 +141,16 @@ class TrialLedger:
         return max((int(body["planned"]) for _, _, _, _, body in rows), default=-1)
 
     def counted(self, session: str | None = None) -> int:
-        """Distinct trials charged to a session, or ever."""
-        where, values = ("", ()) if session is None else (" WHERE session = ?", (session,))
-        return int(self._database.fetch(f"SELECT COUNT(*) FROM evaluator_trials{where}", values)[0][0])
+        """Distinct trials charged to a session, or ever; one that was judged again is the same trial."""
+        where, values = ("", ()) if session is None else (" AND session = ?", (session,))
+        query = f"SELECT COUNT(*) FROM evaluator_trials WHERE instr(key, ?) = 0{where}"
+        return int(self._database.fetch(query, (_AGAIN, *values))[0][0])
 
     def find(self, key: TrialKey) -> Trial | None:
-        """The stored trial of this key, whatever session it was charged to."""
-        found = self._database.fetch(f"SELECT {_COLUMNS} FROM evaluator_trials WHERE key = ?", (key.digest,))
+        """The stored trial of this key with its newest verdict, whatever session it was charged to."""
+        digest = key.digest
+        query = f"SELECT {_COLUMNS} FROM evaluator_trials WHERE key = ? OR (key > ? AND key < ?) ORDER BY seq DESC"
+        found = self._database.fetch(query, (digest, digest + _AGAIN, digest + chr(ord(_AGAIN) + 1)))
         rows = [row for row in found if _sound(row)]
         return _trial(rows[0], repeated=True) if rows else None
 
@@ -158,8 +164,11 @@ class TrialLedger:
         p: float | None = None,
         accepted: bool = False,
         summary: Mapping[str, Any] | None = None,
+        instead_of: int = 0,
     ) -> Trial:
         """Charge a trial, before its verdict is shown to anyone; a repeat is given back uncharged.
+
+        One whose verdict on record says nothing any more is judged again: the new verdict is kept, and nothing charged.
 
         Args:
             key: What was tried.
@@ -169,24 +178,27 @@ class TrialLedger:
             p: One-sided p.
             accepted: Every gate held.
             summary: Small JSON to give back on a repeat.
+            instead_of: Number of the row whose verdict this one replaces; of two that replace it the first is kept.
         """
         body = {
             "canonical": key.canonical, "snapshot": key.snapshot, "horizon": key.horizon, "gate": key.gate,
             "hold": key.hold, "sign": key.sign, "outcome": outcome, "score_t": plain(score_t), "p": plain(p),
             "accepted": bool(accepted), "summary": plain(dict(summary or {})),
         }  # fmt: skip
-        added = self._append("evaluator_trials", session, key.digest, body)
+        again = f"{key.digest}{_AGAIN}{instead_of}" if instead_of else key.digest
+        added = self._append("evaluator_trials", session, again, body)
         found = self.find(key)
         if found is None:
             raise JournalError(
                 f"the trial ledger {self.path}: the row of this trial was altered, so its verdict cannot be given back",
                 hint="`midas ledger` names the row; the trial stays charged",
             )
-        return dataclasses.replace(found, repeated=not added)
+        return dataclasses.replace(found, repeated=bool(instead_of) or not added)
 
-    def history(self, session: str | None = None) -> list[Trial]:
-        """Trials in order, of a session or ever."""
-        return [_trial(row) for row in self._rows("evaluator_trials", session)]
+    def history(self, session: str | None = None, *, again: bool = False) -> list[Trial]:
+        """Trials in order, of a session or ever; with `again` those too that were judged again, one a verdict."""
+        rows = self._rows("evaluator_trials", session)
+        return [_trial(row) for row in rows if again or _AGAIN not in row[3]]
 
     # Looks at the sealed part -----------------------------------------------------------------------------------
 
@@ -259,6 +271,7 @@ def _sound(row: tuple[Any, ...]) -> bool:
 def _trial(row: tuple[Any, ...], *, repeated: bool = False) -> Trial:
     seq, at, session, key, body = row[:5]
     body = json.loads(body) if isinstance(body, str) else body
+    key = key.partition(_AGAIN)[0]
     return Trial(
         seq=int(seq), at=at, session=session, key=key, canonical=body["canonical"], outcome=body["outcome"],
         score_t=body["score_t"], p=body["p"], accepted=body["accepted"], summary=body["summary"], repeated=repeated,
