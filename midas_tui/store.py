@@ -61,6 +61,7 @@ class Store:
         self.phase = ("starting", "", float("nan"))
         self.faults: deque[ev.FaultReported] = deque(maxlen=FAULTS)
         self.changed_documents: dict[str, None] = {}
+        self.earlier_awaited = "loading: the sessions of before"
         self.seen_events = 0
         self.answers = 0
         self.earned = Earned()
@@ -106,6 +107,16 @@ class Store:
         """Kills since the last call that nobody at a keyboard gave."""
         new, self._kills = self._kills, []
         return new
+
+    @property
+    def awaited(self) -> str:
+        """What to say where nothing is shown because the engine has told nothing yet; empty once it has."""
+        phase, detail, _ = self.phase
+        if phase in ("starting", "warming"):
+            return f"loading: {detail}" if detail else "loading ..."
+        if self.pipeline is not None:
+            return ""
+        return f"unknown: {detail or phase}" if phase in ("failed", "stopped", "degraded") else "loading ..."
 
     @property
     def open_alerts(self) -> list[Alert]:
@@ -280,6 +291,7 @@ class Store:
             if s.session_id not in self.sessions
         }  # fmt: skip
         self.sessions = before | self.sessions
+        self.earlier_awaited = ""
         self.mark("session")
 
     def recall(self, view: SessionView, events: Sequence[ev.Event]) -> None:

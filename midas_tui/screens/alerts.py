@@ -67,7 +67,7 @@ class AlertsScreen(ModeScreen):
     def compose_body(self) -> ComposeResult:
         """History above, detail below."""
         glyphs = self.shell.glyphs
-        yield LineTable(ALERT_COLUMNS, empty=EMPTY, glyphs=glyphs, id="history", classes="pane")
+        yield LineTable(ALERT_COLUMNS, empty="loading ...", glyphs=glyphs, id="history", classes="pane")
         with DetailScroll(id="alert-detail", classes="pane"):
             yield Static("", id="alert-text", markup=False)
 
@@ -77,17 +77,19 @@ class AlertsScreen(ModeScreen):
 
     def flush(self, topics: set[str]) -> None:
         """Redraw what changed."""
-        if topics & {"all", "alerts"}:
+        if topics & {"all", "alerts", "phase"}:
             table = self.query_one("#history", LineTable)
             rows = [*self.store.open_alerts, *self.store.resolved_alerts]  # what is loud first, as Live has it
             wanted = AlertFilter(self.needle, self._now())
             rows = [a for a in rows if (a.active or not self.open_only) and wanted.passes(a)]
             rows = rows if self.apart else self.store.as_incidents(rows)
             self._shown = {a.id: a for a in rows}
-            table.say_when_empty(f"no alert matches {self.needle}: esc clears the filter" if self.needle else EMPTY)
+            none = f"no alert matches {self.needle}: esc clears the filter" if self.needle else EMPTY
+            table.say_when_empty(self.store.awaited or none)
             table.set_rows([(a.id, alert_row(a, self.shell.glyphs)) for a in rows])
             what = "running" if self.open_only else "alerts"
-            entitle(table, self.chip(f"{what} {len(rows)}/{len(self.store.alerts)}"))
+            count = "--" if self.store.awaited and not rows else f"{len(rows)}/{len(self.store.alerts)}"
+            entitle(table, self.chip(f"{what} {count}"))
             self._flush_detail()
 
     @property

@@ -207,9 +207,9 @@ class ModeScreen(Page):
 
     def _now(self) -> datetime | None:
         store, runtime = self.store, self.runtime
-        if store.past is not None:
-            return store.past.at
-        return store.bar.at if store.bar is not None else (runtime.now() if runtime is not None else None)
+        if (shown := store.past or store.bar) is not None:
+            return shown.at
+        return None if runtime is None or store.awaited else runtime.now()
 
     def _regime(self) -> str:
         store = self.store

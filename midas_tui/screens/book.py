@@ -60,7 +60,7 @@ class BookScreen(ModeScreen):
     def compose_body(self) -> ComposeResult:
         """Members and figures."""
         glyphs = self.shell.glyphs
-        yield LineTable(MEMBERS, empty="starting", glyphs=glyphs, id="members", classes="pane")
+        yield LineTable(MEMBERS, empty="loading ...", glyphs=glyphs, id="members", classes="pane")
         yield LineTable(FIGURES, empty="not measured yet", glyphs=glyphs, header=False, id="figures", classes="pane")
 
     def on_mount(self) -> None:
@@ -80,7 +80,9 @@ class BookScreen(ModeScreen):
                 self._draw_paper()
             self._share_room()
             return
-        if topics & {"all", "pipeline"} and self.runtime is not None:
+        if self.store.pipeline is None:
+            self.query_one("#members", LineTable).say_when_empty(self.store.awaited)
+        elif topics & {"all", "pipeline"} and self.runtime is not None:
             in_worker(self, partial(self._measure, again=False), "book", exclusive=True)
         self._draw()
         self._share_room()

@@ -19,7 +19,7 @@ from midas_tui.widgets.scorecard import Scorecard, told
 from midas_tui.widgets.scrolling import ScrollPane
 from midas_tui.widgets.stream_view import StreamView
 from midas_tui.widgets.titles import entitle
-from midas_tui.widgets.trial_map import TrialMap
+from midas_tui.widgets.trial_map import NONE_YET, TrialMap
 from midas_tui.widgets.trial_map import title as map_title
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from midas_tui.session_view import SessionView, TrialRow
 
 STRIP_CELLS = 12
+NO_SESSION = "r starts a session (no key needed)"
 # Cells of a session's line that are neither its goal nor what is said of it: margins, sign, scroll bar.
 AROUND = 5
 TREE_COLUMNS = (
@@ -91,7 +92,7 @@ class DiscoveryScreen(ModeScreen):
                     yield TrialMap(glyphs=glyphs, id="trial-map")
                 tree = LineTable(
                     TREE_COLUMNS,
-                    empty="r starts a session (no key needed)",
+                    empty="loading ...",
                     glyphs=glyphs,
                     id="tree",
                     classes="pane",
@@ -125,7 +126,7 @@ class DiscoveryScreen(ModeScreen):
 
     def flush(self, topics: set[str]) -> None:
         """Redraw what changed."""
-        if not topics & {"all", "session"}:
+        if not topics & {"all", "session", "phase"}:
             return
         self.shell.sessions.remember()
         table, running = self.table, self.store.running_session
@@ -133,6 +134,8 @@ class DiscoveryScreen(ModeScreen):
         nodes = self._listed()
         self._by_key = {node.key: node for node in nodes}
         self._drawn = {node.key: self._row(node) for node in nodes}
+        none = f"nothing matches {self.needle}: esc clears the filter" if self.needle else NO_SESSION
+        table.say_when_empty(self._awaited or none)
         table.set_rows([(key, row) for key, (_, row) in self._drawn.items()])
         if running is not None and running.session_id != self._followed:
             # A new session takes the eye once; after that the cursor is the reader's.
@@ -152,6 +155,11 @@ class DiscoveryScreen(ModeScreen):
         entitle(table, self.chip(count), "enter on what was saved opens it in 2 Pipeline" if saved else "")
         self._flush_session()
 
+    @property
+    def _awaited(self) -> str:
+        """What is waited for before it is known whether there were sessions."""
+        return self.store.awaited or self.store.earlier_awaited
+
     def _listed(self) -> list[Node]:
         sessions = list(reversed(self.store.sessions.values()))
         if self.table.sorted and (self.view or sessions):
@@ -170,7 +178,7 @@ class DiscoveryScreen(ModeScreen):
     def _flush_session(self) -> None:
         view = self.view
         stream, map_ = self.query_one("#stream", StreamView), self.query_one("#trial-map", TrialMap)
-        map_.show_session(view)
+        map_.show_session(view, self._awaited or NONE_YET)
         if view is None:
             stream.show_lines((), 0, "")
             entitle(stream, "researcher")
@@ -184,7 +192,8 @@ class DiscoveryScreen(ModeScreen):
 
     def _flush_detail(self) -> None:
         node = self.node
-        self.query_one("#scorecard", Scorecard).show_node(node)
+        none = self._awaited or ("nothing chosen" if self._by_key else "r starts a session: its verdicts stand here")
+        self.query_one("#scorecard", Scorecard).show_node(node, none)
         title = "verdicts"
         if node is not None:
             title = node.trial.name if node.trial is not None else f"plan {node.iteration}" if node.iteration else ""

@@ -14,7 +14,7 @@ from midas_tui.modals.ask import Answer, AskModal, Question
 from midas_tui.modals.choose import LineModal
 from midas_tui.screens.base import ModeScreen
 from midas_tui.screens.learning_rows import FOUND, MEMORY, found_rows, related_rows, tree_rows
-from midas_tui.widgets.document_view import DocumentView, headings
+from midas_tui.widgets.document_view import NONE_CHOSEN, DocumentView, headings
 from midas_tui.widgets.line_table import Column, LineTable
 from midas_tui.widgets.titles import entitle
 from midas_tui.words import WordSuggester
@@ -79,7 +79,7 @@ class LearningsScreen(ModeScreen):
         with Horizontal():
             yield LineTable(
                 TREE_COLUMNS,
-                empty="starting",
+                empty="loading ...",
                 glyphs=glyphs,
                 header=False,
                 id="tree",
@@ -119,6 +119,9 @@ class LearningsScreen(ModeScreen):
 
     def flush(self, topics: set[str]) -> None:
         """Read the list again; reload the shown document when its file changed."""
+        self.query_one("#document", DocumentView).say_when_empty(self.store.awaited or NONE_CHOSEN)
+        if self.store.awaited and not self._documents:
+            self.query_one("#tree", LineTable).say_when_empty(self.store.awaited)
         if topics & {"all", "documents"} and self.runtime is not None:
             in_worker(self, self._reload, "tree", exclusive=True)
 

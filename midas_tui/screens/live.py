@@ -24,7 +24,7 @@ from midas_tui.screens.live_rows import (
 )
 from midas_tui.widgets.alert_rows import ALERT_COLUMNS, alert_row, copied_alert
 from midas_tui.widgets.line_table import Cell, LazyRow, LineTable, Row
-from midas_tui.widgets.time_axis import TimeAxis
+from midas_tui.widgets.time_axis import NO_BAR, TimeAxis
 from midas_tui.widgets.titles import entitle, give_lines
 from midas_tui.widgets.watch_rows import left_rows, unwatched_rows, words_of
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from textual.content import Content
     from textual.widget import Widget
 
-    from midas_engine.models import Alert, FeatureMetrics
+    from midas_engine.models import FeatureMetrics
 
 WINDOWS = ((10, "10 d"), (30, "30 d"), (3, "3 d"))
 # The feed with one alert, and with four; the axis with a chart of at least three lines.
@@ -92,9 +92,9 @@ class LiveScreen(ModeScreen):
         glyphs = self.shell.glyphs
         with Horizontal(id="live-body"):
             with Vertical(id="live-left"):
-                yield LineTable(FEATURE_COLUMNS, empty="starting", glyphs=glyphs, id="features", classes="pane")
+                yield LineTable(FEATURE_COLUMNS, empty="loading ...", glyphs=glyphs, id="features", classes="pane")
                 yield TimeAxis(glyphs=glyphs, id="time", classes="pane")
-                yield LineTable(ALERT_COLUMNS, empty="no alert was raised", glyphs=glyphs, id="alerts", classes="pane")
+                yield LineTable(ALERT_COLUMNS, empty="loading ...", glyphs=glyphs, id="alerts", classes="pane")
             yield FeatureDetail(glyphs, id="detail", classes="pane")
 
     def first_focus(self) -> Widget:
@@ -105,9 +105,9 @@ class LiveScreen(ModeScreen):
         """Redraw what changed."""
         if topics & {"all", "metrics", "bar", "pipeline", "phase"} or self.store.called != self._called:
             self._flush_features()
-        if topics & {"all", "alerts"}:
+        if topics & {"all", "alerts", "phase"}:
             self._flush_alerts()
-        if topics & {"all", "metrics", "bar", "pipeline", "alerts"}:
+        if topics & {"all", "metrics", "bar", "pipeline", "alerts", "phase"}:
             self._flush_time()
             self._flush_detail()
 
@@ -116,6 +116,7 @@ class LiveScreen(ModeScreen):
     def _flush_time(self) -> None:
         self.shell.past.again()
         axis = self.query_one("#time", TimeAxis)
+        axis.say_when_empty(self.store.awaited or NO_BAR)
         if self.store.past is None and self._seen_past:  # not before: a cursor that just moved is still to be told of
             axis.release()
         self._seen_past = self.store.past is not None
@@ -162,7 +163,8 @@ class LiveScreen(ModeScreen):
         words = "" if framed else "  ".join(("", f"sort {order}", book))
         below = "  ".join(t for t in (book, f"sort: {order}") if t) if framed else ""
         missing = f", {self.store.unwatched} not watched" if self.store.unwatched else ""
-        entitle(table, self.chip(f"features {len(shown)}/{len(metrics)}{missing}", words), below)
+        count = "--" if self.store.awaited and not metrics else f"{len(shown)}/{len(metrics)}{missing}"
+        entitle(table, self.chip(f"features {count}", words), below)
         # The table takes what its rows need, the feed what is left. On a short page its least height is kept here:
         # where one pane's most and the other's least are met at once, Textual gives the second one the whole page.
         asked = max(6, len(rows) + (3 if framed else 2))
@@ -197,9 +199,8 @@ class LiveScreen(ModeScreen):
     def _empty(self) -> str:
         if self.needle:
             return f"no feature matches {self.needle}: esc clears the filter"
-        phase = self.store.phase[0]
-        if self.runtime is None or phase in ("starting", "warming"):
-            return f"{phase} ..."
+        if self.store.awaited or self.runtime is None:
+            return self.store.awaited or "loading ..."
         if self.runtime.mode == "REPLAY":
             return "nothing can be watched in this recording: it is too short, or has too few columns"
         pipeline = self.store.pipeline
@@ -265,8 +266,8 @@ class LiveScreen(ModeScreen):
             # No chart of another feature, and none of one that left, may stand here.
             self._detail = ()
             said = words_of(self.store.report, name or "")
-            entitle(detail, name if name and said else "no feature")
-            detail.clear(said)
+            entitle(detail, name if name and said else "feature" if self.store.awaited else "no feature")
+            detail.clear(said or self.store.awaited)
             return
         entitle(detail, name, f"{WINDOWS[self.window][1]}, i changes")
         if not detail.display:
@@ -324,16 +325,15 @@ class LiveScreen(ModeScreen):
 
     def _flush_alerts(self) -> None:
         table = self.query_one("#alerts", LineTable)
-        shown: Sequence[Alert] = self.store.open_incidents
-        running = len(shown)
-        shown = [*shown, *self.store.resolved_alerts[:RESOLVED_SHOWN]]
+        running = self.store.open_incidents
+        shown = [*running, *self.store.resolved_alerts[:RESOLVED_SHOWN]]
+        table.say_when_empty(self.store.awaited or "no alert was raised")
         table.set_rows([(a.id, alert_row(a, self.shell.glyphs)) for a in shown])
         if not table.has_focus:
             table.action_edge(-1)  # the feed shows its newest while nobody reads it
-        criticals, warnings = self.store.counts
-        glyphs = self.shell.glyphs
-        unseen = f"{glyphs.critical}{criticals} {glyphs.warning}{warnings}"
-        entitle(table, f"alerts {unseen}  {running} running")
+        (criticals, warnings), glyphs = self.store.counts, self.shell.glyphs
+        unseen = f"{glyphs.critical}{criticals} {glyphs.warning}{warnings}  {len(running)} running"
+        entitle(table, f"alerts {'--' if self.store.awaited and not shown else unseen}")
 
     @property
     def chosen_alert(self) -> str | None:

@@ -118,7 +118,7 @@ class PipelineScreen(ModeScreen):
         with Horizontal():
             for name in COLUMNS:
                 classes = "pane current" if name == "candidates" else "pane"
-                yield LineTable(COLUMNS[name], empty=EMPTY[name], glyphs=glyphs, id=name, classes=classes)
+                yield LineTable(COLUMNS[name], empty="loading ...", glyphs=glyphs, id=name, classes=classes)
             with CardScroll(id="card", classes="pane"):
                 yield Static("", id="card-text", markup=False)
 
@@ -141,15 +141,19 @@ class PipelineScreen(ModeScreen):
 
     def flush(self, topics: set[str]) -> None:
         """Redraw what changed."""
-        if topics & {"all", "pipeline", "metrics"}:
+        if topics & {"all", "pipeline", "metrics", "phase"}:
+            known = self.store.pipeline is not None
             for name, records in self.records().items():
                 shown = [r for r in records if self.needle in f"{r.name} {r.expression}".lower()]
                 if self.by_name:
                     shown.sort(key=lambda r: r.name)
                 table = self.query_one(f"#{name}", LineTable)
                 table.set_rows([(r.name, self._cells(r)) for r in shown])
+                none = f"none matches {self.needle}: esc clears the filter" if records else EMPTY[name]
+                table.say_when_empty(none if known else self.store.awaited)
                 marked = len(self.marked & {r.name for r in records})
-                entitle(table, self.chip(f"{name} {len(shown)}", f", {marked} marked" if marked else ""))
+                count = f"{name} {len(shown) if known else '--'}"
+                entitle(table, self.chip(count, f", {marked} marked" if marked else ""))
             self.marked &= {r.name for records in self.records().values() for r in records}
             self._share()
             self._flush_tabs()
@@ -166,7 +170,8 @@ class PipelineScreen(ModeScreen):
                 table.styles.width = f"{needed}fr"
 
     def _flush_tabs(self) -> None:
-        counts = {name: len(records) for name, records in self.records().items()}
+        known = self.store.pipeline is not None
+        counts = {name: str(len(records)) if known else "--" for name, records in self.records().items()}
         self.query_one("#tabs", TabStrip).update_tabs(counts, self._current, "│")
 
     async def on_pressable_pressed(self, event: Pressable.Pressed) -> None:
@@ -274,7 +279,7 @@ class PipelineScreen(ModeScreen):
         entitle(card, record.name if record is not None else "card")
         if not card.display:
             return
-        text = Content.styled("no feature here", "$muted")
+        text = Content.styled(self.store.awaited if self.store.pipeline is None else "no feature here", "$muted")
         if record is not None:
             text = self._card(record, max(24, card.scrollable_content_region.width))
         self.query_one("#card-text", Static).update(text)

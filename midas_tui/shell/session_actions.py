@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from midas_tui.faults import describe
 from midas_tui.modals.ask import Answer, AskModal, Question
 from midas_tui.workers import in_worker
 
@@ -181,6 +182,8 @@ class SessionActions:
         try:
             self._store.keep_earlier(await runtime.sessions.earlier())
         except Exception as error:
+            self._store.earlier_awaited = f"the sessions of before are unknown: {describe(error)}"
+            self._store.mark("session")
             self._link.failed(error)
 
     def recall(self, view: SessionView) -> None:

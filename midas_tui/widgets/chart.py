@@ -83,6 +83,12 @@ class Chart(Widget):
         self._key: object = None
         self._styles: dict[str, Style] = {}
 
+    def say_when_empty(self, text: str) -> None:
+        """What stands there while there is no line."""
+        if text != self._empty:
+            self._empty, self._key = text, None
+            self.refresh()
+
     def show(self, series: Sequence[Sequence[float]], gates: Sequence[Gate] = (), note: str = "") -> None:
         """Draw these series (first one on top) and gates; `note` stands beside the title."""
         news = (tuple(tuple(s) for s in series), tuple(gates), note)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from textual.binding import BindingType
 
 SLICE_SECONDS = 0.012
+NONE_CHOSEN = "choose a document"
 _HEADING = re.compile(r"^(#{1,3}) +(?! )(.*)$")
 _LINK = re.compile(r"\[\[([^\[\]\n]{1,200})\]\]")
 # Long sections (a table of a thousand rows) are cut at blank lines, so that one slice stays short.
@@ -89,7 +90,7 @@ class DocumentView(ScrollKeys, ScrollView, can_focus=True):
     DocumentView > .document--changed { text-style: reverse; }
     """
 
-    def __init__(self, *, empty: str = "choose a document", id: str | None = None, classes: str | None = None) -> None:
+    def __init__(self, *, empty: str = NONE_CHOSEN, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self._empty = empty
         self.path = ""
@@ -100,6 +101,12 @@ class DocumentView(ScrollKeys, ScrollView, can_focus=True):
         self._generation = 0
         self._match = -1
         self.folded = True
+
+    def say_when_empty(self, text: str) -> None:
+        """What stands there while there is no document."""
+        if text != self._empty:
+            self._empty = text
+            self.refresh()
 
     def action_unfold(self) -> None:
         """Show the front matter whole, or as one line."""

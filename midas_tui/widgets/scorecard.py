@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 Parts = list[tuple[str, str] | str]
 
 
-def told(node: Node | None, glyphs: Glyphs) -> Content:
-    """Everything about a row of the tree."""
+def told(node: Node | None, glyphs: Glyphs, none: str = "nothing chosen") -> Content:
+    """Everything about a row of the tree; `none` where there is no row."""
     if node is None:
-        return Content.styled("nothing chosen", "$muted")
+        return Content.styled(none, "$muted")
     if node.trial is not None:
         return Content.assemble(*_trial(node.session, node.trial, glyphs))
     if node.iteration:
@@ -124,9 +124,9 @@ class Scorecard(Static):
         self._glyphs = glyphs
         self._shown: Content | None = None
 
-    def show_node(self, node: Node | None) -> None:
-        """Show a row of the tree."""
-        content = told(node, self._glyphs)
+    def show_node(self, node: Node | None, none: str) -> None:
+        """Show a row of the tree; `none` where there is no row."""
+        content = told(node, self._glyphs, none)
         if content != self._shown:  # an update redraws the whole pane
             self._shown = content
             self.update(content)

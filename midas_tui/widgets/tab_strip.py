@@ -17,7 +17,7 @@ class TabStrip(Line):
 
     DEFAULT_CSS = "TabStrip { background: $surface; }"
 
-    def update_tabs(self, counts: Mapping[str, int], current: str, bar: str) -> None:
+    def update_tabs(self, counts: Mapping[str, str], current: str, bar: str) -> None:
         """Draw the tabs with `bar` between them."""
         parts: list[Part] = []
         for name, count in counts.items():

@@ -29,6 +29,7 @@ LEGEND_SPACE = 6
 SIGNS = {"kill": "K", "alert": "A", "diagnosis": "D", "promotion": "P", "demotion": "d", "warning": "w"}
 ROLES = {"kill": "crit", "alert": "crit", "warning": "warn", "diagnosis": "second", "promotion": "line"}
 LOUDEST = tuple(SIGNS)
+NO_BAR = "no bar was scored yet"
 
 
 class TimeAxis(Chart, can_focus=True, inherit_bindings=False):
@@ -58,7 +59,7 @@ class TimeAxis(Chart, can_focus=True, inherit_bindings=False):
             self.at = at
 
     def __init__(self, *, glyphs: Glyphs, id: str | None = None, classes: str | None = None) -> None:
-        super().__init__("", empty="no bar was scored yet", glyphs=glyphs, digits=0, id=id)
+        super().__init__("", empty="loading ...", glyphs=glyphs, digits=0, id=id)
         if classes:
             self.add_class(*classes.split())
         self._time: Timeline | None = None

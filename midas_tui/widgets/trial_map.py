@@ -285,6 +285,9 @@ def _in_short(view: SessionView) -> str:
     return "  ".join(told)
 
 
+NONE_YET = "no session yet: r starts one"
+
+
 class TrialMap(Static):
     """The map of one session."""
 
@@ -295,17 +298,18 @@ class TrialMap(Static):
         self._glyphs = glyphs
         self._shown: object = None
         self._view: SessionView | None = None
+        self._none = NONE_YET
 
     def on_resize(self) -> None:
         """As large as it is now: it is first told of a session before it has a place."""
-        self.show_session(self._view)
+        self.show_session(self._view, self._none)
 
-    def show_session(self, view: SessionView | None) -> None:
-        """Draw a session; None draws that there is none."""
-        self._view = view
+    def show_session(self, view: SessionView | None, none: str = NONE_YET) -> None:
+        """Draw a session; None draws that there is none, in the words of `none`."""
+        self._view, self._none = view, none
         width, height = max(20, self.content_size.width), max(1, self.content_size.height)
         if view is None:
-            lines: list[list[Part]] = [[("no session yet: r starts one", "muted")]]
+            lines: list[list[Part]] = [[(none, "muted")]]
         else:
             lines = map_lines(view, width, height, self._glyphs)
         if lines != self._shown:  # an update redraws the whole pane

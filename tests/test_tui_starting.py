@@ -1,0 +1,85 @@
+"""While the engine starts nothing is known: no pane of any mode says that there is none, at any size."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from helpers_tui import PATIENCE_SECONDS, SteppedClock, screen_text, settle, until
+from midas_engine.runtime import Runtime
+from midas_engine.settings import load_settings
+from midas_tui.app import MidasApp
+from midas_tui.widgets.line_table import LineTable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MODES = ("live", "pipeline", "discovery", "learnings", "alerts", "book")
+SIZES = ((80, 24), (120, 32), (160, 45), (240, 60))
+# What is true of an empty base, and not of one that nobody has read yet.
+NONE = (
+    "no alert", "no bar was", "no session", "no feature", "no document", "no member", "none", "nothing is live",
+    "nothing chosen", "choose a document", "starts a session", "the book is empty", "s 0", "d 0", "▲0", "0/0",
+)  # fmt: skip
+
+
+class Slow(Runtime):
+    """A real engine that is told when it may start."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.may_start = asyncio.Event()
+
+    async def start(self) -> None:
+        await self.may_start.wait()
+        await super().start()
+
+
+async def at_every_size(pilot: Any) -> list[str]:
+    """What the screen says at each size."""
+    told = []
+    for size in SIZES:
+        await pilot.resize_terminal(*size)
+        await settle(pilot)
+        told.append(screen_text(pilot.app))
+    return told
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_what_is_not_known_yet_is_not_told_as_none(kb: Path, market: Path, mode: str) -> None:
+    settings = load_settings(file=None, environ={}, flags={"kb": str(kb), "data": str(market)})
+    opened, made = threading.Event(), []
+
+    def make() -> Runtime:
+        assert opened.wait(PATIENCE_SECONDS)
+        made.append(Slow(settings))
+        return made[0]
+
+    app = MidasApp(make, settings, mode=mode, clock=SteppedClock())
+    async with app.run_test(size=(100, 30)) as pilot:
+        await until(pilot, lambda: getattr(app.screen, "mode_name", "") == mode)
+        told = await at_every_size(pilot)
+        opened.set()
+        await until(pilot, lambda: app.runtime is not None, "the engine is there")
+        told += await at_every_size(pilot)
+        made[0].may_start.set()
+        await asyncio.wait_for(app.ready.wait(), PATIENCE_SECONDS)
+        await until(pilot, lambda: "loading" not in screen_text(app), "everything is told")
+    for screen in told:
+        assert not [words for words in NONE if words in screen], screen
+        assert "loading" in screen, screen
+        assert "20" not in screen.splitlines()[0], f"no clock of a market that nobody has read\n{screen}"
+
+
+async def test_a_filter_that_leaves_nothing_is_not_an_empty_column(kb: Path, market: Path) -> None:
+    settings = load_settings(file=None, environ={}, flags={"kb": str(kb), "data": str(market)})
+    app = MidasApp(lambda: Runtime(settings), settings, mode="pipeline", clock=SteppedClock())
+    async with app.run_test(size=(160, 45)) as pilot:
+        await asyncio.wait_for(app.ready.wait(), PATIENCE_SECONDS)
+        app.screen._narrow("zzz")
+        await settle(pilot)
+        assert not app.screen.query_one("#deployed", LineTable).keys
+        assert "none matches zzz" in screen_text(app)
