@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from midas_engine.compound.markets import planted
 from midas_engine.providers import unused_keys
+from midas_engine.settings import Settings
 from tests.helpers_cli import ROOT, call_midas, run_midas
 
 if TYPE_CHECKING:
@@ -64,6 +66,37 @@ def test_a_key_that_nobody_uses_is_said(
     assert "1a2b3c4d" not in ran.out + ran.err
     assert unused_keys("openai", environ={"ANTHROPIC_API_KEY": "sk-ant-1"}) == []
     assert unused_keys("mock", environ={}) == []
+
+
+def test_sessions_follow_one_another_until_one_leaves_a_candidate(tmp_path: Path, capsys: Any) -> None:
+    """Of noise every one is had, each with another seed, in one base; where something is found it ends."""
+    planted(5, Settings(), ic=0.0, bars=1200, symbols=12).panel.save(tmp_path / "noise.parquet")
+    at = ("--kb", str(tmp_path / "kb"), "--sessions", "3", "--json")
+    few = ("--iterations", "1", "--candidates", "1")
+    noise = call_midas(capsys, "discover", GOAL, *few, "--data", str(tmp_path / "noise.parquet"), *at)
+    assert noise.code == 0
+    told = noise.document["sessions"]
+    assert [one["accepted"] for one in told] == [[], [], []]
+    assert len({one["session"] for one in told}) == 3
+    tried = [e["expression"] for one in told for e in one["events"] if e["type"] == "CandidateScored"]
+    assert len(tried) == sum(one["tried"] for one in told) == len(set(tried))
+    found = call_midas(capsys, "discover", GOAL, *few, "--data", "synthetic:3", *at)
+    assert [bool(one["accepted"]) for one in found.document["sessions"]][-1]
+    assert len(found.document["sessions"]) < 3
+
+
+def test_minutes_are_those_of_all_sessions(tmp_path: Path, capsys: Any) -> None:
+    at = ("--data", "synthetic:3", "--kb", str(tmp_path / "kb"), "--sessions", "50", "--minutes", "0.002")
+    ran = call_midas(capsys, "discover", GOAL, *SMALL, *at)
+    assert ran.code == 0
+    assert "0.002 min are over after 1 of 50 sessions" in ran.err
+    assert ran.out.count("learning: ") == 1
+
+
+def test_a_resumed_session_is_one(tmp_path: Path, capsys: Any) -> None:
+    ran = call_midas(capsys, "discover", "--resume", "20260101-120000-ab12", "--sessions", "2", "--kb", str(tmp_path))
+    assert ran.code == 2
+    assert "leave --sessions out" in ran.err
 
 
 def test_in_json_it_is_one_document(tmp_path: Path, capsys: Any) -> None:

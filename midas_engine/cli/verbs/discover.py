@@ -1,4 +1,4 @@
-"""`midas discover GOAL`: one discovery session, streamed as it happens."""
+"""`midas discover GOAL`: a discovery session, or several until one finds something, streamed as they happen."""
 
 from __future__ import annotations
 
@@ -72,6 +72,7 @@ class DiscoverOptions:
     target: str | None
     seed: int | None
     resume: str
+    sessions: int
 
 
 @click.command(
@@ -79,6 +80,7 @@ class DiscoverOptions:
     example=(
         'midas discover "short-term reversal after volume shocks" --provider local --data sample',
         'midas discover "funding carry on majors" --provider openai --iterations 3',
+        'midas discover "anything that predicts the next day" --sessions 16 --minutes 30',
         "midas discover --resume 20260101-120000-ab12",
     ),
 )
@@ -90,7 +92,8 @@ class DiscoverOptions:
     "--minutes",
     type=click.FloatRange(0),
     metavar="N",
-    help="Wall time; then the session ends with its learning [default: the settings', none].",
+    help="Wall time, of all --sessions together; then the session ends with its learning [default: the settings', "
+    "none].",
 )
 @click.option("--regime", default="", metavar="NAME", help="Regime of interest, such as HIGH_VOL.")
 @click.option(
@@ -102,6 +105,13 @@ class DiscoverOptions:
     default="",
     metavar="SESSION",
     help="Go on with a session that was killed or cancelled, with the goal and the budget it had.",
+)
+@click.option(
+    "--sessions",
+    type=click.IntRange(1, 1000),
+    default=1,
+    show_default=True,
+    help="Sessions at most, one after another, each with a seed of its own, until one leaves a candidate.",
 )
 @pass_options(DiscoverOptions)
 def discover(shared: Shared, typed: DiscoverOptions) -> None:
@@ -117,6 +127,8 @@ def discover(shared: Shared, typed: DiscoverOptions) -> None:
         raise click.UsageError("Missing argument 'GOAL'; only --resume SESSION needs none")
     if goal and resume:
         raise click.UsageError("--resume SESSION has its own goal: leave GOAL out")
+    if resume and typed.sessions > 1:
+        raise click.UsageError("--resume SESSION goes on with one session: leave --sessions out")
     settings = shared.settings(
         model__provider=typed.provider,
         model__model=typed.model,
@@ -136,7 +148,7 @@ def discover(shared: Shared, typed: DiscoverOptions) -> None:
     key = take_key(shared, typed.api_key, settings)
     import asyncio  # 40 ms that `midas --help` need not pay
 
-    code = asyncio.run(_session(shared, settings, goal, config, key, typed.regime, resume))
+    code = asyncio.run(_until_found(shared, typed, settings, config, key))
     mirror_if_set(shared, settings)
     if code:
         raise click.exceptions.Exit(code)
@@ -154,6 +166,34 @@ def _as_it_was(settings: Settings, shared: Shared, session: str) -> tuple[Settin
     return dataclasses.replace(own, model=model, data=shared.data or own.data), given.config
 
 
+async def _until_found(
+    shared: Shared, typed: DiscoverOptions, settings: Settings, config: OfflineLoopConfig, api_key: str | None
+) -> int:
+    """One session, or up to `--sessions` of them: the next one begins where the one before left nothing."""
+    import dataclasses
+
+    from midas_engine.clock import WallClock
+
+    clock = WallClock()
+    began, minutes, told, code = clock.monotonic(), settings.model.session_minutes, [], 0
+    for number in range(1, typed.sessions + 1):
+        left = minutes - (clock.monotonic() - began) / 60.0 if minutes else 0.0
+        if minutes and left <= 0.0:
+            shared.note(f"{minutes:g} min are over after {number - 1} of {typed.sessions} sessions")
+            break
+        model = dataclasses.replace(settings.model, session_minutes=left)
+        chosen = dataclasses.replace(settings, model=model, seed=settings.seed + number - 1)
+        if typed.sessions > 1:
+            shared.note(f"session {number} of at most {typed.sessions}, seed {chosen.seed}")
+        document, code = await _session(shared, chosen, typed.goal, config, api_key, typed.regime, typed.resume)
+        told.append(document)
+        if code or document["accepted"]:
+            break
+    if shared.as_json:
+        shared.show(told[0] if typed.sessions == 1 else {"sessions": told}, str)
+    return code
+
+
 async def _session(
     shared: Shared,
     settings: Settings,
@@ -162,7 +202,7 @@ async def _session(
     api_key: str | None,
     regime: str,
     resume: str = "",
-) -> int:
+) -> tuple[dict[str, Any], int]:
     from midas_engine.cli.discovery import discovery
     from midas_engine.events import SessionEnded, SessionStarted, to_dict
 
@@ -179,10 +219,10 @@ async def _session(
                         click.echo(f"asks {event.destination}", err=True)  # where a key goes is always said
                 if isinstance(event, SessionEnded):
                     ended = event
-    return _outcome(shared, ended, kept, stopped)
+    return _outcome(ended, kept, stopped), stopped[0] if stopped else 0
 
 
-def _outcome(shared: Shared, ended: SessionEnded | None, kept: list[dict[str, Any]], stopped: list[int]) -> int:
+def _outcome(ended: SessionEnded | None, kept: list[dict[str, Any]], stopped: list[int]) -> dict[str, Any]:
     from midas_engine.errors import SessionError
 
     if ended is None or (ended.result == "error" and not stopped):
@@ -190,15 +230,12 @@ def _outcome(shared: Shared, ended: SessionEnded | None, kept: list[dict[str, An
             f"the session failed: {ended.reason if ended else 'it did not start'}",
             hint=f"what it learned is in {ended.learning_path}" if ended and ended.learning_path else "",
         )
-    if shared.as_json:
-        document = {
-            "session": ended.session_id,
-            "result": ended.result,
-            "accepted": ended.accepted,
-            "tried": ended.tried,
-            "reason": ended.reason,
-            "learning": ended.learning_path,
-            "events": kept,
-        }
-        shared.show(document, str)
-    return stopped[0] if stopped else 0
+    return {
+        "session": ended.session_id,
+        "result": ended.result,
+        "accepted": ended.accepted,
+        "tried": ended.tried,
+        "reason": ended.reason,
+        "learning": ended.learning_path,
+        "events": kept,
+    }
