@@ -254,3 +254,12 @@ def test_verbose_prints_and_cannot_be_made_to_act(
     assert "accepted idea_1_0: rank IC +0.0" in out
     assert "success: 1 tried" in out
     assert not {"\x1b", "\x07", "\u202e"} & set(out)
+
+
+async def test_what_the_user_trades_is_traded_though_a_candidate_has_its_name(panel: Panel) -> None:
+    traded = pd.DataFrame({"carry": FeatureEngine(panel).compute(CARRY.expression)})
+    assessor = AdapterAssessor(lambda: _data(panel), _settings(), existing=traded)
+    await assessor.start({"carry": "cs_rank(volume)"}, ("carry",))
+    found = (await _judge(assessor, Proposal("again", CARRY.expression))).evaluation
+    assert found.max_correlation == pytest.approx(1.0)
+    assert found.extra.get("held_correlation", found.max_correlation) == pytest.approx(1.0)

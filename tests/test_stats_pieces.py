@@ -24,7 +24,7 @@ from midas_engine.stats.events import (
 )
 from midas_engine.stats.folds import split_folds
 from midas_engine.stats.information_ratio import information_ratio
-from midas_engine.stats.marginal import Regressors, past_factors, residuals
+from midas_engine.stats.marginal import Regressors, known_factor, residual
 from midas_engine.stats.normal_scores import normal_scores
 from midas_engine.stats.positions import positions
 from midas_engine.stats.power import bars_needed, effective_breadth, smallest_detectable_ic
@@ -189,32 +189,33 @@ def test_cholesky_kernels_equal_lapack() -> None:
     assert not factorise(-np.eye(3))
 
 
-def test_residuals_use_past_folds_only_and_equal_least_squares() -> None:
+def test_a_residual_is_that_of_least_squares_and_correlates_with_no_regressor() -> None:
     rng = np.random.default_rng(1)
-    blocks = [np.vstack([rng.normal(size=(3, 400)), np.ones((1, 400))]).astype(np.float32) for _ in range(3)]
-    pieces = [b[0] * 0.5 - b[1] + rng.normal(size=400) for b in blocks]
-    pieces[0][:100] = np.nan
-    regressors = Regressors.build(blocks)
-    gone = [np.isnan(p) for p in pieces]
-    out = residuals(pieces, regressors, past_factors(gone, regressors))
-    assert np.isnan(out[0]).all()
-    x = np.hstack([blocks[0][:, 100:], blocks[1]]).astype(float)
-    y = np.concatenate([pieces[0][100:], pieces[1]])
-    beta = np.linalg.solve(x @ x.T + 1e-4 * 700 * np.eye(4), x @ y)
-    np.testing.assert_allclose(out[2], pieces[2] - beta @ blocks[2], atol=1e-6)
-    later = [p.copy() for p in pieces]
-    later[2] *= -5
-    again = residuals(later, regressors, past_factors(gone, regressors))
-    np.testing.assert_array_equal(out[1], again[1])
+    block = np.vstack([rng.normal(size=(3, 1200)), np.ones((1, 1200))]).astype(np.float32)
+    x = block[0] * 0.5 - block[1] * np.linspace(0.0, 2.0, 1200) + rng.normal(size=1200)
+    regressors = Regressors.build(block)
+    for gone in (slice(0), slice(0, 100), slice(0, 900)):  # by subtraction, or anew
+        some = x.copy()
+        some[gone] = np.nan
+        known = ~np.isnan(some)
+        out = residual(some, regressors, known_factor(~known, regressors))
+        np.testing.assert_array_equal(np.isnan(out), ~known)
+        design = block[:, known].astype(float)
+        ridge = 1e-4 * known.sum() * np.eye(4)
+        beta = np.linalg.solve(design @ design.T + ridge, design @ some[known])
+        np.testing.assert_allclose(out[known], some[known] - beta @ design, atol=1e-6)
+        assert np.abs(design @ out[known]).max() < 1e-3 * known.sum()
 
 
-def test_a_feature_that_is_wholly_explained_has_no_residual() -> None:
+def test_a_feature_that_is_wholly_explained_or_hardly_known_has_no_residual() -> None:
     rng = np.random.default_rng(2)
-    blocks = [np.vstack([rng.normal(size=(1, 500)), np.ones((1, 500))]).astype(np.float32) for _ in range(3)]
-    regressors = Regressors.build(blocks)
-    pieces = [b[0].astype(float) for b in blocks]
-    out = residuals(pieces, regressors, past_factors([np.isnan(p) for p in pieces], regressors))
-    assert all(np.isnan(x).all() for x in out)
+    block = np.vstack([rng.normal(size=(1, 500)), np.ones((1, 500))]).astype(np.float32)
+    regressors = Regressors.build(block)
+    x = block[0].astype(float)
+    assert np.isnan(residual(x, regressors, known_factor(np.isnan(x), regressors))).all()
+    few = rng.normal(size=500)
+    few[4:] = np.nan
+    assert np.isnan(residual(few, regressors, known_factor(np.isnan(few), regressors))).all()
 
 
 def test_information_ratio_error_covers() -> None:

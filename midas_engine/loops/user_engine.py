@@ -124,6 +124,9 @@ class AdapterAssessor:
         for name, text in self._texts.items():
             with contextlib.suppress(MidasError):  # a deployed feature that the user's engine does not know
                 columns[name] = self._data.compute(text)
+        traded = frozenset(map(str, () if self._frame is None else self._frame.columns))
+        # What is traded under the name of a candidate is none: the user's own column is what counts.
+        columns = {name: values for name, values in columns.items() if name not in traded & self._waiting}
         frame = pd.DataFrame(columns) if columns else None
         if self._frame is not None:
             own = self._frame.drop(columns=[c for c in columns if c in self._frame.columns])
@@ -134,7 +137,7 @@ class AdapterAssessor:
             options=ScoringOptions(
                 costs=None if self._spread is not None else self._settings.costs,
                 mode=mode_name(self.cross),
-                waiting=self._waiting,
+                waiting=self._waiting - traded,
             ),
         )
 

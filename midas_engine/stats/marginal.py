@@ -1,4 +1,9 @@
-"""What a feature adds to the deployed ones: its residual after a regression fitted on past folds only."""
+"""What a feature adds to the deployed ones: what is left of it after a regression on them.
+
+The regression is of features on features, over the whole part: no return is in it, so there is nothing to be fitted
+too well, and what is left correlates with none of them. With coefficients of the past it would still hold a share of
+them wherever the relation moved, and so would the ranks of what is left (Frisch and Waugh 1933; Lovell 1963).
+"""
 
 from __future__ import annotations
 
@@ -22,20 +27,20 @@ EXPLAINED = 0.999
 
 @dataclass(frozen=True, slots=True)
 class Regressors:
-    """Deployed features as regressors, cut into folds and squared once.
+    """Deployed features as regressors, squared once.
 
     Attributes:
-        blocks: Per fold [K + 1, cells] normal scores with a row of ones, 0 where unknown.
-        grams: Per fold the cross products [K + 1, K + 1].
+        block: [K + 1, cells] normal scores with a row of ones, 0 where unknown.
+        gram: Their cross products [K + 1, K + 1].
     """
 
-    blocks: tuple[Singles, ...]
-    grams: tuple[Floats, ...]
+    block: Singles
+    gram: Floats
 
     @classmethod
-    def build(cls, blocks: list[Singles]) -> Regressors:
-        """Square every fold's block once; the last row of a block is its row of ones."""
-        return cls(tuple(blocks), tuple(_square(block) for block in blocks))
+    def build(cls, block: Singles) -> Regressors:
+        """Square a block; its last row is the row of ones."""
+        return cls(block, _square(block))
 
 
 def _square(block: Singles) -> Floats:
@@ -46,26 +51,25 @@ def _square(block: Singles) -> Floats:
     return gram
 
 
-def past_factors(missing: list[NDArray[np.bool_]], regressors: Regressors) -> Floats:
-    """Cholesky factors of the cross products over the folds before each, on the cells the feature knows.
+def known_factor(missing: NDArray[np.bool_], regressors: Regressors) -> Floats:
+    """Cholesky factor of the cross products over the cells a feature knows.
 
     Depends on the feature only through which cells it knows, so candidates with one mask share it.
 
+    Args:
+        missing: [cells].
+        regressors: The deployed features.
+
     Returns:
-        [folds, K + 1, K + 1]; NaN where the past is too short or singular.
+        [K + 1, K + 1]; NaN where too little is known or they are singular.
     """
-    size = regressors.grams[0].shape[0]
-    out = np.full((len(missing), size, size), np.nan)
-    gram = np.zeros((size, size))
-    past = 0
-    for k, gone in enumerate(missing):
-        if past > 2 * size:
-            factor = gram + _RIDGE * past * np.eye(size)
-            if factorise(factor):
-                out[k] = factor
-        gram += _known_gram(regressors.grams[k], regressors.blocks[k], gone)
-        past += gone.size - int(np.count_nonzero(gone))
-    return out
+    size = regressors.gram.shape[0]
+    known = missing.size - int(np.count_nonzero(missing))
+    if known > 2 * size:
+        factor = _known_gram(regressors.gram, regressors.block, missing) + _RIDGE * known * np.eye(size)
+        if factorise(factor):
+            return factor
+    return np.full((size, size), np.nan)
 
 
 def _known_gram(whole: Floats, block: Singles, gone: NDArray[np.bool_]) -> Floats:
@@ -101,31 +105,26 @@ def _subtract(block: Singles, beta: Floats, out: Floats) -> None:
             out[j] -= factor * np.float64(row[j])
 
 
-def residuals(pieces: list[Floats], regressors: Regressors, factors: Floats) -> list[Floats]:
-    """Residual of every fold after the first, with coefficients from the folds before it.
+def residual(x: Floats, regressors: Regressors, factor: Floats) -> Floats:
+    """What is left of a feature.
 
     Args:
-        pieces: The feature's normal scores, one flat array a fold, NaN where unknown.
+        x: Its normal scores [cells], NaN where unknown.
         regressors: The deployed features over the same cells.
-        factors: From `past_factors` for the same mask.
+        factor: From `known_factor` for the same mask.
 
     Returns:
-        One array a fold; all NaN for the first, and wherever the past cannot be fitted or explains everything.
+        [cells], NaN where x is; all NaN where the regression cannot be fitted or explains everything.
     """
-    match = np.zeros(factors.shape[1])
-    out: list[Floats] = []
-    for k, piece in enumerate(pieces):
-        known = piece == piece
-        filled = np.where(known, piece, 0.0)
-        if factors[k, 0, 0] == factors[k, 0, 0]:
-            beta = match.copy()
-            solve(factors[k], beta)
-            rest = filled.copy()
-            _subtract(regressors.blocks[k], beta, rest)
-            rest[~known] = 0.0
-            left = float((rest * rest).sum()) > (1.0 - EXPLAINED) * float((filled * filled).sum())
-            out.append(np.where(known, rest, np.nan) if left else np.full(piece.size, np.nan))
-        else:
-            out.append(np.full(piece.size, np.nan))
-        _match(regressors.blocks[k], filled, match)
-    return out
+    known = x == x
+    filled = np.where(known, x, 0.0)
+    if factor[0, 0] != factor[0, 0]:
+        return np.full(x.size, np.nan)
+    beta = np.zeros(factor.shape[0])
+    _match(regressors.block, filled, beta)
+    solve(factor, beta)
+    rest = filled.copy()
+    _subtract(regressors.block, beta, rest)
+    rest[~known] = 0.0
+    left = float((rest * rest).sum()) > (1.0 - EXPLAINED) * float((filled * filled).sum())
+    return np.where(known, rest, np.nan) if left else np.full(x.size, np.nan)

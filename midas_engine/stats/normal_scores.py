@@ -52,6 +52,17 @@ def location_table(n: int) -> Floats:
     return np.concatenate([half, -half[-2::-1]])
 
 
+@lru_cache(maxsize=256)
+def rank_table(n: int) -> Floats:
+    """Every doubled zero-based rank among n values itself.
+
+    Example:
+        >>> rank_table(2).tolist()
+        [0.0, 1.0, 2.0]
+    """
+    return np.arange(2.0 * n - 1.0)
+
+
 @lru_cache(maxsize=8)
 def _small_tables(limit: int, table: Table) -> tuple[Floats, Offsets]:
     offsets = np.zeros(limit + 1, np.int64)

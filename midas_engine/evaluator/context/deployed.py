@@ -9,7 +9,7 @@ import numpy as np
 
 from midas_engine.evaluator.context.byte_cache import ByteCache
 from midas_engine.stats.correlation import Known, Singles, correlations, standard_ranks
-from midas_engine.stats.marginal import Regressors, past_factors, residuals
+from midas_engine.stats.marginal import Regressors, known_factor, residual
 from midas_engine.stats.normal_scores import scores_of_ranks
 from midas_engine.stats.ranks import own_ranks, sort_rows
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from midas_engine.stats._jit import Floats, Ints
-    from midas_engine.stats.folds import Folds
 
 
 class Ranked(Protocol):
@@ -31,8 +30,6 @@ class Ranked(Protocol):
     def cross(self) -> bool: ...  # noqa: D102
     @property
     def minimum(self) -> int: ...  # noqa: D102
-    @property
-    def folds(self) -> Folds: ...  # noqa: D102
     def lay(self, values: Floats) -> Floats: ...  # noqa: D102
 
 
@@ -44,25 +41,23 @@ class Deployed:
         names: [K].
         ranks: Standardised ranks [K, cells], 0 where unknown.
         known: [K, cells].
-        regressors: Normal scores per fold; None without features.
-        cells: For every fold the flat index of its cells.
-        factors: Past cross products, factorised once per validity mask.
+        regressors: Normal scores; None without features.
+        factors: Cross products, factorised once per validity mask.
     """
 
     names: tuple[str, ...]
     ranks: Singles
     known: Known
     regressors: Regressors | None
-    cells: tuple[slice | Floats, ...]
     factors: ByteCache
 
     @classmethod
     def build(cls, existing: Mapping[str, Floats], context: Ranked) -> Deployed:
-        """Rank every feature, and square its normal scores fold by fold."""
+        """Rank every feature, and square its normal scores."""
         size = context.T * context.S
         names = tuple(existing)
         if not names:  # nothing to compare with, and nothing to keep room for
-            return cls((), np.zeros((0, size), np.float32), np.zeros((0, size), np.uint8), None, (), ByteCache())
+            return cls((), np.zeros((0, size), np.float32), np.zeros((0, size), np.uint8), None, ByteCache())
         ranks = np.zeros((len(names), size), np.float32)
         known = np.zeros((len(names), size), np.uint8)
         scores = np.zeros((len(names) + 1, size), np.float32)
@@ -75,16 +70,14 @@ class Deployed:
             ranks[k] = np.nan_to_num(flat)
             scores[k] = np.nan_to_num(scores_of_ranks(*own_ranks(rows, order), context.minimum).reshape(-1))
         scores[-1] = 1.0
-        cells = tuple(_cells(context, k) for k in range(len(context.folds.spans)))
-        regressors = Regressors.build([np.ascontiguousarray(scores[:, c]) for c in cells])
-        return cls(names, ranks, known, regressors, cells, ByteCache())
+        return cls(names, ranks, known, Regressors.build(scores), ByteCache())
 
     def correlations(self, f_rows: Floats, f_order: Ints, minimum: int) -> Floats:
         """Rank correlation of a candidate with each of the K."""
         return correlations(standard_ranks(f_rows, f_order, minimum), self.ranks, self.known)
 
     def residual(self, z: Floats, key: bytes) -> Floats:
-        """The candidate's normal scores less what past folds say the K explain; NaN outside the scored folds.
+        """The candidate's normal scores less what the K explain of them; NaN where nothing is left to score.
 
         Args:
             z: Normal scores in the ranked layout.
@@ -93,18 +86,5 @@ class Deployed:
         if self.regressors is None:
             return z.copy()
         regressors, flat = self.regressors, z.reshape(-1)
-        pieces = [flat[c] for c in self.cells]
-        factors = self.factors.get((key,), lambda: past_factors([p != p for p in pieces], regressors))
-        out = np.full(z.size, np.nan)
-        for cells, rest in zip(self.cells, residuals(pieces, regressors, factors), strict=True):
-            out[cells] = rest
-        return out.reshape(z.shape)
-
-
-def _cells(context: Ranked, fold: int) -> slice | Floats:
-    """Flat positions of a fold's cells in the ranked layout: one run, or one run a symbol."""
-    start, stop = context.folds.spans[fold]
-    if context.cross or context.S == 1:
-        width = context.S
-        return slice(start * width, stop * width)
-    return np.concatenate([np.arange(s * context.T + start, s * context.T + stop) for s in range(context.S)])
+        factor = self.factors.get((key,), lambda: known_factor(flat != flat, regressors))
+        return residual(flat, regressors, factor).reshape(z.shape)

@@ -34,7 +34,7 @@ from midas_engine.stats._jit import Floats, Ints, owned
 from midas_engine.stats.bar_scores import CROSS_MINIMUM, SERIES_MINIMUM, BarScores, combine, rank_scores
 from midas_engine.stats.expanding_scores import expanding_scores, follows_returns, less_later
 from midas_engine.stats.folds import split_folds
-from midas_engine.stats.normal_scores import location_table, scores_of_ranks
+from midas_engine.stats.normal_scores import location_table, rank_table, scores_of_ranks
 from midas_engine.stats.ranks import own_ranks, rank_rows
 from midas_engine.stats.scale import lagged_scale
 
@@ -289,6 +289,13 @@ class EvaluationContext:
         rank_rows(rows, order, data.rows, ranks, counts)
         others = self._masked.get((self._mark, key, bars, "raw"), lambda: ranks_over(data.rows, data.order, rows))
         return rank_scores(ranks, others, counts, self.minimum, self.cross)
+
+    def beside(self, z: Floats, key: bytes, bars: int) -> Floats:
+        """One number a bar whose mean is the correlation of `z`, as it is, with ranks of the forward return."""
+        data = self.horizon(bars)
+        ranks = self._masked.get((self._mark, key, bars, "raw"), lambda: ranks_over(data.rows, data.order, z))
+        counts = np.count_nonzero(ranks >= 0, axis=1).astype(np.int32)
+        return combine(z, scores_of_ranks(ranks, counts, self.minimum, rank_table), self.cross).u
 
     def score(self, rows: Floats, order: Ints, key: bytes, bars: int) -> BarScores:
         """u_t of a feature at a horizon, from scores over the joint cells; in time from those of `expanding_scores`."""

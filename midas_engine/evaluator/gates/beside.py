@@ -15,6 +15,14 @@ RULE = "a whole beside its waiting part"
 """What this gate does, in words: where it changes they change, and what it refused before is judged again."""
 
 
+OWN_SHARE = 0.1
+"""Of its evidence (t squared) that the others do not explain: a whole whose part is 0.95 like it has so much.
+
+What is like a candidate beyond that is the same find. Among few symbols ranks also blur what they rank, so that any
+second measure of it, noise on top of it too, adds a trace that grows with the evidence: up to one part in fifty.
+"""
+
+
 def apart(near: GateCheck, result: EvaluationResult, line: Mapping[str, Any], line_t: float) -> GateCheck:
     """The gate of the largest correlation, passed too where what it is like waits and its rest is proven; says so."""
     if near.passed or not proven_beside(result, line, line_t):
@@ -29,11 +37,13 @@ def proven_beside(result: EvaluationResult, line: Mapping[str, Any], line_t: flo
     A part of what is there is often found before the whole. The whole is like it, and stronger: refused for that, the
     weaker one would stand in its way for good, though nobody trades it. On the research part the rest of it has to
     pass the line that any feature has to, so that noise on top of a candidate passes no more often than noise alone;
-    on the sealed part, where it comes as one that did, it has to pass what the gate asks of the rest.
+    on the sealed part, where it comes as one that did, it has to pass what the gate asks of the rest. On both it has
+    to be a share of the whole.
     """
     held = result.extra.get("held_correlation")
     if held is None:  # all of them are traded
         return False
     apart = math.isnan(held) or held <= line["max_correlation"]
     needed = max(line["min_marginal_t"], line_t if result.extra.get("part") == "research" else 0.0)
+    needed = max(needed, math.sqrt(OWN_SHARE) * result.score_t)
     return bool(apart and result.marginal_ic.value > line["min_marginal_ic"] and result.marginal_t >= needed)

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from midas_engine.evaluator.context.byte_cache import mask_key
-from midas_engine.evaluator.metrics.significance import score_figures
 from midas_engine.evaluator.metrics.standing import standing_net_bps
 from midas_engine.models import NO_ESTIMATE, Estimate, FoldScore
 from midas_engine.stats.book import BPS, break_even_ic, effective_ic, run_book
@@ -17,7 +15,6 @@ from midas_engine.stats.decay import LAGS, fit_half_life, half_life_known, lagge
 from midas_engine.stats.hac import group_moments, hac_lag, hac_mean, mean_error
 from midas_engine.stats.normal import Z90
 from midas_engine.stats.positions import positions
-from midas_engine.stats.ranks import sort_rows
 from midas_engine.stats.regimes import MINIMUM_BARS, cochran_q
 
 if TYPE_CHECKING:
@@ -160,50 +157,6 @@ def _net_by_regime(net: Floats, lag: int, context: EvaluationContext, widening: 
         for name, (count, mean, _, long_run) in found
         if count >= MINIMUM_BARS
     }
-
-
-@dataclass(frozen=True, slots=True)
-class Diversification:
-    """What the feature shares with the deployed ones, and what it adds.
-
-    Attributes:
-        max_correlation: The largest absolute rank correlation.
-        most_correlated: With which one.
-        marginal: IC of what they do not explain.
-        marginal_t: Its t.
-        held_correlation: The largest with one that is traded, and not only a candidate; NaN without any.
-    """
-
-    max_correlation: float
-    most_correlated: str
-    marginal: Estimate
-    marginal_t: float
-    held_correlation: float = math.nan
-
-
-def diversification(candidate: Candidate, context: EvaluationContext) -> Diversification | None:
-    """Largest absolute rank correlation, and the same IC and t on the residual; None when nothing is deployed."""
-    deployed = context.deployed
-    if not deployed.names:
-        return None
-    found = deployed.correlations(candidate.rows, candidate.order, context.minimum)
-    size = np.where(np.isnan(found), -1.0, np.abs(found))
-    best = int(np.argmax(size))
-    largest = float(size[best]) if size[best] >= 0 else math.nan
-    traded = [s for n, s in zip(deployed.names, size, strict=True) if n not in context.waiting]
-    held = float(max(traded, default=-1.0))
-    held = held if held >= 0 else math.nan
-    rest = deployed.residual(candidate.bars.z_f, mask_key(candidate.bars.z_f))
-    if np.isnan(rest).all():
-        return Diversification(largest, deployed.names[best], estimate(0.0, math.nan), 0.0, held)
-    order = sort_rows(rest)
-    key = mask_key(rest)
-    scores = context.score(rest, order, key, candidate.horizon)
-    series = context.against(rest, order, key, candidate.horizon)
-    steady = persistence(scores.z_f, context.cross) if candidate.horizon > 1 else 0.0
-    score = score_figures(scores, candidate.horizon, steady, context.cross)
-    marginal = estimate(*hac_mean(series, hac_lag(candidate.horizon))[:2], score.widening)
-    return Diversification(largest, deployed.names[best], marginal, score.t, held)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ Definitions (docs of the modules of `midas_engine.stats` give formulas and sourc
 * `extra["standing"]`: what of a cross-sectional feature differs between symbols for good and what moves, see
   `midas_engine.evaluator.metrics.standing`. `extra["nominal"]`: why it cannot be compared across symbols.
 * `is_ic`, `oos_ic`, `folds`, `ic_by_regime`: means of u_t over parts of the time axis.
-* `marginal_ic`: rank IC of the residual after the deployed features; `marginal_t` from its u_t.
+* `marginal_ic`: correlation of the residual after the deployed features with ranked returns; `marginal_t` from its u_t
+  (`midas_engine.evaluator.metrics.diversification`).
 * bps are per bar and per unit gross; `net_bps_per_trade` is per unit of gross that is traded.
 """
 

@@ -15,10 +15,8 @@ from midas_engine.evaluator.context.layout import mode_name
 from midas_engine.evaluator.metrics.components import (
     BookFigures,
     DecayFigures,
-    Diversification,
     book_figures,
     decay_figures,
-    diversification,
     estimate,
     fold_figures,
     horizon_ic,
@@ -26,6 +24,7 @@ from midas_engine.evaluator.metrics.components import (
     regime_figures,
 )
 from midas_engine.evaluator.metrics.composite import composite_score
+from midas_engine.evaluator.metrics.diversification import Diversification, diversification
 from midas_engine.evaluator.metrics.significance import ScoreFigures, score_figures
 from midas_engine.evaluator.metrics.standing import StandingFigures, standing_figures
 from midas_engine.models import NO_ESTIMATE, Estimate, EvaluationResult
