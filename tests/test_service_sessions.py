@@ -81,3 +81,40 @@ async def test_a_session_is_ordered_cancelled_continued_and_remembered_over_the_
             await looker.stop()
     finally:
         await remote.stop()
+
+
+async def test_ordered_sessions_follow_one_another_until_one_finds_something_or_somebody_stops(
+    service: Service,
+) -> None:
+    remote = await remote_of(service)
+    heard = remote.bus.subscribe("test", ev.SessionEvent)
+    told: list[Any] = []
+
+    def of(kind: type[Any]) -> list[Any]:
+        told.extend(heard.take())
+        return [event for event in told if isinstance(event, kind)]
+
+    def over() -> bool:
+        ended = of(ev.SessionEnded)
+        return len(ended) == 3 or bool(ended and ended[-1].accepted)
+
+    try:
+        fields = {field.name: field.value for field in await remote.sessions.form()}
+        answers = {**fields, "goal": "momentum", "plans": "1", "candidates": "1", "sessions": "3"}
+        assert "--sessions 3" in (await remote.sessions.check(answers)).command
+        await remote.sessions.begin(answers)
+        await until(over, 120)
+        ended = of(ev.SessionEnded)
+        assert [event.result for event in ended[:-1]] == ["failed"] * (len(ended) - 1)
+        tried = [event.expression for event in of(ev.CandidateScored)]
+        assert len(tried) == len(set(tried)) == sum(event.tried for event in ended)
+        told.clear()
+        await remote.sessions.begin({**answers, "plans": "1000"})
+        await until(lambda: of(ev.PhaseStarted), 60)
+        await remote.sessions.cancel()
+        await until(lambda: of(ev.SessionEnded), 60)
+        with pytest.raises(SessionError, match="no session runs"):
+            await remote.sessions.cancel()
+        assert len(of(ev.SessionStarted)) == 1
+    finally:
+        await remote.stop()

@@ -35,8 +35,8 @@ async def test_r_asks_for_a_session_checks_each_field_and_starts_it() -> None:
         await until(pilot, lambda: "could be promoted here is about 0.021" in screen_text(app))
         text = screen_text(app)
         for label in (
-            "goal", "provider", "model", "effort", "plans", "per plan", "money", "calls", "minutes", "data", "regime",
-            "horizon", "scored as", "Cancel", "Start",
+            "goal", "provider", "model", "effort", "plans", "per plan", "sessions", "money", "calls", "minutes", "data",
+            "regime", "horizon", "scored as", "Cancel", "Start",
         ):  # fmt: skip
             assert label in text, label
         await type_text(pilot, "carry")

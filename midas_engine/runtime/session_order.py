@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from midas_engine.errors import MidasError
+from midas_engine.loops.until_found import MOST_SESSIONS
 from midas_engine.market.regimes import VOLATILITY_LABELS
 from midas_engine.model_options import EFFORTS
 from midas_engine.providers import PROVIDERS
@@ -71,6 +72,7 @@ class SessionOrder:
         settings: The engine's, with what the order changes.
         config: How much is searched.
         data: Other data than what is watched; empty for that.
+        sessions: Sessions at most, one after another, until one leaves a candidate.
     """
 
     goal: str
@@ -79,6 +81,7 @@ class SessionOrder:
     data: str
     settings: Settings
     config: OfflineLoopConfig
+    sessions: int = 1
 
 
 def form(
@@ -100,9 +103,10 @@ def form(
         OrderField("effort", "effort", "", "or empty: its own", ("", *EFFORTS)),
         OrderField("plans", "plans", str(SESSION_ITERATIONS), "plans at most"),
         OrderField("candidates", "per plan", str(SESSION_CANDIDATES), "expressions a plan, each refined once"),
+        OrderField("sessions", "sessions", "1", "at most, until one leaves a candidate"),
         OrderField("usd", "money", f"{model.session_usd:g}", "US dollars at most"),
         OrderField("calls", "calls", str(model.session_calls), "model calls at most"),
-        OrderField("minutes", "minutes", f"{model.session_minutes:g}", "wall time; 0: no limit"),
+        OrderField("minutes", "minutes", f"{model.session_minutes:g}", "wall time of all; 0: no limit"),
         OrderField("data", "data", settings.data, "what is searched; what is watched, or another source"),
         OrderField("regime", "regime", "", "or empty: any", ("", *VOLATILITY_LABELS)),
         OrderField("horizon", "horizon", str(evaluation.target), "bars ahead that the gates are judged on"),
@@ -181,6 +185,7 @@ def order_of(
     mode = a.choice("gate", MODES, settings.evaluation.mode)
     plans = int(a.number("plans", SESSION_ITERATIONS, 1, 10_000, whole=True))
     candidates = int(a.number("candidates", SESSION_CANDIDATES, 1, 100, whole=True))
+    sessions = int(a.number("sessions", 1, 1, MOST_SESSIONS, whole=True))
     data = a.text("data", settings.data)
     if a.errors:
         return None, a.errors
@@ -196,9 +201,8 @@ def order_of(
     )  # fmt: skip
     if asks and (wrong := _unreachable(own)):
         return None, wrong
-    return SessionOrder(goal, provider, regime, "" if data in ("", settings.data) else data, own, _config(
-        own, provider, plans, candidates
-    )), {}  # fmt: skip
+    other, config = "" if data in ("", settings.data) else data, _config(own, provider, plans, candidates)
+    return SessionOrder(goal, provider, regime, other, own, config, sessions), {}
 
 
 def _model(a: _Answers, asks: bool, provider: str) -> tuple[str, str]:
@@ -252,7 +256,8 @@ def cost_words(order: SessionOrder, day_left: float) -> str:
     from midas_engine.model_options import price_of
 
     model = order.settings.model
-    words = f"asks {order.provider}, at most ${model.session_usd:g} and {model.session_calls} calls"
+    each = f" a session, {order.sessions} sessions" if order.sessions > 1 else ""
+    words = f"asks {order.provider}, at most ${model.session_usd:g} and {model.session_calls} calls{each}"
     words += f"; ${day_left:.2f} is left of the day"
     if model.model and price_of(model.prices, model.model) is None and listed_price(model.model) is None:
         words += f"; the price of {model.model} is not known: it is charged as the dearest"
@@ -268,6 +273,7 @@ def command_of(order: SessionOrder, base: Settings) -> str:
     if settings.model.model:
         parts += ["--model", settings.model.model]
     parts += ["--iterations", str(config.max_iterations), "--candidates", str(config.candidates_per_iter)]
+    parts += ["--sessions", str(order.sessions)] if order.sessions > 1 else []
     if settings.model.session_minutes:
         parts += ["--minutes", f"{settings.model.session_minutes:g}"]
     parts += ["--regime", order.regime] if order.regime else []

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from midas_engine import events as ev
 from midas_engine.commands import check_door
 from midas_engine.errors import MidasError, ReadOnlyError, SessionError
+from midas_engine.loops.until_found import UntilFound
 from midas_engine.models import SessionSummary
 from midas_engine.runtime.session_order import (
     SESSION_ITERATIONS,
@@ -49,6 +50,8 @@ class _Run:
     loop: OfflineCompoundLoop | None = None
     task: asyncio.Task[None] | None = None
     session_id: str = ""
+    stopped: bool = False
+    ended: ev.SessionEnded | None = None
 
     @property
     def running(self) -> bool:
@@ -228,8 +231,7 @@ class Sessions:
         except BaseException:
             self._runs.remove(run)
             raise
-        work = self._search(run, order.goal, order.settings, panel, order.regime, None)
-        run.task = self._supervisor.background(work, "discovery")
+        run.task = self._supervisor.background(self._search_on(run, order, panel), "discovery")
         return f"session started: {order.goal}"
 
     async def resume(self, session_id: str) -> str:
@@ -313,6 +315,15 @@ class Sessions:
 
     # -- running -----------------------------------------------------------------------------------
 
+    async def _search_on(self, run: _Run, order: SessionOrder, panel: Panel) -> None:
+        """The ordered sessions, one after another."""
+        chain = UntilFound(order.settings, order.sessions, self._supervisor.clock)
+        while not run.stopped and (given := chain.next()) is not None:
+            run.loop = await asyncio.to_thread(self._make_loop, given, order.config)
+            if not run.stopped:
+                await self._search(run, order.goal, given, panel, order.regime, None)
+                chain.heard(run.ended)
+
     async def _search(
         self, run: _Run, goal: str, settings: Settings, panel: Panel, regime: str, record: SessionRecord | None
     ) -> None:
@@ -321,6 +332,8 @@ class Sessions:
         async for event in run.loop.stream(goal, assessor, regime=regime, record=record):
             if isinstance(event, ev.SessionStarted):
                 run.session_id = event.session_id
+            if isinstance(event, ev.SessionEnded):
+                run.ended = event
             self._note(event)
             self._supervisor.bus.publish(event)
         await self._mirror()
@@ -366,11 +379,11 @@ class Sessions:
         check_door("cancel", DOOR)
         running = [run for run in self._runs if run.running and session_id in ("", run.session_id)]
         if not running:
-            where = f"session {session_id} does not run here" if session_id else "no session runs"
-            raise SessionError(where)
+            raise SessionError(f"session {session_id} does not run here" if session_id else "no session runs")
         return await self._stop(running[-1])
 
     async def _stop(self, run: _Run) -> str:
+        run.stopped = True
         if run.task is None:
             return "it was not started"
         if run.loop is None:

@@ -74,7 +74,7 @@ class SessionForm(Dialog[Answers | None]):
     SessionForm { align: center middle; }
     SessionForm > Vertical { width: 122; max-width: 100%; height: auto; max-height: 100%; border: round $accent;
         background: $surface; padding: 0 1; border-title-color: $accent; border-subtitle-color: $muted; }
-    SessionForm #fields { height: auto; max-height: 13; }
+    SessionForm #fields { height: auto; max-height: 14; }
     SessionForm .line { height: 1; }
     SessionForm .label { width: 10; color: $muted; }
     SessionForm Input { width: 2fr; height: 1; border: none; padding: 0 1; background: $panel; }

@@ -12,6 +12,7 @@ from midas_engine.cli.options import pass_options
 from midas_engine.cli.session_lines import Narrator
 from midas_engine.cli.signals import cancelling
 from midas_engine.cli.verbs.mlflow import mirror_if_set
+from midas_engine.loops.until_found import MOST_SESSIONS
 from midas_engine.providers import PROVIDERS
 from midas_engine.redaction import REDACTOR
 
@@ -108,7 +109,7 @@ class DiscoverOptions:
 )
 @click.option(
     "--sessions",
-    type=click.IntRange(1, 1000),
+    type=click.IntRange(1, MOST_SESSIONS),
     default=1,
     show_default=True,
     help="Sessions at most, one after another, each with a seed of its own, until one leaves a candidate.",
@@ -170,25 +171,19 @@ async def _until_found(
     shared: Shared, typed: DiscoverOptions, settings: Settings, config: OfflineLoopConfig, api_key: str | None
 ) -> int:
     """One session, or up to `--sessions` of them: the next one begins where the one before left nothing."""
-    import dataclasses
-
     from midas_engine.clock import WallClock
+    from midas_engine.loops.until_found import UntilFound
 
-    clock = WallClock()
-    began, minutes, told, code = clock.monotonic(), settings.model.session_minutes, [], 0
-    for number in range(1, typed.sessions + 1):
-        left = minutes - (clock.monotonic() - began) / 60.0 if minutes else 0.0
-        if minutes and left <= 0.0:
-            shared.note(f"{minutes:g} min are over after {number - 1} of {typed.sessions} sessions")
-            break
-        model = dataclasses.replace(settings.model, session_minutes=left)
-        chosen = dataclasses.replace(settings, model=model, seed=settings.seed + number - 1)
+    chain, told, code = UntilFound(settings, typed.sessions, WallClock()), [], 0
+    while code == 0 and (chosen := chain.next()) is not None:
         if typed.sessions > 1:
-            shared.note(f"session {number} of at most {typed.sessions}, seed {chosen.seed}")
-        document, code = await _session(shared, chosen, typed.goal, config, api_key, typed.regime, typed.resume)
+            shared.note(f"session {chain.begun} of at most {chain.most}, seed {chosen.seed}")
+        ended, document, code = await _session(shared, chosen, typed.goal, config, api_key, typed.regime, typed.resume)
+        chain.heard(ended)
         told.append(document)
-        if code or document["accepted"]:
-            break
+    if chain.out_of_time and code == 0:
+        minutes = settings.model.session_minutes
+        shared.note(f"{minutes:g} min are over after {chain.begun} of {chain.most} sessions")
     if shared.as_json:
         shared.show(told[0] if typed.sessions == 1 else {"sessions": told}, str)
     return code
@@ -202,7 +197,7 @@ async def _session(
     api_key: str | None,
     regime: str,
     resume: str = "",
-) -> tuple[dict[str, Any], int]:
+) -> tuple[SessionEnded | None, dict[str, Any], int]:
     from midas_engine.cli.discovery import discovery
     from midas_engine.events import SessionEnded, SessionStarted, to_dict
 
@@ -219,7 +214,7 @@ async def _session(
                         click.echo(f"asks {event.destination}", err=True)  # where a key goes is always said
                 if isinstance(event, SessionEnded):
                     ended = event
-    return _outcome(ended, kept, stopped), stopped[0] if stopped else 0
+    return ended, _outcome(ended, kept, stopped), stopped[0] if stopped else 0
 
 
 def _outcome(ended: SessionEnded | None, kept: list[dict[str, Any]], stopped: list[int]) -> dict[str, Any]:
