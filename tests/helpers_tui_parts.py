@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from helpers_tui_session import NOW, searched
-from midas_engine.book.figures import BookFigures, Member
+from midas_engine.book.figures import BookFigures, Member, Path
 from midas_engine.book.forecast import Forecast
 from midas_engine.commands import AllDone
 from midas_engine.errors import ReadOnlyError
@@ -23,7 +23,7 @@ from midas_engine.sentence import Money
 from midas_engine.settings import Settings
 
 if TYPE_CHECKING:
-    from datetime import date, datetime
+    from datetime import date
 
     from helpers_tui import ScriptedRuntime
     from midas_engine.events import Event
@@ -76,6 +76,15 @@ class ScriptedPipeline(ScriptedPart):
     redo = undo
 
 
+def scripted_path() -> Path:
+    """Half a year of days: a rise with two falls, the second not made up for."""
+    first, days = datetime(2025, 6, 1, 23, tzinfo=UTC), range(183)
+    at = tuple((first + timedelta(days=i)).replace(tzinfo=None).isoformat(timespec="minutes") for i in days)
+    net = [4.0 * i + 120.0 * math.sin(i / 20.0) for i in days]
+    gross, trading = [x + 1.5 * i for x, i in zip(net, days, strict=True)], [2.0 * i for i in days]
+    return Path(at, tuple(net), tuple(gross), tuple(trading))
+
+
 def scripted_book() -> BookFigures:
     """Two members, one of them dead, and figures of which some are unknown."""
 
@@ -94,7 +103,8 @@ def scripted_book() -> BookFigures:
         measured_sharpe=about(1.9, 0.9), equal=about(200.0, 500.0), equal_sharpe=about(0.4, 1.0),
         forecast=Forecast(0.07, 0.04, about(1.5, 0.7), about(1.5, 1.22)), turnover=0.5, members_turnover=0.8,
         gross=0.7, drawdown_bps=240.0, drawdown_from="2025-07-02", drawdown_to="2025-08-01", funding_known=True,
-        holdings={"BTCUSDT": 0.2, "ETHUSDT": -0.2}, digest="0123456789abcdef0123",
+        holdings={"BTCUSDT": 0.2, "ETHUSDT": -0.2}, digest="0123456789abcdef0123", path=scripted_path(),
+        cost_bps={"fees": 4.0, "spread": 1.0, "slippage": 1.0},
     )  # fmt: skip
 
 

@@ -11,7 +11,8 @@ import pytest
 
 from helpers_tui import ScriptedRuntime, metrics, press, running, screen_text, scripted, settle, until, write_market
 from midas_engine.book.build import NOTHING
-from midas_engine.book.figures import BookFigures
+from midas_engine.book.figures import BookFigures, Path
+from midas_engine.book.periods import by_period, days_of, fall_cells, falls, period_cells, whole
 from midas_engine.book.tearsheet import markdown
 from midas_engine.errors import DataError
 from midas_engine.models import Estimate
@@ -19,7 +20,7 @@ from midas_tui.screens.book import BookScreen
 from midas_tui.widgets.line_table import LineTable
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from pathlib import Path as FilePath
 
     from textual.pilot import Pilot
 
@@ -86,7 +87,7 @@ async def test_r_measures_again() -> None:
         assert "unknown" in drawdown
 
 
-async def test_in_a_recording_the_book_is_the_one_that_the_sentence_speaks_of(tmp_path: Path) -> None:
+async def test_in_a_recording_the_book_is_the_one_that_the_sentence_speaks_of(tmp_path: FilePath) -> None:
     async with running(tmp_path / "kb", write_market(tmp_path, days=45), replay=True, size=(160, 45)) as (app, pilot):
         await press(pilot, "6")
         await settle(pilot)
@@ -172,3 +173,44 @@ async def test_no_figure_of_money_runs_its_thousands_together() -> None:
     assert not re.findall(r"(?<![\d-])[+-]?\d{4,}(?![\d-])", re.sub(r"\d{4}-\d\d-\d\d", "", figures))
     sheet = markdown(runtime.whole)
     assert "+25,069 [+20,912, +29,227]" in sheet
+
+
+@pytest.mark.parametrize("size", [(160, 45), (240, 60)], ids=str)
+async def test_a_large_page_is_full_of_money_over_time(size: tuple[int, int]) -> None:
+    runtime = ScriptedRuntime()
+    days = days_of(runtime.whole)
+    async with scripted(runtime, size=size, mode="book") as (app, pilot, _):
+        await app.workers.wait_for_complete()
+        await settle(pilot)
+        text = screen_text(app)
+        for p in (whole(days), *by_period(days, "month")[:6]):
+            assert period_cells(p)[0] in text, "net of each month with its error"
+        for fall in falls(days)[:2]:
+            assert fall_cells(fall, days[-1].on)[0] in text
+        assert "not back by 2025-11-30" in text, "the fall that is not made up for"
+        assert "fees" in text
+        empty = [line for line in text.split("\n") if not line.strip(" │╭╮╰╯─")]
+        assert len(empty) <= size[1] // 10, f"{len(empty)} empty lines\n{text}"
+        app.screen.query_one("#path").focus()
+        await press(pilot, "left", "left", "left")
+        assert " at " in str(app.screen.query_one("#path")._note), "the cursor says what it was on that day"
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 32)], ids=str)
+async def test_a_small_page_keeps_its_lines_for_the_figures(size: tuple[int, int]) -> None:
+    async with scripted(ScriptedRuntime(), size=size, mode="book") as (app, pilot, _):
+        await app.workers.wait_for_complete()
+        await settle(pilot)
+        assert not app.screen.query_one("#periods").display
+        assert "A death of all" in screen_text(app)
+
+
+async def test_a_book_without_a_path_shows_no_empty_chart() -> None:
+    runtime = ScriptedRuntime()
+    runtime.whole = dataclasses.replace(runtime.whole, path=Path())
+    async with scripted(runtime, size=(160, 45), mode="book") as (app, pilot, _):
+        await app.workers.wait_for_complete()
+        await settle(pilot)
+        assert not app.screen.query_one("#shown").display
+        where = next(line for line in screen_text(app).split("\n") if "Where it went" in line)
+        assert "unknown" in where

@@ -11,8 +11,10 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from textual.screen import ModalScreen
 
-from helpers_tui import screen_text, scripted, settle
+from helpers_tui import ScriptedRuntime, press, screen_text, scripted, settle, until
+from midas_tui.modals.ask import AskModal, Question
 from midas_tui.palette import BASIC, FULL, INDEXED, PALETTES, ROLE_NAMES, make_theme
 from test_tui_layout import SIZES, Recording, compare, each_mode
 
@@ -150,3 +152,34 @@ async def test_without_colour_every_mode_has_its_weights(monkeypatch: pytest.Mon
             weights = [[("text", "background", weight) if fore else ("", "background", "") for fore, _, weight in line]
                        for line in drawn]  # fmt: skip
             compare(f"{name}.weights", as_map(weights))
+
+
+DIALOGS = {"session": ("3", "r"), "snooze": ("5", "w"), "help": ("question_mark",), "palette": ("colon",)}
+BODY = [("write knowledge/features/archived/x.md", ""), ("not met", "warn")]
+QUESTIONS = {
+    "nothing typed yet": Question("demote x", BODY, reason_label="why", reason_required=True, command="midas demote"),
+    "all typed": Question("demote x", BODY, reason_label="reason", reason_required=True, initial="it fell"),
+    "danger": Question("kill x", BODY, typed_name="x", danger=True, confirm="Kill"),
+    "danger, at once": Question("cancel it", BODY, danger=True, confirm="Cancel it"),
+}
+
+
+@pytest.mark.parametrize("asked", [*DIALOGS, *QUESTIONS])
+async def test_a_dialog_is_drawn_in_the_colours_of_roles(asked: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    async with scripted(ScriptedRuntime(), size=(120, 32)) as (app, pilot, _):
+        for key in DIALOGS.get(asked, ()):
+            await press(pilot, key)
+        if asked in QUESTIONS:
+            app.push_screen(AskModal(QUESTIONS[asked]))
+        await until(pilot, lambda: isinstance(app.screen, ModalScreen), asked)
+        await settle(pilot)
+        box = app.screen.children[0].region
+        for depth in (FULL, INDEXED):
+            for theme, (text, drawn) in (await _themes(app, pilot, depth)).items():
+                for y, line in enumerate(drawn[box.y : box.bottom], box.y):
+                    for x, (fore, back, _) in enumerate(line[box.x : box.right], box.x):
+                        where = f"{theme} in {depth}, column {x} of line {y}\n{text}"
+                        assert not fore or fore in ROLE_NAMES, f"{fore} on {back}: {where}"
+                        assert not back or back in ROLE_NAMES, f"{fore} on {back}: {where}"
+                        assert not fore or fore != back, f"{fore} on itself: {where}"

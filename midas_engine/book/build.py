@@ -110,6 +110,7 @@ def _told(
     if not path.now.weights.any():
         notes.append("no mixture of the members is expected to earn its costs: the book holds nothing")
     notes += partner_words(members)
+    costs = settings.costs
     figures = BookFigures(
         data=settings.data,
         first=str(closes[0]),
@@ -131,9 +132,10 @@ def _told(
         drawdown_from=str(closes[start]),
         drawdown_to=str(closes[end]),
         funding_known=market.paid is not None,
+        cost_bps={"fees": costs.fee_bps, "spread": costs.half_spread_bps, "slippage": costs.slippage_bps},
         days_to_notice=days_to_notice(path, found.signals, market, [stored_reference(r) for r in found.records]),
         holdings=holdings,
-        path=_path(path, closes, market, found.signals.names),
+        path=_path(path, panel.closes[path.first :], market, found.signals.names),
         notes=tuple(notes),
     )
     return digest_of(figures)
@@ -164,15 +166,22 @@ def _member(
 
 
 def _path(
-    path: Walk, closes: np.ndarray[tuple[int], np.dtype[np.str_]], market: Market, names: tuple[str, ...]
+    path: Walk, closes: np.ndarray[tuple[int], np.dtype[np.datetime64]], market: Market, names: tuple[str, ...]
 ) -> Path:
-    rows = np.arange(0, path.net.size, market.rebalance_bars)
+    # What is earned over the bar that follows a close belongs to the day that this bar begins in.
+    known = np.flatnonzero(np.isfinite(path.net))
+    if not known.size:
+        return Path()
+    days = closes[: known[-1] + 1].astype("datetime64[D]")
+    rows = np.append(np.flatnonzero(days[1:] != days[:-1]), days.size - 1)
     net = np.cumsum(np.nan_to_num(path.net)) * 1e4
-    known = np.where(np.isfinite(market.returns[path.first :]), market.returns[path.first :], 0.0)
-    gross = np.cumsum((path.positions * known).sum(axis=1)) * 1e4
+    rate = np.where(np.isfinite(market.returns[path.first :]), market.returns[path.first :], 0.0)
+    traded = np.cumsum(np.where(np.isfinite(path.net), path.traded * market.cost, 0.0)) * 1e4
+    gross = np.cumsum((path.positions * rate).sum(axis=1)) * 1e4
     return Path(
-        at=tuple(str(x) for x in closes[rows]),
+        at=tuple(str(x) for x in np.datetime_as_string(closes[rows], unit="m")),
         net_bps=tuple(np.round(net[rows], 3).tolist()),
         gross_bps=tuple(np.round(gross[rows], 3).tolist()),
+        trading_bps=tuple(np.round(traded[rows], 3).tolist()),
         weights={name: tuple(np.round(path.weights[rows, k], 5).tolist()) for k, name in enumerate(names)},
     )

@@ -57,18 +57,20 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """The book's path, one point a look (a day).
+    """The book's path, one point a day (UTC), at its last bar.
 
     Attributes:
-        at: Close of the bar, ISO.
+        at: Close at which that bar's positions are set, ISO.
         net_bps: Sum of net returns, in bps of capital.
         gross_bps: The same before costs and funding.
+        trading_bps: Sum of what trades cost; what lies between gross and net beside it is funding.
         weights: By member.
     """
 
     at: tuple[str, ...] = ()
     net_bps: tuple[float, ...] = ()
     gross_bps: tuple[float, ...] = ()
+    trading_bps: tuple[float, ...] = ()
     weights: dict[str, tuple[float, ...]] = field(default_factory=dict)
 
 
@@ -91,6 +93,7 @@ class BookFigures:
         capacity_usd: Capital at which 5 % of what is traded would exceed 1 % of a bar's volume.
         drawdown_bps: Largest fall of the sum of net returns; `drawdown_from` and `drawdown_to` its bars.
         funding_known: Funding was charged.
+        cost_bps: What a trade costs one way, by kind.
         days_to_notice: Expected days to notice that the whole book has died.
         holdings: Symbol to fraction of capital at the last close.
         notes: What a reader should know.
@@ -117,6 +120,7 @@ class BookFigures:
     drawdown_from: str = ""
     drawdown_to: str = ""
     funding_known: bool = False
+    cost_bps: dict[str, float] = field(default_factory=dict)
     days_to_notice: float = math.nan
     holdings: dict[str, float] = field(default_factory=dict)
     path: Path = Path()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from midas_engine.book.periods import cost_words
 from midas_engine.text import number
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ def summary_rows(book: BookFigures) -> list[tuple[str, str]]:
         ("At equal weights", f"net {span(book.equal)}, Sharpe {span(book.equal_sharpe, 2)}"),
         ("Sharpe, expected", _unless(span(book.forecast.sharpe, 2), ", shrunk for selection")),
         ("Sharpe next year", year(book)),
+        ("Where it went", cost_words(book)),
         ("Drawdown", fall),
         ("Turnover", turnover),
         ("Gross", f"{number(book.gross, 3, unknown=UNKNOWN)} on average, {held:.3f} now, at most 1"),

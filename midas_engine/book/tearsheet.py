@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from midas_engine.book.periods import FALL_HEAD, PERIOD_HEAD, by_period, days_of, fall_cells, falls, period_cells
 from midas_engine.book.rows import PAGE_HEAD, member_rows, summary_rows
 from midas_engine.errors import DataError
 from midas_engine.html_page import INK, LINES, SOFT, dated, document, picture, png, table
@@ -77,7 +78,9 @@ def markdown(book: BookFigures) -> str:
             "## The whole book\n",
             markdown_table(("figure", "value, 90 % interval"), summary_rows(book)),
             "## Net by month\n",
-            markdown_table(("month", "net, bps of capital"), months(book)),
+            markdown_table(("month", *PERIOD_HEAD), months(book)),
+            "## Deepest falls, by daily sums\n",
+            markdown_table(FALL_HEAD, deepest(book)),
             "## What they are\n",
             markdown_table(("member", "version", "expression"), expressions),
             f"Weights digest {book.digest}\n",
@@ -86,13 +89,15 @@ def markdown(book: BookFigures) -> str:
     return "\n".join(parts) + "\n"
 
 
-def months(book: BookFigures) -> list[tuple[str, str]]:
-    """Net of every calendar month, from the daily path."""
-    last: dict[str, float] = {}
-    for at, net in zip(book.path.at, book.path.net_bps, strict=True):
-        last[at[:7]] = net
-    steps = np.diff(np.array([0.0, *last.values()]))
-    return [(month, number(step, 1, sign=True)) for month, step in zip(last, steps, strict=True)]
+def months(book: BookFigures) -> list[tuple[str, ...]]:
+    """Every calendar month with its costs, newest first."""
+    return [(p.name, *period_cells(p)) for p in by_period(days_of(book), "month")]
+
+
+def deepest(book: BookFigures) -> list[tuple[str, ...]]:
+    """The deepest falls of the daily path."""
+    days = days_of(book)
+    return [fall_cells(fall, days[-1].on) for fall in falls(days)]
 
 
 def page(book: BookFigures) -> str:
@@ -109,7 +114,9 @@ def page(book: BookFigures) -> str:
             f"<div class=plots>{picture('net equity', png(_equity, book), EQUITY)}",
             f"{picture('weights', png(_weights, book), WEIGHTS)}</div>",
             "<h2>Net by month</h2>",
-            table(("month", "net, bps of capital"), months(book)),
+            table(("month", *PERIOD_HEAD), months(book)),
+            "<h2>Deepest falls, by daily sums</h2>",
+            table(FALL_HEAD, deepest(book)),
             "<h2>What they are</h2>",
             table(("member", "version", "expression"), expressions),
             f"<p>Weights digest <code>{html.escape(book.digest)}</code></p>",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from midas_engine.book.figures import Path
     from midas_engine.models import Alert, FeatureRecord
     from midas_engine.monitor.figures.engine import MonitorEngine
 
@@ -79,6 +80,15 @@ def timeline(engine: MonitorEngine, name: str, marks: Iterable[Mark]) -> Timelin
         kept = sorted((m for m in marks if times[0] <= m.at <= until and name in ("", m.feature)), key=_when)
     labels = tuple(REGIMES[code] for code in ring.regime[places])
     return Timeline(name, times, tuple(level.tolist()), tuple(fallen.tolist()), labels, tuple(kept))
+
+
+def path_timeline(path: Path, marks: Iterable[Mark]) -> Timeline:
+    """The axis of a book's daily path; days have no regime."""
+    at = tuple(datetime.fromisoformat(x).replace(tzinfo=UTC) for x in path.at)
+    level = np.array(path.net_bps)
+    fallen = level - np.fmax.accumulate(np.fmax(level, 0.0)) if at else level
+    kept = sorted((m for m in marks if at and at[0] <= m.at <= at[-1]), key=_when)
+    return Timeline("", at, path.net_bps, tuple(fallen.tolist()), ("",) * len(at), tuple(kept))
 
 
 def book_returns(net_bps: NDArray[np.float64], share: NDArray[np.float64]) -> NDArray[np.float64]:

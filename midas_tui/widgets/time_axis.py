@@ -211,7 +211,7 @@ class TimeAxis(Chart, can_focus=True, inherit_bindings=False):
         for cell, bars in enumerate(self._stretches()):
             if found is not None and bars:
                 cells[cell] = drawn.get(found.regimes[bars[-1]], (" ", "muted"))
-        return "regime", cells
+        return "regime" if found is not None and any(found.regimes) else "", cells
 
     def _marks(self) -> tuple[str, list[tuple[str, str]]]:
         plot = self._grid()[0]
