@@ -5,6 +5,7 @@ A kernel lock tells the dead from the living where a process number cannot: numb
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import fcntl
 import os
@@ -13,6 +14,7 @@ import shutil
 import stat
 import tempfile
 import weakref
+from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _MARK = ".alive"
+_REMOVED: deque[Path] = deque(maxlen=100)
+"""Folders that were removed: a thread that nobody waits for may have written into one of them since."""
 _SCRATCH = re.compile(r"midas-(?:panel|calibrate|compound|demo)-([0-9]{1,10})-[a-z0-9_]+")
 
 
@@ -94,6 +98,7 @@ class Scratch:
         """Remove the folder with what is in it; twice is fine."""
         self._alive.release()
         shutil.rmtree(self.path, ignore_errors=True)
+        _REMOVED.append(self.path)
 
     def __enter__(self) -> Path:
         return self.path
@@ -102,6 +107,12 @@ class Scratch:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.remove()
+
+
+@atexit.register
+def _remove_again() -> None:
+    for path in _REMOVED:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def sweep_scratch() -> int:

@@ -16,7 +16,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import sys
 import warnings
 from typing import Any, TextIO
@@ -25,7 +24,8 @@ import click
 
 from midas_engine.cli.app import app
 from midas_engine.cli.context import Shared
-from midas_engine.cli.output import RedactedStream, clean, clean_block, redact, to_json
+from midas_engine.cli.output import RedactedStream, clean, clean_block, point_away, redact, to_json
+from midas_engine.cli.signals import Stopped, stoppable
 from midas_engine.errors import ExpressionError, MidasError
 from midas_engine.plugins import PluginWarning
 from midas_engine.shortage import is_shortage
@@ -34,6 +34,7 @@ EXIT_FAULT = 70
 EXIT_MEMORY = 71
 EXIT_FILE = 74
 EXIT_INTERRUPTED = 130
+_STOPPED = {129: "its terminal closed", EXIT_INTERRUPTED: "interrupted", 143: "terminated"}
 EXIT_PIPE = 141
 MOST_TOLD = 400
 """Characters of a usage error."""
@@ -52,7 +53,8 @@ def run(argv: list[str] | None = None) -> int:
     # The last boundary: whatever a verb, a warning or a logger prints, no key is in it.
     sys.stdout, sys.stderr = RedactedStream(sys.stdout), RedactedStream(sys.stderr)
     try:
-        return _guarded(arguments, shared)
+        with stoppable():
+            return _guarded(arguments, shared)
     finally:
         sys.stdout, sys.stderr = streams
 
@@ -65,7 +67,7 @@ def _guarded(arguments: list[str], shared: Shared) -> int:
         code = _reader_gone()
     except OSError as error:  # what was said does not fit on the disk it was sent to
         code = _file_trouble(error, shared)
-        _point_away()
+        point_away(sys.stdout)
     return code
 
 
@@ -94,8 +96,8 @@ def _invoke(arguments: list[str], shared: Shared) -> int:
         return leave.exit_code
     except click.Abort as stop:
         return _aborted(stop, shared)
-    except KeyboardInterrupt:
-        return _say(shared, "Interrupted", "interrupted", "", EXIT_INTERRUPTED)
+    except KeyboardInterrupt as stop:
+        return _stopped(stop, shared)
     except click.ClickException as error:
         if "--json" in arguments:  # parsing may have failed before the option was read
             shared.as_json = True
@@ -117,20 +119,20 @@ def _invoke(arguments: list[str], shared: Shared) -> int:
 
 def _reader_gone() -> int:
     """Nobody reads any more."""
-    _point_away()
+    point_away(sys.stdout)  # so that the interpreter's last flush is quiet
     return EXIT_PIPE
-
-
-def _point_away() -> None:
-    """Point standard output elsewhere, so that the interpreter's last flush is quiet."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _aborted(stop: click.Abort, shared: Shared) -> int:
     if isinstance(stop.__cause__, EOFError):
         hint = "answer on a terminal, or give the option that answers beforehand (see --help)"
         return _say(shared, "Unanswered", "the question was not answered", hint, 2)
-    return _say(shared, "Interrupted", "interrupted", "", EXIT_INTERRUPTED)
+    return _stopped(stop.__cause__, shared)
+
+
+def _stopped(stop: BaseException | None, shared: Shared) -> int:
+    code = stop.code if isinstance(stop, Stopped) else EXIT_INTERRUPTED
+    return _say(shared, "Interrupted", _STOPPED[code], "", code)
 
 
 def _usage(error: click.ClickException, shared: Shared) -> int:

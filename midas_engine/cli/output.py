@@ -7,10 +7,12 @@ stays as it was.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,7 +22,7 @@ from midas_engine.redaction import REDACTOR
 from midas_engine.text import UNSAFE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
@@ -51,15 +53,34 @@ def redact(text: str, extra: Iterable[str] = ()) -> str:
 
 
 class RedactedStream:
-    """Standard output or error of a command: every text that is written loses its secrets on the way."""
+    """Standard output or error of a command: every text that is written loses its secrets on the way.
+
+    Where it is a terminal that is closed, what nobody can read is dropped: whatever runs has still to end well.
+    """
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
+        self._terminal = stream.isatty()
 
     def write(self, text: str) -> int:
         """Write `text` without secrets; the count is of what was given."""
-        self._stream.write(REDACTOR.clean(text) if isinstance(text, str) else text)
+        with self._gone():
+            self._stream.write(REDACTOR.clean(text) if isinstance(text, str) else text)
         return len(text)
+
+    def flush(self) -> None:
+        """Have what was written shown."""
+        with self._gone():
+            self._stream.flush()
+
+    @contextmanager
+    def _gone(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if not self._terminal or error.errno != errno.EIO:
+                raise
+            point_away(self._stream)
 
     def writelines(self, lines: Iterable[str]) -> None:
         """Write each of `lines`."""
@@ -68,6 +89,13 @@ class RedactedStream:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+
+def point_away(stream: Any) -> None:
+    """Have nobody hear what is written to a stream from now on, and what is still in it."""
+    nobody = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nobody, stream.fileno())
+    os.close(nobody)
 
 
 def to_json(document: Any) -> str:

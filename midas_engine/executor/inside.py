@@ -58,7 +58,8 @@ def wait_for_work(connection: Connection[Any, Any], load: Callable[[], None]) ->
 
 def _belong() -> None:
     with contextlib.suppress(ValueError):
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is asked, and ends its workers itself
+        for number in (signal.SIGINT, signal.SIGHUP):  # they come to all of a terminal's processes at once
+            signal.signal(number, signal.SIG_IGN)  # the parent is asked, and ends its workers itself
     end_with_parent()
 
 

@@ -17,6 +17,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any
 
+from midas_engine.alive import sweep_scratch
 from midas_engine.clock import Clock, WallClock
 from midas_engine.errors import WorkersGoneError
 from midas_engine.executor import inside, spare
@@ -314,6 +315,8 @@ class ProcessExecutor(TaskExecutor):
                 hand.process.kill()
                 hand.process.join(_LEAVING_SECONDS)
         self._hands.clear()
+        if self._ended:
+            sweep_scratch()  # of those that were killed at their work
 
     def _wake(self) -> None:
         with contextlib.suppress(OSError):

@@ -9,6 +9,7 @@ import click
 
 from midas_engine.cli.context import Shared, Verb
 from midas_engine.cli.options import pass_options
+from midas_engine.cli.signals import cancelling
 
 if TYPE_CHECKING:
     from midas_engine.mcp_door.desk import Desk
@@ -47,7 +48,9 @@ def mcp(shared: Shared, typed: DoorOptions) -> None:
     if len(set(names)) < len(names) or (len(names) > 1 and not typed.http):
         raise SettingsError("each client has a name of its own", hint="over stdio there is one; --http serves several")
     desk = _desk(shared, typed)
-    asyncio.run(_http(desk, names, typed.port) if typed.http else _stdio(desk, names[0]))
+    code = asyncio.run(_http(desk, names, typed.port) if typed.http else _stdio(desk, names[0]))
+    if code:
+        raise click.exceptions.Exit(code)
 
 
 def _desk(shared: Shared, typed: DoorOptions) -> Desk:
@@ -63,16 +66,20 @@ def _desk(shared: Shared, typed: DoorOptions) -> Desk:
     return Desk(base, settings, PanelAssessor(panel, settings), OfflineLoopConfig(), Caps(typed.calls, typed.trials))
 
 
-async def _stdio(desk: Desk, client: str) -> None:
+async def _stdio(desk: Desk, client: str) -> int:
+    from midas_engine.mcp_door.client_input import ClientInput
     from midas_engine.mcp_door.server import build
 
     try:
-        await build(desk, lambda headers: client).run_stdio_async()
+        with cancelling(ClientInput().end) as came:
+            await build(desk, lambda headers: client).run_stdio_async()
     finally:
         await desk.close()
+    return came[0] if came else 0
 
 
-async def _http(desk: Desk, names: list[str], port: int) -> None:
+async def _http(desk: Desk, names: list[str], port: int) -> int:
+    import contextlib
     import secrets
     import socket
 
@@ -87,10 +94,20 @@ async def _http(desk: Desk, names: list[str], port: int) -> None:
         click.echo(f"http://{address}/mcp")
         for name, token in tokens.items():
             click.echo(f"{name}: Authorization: Bearer {token}")
+        web = _uvicorn(app)
+        # Its own handlers raise a signal again after the end, which dies of it before the desk is closed.
+        web.capture_signals = contextlib.nullcontext
+
+        def leave() -> bool:
+            web.should_exit = True
+            return True
+
         try:
-            await _uvicorn(app).serve(sockets=[listening])
+            with cancelling(leave) as came:
+                await web.serve(sockets=[listening])
         finally:
             await desk.close()
+    return came[0] if came else 0
 
 
 def _same_host(address: str) -> Any:
