@@ -270,6 +270,21 @@ async def test_what_a_model_wrote_enters_the_archive_and_its_next_prompt(tmp_pat
         assert [t.outcome for t in ledger.history()] == ["scored"]
 
 
+async def test_families_without_a_finalist_are_charged_each_and_remembered(tmp_path: Path) -> None:
+    short = planted_panel(0.0).head(400)  # too few bars are scored for any figure
+    for seed in (5, 6, 7):
+        loop = loop_of(tmp_path, LocalResearcher(seed), settings=SETTINGS, screened=30)
+        await events_of(loop, PanelAssessor(short, SETTINGS), "anything that predicts")
+    with TrialLedger(loop.kb.journal_path, read_only=True) as ledger:
+        families = [t for t in ledger.history() if t.outcome == "screened"]
+    assert [t.summary["finalists"] for t in families] == [[]] * 3
+    assert [t.summary["evaluated"] for t in families] == [30] * 3
+    (kept,) = (loop.kb.path / "knowledge" / "archive").glob("*.json")
+    archive = Archive.from_record(json.loads(kept.read_text(encoding="utf-8")))
+    assert archive.rounds == 3
+    assert len(archive.tried) >= 90
+
+
 class _Breaks(PanelAssessor):
     """Scores one batch; then its workers are lost."""
 

@@ -73,7 +73,7 @@ class SessionScreen:
         self.budget, self.slots = config.screened, FAMILY_SLOTS
         self.horizon = horizon = account.horizon
         self.level = self.tested = self._whole = error * FAMILY_SLOTS / config.planned_trials
-        self.evaluated = self._charged = 0
+        self.evaluated = self._charged = self._asked = 0
         self.archive = Archive()
         mark = hashlib.sha256(f"{assessor.snapshot_id} {horizon}".encode()).hexdigest()[:16]
         self._path = f"{FOLDER}/{mark}.json"
@@ -118,6 +118,8 @@ class SessionScreen:
         found = await asyncio.gather(*(self._assessor.screen(chunk) for chunk in chunks))
         flat = [figures for chunk in found for figures in chunk]
         self.evaluated += sum(figures.scored for figures in flat)
+        for text in texts:
+            self._asked ^= int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
         return flat
 
     async def check(
@@ -132,10 +134,10 @@ class SessionScreen:
         found = await self._assessor.check_family(texts, level) if texts else []
         holds = [f for f in found if f.p <= level]
         evaluated = self.evaluated - self._charged
-        self._charged = self.evaluated
+        self._charged, asked, self._asked = self.evaluated, f"{self._asked:016x}", 0
         about: dict[str, Any] = {"recalled": recalled, "held": len(holds)} if recalled else {}
         about |= {"silent": list(silent)} if silent else {}
-        await self._account.charge_family(found, evaluated, level, about)
+        await self._account.charge_family(found, evaluated, level, about, asked)
         of = "spellings of what memory recalls" if recalled else "expressions"
         self._voice.say(
             f"screened {evaluated:,} {of} on the first half of the research part, as one family; of its "
@@ -178,7 +180,7 @@ class SessionScreen:
 
     async def keep(self) -> None:
         """Write the archive; a disk that refuses is said and stops nothing."""
-        if self._kb is None or not len(self.archive):
+        if self._kb is None or not (len(self.archive) or self.archive.tried):
             return
         text = json.dumps({"version": 1, "horizon": self.horizon, **self.archive.record(KEPT)})
         try:

@@ -111,10 +111,23 @@ class TrialAccount:
         )  # fmt: skip
 
     async def charge_family(
-        self, finalists: Sequence[Finalist], evaluated: int, level: float, about: Mapping[str, Any] | None = None
+        self,
+        finalists: Sequence[Finalist],
+        evaluated: int,
+        level: float,
+        about: Mapping[str, Any] | None = None,
+        asked: str = "",
     ) -> bool:
-        """Charge a screened family: one trial, whatever it held; False when the very same one was paid for before."""
-        text = "\n".join(f.text for f in finalists)
+        """Charge a screened family: one trial, whatever it held; False when the very same one was paid for before.
+
+        Args:
+            finalists: What met the check slice.
+            evaluated: Trees that met a return.
+            level: Of the test.
+            about: Added to the trial's summary.
+            asked: Mark of all its trees: without finalists nothing else tells two families of one size apart.
+        """
+        text = "\n".join([*(f.text for f in finalists), asked])
         key = self.key(f"screened family {hashlib.sha256(text.encode()).hexdigest()[:16]} of {evaluated}")
         summary = {
             "name": "screened family", "evaluated": evaluated, "level": level,

@@ -78,6 +78,8 @@ ATOMS = 8
 """One evaluation in so many goes to columns under a single operator, before anything is put together."""
 STEPS = 6
 """Generations of a search that only climbs."""
+MOST_ASKED = 4
+"""Trees a search asks for one that it may evaluate: where nearly all are refused unscored it would go on for ever."""
 QUIET = 14
 """Batches without a better elite among the best after which climbing is done."""
 
@@ -123,7 +125,7 @@ class Search:
     ) -> None:
         self.space, self.budget = space, budget
         self.archive = archive if archive is not None else Archive()
-        self.evaluated = 0
+        self.evaluated = self._asked = 0
         self._later = self.archive.rounds > 0 and not climbs
         self._rng = np.random.default_rng([seed, 12, self.archive.rounds])
         longest = space.limits.window_bars
@@ -160,8 +162,10 @@ class Search:
         """Whether the budget is spent, or climbing has come to an end."""
         waiting = self._queue or self._steps or self._sweeping or self._hills
         spent = self._best >= SHOWN_T and self._quiet >= QUIET and not waiting
-        return self.evaluated >= self.budget or (
-            spent and (self._climbs or (self._root() is None and self._top() is None))
+        return (
+            self.evaluated >= self.budget
+            or self._asked >= MOST_ASKED * self.budget + BATCH
+            or (spent and (self._climbs or (self._root() is None and self._top() is None)))
         )
 
     # -- asking ----------------------------------------------------------------------------------
@@ -187,6 +191,7 @@ class Search:
             if len(batch) >= wanted:
                 break
             self._offer(*self._made(parents), batch)
+        self._asked += len(batch)
         return batch
 
     def _draw(self, queue: list[tuple[Node | None, str]], most: int, batch: list[str]) -> None:
@@ -295,11 +300,11 @@ class Search:
         if operators_in(node) > MOST_OPERATORS:
             return False
         text = spelled(node)
-        mark = mark_of(family_text(node))
-        if mark in self.archive.tried:
-            return False
-        self.archive.tried[mark] = None
         try:
+            mark = mark_of(family_text(node))  # asks what it is put together from: refused where no window fits
+            if mark in self.archive.tried:
+                return False
+            self.archive.tried[mark] = None
             parsed = parse(text, columns=self.space.columns, limits=self.space.limits)
         except ExpressionError:
             return False
