@@ -20,8 +20,7 @@ from midas_engine.campaign.state import CampaignState, LegDone, under_another_pl
 from midas_engine.campaign.turns import Turns
 from midas_engine.errors import EvaluationError, SessionError, SessionInterruptedError
 from midas_engine.events import CandidateScored, SessionEnded
-from midas_engine.loops.interrupted import session_mark
-from midas_engine.loops.replay import RESUMABLE
+from midas_engine.loops.interrupted import RESUMABLE, session_mark
 from midas_engine.loops.session_record import SessionRecord
 
 if TYPE_CHECKING:

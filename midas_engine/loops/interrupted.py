@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from midas_engine.kb import KnowledgeBase
 
 RESULT = "interrupted"
+RESUMABLE = ("", "cancelled", RESULT)
+"""Results of sessions that may go on from their record."""
 REASON = "its process ended without a word: it was killed, ran out of memory, or the machine went down"
 # A kill or a promotion that opens the base must not wait long for this.
 _LOCK_SECONDS = 0.5

@@ -12,7 +12,7 @@ from midas_engine.errors import SessionError
 from midas_engine.events import SessionEnded
 from midas_engine.journal.transcript import Transcripts
 from midas_engine.loops.inputs import SessionInputs
-from midas_engine.loops.interrupted import session_mark
+from midas_engine.loops.interrupted import RESUMABLE, session_mark
 from midas_engine.loops.offline import OfflineCompoundLoop
 from midas_engine.loops.session_digest import SessionDigest
 from midas_engine.loops.session_record import SessionRecord, revived
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 # What an interruption changed: everything from the learning on. Before it the events are the same.
 _LATER = ("LearningWritten ", "SessionEnded ")
-RESUMABLE = ("", "cancelled", "interrupted")
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,12 +115,16 @@ class SessionScreen:
     async def figures(self, texts: Sequence[str]) -> list[Figures]:
         """Figures of every text, in order; each that met a return is counted."""
         chunks = [texts[i : i + CHUNK] for i in range(0, len(texts), CHUNK)]
-        found = await asyncio.gather(*(self._assessor.screen(chunk) for chunk in chunks))
-        flat = [figures for chunk in found for figures in chunk]
-        self.evaluated += sum(figures.scored for figures in flat)
-        for text in texts:
-            self._asked ^= int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
-        return flat
+        found = await asyncio.gather(*(self._scored(chunk) for chunk in chunks))
+        return [figures for chunk in found for figures in chunk]
+
+    async def _scored(self, chunk: Sequence[str]) -> list[Figures]:
+        """Counted as they come: what breaks or ends the others takes nothing off."""
+        found = await self._assessor.screen(chunk)
+        for figures in found:
+            self.evaluated += figures.scored
+            self._asked ^= int.from_bytes(hashlib.blake2b(figures.text.encode(), digest_size=8).digest(), "big")
+        return found
 
     async def check(
         self, texts: Sequence[str], share: float = 0.0, recalled: int = 0, silent: Sequence[str] = ()
@@ -133,17 +137,22 @@ class SessionScreen:
         self.level -= level
         found = await self._assessor.check_family(texts, level) if texts else []
         holds = [f for f in found if f.p <= level]
-        evaluated = self.evaluated - self._charged
-        self._charged, asked, self._asked = self.evaluated, f"{self._asked:016x}", 0
         about: dict[str, Any] = {"recalled": recalled, "held": len(holds)} if recalled else {}
         about |= {"silent": list(silent)} if silent else {}
-        await self._account.charge_family(found, evaluated, level, about, asked)
+        evaluated = await self._charge(found, level, about)
         of = "spellings of what memory recalls" if recalled else "expressions"
         self._voice.say(
             f"screened {evaluated:,} {of} on the first half of the research part, as one family; of its "
             f"{len(found)} finalists {len(holds)} hold on the second half at {level:.2%}\n"
         )
         return sorted(found, key=lambda f: (f.p > level, -f.t))
+
+    async def _charge(self, found: Sequence[Finalist], level: float, about: Mapping[str, Any]) -> int:
+        """Charge what was scored since the last family; how much that was."""
+        evaluated = self.evaluated - self._charged
+        self._charged, asked, self._asked = self.evaluated, f"{self._asked:016x}", 0
+        await self._account.charge_family(found, evaluated, level, about, asked)
+        return evaluated
 
     async def enter(self, proposal: Proposal, result: TrialResult, island: str) -> None:
         """What became of a proposal, into the archive; one of a model that it does not hold is measured for it.
@@ -177,6 +186,22 @@ class SessionScreen:
         if found.refused:
             return None
         return elite_of(found, parse(text).ast, self.horizon, "model")
+
+    async def end(self, resumable: bool) -> None:
+        """The session is over, perhaps amid a search: what was asked is charged before it is remembered.
+
+        Args:
+            resumable: The session may go on from its record and charges it then; until then it is not remembered.
+        """
+        if self.evaluated > self._charged:
+            if resumable:
+                return
+            try:
+                await self._charge([], self.level, {})
+            except (MidasError, OSError) as error:
+                self._voice.say(f"(what was screened could not be charged, and is not kept: {error})\n")
+                return
+        await self.keep()
 
     async def keep(self) -> None:
         """Write the archive; a disk that refuses is said and stops nothing."""

@@ -25,7 +25,7 @@ from midas_engine.loops.expressions import cleaned, computable
 from midas_engine.loops.for_book import only_costs
 from midas_engine.loops.inputs import SessionInputs, gather
 from midas_engine.loops.interrupted import RESULT as INTERRUPTED
-from midas_engine.loops.interrupted import drop_earlier
+from midas_engine.loops.interrupted import RESUMABLE, drop_earlier
 from midas_engine.loops.known import KnownTrial, Lookup, rules_mark
 from midas_engine.loops.likeness import Beside
 from midas_engine.loops.power_text import power_text
@@ -380,7 +380,7 @@ class Session:
             reason = f"{reason}; the learning could not be written: {told}".strip("; ")
         self.learning = document
         if self._screen is not None:
-            await self._screen.keep()
+            await self._screen.end(resumable=result in RESUMABLE)
         for part in (self._assessor, self._account, researcher):
             if part is None:
                 continue
