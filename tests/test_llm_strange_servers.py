@@ -7,6 +7,7 @@ import dataclasses
 import ipaddress
 import json
 import ssl
+from codecs import BOM_UTF8
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -153,6 +154,17 @@ async def test_what_no_text_can_be_is_a_fault_of_the_endpoint(api: str) -> None:
     for body in (*odd, f"data: {_DEEP}\n\n".encode() + whole):
         reply, _, _ = await _ask(api, http(body), _good(api), patiently=True)
         assert reply.text == TEXT
+
+
+@pytest.mark.parametrize("split", [0, 1, 2, 3, 9])
+@pytest.mark.parametrize("api", APIS)
+async def test_a_byte_order_mark_costs_no_event(api: str, split: int) -> None:
+    whole = BOM_UTF8 + _good(api).partition(b"\r\n\r\n")[2]
+    pieces = [piece for piece in (whole[:split], whole[split:]) if piece]
+    sent = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+    reply, _, _ = await _ask(api, head + sent)
+    assert reply.text == TEXT
 
 
 @pytest.mark.parametrize("api", APIS)

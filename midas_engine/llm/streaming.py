@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
+from codecs import BOM_UTF8
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -25,6 +27,7 @@ from midas_engine.llm.guard import Circuit, asked_wait, guarded, take_turns
 from midas_engine.llm.reply_pieces import FAULTS
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from types import ModuleType
 
     from midas_engine.clock import Clock
@@ -130,7 +133,7 @@ class StreamingClient(ABC):
         """The SDK's own client, which sends the key to this endpoint alone."""
         hooks = {
             "request": [sending_only(self.endpoint, self.key_header)],
-            "response": [waiting_outside(self._clock, self._deadline / 4)],
+            "response": [waiting_outside(self._clock, self._deadline / 4), without_mark],
         }
         return getattr(sdk, self.sdk_client)(
             api_key=self.endpoint.key.reveal() or "none",
@@ -273,3 +276,26 @@ def waiting_outside(clock: Clock, longest: float) -> Any:
             response.headers["x-should-retry"] = "false"
 
     return look
+
+
+async def without_mark(response: Any) -> None:
+    """A hook for the transport: a byte-order mark before a stream is no part of its first line.
+
+    The SDKs take it for one, and lose the first event.
+    """
+    whole = response.aiter_bytes
+
+    async def pieces(*how: Any, **more: Any) -> AsyncIterator[bytes]:
+        held, begun = b"", False
+        async with aclosing(whole(*how, **more)) as coming:
+            async for piece in coming:
+                if begun:
+                    yield piece
+                    continue
+                held += piece
+                if begun := not BOM_UTF8.startswith(held) or held == BOM_UTF8:
+                    yield held.removeprefix(BOM_UTF8)
+        if not begun and held:
+            yield held
+
+    response.aiter_bytes = pieces
