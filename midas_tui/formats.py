@@ -141,3 +141,19 @@ def kind_words(name: str) -> str:
     """
     words = name.replace("_", " ")
     return "IC" + words[2:] if words.startswith("ic ") else words
+
+
+def distance_bar(beyond: float, side: int, glyphs: Glyphs) -> str:
+    """A gate with `side` cells before and after it, filled from the gate as far as a figure lies beyond or short.
+
+    Example:
+        >>> from midas_tui.theme import ASCII
+        >>> [distance_bar(x, 3, ASCII) for x in (2.0, -1.4, 99.0, float("nan"))]
+        ['...|##.', '..#|...', '...|###', '       ']
+    """
+    if math.isnan(beyond):
+        return " " * (2 * side + 1)
+    cells = min(side, max(1 if beyond else 0, round(min(abs(beyond), side))))
+    full, free, none = glyphs.full_block * cells, glyphs.light_block * (side - cells), glyphs.light_block * side
+    before, after = (none, full + free) if beyond >= 0.0 else (free + full, none)
+    return before + glyphs.line_mark + after

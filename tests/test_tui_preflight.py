@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,12 @@ from helpers_kb import record
 from helpers_tui import press, readable, running, screen_text, type_text, until, write_market
 from midas_engine.kb import KnowledgeBase
 from midas_engine.promoter import FeaturePromoter
+from midas_engine.promoter.preview import Preview, TodaysFigure
 from midas_tui.modals.ask import AskModal
 from midas_tui.screens.pipeline import PipelineScreen
+from midas_tui.shell.pipeline_question import PipelineQuestions, _gate_words
+from midas_tui.store import Store
+from midas_tui.theme import UNICODE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -108,3 +113,31 @@ async def test_a_small_screen_shows_what_is_against_it_first_and_scrolls_to_the_
         assert "Promote all the same" in shown
         await press(pilot, "escape")
         assert state(kb) == "candidate"
+
+
+FIGURES = (
+    ("rank_ic", 0.0361, 0.0047, ">=", 0.02, True, "✓", "░░░░│███░", "+3.4 se"),
+    ("score_t", 3.1, 1.0, ">=", 2.97, True, "●", "░░░░│█░░░", "+0.1 se"),
+    ("ir", 0.2, 0.1, ">=", 0.5, False, "✕", "░███│░░░░", "-3.0 se"),
+    ("bars_scored", 5580.0, math.nan, ">=", 300.0, True, "✓", "░░░░│████", "19x"),
+    ("turnover", 0.2, math.nan, "<=", 0.8, True, "✓", "░░░░│███░", "25% of it"),
+    ("max_correlation", 0.9, math.nan, "<=", 0.7, False, "✕", "░░░█│░░░░", "129% of it"),
+    ("marginal_ic", math.nan, math.nan, ">", 0.01, False, "◌", " " * 9, "unknown"),
+    ("regime_t", 6.1, math.nan, ">=", -2.12, True, "✓", " " * 9, "6.1"),
+)
+
+
+def test_a_gate_shows_how_far_past_it_a_figure_is_and_unmet_met_and_unknown_differ_without_colour() -> None:
+    figures = tuple(TodaysFigure("agent", *given[:6]) for given in FIGURES)
+    preview = Preview(action="promote", name="x", command="midas promote x", figures=figures, data="sample: 2026")
+    words = [text for text, _ in PipelineQuestions(Store(), UNICODE)._todays_words(preview)]
+    for gate, *_, sign, bar, distance in FIGURES:
+        (line,) = [w for w in words if f" {_gate_words(gate)} " in w]
+        assert line.startswith(sign), line
+        assert bar in line, line
+        assert distance in line, line
+        assert len(line) <= 68, "it fits the dialog"
+    assert "✕ not met, ◌ unknown, ● met, within its error, ✓ met; the bar: how far past its gate" in words
+    assert words.index(next(w for w in words if w.startswith("✕"))) < words.index(
+        next(w for w in words if w.startswith("✓"))
+    ), "what fails stands first"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from midas_tui.formats import evidence_bar, pad
+from midas_tui.formats import distance_bar, pad
 from midas_tui.modals.ask import Question
 from midas_tui.screens.card_figures import blocks
 
@@ -23,24 +23,35 @@ _VERBS = {"book": "promote to the book:"}
 Words = list[tuple[str, str]]
 
 
-BAR_CELLS = 12
+# Cells of the bar on each side of the gate: each is one standard error, or a quarter of the gate.
+SIDE_CELLS = 4
+# Nearer than this many standard errors a figure could lie on the other side of its gate by chance.
+DECIDED = 1.645
 
 
-def gate_share(f: TodaysFigure) -> float:
-    """How much of its gate a figure has: 1 meets it, whichever side is the good one; NaN where unknown.
+def gate_distance(f: TodaysFigure) -> tuple[float, str]:
+    """How far a figure lies beyond its gate, below zero where it is short: cells of its bar, and words.
+
+    In standard errors where it has one, else as a share of the gate; NaN where neither is known.
 
     Example:
         >>> from midas_engine.promoter.preview import TodaysFigure
-        >>> gate_share(TodaysFigure("a", "rank_ic", 0.01, 0.002, ">=", 0.02, False))
-        0.5
+        >>> gate_distance(TodaysFigure("a", "rank_ic", 0.01, 0.005, ">=", 0.02, False))
+        (-2.0, '-2.0 se')
+        >>> gate_distance(TodaysFigure("a", "turnover", 0.2, math.nan, "<=", 0.8, True))
+        (3.0, '25% of it')
+        >>> gate_distance(TodaysFigure("a", "bars", 5580.0, math.nan, ">=", 300.0, True))
+        (70.4, '19x')
     """
-    if math.isnan(f.value):
-        return math.nan
-    if f.passed:
-        return 1.0
-    if f.comparison.startswith("<"):
-        return max(0.0, min(0.99, f.threshold / f.value)) if f.value > 0.0 else 0.0
-    return max(0.0, min(0.99, f.value / f.threshold)) if f.threshold > 0.0 else 0.0
+    if not math.isfinite(f.value):
+        return (math.nan, "") if math.isnan(f.value) else (math.copysign(SIDE_CELLS, 1.0 if f.passed else -1.0), "")
+    beyond = (f.value - f.threshold) * (-1.0 if f.comparison.startswith("<") else 1.0)
+    if math.isfinite(f.error) and f.error > 0.0:
+        return beyond / f.error, f"{beyond / f.error:+.1f} se"
+    if f.threshold <= 0.0:
+        return math.nan, ""
+    share = f.value / f.threshold
+    return round(SIDE_CELLS * beyond / f.threshold, 2), f"{share:.2g}x" if share >= 2.0 else f"{share:.0%} of it"
 
 
 def short_figure(value: float) -> str:
@@ -128,16 +139,33 @@ class PipelineQuestions:
             met, every = sum(f.passed for f in preview.figures), len(preview.figures)
             words.insert(0, (f"{met} of {every} gates are met on today's data", "ok" if met == every else "crit"))
             words.append((f"today, {_without_folder(preview.data)}:", "muted"))
+            words.append((self._legend(preview.figures), "muted"))
         label = max((len(_gate_words(f.gate)) for f in preview.figures), default=0)
         for f in sorted(preview.figures, key=lambda f: f.passed):
             error = f" ±{f.error:.2g}" if math.isfinite(f.error) else ""
-            value = short_figure(f.value)
-            sign = self._glyphs.ok if f.passed else self._glyphs.killed
-            bar = evidence_bar(gate_share(f), BAR_CELLS, self._glyphs)
+            cells, distance = gate_distance(f)
+            bar = distance_bar(cells, SIDE_CELLS, self._glyphs)
             gate = pad(_gate_words(f.gate), label)
-            line = f"{sign} {gate} {value + error:<16} {bar} {f.comparison} {f.threshold:.3g}"
+            value, needs = short_figure(f.value) + error, f"{f.comparison} {f.threshold:.3g}"
+            line = f"{self._sign(f)} {gate} {value:<14} {bar} {distance:>9} {needs}"
             words.append((line, "" if f.passed else "crit"))
         return words
+
+    def _sign(self, f: TodaysFigure) -> str:
+        """Met, met within its error, not met, unknown: told apart without colour."""
+        if math.isnan(f.value):
+            return self._glyphs.stale
+        if not f.passed:
+            return self._glyphs.killed
+        beyond, _ = gate_distance(f)
+        near = math.isfinite(f.error) and f.error > 0.0 and beyond < DECIDED
+        return self._glyphs.warning if near else self._glyphs.mark
+
+    def _legend(self, figures: Sequence[TodaysFigure]) -> str:
+        """What the signs that stand there mean."""
+        g, there = self._glyphs, {self._sign(f) for f in figures}
+        told = ((g.killed, "not met"), (g.stale, "unknown"), (g.warning, "met, within its error"), (g.mark, "met"))
+        return ", ".join(f"{sign} {word}" for sign, word in told if sign in there) + "; the bar: how far past its gate"
 
     def _live_words(self, name: str, runtime: RuntimePort) -> Words:
         m = self._store.metrics.get(name)
