@@ -101,6 +101,17 @@ def sparkline(values: Sequence[float], width: int, glyphs: Glyphs, *, least: flo
     return line.rjust(width)
 
 
+def stretches(values: Sequence[float], count: int) -> list[float]:
+    """The last value of each of `count` stretches, or all of them where there are fewer.
+
+    Example:
+        >>> stretches([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 3), stretches([1.0], 3)
+        ([2.0, 4.0, 6.0], [1.0])
+    """
+    shown, n = list(values), len(values)
+    return [shown[(i + 1) * n // count - 1] for i in range(count)] if n > count else shown
+
+
 def evidence_bar(share: float, width: int, glyphs: Glyphs) -> str:
     """A bar from 0 to its gate, which is its right end; full where the gate is reached.
 

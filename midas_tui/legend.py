@@ -123,7 +123,8 @@ _WITH_NUMBERS: dict[str, Callable[[FeatureMetrics], str]] = {
     "bps": _earned,
     "detect": _noticed,
     "spark": lambda m: (
-        "The 5-day IC over the last 8 bars. The scale spans 0.04 at least, what chance alone moves it: noise is flat."
+        "The 5-day IC over the last 120 bars, the last of each of eight stretches. "
+        "The scale spans 0.04 at least, what chance alone moves it: noise is flat."
     ),
 }
 _ALONE = {"evidence": "Evidence that a feature died, from 0 to the gate where its test calls."}

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from midas_engine.models import Alert, FeatureMetrics, FeatureRecord, PipelineSummary, SessionSummary
-    from midas_tui.runtime_protocol import WatchReport
+    from midas_tui.runtime_protocol import RuntimePort, WatchReport
 
-SPARK_POINTS = 60
+# Five days of hours.
+SPARK_POINTS = 120
 Places = dict[str, tuple[str, bool]]
 """State of each feature, and whether it is paused."""
 # The rule of the sequential test.
@@ -47,6 +48,7 @@ class Store:
     def __init__(self) -> None:
         self._metrics: dict[str, FeatureMetrics] = {}
         self.sparks: dict[str, deque[float]] = {}
+        self._begun_sparks: set[str] = set()
         self._alerts: dict[str, Alert] = {}
         self.past: Past | None = None
         self.pipeline: PipelineSummary | None = None
@@ -165,6 +167,16 @@ class Store:
         """Take what is not watched, and what left the watch today."""
         self.report = report
 
+    def spark(self, name: str, runtime: RuntimePort | None) -> Sequence[float]:
+        """The 5-day IC over the last bars: what was told, behind what the engine keeps of the bars before."""
+        # A service keeps its bars for itself: a question a row would be too many.
+        if name not in self._begun_sparks and runtime is not None and not runtime.attached:
+            self._begun_sparks.add(name)
+            data = runtime.queries.chart(name)
+            if data is not None:
+                self.sparks[name] = deque(data.series["ic_5d"][-SPARK_POINTS:], maxlen=SPARK_POINTS)
+        return self.sparks.get(name, ())
+
     @property
     def unwatched(self) -> int:
         """How many live features nobody watches here."""
@@ -219,7 +231,7 @@ class Store:
         self._alerts = {a.id: a for a in alerts}
         self._criticals = []
         self._metrics = dict(metrics)
-        self.sparks = {name: spark for name, spark in self.sparks.items() if name in self._metrics}
+        self.sparks, self._begun_sparks = {}, set()  # after a jump back they would hold what is to come
         self.watch_moved = False
         self.mark("alerts", "metrics")
 

@@ -256,3 +256,30 @@ async def test_while_nothing_is_watched_yet_nothing_is_said_of_no_feature() -> N
         runtime.bus.publish(ev.FeatureTicked(at=NOW, metrics=metrics("vwap_zscore_mean_rev")))
         app.shell.bridge.pump()
         await until(pilot, lambda: all(said in screen_text(app) for said in ("not enough bars yet", "of the way to")))
+
+
+def spark_of(app: MidasApp, name: str) -> str:
+    """The line of the 5-day IC in a feature's row."""
+    table = app.screen.query_one("#features")
+    row = table._rows.get(name)  # type: ignore[attr-defined]
+    return str(row.cells()["spark"][0]) if row is not None else ""
+
+
+async def test_recorded_data_shows_the_line_of_the_bars_it_has(kb: Path, market: Path) -> None:
+    async with running(kb, market, size=(160, 45)) as (app, _):
+        line = spark_of(app, "momentum_24h")
+        assert len(line.strip()) == 8, f"eight stretches of the last five days, and not the last bar alone: {line!r}"
+        kept = app.runtime.queries.chart("momentum_24h").series["ic_5d"]  # type: ignore[union-attr]
+        assert list(app.store.sparks["momentum_24h"]) == pytest.approx(kept[-120:], nan_ok=True)
+
+
+async def test_after_a_jump_back_the_line_holds_nothing_of_what_is_to_come(tmp_path: Path, market: Path) -> None:
+    async with running(tmp_path / "none", market, replay=True, size=(160, 45)) as (app, pilot):
+        replay = app.runtime.replay  # type: ignore[union-attr]
+        for place in (replay.total - 1, replay.total // 2):
+            await replay.seek(place)
+            await until(pilot, lambda place=place: app.store.replay.position == place)
+            await settle(pilot)
+            await until(pilot, lambda: len(spark_of(app, "funding_change").strip()) == 8)
+            kept = app.runtime.queries.chart("funding_change").series["ic_5d"]  # type: ignore[union-attr]
+            assert list(app.store.spark("funding_change", app.runtime)) == pytest.approx(kept[-120:], nan_ok=True)

@@ -217,7 +217,7 @@ class LiveScreen(ModeScreen):
         return kept[2]
 
     def _cells(self, m: FeatureMetrics) -> dict[str, Cell]:
-        spark = self.store.sparks.get(m.feature, ())
+        spark = self.store.spark(m.feature, self.runtime)
         shadow, called = self.store.is_shadow(m.feature), m.feature in self._called
         return feature_cells(m, spark, self.shell.glyphs, shadow=shadow, called=called)
 

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from midas_engine.sentence import share_of_gate
-from midas_tui.formats import days, evidence_bar, number, sparkline, with_error
+from midas_tui.formats import days, evidence_bar, number, sparkline, stretches, with_error
 from midas_tui.screens.live_detail import (
     IC_WARNING,
     SLIPPAGE_CRITICAL,
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 EVIDENCE_CELLS = 11
 # IC moves by so much from chance alone within hours: less is drawn flat.
 SPARK_LEAST = 0.04
+SPARK_CELLS = 8
 FEATURE_COLUMNS = (
     Column("sign", "", 1),
     Column("name", "feature", 23, right=False, grow=True, most=40),
@@ -38,7 +39,7 @@ FEATURE_COLUMNS = (
     Column("slip", "slip", 6, 3),
     Column("detect", "noticed in", 10, 4),
     Column("ratio", "5d/30d", 6, 6),
-    Column("spark", "ic 5d", 8, 5),
+    Column("spark", "ic 5d", SPARK_CELLS, 5),
 )
 SEVERITY = {
     "killed": 0, "critical": 1, "warning": 2, "stale": 3, "uncalibrated": 4, "warming": 5, "healthy": 6, "paused": 7,
@@ -80,6 +81,19 @@ def portfolio_words(found: Portfolio | None) -> str:
     return f'all {found.features} together: {max(0.0, found.log_s / found.threshold):.0%} of the way to "dead"'
 
 
+def spark_words(values: Sequence[float], glyphs: Glyphs) -> str:
+    """The line of these values; one alone is no line, and is not drawn as one.
+
+    Example:
+        >>> from midas_tui.theme import ASCII
+        >>> spark_words([0.01 * i for i in range(120)], ASCII), spark_words([0.02], ASCII)
+        ('_.-=+*#@', '--')
+    """
+    if sum(math.isfinite(v) for v in values) < 2:
+        return "--"
+    return sparkline(stretches(values, SPARK_CELLS), SPARK_CELLS, glyphs, least=SPARK_LEAST)
+
+
 def feature_cells(
     m: FeatureMetrics, spark: Sequence[float], glyphs: Glyphs, *, shadow: bool, called: bool = False
 ) -> dict[str, Cell]:
@@ -114,5 +128,5 @@ def feature_cells(
         "slip": (times(m.slippage_ratio), slip_role),
         "bps": (number(m.pnl_net_1d_bps, 1), "warn" if m.pnl_net_1d_bps < -50 else ""),
         "detect": (notice if m.expected_score is not None else "--", "muted"),
-        "spark": (sparkline(spark, 8, glyphs, least=SPARK_LEAST), "muted"),
+        "spark": (spark_words(spark, glyphs), "muted"),
     }
