@@ -224,9 +224,9 @@ class MidasApp(App[int]):
             self.shell.link.runtime = runtime
             await runtime.start()
         except Exception as error:
-            self.store.phase = ("failed", describe(error), float("nan"))
-            question = Question("Midas cannot start", [(describe(error), "")], confirm="Quit")
-            self.push_screen(AskModal(question), self._give_up)
+            self.store.phase = ("failed", why := describe(error), float("nan"))
+            self.shell.navigator.redraw()  # behind the question nothing is loading any more
+            self.push_screen(AskModal(Question("Midas cannot start", [(why, "")], confirm="Quit")), self._give_up)
             return
         from midas_tui.plugin_modes import take_plugins  # after the first paint: it is slow
 

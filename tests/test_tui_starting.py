@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from helpers_tui import PATIENCE_SECONDS, SteppedClock, screen_text, settle, until
+from midas_engine.errors import DataError
 from midas_engine.runtime import Runtime
 from midas_engine.settings import load_settings
 from midas_tui.app import MidasApp
+from midas_tui.modals.ask import AskModal
 from midas_tui.widgets.line_table import LineTable
 
 if TYPE_CHECKING:
@@ -83,3 +85,19 @@ async def test_a_filter_that_leaves_nothing_is_not_an_empty_column(kb: Path, mar
         await settle(pilot)
         assert not app.screen.query_one("#deployed", LineTable).keys
         assert "none matches zzz" in screen_text(app)
+
+
+async def test_behind_the_news_that_it_cannot_start_nothing_is_still_loading(kb: Path, market: Path) -> None:
+    settings = load_settings(file=None, environ={}, flags={"kb": str(kb), "data": str(market)})
+
+    def make() -> Runtime:
+        raise DataError("the disk is gone")
+
+    app = MidasApp(make, settings, clock=SteppedClock())
+    async with app.run_test(size=(160, 45)) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, AskModal), "the question")
+        await settle(pilot)
+        behind = screen_text(app)
+        assert "loading" not in behind, behind
+        assert behind.count("unknown: the disk is gone") >= 3, "each pane says why it shows nothing"
+        assert "no alert" not in behind
