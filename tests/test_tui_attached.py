@@ -214,3 +214,13 @@ async def test_an_address_where_nobody_is_says_so(tmp_path: Path) -> None:
     with pytest.raises(Exception, match="no service listens"):
         await runtime.start()
     await runtime.stop()
+
+
+async def test_a_service_that_does_not_listen_yet_is_not_told_as_none(tmp_path: Path) -> None:
+    base = tmp_path / "kb"
+    with KnowledgeBase(base).claim("service"):  # as a service does first of all
+        runtime = attached_runtime(settings_of(tmp_path), "")
+        assert runtime is not None
+        with pytest.raises(Exception, match=r"\d+.* holds the base and does not listen yet"):
+            await runtime.start()
+        await runtime.stop()

@@ -36,7 +36,8 @@ def opener(address: str, token: Callable[[], str]) -> Opener:
     async def by_socket() -> Channel:
         found = await asyncio.to_thread(connected, Path(address))
         if found is None:
-            raise ClosedError(f"no service listens at {address}")
+            starting = await asyncio.to_thread(_starting, Path(address))
+            raise ClosedError(starting or f"no service listens at {address}")
         found.setblocking(False)
         reader, writer = await asyncio.open_unix_connection(sock=found)
         return StreamChannel(reader, writer, MOST_ANSWER_BYTES)
@@ -47,6 +48,18 @@ def opener(address: str, token: Callable[[], str]) -> Opener:
         return await open_websocket(address, token(), MOST_ANSWER_BYTES)
 
     return by_websocket if address.startswith(("ws://", "wss://")) else by_socket
+
+
+def _starting(socket: Path) -> str:
+    """Who holds the base of a socket and does not listen yet, in words; empty when nobody does."""
+    from midas_engine.service.standing import holder_of
+
+    holder = holder_of(socket.parent.parent)
+    return (
+        f"{holder} holds the base and does not listen yet: a service that starts does so a little later"
+        if holder
+        else ""
+    )
 
 
 class Connection:
