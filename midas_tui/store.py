@@ -226,6 +226,14 @@ class Store:
         """The session that runs, if one does; of several the one that began last."""
         return next((s for s in reversed(self.sessions.values()) if s.running), None)
 
+    @property
+    def running_words(self) -> str:
+        """How far the running session is, or how many run; empty when none does."""
+        running = [s for s in self.sessions.values() if s.running]
+        if len(running) > 1:
+            return f"{len(running)} sessions run"
+        return f"session {running[0].iteration}/{running[0].max_iterations} {running[0].phase}" if running else ""
+
     def reset_live(self, alerts: list[Alert], metrics: dict[str, FeatureMetrics]) -> None:
         """Take the engine's own state whole: at start, and after replay went back in time."""
         self._alerts = {a.id: a for a in alerts}

@@ -357,3 +357,21 @@ def test_a_session_that_was_not_read_yet_spent_nothing_for_all_one_knows() -> No
         assert claim not in text
     view.apply(ev.SessionStarted(at=NOW, session_id="s", goal="carry", researcher="local"))
     assert "no model was asked" in "".join(part for line in map_lines(view, 60, 8, UNICODE) for part, _ in line)
+
+
+async def test_several_sessions_are_counted_and_the_two_buttons_of_a_stop_say_what_each_does() -> None:
+    async with scripted(ScriptedRuntime(), size=(160, 45), mode="discovery") as (app, pilot, runtime):
+        for name in ("s1", "s2"):
+            runtime.bus.publish(ev.SessionStarted(at=NOW, session_id=name, goal=name, researcher="local"))
+        app.shell.bridge.pump()
+        await settle(pilot)
+        assert "2 sessions run" in screen_text(app).splitlines()[0]
+        await press(pilot, "c")
+        await readable(pilot, AskModal)
+        words = [str(button.label) for button in app.screen.query("Button")]
+        assert words == ["Let it run", "Stop it"], "no word that could be either"
+        await press(pilot, "escape")
+        runtime.bus.publish(ev.SessionEnded(at=NOW, session_id="s2", result="cancelled"))
+        app.shell.bridge.pump()
+        await settle(pilot)
+        assert "session 0/" in screen_text(app).splitlines()[0]

@@ -36,6 +36,7 @@ class Question:
         reason_required: The reason may not be empty.
         typed_name: The user must type exactly this before the action is possible.
         danger: Final or loud: coloured.
+        refuse: Label of the button that does nothing.
         command: What does the same on the command line; `c` copies it.
     """
 
@@ -46,6 +47,7 @@ class Question:
     reason_required: bool = False
     typed_name: str = ""
     danger: bool = False
+    refuse: str = "Cancel"
     initial: str = ""
     command: str = ""
 
@@ -103,7 +105,7 @@ class AskModal(Dialog[Answer]):
             what = " and ".join(w for w, asked in (("reason", q.reason_label), ("name", q.typed_name)) if asked)
             yield Static(f"tab goes to the {what}" if what else "", classes="hint", id="hint", markup=False)
             with Horizontal():
-                yield Button("Cancel", id="cancel")
+                yield Button(q.refuse, id="cancel")
                 yield Button(q.confirm, id="confirm", variant="error" if q.danger else "primary")
 
     def on_mount(self) -> None:

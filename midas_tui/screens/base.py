@@ -252,9 +252,8 @@ class ModeScreen(Page):
         if phase != "running":
             share = "" if math.isnan(progress) else f" {progress:.0%}"
             return f"{phase} {detail}{share}".strip(), phase in ("degraded", "failed")
-        session = store.running_session
-        if session is not None:
-            return f"session {session.iteration}/{session.max_iterations} {session.phase}", False
+        if running := store.running_words:
+            return running, False
         if bridge.depth > 1000:
             return f"queue {bridge.depth}", True
         if self.runtime is not None and self.runtime.mode == "OFFLINE":

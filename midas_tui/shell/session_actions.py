@@ -148,7 +148,8 @@ class SessionActions:
         kept = (
             "nothing is lost: it only repeats" if view.replayed else "what was tried is kept, and a learning is written"
         )
-        question = Question("cancel this session?", [(view.goal, ""), (kept, "muted")], confirm="Cancel it")
+        body = [(view.goal, ""), (kept, "muted")]
+        question = Question("stop this session?", body, confirm="Stop it", refuse="Let it run")
         self._ask(question, lambda r: r.sessions.cancel(view.session_id))
 
     def _refused(self, why: str) -> bool:
