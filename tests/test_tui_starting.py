@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from helpers_tui import PATIENCE_SECONDS, SteppedClock, screen_text, settle, until
+from helpers_tui import NOW, PATIENCE_SECONDS, ScriptedRuntime, SteppedClock, screen_text, scripted, settle, until
+from midas_engine import events as ev
 from midas_engine.errors import DataError
 from midas_engine.runtime import Runtime
 from midas_engine.settings import load_settings
@@ -101,3 +102,19 @@ async def test_behind_the_news_that_it_cannot_start_nothing_is_still_loading(kb:
         assert "loading" not in behind, behind
         assert behind.count("unknown: the disk is gone") >= 3, "each pane says why it shows nothing"
         assert "no alert" not in behind
+
+
+async def test_a_terminal_that_lost_its_service_is_not_called_live() -> None:
+    runtime = ScriptedRuntime()
+    runtime.mode, runtime.attached = "LIVE", "/kb/service/socket"
+    async with scripted(runtime, size=(160, 45)) as (app, pilot, _):
+        await settle(pilot)
+        assert " LIVE " in screen_text(app).splitlines()[0]
+        why = "not attached: no service listens"
+        runtime.bus.publish(ev.RuntimeChanged(at=NOW, phase="degraded", detail=why))
+        app.shell.bridge.pump()
+        await settle(pilot)
+        top = screen_text(app).splitlines()[0]
+        assert "NOT ATTACHED" in top
+        assert " LIVE " not in top
+        assert why in top

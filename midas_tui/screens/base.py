@@ -219,8 +219,8 @@ class ModeScreen(Page):
 
     def _badge(self) -> str:
         runtime, replay, troubles = self.runtime, self.store.replay, self.store.troubles
-        if runtime is None:
-            return "STARTING"
+        if runtime is None or (runtime.attached and self.store.phase[0] == "degraded"):
+            return "STARTING" if runtime is None else "NOT ATTACHED"  # what it was before is no news of now
         if troubles:
             more = f" +{len(troubles) - 1}" if len(troubles) > 1 else ""
             badge = troubles[0].badge
