@@ -228,11 +228,13 @@ class Store:
 
     @property
     def running_words(self) -> str:
-        """How far the running session is, or how many run; empty when none does."""
-        running = [s for s in self.sessions.values() if s.running]
-        if len(running) > 1:
-            return f"{len(running)} sessions run"
-        return f"session {running[0].iteration}/{running[0].max_iterations} {running[0].phase}" if running else ""
+        """How far the session is that began last, and how many more run; empty when none does."""
+        newest = self.running_session
+        if newest is None:
+            return ""
+        more = sum(s.running for s in self.sessions.values()) - 1
+        words = f"session {newest.iteration}/{newest.max_iterations} {newest.phase}".rstrip()
+        return f"{words}, {more} more" if more else words
 
     def reset_live(self, alerts: list[Alert], metrics: dict[str, FeatureMetrics]) -> None:
         """Take the engine's own state whole: at start, and after replay went back in time."""

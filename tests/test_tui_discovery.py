@@ -365,7 +365,7 @@ async def test_several_sessions_are_counted_and_the_two_buttons_of_a_stop_say_wh
             runtime.bus.publish(ev.SessionStarted(at=NOW, session_id=name, goal=name, researcher="local"))
         app.shell.bridge.pump()
         await settle(pilot)
-        assert "2 sessions run" in screen_text(app).splitlines()[0]
+        assert "session 0/0, 1 more" in screen_text(app).splitlines()[0]
         await press(pilot, "c")
         await readable(pilot, AskModal)
         words = [str(button.label) for button in app.screen.query("Button")]
@@ -374,4 +374,5 @@ async def test_several_sessions_are_counted_and_the_two_buttons_of_a_stop_say_wh
         runtime.bus.publish(ev.SessionEnded(at=NOW, session_id="s2", result="cancelled"))
         app.shell.bridge.pump()
         await settle(pilot)
-        assert "session 0/" in screen_text(app).splitlines()[0]
+        assert "session 0/0" in screen_text(app).splitlines()[0]
+        assert "more" not in screen_text(app).splitlines()[0]
