@@ -25,19 +25,20 @@ FIRST_SECONDS = 20.0
 PAUSES = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 
 
-def opener(address: str, token: Callable[[], str]) -> Opener:
+def opener(address: str, token: Callable[[], str], starting: Callable[[Path], str] | None = None) -> Opener:
     """How to reach an address: a socket's path, or ws://127.0.0.1:PORT.
 
     Args:
         address: Where the service is.
         token: Gives the token of a WebSocket; not asked for otherwise.
+        starting: Says who holds the base of a socket where nobody listens; empty: nobody does.
     """
 
     async def by_socket() -> Channel:
         found = await asyncio.to_thread(connected, Path(address))
         if found is None:
-            starting = await asyncio.to_thread(_starting, Path(address))
-            raise ClosedError(starting or f"no service listens at {address}")
+            held = await asyncio.to_thread(starting, Path(address)) if starting is not None else ""
+            raise ClosedError(held or f"no service listens at {address}")
         found.setblocking(False)
         reader, writer = await asyncio.open_unix_connection(sock=found)
         return StreamChannel(reader, writer, MOST_ANSWER_BYTES)
@@ -48,18 +49,6 @@ def opener(address: str, token: Callable[[], str]) -> Opener:
         return await open_websocket(address, token(), MOST_ANSWER_BYTES)
 
     return by_websocket if address.startswith(("ws://", "wss://")) else by_socket
-
-
-def _starting(socket: Path) -> str:
-    """Who holds the base of a socket and does not listen yet, in words; empty when nobody does."""
-    from midas_engine.service.standing import holder_of
-
-    holder = holder_of(socket.parent.parent)
-    return (
-        f"{holder} holds the base and does not listen yet: a service that starts does so a little later"
-        if holder
-        else ""
-    )
 
 
 class Connection:

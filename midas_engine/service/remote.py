@@ -23,9 +23,18 @@ from midas_engine.service.wire import WireError, event_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
+    from pathlib import Path
 
     from midas_engine.clock import Clock
     from midas_engine.events import Trouble
+
+
+def _starting(socket: Path) -> str:
+    """Who holds the base of a socket and does not listen yet, in words; empty when nobody does."""
+    from midas_engine.service.standing import holder_of
+
+    holder = holder_of(socket.parent.parent)
+    return f"{holder} holds the base and does not listen yet: a service that starts does so later" if holder else ""
 
 
 class RemoteRuntime:
@@ -55,7 +64,7 @@ class RemoteRuntime:
         self._asked_read_only = read_only
         self.mirror = Mirror(self._clock.now)
         self._connection = Connection(
-            opener(address, token), self._clock, read_only=read_only, take=self._take, lost=self._lost
+            opener(address, token, _starting), self._clock, read_only=read_only, take=self._take, lost=self._lost
         )
         ask = self._connection.call
         self.queries = RemoteQueries(self.mirror, self.bus, self._clock, ask)
