@@ -38,9 +38,13 @@ FONTS = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
 SIZE, WIDE, HIGH, EDGE = 15, 9, 18, 10
 # Colours of the default theme, for cells the program left at the terminal's own.
 TEXT, GROUND = "e6e6e6", "10151c"
+# As pyte calls them, misspellings included.
 NAMED = {
     "black": "000000", "red": "cd3131", "green": "0dbc79", "brown": "e5e510", "blue": "2472c8",
     "magenta": "bc3fbc", "cyan": "11a8cd", "white": "e5e5e5",
+    "brightblack": "666666", "brightred": "f14c4c", "brightgreen": "23d18b", "brightbrown": "f5f543",
+    "brightblue": "3b8eea", "brightmagenta": "d670d6", "bfightmagenta": "d670d6", "brightcyan": "29b8db",
+    "brightwhite": "ffffff",
 }  # fmt: skip
 
 
