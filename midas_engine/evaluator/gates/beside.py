@@ -11,9 +11,8 @@ if TYPE_CHECKING:
 
     from midas_engine.models import EvaluationResult, GateCheck
 
-RULE = "a whole beside its waiting part"
+RULE = "a whole beside its waiting part: a tenth of it is left by a regression over the whole part"
 """What this gate does, in words: where it changes they change, and what it refused before is judged again."""
-
 
 OWN_SHARE = 0.1
 """Of its evidence (t squared) that the others do not explain: a whole whose part is 0.95 like it has so much.
