@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LIKE, NOISE = "ts_mean(alpha, 2)", "cs_rank(gamma)"
+WHOLE = "alpha - 0.7 * beta"
+"""Of which what is traded is a part."""
 
 
 class Stage:
@@ -112,10 +114,10 @@ async def test_it_is_judged_again_once_what_it_was_like_is_gone(stage: Stage, ch
 
 
 async def test_it_is_judged_again_once_what_it_was_like_is_not_traded_any_more(stage: Stage) -> None:
-    await stage.session(LIKE)
+    await stage.session(WHOLE)
     stage.promoter.undo("old")
     assert stage.kb.feature("old").state is FeatureState.CANDIDATE
-    again = await stage.session(LIKE)
+    again = await stage.session(WHOLE)
     assert not again.repeated
     assert all(agent.passed for agent in again.agents), "the gate lets a whole past what waits"
     assert stage.ledger() == (1, [False, True])
