@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import os
 import re
+import secrets
 import shutil
 import stat
 import tempfile
@@ -24,9 +25,10 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _MARK = ".alive"
-_REMOVED: deque[Path] = deque(maxlen=100)
-"""Folders that were removed: a thread that nobody waits for may have written into one of them since."""
-_SCRATCH = re.compile(r"midas-(?:panel|calibrate|compound|demo)-([0-9]{1,10})-[a-z0-9_]+")
+_MADE: deque[Path] = deque(maxlen=100)
+"""Folders of this process: a signal may come while one is made, and a thread that nobody waits for may write into one
+that was removed."""
+_SCRATCH = re.compile(r"midas-(?:panel|calibrate|compound|demo|replay)-([0-9]{1,10})-[a-z0-9_]+")
 
 
 class Alive:
@@ -79,7 +81,7 @@ class Scratch:
     """A temporary folder; whoever makes the next one sweeps those whose process died.
 
     Args:
-        what: What it is for: "panel", "calibrate" or "demo".
+        what: What it is for: "panel", "calibrate", "compound", "demo" or "replay".
 
     Example:
         >>> with Scratch("panel") as folder:
@@ -91,14 +93,15 @@ class Scratch:
 
     def __init__(self, what: str) -> None:
         sweep_scratch()
-        self.path = Path(tempfile.mkdtemp(prefix=f"midas-{what}-{os.getpid()}-"))
+        self.path = Path(tempfile.gettempdir()) / f"midas-{what}-{os.getpid()}-{secrets.token_hex(6)}"
+        _MADE.append(self.path)
+        self.path.mkdir(mode=0o700)
         self._alive = Alive(self.path / _MARK)
 
     def remove(self) -> None:
         """Remove the folder with what is in it; twice is fine."""
         self._alive.release()
         shutil.rmtree(self.path, ignore_errors=True)
-        _REMOVED.append(self.path)
 
     def __enter__(self) -> Path:
         return self.path
@@ -111,7 +114,7 @@ class Scratch:
 
 @atexit.register
 def _remove_again() -> None:
-    for path in _REMOVED:
+    for path in _MADE:
         shutil.rmtree(path, ignore_errors=True)
 
 
