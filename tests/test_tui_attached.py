@@ -16,6 +16,7 @@ from midas_engine.service.place import Place
 from midas_tui.app import MidasApp
 from midas_tui.attach import attached_runtime
 from midas_tui.cli import parser
+from midas_tui.modals.choose import TextModal
 from midas_tui.screens.pipeline import PipelineScreen
 from tests.helpers_service import copy_desk, make_desk, read_until, settings_of, start_run
 
@@ -113,6 +114,12 @@ async def test_the_whole_terminal_works_on_a_service_over_its_restart(stocked: P
             )
             run = await asyncio.to_thread(_running, desk)
             await until(pilot, lambda: "not attached" not in app.store.phase[1], "attached again")
+            await settle(pilot)
+            # What happened meanwhile is told in a dialog, where anything did.
+            await until(pilot, lambda: app.shell.since_left.read or isinstance(app.screen, TextModal), "since left")
+            if isinstance(app.screen, TextModal):
+                await readable(pilot, TextModal)
+                await press(pilot, "escape")
 
             await press(pilot, "2")
             _choose(app, "carry")
