@@ -187,3 +187,23 @@ def test_under_nohup_a_closing_terminal_means_nothing() -> None:
         preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
     )  # fmt: skip
     assert done.stdout == "on\n"
+
+
+def test_a_job_behind_an_ampersand_hears_the_interrupt_that_it_is_sent() -> None:
+    """A shell without job control ignores it there; `kill -INT` of a service means it all the same."""
+    program = """if True:
+        import asyncio, signal
+        from midas_engine.cli.signals import cancelling
+        async def main():
+            asked = asyncio.Event()
+            with cancelling(lambda: asked.set() or True) as came:
+                signal.raise_signal(signal.SIGINT)
+                await asyncio.wait_for(asked.wait(), 30)
+            print(came, signal.getsignal(signal.SIGINT) is signal.SIG_IGN)
+        asyncio.run(main())
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+    )  # fmt: skip
+    assert done.stdout == "[130] True\n", done.stderr

@@ -51,8 +51,11 @@ def stoppable() -> Iterator[None]:
 
 
 def _heard(number: signal.Signals) -> bool:
-    """Whether a signal means anything here: under `nohup` the closing terminal is ignored, and stays so."""
-    return signal.getsignal(number) is not signal.SIG_IGN
+    """Whether a signal means anything here: under `nohup` the closing terminal is ignored, and stays so.
+
+    Not so Ctrl-C's: a shell that starts a job behind `&` ignores it there, and who sends it with `kill` means it.
+    """
+    return number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN
 
 
 @contextmanager
